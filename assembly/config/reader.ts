@@ -1,0 +1,190 @@
+/**
+ * Strict access to a configuration document: every fault is named by its JSON pointer (RFC 6901), the first one
+ * stays, and after it every accessor returns a harmless value, so that loaders read on without checks of their own
+ * and ask `failed` at the end.
+ *
+ * Runs at configuration only; messages may allocate.
+ */
+import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { Region } from "../abi/region";
+import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+
+export class Reader {
+  /** The first fault as `/pointer: what is wrong`, or "". */
+  error: string = "";
+
+  /**
+   * @param json a parsed document
+   * @param region where strings are kept; lives as long as what is loaded
+   */
+  constructor(
+    readonly json: JsonDocument,
+    readonly region: Region,
+  ) {}
+
+  get failed(): bool {
+    return this.error.length != 0;
+  }
+
+  /** Records that `node` is faulty, unless a fault was recorded before. */
+  fail(node: Node, message: string): void {
+    if (!this.failed) this.error = `${this.pointer(node)}: ${message}`;
+  }
+
+  /** Whether `node` is an object that has no members but these. */
+  object(node: Node, names: StaticArray<string>): bool {
+    if (this.failed) return false;
+    if (this.json.kind(node) != JsonKind.Object) {
+      this.fail(node, "must be an object");
+      return false;
+    }
+    for (
+      let child = this.json.firstChild(node);
+      child != NONE;
+      child = this.json.nextSibling(child)
+    ) {
+      const key = this.json.key(child);
+      let known = false;
+      for (let i = 0; i < names.length; i++) {
+        if (equalsText(key, unchecked(names[i]))) {
+          known = true;
+          break;
+        }
+      }
+      if (!known) {
+        this.fail(child, "is not a field of this version; compile with the jwtgate that belongs to this module");
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The member of that name, or NONE. */
+  get(object: Node, name: string): Node {
+    const bytes = String.UTF8.encode(name);
+    return this.json.member(object, slice(changetype<usize>(bytes), bytes.byteLength));
+  }
+
+  /** The member of that name; its absence is a fault. */
+  require(object: Node, name: string): Node {
+    const member = this.get(object, name);
+    if (member == NONE) this.fail(object, `lacks "${name}"`);
+    return member;
+  }
+
+  /** Whether `node` is an array. */
+  array(node: Node): bool {
+    if (this.failed) return false;
+    if (node == NONE || this.json.kind(node) != JsonKind.Array) {
+      this.fail(node, "must be an array");
+      return false;
+    }
+    return true;
+  }
+
+  /** The string, kept in the region. */
+  string(node: Node): Slice {
+    if (this.failed) return EMPTY;
+    if (node == NONE || this.json.kind(node) != JsonKind.String) {
+      this.fail(node, "must be a string");
+      return EMPTY;
+    }
+    return this.region.keep(this.json.text(node));
+  }
+
+  nonEmptyString(node: Node): Slice {
+    const text = this.string(node);
+    if (!this.failed && lengthOf(text) == 0) this.fail(node, "must not be empty");
+    return text;
+  }
+
+  /** Strings of an array; NONE gives none of them. */
+  strings(node: Node): StaticArray<Slice> {
+    if (node == NONE || !this.array(node)) return new StaticArray<Slice>(0);
+    const result = new StaticArray<Slice>(this.json.size(node));
+    let i = 0;
+    for (
+      let child = this.json.firstChild(node);
+      child != NONE;
+      child = this.json.nextSibling(child)
+    ) {
+      unchecked((result[i++] = this.string(child)));
+    }
+    return result;
+  }
+
+  /** An integer within the limits, both included; outside them it is a fault and `minimum` is returned. */
+  integer(node: Node, minimum: i64, maximum: i64): i64 {
+    if (this.failed) return minimum;
+    if (node != NONE && this.json.kind(node) == JsonKind.Number) {
+      const value = this.json.number(node);
+      if (value == Math.floor(value) && value >= <f64>minimum && value <= <f64>maximum) {
+        return <i64>value;
+      }
+    }
+    this.fail(node, `must be an integer from ${minimum.toString()} to ${maximum.toString()}`);
+    return minimum;
+  }
+
+  /** As `integer`, and `fallback` where the object has no such member. */
+  integerOr(object: Node, name: string, minimum: i64, maximum: i64, fallback: i64): i64 {
+    const member = this.get(object, name);
+    return member == NONE ? fallback : this.integer(member, minimum, maximum);
+  }
+
+  boolean(node: Node): bool {
+    if (this.failed) return false;
+    const kind = node == NONE ? JsonKind.Null : this.json.kind(node);
+    if (kind != JsonKind.True && kind != JsonKind.False) {
+      this.fail(node, "must be true or false");
+      return false;
+    }
+    return kind == JsonKind.True;
+  }
+
+  /** As `boolean`, and false where the object has no such member. */
+  flag(object: Node, name: string): bool {
+    const member = this.get(object, name);
+    return member != NONE && this.boolean(member);
+  }
+
+  /** RFC 6901 pointer to `node`: nodes stand in document order, so its ancestors are the last children not behind it. */
+  private pointer(node: Node): string {
+    let result = "";
+    let at = this.json.root;
+    while (at != node && node != NONE) {
+      let step: Node = NONE;
+      let stepIndex = 0;
+      let index = 0;
+      for (
+        let child = this.json.firstChild(at);
+        child != NONE && child <= node;
+        child = this.json.nextSibling(child)
+      ) {
+        step = child;
+        stepIndex = index++;
+      }
+      if (step == NONE) break;
+      result +=
+        this.json.kind(at) == JsonKind.Array
+          ? `/${stepIndex.toString()}`
+          : `/${escapePointer(this.json.key(step))}`;
+      at = step;
+    }
+    return result.length == 0 ? "/" : result;
+  }
+}
+
+function escapePointer(key: Slice): string {
+  return textOf(key).replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+/** The bytes as a string, for messages. */
+export function textOf(s: Slice): string {
+  return String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
+}
+
+function equalsText(s: Slice, text: string): bool {
+  const bytes = String.UTF8.encode(text);
+  return equals(s, slice(changetype<usize>(bytes), bytes.byteLength));
+}

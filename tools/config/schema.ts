@@ -1,0 +1,300 @@
+/**
+ * The filter's configuration: one source for its TypeScript type and its JSON Schema.
+ *
+ * The filter (assembly/config) reads exactly this and refuses anything else with a JSON pointer.
+ * Names are Envoy's: jwt_authn's JwtProvider for authentication, RBAC's for authorization.
+ */
+import { type Static, Type } from "@sinclair/typebox";
+
+/** The format's version. Raised whenever an older filter could misread a newer configuration. */
+export const CONFIGURATION_VERSION = 1;
+
+const strict = { additionalProperties: false } as const;
+
+const Strings = (description: string) =>
+  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description });
+
+/** How a string is compared. Exactly one member. */
+export const StringMatch = Type.Union(
+  [
+    Type.Object({ exact: Type.String() }, strict),
+    Type.Object({ prefix: Type.String({ minLength: 1 }) }, strict),
+    Type.Object({ suffix: Type.String({ minLength: 1 }) }, strict),
+    Type.Object(
+      { nonEmpty: Type.Literal(true) },
+      { ...strict, description: "Istio's `*`: the regular expression `.+`, so not empty and no newline." },
+    ),
+  ],
+  { $id: "StringMatch" },
+);
+export type StringMatch = Static<typeof StringMatch>;
+
+/** A leaf condition: what the token alone decides (claim), and what the request decides (all others). */
+export const Predicate = Type.Union(
+  [
+    Type.Object(
+      {
+        claim: Type.Array(Type.String(), { minItems: 1, description: "Path into the payload, one name a level." }),
+        match: StringMatch,
+      },
+      { ...strict, description: "A string at the path, or any string element of a list there, matches." },
+    ),
+    Type.Object(
+      {
+        path: Type.Union([
+          StringMatch,
+          Type.Object(
+            { template: Type.String({ description: "URI template: {*} one segment, {**} the rest (last only)." }) },
+            strict,
+          ),
+        ]),
+      },
+      { ...strict, description: "`:path` without query and fragment." },
+    ),
+    Type.Object({ host: StringMatch }, { ...strict, description: "`:authority`, ASCII case ignored." }),
+    Type.Object({ method: StringMatch }, { ...strict, description: "`:method`." }),
+    Type.Object(
+      {
+        header: Type.String({ minLength: 1, description: "Lower-case name." }),
+        match: Type.Union([StringMatch, Type.Object({ present: Type.Literal(true) }, strict)]),
+      },
+      { ...strict, description: "Any value of the header matches, each compared by itself." },
+    ),
+    Type.Object(
+      { destinationPort: Type.Integer({ minimum: 0, maximum: 65535 }) },
+      { ...strict, description: "The listener's own port." },
+    ),
+    Type.Object({ destinationIp: Type.String({ description: "CIDR, host bits zero." }) }, strict),
+    Type.Object(
+      { sourceIp: Type.String({ description: "CIDR of the direct peer. Needs `directRemoteAddress`." }) },
+      strict,
+    ),
+    Type.Object({ remoteIp: Type.String({ description: "CIDR of the client as the listener trusts it." }) }, strict),
+    Type.Object({ sni: StringMatch }, { ...strict, description: "TLS server name that the client asked for." }),
+    Type.Object(
+      { principal: StringMatch },
+      { ...strict, description: "Any URI SAN of the peer certificate matches, the `spiffe://` prefix included." },
+    ),
+    Type.Object(
+      { peer: Type.Array(Type.String(), { minItems: 2, description: "Literal pieces with `.*` between them." }) },
+      {
+        ...strict,
+        description:
+          "Any URI SAN of the peer certificate is the pieces in order, anything (no newline) between them: the first at the start, the last at the end.",
+      },
+    ),
+    Type.Object(
+      {
+        serviceAccount: Type.Object(
+          { namespace: Type.String({ minLength: 1 }), name: Type.String({ minLength: 1 }) },
+          strict,
+        ),
+      },
+      { ...strict, description: "Any URI SAN matches spiffe://.+/ns/NAMESPACE/(.+/|)sa/NAME(/.+)?" },
+    ),
+  ],
+  { $id: "Predicate" },
+);
+export type Predicate = Static<typeof Predicate>;
+
+/** A condition over predicates: an index into `predicates`, or a combination. `{"and": []}` is always true. */
+export const Condition = Type.Recursive(
+  (Self) =>
+    Type.Union([
+      Type.Integer({ minimum: 0, description: "Index into authorization.predicates." }),
+      Type.Object({ and: Type.Array(Self) }, strict),
+      Type.Object({ or: Type.Array(Self) }, strict),
+      Type.Object({ not: Self }, strict),
+    ]),
+  { $id: "Condition" },
+);
+export type Condition = number | { and: Condition[] } | { or: Condition[] } | { not: Condition };
+
+export const Rule = Type.Object(
+  {
+    id: Type.String({ minLength: 1, description: "`ns[NS]-policy[NAME]-rule[I]`, as Istio names it." }),
+    condition: Condition,
+    guard: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 0 }), {
+        minItems: 1,
+        description:
+          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Each is a positive exact or prefix predicate. The filter proves the implication on load.",
+      }),
+    ),
+  },
+  strict,
+);
+export type Rule = Static<typeof Rule>;
+
+/** The policies of one action. Rules stand in the byte order of their ids, as Envoy's RBAC keeps them. */
+export const RuleSet = Type.Object(
+  {
+    rules: Type.Optional(
+      Type.Array(Rule, { description: "Enforced. Absent: nothing is enforced; empty: nothing ever matches." }),
+    ),
+    shadowRules: Type.Optional(Type.Array(Rule, { description: "Dry-run: counted and logged only." })),
+  },
+  strict,
+);
+export type RuleSet = Static<typeof RuleSet>;
+
+export const Authorization = Type.Object(
+  {
+    predicates: Type.Array(Predicate),
+    audit: Type.Optional(RuleSet),
+    deny: Type.Optional(RuleSet),
+    allow: Type.Optional(RuleSet),
+  },
+  { ...strict, description: "Evaluated in the order AUDIT, DENY, ALLOW." },
+);
+export type Authorization = Static<typeof Authorization>;
+
+/** A JSON Web Key as the filter reads it: public members, or `k`. Unknown members are refused by the compiler, not here. */
+export const Jwk = Type.Object(
+  {
+    kty: Type.Union([Type.Literal("RSA"), Type.Literal("EC"), Type.Literal("oct"), Type.Literal("OKP")]),
+    kid: Type.Optional(Type.String()),
+    alg: Type.Optional(Type.String()),
+    n: Type.Optional(Type.String()),
+    e: Type.Optional(Type.String()),
+    crv: Type.Optional(Type.String()),
+    x: Type.Optional(Type.String()),
+    y: Type.Optional(Type.String()),
+    k: Type.Optional(Type.String()),
+  },
+  strict,
+);
+export type Jwk = Static<typeof Jwk>;
+
+const Milliseconds = (description: string, minimum: number, maximum: number, default_: number) =>
+  Type.Optional(Type.Integer({ minimum, maximum, default: default_, description }));
+
+/** Keys that are fetched. */
+export const RemoteJwks = Type.Object(
+  {
+    uri: Type.Optional(Type.String({ description: "Of the key set. Exactly one of uri and discovery is there." })),
+    discovery: Type.Optional(
+      Type.Object(
+        {
+          uri: Type.String({ description: "Of the OpenID Provider's configuration document." }),
+          jwksHosts: Type.Optional(
+            Type.Array(Type.Object({ origin: Type.String(), cluster: Type.String() }, strict), {
+              description: "Origins (scheme://host:port) that its jwks_uri may name beside the issuer's own.",
+            }),
+          ),
+        },
+        strict,
+      ),
+    ),
+    cluster: Type.String({ minLength: 1, description: "Envoy cluster that serves it." }),
+    timeoutMs: Milliseconds("How long one fetch may take.", 1, 300_000, 5_000),
+    refreshMs: Milliseconds("From one good fetch to the next, where max-age does not say.", 20, 86_400_000, 300_000),
+    minRefreshMs: Milliseconds("Lower limit of max-age.", 20, 86_400_000, 30_000),
+    maxRefreshMs: Milliseconds("Upper limit of max-age.", 20, 86_400_000, 3_600_000),
+    staleMs: Milliseconds("How long the last good keys stay in use without a good fetch.", 0, 2_592_000_000, 86_400_000),
+    backoffMs: Milliseconds("After the first failure; doubled after each further one.", 10, 3_600_000, 1_000),
+    maxBackoffMs: Milliseconds("Upper limit of the back-off.", 10, 3_600_000, 60_000),
+    kidMissMs: Milliseconds("The least time between two refetches for an unknown kid.", 10, 3_600_000, 5_000),
+  },
+  strict,
+);
+export type RemoteJwks = Static<typeof RemoteJwks>;
+
+export const Provider = Type.Object(
+  {
+    name: Type.String({ minLength: 1, description: "`origins-N`, as istiod names it." }),
+    policy: Type.Optional(Type.String({ description: "NAMESPACE/NAME of the RequestAuthentication." })),
+    issuer: Type.Optional(Type.String({ minLength: 1, description: "Absent: `iss` is not checked." })),
+    audiences: Type.Optional(Strings("Any of them; absent: `aud` is not checked.")),
+    localJwks: Type.Optional(Type.Object({ keys: Type.Array(Jwk, { minItems: 1 }) }, strict)),
+    remoteJwks: Type.Optional(RemoteJwks),
+    fromHeaders: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            name: Type.String({ minLength: 1, description: "Lower-case." }),
+            valuePrefix: Type.Optional(Type.String({ minLength: 1 })),
+          },
+          strict,
+        ),
+      ),
+    ),
+    fromParams: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    fromCookies: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    forward: Type.Optional(Type.Boolean({ default: false, description: "Leave the token in the request." })),
+    forwardPayloadHeader: Type.Optional(Type.String({ minLength: 1, description: "Lower-case." })),
+    claimToHeaders: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            headerName: Type.String({ minLength: 1, description: "Lower-case." }),
+            claimName: Type.String({ minLength: 1, description: "Dots go down into objects." }),
+          },
+          strict,
+        ),
+      ),
+    ),
+    spaceDelimitedClaims: Type.Optional(
+      Type.Array(Type.String(), {
+        description: "Top-level string claims that policies see as a list. `scope` and `permission` always are.",
+      }),
+    ),
+    presence: Type.Optional(Type.Union([Type.Literal("OPTIONAL"), Type.Literal("REQUIRED")], { default: "OPTIONAL" })),
+    clockSkewSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600, default: 60 })),
+  },
+  {
+    ...strict,
+    description:
+      "One jwtRule. Exactly one of localJwks and remoteJwks. Places are explicit: the compiler writes the defaults (authorization with `Bearer `, parameter access_token).",
+  },
+);
+export type Provider = Static<typeof Provider>;
+
+const Limit = (description: string, minimum: number, maximum: number, default_: number) =>
+  Type.Optional(Type.Integer({ minimum, maximum, default: default_, description }));
+
+export const Limits = Type.Object(
+  {
+    maxTokenBytes: Limit("A longer token is answered 401 `Jwt is too large`.", 256, 65_536, 16_384),
+    maxTokens: Limit("More tokens in one request are answered 401 `Too many Jwts in the request`.", 1, 64, 8),
+    maxKeysTried: Limit("Keys tried for one token.", 1, 100, 16),
+    maxJwksBytes: Limit("A larger fetched key set is refused.", 1_024, 4_194_304, 262_144),
+    maxJwksKeys: Limit("A fetched key set with more keys is refused.", 1, 1_000, 100),
+    maxWaitingRequests: Limit("Requests that wait for keys at one time, in one VM.", 0, 100_000, 1_000),
+    maxWaitMs: Limit("How long one request waits for keys.", 1, 60_000, 5_000),
+    maxDecisionLogsPerSecond: Limit("Log lines for AUDIT, dry-run and shadow decisions.", 0, 1_000, 10),
+  },
+  strict,
+);
+export type Limits = Static<typeof Limits>;
+
+export const TokenCache = Type.Object(
+  {
+    maxEntries: Limit("Verified tokens remembered in one VM; 0 turns the cache off.", 0, 1_000_000, 4_096),
+    maxBytes: Limit("Bytes of memory they may take.", 0, 268_435_456, 4_194_304),
+  },
+  strict,
+);
+export type TokenCache = Static<typeof TokenCache>;
+
+export const Configuration = Type.Object(
+  {
+    version: Type.Literal(CONFIGURATION_VERSION),
+    compiler: Type.Optional(Type.String({ description: "What wrote this, for people." })),
+    shadow: Type.Optional(
+      Type.Boolean({ default: false, description: "Decide, count and log, but never answer or change a request." }),
+    ),
+    directRemoteAddress: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "Filter state key that holds the direct peer's IP address, which is no attribute in Wasm.",
+      }),
+    ),
+    providers: Type.Optional(Type.Array(Provider, { description: "In istiod's order; the first that succeeds wins." })),
+    authorization: Type.Optional(Authorization),
+    limits: Type.Optional(Limits),
+    tokenCache: Type.Optional(TokenCache),
+  },
+  { ...strict, $id: "urn:jwtgate:configuration:1", title: "jwtgate filter configuration" },
+);
+export type Configuration = Static<typeof Configuration>;

@@ -1,0 +1,31 @@
+/** What the tooling has to say about an input, with the place it is about. */
+export interface Position {
+  /** As the user named it; `<stdin>` for `-`. */
+  file: string;
+  /** From 1; 0 where the file as a whole is meant. */
+  line: number;
+  /** From 1, in UTF-16 code units as editors count; 0 where the line as a whole is meant. */
+  column: number;
+}
+
+export type Severity = "error" | "warning";
+
+export interface Diagnostic extends Position {
+  severity: Severity;
+  /** What is wrong and what to write instead; one line. */
+  message: string;
+}
+
+/** `FILE:LINE:COLUMN: message`, a warning marked as such. */
+export function formatDiagnostic(diagnostic: Diagnostic): string {
+  const place = [diagnostic.file, diagnostic.line || undefined, diagnostic.column || undefined]
+    .filter((part) => part !== undefined)
+    .join(":");
+  const mark = diagnostic.severity === "warning" ? "warning: " : "";
+  return `${place}: ${mark}${diagnostic.message}`;
+}
+
+/** The first position first; errors and warnings together, as a compiler prints them. */
+export function byPosition(a: Diagnostic, b: Diagnostic): number {
+  return a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
+}
