@@ -1,0 +1,116 @@
+/** Holds the directions of imports, so that each room of the house can be read knowing only what is below it. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { findCycle, type Rooms, readTree, roomOf, treeOf, upward, violations } from "./imports.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** `encoding` and `crypto` know nothing of HTTP, `http` and `authz` nothing of JWS. */
+const ASSEMBLY: Rooms = {
+  abi: [],
+  encoding: ["abi"],
+  crypto: ["abi", "encoding"],
+  config: ["abi", "encoding"],
+  http: ["abi", "encoding"],
+  jose: ["abi", "encoding", "crypto"],
+  authz: ["abi", "encoding", "config", "http"],
+  authn: ["abi", "encoding", "crypto", "config", "http", "jose"],
+  plugin: ["abi", "encoding", "crypto", "config", "http", "jose", "authz", "authn"],
+  stream: ["abi", "encoding", "http", "jose", "authz", "authn", "plugin"],
+  index: ["abi", "plugin", "stream"],
+};
+
+/** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */
+const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
+
+const TOOLS: Rooms = {
+  diagnostics: [],
+  config: [],
+  host: ["config"],
+  envoy: ["diagnostics"],
+  jwks: ["diagnostics", "config"],
+  istio: ["diagnostics", "config", "jwks"],
+  compile: ["diagnostics", "config", "jwks", "istio"],
+  render: ["diagnostics", "config", "istio", "compile"],
+  commands: ["diagnostics", "config", "host", "envoy", "jwks", "istio", "compile", "render"],
+  cli: ["diagnostics", "commands"],
+};
+
+const tools = readTree(join(root, "tools"));
+
+for (const [name, tree, rooms] of [
+  ["assembly", assembly, ASSEMBLY],
+  ["tools", tools, TOOLS],
+] as const) {
+  describe(name, () => {
+    test("has files", () => expect(tree.files).not.toEqual([]));
+    test("resolves every import", () => expect(tree.unresolved).toEqual([]));
+    test("imports only what the table allows", () => expect(violations(tree, rooms)).toEqual([]));
+    test("has a table without a cycle", () => expect(upward(rooms)).toEqual([]));
+    test("has no files that import each other in a circle", () => expect(findCycle(tree)).toBeUndefined());
+  });
+}
+
+describe("assembly and its host", () => {
+  test("only abi names the raw host imports", () => {
+    const outside = assembly.files.filter((file) => roomOf(file) !== "abi");
+    expect(outside.flatMap((file) => assembly.external.get(file) ?? [])).toEqual([]);
+    expect(outside.filter((file) => /@external\b|\bdeclare\b/.test(code(file)))).toEqual([]);
+  });
+
+  test("only abi, encoding and crypto touch raw memory", () => {
+    const rooms = ["abi", "encoding", "crypto"];
+    const outside = assembly.files.filter((file) => !rooms.includes(roomOf(file)));
+    expect(outside.filter((file) => /\b(?:load|store)(?:\d+\w*)?</.test(code(file)))).toEqual([]);
+  });
+
+  test("nothing traps on purpose but what AssemblyScript's own abort leads to", () => {
+    const traps = assembly.files.filter((file) => /\b(?:throw|assert|unreachable)\b/.test(code(file)));
+    expect(traps).toEqual(["abi/abort.ts"]);
+  });
+});
+
+/** The text of a file of the filter without its comments and strings. */
+function code(file: string): string {
+  const text = readFileSync(join(root, "assembly", file), "utf8");
+  return text.replace(
+    /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g,
+    (match) => (match.startsWith("/") ? " " : '""'),
+  );
+}
+
+describe("this check", () => {
+  const tree = (sources: Record<string, string>) => treeOf(new Map(Object.entries(sources)));
+
+  test("sees an import against the table, a file in no room, and a package", () => {
+    const wrong = tree({
+      "low/a.ts": 'import { b } from "../high/b";\nimport "package";',
+      "high/b.ts": "@inline export function b(): void {}",
+      "c.ts": "",
+    });
+    expect(violations(wrong, { low: [], high: ["low"] })).toEqual([
+      "c.ts: is in no room of the table",
+      "low/a.ts: must not import high/b.ts",
+    ]);
+    expect(wrong.external.get("low/a.ts")).toEqual(["package"]);
+  });
+
+  test("sees a circle of files, re-exports included", () => {
+    const circle = tree({
+      "a.ts": 'export * from "./b";',
+      "b.ts": 'export { c } from "./c";',
+      "c.ts": 'import "./b";',
+    });
+    expect(findCycle(circle)).toEqual(["b.ts", "c.ts", "b.ts"]);
+  });
+
+  test("sees an import that leads nowhere", () => {
+    expect(tree({ "a.ts": 'import "./gone";' }).unresolved).toEqual(["a.ts: ./gone"]);
+  });
+
+  test("sees a table that points upwards", () => {
+    expect(upward({ low: ["high"], high: ["low"] })).toEqual(["low -> high"]);
+  });
+});

@@ -1,0 +1,125 @@
+/** Reads which file imports which, and finds what breaks a table of allowed directions. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, posix, relative, sep } from "node:path";
+import ts from "typescript";
+
+/** One source tree. */
+export interface Tree {
+  /** Paths relative to the tree's root, with `/`. */
+  files: string[];
+  /** From file to the files of the tree that it imports. */
+  internal: Map<string, string[]>;
+  /** From file to the packages (bare specifiers) that it imports. */
+  external: Map<string, string[]>;
+  /** Imports that lead to no file, as `FILE: SPECIFIER`. */
+  unresolved: string[];
+}
+
+/**
+ * From room to the rooms that it may import. A room is a folder of the tree or, at the root, a file without
+ * `.ts`. Rooms stand from the bottom up: each names only rooms that stand before it, so there is no cycle.
+ */
+export type Rooms = Readonly<Record<string, readonly string[]>>;
+
+/** @param skip folders (names, at any depth) that are no part of the tree */
+export function readTree(root: string, skip: readonly string[] = []): Tree {
+  const sources = new Map<string, string>();
+  const visit = (folder: string): void => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) {
+        if (!skip.includes(entry.name)) visit(path);
+      } else if (entry.name.endsWith(".ts") && !entry.name.endsWith(".d.ts")) {
+        sources.set(relative(root, path).split(sep).join("/"), readFileSync(path, "utf8"));
+      }
+    }
+  };
+  visit(root);
+  return treeOf(sources);
+}
+
+/** @param sources from path (relative, with `/`) to text */
+export function treeOf(sources: ReadonlyMap<string, string>): Tree {
+  const tree: Tree = {
+    files: [...sources.keys()].sort(),
+    internal: new Map(),
+    external: new Map(),
+    unresolved: [],
+  };
+  for (const file of tree.files) {
+    const internal: string[] = [];
+    const external: string[] = [];
+    for (const { fileName: specifier } of ts.preProcessFile(sources.get(file) ?? "").importedFiles) {
+      if (!specifier.startsWith(".")) {
+        external.push(specifier);
+        continue;
+      }
+      const path = posix.join(posix.dirname(file), specifier);
+      const target = [path, `${path}.ts`, `${path}/index.ts`, path.replace(/\.js$/, ".ts")].find(
+        (candidate) => sources.has(candidate),
+      );
+      if (target !== undefined) internal.push(target);
+      else if (!/\.(json|mjs)$/.test(path)) tree.unresolved.push(`${file}: ${specifier}`);
+    }
+    tree.internal.set(file, internal);
+    tree.external.set(file, external);
+  }
+  return tree;
+}
+
+/** The room of a file: `abi/slice.ts` is in `abi`, `stream.ts` is `stream`. */
+export function roomOf(file: string): string {
+  return file.includes("/") ? file.slice(0, file.indexOf("/")) : file.replace(/\.ts$/, "");
+}
+
+/** What contradicts the table, one line each: files in no room, imports that the table does not allow. */
+export function violations(tree: Tree, rooms: Rooms): string[] {
+  const found: string[] = [];
+  for (const file of tree.files) {
+    const allowed = rooms[roomOf(file)];
+    if (allowed === undefined) {
+      found.push(`${file}: is in no room of the table`);
+      continue;
+    }
+    for (const target of tree.internal.get(file) ?? []) {
+      if (roomOf(target) !== roomOf(file) && !allowed.includes(roomOf(target))) {
+        found.push(`${file}: must not import ${target}`);
+      }
+    }
+  }
+  return found;
+}
+
+/** Entries of the table that point upwards or nowhere: with none, the table has no cycle. */
+export function upward(rooms: Rooms): string[] {
+  const below = new Set<string>();
+  const found: string[] = [];
+  for (const [room, allowed] of Object.entries(rooms)) {
+    found.push(...allowed.filter((name) => !below.has(name)).map((name) => `${room} -> ${name}`));
+    below.add(room);
+  }
+  return found;
+}
+
+/** Files that import each other in a circle, the first one again at the end; undefined where there is none. */
+export function findCycle(tree: Tree): string[] | undefined {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    path.push(file);
+    for (const target of tree.internal.get(file) ?? []) {
+      const cycle = visit(target);
+      if (cycle !== undefined) return cycle;
+    }
+    path.pop();
+    done.add(file);
+    return undefined;
+  };
+  for (const file of tree.files) {
+    const cycle = visit(file);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
