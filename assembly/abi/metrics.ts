@@ -1,0 +1,44 @@
+import {
+  proxy_define_metric,
+  proxy_increment_metric,
+  proxy_record_metric,
+} from "@solo-io/proxy-runtime/assembly/imports";
+import { MetricTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
+import { OUT } from "./arena";
+
+/** A counter or gauge of the host, `wasmcustom.NAME` in Envoy. */
+export class Metric {
+  private constructor(
+    private readonly id: u32,
+    private readonly defined: bool,
+  ) {}
+
+  static counter(name: string): Metric {
+    return define(MetricTypeValues.Counter, name);
+  }
+
+  static gauge(name: string): Metric {
+    return define(MetricTypeValues.Gauge, name);
+  }
+
+  /** @internal */
+  static of(id: u32, defined: bool): Metric {
+    return new Metric(id, defined);
+  }
+
+  /** Adds `amount`, which may be negative for a gauge. A metric that the host refused is not counted. */
+  add(amount: i64): void {
+    if (this.defined) proxy_increment_metric(this.id, amount);
+  }
+
+  /** Sets a gauge. */
+  record(value: u64): void {
+    if (this.defined) proxy_record_metric(this.id, value);
+  }
+}
+
+function define(type: MetricTypeValues, name: string): Metric {
+  const bytes = String.UTF8.encode(name);
+  const result = proxy_define_metric(type, changetype<usize>(bytes), bytes.byteLength, OUT);
+  return Metric.of(load<u32>(OUT), result == WasmResultValues.Ok);
+}

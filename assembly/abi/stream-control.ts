@@ -1,0 +1,16 @@
+/** Which stream the host calls act on, and letting a paused one go on. */
+import {
+  proxy_continue_stream,
+  proxy_set_effective_context,
+} from "@solo-io/proxy-runtime/assembly/imports";
+import { StreamTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
+
+/** Makes host calls act on the stream `contextId`. @returns false where it no longer exists */
+export function setEffectiveContext(contextId: u32): bool {
+  return proxy_set_effective_context(contextId) == WasmResultValues.Ok;
+}
+
+/** Lets the effective context's request go on. @returns whether the host did */
+export function continueRequest(): bool {
+  return proxy_continue_stream(StreamTypeValues.Request) == WasmResultValues.Ok;
+}
