@@ -1,0 +1,47 @@
+/** Cookies of a request, read as Envoy reads them (source/common/http/utility.cc, parseCookies). */
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { Request } from "./request";
+
+const COOKIE = new Text("cookie");
+
+/** Whether the last `findCookie` found one; its value may be empty. */
+export let cookieFound: bool = false;
+
+/**
+ * The first cookie of that name, over all cookie headers; names are case-sensitive, and double quotes around a value
+ * are taken off.
+ *
+ * @returns the value; `cookieFound` tells an empty one from none
+ */
+export function findCookie(request: Request, name: Slice): Slice {
+  cookieFound = false;
+  for (
+    let header = request.findHeader(COOKIE.slice, 0);
+    header >= 0;
+    header = request.findHeader(COOKIE.slice, header + 1)
+  ) {
+    const value = request.headerValue(header);
+    const length = lengthOf(value);
+    let start = 0;
+    while (start < length) {
+      const semicolon = indexOfByte(value, 0x3b /* ; */, start);
+      const end = semicolon < 0 ? length : semicolon;
+      while (start < end && byteAt(value, start) == 0x20) start++;
+      const cookie = subslice(value, start, end);
+      const separator = indexOfByte(cookie, 0x3d /* = */);
+      if (separator >= 0 && equals(subslice(cookie, 0, separator), name)) {
+        cookieFound = true;
+        return unquote(subslice(cookie, separator + 1, lengthOf(cookie)));
+      }
+      start = end + 1;
+    }
+  }
+  return EMPTY;
+}
+
+function unquote(value: Slice): Slice {
+  const length = lengthOf(value);
+  const quoted =
+    length >= 2 && byteAt(value, 0) == 0x22 /* " */ && byteAt(value, length - 1) == 0x22;
+  return quoted ? subslice(value, 1, length - 1) : value;
+}

@@ -1,0 +1,316 @@
+/**
+ * One request as it will be forwarded: what the client sent, minus what authentication takes away, plus what it
+ * adds. Policies see this view (SEMANTICS: a stripped `authorization` is not seen, an output header is). Changes are
+ * made here first and reach the host in `flush`, so a request that waits can be read anew and go the whole way again.
+ *
+ * There is one object, read anew for each request; everything it points to lives in the arena.
+ */
+import { allocate } from "../abi/arena";
+import {
+  HeaderMap,
+  addRequestHeader,
+  countPairs,
+  readPairs,
+  removeRequestHeader,
+  replaceRequestHeader,
+  unpackPairs,
+} from "../abi/header-map";
+import { PropertyResult, getProperty, propertyValue } from "../abi/property";
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { IpAddress } from "./address";
+import { PeerCertificate } from "./peer";
+
+const METHOD = new Text(":method");
+const PATH = new Text(":path");
+const AUTHORITY = new Text(":authority");
+const SCHEME = new Text(":scheme");
+const HOST = new Text("host");
+const OPTIONS = new Text("OPTIONS");
+const ORIGIN = new Text("origin");
+const ACCESS_CONTROL_REQUEST_METHOD = new Text("access-control-request-method");
+
+const DESTINATION_PORT = new Text("destination\0port");
+const DESTINATION_ADDRESS = new Text("destination\0address");
+const SOURCE_ADDRESS = new Text("source\0address");
+const REQUESTED_SERVER_NAME = new Text("connection\0requested_server_name");
+const PEER_CERTIFICATE = new Text("connection\0peer_certificate");
+
+/** Bytes of a table entry: name, value. */
+const ENTRY_SIZE: usize = 16;
+/** Entries for which there is room behind those received; more move the table. */
+const SPARE_ENTRIES: i32 = 16;
+
+/** What of the lazily read attributes has been read. */
+const enum Known {
+  None = 0,
+  DestinationPort = 1,
+  DestinationAddress = 2,
+  SourceAddress = 4,
+  RemoteAddress = 8,
+  ServerName = 16,
+  Peer = 32,
+}
+
+export class Request {
+  method: Slice = EMPTY;
+  authority: Slice = EMPTY;
+  scheme: Slice = EMPTY;
+  /** `:path` as it will be forwarded, query included. */
+  pathAndQuery: Slice = EMPTY;
+  /** `:path` without query and fragment. */
+  path: Slice = EMPTY;
+  /** `:path` as it was received. */
+  originalPathAndQuery: Slice = EMPTY;
+  /** The host answered a call in a way it never should: the caller answers 500. */
+  failed: bool = false;
+
+  /** Entries of the table: those received, then those added. */
+  headerCount: i32 = 0;
+  private table: usize = 0;
+  private capacity: i32 = 0;
+  private receivedCount: i32 = 0;
+  private pathChanged: bool = false;
+  /** Names of received headers that were removed: a list of slices in the arena. */
+  private removedNames: usize = 0;
+  private removedCount: i32 = 0;
+
+  private known: i32 = Known.None;
+  private port: i32 = -1;
+  private serverName: Slice = EMPTY;
+  private readonly destinationAddress: IpAddress = new IpAddress();
+  private readonly directAddress: IpAddress = new IpAddress();
+  private readonly remoteAddress: IpAddress = new IpAddress();
+  private readonly certificate: PeerCertificate = new PeerCertificate();
+  /** `filter_state\0KEY` of the direct peer's address, or EMPTY. */
+  private directAddressProperty: Slice = EMPTY;
+
+  /**
+   * Reads the effective context's request headers. Everything read before is forgotten.
+   *
+   * @param directAddressProperty property path of the direct peer's address, or EMPTY where there is none
+   * @returns false where the host failed
+   */
+  read(directAddressProperty: Slice): bool {
+    const pairs = readPairs(HeaderMap.Request);
+    if (pairs == EMPTY) {
+      this.start(0, directAddressProperty);
+      this.failed = true;
+      return false;
+    }
+    const count = countPairs(pairs);
+    this.start(count, directAddressProperty);
+    unpackPairs(pairs, this.table);
+    this.headerCount = count;
+    this.receivedCount = count;
+    this.removedNames = allocate(<usize>count * sizeof<Slice>());
+    for (let i = 0; i < count; i++) {
+      const name = this.headerName(i);
+      if (lengthOf(name) == 0 || byteAt(name, 0) != 0x3a /* : */) continue;
+      const value = this.headerValue(i);
+      if (equals(name, METHOD.slice)) this.method = value;
+      else if (equals(name, PATH.slice)) this.setPath(value);
+      else if (equals(name, AUTHORITY.slice)) this.authority = value;
+      else if (equals(name, SCHEME.slice)) this.scheme = value;
+    }
+    this.originalPathAndQuery = this.pathAndQuery;
+    return true;
+  }
+
+  private start(count: i32, directAddressProperty: Slice): void {
+    this.method = EMPTY;
+    this.authority = EMPTY;
+    this.scheme = EMPTY;
+    this.pathAndQuery = EMPTY;
+    this.path = EMPTY;
+    this.originalPathAndQuery = EMPTY;
+    this.failed = false;
+    this.headerCount = 0;
+    this.capacity = count + SPARE_ENTRIES;
+    this.table = allocate(<usize>this.capacity * ENTRY_SIZE);
+    this.receivedCount = 0;
+    this.pathChanged = false;
+    this.removedNames = 0;
+    this.removedCount = 0;
+    this.known = Known.None;
+    this.directAddressProperty = directAddressProperty;
+  }
+
+  /** The lower-case name of entry `i` (0 ≤ i < headerCount), EMPTY where it was removed. */
+  // @ts-ignore: decorator
+  @inline
+  headerName(i: i32): Slice {
+    return load<Slice>(this.table + <usize>i * ENTRY_SIZE);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  headerValue(i: i32): Slice {
+    return load<Slice>(this.table + <usize>i * ENTRY_SIZE, 8);
+  }
+
+  /**
+   * @param name lower-case; `host` finds `:authority`, as in Envoy's header map
+   * @param from index to start at
+   * @returns the index of the next header of that name, or -1
+   */
+  findHeader(name: Slice, from: i32): i32 {
+    const wanted = lengthOf(name) == 4 && equals(name, HOST.slice) ? AUTHORITY.slice : name;
+    for (let i = from; i < this.headerCount; i++) {
+      if (equals(this.headerName(i), wanted)) return i;
+    }
+    return -1;
+  }
+
+  /** Removes every header of that name. */
+  removeHeader(name: Slice): void {
+    let received = false;
+    for (let i = this.findHeader(name, 0); i >= 0; i = this.findHeader(name, i + 1)) {
+      received = received || i < this.receivedCount;
+      store<Slice>(this.table + <usize>i * ENTRY_SIZE, EMPTY);
+    }
+    // At most one removal for each received header, so the list has room.
+    if (received) {
+      store<Slice>(this.removedNames + <usize>this.removedCount * sizeof<Slice>(), name);
+      this.removedCount++;
+    }
+  }
+
+  /** Appends a header. The bytes must live as long as the request is handled. */
+  addHeader(name: Slice, value: Slice): void {
+    if (this.headerCount == this.capacity) {
+      const capacity = this.capacity * 2;
+      const table = allocate(<usize>capacity * ENTRY_SIZE);
+      memory.copy(table, this.table, <usize>this.headerCount * ENTRY_SIZE);
+      this.table = table;
+      this.capacity = capacity;
+    }
+    const entry = this.table + <usize>this.headerCount * ENTRY_SIZE;
+    store<Slice>(entry, name);
+    store<Slice>(entry, value, 8);
+    this.headerCount++;
+  }
+
+  /** Changes `:path`, the query included. */
+  replacePath(pathAndQuery: Slice): void {
+    const i = this.findHeader(PATH.slice, 0);
+    if (i < 0) return;
+    store<Slice>(this.table + <usize>i * ENTRY_SIZE, pathAndQuery, 8);
+    this.setPath(pathAndQuery);
+    this.pathChanged = true;
+  }
+
+  private setPath(pathAndQuery: Slice): void {
+    this.pathAndQuery = pathAndQuery;
+    const length = lengthOf(pathAndQuery);
+    let end = 0;
+    while (end < length) {
+      const byte = byteAt(pathAndQuery, end);
+      if (byte == 0x3f /* ? */ || byte == 0x23 /* # */) break;
+      end++;
+    }
+    this.path = subslice(pathAndQuery, 0, end);
+  }
+
+  /** The query behind the first `?`, without a fragment; EMPTY where there is none. */
+  get query(): Slice {
+    const start = lengthOf(this.path) + 1;
+    if (start > lengthOf(this.pathAndQuery) || byteAt(this.pathAndQuery, start - 1) != 0x3f) return EMPTY;
+    const end = indexOfByte(this.pathAndQuery, 0x23 /* # */, start);
+    return subslice(this.pathAndQuery, start, end < 0 ? lengthOf(this.pathAndQuery) : end);
+  }
+
+  /** Tells the host of every change. @returns false, and `failed`, where it refused one */
+  flush(): bool {
+    for (let i = 0; i < this.removedCount; i++) {
+      if (!removeRequestHeader(load<Slice>(this.removedNames + <usize>i * sizeof<Slice>()))) this.failed = true;
+    }
+    if (this.pathChanged && !replaceRequestHeader(PATH.slice, this.pathAndQuery)) this.failed = true;
+    for (let i = this.receivedCount; i < this.headerCount; i++) {
+      const name = this.headerName(i);
+      if (name != EMPTY && !addRequestHeader(name, this.headerValue(i))) this.failed = true;
+    }
+    return !this.failed;
+  }
+
+  /** Whether this is a CORS preflight, which authentication lets pass (Envoy jwt_authn, bypass_cors_preflight). */
+  get isCorsPreflight(): bool {
+    return (
+      equals(this.method, OPTIONS.slice) &&
+      this.hasNonEmptyHeader(ORIGIN.slice) &&
+      this.hasNonEmptyHeader(ACCESS_CONTROL_REQUEST_METHOD.slice)
+    );
+  }
+
+  private hasNonEmptyHeader(name: Slice): bool {
+    const i = this.findHeader(name, 0);
+    return i >= 0 && lengthOf(this.headerValue(i)) > 0;
+  }
+
+  /** The listener's own port, or -1 where the host does not know it. */
+  destinationPort(): i32 {
+    if (this.learn(Known.DestinationPort)) {
+      this.port = -1;
+      const value = this.property(DESTINATION_PORT.slice);
+      if (lengthOf(value) == 8) this.port = <i32>load<i64>(pointerOf(value));
+    }
+    return this.port;
+  }
+
+  /** The listener's own address. */
+  destinationIp(): IpAddress {
+    if (this.learn(Known.DestinationAddress)) {
+      this.destinationAddress.clear();
+      this.destinationAddress.parseWithPort(this.property(DESTINATION_ADDRESS.slice));
+    }
+    return this.destinationAddress;
+  }
+
+  /** The direct peer's address; the configuration says which filter state holds it. */
+  sourceIp(): IpAddress {
+    if (this.learn(Known.SourceAddress)) {
+      this.directAddress.clear();
+      const value = this.property(this.directAddressProperty);
+      // A condition on an address that nobody can tell must not be taken for false: `not` would be open.
+      if (!this.directAddress.parse(value)) this.failed = true;
+    }
+    return this.directAddress;
+  }
+
+  /** The client's address as the listener trusts it. */
+  remoteIp(): IpAddress {
+    if (this.learn(Known.RemoteAddress)) {
+      this.remoteAddress.clear();
+      if (!this.remoteAddress.parseWithPort(this.property(SOURCE_ADDRESS.slice))) this.failed = true;
+    }
+    return this.remoteAddress;
+  }
+
+  /** The TLS server name that the client asked for, EMPTY without TLS. */
+  sni(): Slice {
+    if (this.learn(Known.ServerName)) this.serverName = this.property(REQUESTED_SERVER_NAME.slice);
+    return this.serverName;
+  }
+
+  /** The peer's certificate, without names where there is none. */
+  peer(): PeerCertificate {
+    if (this.learn(Known.Peer)) {
+      this.certificate.clear();
+      const value = this.property(PEER_CERTIFICATE.slice);
+      if (value != EMPTY && lengthOf(value) > 0 && !this.certificate.parse(value)) this.failed = true;
+    }
+    return this.certificate;
+  }
+
+  /** Whether `what` was unknown up to now. */
+  private learn(what: Known): bool {
+    if ((this.known & what) != 0) return false;
+    this.known |= what;
+    return true;
+  }
+
+  private property(path: Slice): Slice {
+    const result = getProperty(path);
+    if (result == PropertyResult.Failed) this.failed = true;
+    return result == PropertyResult.Found ? propertyValue : EMPTY;
+  }
+}
