@@ -34,7 +34,10 @@ export const Predicate = Type.Union(
   [
     Type.Object(
       {
-        claim: Type.Array(Type.String(), { minItems: 1, description: "Path into the payload, one name a level." }),
+        claim: Type.Array(Type.String(), {
+          minItems: 1,
+          description: "Path into the payload, one name a level.",
+        }),
         match: StringMatch,
       },
       { ...strict, description: "A string at the path, or any string element of a list there, matches." },
@@ -44,7 +47,11 @@ export const Predicate = Type.Union(
         path: Type.Union([
           StringMatch,
           Type.Object(
-            { template: Type.String({ description: "URI template: {*} one segment, {**} the rest (last only)." }) },
+            {
+              template: Type.String({
+                description: "URI template: {*} one segment, {**} the rest (last only).",
+              }),
+            },
             strict,
           ),
         ]),
@@ -64,19 +71,36 @@ export const Predicate = Type.Union(
       { destinationPort: Type.Integer({ minimum: 0, maximum: 65535 }) },
       { ...strict, description: "The listener's own port." },
     ),
-    Type.Object({ destinationIp: Type.String({ description: "CIDR, host bits zero." }) }, strict),
+    Type.Object(
+      { destinationIp: Type.String() },
+      { ...strict, description: "CIDR, host bits zero, of the listener's own address." },
+    ),
     Type.Object(
       { sourceIp: Type.String({ description: "CIDR of the direct peer. Needs `directRemoteAddress`." }) },
       strict,
     ),
-    Type.Object({ remoteIp: Type.String({ description: "CIDR of the client as the listener trusts it." }) }, strict),
-    Type.Object({ sni: StringMatch }, { ...strict, description: "TLS server name that the client asked for." }),
     Type.Object(
-      { principal: StringMatch },
-      { ...strict, description: "Any URI SAN of the peer certificate matches, the `spiffe://` prefix included." },
+      { remoteIp: Type.String({ description: "CIDR of the client as the listener trusts it." }) },
+      strict,
     ),
     Type.Object(
-      { peer: Type.Array(Type.String(), { minItems: 2, description: "Literal pieces with `.*` between them." }) },
+      { sni: StringMatch },
+      { ...strict, description: "TLS server name that the client asked for." },
+    ),
+    Type.Object(
+      { principal: StringMatch },
+      {
+        ...strict,
+        description: "Any URI SAN of the peer certificate matches, the `spiffe://` prefix included.",
+      },
+    ),
+    Type.Object(
+      {
+        peer: Type.Array(Type.String(), {
+          minItems: 2,
+          description: "Literal pieces with `.*` between them.",
+        }),
+      },
       {
         ...strict,
         description:
@@ -130,7 +154,9 @@ export type Rule = Static<typeof Rule>;
 export const RuleSet = Type.Object(
   {
     rules: Type.Optional(
-      Type.Array(Rule, { description: "Enforced. Absent: nothing is enforced; empty: nothing ever matches." }),
+      Type.Array(Rule, {
+        description: "Enforced. Absent: nothing is enforced; empty: nothing ever matches.",
+      }),
     ),
     shadowRules: Type.Optional(Type.Array(Rule, { description: "Dry-run: counted and logged only." })),
   },
@@ -162,7 +188,11 @@ export const Jwk = Type.Object(
     y: Type.Optional(Type.String()),
     k: Type.Optional(Type.String()),
   },
-  strict,
+  {
+    ...strict,
+    description:
+      "A key as RFC 7517 and 7518 write it, without private members. Without `alg` it verifies the algorithms of its type and curve.",
+  },
 );
 export type Jwk = Static<typeof Jwk>;
 
@@ -172,26 +202,47 @@ const Milliseconds = (description: string, minimum: number, maximum: number, def
 /** Keys that are fetched. */
 export const RemoteJwks = Type.Object(
   {
-    uri: Type.Optional(Type.String({ description: "Of the key set. Exactly one of uri and discovery is there." })),
+    uri: Type.Optional(
+      Type.String({ description: "Of the key set. Exactly one of uri and discovery is there." }),
+    ),
     discovery: Type.Optional(
       Type.Object(
         {
           uri: Type.String({ description: "Of the OpenID Provider's configuration document." }),
           jwksHosts: Type.Optional(
-            Type.Array(Type.Object({ origin: Type.String(), cluster: Type.String() }, strict), {
-              description: "Origins (scheme://host:port) that its jwks_uri may name beside the issuer's own.",
-            }),
+            Type.Array(
+              Type.Object(
+                {
+                  origin: Type.String({ description: "scheme://host:port" }),
+                  cluster: Type.String({ description: "Envoy cluster that serves it." }),
+                },
+                strict,
+              ),
+              {
+                description: "Origins that its jwks_uri may name beside the issuer's own.",
+              },
+            ),
           ),
         },
-        strict,
+        { ...strict, description: "The document that names the key set." },
       ),
     ),
     cluster: Type.String({ minLength: 1, description: "Envoy cluster that serves it." }),
     timeoutMs: Milliseconds("How long one fetch may take.", 1, 300_000, 5_000),
-    refreshMs: Milliseconds("From one good fetch to the next, where max-age does not say.", 20, 86_400_000, 300_000),
+    refreshMs: Milliseconds(
+      "From one good fetch to the next, where max-age does not say.",
+      20,
+      86_400_000,
+      300_000,
+    ),
     minRefreshMs: Milliseconds("Lower limit of max-age.", 20, 86_400_000, 30_000),
     maxRefreshMs: Milliseconds("Upper limit of max-age.", 20, 86_400_000, 3_600_000),
-    staleMs: Milliseconds("How long the last good keys stay in use without a good fetch.", 0, 2_592_000_000, 86_400_000),
+    staleMs: Milliseconds(
+      "How long the last good keys stay in use without a good fetch.",
+      0,
+      2_592_000_000,
+      86_400_000,
+    ),
     backoffMs: Milliseconds("After the first failure; doubled after each further one.", 10, 3_600_000, 1_000),
     maxBackoffMs: Milliseconds("Upper limit of the back-off.", 10, 3_600_000, 60_000),
     kidMissMs: Milliseconds("The least time between two refetches for an unknown kid.", 10, 3_600_000, 5_000),
@@ -206,23 +257,37 @@ export const Provider = Type.Object(
     policy: Type.Optional(Type.String({ description: "NAMESPACE/NAME of the RequestAuthentication." })),
     issuer: Type.Optional(Type.String({ minLength: 1, description: "Absent: `iss` is not checked." })),
     audiences: Type.Optional(Strings("Any of them; absent: `aud` is not checked.")),
-    localJwks: Type.Optional(Type.Object({ keys: Type.Array(Jwk, { minItems: 1 }) }, strict)),
+    localJwks: Type.Optional(
+      Type.Object(
+        { keys: Type.Array(Jwk, { minItems: 1 }) },
+        { ...strict, description: "Keys that stand here." },
+      ),
+    ),
     remoteJwks: Type.Optional(RemoteJwks),
     fromHeaders: Type.Optional(
       Type.Array(
         Type.Object(
           {
             name: Type.String({ minLength: 1, description: "Lower-case." }),
-            valuePrefix: Type.Optional(Type.String({ minLength: 1 })),
+            valuePrefix: Type.Optional(
+              Type.String({
+                minLength: 1,
+                description: "Searched anywhere in the value; the token stands behind it.",
+              }),
+            ),
           },
           strict,
         ),
       ),
     ),
-    fromParams: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
-    fromCookies: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    fromParams: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), { description: "Query parameters." }),
+    ),
+    fromCookies: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description: "Cookies." })),
     forward: Type.Optional(Type.Boolean({ default: false, description: "Leave the token in the request." })),
-    forwardPayloadHeader: Type.Optional(Type.String({ minLength: 1, description: "Lower-case." })),
+    forwardPayloadHeader: Type.Optional(
+      Type.String({ minLength: 1, description: "Lower-case. Gets the payload, base64url as received." }),
+    ),
     claimToHeaders: Type.Optional(
       Type.Array(
         Type.Object(
@@ -236,11 +301,19 @@ export const Provider = Type.Object(
     ),
     spaceDelimitedClaims: Type.Optional(
       Type.Array(Type.String(), {
-        description: "Top-level string claims that policies see as a list. `scope` and `permission` always are.",
+        description:
+          "Top-level string claims that policies see as a list. `scope` and `permission` always are.",
       }),
     ),
-    presence: Type.Optional(Type.Union([Type.Literal("OPTIONAL"), Type.Literal("REQUIRED")], { default: "OPTIONAL" })),
-    clockSkewSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 3600, default: 60 })),
+    presence: Type.Optional(
+      Type.Union([Type.Literal("OPTIONAL"), Type.Literal("REQUIRED")], {
+        default: "OPTIONAL",
+        description: "REQUIRED: a request without a token of this provider is answered 401 `Jwt is missing`.",
+      }),
+    ),
+    clockSkewSeconds: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 3600, default: 60, description: "Allowed on exp and nbf." }),
+    ),
   },
   {
     ...strict,
@@ -279,18 +352,26 @@ export type TokenCache = Static<typeof TokenCache>;
 
 export const Configuration = Type.Object(
   {
-    version: Type.Literal(CONFIGURATION_VERSION),
+    version: Type.Literal(CONFIGURATION_VERSION, {
+      description: "Of the format. A filter refuses any other.",
+    }),
     compiler: Type.Optional(Type.String({ description: "What wrote this, for people." })),
     shadow: Type.Optional(
-      Type.Boolean({ default: false, description: "Decide, count and log, but never answer or change a request." }),
+      Type.Boolean({
+        default: false,
+        description: "Decide, count and log, but never answer or change a request.",
+      }),
     ),
     directRemoteAddress: Type.Optional(
       Type.String({
         minLength: 1,
-        description: "Filter state key that holds the direct peer's IP address, which is no attribute in Wasm.",
+        description:
+          "Filter state key that holds the direct peer's IP address, which is no attribute in Wasm.",
       }),
     ),
-    providers: Type.Optional(Type.Array(Provider, { description: "In istiod's order; the first that succeeds wins." })),
+    providers: Type.Optional(
+      Type.Array(Provider, { description: "In istiod's order; the first that succeeds wins." }),
+    ),
     authorization: Type.Optional(Authorization),
     limits: Type.Optional(Limits),
     tokenCache: Type.Optional(TokenCache),

@@ -1,0 +1,36 @@
+/** The generated files of the repository are those that its sources generate today. */
+import { readFileSync } from "node:fs";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { describe, expect, test } from "vitest";
+import { GENERATED } from "../../scripts/docs/index.ts";
+import { configurationSchema } from "../../scripts/docs/schema.ts";
+
+describe("generated files", () => {
+  test.each(Object.entries(GENERATED))("%s is up to date (npm run docs)", (path, render) => {
+    expect(readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")).toBe(render());
+  });
+});
+
+describe("the JSON Schema of the configuration", () => {
+  const validate = new Ajv2020({ allErrors: true }).compile(configurationSchema());
+  const rule = (condition: unknown) => ({
+    version: 1,
+    authorization: {
+      predicates: [{ claim: ["iss"], match: { nonEmpty: true } }, { path: { template: "/a/{*}" } }],
+      deny: { rules: [{ id: "ns[foo]-policy[bar]-rule[0]", condition }] },
+    },
+  });
+
+  test("takes the smallest configuration", () => expect(validate({ version: 1 })).toBe(true));
+  test("takes conditions in conditions", () => {
+    expect(validate(rule({ and: [0, { not: { or: [1, { and: [] }] } }] }))).toBe(true);
+  });
+  test.each([
+    ["no version", {}],
+    ["another version", { version: 2 }],
+    ["an unknown member", { version: 1, extra: true }],
+    ["an unknown member of a condition", rule({ and: [], or: [] })],
+    ["a predicate of no kind", { version: 1, authorization: { predicates: [{}] } }],
+    ["a limit out of range", { version: 1, limits: { maxTokens: 0 } }],
+  ])("refuses %s", (_, configuration) => expect(validate(configuration)).toBe(false));
+});
