@@ -1,0 +1,126 @@
+#!/usr/bin/env node
+/**
+ * Builds what people run: the filter (assembly/ → build/jwtgate.wasm) and the tool (tools/ → dist/jwtgate.mjs).
+ *
+ *   node scripts/build.mjs [--wasm | --cli] [--debug] [--if-stale] [--quiet]
+ *
+ *   --wasm, --cli   only the one or the other
+ *   --debug         the filter with names and assertions, as build/jwtgate.debug.wasm (and .wat)
+ *   --if-stale      only what is older than its sources
+ *   --quiet         no word where nothing had to be built, one line where something had
+ */
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import asc from "assemblyscript/asc";
+import { build } from "esbuild";
+
+const { values: options } = parseArgs({
+  options: {
+    wasm: { type: "boolean", default: false },
+    cli: { type: "boolean", default: false },
+    debug: { type: "boolean", default: false },
+    "if-stale": { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+  },
+});
+
+/** What the filter is made of. */
+const FILTER_SOURCES = ["assembly", "asconfig.json", "package-lock.json", "scripts/build.mjs"];
+
+/** The filter as Envoy loads it. */
+const FILTER = {
+  name: "the filter (a minute on a slow machine)",
+  output: "build/jwtgate.wasm",
+  sources: FILTER_SOURCES,
+  run: () => compileFilter("release"),
+};
+
+/** The filter with names and assertions, to look into. */
+const DEBUG_FILTER = {
+  name: "the filter for debugging",
+  output: "build/jwtgate.debug.wasm",
+  sources: FILTER_SOURCES,
+  run: () => compileFilter("debug"),
+};
+
+/** The command-line tool, with everything it imports in one file. */
+const TOOL = {
+  name: "the tool",
+  output: "dist/jwtgate.mjs",
+  sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs"],
+  run: bundleTool,
+};
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+const everything = options.wasm === options.cli;
+if (everything || options.wasm) await step(options.debug ? DEBUG_FILTER : FILTER);
+if (everything || options.cli) await step(TOOL);
+
+/** Runs one step of the build unless its output is newer than its sources and --if-stale was given. */
+async function step({ name, output, sources, run }) {
+  if (options["if-stale"] && newest([output]) > newest(sources)) return;
+  const started = performance.now();
+  process.stderr.write(`building ${name} … `);
+  await run();
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const bytes = readFileSync(output);
+  const packed = gzipSync(bytes, { level: 9 }).length;
+  process.stderr.write(`${seconds} s\n`);
+  if (!options.quiet) {
+    console.log(`${output}: ${grouped(bytes.length)} bytes (${grouped(packed)} gzipped)`);
+  }
+}
+
+async function compileFilter(target) {
+  const stderr = asc.createMemoryStream();
+  const { error } = await asc.main(["--config", "asconfig.json", "--target", target], { stderr });
+  if (error) {
+    process.stderr.write(`\n${stderr.toString()}`);
+    process.exit(1);
+  }
+}
+
+async function bundleTool() {
+  mkdirSync("dist", { recursive: true });
+  try {
+    await build({
+      entryPoints: ["tools/cli.ts"],
+      outfile: "dist/jwtgate.mjs",
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      legalComments: "eof",
+      logLevel: "error",
+      // Bundled CommonJS packages call require for Node's own modules; an ES module has none.
+      banner: {
+        js: '#!/usr/bin/env node\nimport { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);',
+      },
+    });
+  } catch {
+    // esbuild has said what is wrong, with the place.
+    process.exit(1);
+  }
+}
+
+/** The newest time of change under these files and folders, in milliseconds; of a missing one: never. */
+function newest(paths) {
+  let time = Number.NEGATIVE_INFINITY;
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) continue;
+    time = Math.max(
+      time,
+      stat.isDirectory() ? newest(readdirSync(path).map((name) => join(path, name))) : stat.mtimeMs,
+    );
+  }
+  return time;
+}
+
+/** 123456 → 123,456 */
+function grouped(number) {
+  return number.toLocaleString("en-US");
+}
