@@ -1,0 +1,94 @@
+/**
+ * A token that was verified, and all that a request needs to know of it: one block of memory, so that it is copied
+ * into the cache and out of it as bytes and is read in place.
+ *
+ *     head (this class) · token · issuer · subject · predicate bits · outputs
+ *
+ * An output is a claim that goes into a header: u32 index into the provider's claimsToHeaders, u32 length, the value.
+ */
+import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+
+@unmanaged
+export class VerifiedToken {
+  /** Seeded hash of the token's bytes. */
+  hash: u64;
+  /** Seconds since 1970; u64.MAX_VALUE where the token never expires. */
+  expiresAt: u64;
+  /** Seconds since 1970. */
+  notBefore: u64;
+  /** Which key verified it (JwkSet's fingerprint). */
+  keyFingerprint: u64;
+  /** Generation of the key set that it was last found good under. */
+  keyGeneration: u32;
+  /** Index of the provider that verified it. */
+  provider: i32;
+  /** Bytes of the whole block, a multiple of 16. */
+  size: u32;
+  tokenLength: i32;
+  /** Where the payload's segment stands in the token. */
+  payloadStart: i32;
+  payloadEnd: i32;
+  issuerLength: i32;
+  subjectLength: i32;
+  bitsLength: i32;
+  outputCount: i32;
+  /** Hits since it was last moved, up to 3: what the cache's eviction goes by. */
+  hits: u32;
+  reserved: u32;
+
+  // @ts-ignore: decorator
+  @inline
+  private get body(): usize {
+    return changetype<usize>(this) + offsetof<VerifiedToken>();
+  }
+
+  get token(): Slice {
+    return slice(this.body, this.tokenLength);
+  }
+
+  /** The payload's segment, base64url as received. */
+  get payloadSegment(): Slice {
+    return slice(this.body + <usize>this.payloadStart, this.payloadEnd - this.payloadStart);
+  }
+
+  get issuer(): Slice {
+    return slice(this.body + <usize>this.tokenLength, this.issuerLength);
+  }
+
+  get subject(): Slice {
+    return slice(this.body + <usize>(this.tokenLength + this.issuerLength), this.subjectLength);
+  }
+
+  /** Address of the token predicates' bits. */
+  get bits(): usize {
+    return this.body + <usize>(this.tokenLength + this.issuerLength + this.subjectLength);
+  }
+
+  /** Address of the first output. */
+  get outputs(): usize {
+    return this.bits + <usize>this.bitsLength;
+  }
+}
+
+/** Index into claimsToHeaders of the output at `address`. */
+export function outputIndex(address: usize): i32 {
+  return load<i32>(address);
+}
+
+/** Value of the output at `address`. */
+export function outputValue(address: usize): Slice {
+  return slice(address + 8, load<i32>(address, 4));
+}
+
+/** Address of the output behind the one at `address`. */
+export function nextOutput(address: usize): usize {
+  return address + 8 + load<u32>(address, 4);
+}
+
+/** Writes an output at `address`. @returns the address behind it */
+export function writeOutput(address: usize, index: i32, value: Slice): usize {
+  store<i32>(address, index);
+  store<i32>(address, lengthOf(value), 4);
+  memory.copy(address + 8, pointerOf(value), <usize>lengthOf(value));
+  return nextOutput(address);
+}

@@ -1,0 +1,76 @@
+/**
+ * Query parameters, found as Envoy finds them (Http::Utility::QueryParamsMulti, decoded): split at `&`, the first `=`
+ * ends the name, names and values percent-decoded, a name without `=` taken as it stands.
+ *
+ * Removal differs from Envoy by design: Envoy writes all other parameters anew, sorted by name and decoded but not
+ * encoded again, so that `a=%26b` becomes `a=&b`. Here they stay as they are, byte for byte and in their order.
+ */
+import { allocate } from "../abi/arena";
+import { EMPTY, Slice, equals, indexOfByte, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { percentDecode } from "../encoding/percent";
+
+/** Whether the last `findParameter` found one; its value may be empty. */
+export let parameterFound: bool = false;
+
+/**
+ * @param query without the `?`
+ * @param name decoded, case-sensitive
+ * @returns the decoded value of the first parameter of that name; `parameterFound` tells an empty one from none
+ */
+export function findParameter(query: Slice, name: Slice): Slice {
+  parameterFound = false;
+  const length = lengthOf(query);
+  let start = 0;
+  while (start < length) {
+    const end = parameterEnd(query, start);
+    const parameter = subslice(query, start, end);
+    if (isNamed(parameter, name)) {
+      parameterFound = true;
+      const separator = indexOfByte(parameter, 0x3d /* = */);
+      return separator < 0
+        ? EMPTY
+        : percentDecode(subslice(parameter, separator + 1, lengthOf(parameter)));
+    }
+    start = end + 1;
+  }
+  return EMPTY;
+}
+
+/**
+ * @param path without query
+ * @param query without the `?`
+ * @param name decoded, case-sensitive
+ * @returns path and query without any parameter of that name, in the arena; no `?` where nothing is left
+ */
+export function withoutParameter(path: Slice, query: Slice, name: Slice): Slice {
+  const pathLength = lengthOf(path);
+  const length = lengthOf(query);
+  const target = allocate(<usize>(pathLength + 1 + length));
+  memory.copy(target, pointerOf(path), <usize>pathLength);
+  let size = pathLength;
+  let start = 0;
+  while (start < length) {
+    const end = parameterEnd(query, start);
+    const parameter = subslice(query, start, end);
+    if (!isNamed(parameter, name)) {
+      store<u8>(target + <usize>size, size == pathLength ? 0x3f /* ? */ : 0x26 /* & */);
+      size++;
+      memory.copy(target + <usize>size, pointerOf(parameter), <usize>lengthOf(parameter));
+      size += lengthOf(parameter);
+    }
+    start = end + 1;
+  }
+  return slice(target, size);
+}
+
+function parameterEnd(query: Slice, start: i32): i32 {
+  const end = indexOfByte(query, 0x26 /* & */, start);
+  return end < 0 ? lengthOf(query) : end;
+}
+
+function isNamed(parameter: Slice, name: Slice): bool {
+  const separator = indexOfByte(parameter, 0x3d /* = */);
+  return separator < 0
+    ? equals(parameter, name)
+    : equals(percentDecode(subslice(parameter, 0, separator)), name);
+}
