@@ -91,7 +91,8 @@ export const Predicate = Type.Union(
       { principal: StringMatch },
       {
         ...strict,
-        description: "Any URI SAN of the peer certificate matches, the `spiffe://` prefix included.",
+        description:
+          "Any name of the peer certificate matches: its URI SANs (the `spiffe://` prefix included), its DNS SANs, its subject. The other certificate predicates look at the same names.",
       },
     ),
     Type.Object(
@@ -104,8 +105,18 @@ export const Predicate = Type.Union(
       {
         ...strict,
         description:
-          "Any URI SAN of the peer certificate is the pieces in order, anything (no newline) between them: the first at the start, the last at the end.",
+          "Any name of the peer certificate is the pieces in order, anything (no newline) between them: the first at the start, the last at the end.",
       },
+    ),
+    Type.Object(
+      {
+        trustDomain: Type.Array(Type.String(), {
+          minItems: 2,
+          maxItems: 2,
+          description: "What the trust domain begins and ends with.",
+        }),
+      },
+      { ...strict, description: "Any name of the peer certificate matches spiffe://BEGIN[^/]*END/.*" },
     ),
     Type.Object(
       {
@@ -114,7 +125,10 @@ export const Predicate = Type.Union(
           strict,
         ),
       },
-      { ...strict, description: "Any URI SAN matches spiffe://.+/ns/NAMESPACE/(.+/|)sa/NAME(/.+)?" },
+      {
+        ...strict,
+        description: "Any name of the peer certificate matches spiffe://.+/ns/NAMESPACE/(.+/|)sa/NAME(/.+)?",
+      },
     ),
   ],
   { $id: "Predicate" },
@@ -142,7 +156,7 @@ export const Rule = Type.Object(
       Type.Array(Type.Integer({ minimum: 0 }), {
         minItems: 1,
         description:
-          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Each is a positive exact or prefix predicate. The filter proves the implication on load.",
+          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Exact and prefix predicates, addresses and claims cost nothing where they do not match. The filter proves the implication on load.",
       }),
     ),
   },
