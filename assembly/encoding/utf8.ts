@@ -23,9 +23,7 @@ export function sequenceLength(p: usize, end: usize): i32 {
   if (first == 0xf0 && second < 0x90) return 0;
   if (first == 0xf4 && second > 0x8f) return 0;
   if (p + 3 >= end) return 0;
-  return isContinuation(second) && isContinuation(load<u8>(p, 2)) && isContinuation(load<u8>(p, 3))
-    ? 4
-    : 0;
+  return isContinuation(second) && isContinuation(load<u8>(p, 2)) && isContinuation(load<u8>(p, 3)) ? 4 : 0;
 }
 
 // @ts-ignore: decorator
@@ -85,9 +83,9 @@ export function encode(codePoint: u32, p: usize): usize {
 export function decode(p: usize, length: i32): u32 {
   const first = <u32>load<u8>(p);
   if (length == 1) return first;
-  const second = <u32>load<u8>(p, 1) & 0x3f;
+  const second = (<u32>load<u8>(p, 1)) & 0x3f;
   if (length == 2) return ((first & 0x1f) << 6) | second;
-  const third = <u32>load<u8>(p, 2) & 0x3f;
+  const third = (<u32>load<u8>(p, 2)) & 0x3f;
   if (length == 3) return ((first & 0x0f) << 12) | (second << 6) | third;
-  return ((first & 0x07) << 18) | (second << 12) | (third << 6) | (<u32>load<u8>(p, 3) & 0x3f);
+  return ((first & 0x07) << 18) | (second << 12) | (third << 6) | ((<u32>load<u8>(p, 3)) & 0x3f);
 }
