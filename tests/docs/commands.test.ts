@@ -1,0 +1,59 @@
+/**
+ * What the documents tell people to type works. A block whose fence says `sh test` is run as it stands, in a folder
+ * that has what a checkout has after a build. A block `text output` behind it is what the commands print.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Block, blocks, markdownFiles, ROOT, readMarkdown } from "./markdown.ts";
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "jwtgate-docs-"));
+  for (const name of readdirSync(ROOT)) {
+    if (name !== ".git") symlinkSync(join(ROOT, name), join(folder, name));
+  }
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** @returns exit code and everything that was printed */
+function run(script: string): Promise<{ code: number; output: string }> {
+  return new Promise((resolve) => {
+    const options = { cwd: folder, encoding: "utf8", timeout: 60_000 } as const;
+    const child = execFile(
+      "bash",
+      ["-euo", "pipefail", "-c", `exec 2>&1\n${script}`],
+      options,
+      (error, stdout) => resolve({ code: error === null ? 0 : (child.exitCode ?? -1), output: stdout }),
+    );
+  });
+}
+
+for (const file of markdownFiles()) {
+  const all = blocks(readMarkdown(file));
+  const tested = all.flatMap((block, index): [Block, Block | undefined][] => {
+    const next = all[index + 1];
+    return block.info === "sh test" ? [[block, next?.info === "text output" ? next : undefined]] : [];
+  });
+  if (tested.length === 0) continue;
+  describe(file, () => {
+    test.each(tested.map(([block, output]) => ({ line: block.line, block, output })))(
+      "the commands of line $line",
+      { timeout: 60_000 },
+      async ({ block, output }) => {
+        const result = await run(block.text);
+        expect(result.code, result.output).toBe(0);
+        if (output !== undefined) expect(result.output).toBe(output.text);
+      },
+    );
+  });
+}
+
+test("the documents have commands that are tested", () => {
+  const infos = markdownFiles().flatMap((file) => blocks(readMarkdown(file)).map(({ info }) => info));
+  expect(infos).toContain("sh test");
+});
