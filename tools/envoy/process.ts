@@ -1,0 +1,228 @@
+/** Runs Envoy: starts it, waits until it serves, keeps its log, and sees to it that it ends with us. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Envoy refused its configuration or ended; the message holds the lines of its log that say why. */
+export class EnvoyFailure extends Error {
+  override readonly name = "EnvoyFailure";
+  constructor(
+    message: string,
+    /** Everything that Envoy wrote. */
+    readonly log: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface EnvoyOptions {
+  /** The executable. */
+  binary: string;
+  /** An envoy.config.bootstrap.v3.Bootstrap. Where it has no admin, one is added on a free port of the loopback. */
+  bootstrap: object;
+  /** Worker threads; 1 where absent. */
+  concurrency?: number;
+  /** Envoy's `--log-level`; `warning` where absent. */
+  logLevel?: string;
+  /** Envoy's `--component-log-level`, such as `wasm:debug`. */
+  componentLogLevel?: string;
+  /** How long it may take until it serves, in milliseconds; 30,000 where absent. */
+  timeoutMs?: number;
+  /** Told each line that Envoy writes: its log, and access logs that go to stdout. */
+  onLine?: (line: string) => void;
+}
+
+/**
+ * A shell that becomes Envoy and leaves a watcher behind, which ends Envoy when our end of its standard input closes:
+ * by us, or by the operating system where we are killed.
+ */
+const LEASHED = 'exec 3<&0; (cat <&3; kill -KILL $$) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-';
+
+/** What Envoy keeps of its log in memory, in characters. */
+const MAX_LOG = 8 * 1024 * 1024;
+
+/** A running Envoy. */
+export class Envoy {
+  /** Where its admin listens, as `HOST:PORT`. */
+  admin = "";
+  private text = "";
+  private readonly end: Promise<number | null>;
+  private running = true;
+
+  private constructor(
+    private readonly child: ChildProcess,
+    folder: string,
+    onLine: ((line: string) => void) | undefined,
+  ) {
+    let rest = "";
+    const take = (chunk: string) => {
+      this.text = (this.text + chunk).slice(-MAX_LOG);
+      if (onLine === undefined) return;
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach(onLine);
+    };
+    child.stdout?.setEncoding("utf8").on("data", take);
+    child.stderr?.setEncoding("utf8").on("data", take);
+    child.stdin?.on("error", () => {});
+    this.end = new Promise((resolve) => {
+      child.on("error", (error) => take(`${error.message}\n`));
+      child.on("exit", () => {
+        this.running = false;
+        child.stdin?.destroy();
+      });
+      child.on("close", (code) => {
+        rmSync(folder, { recursive: true, force: true });
+        resolve(code);
+      });
+    });
+  }
+
+  /**
+   * Starts Envoy and waits until its admin says that it is ready.
+   *
+   * @throws {EnvoyFailure} where it ends before, or is not ready in time
+   */
+  static async start(options: EnvoyOptions): Promise<Envoy> {
+    const {
+      binary,
+      bootstrap,
+      concurrency = 1,
+      logLevel = "warning",
+      componentLogLevel,
+      timeoutMs = 30_000,
+    } = options;
+    const folder = mkdtempSync(join(tmpdir(), "jwtgate-envoy-"));
+    const configFile = join(folder, "envoy.json");
+    // It may hold HMAC secrets.
+    writeFileSync(configFile, JSON.stringify({ admin: LOOPBACK_ADMIN, ...bootstrap }), { mode: 0o600 });
+    const addressFile = join(folder, "admin");
+    const args = [
+      binary,
+      "--config-path",
+      configFile,
+      "--admin-address-path",
+      addressFile,
+      "--disable-hot-restart",
+    ];
+    args.push("--concurrency", String(concurrency), "--log-level", logLevel);
+    if (componentLogLevel !== undefined) args.push("--component-log-level", componentLogLevel);
+    const child = spawn("sh", ["-c", LEASHED, "sh", ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    const envoy = new Envoy(child, folder, options.onLine);
+    try {
+      await envoy.waitUntilReady(addressFile, timeoutMs);
+    } catch (error) {
+      await envoy.stop();
+      throw error;
+    }
+    return envoy;
+  }
+
+  /** Its process id. */
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** What it has written. */
+  get log(): string {
+    return this.text;
+  }
+
+  /** Its exit code, when it has ended; null after a signal. */
+  get ended(): Promise<number | null> {
+    return this.end;
+  }
+
+  /** The port that a listener got whose configured port is 0. */
+  async portOf(listener: string): Promise<number> {
+    const { listener_statuses: statuses } = (await this.ask("/listeners?format=json")) as Listeners;
+    const port = statuses.find(({ name }) => name === listener)?.local_address.socket_address.port_value;
+    if (port === undefined) throw new Error(`Envoy has no listener ${listener}`);
+    return port;
+  }
+
+  /** Its counters and gauges whose name contains `filter`. */
+  async stats(filter: string): Promise<Map<string, number>> {
+    const query = new URLSearchParams({ format: "json", filter });
+    const { stats } = (await this.ask(`/stats?${query}`)) as Stats;
+    return new Map(
+      stats.flatMap(({ name, value }) => (name !== undefined && value !== undefined ? [[name, value]] : [])),
+    );
+  }
+
+  /** Ends it and waits until it is gone. */
+  async stop(): Promise<void> {
+    if (this.running) this.child.kill("SIGTERM");
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), 5_000);
+    await this.end;
+    clearTimeout(timer);
+  }
+
+  private async ask(path: string): Promise<unknown> {
+    const answer = await fetch(`http://${this.admin}${path}`);
+    if (!answer.ok) throw new Error(`Envoy's admin answered ${path} with ${answer.status}`);
+    return answer.json();
+  }
+
+  private async waitUntilReady(addressFile: string, timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (this.running) {
+      if (await this.isReady(addressFile)) return;
+      if (Date.now() > deadline)
+        throw new EnvoyFailure(`Envoy was not ready after ${timeoutMs} ms`, this.text);
+      await sleep(20);
+    }
+    throw new EnvoyFailure(`Envoy refused to start:\n${complaint(this.text)}`, this.text);
+  }
+
+  private async isReady(addressFile: string): Promise<boolean> {
+    try {
+      this.admin ||= await readFile(addressFile, "utf8");
+      return this.admin !== "" && (await fetch(`http://${this.admin}/ready`)).ok;
+    } catch {
+      // It has not come that far.
+      return false;
+    }
+  }
+}
+
+/**
+ * What `envoy --mode validate` says of a bootstrap. It loads the Wasm module and the filter's configuration too.
+ *
+ * @returns undefined where it is valid, else Envoy's complaint
+ */
+export async function validateBootstrap(binary: string, configFile: string): Promise<string | undefined> {
+  const args = ["--mode", "validate", "--config-path", configFile, "--log-level", "warning"];
+  const child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+    });
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  return code === 0 ? undefined : complaint(output);
+}
+
+const LOOPBACK_ADMIN = { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } };
+
+/** The lines of a log that say what went wrong: errors and critical ones, else the last few. */
+function complaint(log: string): string {
+  const lines = log.trim().split("\n");
+  const errors = lines.filter((line) => /\]\[(error|critical)\]/.test(line) || !line.startsWith("["));
+  return (errors.length > 0 ? errors : lines).slice(-12).join("\n");
+}
+
+interface Listeners {
+  listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
+}
+
+interface Stats {
+  stats: { name?: string; value?: number }[];
+}

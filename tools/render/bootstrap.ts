@@ -1,0 +1,411 @@
+/**
+ * An Envoy bootstrap that runs the filter in front of an upstream: the HTTP connection manager as istiod sets it
+ * (SEMANTICS.md, "Generated filters"), with the limits that Envoy's guide for edge proxies asks for.
+ *
+ * `renderBootstrap` makes the whole; `listener`, `cluster` and `bootstrap` are its pieces, for those who put several
+ * listeners into one Envoy.
+ */
+import { existsSync } from "node:fs";
+import { isIP } from "node:net";
+import type { Configuration, Provider } from "../config/schema.ts";
+import { type Reasons, toYaml } from "./yaml.ts";
+
+/** A socket's address. An IPv6 host stands without brackets. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** Whose place Envoy takes: the edge, where clients connect, or a workload's own sidecar, behind another proxy. */
+export type Mode = "gateway" | "sidecar";
+
+/** Istio's meshConfig.pathNormalization. */
+export const PATH_NORMALIZATIONS = ["BASE", "NONE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const;
+export type PathNormalization = (typeof PATH_NORMALIZATIONS)[number];
+
+/** Files of a listener's TLS, as Envoy will see them. */
+export interface Tls {
+  certificate: string;
+  key: string;
+  /** With it clients must present a certificate of this authority (mutual TLS). */
+  clientCa?: string;
+}
+
+export interface ListenerOptions {
+  name: string;
+  address: Address;
+  /** `gateway` where absent. */
+  mode?: Mode;
+  /** `BASE` where absent. */
+  pathNormalization?: PathNormalization;
+  tls?: Tls;
+  /** The filter's module, as Envoy will see it. */
+  module: string;
+  configuration: Configuration;
+  /** The cluster that requests go to. */
+  cluster: string;
+  /** Whether each request is logged to standard output, as JSON; true where absent. */
+  accessLog?: boolean;
+}
+
+/** A message of Envoy's API as JSON. */
+export type Message = { [name: string]: unknown };
+
+const type = (name: string) => `type.googleapis.com/${name}`;
+
+/** The filter's name, and its namespace of shared data. */
+const NAME = "jwtgate";
+
+/** An envoy.config.listener.v3.Listener with the filter. */
+export function listener(options: ListenerOptions): Message {
+  const { name, address, tls, mode = "gateway", accessLog = true } = options;
+  return {
+    name,
+    address: socketAddress(address),
+    per_connection_buffer_limit_bytes: 1_048_576,
+    ...(tls && {
+      listener_filters: [
+        {
+          name: "envoy.filters.listener.tls_inspector",
+          typed_config: { "@type": type("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector") },
+        },
+      ],
+    }),
+    filter_chains: [
+      {
+        ...(tls && { transport_socket: downstreamTls(tls) }),
+        filters: [
+          {
+            name: "envoy.filters.network.http_connection_manager",
+            typed_config: {
+              "@type": type(
+                "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+              ),
+              stat_prefix: name,
+              codec_type: "AUTO",
+              ...pathOptions(options.pathNormalization ?? "BASE"),
+              use_remote_address: mode === "gateway",
+              request_headers_timeout: "30s",
+              stream_idle_timeout: "300s",
+              http2_protocol_options: {
+                max_concurrent_streams: 100,
+                initial_stream_window_size: 65_536,
+                initial_connection_window_size: 1_048_576,
+              },
+              ...(accessLog && { access_log: [stdoutAccessLog()] }),
+              route_config: {
+                virtual_hosts: [
+                  {
+                    name: "upstream",
+                    domains: ["*"],
+                    routes: [{ match: { prefix: "/" }, route: { cluster: options.cluster, timeout: "0s" } }],
+                  },
+                ],
+              },
+              http_filters: httpFilters(options.configuration, options.module),
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+/** The connection manager's part in what policies see as a path (SEMANTICS.md, "HCM"). */
+function pathOptions(normalization: PathNormalization): Message {
+  const decode = normalization === "DECODE_AND_MERGE_SLASHES";
+  return {
+    normalize_path: normalization !== "NONE",
+    merge_slashes: decode || normalization === "MERGE_SLASHES",
+    path_with_escaped_slashes_action: decode ? "UNESCAPE_AND_FORWARD" : "KEEP_UNCHANGED",
+  };
+}
+
+function httpFilters(configuration: Configuration, module: string): Message[] {
+  const { directRemoteAddress } = configuration;
+  return [
+    ...(directRemoteAddress === undefined ? [] : [directRemoteAddressFilter(directRemoteAddress)]),
+    jwtgateFilter(configuration, module),
+    {
+      name: "envoy.filters.http.router",
+      typed_config: { "@type": type("envoy.extensions.filters.http.router.v3.Router") },
+    },
+  ];
+}
+
+/** Hands the direct peer's address to the filter, to which it is no attribute. */
+function directRemoteAddressFilter(key: string): Message {
+  return {
+    name: "envoy.filters.http.set_filter_state",
+    typed_config: {
+      "@type": type("envoy.extensions.filters.http.set_filter_state.v3.Config"),
+      on_request_headers: [
+        {
+          object_key: key,
+          factory_key: "envoy.string",
+          format_string: {
+            text_format_source: { inline_string: "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%" },
+          },
+        },
+      ],
+    },
+  };
+}
+
+/** The filter itself: an HTTP filter of type envoy.extensions.filters.http.wasm.v3.Wasm. */
+export function jwtgateFilter(configuration: Configuration, module: string): Message {
+  return {
+    name: NAME,
+    typed_config: {
+      "@type": type("envoy.extensions.filters.http.wasm.v3.Wasm"),
+      config: {
+        name: NAME,
+        failure_policy: "FAIL_RELOAD",
+        vm_config: {
+          vm_id: NAME,
+          runtime: "envoy.wasm.runtime.v8",
+          code: { local: { filename: module } },
+        },
+        configuration: {
+          "@type": type("google.protobuf.StringValue"),
+          value: asciiJson(configuration),
+        },
+      },
+    },
+  };
+}
+
+/** A line of JSON a request. The path stands there without its query, which may hold a token. */
+function stdoutAccessLog(): Message {
+  return {
+    name: "envoy.access_loggers.stdout",
+    typed_config: {
+      "@type": type("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"),
+      log_format: {
+        json_format: {
+          time: "%START_TIME%",
+          client: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+          protocol: "%PROTOCOL%",
+          method: "%REQ(:METHOD)%",
+          authority: "%REQ(:AUTHORITY)%",
+          path: "%PATH(NQ:PATH)%",
+          status: "%RESPONSE_CODE%",
+          details: "%RESPONSE_CODE_DETAILS%",
+          flags: "%RESPONSE_FLAGS%",
+          duration_ms: "%DURATION%",
+          bytes_received: "%BYTES_RECEIVED%",
+          bytes_sent: "%BYTES_SENT%",
+          upstream: "%UPSTREAM_HOST%",
+          request_id: "%REQ(X-REQUEST-ID)%",
+        },
+      },
+    },
+  };
+}
+
+/** The server's side of TLS; with a client CA, mutual. */
+function downstreamTls({ certificate, key, clientCa }: Tls): Message {
+  return {
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": type("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"),
+      require_client_certificate: clientCa !== undefined,
+      common_tls_context: {
+        alpn_protocols: ["h2", "http/1.1"],
+        tls_params: { tls_minimum_protocol_version: "TLSv1_2" },
+        tls_certificates: [{ certificate_chain: { filename: certificate }, private_key: { filename: key } }],
+        ...(clientCa !== undefined && { validation_context: { trusted_ca: { filename: clientCa } } }),
+      },
+    },
+  };
+}
+
+export interface ClusterOptions {
+  name: string;
+  address: Address;
+  /** TLS to it: the name that its certificate must have and that is sent as SNI, and the CA file that Envoy will see. */
+  tls?: { serverName: string; caFile: string };
+  connectTimeoutMs?: number;
+}
+
+/** An envoy.config.cluster.v3.Cluster with one endpoint: an address, or a name that Envoy resolves again and again. */
+export function cluster({ name, address, tls, connectTimeoutMs = 5_000 }: ClusterOptions): Message {
+  return {
+    name,
+    type: isIP(address.host) === 0 ? "STRICT_DNS" : "STATIC",
+    connect_timeout: seconds(connectTimeoutMs),
+    ...(isIP(address.host) === 0 && { dns_lookup_family: "V4_PREFERRED" }),
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(address) } }] }],
+    },
+    ...(tls && { transport_socket: upstreamTls(tls.serverName, tls.caFile) }),
+  };
+}
+
+/** TLS to a server whose certificate must be valid under the CA and for the name. */
+function upstreamTls(serverName: string, caFile: string): Message {
+  const byAddress = isIP(serverName) !== 0;
+  const matcher = { san_type: byAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } };
+  return {
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": type("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"),
+      ...(!byAddress && { sni: serverName }),
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: "TLSv1_2" },
+        validation_context: { trusted_ca: { filename: caFile }, match_typed_subject_alt_names: [matcher] },
+      },
+    },
+  };
+}
+
+/** An envoy.config.bootstrap.v3.Bootstrap. */
+export function bootstrap(parts: { listeners: Message[]; clusters: Message[]; admin?: Address }): Message {
+  const { listeners, clusters, admin } = parts;
+  return {
+    node: { id: NAME, cluster: NAME },
+    ...(admin && { admin: { address: socketAddress(admin) } }),
+    layered_runtime: {
+      layers: [
+        {
+          name: "istio",
+          static_layer: { "envoy.reloadable_features.http_reject_path_with_fragment": false },
+        },
+      ],
+    },
+    overload_manager: {
+      resource_monitors: [
+        {
+          name: "envoy.resource_monitors.global_downstream_max_connections",
+          typed_config: {
+            "@type": type(
+              "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            ),
+            max_active_downstream_connections: 50_000,
+          },
+        },
+      ],
+    },
+    static_resources: { listeners, clusters },
+  };
+}
+
+/** What `compile --output envoy` is told beside the policies. */
+export interface BootstrapOptions {
+  listen: Address;
+  upstream: Address;
+  admin?: Address;
+  mode: Mode;
+  pathNormalization: PathNormalization;
+  tls?: Tls;
+  module: string;
+  /** Authorities of servers that key sets are fetched from, as Envoy will see the file; this system's where absent. */
+  jwksCa?: string;
+}
+
+/** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
+export function renderBootstrap(configuration: Configuration, options: BootstrapOptions): Message {
+  const { listen, upstream, admin, jwksCa } = options;
+  const clusterName = "upstream";
+  return bootstrap({
+    listeners: [
+      listener({
+        name: "gate",
+        address: listen,
+        mode: options.mode,
+        pathNormalization: options.pathNormalization,
+        ...(options.tls && { tls: options.tls }),
+        module: options.module,
+        configuration,
+        cluster: clusterName,
+      }),
+    ],
+    clusters: [
+      cluster({ name: clusterName, address: upstream }),
+      ...jwksClusters(configuration.providers ?? [], jwksCa ?? systemCaFile()),
+    ],
+    ...(admin && { admin }),
+  });
+}
+
+/** One cluster for each that the providers fetch from. */
+function jwksClusters(providers: readonly Provider[], caFile: string): Message[] {
+  const clusters = new Map<string, Message>();
+  for (const { remoteJwks } of providers) {
+    if (remoteJwks === undefined) continue;
+    const targets = [
+      { cluster: remoteJwks.cluster, uri: remoteJwks.uri ?? remoteJwks.discovery?.uri },
+      ...(remoteJwks.discovery?.jwksHosts ?? []).map(({ origin, cluster }) => ({ cluster, uri: origin })),
+    ];
+    for (const { cluster: name, uri } of targets) {
+      if (uri !== undefined && !clusters.has(name))
+        clusters.set(name, jwksCluster(name, new URL(uri), caFile));
+    }
+  }
+  return [...clusters.values()];
+}
+
+function jwksCluster(name: string, { protocol, hostname, port }: URL, caFile: string): Message {
+  const secure = protocol === "https:";
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return cluster({
+    name,
+    address: { host, port: port === "" ? (secure ? 443 : 80) : Number(port) },
+    ...(secure && { tls: { serverName: host, caFile } }),
+  });
+}
+
+/** Where systems keep their certificate authorities; the first is Debian's, and that of Envoy's own images. */
+const SYSTEM_CA_FILES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+] as const;
+
+function systemCaFile(): string {
+  return SYSTEM_CA_FILES.find((file) => existsSync(file)) ?? SYSTEM_CA_FILES[0];
+}
+
+function socketAddress({ host, port }: Address): Message {
+  return { socket_address: { address: host, port_value: port } };
+}
+
+/** JSON that survives every YAML reader: what is not ASCII is escaped. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value, null, 1).replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A google.protobuf.Duration in JSON. */
+function seconds(milliseconds: number): string {
+  return `${milliseconds / 1000}s`;
+}
+
+/** Why the bootstrap says what it says, by the names of its members. */
+const REASONS: Reasons = {
+  layered_runtime: "As Istio: a fragment in a path is cut off, not refused.",
+  overload_manager: "Envoy has no limit of its own.",
+  per_connection_buffer_limit_bytes: "What one connection may make Envoy hold.",
+  listener_filters: "For connection.sni in policies.",
+  normalize_path: "Policies compare paths as they will be forwarded (Istio's meshConfig.pathNormalization).",
+  use_remote_address:
+    "Whose address a client has: at the edge (gateway) the peer's; in a sidecar the last in X-Forwarded-For.",
+  request_headers_timeout: "Against clients that send their headers a byte at a time.",
+  http2_protocol_options: "Against clients that open streams or windows without end.",
+  access_log: "Without the query, which may hold a token.",
+  timeout: "As Istio: no limit for a whole response; stream_idle_timeout ends what stands still.",
+  failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
+  vm_id: "A namespace of shared data of its own.",
+  factory_key: "The direct peer, which policies on source.ip need and which no Wasm filter can ask for.",
+  match_typed_subject_alt_names: "Keys are believed only from the host of their URI.",
+};
+
+/** The bootstrap as YAML, with the reasons in comments. */
+export function printBootstrap(message: Message, version: string): string {
+  const heading = `An Envoy bootstrap, written by jwtgate ${version} (compile --output envoy).\nRun it: envoy --config-path THIS_FILE`;
+  return toYaml([message], heading, REASONS);
+}
