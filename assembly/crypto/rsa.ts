@@ -1,0 +1,194 @@
+/**
+ * RSA signatures (RFC 8017): RSASSA-PKCS1-v1_5 (`RS256`…), by the host where it can, and RSASSA-PSS (`PS256`…), here.
+ *
+ * Not constant time, and need not be: keys, signatures and messages are public.
+ */
+import { Slice, byteAt, lengthOf, pointerOf, slice } from "../abi/slice";
+import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
+import { hostVerifies, verifyAtHost } from "./host-verifier";
+import { MAX_MODULUS_BITS, Modulus } from "./montgomery";
+import { Hash, MAX_DIGEST_LENGTH, digest, digestLength, hashBegin, hashFinish, hashUpdate } from "./sha2";
+
+/** Below this a modulus is no longer safe (RFC 7518 §3.3); above, a verification would take too long. */
+export const MIN_RSA_BITS: i32 = 2048;
+export const MAX_RSA_BITS: i32 = MAX_MODULUS_BITS;
+
+const MAX_MODULUS_LENGTH: i32 = MAX_MODULUS_BITS / 8;
+
+/** The object identifier rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017 A.1). */
+// prettier-ignore
+const RSA_ENCRYPTION: Slice = slice(memory.data<u8>([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]), 9);
+
+/**
+ * DigestInfo in front of the digest (RFC 8017 §9.2 note 1): the last byte of the hash's object identifier and the three
+ * lengths differ, the rest is the same for SHA-256, SHA-384 and SHA-512.
+ */
+// prettier-ignore
+const DIGEST_INFO: usize = memory.data<u8>([
+  0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
+  0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30,
+  0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40,
+]);
+const DIGEST_INFO_LENGTH: i32 = 19;
+
+/** The encoded message EM that a signature recovers, and what it is compared with. */
+const ENCODED: usize = memory.data(MAX_MODULUS_LENGTH, 16);
+const EXPECTED: usize = memory.data(MAX_MODULUS_LENGTH, 16);
+const DIGEST: usize = memory.data(MAX_DIGEST_LENGTH, 16);
+/** RFC 8017 §9.1.2 step 5: eight zero bytes in front of the message's digest. */
+const EIGHT_ZEROS: usize = memory.data(8, 8);
+const COUNTER: usize = memory.data(4, 4);
+
+const writer = new DerWriter();
+
+/** An RSA public key whose numbers have been checked. */
+export class RsaPublicKey {
+  private constructor(
+    private readonly modulus: Modulus,
+    private readonly exponent: u32,
+    private readonly publicKeyInfo: StaticArray<u8>,
+  ) {}
+
+  /** Why the latest `create` returned null; for people, without anything of the key. */
+  static refusal: string = "";
+
+  /**
+   * @param n the modulus, big-endian; leading zero bytes are ignored
+   * @param e the public exponent, big-endian; leading zero bytes are ignored
+   * @returns null, and `refusal`, unless n is odd and of `MIN_RSA_BITS` to `MAX_RSA_BITS` bits and e is 3 or 65537 (what
+   *   Envoy takes)
+   */
+  static create(n: Slice, e: Slice): RsaPublicKey | null {
+    const number = withoutLeadingZeros(n);
+    const length = lengthOf(number);
+    if (length == 0 || (byteAt(number, length - 1) & 1) == 0)
+      return RsaPublicKey.refuse("the modulus is not odd");
+    const bits = 8 * length - clz<i32>(byteAt(number, 0)) + 24;
+    if (bits < MIN_RSA_BITS) return RsaPublicKey.refuse(`the modulus has fewer than ${MIN_RSA_BITS} bits`);
+    if (bits > MAX_RSA_BITS) return RsaPublicKey.refuse(`the modulus has more than ${MAX_RSA_BITS} bits`);
+    const exponent = smallNumber(e);
+    if (exponent != 3 && exponent != 65537) return RsaPublicKey.refuse("the exponent is neither 3 nor 65537");
+    return new RsaPublicKey(new Modulus(number), exponent, encodePublicKey(number, withoutLeadingZeros(e)));
+  }
+
+  private static refuse(reason: string): RsaPublicKey | null {
+    RsaPublicKey.refusal = reason;
+    return null;
+  }
+
+  /** The length of the modulus in bits. */
+  get bits(): i32 {
+    return this.modulus.bits;
+  }
+
+  /**
+   * RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2): the expected EM is built and compared as a whole, so nothing is parsed.
+   * @param signature must be exactly as long as the modulus, and less than it
+   */
+  verifyPkcs1(hash: Hash, signature: Slice, text: Slice): bool {
+    if (lengthOf(signature) != this.modulus.byteLength) return false;
+    if (hostVerifies()) {
+      const key = this.publicKeyInfo;
+      return verifyAtHost(hash, slice(changetype<usize>(key), key.length), signature, text);
+    }
+    if (!this.recover(signature)) return false;
+    // RFC 8017 §9.2: 00 01 FF … FF 00 DigestInfo
+    const length = this.modulus.byteLength;
+    const suffix = DIGEST_INFO_LENGTH + digestLength(hash);
+    const info = EXPECTED + <usize>(length - suffix);
+    memory.fill(EXPECTED, 0xff, <usize>(length - suffix));
+    store<u8>(EXPECTED, 0);
+    store<u8>(EXPECTED, 1, 1);
+    store<u8>(info - 1, 0);
+    memory.copy(info, DIGEST_INFO + <usize>(DIGEST_INFO_LENGTH * hash), DIGEST_INFO_LENGTH);
+    digest(hash, text, info + DIGEST_INFO_LENGTH);
+    return memory.compare(ENCODED, EXPECTED, <usize>length) == 0;
+  }
+
+  /**
+   * RSASSA-PSS (RFC 8017 §8.1.2 and §9.1.2) as RFC 7518 §3.5 has it: MGF1 with the same hash, a salt as long as the digest.
+   * @param signature must be exactly as long as the modulus, and less than it
+   */
+  verifyPss(hash: Hash, signature: Slice, text: Slice): bool {
+    if (lengthOf(signature) != this.modulus.byteLength || !this.recover(signature)) return false;
+    // EM has one bit less than the modulus; where that makes it a byte shorter, the byte in front must be zero.
+    const emBits = this.modulus.bits - 1;
+    const emLength = (emBits + 7) >> 3;
+    let encoded = ENCODED;
+    if (emLength < this.modulus.byteLength && load<u8>(encoded++) != 0) return false;
+    const hashLength = digestLength(hash);
+    const maskedLength = emLength - hashLength - 1;
+    const h = encoded + <usize>maskedLength;
+    // Steps 4 to 6: the trailer, and zeros in the bits that EM does not have.
+    if (load<u8>(h + <usize>hashLength) != 0xbc) return false;
+    const used: u32 = 0xff >> (8 * emLength - emBits);
+    if (load<u8>(encoded) > used) return false;
+    // Steps 7 to 9: unmask DB.
+    unmask(hash, encoded, maskedLength, h);
+    store<u8>(encoded, load<u8>(encoded) & (<u8>used));
+    // Step 10: zeros, a one, then the salt to the end.
+    const zeros = maskedLength - hashLength - 1;
+    for (let i = 0; i < zeros; i++) {
+      if (load<u8>(encoded + <usize>i) != 0) return false;
+    }
+    if (load<u8>(encoded + <usize>zeros) != 1) return false;
+    // Steps 11 to 14: H must be the digest of eight zeros, the message's digest and the salt.
+    digest(hash, text, DIGEST);
+    hashBegin(hash);
+    hashUpdate(slice(EIGHT_ZEROS, 8));
+    hashUpdate(slice(DIGEST, hashLength));
+    hashUpdate(slice(encoded + <usize>zeros + 1, hashLength));
+    hashFinish(DIGEST);
+    return memory.compare(h, DIGEST, <usize>hashLength) == 0;
+  }
+
+  /** RSAVP1 (RFC 8017 §5.2.2): writes signature^e mod n to `ENCODED`; false where signature ≥ n. */
+  private recover(signature: Slice): bool {
+    return this.modulus.power(pointerOf(signature), this.exponent, ENCODED);
+  }
+}
+
+/** The value of a big-endian number below 2^32, or 0 where it is greater. */
+function smallNumber(number: Slice): u32 {
+  const significant = withoutLeadingZeros(number);
+  if (lengthOf(significant) > 4) return 0;
+  let value: u32 = 0;
+  for (let i = 0; i < lengthOf(significant); i++) value = (value << 8) | byteAt(significant, i);
+  return value;
+}
+
+/** SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) around RSAPublicKey (RFC 8017 A.1.1). */
+function encodePublicKey(n: Slice, e: Slice): StaticArray<u8> {
+  const size = lengthOf(n) + lengthOf(e) + lengthOf(RSA_ENCRYPTION) + 8 * DER_HEADER_SIZE;
+  const buffer = new StaticArray<u8>(size);
+  writer.begin(changetype<usize>(buffer), size);
+  const end = writer.position;
+  writer.unsignedInteger(e);
+  writer.unsignedInteger(n);
+  writer.close(DerTag.Sequence, end);
+  writer.byte(0);
+  writer.close(DerTag.BitString, end);
+  const algorithm = writer.position;
+  writer.close(DerTag.Null, algorithm);
+  writer.element(DerTag.ObjectIdentifier, RSA_ENCRYPTION);
+  writer.close(DerTag.Sequence, algorithm);
+  writer.close(DerTag.Sequence, end);
+  return writer.copyWritten();
+}
+
+/** XORs MGF1(seed at `h`, maskLength) (RFC 8017 B.2.1) onto the bytes at `masked`. */
+function unmask(hash: Hash, masked: usize, maskLength: i32, h: usize): void {
+  const length = digestLength(hash);
+  for (let done = 0, counter: u32 = 0; done < maskLength; done += length, counter++) {
+    store<u32>(COUNTER, bswap<u32>(counter));
+    hashBegin(hash);
+    hashUpdate(slice(h, length));
+    hashUpdate(slice(COUNTER, 4));
+    hashFinish(DIGEST);
+    const part = min(length, maskLength - done);
+    for (let i = 0; i < part; i++) {
+      const at = masked + <usize>(done + i);
+      store<u8>(at, load<u8>(at) ^ load<u8>(DIGEST + <usize>i));
+    }
+  }
+}

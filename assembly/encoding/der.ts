@@ -1,0 +1,103 @@
+/**
+ * DER (ITU-T X.690 §10), written from the end to the front: when an element's header is written, its content stands
+ * already and its length is known. Only what public keys (RFC 5280 §4.1.2.7, RFC 8017 A.1.1, RFC 5480) and ECDSA
+ * signatures (RFC 3279 §2.2.3) are made of.
+ */
+import { Slice, byteAt, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+
+/** The identifier octets in use. */
+export const enum DerTag {
+  Integer = 0x02,
+  BitString = 0x03,
+  Null = 0x05,
+  ObjectIdentifier = 0x06,
+  Sequence = 0x30,
+}
+
+/** The bytes an element of `contentLength` bytes has at most before its content: one tag, one to five of length. */
+export const DER_HEADER_SIZE: i32 = 6;
+
+/**
+ * Writes into a buffer of the caller's, which must be large enough (every header takes at most `DER_HEADER_SIZE`
+ * bytes, an integer one more for its sign).
+ */
+export class DerWriter {
+  private end: usize = 0;
+  private cursor: usize = 0;
+
+  /** Begins anew, in the `size` bytes at `buffer`. */
+  begin(buffer: usize, size: i32): void {
+    this.end = buffer + <usize>size;
+    this.cursor = this.end;
+  }
+
+  /** Where the latest element begins: an element that is to end there is closed with this value. */
+  get position(): usize {
+    return this.cursor;
+  }
+
+  /** All that was written. */
+  get written(): Slice {
+    return slice(this.cursor, <i32>(this.end - this.cursor));
+  }
+
+  /** A copy of all that was written, to keep. Allocates. */
+  copyWritten(): StaticArray<u8> {
+    const length = <i32>(this.end - this.cursor);
+    const result = new StaticArray<u8>(length);
+    memory.copy(changetype<usize>(result), this.cursor, <usize>length);
+    return result;
+  }
+
+  /** Puts one byte in front. */
+  byte(value: u8): void {
+    store<u8>(--this.cursor, value);
+  }
+
+  /** Puts bytes in front as they are. */
+  bytes(content: Slice): void {
+    const length = <usize>lengthOf(content);
+    this.cursor -= length;
+    memory.copy(this.cursor, pointerOf(content), length);
+  }
+
+  /** Makes everything from here up to `end` the content of an element (X.690 §8.1.3, §10.1: shortest length). */
+  close(tag: DerTag, end: usize): void {
+    const length = <u32>(end - this.cursor);
+    if (length < 0x80) {
+      this.byte(<u8>length);
+    } else {
+      let octets: u8 = 0;
+      for (let rest = length; rest != 0; rest >>= 8) {
+        this.byte(<u8>rest);
+        octets++;
+      }
+      this.byte(0x80 | octets);
+    }
+    this.byte(<u8>tag);
+  }
+
+  /** Puts an element of known content in front. */
+  element(tag: DerTag, content: Slice): void {
+    const end = this.cursor;
+    this.bytes(content);
+    this.close(tag, end);
+  }
+
+  /** Puts an INTEGER in front (X.690 §8.3: no superfluous zero octets, one where the first bit would read as a sign). */
+  unsignedInteger(magnitude: Slice): void {
+    const end = this.cursor;
+    const significant = withoutLeadingZeros(magnitude);
+    this.bytes(significant);
+    if (lengthOf(significant) == 0 || byteAt(significant, 0) >= 0x80) this.byte(0);
+    this.close(DerTag.Integer, end);
+  }
+}
+
+/** A big-endian number without the zero bytes in front; zero is no bytes. */
+export function withoutLeadingZeros(number: Slice): Slice {
+  const length = lengthOf(number);
+  let start = 0;
+  while (start < length && byteAt(number, start) == 0) start++;
+  return subslice(number, start, length);
+}
