@@ -1,0 +1,207 @@
+/** The compiler: Istio's policies in, the filter's configuration out. Neither files nor a process: a library. */
+import { CONFIGURATION_VERSION, type Configuration } from "./config/schema.ts";
+import { byPosition, type Diagnostic, type Position } from "./diagnostics.ts";
+import { compileAuthorization } from "./istio/authorization.ts";
+import { compileProviders } from "./istio/providers.ts";
+import { Report } from "./istio/report.ts";
+import { type Resource, readResources } from "./istio/resource.ts";
+import { nameOf, partition, type SelectedResources, type Selection, selectFor } from "./istio/selection.ts";
+import { parseYaml } from "./istio/yaml.ts";
+
+export interface SourceFile {
+  /** As the user named it; `<stdin>` for `-`. */
+  name: string;
+  text: string;
+}
+
+export interface CompileOptions {
+  /** What the configuration is for: decides what the filter can know of a request. */
+  target: "config" | "envoy" | "wasmplugin";
+  /** Of the workload. Without this, labels and gateway, every policy applies. Resources that name none are in it, as with `kubectl -n`. */
+  namespace?: string | undefined;
+  /** All labels of the workload. */
+  labels?: Record<string, string> | undefined;
+  /** The Gateway (of the Kubernetes Gateway API) that the workload is an instance of. */
+  gateway?: string | undefined;
+  /** Whose policies are for every namespace: `istio-system`, where nothing is said. */
+  rootNamespace?: string | undefined;
+  /** The mesh's own: `cluster.local`, where nothing is said. */
+  trustDomain?: string | undefined;
+  /** Decide, count and log, but never answer or change a request. */
+  shadow?: boolean | undefined;
+  /** What the configuration says it was written by. */
+  compiler?: string | undefined;
+  /** The Envoy cluster that serves a URL of keys; none, or without this function, is an error for every rule that needs one. */
+  clusterFor?: ((url: string) => string | undefined) | undefined;
+}
+
+/** From what the filter names to the YAML that it came from. */
+export interface SourceMap {
+  /** By rule id. */
+  rules: Record<string, Position>;
+  /** By provider name. */
+  providers: Record<string, Position>;
+}
+
+export interface CompiledWorkload {
+  /** Absent where every policy applies, wherever it is for. */
+  selection?: Selection;
+  configuration: Configuration;
+  sourceMap: SourceMap;
+}
+
+export interface CompiledResource {
+  kind: Resource["kind"];
+  namespace: string;
+  name: string;
+  at: Position;
+  /** Whether it is part of what was compiled. */
+  selected: boolean;
+}
+
+export interface CompileResult {
+  /** One, but for a WasmPlugin without a workload: there one for each selection. None where there is an error. */
+  workloads: CompiledWorkload[];
+  /** Of the only workload. */
+  configuration?: Configuration;
+  sourceMap?: SourceMap;
+  /** In the order of the files and of the positions in them. */
+  diagnostics: Diagnostic[];
+  resources: CompiledResource[];
+}
+
+/** Filter state key under which a bootstrap hands the direct peer's address to the filter. */
+export const DIRECT_REMOTE_ADDRESS = "jwtgate.direct_remote_address";
+
+const DEFAULT_NAMESPACE = "default";
+
+/**
+ * Compiles policies.
+ *
+ * @param sources YAML files, each with any number of documents
+ * @returns the configuration, where `diagnostics` has no error
+ */
+export function compile(sources: SourceFile[], options: CompileOptions): CompileResult {
+  const report = new Report();
+  const { rootNamespace = "istio-system" } = options;
+  const resources = readSources(sources, options, report);
+  const selected = report.hasErrors ? [] : select(resources, options, rootNamespace, report);
+  const workloads = selected.map((selection) => compileWorkload(selection, options, rootNamespace, report));
+  const compiled = new Set(selected.flatMap((selection) => selection.resources));
+  const [only] = workloads;
+  const order = new Map(sources.map(({ name }, index) => [name, index]));
+  return {
+    workloads: report.hasErrors ? [] : workloads,
+    ...(!report.hasErrors &&
+      workloads.length === 1 &&
+      only && { configuration: only.configuration, sourceMap: only.sourceMap }),
+    diagnostics: report.diagnostics.sort(
+      (a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || byPosition(a, b),
+    ),
+    resources: resources.map((resource) => ({
+      kind: resource.kind,
+      namespace: resource.metadata.namespace,
+      name: resource.metadata.name,
+      at: resource.at,
+      selected: compiled.has(resource),
+    })),
+  };
+}
+
+function readSources(sources: SourceFile[], { namespace }: CompileOptions, report: Report): Resource[] {
+  const known = new Map<string, Resource>();
+  for (const { name, text } of sources) {
+    const { documents, diagnostics } = parseYaml(name, text);
+    report.diagnostics.push(...diagnostics);
+    for (const resource of readResources(documents, namespace ?? DEFAULT_NAMESPACE, report)) {
+      const first = known.get(nameOf(resource));
+      if (first === undefined) known.set(nameOf(resource), resource);
+      else report.error(resource.at, duplicate(resource, first));
+    }
+  }
+  if (known.size === 0 && !report.hasErrors) {
+    const message =
+      "there is no RequestAuthentication and no AuthorizationPolicy here: a filter would let everything through";
+    report.error({ file: sources[0]?.name ?? "<none>", line: 0, column: 0 }, message);
+  }
+  return [...known.values()];
+}
+
+function duplicate(resource: Resource, { at }: Resource): string {
+  const place = [at.file, at.line, at.column].join(":");
+  return `${nameOf(resource)} is there already, at ${place}, and a cluster would keep only one of them: rename or remove one`;
+}
+
+/** Which policies go together. */
+function select(
+  resources: Resource[],
+  options: CompileOptions,
+  rootNamespace: string,
+  report: Report,
+): (Omit<SelectedResources, "selection"> & { selection?: Selection })[] {
+  const { namespace, labels, gateway } = options;
+  if (namespace === undefined && labels === undefined && gateway === undefined) {
+    if (options.target !== "wasmplugin") return [{ resources }];
+    return partition(resources, rootNamespace, report) ?? [];
+  }
+  const selected = selectFor({ namespace, labels, gateway }, resources, rootNamespace, report);
+  const [first] = resources;
+  if (selected?.resources.length === 0 && !report.hasErrors && first) {
+    const message =
+      "no policy here is for this workload: a filter would let everything through; correct --namespace, --labels or --gateway";
+    report.error({ ...first.at, line: 0, column: 0 }, message);
+  }
+  return selected ? [selected] : [];
+}
+
+function compileWorkload(
+  { selection, resources }: { selection?: Selection; resources: Resource[] },
+  options: CompileOptions,
+  rootNamespace: string,
+  report: Report,
+): CompiledWorkload {
+  const authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
+  const policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
+  const { target, clusterFor, trustDomain = "cluster.local" } = options;
+  const { providers, positions } = compileProviders(authentications, { rootNamespace, clusterFor }, report);
+  const knowsDirectPeer = target !== "wasmplugin";
+  const authorization = compileAuthorization(policies, { trustDomain, knowsDirectPeer }, report);
+  const { needsDirectPeer } = authorization;
+  if (needsDirectPeer && target === "config") {
+    const message = `this needs the filter state ${DIRECT_REMOTE_ADDRESS} to hold the direct peer's address: --output envoy arranges that`;
+    report.warning(needsDirectPeer, message);
+  }
+  const [firstPolicy] = policies;
+  if (target === "wasmplugin" && firstPolicy)
+    report.warning(firstPolicy.at, uncoveredTcp(firstPolicy, selection));
+  return {
+    ...(selection && { selection }),
+    configuration: {
+      version: CONFIGURATION_VERSION,
+      ...(options.compiler && { compiler: options.compiler }),
+      ...(options.shadow && { shadow: true }),
+      ...(needsDirectPeer && { directRemoteAddress: DIRECT_REMOTE_ADDRESS }),
+      ...(providers.length > 0 && { providers }),
+      ...(authorization.authorization && { authorization: authorization.authorization }),
+    },
+    sourceMap: { rules: authorization.positions, providers: positions },
+  };
+}
+
+/** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */
+function uncoveredTcp(policy: Resource, selection: Selection | undefined): string {
+  const { namespace, matchLabels, targetRefs } = selection ?? { namespace: policy.metadata.namespace };
+  const spec = {
+    ...(matchLabels && { selector: { matchLabels } }),
+    ...(targetRefs && { targetRefs }),
+    action: "DENY",
+    rules: [{ to: [{ operation: { ports: ["YOUR TCP PORTS"] } }] }],
+  };
+  const resource = {
+    apiVersion: "security.istio.io/v1",
+    kind: "AuthorizationPolicy",
+    metadata: { name: "tcp-without-jwtgate", namespace },
+    spec,
+  };
+  return `TCP ports are not covered by an HTTP filter: keep a policy for them in the cluster, such as ${JSON.stringify(resource)}`;
+}

@@ -1,0 +1,279 @@
+/**
+ * What a rule can ask about: the attributes of `source`, `operation` and `when`, what istiod's validation wants of their
+ * values, and the predicate that each value becomes (istio pilot/pkg/security/authz/model/generator.go, matcher/*.go).
+ */
+import type { Predicate, StringMatch } from "../config/schema.ts";
+import { parseCidr } from "./cidr.ts";
+import { and, type Expression } from "./expression.ts";
+import { closest } from "./fields.ts";
+import { checkPathTemplate, isPathTemplate } from "./path-template.ts";
+import { quote, type Report } from "./report.ts";
+import type { Located } from "./yaml.ts";
+
+/** What the meaning of a value depends on besides the value. */
+export interface AttributeContext {
+  /** Of the policy: that of a service account that names none. */
+  namespace: string;
+  /** The mesh's own: what `cluster.local` in a principal stands for. */
+  trustDomain: string;
+}
+
+export interface Attribute {
+  /** Says what is wrong with a value that is not empty. */
+  check?(value: Located<string>, report: Report): void;
+  /** The most values that a list of it can have. */
+  maxValues?: number;
+  /** Whether `value` is true of a request. */
+  expression(value: string, context: AttributeContext): Expression;
+}
+
+const SPIFFE = "spiffe://";
+
+/** Fields of `source`, without their negations, in the order of Istio's reference. */
+export const SOURCE: Record<string, Attribute> = {
+  principals: { expression: (value, { trustDomain }) => principal(inTrustDomain(value, trustDomain)) },
+  requestPrincipals: { expression: requestPrincipal },
+  namespaces: { expression: namespace },
+  serviceAccounts: { check: checkServiceAccount, maxValues: 16, expression: serviceAccount },
+  trustDomains: {
+    check(value, report) {
+      checkTrustDomain(value, report);
+      if (value.value.includes("/"))
+        report.error(value.at, `the trust domain ${quote(value.value)} must not contain /`);
+    },
+    expression: trustDomain,
+  },
+  ipBlocks: { check: checkIp, expression: (value) => ({ sourceIp: cidr(value) }) },
+  remoteIpBlocks: { check: checkIp, expression: (value) => ({ remoteIp: cidr(value) }) },
+};
+
+/** Fields of `operation`, without their negations, in the order of Istio's reference. */
+export const OPERATION: Record<string, Attribute> = {
+  hosts: { expression: host },
+  ports: { check: checkPort, expression: port },
+  methods: { expression: method },
+  paths: { check: checkPathTemplate, expression: path },
+};
+
+/** Keys of `when` without a name in brackets. */
+const KEYS: Record<string, Attribute | undefined> = {
+  "source.ip": SOURCE["ipBlocks"],
+  "remote.ip": SOURCE["remoteIpBlocks"],
+  "source.namespace": SOURCE["namespaces"],
+  "source.principal": SOURCE["principals"],
+  "source.serviceAccount": SOURCE["serviceAccounts"],
+  "source.trustDomain": { check: checkTrustDomain, expression: trustDomain },
+  "request.auth.principal": SOURCE["requestPrincipals"],
+  "request.auth.audiences": claim(["aud"]),
+  "request.auth.presenter": claim(["azp"]),
+  "destination.ip": { check: checkIp, expression: (value) => ({ destinationIp: cidr(value) }) },
+  "destination.port": OPERATION["ports"],
+  "connection.sni": { expression: (value) => ({ sni: stringMatch(value) }) },
+};
+
+/** Keys of `when` with a name in brackets. */
+const HEADERS = "request.headers";
+const CLAIMS = "request.auth.claims";
+const DYNAMIC_METADATA = "experimental.envoy.filters.";
+
+/** Every key of `when`, as a person writes it. */
+const WHEN_KEYS = [...Object.keys(KEYS), `${HEADERS}[NAME]`, `${CLAIMS}[NAME]`];
+
+/** What else was a key once, and what took its place. */
+const FORMER_KEYS: Record<string, string> = {
+  "destination.namespace": "put the policy into that namespace",
+  "destination.labels": "use spec.selector.matchLabels",
+  "destination.name": "use spec.selector.matchLabels",
+  "destination.user": "use spec.selector.matchLabels",
+};
+
+/**
+ * The attribute behind a key of `when`.
+ *
+ * @returns the attribute; `refused`, with the reason, for a key that istiod refuses or that no Wasm filter can evaluate;
+ *   `ungeneratable` for one that istiod takes and then has no Envoy matcher for, such as `request.headersx[a]`
+ */
+export function whenAttribute(
+  key: string,
+): { attribute: Attribute } | { refused: string } | { ungeneratable: true } {
+  const plain = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
+  if (plain !== undefined) return { attribute: plain };
+  for (const base of [HEADERS, CLAIMS, DYNAMIC_METADATA]) {
+    if (!key.startsWith(base)) continue;
+    const open = key.indexOf("[");
+    if (!key.endsWith("]") || open < 0 || open >= key.length - 2) {
+      return {
+        refused: `the key ${quote(key)} needs a name in brackets: write ${base.replace(/\.$/, "")}[NAME]`,
+      };
+    }
+    const brackets = key.slice(base.length);
+    if (base === DYNAMIC_METADATA) return { refused: metadataRefusal(brackets) };
+    if (!brackets.startsWith("[")) return { ungeneratable: true };
+    return { attribute: base === HEADERS ? header(brackets.slice(1, -1)) : claim(claimPath(brackets)) };
+  }
+  const former = Object.keys(FORMER_KEYS).find((name) => key === name || key.startsWith(`${name}[`));
+  if (former !== undefined)
+    return { refused: `Istio has no key ${quote(key)} any more: ${FORMER_KEYS[former]}` };
+  const meant = closest(key, WHEN_KEYS);
+  const advice = meant === undefined ? `the keys are ${WHEN_KEYS.join(", ")}` : `did you mean ${meant}?`;
+  return { refused: `unknown key ${quote(key)}: ${advice}` };
+}
+
+/** A Wasm filter runs before the native filters whose metadata these would be. */
+function metadataRefusal(filter: string): string {
+  const advice = "use request.auth.claims[NAME] or request.headers[NAME], or leave this policy to Istio";
+  return `experimental.envoy.filters.${filter} is what another filter writes, perhaps after this one has decided, so it cannot be evaluated: ${advice}`;
+}
+
+/**
+ * The names in `[a][b]`; where the brackets nest, as in `[a[b]]`, all between the first and the last is one name.
+ *
+ * @param brackets beginning with `[` and ending with `]`
+ */
+export function claimPath(brackets: string): string[] {
+  const inner = brackets.slice(1, -1);
+  return /^(\[[^[\]]*\])+$/.test(brackets) ? inner.split("][") : [inner];
+}
+
+/** `*` anything but nothing, `x*` a prefix, `*x` a suffix, else the value itself. */
+export function stringMatch(value: string): StringMatch {
+  if (value === "*") return { nonEmpty: true };
+  if (value.startsWith("*")) return { suffix: value.slice(1) };
+  if (value.endsWith("*")) return { prefix: value.slice(0, -1) };
+  return { exact: value };
+}
+
+function claim(names: string[]): Attribute {
+  return { expression: (value) => ({ claim: names, match: stringMatch(value) }) };
+}
+
+/** `*` is any value, the empty one too. Envoy finds `host` under its HTTP/2 name. */
+function header(name: string): Attribute {
+  const lower = name.toLowerCase();
+  return { expression: (value) => headerPredicate(lower === "host" ? ":authority" : lower, value) };
+}
+
+function headerPredicate(name: string, value: string): Predicate {
+  return { header: name, match: value === "*" ? { present: true } : stringMatch(value) };
+}
+
+function host(value: string): Expression {
+  // Host names have no case; one spelling finds equal predicates equal.
+  return value === "*" ? headerPredicate(":authority", value) : { host: stringMatch(value.toLowerCase()) };
+}
+
+function method(value: string): Expression {
+  return value === "*" ? headerPredicate(":method", value) : { method: stringMatch(value) };
+}
+
+function path(value: string): Expression {
+  return { path: isPathTemplate(value) ? { template: value } : stringMatch(value) };
+}
+
+function port(value: string): Expression {
+  return { destinationPort: Number(value) };
+}
+
+/**
+ * `ISSUER/SUBJECT`, split at the last slash. A wildcard stands at one end of the whole value, so it widens the issuer or
+ * the subject, not both, and `ISSUER*` without a slash is about the issuer.
+ */
+function requestPrincipal(value: string): Expression {
+  const slash = value.lastIndexOf("/");
+  const issuer = slash < 0 ? value : value.slice(0, slash);
+  const subject = slash < 0 ? "" : value.slice(slash + 1);
+  const any: StringMatch = { nonEmpty: true };
+  const both = (iss: StringMatch, sub: StringMatch) =>
+    and([
+      { claim: ["iss"], match: iss },
+      { claim: ["sub"], match: sub },
+    ]);
+  if (value === "*") return both(any, any);
+  if (value.startsWith("*")) {
+    if (slash < 0) return both(any, { suffix: value.slice(1) });
+    return both(issuer === "*" ? any : { suffix: issuer.slice(1) }, { exact: subject });
+  }
+  if (value.endsWith("*")) {
+    if (slash < 0) return both({ prefix: value.slice(0, -1) }, any);
+    return both({ exact: issuer }, subject === "*" ? any : { prefix: subject.slice(0, -1) });
+  }
+  return both({ exact: issuer }, { exact: subject });
+}
+
+function principal(value: string): Expression {
+  if (value === "*") return { principal: { nonEmpty: true } };
+  if (value.startsWith("*")) return { peer: [SPIFFE, value.slice(1)] };
+  if (value.endsWith("*")) return { principal: { prefix: `${SPIFFE}${value.slice(0, -1)}` } };
+  return { principal: { exact: `${SPIFFE}${value}` } };
+}
+
+/**
+ * istiod's trust domain migration (pilot/pkg/security/trustdomain) in a mesh without aliases: in a whole principal,
+ * `cluster.local`, and a pattern that the mesh's trust domain begins with, stand for that trust domain.
+ */
+function inTrustDomain(value: string, own: string): string {
+  const parts = value.split("/");
+  const [named = ""] = parts;
+  if (parts.length !== 5 || named === "*") return value;
+  if (named === own || (named.startsWith("*") && own.endsWith(named.slice(1)))) return value;
+  const isOwn = named === "cluster.local" || (named.endsWith("*") && own.startsWith(named.slice(0, -1)));
+  return isOwn ? [own, ...parts.slice(1)].join("/") : value;
+}
+
+/** `*` anywhere is any text. */
+function namespace(value: string): Expression {
+  return { peer: ["", ...`/ns/${value}/`.split("*"), ""] };
+}
+
+function serviceAccount(value: string, context: AttributeContext): Expression {
+  const slash = value.indexOf("/");
+  const name = value.slice(slash + 1);
+  return { serviceAccount: { namespace: slash < 0 ? context.namespace : value.slice(0, slash), name } };
+}
+
+function trustDomain(value: string): Expression {
+  if (value === "*") return { principal: { prefix: SPIFFE } };
+  const star = value.indexOf("*");
+  if (star < 0) return { principal: { prefix: `${SPIFFE}${value}/` } };
+  return { trustDomain: [value.slice(0, star), value.slice(star + 1)] };
+}
+
+function cidr(value: string): string {
+  const range = parseCidr(value);
+  if (range === undefined) throw new RangeError(`${value} was not checked`);
+  return range;
+}
+
+function checkIp({ value, at }: Located<string>, report: Report): void {
+  if (parseCidr(value) !== undefined) return;
+  report.error(
+    at,
+    `${quote(value)} is no IP address or CIDR range: write it like 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32`,
+  );
+}
+
+function checkPort({ value, at }: Located<string>, report: Report): void {
+  if (/^\d+$/.test(value) && Number(value) <= 65535) return;
+  report.error(at, `${quote(value)} is no port: write a number from 0 to 65535 in quotes`);
+}
+
+function checkServiceAccount({ value, at }: Located<string>, report: Report): void {
+  if (value.includes("*")) {
+    report.error(
+      at,
+      `serviceAccounts take no wildcard: write out ${quote(value)}, or use principals or namespaces`,
+    );
+  } else if (!/^[^/]+(\/[^/]+)?$/.test(value)) {
+    report.error(at, `${quote(value)} is no service account: write NAME or NAMESPACE/NAME`);
+  } else if (Buffer.byteLength(value) > 320) {
+    report.error(at, "a service account is at most 320 characters long");
+  }
+}
+
+function checkTrustDomain({ value, at }: Located<string>, report: Report): void {
+  const inner = value.slice(1, -1);
+  const stars = value.split("*").length - 1;
+  if (stars > 1 || inner.includes("*")) {
+    report.error(at, `the trust domain ${quote(value)} can have one *, at its beginning or its end`);
+  }
+}

@@ -1,0 +1,210 @@
+/** AuthorizationPolicy: its fields, and what istiod's validation and the CRD's schema refuse in them. */
+import type { Position } from "../diagnostics.ts";
+import { DRY_RUN } from "./annotations.ts";
+import { type Attribute, OPERATION, SOURCE, whenAttribute } from "./attributes.ts";
+import { closest, type Fields } from "./fields.ts";
+import { quote, type Report } from "./report.ts";
+import type { Metadata } from "./resource.ts";
+import type { Located } from "./yaml.ts";
+
+export type Action = "ALLOW" | "DENY" | "AUDIT";
+
+export interface AuthorizationPolicy {
+  action: Action;
+  /** On trial: counted and logged only. */
+  dryRun: boolean;
+  rules: PolicyRule[];
+}
+
+/** True where any of `from`, any of `to` and all of `when` are; an empty list is always true. */
+export interface PolicyRule {
+  at: Position;
+  from: Clause[][];
+  to: Clause[][];
+  when: Clause[];
+}
+
+/** One attribute: any of the values, and none of the others. */
+export interface Clause {
+  /** As the user wrote it: a field's name or a key. */
+  name: string;
+  at: Position;
+  /** Absent for a key that istiod takes but has no Envoy matcher for. */
+  attribute?: Attribute;
+  values: Located<string>[];
+  notValues: Located<string>[];
+}
+
+const MAX_RULES = 512;
+const MAX_SOURCES = 512;
+
+export function readAuthorizationPolicy(
+  spec: Fields,
+  metadata: Metadata | undefined,
+  report: Report,
+): AuthorizationPolicy {
+  const action = readAction(spec, report);
+  const rules = spec.objects("rules");
+  if (rules.length > MAX_RULES) {
+    report.error(spec.keyAt("rules"), `spec.rules has more than ${MAX_RULES} entries: split the policy`);
+  }
+  if (action === "DENY" && rules.length === 0) {
+    const advice = "write a rule, or `- {}` to deny everything";
+    report.error(spec.keyAt("rules"), `a DENY policy without rules would deny nothing: ${advice}`);
+  }
+  return {
+    action,
+    dryRun: readDryRun(metadata, action, report),
+    rules: rules.map((rule) => readRule(rule, report)),
+  };
+}
+
+function readAction(spec: Fields, report: Report): Action {
+  const action = spec.string("action");
+  const provider = spec.object("provider");
+  provider?.ignore("name");
+  provider?.finish();
+  switch (action?.value) {
+    case undefined:
+    case "ALLOW":
+    case "DENY":
+    case "AUDIT":
+      if (provider)
+        report.error(
+          provider.at,
+          "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it",
+        );
+      return action?.value ?? "ALLOW";
+    case "CUSTOM":
+      report.error(
+        action.at,
+        "CUSTOM asks an external authorizer, which this filter cannot: leave the policy to Istio (it runs before a WasmPlugin of phase AUTHN), or put Envoy's ext_authz filter in front",
+      );
+      return "ALLOW";
+    default: {
+      const meant = closest(action?.value ?? "", ["ALLOW", "DENY", "AUDIT"]);
+      const advice = meant ? `did you mean ${meant}?` : "write ALLOW, DENY or AUDIT";
+      report.error(action?.at ?? spec.at, `unknown action ${quote(action?.value ?? "")}: ${advice}`);
+      return "ALLOW";
+    }
+  }
+}
+
+/** Go's strconv.ParseBool. */
+function readDryRun(metadata: Metadata | undefined, action: Action, report: Report): boolean {
+  const annotation = metadata?.annotations.get(DRY_RUN);
+  if (annotation === undefined) return false;
+  if (action === "AUDIT") {
+    report.error(
+      annotation.at,
+      `${DRY_RUN} is for ALLOW and DENY: an AUDIT policy never refuses, so remove it`,
+    );
+  } else if (!/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(annotation.value)) {
+    report.error(annotation.at, `${DRY_RUN} ${quote(annotation.value)} must be "true" or "false"`);
+  }
+  return /^(1|t|T|TRUE|true|True)$/.test(annotation.value);
+}
+
+function readRule(fields: Fields, report: Report): PolicyRule {
+  const sources = fields.objects("from");
+  const operations = fields.objects("to");
+  const conditions = fields.objects("when");
+  fields.finish();
+  if (sources.length > MAX_SOURCES) {
+    report.error(
+      fields.keyAt("from"),
+      `${fields.path}.from has more than ${MAX_SOURCES} entries: split the rule`,
+    );
+  }
+  return {
+    at: fields.at,
+    from: sources.map((entry) => readPeer(entry, "source", SOURCE, report)),
+    to: operations.map((entry) => readPeer(entry, "operation", OPERATION, report)),
+    when: conditions.flatMap((entry) => readCondition(entry, report) ?? []),
+  };
+}
+
+/** An entry of `from` or `to`. */
+function readPeer(
+  entry: Fields,
+  name: "source" | "operation",
+  attributes: Record<string, Attribute>,
+  report: Report,
+): Clause[] {
+  const fields = entry.object(name);
+  entry.finish();
+  if (fields === undefined) {
+    if (!entry.has(name))
+      report.error(entry.at, `${entry.path}.${name} is missing: remove the entry to match all`);
+    return [];
+  }
+  const before = report.diagnostics.length;
+  const clauses = Object.entries(attributes).flatMap(([field, attribute]) => {
+    const negated = `not${field[0]?.toUpperCase()}${field.slice(1)}`;
+    const values = readValues(fields, field, attribute, report);
+    const notValues = readValues(fields, negated, attribute, report);
+    const at = fields.keyAt(values.length > 0 ? field : negated);
+    return values.length + notValues.length > 0 ? [{ name: field, at, attribute, values, notValues }] : [];
+  });
+  fields.finish();
+  // Where a field was misspelt, that has been said, and it is not empty in its author's mind.
+  if (clauses.length === 0 && report.diagnostics.length === before) {
+    report.error(
+      fields.at,
+      `${fields.path} must not be empty: name a field, or remove the entry to match all`,
+    );
+  }
+  checkServiceAccounts(fields, report);
+  return clauses;
+}
+
+function readValues(fields: Fields, name: string, attribute: Attribute, report: Report): Located<string>[] {
+  const values = fields.strings(name);
+  checkValues(values, `${fields.path}.${name}`, attribute, report);
+  return values;
+}
+
+function checkValues(values: Located<string>[], name: string, attribute: Attribute, report: Report): void {
+  const { maxValues, check } = attribute;
+  if (maxValues !== undefined && values.length > maxValues && values[maxValues]) {
+    report.error(values[maxValues].at, `${name} has more than ${maxValues} values`);
+  }
+  for (const value of values) {
+    if (value.value === "") report.error(value.at, `${name} must not contain an empty value: remove it`);
+    else check?.(value, report);
+  }
+}
+
+/** The service account names the namespace already. */
+function checkServiceAccounts(fields: Fields, report: Report): void {
+  const named = (names: string[]) => names.find((name) => fields.has(name));
+  const accounts = named(["serviceAccounts", "notServiceAccounts"]);
+  const others = named(["principals", "notPrincipals", "namespaces", "notNamespaces"]);
+  if (accounts === undefined || others === undefined) return;
+  const advice = "write NAMESPACE/NAME, or use a source of its own";
+  report.error(fields.keyAt(accounts), `${accounts} and ${others} cannot stand in one source: ${advice}`);
+}
+
+function readCondition(fields: Fields, report: Report): Clause | undefined {
+  const key = fields.string("key");
+  const values = fields.strings("values");
+  const notValues = fields.strings("notValues");
+  fields.finish();
+  if (key === undefined || key.value === "") {
+    if (key !== undefined || !fields.has("key")) report.error(fields.at, `${fields.path}.key is missing`);
+    return undefined;
+  }
+  if (values.length + notValues.length === 0) {
+    report.error(key.at, `${fields.path} needs values or notValues: a condition without them asks nothing`);
+  }
+  const found = whenAttribute(key.value);
+  if ("refused" in found) {
+    report.error(key.at, found.refused);
+    return undefined;
+  }
+  const clause: Clause = { name: key.value, at: key.at, values, notValues };
+  const attribute: Attribute = "attribute" in found ? found.attribute : { expression: () => ({ or: [] }) };
+  checkValues(values, `${fields.path}.values`, attribute, report);
+  checkValues(notValues, `${fields.path}.notValues`, attribute, report);
+  return "attribute" in found ? { ...clause, attribute } : clause;
+}

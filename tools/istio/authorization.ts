@@ -1,0 +1,148 @@
+/**
+ * AuthorizationPolicies → the filter's rules, as istiod makes Envoy's RBAC of them (istio
+ * pilot/pkg/security/authz/builder/builder.go, model/model.go).
+ */
+import type { Authorization, Rule, RuleSet } from "../config/schema.ts";
+import type { Position } from "../diagnostics.ts";
+import type { AttributeContext } from "./attributes.ts";
+import type { Action, Clause, PolicyRule } from "./authorization-policy.ts";
+import { ALWAYS, and, type Expression, NEVER, not, or, PredicateTable } from "./expression.ts";
+import { guardOf } from "./guard.ts";
+import type { Report } from "./report.ts";
+import type { AuthorizationPolicyResource } from "./resource.ts";
+
+export interface AuthorizationOptions {
+  trustDomain: string;
+  /** Whether the target can tell the filter who the direct peer is. */
+  knowsDirectPeer: boolean;
+}
+
+export interface CompiledAuthorization {
+  /** Absent where there is no policy. */
+  authorization?: Authorization;
+  /** Of each rule, by its id. */
+  positions: Record<string, Position>;
+  /** Where the direct peer's address is asked for first. */
+  needsDirectPeer?: Position;
+}
+
+export function compileAuthorization(
+  policies: AuthorizationPolicyResource[],
+  options: AuthorizationOptions,
+  report: Report,
+): CompiledAuthorization {
+  if (policies.length === 0) return { positions: {} };
+  const translation = new Translation(options, report);
+  const ruleSet = (action: Action) =>
+    translation.ruleSet(policies.filter(({ spec }) => spec.action === action));
+  const [audit, deny, allow] = [ruleSet("AUDIT"), ruleSet("DENY"), ruleSet("ALLOW")];
+  return {
+    authorization: {
+      predicates: translation.table.predicates,
+      ...(audit && { audit }),
+      ...(deny && { deny }),
+      ...(allow && { allow }),
+    },
+    positions: translation.positions,
+    ...(translation.needsDirectPeer && { needsDirectPeer: translation.needsDirectPeer }),
+  };
+}
+
+class Translation {
+  readonly table = new PredicateTable();
+  readonly positions: Record<string, Position> = {};
+  needsDirectPeer: Position | undefined;
+
+  constructor(
+    private readonly options: AuthorizationOptions,
+    private readonly report: Report,
+  ) {}
+
+  /** The policies of one action. Where all are on trial, nothing is enforced, which differs from enforcing no rules. */
+  ruleSet(policies: AuthorizationPolicyResource[]): RuleSet | undefined {
+    if (policies.length === 0) return undefined;
+    const rules = (dryRun: boolean): Rule[] | undefined => {
+      const chosen = policies.filter(({ spec }) => spec.dryRun === dryRun);
+      // Ids are ASCII, so that this is the order of their bytes.
+      return chosen.length === 0
+        ? undefined
+        : chosen.flatMap((policy) => this.policy(policy)).sort((a, b) => (a.id < b.id ? -1 : 1));
+    };
+    const [enforced, shadow] = [rules(false), rules(true)];
+    return { ...(enforced && { rules: enforced }), ...(shadow && { shadowRules: shadow }) };
+  }
+
+  private policy({ at, metadata, spec }: AuthorizationPolicyResource): Rule[] {
+    const { namespace, name } = metadata;
+    const id = (index: number) => `ns[${namespace}]-policy[${name}]-rule[${index}]`;
+    // Without rules there is one that never matches: an ALLOW policy then allows nothing.
+    if (spec.rules.length === 0) return [this.rule(id(0), at, NEVER)];
+    const context = { namespace, trustDomain: this.options.trustDomain };
+    return spec.rules.flatMap((rule, index) => {
+      const expression = this.expression(rule, spec.action, context);
+      return expression === undefined ? [] : [this.rule(id(index), rule.at, expression)];
+    });
+  }
+
+  private rule(id: string, at: Position, expression: Expression): Rule {
+    this.positions[id] = at;
+    const condition = this.table.condition(expression);
+    const guard = guardOf(condition, this.table);
+    return { id, condition, ...(guard && { guard }) };
+  }
+
+  /** @returns none where istiod leaves the rule out */
+  private expression(rule: PolicyRule, action: Action, context: AttributeContext): Expression | undefined {
+    const when = this.generatable(rule.when, action);
+    if (when === undefined) return undefined;
+    const anyOf = (alternatives: Clause[][]) =>
+      alternatives.length === 0 ? ALWAYS : or(alternatives.map((clauses) => this.allOf(clauses, context)));
+    return and([anyOf(rule.to), anyOf(rule.from), this.allOf(when, context)]);
+  }
+
+  /**
+   * istiod takes keys that it has no matcher for. It then leaves out the whole rule of an ALLOW policy, and the condition
+   * alone of any other: both narrow what is let through.
+   */
+  private generatable(when: Clause[], action: Action): Clause[] | undefined {
+    const missing = when.filter(({ attribute }) => attribute === undefined);
+    for (const { name, at } of missing) {
+      const effect =
+        action === "ALLOW"
+          ? "leaves this rule out, so it allows nothing"
+          : "leaves this condition out, so the rule is wider";
+      this.report.warning(at, `${name} is no attribute, and Istio ${effect}: correct the key`);
+    }
+    if (missing.length > 0 && action === "ALLOW") return undefined;
+    return when.filter(({ attribute }) => attribute !== undefined);
+  }
+
+  private allOf(clauses: Clause[], context: AttributeContext): Expression {
+    return and(clauses.flatMap((clause) => this.clause(clause, context)));
+  }
+
+  private clause(
+    { name, at, attribute, values, notValues }: Clause,
+    context: AttributeContext,
+  ): Expression[] {
+    if (attribute === undefined) return [];
+    const anyOf = (list: Clause["values"]) =>
+      or(list.map(({ value }) => attribute.expression(value, context)));
+    const expressions = [
+      ...(values.length > 0 ? [anyOf(values)] : []),
+      ...(notValues.length > 0 ? [not(anyOf(notValues))] : []),
+    ];
+    if (name === "ipBlocks" || name === "source.ip") this.directPeer(name, at);
+    return expressions;
+  }
+
+  private directPeer(name: string, at: Position): void {
+    this.needsDirectPeer ??= at;
+    if (this.options.knowsDirectPeer) return;
+    const instead = name === "ipBlocks" ? "remoteIpBlocks and notRemoteIpBlocks" : "the key remote.ip";
+    this.report.error(
+      at,
+      `a WasmPlugin cannot see the address of the direct peer, so ${name} would go unchecked: use ${instead} (the client as the proxy trusts X-Forwarded-For), or leave this policy to Istio`,
+    );
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Strict access to the fields of an object: every field has a type, and a field that nobody asked for is an error that
+ * says what was probably meant.
+ */
+import type { Position } from "../diagnostics.ts";
+import { quote, type Report } from "./report.ts";
+import { type Located, type MapNode, nameOf, type YamlNode } from "./yaml.ts";
+
+/** Where each field belongs: what to say where it stands elsewhere. */
+const PLACES: Record<string, string> = {
+  ...places("spec", ["selector", "targetRefs", "jwtRules", "rules", "action", "provider"]),
+  ...places("spec.selector", ["matchLabels"]),
+  ...places("spec.jwtRules[]", [
+    "issuer",
+    "audiences",
+    "jwksUri",
+    "jwks",
+    "fromHeaders",
+    "fromParams",
+    "fromCookies",
+    "outputPayloadToHeader",
+    "outputClaimToHeaders",
+    "forwardOriginalToken",
+    "timeout",
+    "spaceDelimitedClaims",
+    "presence",
+  ]),
+  ...places("spec.rules[]", ["from", "to", "when"]),
+  ...places("spec.rules[].from[]", ["source"]),
+  ...places("spec.rules[].to[]", ["operation"]),
+  ...places("spec.rules[].from[].source", [
+    ...withNegation("principals", "requestPrincipals", "namespaces", "serviceAccounts", "trustDomains"),
+    ...withNegation("ipBlocks", "remoteIpBlocks"),
+  ]),
+  ...places("spec.rules[].to[].operation", withNegation("hosts", "ports", "methods", "paths")),
+  ...places("spec.rules[].when[]", ["key", "values", "notValues"]),
+};
+
+function places(place: string, names: string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, place]));
+}
+
+function withNegation(...names: string[]): string[] {
+  return names.flatMap((name) => [name, `not${name[0]?.toUpperCase()}${name.slice(1)}`]);
+}
+
+export class Fields {
+  private readonly known = new Set<string>();
+
+  /** @param path as messages name the object, such as `spec.jwtRules[0]` */
+  constructor(
+    private readonly node: MapNode,
+    readonly path: string,
+    private readonly report: Report,
+  ) {}
+
+  /** @returns the fields of an object; none, with an error, where the value is something else */
+  static of(node: YamlNode, path: string, report: Report): Fields | undefined {
+    if (node.kind === "map") return new Fields(node, path, report);
+    report.error(node.at, `${path || "a document"} must be an object with fields, not ${nameOf(node)}`);
+    return undefined;
+  }
+
+  get at(): Position {
+    return this.node.at;
+  }
+
+  /** The position of a field's name; of the object where the field is absent. */
+  keyAt(name: string): Position {
+    return this.node.entries.get(name)?.key.at ?? this.node.at;
+  }
+
+  /** Whether the field has a value. As in Kubernetes, null is no value. */
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  /** Fields that are known and of no concern. */
+  ignore(...names: string[]): void {
+    for (const name of names) this.known.add(name);
+  }
+
+  string(name: string): Located<string> | undefined {
+    const node = this.get(name);
+    return node && this.stringOf(node, this.nameOf(name));
+  }
+
+  boolean(name: string): boolean | undefined {
+    const node = this.get(name);
+    if (node === undefined || node.kind === "boolean") return node?.value;
+    this.report.error(
+      node.at,
+      `${this.nameOf(name)} must be true or false, without quotes, not ${nameOf(node)}`,
+    );
+    return undefined;
+  }
+
+  /** An absent field is an empty list. */
+  strings(name: string): Located<string>[] {
+    return this.list(name).flatMap((item, i) => this.stringOf(item, `${this.nameOf(name)}[${i}]`) ?? []);
+  }
+
+  object(name: string): Fields | undefined {
+    const node = this.get(name);
+    return node && Fields.of(node, this.nameOf(name), this.report);
+  }
+
+  /** An absent field is an empty list. */
+  objects(name: string): Fields[] {
+    return this.list(name).flatMap(
+      (item, i) => Fields.of(item, `${this.nameOf(name)}[${i}]`, this.report) ?? [],
+    );
+  }
+
+  /** A map of strings, such as labels: each value with the position of its name. */
+  stringMap(name: string): Map<string, Located<string>> {
+    const map = new Map<string, Located<string>>();
+    const node = this.get(name);
+    if (node === undefined) return map;
+    if (node.kind !== "map") {
+      this.report.error(node.at, `${this.nameOf(name)} must be a map of strings, not ${nameOf(node)}`);
+      return map;
+    }
+    for (const [key, { key: located, value }] of node.entries) {
+      const string = this.stringOf(value, `${this.nameOf(name)}[${key}]`);
+      if (string !== undefined) map.set(key, { value: string.value, at: located.at });
+    }
+    return map;
+  }
+
+  /** The values of a list; an absent field is an empty list. */
+  list(name: string): YamlNode[] {
+    const node = this.get(name);
+    if (node === undefined) return [];
+    if (node.kind === "list") return node.items;
+    const hint = node.kind === "string" ? `: write [${quote(node.value)}]` : "";
+    this.report.error(node.at, `${this.nameOf(name)} must be a list, not ${nameOf(node)}${hint}`);
+    return [];
+  }
+
+  /** Says so of every field that none of the calls above asked for. To be called last. */
+  finish(): void {
+    for (const [name, { key }] of this.node.entries) {
+      if (this.known.has(name)) continue;
+      const place = this.path === "" ? "here" : `in ${this.path}`;
+      this.report.error(key.at, `unknown field \`${name}\` ${place}: ${this.advice(name)}`);
+    }
+  }
+
+  private get(name: string): YamlNode | undefined {
+    this.known.add(name);
+    const node = this.node.entries.get(name)?.value;
+    return node?.kind === "null" ? undefined : node;
+  }
+
+  private nameOf(name: string): string {
+    return this.path === "" ? name : `${this.path}.${name}`;
+  }
+
+  private stringOf(node: YamlNode, name: string): Located<string> | undefined {
+    switch (node.kind) {
+      case "string":
+        return { value: node.value, at: node.at };
+      case "boolean":
+      case "number": {
+        const hint = `put it in quotes, "${node.source}"`;
+        this.report.error(
+          node.at,
+          `${name} must be a string, and YAML reads ${node.source} as ${nameOf(node)}: ${hint}`,
+        );
+        return undefined;
+      }
+      default:
+        this.report.error(node.at, `${name} must be a string, not ${nameOf(node)}`);
+        return undefined;
+    }
+  }
+
+  private advice(name: string): string {
+    const similar = closest(name, this.known);
+    if (similar !== undefined) return `did you mean \`${similar}\`?`;
+    const elsewhere = closest(name, Object.keys(PLACES), 0);
+    if (elsewhere !== undefined) return `\`${elsewhere}\` belongs in ${PLACES[elsewhere]}`;
+    return `the fields here are ${[...this.known].join(", ")}`;
+  }
+}
+
+/**
+ * The name that was probably meant.
+ *
+ * @param tolerance how many letters may differ: a third of them, where nothing is said. Case, `_` and `-` never count.
+ */
+export function closest(name: string, candidates: Iterable<string>, tolerance?: number): string | undefined {
+  const fold = (text: string) => text.toLowerCase().replace(/[-_]/g, "");
+  const folded = fold(name);
+  let best: string | undefined;
+  let least = (tolerance ?? Math.max(1, Math.floor(folded.length / 3))) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(folded, fold(candidate));
+    if (distance < least) {
+      best = candidate;
+      least = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,292 @@
+/** Kubernetes resources: which there are, what they are called, and what they attach to. */
+import type { Position } from "../diagnostics.ts";
+import { INTERNAL_ANNOTATIONS } from "./annotations.ts";
+import { type AuthorizationPolicy, readAuthorizationPolicy } from "./authorization-policy.ts";
+import { closest, Fields } from "./fields.ts";
+import { quote, type Report } from "./report.ts";
+import { type RequestAuthentication, readRequestAuthentication } from "./request-authentication.ts";
+import type { Located, YamlNode } from "./yaml.ts";
+
+export interface Metadata {
+  name: string;
+  namespace: string;
+  annotations: Map<string, Located<string>>;
+  /** Milliseconds since 1970; 0 where the resource does not say, as in a file that was never applied. */
+  created: number;
+}
+
+export type TargetKind = "Gateway" | "GatewayClass" | "Service" | "ServiceEntry";
+
+export interface TargetRef {
+  group: string;
+  kind: TargetKind;
+  name: string;
+}
+
+/** The workloads that a policy is for: those of its namespace where neither is set. */
+export interface Attachment {
+  /** Absent where the policy has no selector; empty where it selects everything. */
+  matchLabels?: Record<string, string>;
+  targetRefs: TargetRef[];
+}
+
+interface ResourceBase<Kind extends string> {
+  kind: Kind;
+  /** Where the resource begins. */
+  at: Position;
+  metadata: Metadata;
+  attachment: Attachment;
+}
+export interface RequestAuthenticationResource extends ResourceBase<"RequestAuthentication"> {
+  spec: RequestAuthentication;
+}
+export interface AuthorizationPolicyResource extends ResourceBase<"AuthorizationPolicy"> {
+  spec: AuthorizationPolicy;
+}
+export type Resource = RequestAuthenticationResource | AuthorizationPolicyResource;
+
+const GROUP = "security.istio.io";
+const VERSIONS = ["v1", "v1beta1"];
+const KINDS = ["RequestAuthentication", "AuthorizationPolicy"];
+
+/** Groups of Istio's old security APIs: a cluster that has them enforces something that nobody compiles. */
+const REMOVED_GROUPS = ["authentication.istio.io", "rbac.istio.io"];
+
+/**
+ * Reads the resources of a file.
+ *
+ * @param documents of the file, in their order
+ * @param namespace of the resources that name none
+ * @returns those that could be read; what is wrong with them, and the others, is in the report
+ */
+export function readResources(documents: YamlNode[], namespace: string, report: Report): Resource[] {
+  return documents.flatMap((document) => readDocument(document, namespace, report));
+}
+
+function readDocument(node: YamlNode, namespace: string, report: Report): Resource[] {
+  const fields = Fields.of(node, "", report);
+  if (fields === undefined) return [];
+  const apiVersion = fields.string("apiVersion");
+  const kind = fields.string("kind");
+  if (apiVersion === undefined || kind === undefined) {
+    if (!fields.has("apiVersion")) report.error(fields.at, `apiVersion is missing: write ${GROUP}/v1`);
+    if (!fields.has("kind")) report.error(fields.at, `kind is missing: write ${KINDS.join(" or ")}`);
+    return [];
+  }
+  const slash = apiVersion.value.indexOf("/");
+  const group = slash < 0 ? "" : apiVersion.value.slice(0, slash);
+  const version = apiVersion.value.slice(slash + 1);
+  if (isList(group, kind.value)) {
+    fields.ignore("metadata");
+    const items = fields.list("items");
+    fields.finish();
+    return readResources(items, namespace, report);
+  }
+  if (!KINDS.includes(kind.value) || group !== GROUP) {
+    reportOther(fields, group, apiVersion, kind, report);
+    return [];
+  }
+  if (!VERSIONS.includes(version)) {
+    const versions = VERSIONS.map((known) => `${GROUP}/${known}`).join(" or ");
+    report.error(apiVersion.at, `${apiVersion.value} is no version of ${kind.value}: write ${versions}`);
+    return [];
+  }
+  return readPolicy(fields, kind.value, namespace, report);
+}
+
+function isList(group: string, kind: string): boolean {
+  if (group === "") return kind === "List";
+  return group === GROUP && KINDS.some((known) => kind === `${known}List`);
+}
+
+/** A resource that is no policy of ours: an error where somebody could think that it is enforced. */
+function reportOther(
+  fields: Fields,
+  group: string,
+  apiVersion: Located<string>,
+  kind: Located<string>,
+  report: Report,
+): void {
+  const metadata = fields.object("metadata");
+  const name = [kind.value, metadata?.string("name")?.value].filter(Boolean).join(" ");
+  if (group === GROUP && kind.value === "PeerAuthentication") {
+    const message = `${name} is not compiled: who must use mTLS is decided by the listener (--tls-client-ca) or by Istio`;
+    report.warning(kind.at, message);
+  } else if (group === GROUP) {
+    const meant = closest(kind.value, KINDS);
+    const known = meant ? `did you mean ${meant}?` : `jwtgate compiles ${KINDS.join(" and ")}`;
+    report.error(kind.at, `${GROUP} has no kind ${quote(kind.value)}: ${known}`);
+  } else if (REMOVED_GROUPS.includes(group)) {
+    report.error(
+      apiVersion.at,
+      `Istio removed ${group}: write ${KINDS.join(" and ")} of ${GROUP}/v1 instead`,
+    );
+  } else if (KINDS.includes(kind.value)) {
+    report.error(apiVersion.at, `${kind.value} belongs to ${GROUP}: write apiVersion: ${GROUP}/v1`);
+  } else {
+    report.warning(fields.at, `${name} (${apiVersion.value}) is no policy and is not compiled`);
+  }
+}
+
+function readPolicy(fields: Fields, kind: string, namespace: string, report: Report): Resource[] {
+  const metadata = readMetadata(fields, namespace, report);
+  fields.ignore("status");
+  // A resource without a spec is one with an empty spec: an AuthorizationPolicy then allows nothing.
+  const spec =
+    fields.object("spec") ?? new Fields({ kind: "map", at: fields.at, entries: new Map() }, "spec", report);
+  const attachment = readAttachment(spec, report);
+  const base = { at: fields.at, attachment };
+  fields.finish();
+  const resource =
+    kind === "RequestAuthentication"
+      ? {
+          ...base,
+          kind: "RequestAuthentication" as const,
+          spec: readRequestAuthentication(spec, metadata, report),
+        }
+      : {
+          ...base,
+          kind: "AuthorizationPolicy" as const,
+          spec: readAuthorizationPolicy(spec, metadata, report),
+        };
+  spec.finish();
+  return metadata === undefined ? [] : [{ ...resource, metadata }];
+}
+
+const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const DNS_LABEL = new RegExp(`^${LABEL}$`);
+const DNS_SUBDOMAIN = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
+
+function readMetadata(resource: Fields, defaultNamespace: string, report: Report): Metadata | undefined {
+  const fields = resource.object("metadata");
+  if (fields === undefined) {
+    if (!resource.has("metadata")) report.error(resource.at, "metadata is missing: write a name");
+    return undefined;
+  }
+  // What the API server writes; `kubectl get -o yaml` prints it.
+  fields.ignore(
+    "uid",
+    "resourceVersion",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "finalizers",
+    "selfLink",
+  );
+  fields.ignore("deletionTimestamp", "deletionGracePeriodSeconds", "generateName");
+  fields.stringMap("labels");
+  const annotations = fields.stringMap("annotations");
+  for (const name of INTERNAL_ANNOTATIONS) {
+    const annotation = annotations.get(name);
+    if (annotation) report.error(annotation.at, `the annotation ${name} is Istio's own: remove it`);
+  }
+  const name = fields.string("name");
+  const namespace = fields.string("namespace");
+  const created = readCreationTime(fields, report);
+  if (!fields.has("name")) report.error(fields.at, "metadata.name is missing: rules are named after it");
+  fields.finish();
+  if (name && (name.value.length > 253 || !DNS_SUBDOMAIN.test(name.value))) {
+    const allowed = "lower-case letters, digits, - and ., at most 253 characters";
+    report.error(name.at, `metadata.name ${quote(name.value)} is no name in Kubernetes: use ${allowed}`);
+  }
+  if (namespace && (namespace.value.length > 63 || !DNS_LABEL.test(namespace.value))) {
+    const allowed = "lower-case letters, digits and -, at most 63 characters";
+    report.error(
+      namespace.at,
+      `metadata.namespace ${quote(namespace.value)} is no namespace: use ${allowed}`,
+    );
+  }
+  if (name === undefined) return undefined;
+  return { name: name.value, namespace: namespace?.value ?? defaultNamespace, annotations, created };
+}
+
+function readCreationTime(fields: Fields, report: Report): number {
+  const text = fields.string("creationTimestamp");
+  if (text === undefined) return 0;
+  const time = Date.parse(text.value);
+  if (!Number.isNaN(time)) return time;
+  report.error(text.at, `metadata.creationTimestamp ${quote(text.value)} is no time: leave it out`);
+  return 0;
+}
+
+const GATEWAY_GROUP = "gateway.networking.k8s.io";
+
+/** Kinds that a policy can attach to, with their groups. */
+const TARGETS: { kind: TargetKind; group: string }[] = [
+  { kind: "Gateway", group: GATEWAY_GROUP },
+  { kind: "GatewayClass", group: GATEWAY_GROUP },
+  { kind: "Service", group: "" },
+  { kind: "ServiceEntry", group: "networking.istio.io" },
+];
+
+const MAX_TARGET_REFS = 16;
+const MAX_LABELS = 4096;
+const MAX_LABEL_VALUE = 63;
+
+function readAttachment(spec: Fields, report: Report): Attachment {
+  const selector = spec.object("selector");
+  const references = spec.objects("targetRefs");
+  // The field that targetRefs replaced.
+  const reference = spec.object("targetRef");
+  const set = ["selector", "targetRef", "targetRefs"].filter((name) => spec.has(name));
+  if (set.length > 1) {
+    report.error(spec.keyAt(set[1] ?? ""), `only one of ${set.join(" and ")} can be set: remove the other`);
+  }
+  if (references.length > MAX_TARGET_REFS) {
+    report.error(spec.keyAt("targetRefs"), `spec.targetRefs has more than ${MAX_TARGET_REFS} entries`);
+  }
+  const targetRefs = [...references, ...(reference ? [reference] : [])];
+  return {
+    ...(selector && { matchLabels: readSelector(selector, report) }),
+    targetRefs: targetRefs.flatMap((fields) => readTargetRef(fields, report) ?? []),
+  };
+}
+
+function readSelector(fields: Fields, report: Report): Record<string, string> {
+  const labels = fields.stringMap("matchLabels");
+  fields.finish();
+  if (labels.size === 0)
+    report.warning(fields.at, "this selector has no labels, so it selects every workload");
+  if (labels.size > MAX_LABELS) report.error(fields.at, `spec.selector has more than ${MAX_LABELS} labels`);
+  for (const [key, { value, at }] of labels) {
+    if (key === "") report.error(at, "a label's name must not be empty");
+    if (`${key}${value}`.includes("*")) {
+      report.error(at, "a selector takes no wildcards: name each label's value, or leave the label out");
+    }
+    if (value.length > MAX_LABEL_VALUE) {
+      report.error(
+        at,
+        `the label's value is longer than the ${MAX_LABEL_VALUE} characters that a label can have`,
+      );
+    }
+  }
+  return Object.fromEntries([...labels].map(([key, { value }]) => [key, value]));
+}
+
+function readTargetRef(fields: Fields, report: Report): TargetRef | undefined {
+  const group = fields.string("group");
+  const kind = fields.string("kind");
+  const name = fields.string("name");
+  const namespace = fields.string("namespace");
+  fields.finish();
+  for (const field of ["kind", "name"] as const) {
+    if (!fields.has(field) || fields.string(field)?.value === "") {
+      report.error(fields.keyAt(field), `${fields.path}.${field} is missing`);
+      return undefined;
+    }
+  }
+  if (namespace && namespace.value !== "") {
+    report.error(namespace.at, `${fields.path} must be in the policy's own namespace: remove namespace`);
+  }
+  if (kind === undefined || name === undefined) return undefined;
+  const canonical = group?.value === "core" ? "" : (group?.value ?? "");
+  const target = TARGETS.find((known) => known.kind === kind.value);
+  if (target === undefined || target.group !== canonical) {
+    const advice = target
+      ? `the group of ${target.kind} is ${quote(target.group)}`
+      : `a policy attaches to ${TARGETS.map((known) => known.kind).join(", ")}`;
+    report.error((target ? group : kind)?.at ?? fields.at, `${fields.path} names no target: ${advice}`);
+    return undefined;
+  }
+  return { group: target.group, kind: target.kind, name: name.value };
+}

@@ -1,0 +1,176 @@
+/**
+ * Which policies are for which workload, as istiod decides it (istio pilot/pkg/model/policyattachment.go, authorization.go,
+ * authentication.go).
+ */
+import { formatDiagnostic } from "../diagnostics.ts";
+import type { Report } from "./report.ts";
+import type { Attachment, Resource, TargetRef } from "./resource.ts";
+
+/** What is known of the workload that is compiled for. */
+export interface Workload {
+  namespace?: string | undefined;
+  /** All labels of its pods; absent where they are not known. */
+  labels?: Record<string, string> | undefined;
+  /** The Gateway (of the Kubernetes Gateway API) that it is an instance of. */
+  gateway?: string | undefined;
+}
+
+/** Workloads as a WasmPlugin names them. */
+export interface Selection {
+  namespace: string;
+  matchLabels?: Record<string, string>;
+  targetRefs?: TargetRef[];
+}
+
+export interface SelectedResources {
+  selection: Selection;
+  resources: Resource[];
+}
+
+/** Label of the pods of a Gateway. */
+const GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name";
+
+/**
+ * The policies of one workload.
+ *
+ * @returns none, with an error, where what is known of the workload does not decide it
+ */
+export function selectFor(
+  workload: Workload,
+  resources: Resource[],
+  rootNamespace: string,
+  report: Report,
+): SelectedResources | undefined {
+  const namespace = workload.namespace ?? onlyNamespace(resources, rootNamespace, report);
+  if (namespace === undefined) return undefined;
+  const gateway = workload.gateway ?? workload.labels?.[GATEWAY_NAME];
+  const labels = { ...workload.labels, ...(gateway !== undefined && { [GATEWAY_NAME]: gateway }) };
+  const selected = resources.filter((resource) => {
+    const { attachment, metadata } = resource;
+    if (metadata.namespace !== namespace && metadata.namespace !== rootNamespace) return false;
+    if (attachment.targetRefs.length === 0) {
+      return hasLabels(resource, labels, workload.labels !== undefined, report);
+    }
+    if (gateway !== undefined)
+      return metadata.namespace === namespace && targetsGateway(resource, gateway, report);
+    if (workload.labels === undefined) report.error(resource.at, undecidedTarget(resource));
+    return false;
+  });
+  const selection: Selection = {
+    namespace,
+    ...(workload.labels && { matchLabels: labels }),
+    ...(!workload.labels && gateway !== undefined && { targetRefs: [gatewayRef(gateway)] }),
+  };
+  return { selection, resources: selected };
+}
+
+/** The namespace of a workload of which only labels or a gateway are known. */
+function onlyNamespace(resources: Resource[], rootNamespace: string, report: Report): string | undefined {
+  const namespaces = new Set(resources.map(({ metadata }) => metadata.namespace));
+  namespaces.delete(rootNamespace);
+  const [first, second] = [...namespaces];
+  if (second === undefined) return first ?? rootNamespace;
+  const other = resources.find(({ metadata }) => metadata.namespace === second);
+  if (other)
+    report.error(other.at, `the policies are of several namespaces, ${first} and ${second}: say --namespace`);
+  return undefined;
+}
+
+/** Whether a policy without targetRefs selects the labels. */
+function hasLabels(
+  resource: Resource,
+  labels: Record<string, string>,
+  areAll: boolean,
+  report: Report,
+): boolean {
+  const wanted = Object.entries(resource.attachment.matchLabels ?? {});
+  if (wanted.some(([key, value]) => Object.hasOwn(labels, key) && labels[key] !== value)) return false;
+  const missing = wanted.filter(([key]) => !Object.hasOwn(labels, key)).map((label) => label.join("="));
+  if (missing.length > 0 && !areAll) {
+    const message = `${nameOf(resource)} is for workloads with the labels ${missing.join(",")}: say with --labels which labels the workload has`;
+    report.error(resource.at, message);
+  }
+  return missing.length === 0;
+}
+
+function targetsGateway(resource: Resource, gateway: string, report: Report): boolean {
+  const { targetRefs } = resource.attachment;
+  if (targetRefs.some(({ kind, name }) => kind === "Gateway" && name === gateway)) return true;
+  const other = targetRefs.find(({ kind }) => kind !== "Gateway");
+  if (other) {
+    const message = `${nameOf(resource)} is for waypoints (its target is the ${other.kind} ${other.name}), so it is not compiled for the gateway ${gateway}`;
+    report.warning(resource.at, message);
+  }
+  return false;
+}
+
+function undecidedTarget(resource: Resource): string {
+  const targets = resource.attachment.targetRefs.map(({ kind, name }) => `${kind} ${name}`).join(", ");
+  return `${nameOf(resource)} is for ${targets}: say --gateway NAME if the workload is a gateway, or --labels if it is not`;
+}
+
+function gatewayRef(name: string): TargetRef {
+  return { group: "gateway.networking.k8s.io", kind: "Gateway", name };
+}
+
+/**
+ * All policies, by the workloads that they are for: a plugin for each, none of which can run beside another.
+ *
+ * @returns none, with an error, where two could be for the same workload
+ */
+export function partition(
+  resources: Resource[],
+  rootNamespace: string,
+  report: Report,
+): SelectedResources[] | undefined {
+  const groups = new Map<string, SelectedResources & { first: Resource }>();
+  for (const resource of resources) {
+    const selection = selectionOf(resource.metadata.namespace, resource.attachment);
+    const key = JSON.stringify(selection);
+    const group = groups.get(key) ?? { selection, resources: [], first: resource };
+    group.resources.push(resource);
+    groups.set(key, group);
+  }
+  const all = [...groups.values()];
+  for (const [i, a] of all.entries()) {
+    for (const b of all.slice(i + 1)) {
+      if (areDisjoint(a.selection, b.selection, rootNamespace)) continue;
+      const place = formatDiagnostic({ ...a.first.at, severity: "error", message: nameOf(a.first) });
+      const message = `${nameOf(b.first)} and ${nameOf(a.first)} (${place.slice(0, place.lastIndexOf(": "))}) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels`;
+      report.error(b.first.at, message);
+      return undefined;
+    }
+  }
+  return all.map(({ selection, resources: members }) => ({ selection, resources: members }));
+}
+
+/** Equal selections look the same. */
+function selectionOf(namespace: string, { matchLabels = {}, targetRefs }: Attachment): Selection {
+  const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const refs = [...targetRefs].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  return {
+    namespace,
+    ...(labels.length > 0 && { matchLabels: Object.fromEntries(labels) }),
+    ...(refs.length > 0 && { targetRefs: refs }),
+  };
+}
+
+/** Whether no workload can be in both. */
+function areDisjoint(a: Selection, b: Selection, rootNamespace: string): boolean {
+  if (a.namespace !== b.namespace) return a.namespace !== rootNamespace && b.namespace !== rootNamespace;
+  if (a.targetRefs && b.targetRefs) return haveDisjointTargets(a.targetRefs, b.targetRefs);
+  return Object.entries(a.matchLabels ?? {}).some(([key, value]) => {
+    const other = b.matchLabels?.[key];
+    return other !== undefined && other !== value;
+  });
+}
+
+/** A proxy is an instance of one Gateway, and a Service's listener in a waypoint is of that Service alone. */
+function haveDisjointTargets(a: TargetRef[], b: TargetRef[]): boolean {
+  return a.every((one) => b.every((other) => one.kind === other.kind && one.name !== other.name));
+}
+
+/** `AuthorizationPolicy foo/bar`. */
+export function nameOf({ kind, metadata }: Resource): string {
+  return `${kind} ${metadata.namespace}/${metadata.name}`;
+}

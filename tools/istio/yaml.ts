@@ -1,0 +1,323 @@
+/**
+ * YAML as Kubernetes reads it, every value with its place in the file.
+ *
+ * `kubectl` and the API server read YAML through sigs.k8s.io/yaml, that is, with YAML 1.1's scalars as go-yaml v2
+ * resolves them: unquoted `y`, `no` or `off` is a boolean, `0x1f` a number. The `yaml` library finds the structure and
+ * the positions; scalars are resolved here, from their source text.
+ */
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  type ParsedNode,
+  parseAllDocuments,
+  Scalar,
+} from "yaml";
+import type { Diagnostic, Position } from "../diagnostics.ts";
+
+/** A value and where it stands. */
+export interface Located<T> {
+  value: T;
+  at: Position;
+}
+
+export interface MapNode {
+  kind: "map";
+  at: Position;
+  entries: Map<string, { key: Located<string>; value: YamlNode }>;
+}
+export interface ListNode {
+  kind: "list";
+  at: Position;
+  items: YamlNode[];
+}
+export interface StringNode {
+  kind: "string";
+  at: Position;
+  value: string;
+}
+/** A scalar that is no string: what it was written as, for messages. */
+export interface OtherNode {
+  kind: "boolean" | "number" | "null";
+  at: Position;
+  source: string;
+  /** Of a boolean. */
+  value?: boolean;
+}
+export type YamlNode = MapNode | ListNode | StringNode | OtherNode;
+
+export interface YamlFile {
+  /** Documents that have a value, in their order. Empty where there is an error. */
+  documents: YamlNode[];
+  diagnostics: Diagnostic[];
+}
+
+/** Levels of lists and maps: far more than any resource has, far fewer than the stack bears. */
+const MAX_DEPTH = 100;
+
+/** Values that aliases may add to a file: enough for shared lists, too few for a bomb. */
+const MAX_ALIASED_NODES = 100_000;
+
+/**
+ * The text of a file.
+ *
+ * @returns the text without a byte order mark, or what is wrong with the bytes
+ */
+export function decodeText(file: string, bytes: Uint8Array): { text: string } | { diagnostic: Diagnostic } {
+  const fault = (line: number, column: number, message: string) => ({
+    diagnostic: { file, line, column, severity: "error" as const, message },
+  });
+  const [first, second] = bytes;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
+    return fault(1, 1, "the file is UTF-16: save it as UTF-8");
+  }
+  const decode = (length: number) =>
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    // The longest prefix that a stream may begin with ends before the faulty byte.
+    let good = 0;
+    for (let bad = bytes.length + 1; bad - good > 1; ) {
+      const middle = (good + bad) >>> 1;
+      try {
+        decode(middle);
+        good = middle;
+      } catch {
+        bad = middle;
+      }
+    }
+    const { line, column } = positionAt(file, decode(good), Number.POSITIVE_INFINITY);
+    return fault(line, column, "the bytes here are no UTF-8: save the file as UTF-8");
+  }
+}
+
+/**
+ * @param file as the user named it
+ * @param text its content
+ */
+export function parseYaml(file: string, text: string): YamlFile {
+  const source = text.startsWith("\uFEFF") ? text.slice(1) : text;
+  // What the YAML specification calls printable, and no more (go-yaml refuses the rest too).
+  const control = /[^\t\n\r\x20-\x7e\x85\xa0-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u.exec(source);
+  if (control !== null) {
+    const code = control[0].codePointAt(0) ?? 0;
+    const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+    const message = `the control character ${name} cannot stand in YAML: remove it, or write an escape in double quotes`;
+    return {
+      documents: [],
+      diagnostics: [{ ...positionAt(file, source, control.index), severity: "error", message }],
+    };
+  }
+  return new Reader(file, source).read();
+}
+
+/** The place of an offset in a text. */
+function positionAt(file: string, text: string, offset: number): Position {
+  const before = text.slice(0, offset).split(/\r\n|[\n\r]/);
+  return { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+/** Stops the reading of a document; its message is for the user. */
+class YamlFault extends Error {
+  constructor(
+    readonly at: Position,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+class Reader {
+  private readonly lines = new LineCounter();
+  private readonly diagnostics: Diagnostic[] = [];
+  private aliasedNodes = 0;
+  private insideAlias = 0;
+
+  constructor(
+    private readonly file: string,
+    private readonly source: string,
+  ) {}
+
+  read(): YamlFile {
+    let documents: Document.Parsed[];
+    try {
+      const options = {
+        schema: "failsafe",
+        version: "1.1",
+        prettyErrors: false,
+        lineCounter: this.lines,
+      } as const;
+      const parsed = parseAllDocuments(this.source, options);
+      documents = "empty" in parsed ? [] : parsed;
+    } catch (error) {
+      // The library descends recursively; nothing but hostile nesting ends its stack.
+      if (!(error instanceof RangeError)) throw error;
+      return this.failed({ file: this.file, line: 0, column: 0 }, "lists and maps are nested too deeply");
+    }
+    const nodes: YamlNode[] = [];
+    for (const document of documents) {
+      for (const { code, message, pos } of document.errors) {
+        this.error(this.position(pos[0]), explain(code, message));
+      }
+      if (document.errors.length > 0 || document.contents === null) continue;
+      try {
+        const node = this.node(document, document.contents, 0);
+        if (node.kind !== "null") nodes.push(node);
+      } catch (error) {
+        if (!(error instanceof YamlFault)) throw error;
+        this.error(error.at, error.message);
+      }
+    }
+    return { documents: this.diagnostics.length > 0 ? [] : nodes, diagnostics: this.diagnostics };
+  }
+
+  private failed(at: Position, message: string): YamlFile {
+    this.error(at, message);
+    return { documents: [], diagnostics: this.diagnostics };
+  }
+
+  private error(at: Position, message: string): void {
+    this.diagnostics.push({ ...at, severity: "error", message });
+  }
+
+  private position(offset: number): Position {
+    const { line, col } = this.lines.linePos(offset);
+    return { file: this.file, line, column: col };
+  }
+
+  private node(document: Document.Parsed, node: ParsedNode | null, depth: number): YamlNode {
+    if (node === null) return { kind: "null", at: this.position(0), source: "" };
+    const at = this.position(node.range[0]);
+    if (depth > MAX_DEPTH) throw new YamlFault(at, "lists and maps are nested too deeply");
+    if (this.insideAlias > 0 && ++this.aliasedNodes > MAX_ALIASED_NODES) {
+      throw new YamlFault(at, `aliases add more than ${MAX_ALIASED_NODES} values: write the values out`);
+    }
+    if (isAlias(node)) {
+      this.insideAlias++;
+      const value = this.node(document, this.target(document, node, at), depth + 1);
+      this.insideAlias--;
+      return value;
+    }
+    this.checkTag(node.tag, at);
+    if (isScalar(node)) return scalar(node, at);
+    if (isSeq(node)) {
+      const items = node.items.map((item) => this.node(document, item as ParsedNode, depth + 1));
+      return { kind: "list", at, items };
+    }
+    return this.map(document, node.items as Pair<ParsedNode, ParsedNode | null>[], at, depth);
+  }
+
+  private target(document: Document.Parsed, alias: Alias, at: Position): ParsedNode {
+    const target = alias.resolve(document);
+    if (target === undefined) throw new YamlFault(at, `no anchor &${alias.source} stands before this alias`);
+    return target as ParsedNode;
+  }
+
+  /** Only `!!str` changes nothing but the type that we resolve ourselves. */
+  private checkTag(tag: string | undefined, at: Position): void {
+    const known = ["!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"];
+    if (tag === undefined || known.includes(tag)) return;
+    const name = tag.replace("tag:yaml.org,2002:", "!!");
+    throw new YamlFault(at, `the tag ${name} is not supported: write the value without it`);
+  }
+
+  private map(
+    document: Document.Parsed,
+    pairs: Pair<ParsedNode, ParsedNode | null>[],
+    at: Position,
+    depth: number,
+  ): MapNode {
+    const entries: MapNode["entries"] = new Map();
+    const merged: YamlNode[] = [];
+    for (const pair of pairs) {
+      const key = this.node(document, pair.key, depth + 1);
+      const value: YamlNode =
+        pair.value === null
+          ? { kind: "null", at: key.at, source: "" }
+          : this.node(document, pair.value, depth + 1);
+      if (isScalar(pair.key) && pair.key.type === "PLAIN" && pair.key.source === "<<") merged.push(value);
+      else entries.set(this.keyName(key), { key: { value: this.keyName(key), at: key.at }, value });
+    }
+    for (const value of merged) this.merge(entries, value);
+    return { kind: "map", at, entries };
+  }
+
+  private keyName(key: YamlNode): string {
+    if (key.kind === "string") return key.value;
+    if (key.kind === "list" || key.kind === "map") {
+      throw new YamlFault(
+        key.at,
+        "a field's name must be a string: a name that begins with [ or { needs quotes",
+      );
+    }
+    throw new YamlFault(
+      key.at,
+      `YAML reads the name ${key.source || "here"} as ${nameOf(key)}: put it in quotes`,
+    );
+  }
+
+  /** YAML 1.1's `<<`: what is merged never replaces what is written, and the first merged wins. */
+  private merge(entries: MapNode["entries"], value: YamlNode): void {
+    const maps = value.kind === "list" ? value.items : [value];
+    for (const map of maps) {
+      if (map.kind !== "map") throw new YamlFault(map.at, "`<<` takes a map, or a list of maps");
+      for (const [name, entry] of map.entries) if (!entries.has(name)) entries.set(name, entry);
+    }
+  }
+}
+
+/** The library's words where they say what to do, ours where they do not. */
+function explain(code: string, message: string): string {
+  switch (code) {
+    case "DUPLICATE_KEY":
+      return "this field is written twice: keep one of the two (a second value of a list goes into the same list)";
+    case "TAB_AS_INDENT":
+      return "a tab cannot indent YAML: use spaces";
+    case "BAD_INDENT":
+      return `the indentation does not fit: ${message}`;
+    default:
+      return `this is no YAML: ${message}`;
+  }
+}
+
+function scalar(node: Scalar.Parsed, at: Position): YamlNode {
+  const isPlain = node.type === Scalar.PLAIN || node.type === undefined;
+  if (!isPlain || node.tag !== undefined) return { kind: "string", at, value: String(node.value) };
+  const source = node.source;
+  if (/^(~|null|Null|NULL|)$/.test(source)) return { kind: "null", at, source };
+  if (TRUE.test(source)) return { kind: "boolean", at, source, value: true };
+  if (FALSE.test(source)) return { kind: "boolean", at, source, value: false };
+  if (isNumber(source)) return { kind: "number", at, source };
+  return { kind: "string", at, value: String(node.value) };
+}
+
+const TRUE = /^(y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
+const FALSE = /^(n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$/;
+
+/** go-yaml v2, resolve.go: Go's integer literals and YAML's floats, underscores left out. */
+function isNumber(source: string): boolean {
+  if (/^(\.nan|\.NaN|\.NAN|[-+]?(\.inf|\.Inf|\.INF))$/.test(source)) return true;
+  if (!/^[-+.0-9]/.test(source)) return false;
+  const digits = source.replaceAll("_", "");
+  return (
+    /^[-+]?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)$/.test(digits) ||
+    /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/.test(digits)
+  );
+}
+
+/** What YAML made of a value, with its article. */
+export function nameOf(node: YamlNode): string {
+  switch (node.kind) {
+    case "boolean":
+      return `the boolean ${node.value}`;
+    case "null":
+      return "nothing (null)";
+    default:
+      return `a ${node.kind}`;
+  }
+}
