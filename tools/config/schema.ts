@@ -120,16 +120,6 @@ export const Predicate = Type.Union(
     ),
     Type.Object(
       {
-        trustDomain: Type.Array(Type.String(), {
-          minItems: 2,
-          maxItems: 2,
-          description: "Before and after the `*`.",
-        }),
-      },
-      { ...strict, description: "Any URI SAN matches spiffe://BEFORE[^/]*AFTER/.*" },
-    ),
-    Type.Object(
-      {
         serviceAccount: Type.Object(
           { namespace: Type.String({ minLength: 1 }), name: Type.String({ minLength: 1 }) },
           strict,
