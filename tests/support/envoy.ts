@@ -1,0 +1,57 @@
+/** Envoys for tests: the project's own pieces of a bootstrap, and what only tests want. */
+import { fileURLToPath } from "node:url";
+import { Envoy, type EnvoyOptions } from "../../tools/envoy/process.ts";
+import { findEnvoy } from "../../tools/envoy/provision.ts";
+import { bootstrap, type Message } from "../../tools/render/bootstrap.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The built filter. */
+export const MODULE = `${ROOT}build/jwtgate.wasm`;
+
+/** The Envoy that tests run: ENVOY_BIN, the PATH's, or the pinned one in the project's own folder. */
+export function envoyBinary(): Promise<string> {
+  return findEnvoy({ cacheFolder: `${ROOT}.cache`, progress: (line) => process.stderr.write(`${line}\n`) });
+}
+
+/** Starts an Envoy and waits until it serves. */
+export async function startEnvoy(
+  parts: { listeners: Message[]; clusters: Message[] },
+  options: Partial<EnvoyOptions> = {},
+): Promise<Envoy> {
+  return Envoy.start({ binary: await envoyBinary(), bootstrap: bootstrap(parts), ...options });
+}
+
+/** The header that tells a test Envoy's response-code details, on answers that Envoy makes itself. */
+export const DETAILS_HEADER = "x-response-code-details";
+
+/** The connection manager's configuration inside a listener. */
+export function connectionManager(listener: Message): Message {
+  type Filters = { typed_config: Message }[];
+  const [chain] = listener["filter_chains"] as { filters: Filters }[];
+  const manager = chain?.filters[0]?.typed_config;
+  if (manager === undefined) throw new Error("the listener has no connection manager");
+  return manager;
+}
+
+/** Lets a listener's own answers carry their details in a header; nothing else about them changes. */
+export function tellDetails(listener: Message): Message {
+  connectionManager(listener)["local_reply_config"] = {
+    mappers: [
+      {
+        filter: {
+          status_code_filter: {
+            comparison: { op: "GE", value: { default_value: 0, runtime_key: "jwtgate.tests.any_status" } },
+          },
+        },
+        headers_to_add: [
+          {
+            header: { key: DETAILS_HEADER, value: "%RESPONSE_CODE_DETAILS%" },
+            append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
+          },
+        ],
+      },
+    ],
+  };
+  return listener;
+}

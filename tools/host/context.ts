@@ -1,0 +1,166 @@
+/** The contexts of the ABI: a root context for each loaded configuration, and one for each request's stream. */
+import { BufferType, HeaderMapType } from "./abi.ts";
+import { HeaderMap } from "./header-map.ts";
+import type { Pair } from "./pairs.ts";
+import type { PluginInfo, StreamInfo } from "./stream-info.ts";
+
+const NANOSECONDS = 1_000_000n;
+
+/** What a call to another service (`proxy_http_call`) brought back. Strings are bytes (latin-1). */
+export interface HttpResponse {
+  /** Ordinary headers; `:status` is added. */
+  status: number;
+  headers?: readonly Pair[];
+  body?: string;
+  trailers?: readonly Pair[];
+}
+
+/** A header map that a callback can see, and whether it may change it. */
+interface VisibleMap {
+  map: HeaderMap;
+  writable: boolean;
+}
+
+/** A call to another service. */
+interface PendingCall {
+  /** Nobody waits for it any more. */
+  cancel(): void;
+  /** When its time is over, nanoseconds of the host's clock. */
+  deadline: bigint | undefined;
+  /** Its time is over. */
+  expire(): void;
+}
+
+/** Something that is due at a time. */
+interface Timer {
+  /** Nanoseconds of the host's clock. */
+  at: bigint;
+  run(): void;
+}
+
+/** One loaded configuration. */
+export class RootContext {
+  readonly root: RootContext = this;
+  readonly info: StreamInfo | undefined = undefined;
+  /** What `proxy_get_status` tells. */
+  status = { code: 0, message: "" };
+  /** Milliseconds between ticks; 0: none. */
+  tickPeriod = 0;
+  /** When the next tick is due, nanoseconds of the host's clock. */
+  nextTick = 0n;
+  /** There only while `proxy_on_http_call_response` runs. */
+  httpCallResponse: HttpResponse | undefined;
+  /** Calls to other services that are under way, by token. */
+  readonly calls = new Map<number, PendingCall>();
+  /** Whether the configuration may be read: while the context is made and configured. */
+  configuring = false;
+  /** Said that it is not done yet (`proxy_on_done` returned false), and has not called `proxy_done` since. */
+  pendingDone = false;
+
+  constructor(
+    readonly id: number,
+    readonly plugin: PluginInfo,
+    private readonly configuration: Uint8Array,
+    private readonly vmConfiguration: Uint8Array,
+  ) {}
+
+  /** Gives up every call that is under way. */
+  cancelCalls(): void {
+    for (const call of this.calls.values()) call.cancel();
+    this.calls.clear();
+  }
+
+  /**
+   * What is due next: a tick, and the end of each call's time.
+   * @param tick makes the tick
+   */
+  timers(tick: () => void): Timer[] {
+    const timers: Timer[] = [];
+    if (this.tickPeriod > 0) {
+      const at = this.nextTick;
+      timers.push({
+        at,
+        run: () => {
+          this.nextTick = at + BigInt(this.tickPeriod) * NANOSECONDS;
+          tick();
+        },
+      });
+    }
+    for (const { deadline, expire } of this.calls.values()) {
+      if (deadline !== undefined) timers.push({ at: deadline, run: expire });
+    }
+    return timers;
+  }
+
+  headerMap(type: number): VisibleMap | undefined {
+    const response = this.httpCallResponse;
+    if (response === undefined) return undefined;
+    if (type === HeaderMapType.HttpCallResponseHeaders) {
+      const map = new HeaderMap("response", [
+        [":status", String(response.status)],
+        ...(response.headers ?? []),
+      ]);
+      return { map, writable: false };
+    }
+    if (type === HeaderMapType.HttpCallResponseTrailers && response.trailers !== undefined) {
+      return { map: new HeaderMap("response", response.trailers), writable: false };
+    }
+    return undefined;
+  }
+
+  buffer(type: number): Uint8Array | string | undefined {
+    switch (type) {
+      case BufferType.PluginConfiguration:
+        return this.configuring ? this.configuration : undefined;
+      case BufferType.VmConfiguration:
+        return this.vmConfiguration;
+      case BufferType.HttpCallResponseBody:
+        return this.httpCallResponse && (this.httpCallResponse.body ?? "");
+      case BufferType.HttpRequestBody:
+      case BufferType.CallData:
+        return "";
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** One request. */
+export class StreamContext {
+  /** The module may see and change the request's headers: until it lets them go on. */
+  headersVisible = true;
+  /** The part of the body that `proxy_on_request_body` is shown. */
+  visibleBody = "";
+  /** A local response was asked for; a second one is not sent. */
+  localReply = false;
+  /** The module let the stream go on, or answered. */
+  onContinue: () => void = () => {};
+  onLocalReply: (reply: {
+    status: number;
+    details: string;
+    body: string;
+    headers: Pair[];
+    grpcStatus: number;
+  }) => void = () => {};
+  onReset: () => void = () => {};
+
+  constructor(
+    readonly id: number,
+    readonly root: RootContext,
+    readonly info: StreamInfo,
+  ) {}
+
+  headerMap(type: number): VisibleMap | undefined {
+    if (type === HeaderMapType.RequestHeaders) {
+      return this.headersVisible ? { map: this.info.headers, writable: true } : undefined;
+    }
+    return this.root.headerMap(type);
+  }
+
+  buffer(type: number): Uint8Array | string | undefined {
+    if (type === BufferType.HttpRequestBody) return this.visibleBody;
+    return type === BufferType.PluginConfiguration ? undefined : this.root.buffer(type);
+  }
+}
+
+export type Context = RootContext | StreamContext;

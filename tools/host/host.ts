@@ -1,0 +1,518 @@
+/**
+ * A proxy-wasm host: runs a module as Envoy does, without Envoy, in Node or a browser. It holds one machine (VM) with
+ * any number of loaded configurations, as one worker of Envoy does, and takes requests through what Envoy's HTTP
+ * connection manager does around the filter.
+ *
+ * Nothing happens behind the caller's back: time stands where the clock was set, ticks come from `advance` or `tick`,
+ * and calls to other services go to the `fetch` that was given.
+ */
+import { FilterHeadersStatus, LOG_LEVELS, type LogLevel, WasmResult } from "./abi.ts";
+import { utf8Encode } from "./bytes.ts";
+import { type HttpResponse, RootContext, StreamContext } from "./context.ts";
+import {
+  type DownstreamRequest,
+  forwardRequest,
+  type ListenerOptions,
+  receiveRequest,
+  type UpstreamRequest,
+} from "./http-connection-manager.ts";
+import { envImports, type ForeignFunction, type HttpCallRequest } from "./imports.ts";
+import { type Answer, localReply } from "./local-reply.ts";
+import { Metrics } from "./metrics.ts";
+import { SharedData } from "./shared-data.ts";
+import type { PluginInfo, StreamInfo } from "./stream-info.ts";
+import { type Trap, Vm } from "./vm.ts";
+import { wasiImports } from "./wasi.ts";
+
+const NANOSECONDS = 1_000_000n;
+
+/** One line of the log. */
+export interface LogLine {
+  level: LogLevel;
+  message: string;
+}
+
+/** What a call to another service needs to know. */
+export interface HttpCall extends HttpCallRequest {
+  /** Told when nobody waits for the answer any more. */
+  signal: AbortSignal;
+}
+
+export interface HostOptions {
+  /** `vm_id` of the plugin. */
+  vmId?: string;
+  /** The VM's own configuration. */
+  vmConfiguration?: string;
+  /** Environment variables. */
+  environment?: Readonly<Record<string, string>>;
+  /** Functions beside the ABI, by name. Envoy has `verify_signature`; see `node.ts`. */
+  foreignFunctions?: Readonly<Record<string, ForeignFunction>>;
+  /**
+   * Makes calls to other services. A rejection is a connection that broke; Envoy answers what it cannot connect to
+   * with 503 and what takes too long with 504. Absent: no cluster is known.
+   */
+  fetch?: (call: HttpCall) => Promise<HttpResponse>;
+  /** Names of the clusters; absent: any. */
+  clusters?: readonly string[];
+  /** Source of random bytes. */
+  random?: (bytes: Uint8Array) => void;
+  /** Share it among hosts that stand for one process's workers. */
+  sharedData?: SharedData;
+  /** The least level that is logged. */
+  logLevel?: LogLevel;
+}
+
+export interface PluginOptions {
+  /** The plugin's name in Envoy. A configuration replaces the one before it with the same name. */
+  name?: string;
+  rootId?: string;
+  listener?: ListenerOptions;
+}
+
+/** What became of a configuration. */
+export interface Loaded {
+  accepted: boolean;
+  logs: LogLine[];
+  /** Where the module failed instead of answering. */
+  trapped?: Trap;
+}
+
+/** What became of a request: exactly one of `answer` and `upstream` is there. */
+export interface Outcome {
+  /** What the client gets, where the request went no further. */
+  answer?: Answer;
+  /** What the backend receives. */
+  upstream?: UpstreamRequest;
+  /** What the module logged meanwhile. */
+  logs: LogLine[];
+  /** What the module stored with `proxy_set_property`, without the `wasm.` before each name. */
+  properties: Record<string, string>;
+  /** The module failed in this request, or had before. */
+  trapped?: Trap;
+}
+
+/** The host's clock. It follows the system's until it is set, and stands still from then on. */
+export class Clock {
+  private fixed: bigint | undefined;
+
+  /** Nanoseconds since 1970. */
+  get now(): bigint {
+    return this.fixed ?? BigInt(Date.now()) * NANOSECONDS;
+  }
+
+  /** @param time milliseconds since 1970, or a date */
+  set(time: number | Date): void {
+    this.fixed = BigInt(Math.round(Number(time) * 1000)) * 1000n;
+  }
+
+  /** @internal use Host.advance, which also does what is due meanwhile */
+  setNanoseconds(time: bigint): void {
+    this.fixed = time;
+  }
+}
+
+/** A request on its way. */
+export class Stream {
+  /** What became of it; undefined while the module holds it. */
+  outcome: Outcome | undefined;
+  /** The same, once it is there. Rejects only if the client goes away before. */
+  readonly decided: Promise<Outcome>;
+  private resolve!: (outcome: Outcome) => void;
+  private reject!: (reason: Error) => void;
+
+  /** @internal */
+  constructor(private readonly onClose: () => void) {
+    this.decided = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever awaits it sees the rejection; whoever does not has aborted the stream himself.
+    this.decided.catch(() => {});
+  }
+
+  /** @internal */
+  decide(outcome: Outcome): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    this.resolve(outcome);
+  }
+
+  /** The client goes away, or the answer is complete: the module forgets the stream. */
+  close(): void {
+    this.onClose();
+    this.reject(new Error("the client went away"));
+  }
+}
+
+/** A loaded configuration with the streams that still use it. */
+interface Plugin {
+  root: RootContext;
+  listener: ListenerOptions;
+  streams: number;
+  replaced: boolean;
+}
+
+export class Host {
+  readonly clock = new Clock();
+  readonly metrics = new Metrics();
+  /** Everything logged since the host was made, or since `logs.length = 0`. */
+  readonly logs: LogLine[] = [];
+  private readonly sharedData: SharedData;
+  private readonly vm: Vm;
+  private readonly plugins = new Map<string, Plugin>();
+  private readonly calls = new Set<Promise<void>>();
+  private nextCallToken = 1;
+  private nextConnectionId = 1n;
+
+  /** @internal use createHost */
+  constructor(
+    private readonly module: WebAssembly.Module,
+    private readonly options: HostOptions,
+  ) {
+    this.sharedData = options.sharedData ?? new SharedData();
+    this.vm = this.createVm(this.metrics);
+  }
+
+  private createVm(metrics: Metrics): Vm {
+    const { options, sharedData } = this;
+    return new Vm(this.module, (vm) => {
+      const log = (level: number, message: string): void => this.log(level, message);
+      const now = (): bigint => this.clock.now;
+      const wasi = wasiImports(vm, {
+        now,
+        monotonicNow: now,
+        random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
+        log,
+        environment: options.environment ?? {},
+      });
+      const env = envImports(vm, {
+        now,
+        log,
+        logLevel: this.logLevel,
+        metrics,
+        sharedData,
+        foreignFunctions: options.foreignFunctions ?? {},
+        httpCall: (root, request) => this.httpCall(vm, root, request),
+        setTickPeriod: (root, milliseconds) => {
+          root.tickPeriod = milliseconds;
+          root.nextTick = this.clock.now + BigInt(milliseconds) * NANOSECONDS;
+        },
+        done: (root) => this.done(vm, root),
+      });
+      return { env, wasi_snapshot_preview1: wasi, wasi_unstable: wasi };
+    });
+  }
+
+  /** Where the module failed. From then on every request is answered 503, as Envoy does with `FAIL_CLOSED`. */
+  get trapped(): Trap | undefined {
+    return this.vm.trap;
+  }
+
+  /** The module's memory, in bytes. */
+  get memorySize(): number {
+    return this.vm.memory.size;
+  }
+
+  private get logLevel(): number {
+    return LOG_LEVELS.indexOf(this.options.logLevel ?? "trace");
+  }
+
+  private log(level: number, message: string): void {
+    const name = LOG_LEVELS[level];
+    if (name !== undefined && level >= this.logLevel) this.logs.push({ level: name, message });
+  }
+
+  /**
+   * Loads a configuration as Envoy does: first in a machine of its own that is thrown away; only if it is accepted
+   * there, here. The configuration of the same name before it ends once no stream uses it any more. A refused one
+   * changes nothing.
+   * @param configuration the plugin's configuration: text, or a value that is written as JSON
+   */
+  configure(configuration: unknown, options: PluginOptions = {}): Loaded {
+    const text = typeof configuration === "string" ? configuration : JSON.stringify(configuration);
+    const since = this.logs.length;
+    const loaded = (accepted: boolean, trapped: Trap | undefined): Loaded => ({
+      accepted,
+      logs: this.logs.slice(since),
+      ...(trapped && { trapped }),
+    });
+
+    const canary = this.createVm(new Metrics());
+    const tried = this.load(canary, text, options);
+    for (const root of canary.roots()) root.cancelCalls();
+    if (tried === undefined) return loaded(false, canary.trap);
+
+    // The canary's log lines were the same: only those of the machine that stays are kept.
+    this.logs.length = since;
+    const root = this.load(this.vm, text, options);
+    if (root === undefined) return loaded(false, this.vm.trap);
+
+    const name = options.name ?? "";
+    const before = this.plugins.get(name);
+    this.plugins.set(name, { root, listener: options.listener ?? {}, streams: 0, replaced: false });
+    if (before !== undefined) this.retire(before);
+    return loaded(true, undefined);
+  }
+
+  /** @returns the root context, or undefined where the module refused or failed */
+  private load(vm: Vm, configuration: string, options: PluginOptions): RootContext | undefined {
+    const bytes = utf8Encode(configuration);
+    const vmBytes = utf8Encode(this.options.vmConfiguration ?? "");
+    const info: PluginInfo = {
+      name: options.name ?? "",
+      rootId: options.rootId ?? "",
+      vmId: this.options.vmId ?? "",
+      direction: options.listener?.mode === "sidecar" ? 1 : 0,
+    };
+    const root = new RootContext(vm.allocateContextId(), info, bytes, vmBytes);
+    vm.contexts.set(root.id, root);
+    root.configuring = true;
+    const accepts = (callback: string, size: number): boolean =>
+      !vm.has(callback) || (vm.trap === undefined && Boolean(vm.call(root, callback, root.id, size).result));
+    vm.call(root, "proxy_on_context_create", root.id, 0);
+    const accepted =
+      accepts("proxy_on_vm_start", vmBytes.length) && accepts("proxy_on_configure", bytes.length);
+    root.configuring = false;
+    if (accepted && vm.trap === undefined) return root;
+    vm.contexts.delete(root.id);
+    return undefined;
+  }
+
+  /** Ends a configuration that was loaded: no more requests reach it, and it is gone when its streams are. */
+  unload(name = ""): void {
+    const plugin = this.plugins.get(name);
+    if (plugin === undefined) throw new Error(`no configuration named "${name}" is loaded`);
+    this.plugins.delete(name);
+    this.retire(plugin);
+  }
+
+  private retire(plugin: Plugin): void {
+    plugin.replaced = true;
+    if (plugin.streams > 0) return;
+    const { root } = plugin;
+    const { result } = this.vm.call(root, "proxy_on_done", root.id);
+    if (result === 0 && this.vm.has("proxy_on_done")) root.pendingDone = true;
+    else this.remove(root);
+  }
+
+  private done(vm: Vm, root: RootContext): WasmResult {
+    if (!root.pendingDone) return WasmResult.NotFound;
+    root.pendingDone = false;
+    vm.defer(() => this.remove(root));
+    return WasmResult.Ok;
+  }
+
+  private remove(root: RootContext): void {
+    this.vm.call(root, "proxy_on_delete", root.id);
+    root.cancelCalls();
+    this.vm.contexts.delete(root.id);
+  }
+
+  /** Sends a request and waits until the module has decided. */
+  request(request: DownstreamRequest, plugin = ""): Promise<Outcome> {
+    return this.send(request, plugin).decided;
+  }
+
+  /**
+   * Sends a request. Once it is decided, the module is told that the stream is over.
+   * @param name of the configuration, as `configure` was given it
+   */
+  send(request: DownstreamRequest, name = ""): Stream {
+    const plugin = this.plugins.get(name);
+    if (plugin === undefined) throw new Error(`no configuration named "${name}" is loaded`);
+    const { listener } = plugin;
+    const complete = {
+      method: "GET",
+      path: "/",
+      authority: "localhost",
+      headers: [],
+      body: "",
+      peer: { ip: "127.0.0.1", port: 40000 },
+      protocol: "HTTP/1.1" as const,
+      ...request,
+    };
+    const local = listener.address ?? { ip: "127.0.0.1", port: 8080 };
+    const received = receiveRequest(complete, {
+      mode: "gateway",
+      pathNormalization: "BASE",
+      localAddress: "127.0.0.1",
+      ...listener,
+      address: local,
+    });
+    if ("status" in received) {
+      const stream = new Stream(() => {});
+      stream.decide({ answer: received, logs: [], properties: {} });
+      return stream;
+    }
+    const info: StreamInfo = {
+      headers: received.headers,
+      protocol: complete.protocol,
+      startTime: this.clock.now,
+      remote: received.remote,
+      local,
+      connectionId: this.nextConnectionId++,
+      tls: request.tls,
+      filterState: new Map(
+        listener.directRemoteAddressKey === undefined
+          ? []
+          : [[listener.directRemoteAddressKey, complete.peer.ip]],
+      ),
+    };
+    return this.run(plugin, info, complete.body);
+  }
+
+  /** A request's way through the filter. */
+  private run(plugin: Plugin, info: StreamInfo, body: string): Stream {
+    const { vm } = this;
+    const since = this.logs.length;
+    const context = new StreamContext(vm.allocateContextId(), plugin.root, info);
+    vm.contexts.set(context.id, context);
+    plugin.streams++;
+
+    let open = true;
+    const close = (): void => {
+      if (!open) return;
+      open = false;
+      for (const callback of ["proxy_on_log", "proxy_on_done", "proxy_on_delete"]) {
+        vm.call(context, callback, context.id);
+      }
+      vm.contexts.delete(context.id);
+      plugin.streams--;
+      if (plugin.replaced && plugin.streams === 0) this.retire(plugin);
+    };
+    const stream = new Stream(close);
+    const decide = (result: { answer: Answer } | { upstream: UpstreamRequest }): void => {
+      const properties = [...info.filterState].filter(([key]) => key.startsWith("wasm."));
+      stream.decide({
+        ...result,
+        logs: this.logs.slice(since),
+        properties: Object.fromEntries(properties.map(([key, value]) => [key.slice("wasm.".length), value])),
+        ...(vm.trap && { trapped: vm.trap }),
+      });
+      close();
+    };
+    const fail = (): boolean => {
+      if (vm.trap === undefined) return false;
+      decide({
+        answer: localReply(info.headers, {
+          status: 503,
+          details: "wasm_fail_stream",
+          body: "",
+          headers: [],
+          grpcStatus: 14,
+        }),
+      });
+      return true;
+    };
+    context.onLocalReply = (reply) => {
+      if (!fail()) decide({ answer: localReply(info.headers, reply) });
+    };
+    context.onReset = () => {
+      decide({ answer: { status: 0, headers: [], body: "", details: "wasm_close_stream" } });
+    };
+    const forward = (): void => decide({ upstream: forwardRequest(info.headers, body) });
+    const sendBody = (): void => {
+      if (body === "" || !vm.has("proxy_on_request_body")) return forward();
+      context.visibleBody = body;
+      context.onContinue = forward;
+      const { result, stopped } = vm.call(context, "proxy_on_request_body", context.id, body.length, 1);
+      if (fail() || stopped || result !== 0) return;
+      forward();
+    };
+    context.onContinue = sendBody;
+
+    if (fail()) return stream;
+    vm.call(context, "proxy_on_context_create", context.id, plugin.root.id);
+    const { result, stopped } = vm.call(
+      context,
+      "proxy_on_request_headers",
+      context.id,
+      info.headers.size,
+      body === "" ? 1 : 0,
+    );
+    if (fail() || stopped) return stream;
+    const { Continue, ContinueAndEndStream } = FilterHeadersStatus;
+    if (result === undefined || result === Continue || result === ContinueAndEndStream) {
+      context.headersVisible = false;
+      sendBody();
+    }
+    return stream;
+  }
+
+  /** Lets every root context that asked for ticks have one, whether it is due or not. */
+  tick(): void {
+    for (const root of this.vm.roots()) if (root.tickPeriod > 0) this.vm.call(root, "proxy_on_tick", root.id);
+  }
+
+  /**
+   * Lets time pass, with every tick and every call's time limit that falls due on the way, each at its own time.
+   * @param milliseconds from now
+   */
+  advance(milliseconds: number): void {
+    const end = this.clock.now + BigInt(Math.round(milliseconds * 1000)) * 1000n;
+    for (;;) {
+      const due = this.vm
+        .roots()
+        .flatMap((root) => root.timers(() => this.vm.call(root, "proxy_on_tick", root.id)))
+        .filter(({ at }) => at <= end)
+        .sort((a, b) => (a.at < b.at ? -1 : 1))[0];
+      if (due === undefined || this.vm.trap !== undefined) break;
+      this.clock.setNanoseconds(due.at);
+      due.run();
+    }
+    this.clock.setNanoseconds(end);
+  }
+
+  /** Waits until no call to another service is under way, those included that the answers bring about. */
+  async settle(): Promise<void> {
+    while (this.calls.size > 0) await Promise.all(this.calls);
+  }
+
+  private httpCall(vm: Vm, root: RootContext, request: HttpCallRequest): { token: number } | WasmResult {
+    const { fetch, clusters } = this.options;
+    if (fetch === undefined || clusters?.includes(request.cluster) === false) return WasmResult.BadArgument;
+    const names = new Set(request.headers.map(([name]) => name.toLowerCase()));
+    const hasAuthority = names.has(":authority") || names.has("host");
+    if (!names.has(":path") || !names.has(":method") || !hasAuthority) return WasmResult.BadArgument;
+
+    const token = this.nextCallToken++;
+    const controller = new AbortController();
+    const answer = (response: HttpResponse | undefined): void => {
+      if (!root.calls.delete(token)) return;
+      controller.abort();
+      // Envoy knows one failure of a call: the connection broke.
+      const reset = { code: WasmResult.BrokenConnection, message: "reset" };
+      root.status = response === undefined ? reset : { code: 0, message: "" };
+      root.httpCallResponse = response;
+      const sizes = [
+        response === undefined ? 0 : (response.headers?.length ?? 0) + 1,
+        response?.body?.length ?? 0,
+        response?.trailers?.length ?? 0,
+      ];
+      vm.call(root, "proxy_on_http_call_response", root.id, token, ...sizes);
+      root.httpCallResponse = undefined;
+    };
+    root.calls.set(token, {
+      cancel: () => controller.abort(),
+      deadline: request.timeout === 0 ? undefined : this.clock.now + BigInt(request.timeout) * NANOSECONDS,
+      expire: () => answer({ status: 504, body: "upstream request timeout" }),
+    });
+    const call = fetch({ ...request, signal: controller.signal }).then(answer, () => answer(undefined));
+    const tracked = call.finally(() => this.calls.delete(tracked));
+    this.calls.add(tracked);
+    return { token };
+  }
+}
+
+/**
+ * Makes a host for a module.
+ * @param wasm the module's bytes, or the compiled module
+ * @throws CompileError, LinkError or Error where Envoy would not load the module
+ */
+export async function createHost(
+  wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,
+  options: HostOptions = {},
+): Promise<Host> {
+  const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
+  return new Host(module, options);
+}

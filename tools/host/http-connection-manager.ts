@@ -1,0 +1,231 @@
+/**
+ * What Envoy's HTTP connection manager does to a request before any filter sees it, and what its router then sends
+ * on. Refusals of the HTTP/1 codec that a policy test can meet are here too (methods, targets); what else a codec
+ * refuses is Envoy's own and not imitated.
+ *
+ * Sources: source/common/http/conn_manager_utility.cc, path_utility.cc, http1/codec_impl.cc; the path's canonical
+ * form is Chromium's (url/url_canon_path.cc), as Envoy uses it. tests/differential compares with the real Envoy.
+ */
+import { HeaderMap } from "./header-map.ts";
+import { type Answer, localReply } from "./local-reply.ts";
+import type { Pair } from "./pairs.ts";
+import type { SocketAddress, TlsInfo } from "./stream-info.ts";
+
+/** Istio's meshConfig.pathNormalization. */
+export type PathNormalization = "BASE" | "NONE" | "MERGE_SLASHES" | "DECODE_AND_MERGE_SLASHES";
+
+/** A request as the client sends it. Strings are bytes (latin-1), names and values as they stand on the wire. */
+export interface DownstreamRequest {
+  method?: string;
+  /** The target: path with query. */
+  path?: string;
+  /** The Host header, or HTTP/2's `:authority`. */
+  authority?: string;
+  headers?: readonly Pair[];
+  body?: string;
+  /** The direct peer. */
+  peer?: SocketAddress;
+  tls?: TlsInfo;
+  protocol?: "HTTP/1.1" | "HTTP/2";
+}
+
+/** The listener's configuration. */
+export interface ListenerOptions {
+  /** A gateway trusts its peer only (`use_remote_address`), a sidecar the last address in X-Forwarded-For. */
+  mode?: "gateway" | "sidecar";
+  pathNormalization?: PathNormalization;
+  /** The listener's own address. */
+  address?: SocketAddress;
+  /** Envoy's own address, which a gateway adds to X-Forwarded-For for a peer on the loopback. */
+  localAddress?: string;
+  /** Filter state key under which a filter before this one put the direct peer's IP address. */
+  directRemoteAddressKey?: string;
+}
+
+/** What the backend receives. */
+export interface UpstreamRequest {
+  method: string;
+  path: string;
+  /** `host` first; without Envoy's own (`x-request-id`, `x-envoy-*`, `x-forwarded-proto`). */
+  headers: Pair[];
+  body: string;
+}
+
+/** Methods that Envoy's HTTP/1 parser (balsa) knows. */
+const METHODS = new Set(
+  `ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY
+  OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK
+  UNSUBSCRIBE`.split(/\s+/),
+);
+
+/** Headers that concern one connection only. */
+const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+
+/** A request that came through: its headers as filters see them, and whom it came from. */
+export interface ReceivedRequest {
+  headers: HeaderMap;
+  /** The client as the listener trusts it. */
+  remote: SocketAddress;
+}
+
+/** Decodes a request, or refuses it as Envoy does before any filter. */
+export function receiveRequest(
+  request: Required<Omit<DownstreamRequest, "tls">> & Pick<DownstreamRequest, "tls">,
+  listener: Required<Omit<ListenerOptions, "directRemoteAddressKey">>,
+): ReceivedRequest | Answer {
+  const target = request.path.replace(/#.*/s, "");
+  if (request.protocol === "HTTP/1.1") {
+    const refusal = refuseByCodec(request.method, request.path);
+    if (refusal !== undefined) return badRequest(refusal, "Bad Request");
+  }
+  const path = normalizePath(target, listener.pathNormalization);
+  if (path === undefined) return badRequest("path_normalization_failed", "");
+
+  const scheme = request.tls === undefined ? "http" : "https";
+  const headers = new HeaderMap("request", [
+    [":authority", request.authority],
+    [":path", path],
+    [":method", request.method],
+    [":scheme", scheme],
+  ]);
+  for (const [name, value] of request.headers) headers.add(name, trim(value));
+  for (const name of HOP_BY_HOP) headers.remove(name);
+
+  const { peer } = request;
+  const remote = (listener.mode === "sidecar" ? lastForwardedFor(headers) : undefined) ?? peer;
+  if (listener.mode === "gateway") {
+    headers.add("x-forwarded-for", isLoopback(peer.ip) ? listener.localAddress : peer.ip);
+    headers.set("x-forwarded-proto", scheme);
+    // No address counts as internal (source/common/http/conn_manager_config.h): every client is an external one.
+    headers.set("x-envoy-external-address", peer.ip);
+  } else if (headers.get("x-forwarded-proto") === undefined) {
+    headers.set("x-forwarded-proto", scheme);
+  }
+  headers.set("x-request-id", REQUEST_ID);
+  return { headers, remote };
+}
+
+/** One id for every request: nothing that is tested depends on it, and answers stay the same from run to run. */
+const REQUEST_ID = "00000000-0000-4000-8000-000000000000";
+
+/** Envoy's own headers towards the backend. */
+const OWN = /^(x-request-id|x-envoy-.*|x-forwarded-proto)$/;
+
+/** What the router sends on. */
+export function forwardRequest(headers: HeaderMap, body: string): UpstreamRequest {
+  const method = headers.get(":method") ?? "";
+  const pairs = headers.pairs().filter(([name]) => !name.startsWith(":") && !OWN.test(name));
+  // HTTP/1 towards the backend: without a body, methods that usually have one say so.
+  const bodiless = body === "" && !["GET", "HEAD", "CONNECT"].includes(method);
+  const length: Pair[] =
+    bodiless && headers.get("content-length") === undefined ? [["content-length", "0"]] : [];
+  return {
+    method,
+    path: headers.get(":path") ?? "",
+    headers: [["host", headers.get(":authority") ?? ""], ...pairs, ...length],
+    body,
+  };
+}
+
+/** Optional white space around a field's value is no part of it (RFC 9110, 5.5). */
+function trim(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
+}
+
+/** @returns the response-code details where the HTTP/1 codec refuses the request line */
+function refuseByCodec(method: string, target: string): string | undefined {
+  if (!METHODS.has(method)) return "http1.codec_error";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: bytes that no target has
+  if (/[^\x21-\x7e]/.test(target)) return "http1.codec_error";
+  if (target === "*") return method === "OPTIONS" ? undefined : "http1.invalid_url";
+  return target.startsWith("/") ? undefined : "http1.codec_error";
+}
+
+function badRequest(details: string, body: string): Answer {
+  // The request's headers were never a map: no HEAD, no gRPC.
+  return localReply(new HeaderMap("request"), { status: 400, details, body, headers: [] });
+}
+
+/** The last address of X-Forwarded-For, if it is one (source/common/http/utility.cc, getLastAddressFromXFF). */
+function lastForwardedFor(headers: HeaderMap): SocketAddress | undefined {
+  const last = headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() ?? "";
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(last);
+  const ip = bracketed?.[1] ?? last;
+  return isIp(ip) ? { ip, port: Number(bracketed?.[2] ?? 0) } : undefined;
+}
+
+function isIp(text: string): boolean {
+  const octet = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+  if (new RegExp(`^${octet}(\\.${octet}){3}$`).test(text)) return true;
+  if (!text.includes(":")) return false;
+  try {
+    new URL(`http://[${text}]/`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isLoopback(ip: string): boolean {
+  return /^127\./.test(ip) || ip === "::1";
+}
+
+/**
+ * The path as filters see it and the backend receives it, query included.
+ * @returns undefined where Envoy refuses the path
+ */
+export function normalizePath(target: string, mode: PathNormalization): string | undefined {
+  if (mode === "NONE" || target === "*") return target;
+  const queryAt = target.indexOf("?");
+  let path = queryAt < 0 ? target : target.slice(0, queryAt);
+  const query = queryAt < 0 ? "" : target.slice(queryAt);
+  if (mode === "DECODE_AND_MERGE_SLASHES") {
+    path = path.replace(/%2f/gi, "/").replace(/%5c/gi, "\\");
+  }
+  const canonical = canonicalPath(path);
+  if (canonical === undefined) return undefined;
+  return (mode === "BASE" ? canonical : canonical.replace(/\/{2,}/g, "/")) + query;
+}
+
+/** RFC 3986 2.3: characters that need no escape, so that an escaped one is the same. */
+const UNRESERVED = /[A-Za-z0-9\-._~]/;
+/** Characters that Chromium escapes in a path. */
+const ESCAPED = /[ "#<>?`{}]/;
+
+/** One canonical form: dots resolved, `\` as `/`, escapes of unreserved characters undone. */
+function canonicalPath(path: string): string | undefined {
+  const segments: string[] = [];
+  const parts = path.replace(/^[/\\]/, "").split(/[/\\]/);
+  for (const [i, part] of parts.entries()) {
+    const segment = canonicalSegment(part);
+    if (segment === undefined) return undefined;
+    const last = i === parts.length - 1;
+    if (segment === "." || segment === "..") {
+      if (segment === "..") segments.pop();
+      if (last) segments.push("");
+    } else {
+      segments.push(segment);
+    }
+  }
+  return `/${segments.join("/")}`;
+}
+
+function canonicalSegment(segment: string): string | undefined {
+  let result = "";
+  for (let i = 0; i < segment.length; i++) {
+    const character = segment.charAt(i);
+    const hex = character === "%" ? /^[0-9A-Fa-f]{2}/.exec(segment.slice(i + 1, i + 3))?.[0] : undefined;
+    if (hex === undefined) {
+      result += ESCAPED.test(character)
+        ? `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+        : character;
+      continue;
+    }
+    i += 2;
+    const code = Number.parseInt(hex, 16);
+    if (code === 0) return undefined;
+    const decoded = String.fromCharCode(code);
+    result += UNRESERVED.test(decoded) ? decoded : `%${hex}`;
+  }
+  return result;
+}

@@ -1,0 +1,95 @@
+/** An answer that Envoy gives itself (source/common/http/utility.cc, prepareLocalReply). */
+import { HeaderMap } from "./header-map.ts";
+import type { Pair } from "./pairs.ts";
+
+/** What the client gets. Strings are bytes (latin-1). */
+export interface Answer {
+  status: number;
+  /** Without `date` and `server`, which say nothing of the answer. */
+  headers: Pair[];
+  body: string;
+  /** Envoy's response-code details, for access logs. */
+  details: string;
+}
+
+/** What was asked for. */
+export interface LocalReply {
+  status: number;
+  details: string;
+  body: string;
+  headers: readonly Pair[];
+  /** A gRPC status; negative (or absent): the one that stands for the HTTP status. */
+  grpcStatus?: number;
+}
+
+/** `application/grpc` and `application/grpc+…` (source/common/grpc/common.cc, hasGrpcContentType); case matters. */
+export function isGrpcRequest(headers: HeaderMap): boolean {
+  return /^application\/grpc(\+.*)?$/s.test(headers.get("content-type") ?? "");
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, as source/common/grpc/status.cc has it. */
+function grpcStatusOf(httpStatus: number): number {
+  switch (httpStatus) {
+    case 400:
+      return 13; // INTERNAL
+    case 401:
+      return 16; // UNAUTHENTICATED
+    case 403:
+      return 7; // PERMISSION_DENIED
+    case 404:
+      return 12; // UNIMPLEMENTED
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14; // UNAVAILABLE
+    default:
+      return 2; // UNKNOWN
+  }
+}
+
+/** gRPC over HTTP/2, "Percent-Encoded": bytes 0x20–0x7E without `%` stand for themselves. */
+function grpcMessage(text: string): string {
+  return text.replace(
+    /[^ -~]|%/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}
+
+/** @param request the request's headers, which decide whether it is gRPC and whether there is a body */
+export function localReply(
+  request: HeaderMap,
+  { status, details, body, headers, grpcStatus }: LocalReply,
+): Answer {
+  if (isGrpcRequest(request)) {
+    const code = grpcStatus === undefined || grpcStatus < 0 ? grpcStatusOf(status) : grpcStatus;
+    const map = new HeaderMap("response", [
+      [":status", "200"],
+      ["content-type", "application/grpc"],
+      ["grpc-status", String(code)],
+    ]);
+    for (const [name, value] of headers) map.add(name, value);
+    if (body !== "") map.set("grpc-message", grpcMessage(body));
+    map.remove("content-length");
+    return { status: 200, headers: withoutStatus(map), body: "", details };
+  }
+  const map = new HeaderMap("response", [[":status", String(status)], ...headers]);
+  map.remove("content-length");
+  if (body === "") {
+    map.remove("content-type");
+    map.set("content-length", "0");
+  } else {
+    map.set("content-length", String(body.length));
+    if (map.get("content-type") === undefined) map.set("content-type", "text/plain");
+  }
+  return {
+    status,
+    headers: withoutStatus(map),
+    body: request.get(":method") === "HEAD" ? "" : body,
+    details,
+  };
+}
+
+function withoutStatus(map: HeaderMap): Pair[] {
+  return map.pairs().filter(([name]) => name !== ":status");
+}
