@@ -97,7 +97,7 @@ async function bundleTool() {
       logLevel: "error",
       // Bundled CommonJS packages call require for Node's own modules; an ES module has none.
       banner: {
-        js: '#!/usr/bin/env node\nimport { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);',
+        js: 'import { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);',
       },
     });
   } catch {

@@ -11,7 +11,8 @@ export type Reasons = Readonly<Record<string, string>>;
  */
 export function toYaml(documents: readonly object[], heading: string, reasons: Reasons = {}): string {
   const texts = documents.map((content) => {
-    const document = new Document(content, { aliasDuplicateObjects: false });
+    // Kubernetes and Envoy read unquoted `no`, `on`, `010` as YAML 1.1 does, so what it would misread must be quoted.
+    const document = new Document(content, { schema: "yaml-1.1", aliasDuplicateObjects: false });
     const said = new Set<string>();
     visit(document, {
       Pair(_key, pair) {

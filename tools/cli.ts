@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+/** The command-line tool. A command a file in commands/; here is only what they share. */
+import { Command, CommanderError } from "commander";
+import { compileCommand } from "./commands/compile.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { EXIT, isClosedPipe, UserError } from "./commands/output.ts";
+import { VERSION } from "./package.ts";
+
+const program = new Command("jwtgate")
+  .description("Istio's RequestAuthentication and AuthorizationPolicy inside any Envoy")
+  .version(VERSION, "-V, --version", "print the version")
+  .helpOption("-h, --help", "print help")
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText("after", "\nEach command explains itself, with examples: jwtgate help compile");
+
+for (const command of [compileCommand(), demoCommand()]) {
+  program.addCommand(
+    command.helpOption("-h, --help", "print help").copyInheritedSettings(program).exitOverride(),
+  );
+}
+program.exitOverride();
+
+// A reader that stops reading (`| head`) ends us quietly, as it ends other tools.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error) => {
+    if (!isClosedPipe(error)) throw error;
+    process.exit();
+  });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explain(error);
+}
+
+/** Says what went wrong, where it has not been said; returns the exit code. */
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof UserError) {
+    if (error.message !== "") process.stderr.write(`${error.message}\n`);
+    return EXIT.failure;
+  }
+  const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`jwtgate ${VERSION} has a bug; please report it with what you typed:\n${words}\n`);
+  return EXIT.failure;
+}

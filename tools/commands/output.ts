@@ -1,0 +1,38 @@
+/** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
+import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
+
+/** What a process ends with; documented, so that scripts can rely on it. */
+export const EXIT = {
+  /** Everything was as asked. */
+  ok: 0,
+  /** The input is wrong, or an answer was not the expected one. */
+  failure: 1,
+  /** The command line is wrong. */
+  usage: 2,
+} as const;
+
+/** The input or the surroundings are at fault; the message is for the user as it stands. */
+export class UserError extends Error {
+  override readonly name = "UserError";
+}
+
+/** Writes a result. A reader that stops reading (`| head`) is no error. */
+export function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      if (!error || isClosedPipe(error)) resolve();
+      else reject(error);
+    });
+  });
+}
+
+/** Writes diagnostics, and says whether there is an error among them. */
+export function report(diagnostics: readonly Diagnostic[]): boolean {
+  for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
+  return diagnostics.some(({ severity }) => severity === "error");
+}
+
+/** Whether the other end of our output was closed. */
+export function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === "EPIPE";
+}

@@ -1,0 +1,101 @@
+/** Reads what a command is told to read: files, folders, and `-` for standard input. */
+import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { join } from "node:path";
+import type { SourceFile } from "../compile.ts";
+import type { Diagnostic } from "../diagnostics.ts";
+
+export interface Sources {
+  files: SourceFile[];
+  diagnostics: Diagnostic[];
+}
+
+/** Names of files in a folder that are read; JSON is YAML. */
+const RESOURCE_FILE = /\.(ya?ml|json)$/i;
+
+/** More is no policy that a person wrote. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * @param paths files, folders (read with their folders, hidden ones left out) and `-`
+ * @returns the files' texts in order, and what could not be read
+ */
+export function readSources(paths: readonly string[]): Sources {
+  const sources: Sources = { files: [], diagnostics: [] };
+  for (const path of new Set(paths)) {
+    try {
+      const stats: Stats | undefined = path === "-" ? undefined : statSync(path);
+      if (!stats?.isDirectory()) {
+        sources.files.push(readSource(path, stats?.size ?? 0));
+        continue;
+      }
+      const found = filesOf(path);
+      if (found.length === 0) throw new Error("no .yaml, .yml or .json file is in this folder");
+      for (const file of found) sources.files.push(readSource(file, statSync(file).size));
+    } catch (error) {
+      const message = reasonOf(error);
+      sources.diagnostics.push({ file: nameOf(path), line: 0, column: 0, severity: "error", message });
+    }
+  }
+  return sources;
+}
+
+/** The files of a folder and its folders, in the order of their names. */
+function filesOf(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith("."));
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return filesOf(path);
+    return RESOURCE_FILE.test(entry.name) ? [path] : [];
+  });
+}
+
+function readSource(path: string, size: number): SourceFile {
+  if (size > MAX_FILE_BYTES) throw new Error(`the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`);
+  const bytes = readFileSync(path === "-" ? 0 : path);
+  return { name: nameOf(path), text: decode(bytes) };
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    const line = bytes.subarray(0, firstInvalid(bytes)).toString("latin1").split("\n").length;
+    throw new Error(`the file is not UTF-8 text (line ${line}): save it as UTF-8`);
+  }
+}
+
+/** Where the first byte sequence stands that is no UTF-8. */
+function firstInvalid(bytes: Buffer): number {
+  const text = bytes.toString("utf8");
+  let offset = 0;
+  for (const character of text) {
+    const length = Buffer.byteLength(character);
+    // A replacement character that stands in the text is three bytes, EF BF BD; one that replaces a fault is not there.
+    if (character === "\ufffd" && bytes.compare(REPLACEMENT, 0, 3, offset, offset + 3) !== 0) break;
+    offset += length;
+  }
+  return offset;
+}
+
+const REPLACEMENT = Buffer.from("\ufffd");
+
+function nameOf(path: string): string {
+  return path === "-" ? "<stdin>" : path;
+}
+
+/** System errors in words. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  return (code !== undefined && SYSTEM_ERRORS[code]) || error.message;
+}
+
+const SYSTEM_ERRORS: Record<string, string> = {
+  ENOENT: "there is no such file or folder",
+  EACCES: "reading it is not permitted",
+  EISDIR: "this is a folder",
+  ENOTDIR: "a part of the path is no folder",
+  ELOOP: "the path goes in a circle of links",
+  EMFILE: "too many files are open",
+};

@@ -1,0 +1,55 @@
+/** Parsers of option values; each says what was meant where it cannot read one. */
+import { isIP } from "node:net";
+import { InvalidArgumentError } from "commander";
+import type { Address } from "../render/bootstrap.ts";
+
+/** `HOST:PORT`, the host being a name, an IPv4 address or an IPv6 address in brackets. */
+export function parseAddress(text: string): Address {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6)) {
+    throw new InvalidArgumentError("Write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080.");
+  }
+  if (isIP(host) === 0 && !/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$/.test(host)) {
+    throw new InvalidArgumentError(`${host} is neither an IP address nor a host name.`);
+  }
+  return { host, port };
+}
+
+/** `IP:PORT`: Envoy listens on addresses, not on names. */
+export function parseListenAddress(text: string): Address {
+  const address = parseAddress(text);
+  if (isIP(address.host) !== 0) return address;
+  throw new InvalidArgumentError(
+    `Envoy listens on an IP address, not on a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
+  );
+}
+
+/** `k=v,…`, once or several times. */
+export function parseLabels(text: string, previous: Record<string, string> = {}): Record<string, string> {
+  const labels = { ...previous };
+  for (const pair of text.split(",")) {
+    const at = pair.indexOf("=");
+    if (at <= 0)
+      throw new InvalidArgumentError("Write NAME=VALUE,NAME=VALUE, such as app=httpbin,version=v1.");
+    labels[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return labels;
+}
+
+/** A SHA-256 in hexadecimal; `sha256:` before it is taken off. */
+export function parseSha256(text: string): string {
+  const digest = text.replace(/^sha256:/, "").toLowerCase();
+  if (!/^[0-9a-f]{64}$/.test(digest)) throw new InvalidArgumentError("Write 64 hexadecimal digits.");
+  return digest;
+}
+
+/** A URL of a module, as a WasmPlugin takes it; without a scheme it is oci://. */
+export function parseImage(text: string): string {
+  const url = /^[a-z]+:\/\//.test(text) ? text : `oci://${text}`;
+  if (!/^(oci|https?|file):\/\/\S+$/.test(url)) {
+    throw new InvalidArgumentError("Write oci://REGISTRY/NAME:TAG, https://… or file:///….");
+  }
+  return url;
+}

@@ -1,0 +1,77 @@
+/**
+ * Istio's resources that put the filter into a mesh: one WasmPlugin (extensions.istio.io/v1alpha1) for each selection of
+ * workloads.
+ */
+import type { Configuration } from "../config/schema.ts";
+import type { Selection } from "../istio/selection.ts";
+import type { Message, Mode } from "./bootstrap.ts";
+import { type Reasons, toYaml } from "./yaml.ts";
+
+export interface WasmPluginOptions {
+  /** Where the cluster gets the module from: oci://, https://, http:// or file://. */
+  image: string;
+  /** SHA-256 of what `image` names, in hexadecimal. */
+  sha256?: string;
+  /** Absent only where every selection is a Gateway's. */
+  mode?: Mode;
+}
+
+/** Istio counts what passes a gateway as its client side (SEMANTICS; istio/api extensions/v1alpha1, WorkloadMode). */
+const MATCH: Record<Mode, Message[]> = {
+  gateway: [{ mode: "CLIENT" }],
+  sidecar: [{ mode: "SERVER" }],
+};
+
+/** Whether the plugin can only run on gateways, so that nobody has to say so. */
+export function isForGateway({ targetRefs }: Selection): boolean {
+  return targetRefs?.every(({ kind }) => kind === "Gateway") ?? false;
+}
+
+/** A WasmPlugin for the policies of one selection. */
+export function renderWasmPlugin(
+  selection: Selection,
+  configuration: Configuration,
+  { image, sha256, mode }: WasmPluginOptions,
+): Message {
+  const { namespace, matchLabels, targetRefs } = selection;
+  return {
+    apiVersion: "extensions.istio.io/v1alpha1",
+    kind: "WasmPlugin",
+    metadata: { name: nameOf(selection), namespace },
+    spec: {
+      ...(matchLabels && { selector: { matchLabels } }),
+      ...(targetRefs && { targetRefs }),
+      url: image,
+      ...(sha256 && { sha256 }),
+      phase: "AUTHN",
+      failStrategy: "FAIL_CLOSE",
+      ...(mode && { match: MATCH[mode] }),
+      pluginConfig: configuration,
+    },
+  };
+}
+
+/** A name that differs where selections in one namespace differ, and is a DNS label's (RFC 1123). */
+function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
+  const parts = [...Object.values(matchLabels), ...targetRefs.map(({ name }) => name)];
+  return ["jwtgate", ...parts]
+    .join("-")
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, "-")
+    .slice(0, 63)
+    .replace(/-+$/, "");
+}
+
+const REASONS: Reasons = {
+  phase:
+    "Before Istio's own authentication, which must not run on the same policies: the token is gone by then.",
+  failStrategy: "A filter that fails or cannot be loaded refuses; it never lets a request through.",
+  match:
+    "CLIENT is what passes a gateway, SERVER what comes in at a sidecar. Without it a sidecar's calls outwards are filtered too.",
+};
+
+/** The resources as YAML, ready for `kubectl apply -f -`. */
+export function printResources(resources: readonly Message[], version: string): string {
+  const heading = `Written by jwtgate ${version} (compile --output wasmplugin).\nApply it: kubectl apply -f THIS_FILE`;
+  return toYaml(resources, heading, REASONS);
+}
