@@ -6,3 +6,8 @@ import { OUT } from "./arena";
 export function nowNanoseconds(): u64 {
   return proxy_get_current_time_nanoseconds(OUT) == WasmResultValues.Ok ? load<u64>(OUT) : 0;
 }
+
+/** As `nowNanoseconds`, in milliseconds. */
+export function nowMilliseconds(): u64 {
+  return nowNanoseconds() / 1_000_000;
+}

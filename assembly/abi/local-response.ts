@@ -1,7 +1,10 @@
 import { proxy_send_local_response } from "@solo-io/proxy-runtime/assembly/imports";
 import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { allocate } from "./arena";
-import { EMPTY, Slice, lengthOf, pointerOf, slice } from "./slice";
+import { packPairs } from "./pairs";
+import { EMPTY, Slice, lengthOf, pointerOf } from "./slice";
+
+/** Name and value of the one header; made once, because answers to requests allocate nothing. */
+const header = new StaticArray<Slice>(2);
 
 /** Lets the host derive `grpc-status` from the HTTP status; 0 would read as success. */
 const GRPC_STATUS_FROM_HTTP: i32 = -1;
@@ -23,7 +26,9 @@ export function sendLocalResponse(
   headerName: Slice,
   headerValue: Slice,
 ): bool {
-  const headers = headerName == EMPTY ? EMPTY : packPair(headerName, headerValue);
+  unchecked((header[0] = headerName));
+  unchecked((header[1] = headerValue));
+  const headers = headerName == EMPTY ? EMPTY : packPairs(header, 1);
   return (
     proxy_send_local_response(
       status,
@@ -36,22 +41,4 @@ export function sendLocalResponse(
       GRPC_STATUS_FROM_HTTP,
     ) == WasmResultValues.Ok
   );
-}
-
-/** One header in the layout of `readPairs` (header-map.ts). */
-function packPair(name: Slice, value: Slice): Slice {
-  const nameLength = lengthOf(name);
-  const valueLength = lengthOf(value);
-  const size = 12 + nameLength + 1 + valueLength + 1;
-  const start = allocate(<usize>size);
-  store<i32>(start, 1);
-  store<i32>(start, nameLength, 4);
-  store<i32>(start, valueLength, 8);
-  let at = start + 12;
-  memory.copy(at, pointerOf(name), <usize>nameLength);
-  at += <usize>nameLength;
-  store<u8>(at++, 0);
-  memory.copy(at, pointerOf(value), <usize>valueLength);
-  store<u8>(at + <usize>valueLength, 0);
-  return slice(start, size);
 }

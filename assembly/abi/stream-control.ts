@@ -5,6 +5,18 @@ import {
 } from "@solo-io/proxy-runtime/assembly/imports";
 import { StreamTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 
+let stream: u32 = 0;
+
+/** The stream that is handled now. */
+export function currentStream(): u32 {
+  return stream;
+}
+
+/** Notes which stream is handled now. */
+export function setCurrentStream(contextId: u32): void {
+  stream = contextId;
+}
+
 /** Makes host calls act on the stream `contextId`. @returns false where it no longer exists */
 export function setEffectiveContext(contextId: u32): bool {
   return proxy_set_effective_context(contextId) == WasmResultValues.Ok;

@@ -1,6 +1,7 @@
 /** One jwtRule, as Envoy's JwtProvider: who issues, with which keys, where tokens are, and what becomes of them. */
 import { Slice } from "../abi/slice";
 import { JwkSet } from "../jose/jwks";
+import { RemoteJwks } from "./remote-jwks";
 
 /** A claim that is passed on as a request header. */
 export class ClaimToHeader {
@@ -23,8 +24,10 @@ export class Provider {
   issuer: Slice = 0;
   /** None: `aud` is not checked. */
   audiences: StaticArray<Slice> = [];
-  /** Replaced whole; null while keys that are fetched have not come. */
-  keys: JwkSet | null = null;
+  /** Keys of the configuration; null where they are fetched. */
+  localKeys: JwkSet | null = null;
+  /** Keys that are fetched; null where the configuration has them. */
+  remoteKeys: RemoteJwks | null = null;
   /** For each place of the extractor whether this provider looks there. */
   looksAt: StaticArray<bool> = [];
   /** Whether the token stays in the request. */
@@ -38,4 +41,10 @@ export class Provider {
   required: bool = false;
   /** How far clocks may differ, in seconds, for `exp` and `nbf`. */
   clockSkew: u64 = 60;
+
+  /** The keys in force, replaced whole; null while keys that are fetched have not come. */
+  get keys(): JwkSet | null {
+    const remote = this.remoteKeys;
+    return remote ? remote.keys : this.localKeys;
+  }
 }

@@ -1,0 +1,19 @@
+/** Bits at an address: what a token decides of a configuration's predicates, kept beside the token. */
+
+/** The bytes that `count` bits take: whole 64-bit words, so that they are read by words. */
+export function bytesForBits(count: i32): i32 {
+  return ((count + 63) >>> 6) << 3;
+}
+
+/** Sets bit `index` of the words at `bits`. */
+export function setBit(bits: usize, index: i32): void {
+  const word = bits + ((<usize>index >>> 6) << 3);
+  store<u64>(word, load<u64>(word) | ((<u64>1) << (<u64>index & 63)));
+}
+
+/** Word `index` of `bits`: bit i of it is bit `64 * index + i`. */
+// @ts-ignore: decorator
+@inline
+export function wordOfBits(bits: usize, index: i32): u64 {
+  return load<u64>(bits + (<usize>index << 3));
+}

@@ -1,0 +1,79 @@
+/** HTTP calls of the filter's own, to a cluster of the host. */
+import {
+  proxy_get_header_map_value,
+  proxy_http_call,
+} from "@solo-io/proxy-runtime/assembly/imports";
+import { HeaderMapTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
+import { OUT } from "./arena";
+import { packPairs } from "./pairs";
+import { EMPTY, Slice, Text, lengthOf, pointerOf, slice } from "./slice";
+
+const METHOD = new Text(":method");
+const GET = new Text("GET");
+const SCHEME = new Text(":scheme");
+const AUTHORITY = new Text(":authority");
+const PATH = new Text(":path");
+const ACCEPT = new Text("accept");
+const JSON_TYPE = new Text("application/json");
+
+/** The token of the call that `get` began. */
+export let callToken: u32 = 0;
+
+/**
+ * Begins a GET. The answer comes as `proxy_on_http_call_response` with `callToken`.
+ *
+ * @param cluster the host's name of the upstream cluster
+ * @param timeout in milliseconds
+ * @returns false where the host refuses (the cluster is unknown, say): no answer will come
+ */
+export function get(
+  cluster: Slice,
+  scheme: Slice,
+  authority: Slice,
+  path: Slice,
+  timeout: u32,
+): bool {
+  const headers = packPairs(
+    [
+      METHOD.slice,
+      GET.slice,
+      SCHEME.slice,
+      scheme,
+      AUTHORITY.slice,
+      authority,
+      PATH.slice,
+      path,
+      ACCEPT.slice,
+      JSON_TYPE.slice,
+    ],
+    5,
+  );
+  const result = proxy_http_call(
+    pointerOf(cluster),
+    lengthOf(cluster),
+    pointerOf(headers),
+    lengthOf(headers),
+    0,
+    0,
+    0,
+    0,
+    timeout,
+    OUT,
+  );
+  callToken = load<u32>(OUT);
+  return result == WasmResultValues.Ok;
+}
+
+/** @returns the first value of a header of the answer at hand, in the arena, or EMPTY */
+export function responseHeader(name: Slice): Slice {
+  store<u32>(OUT, 0);
+  store<u32>(OUT, 0, 4);
+  const result = proxy_get_header_map_value(
+    HeaderMapTypeValues.HttpCallResponseHeaders,
+    pointerOf(name),
+    lengthOf(name),
+    OUT,
+    OUT + 4,
+  );
+  return result == WasmResultValues.Ok ? slice(load<u32>(OUT), load<i32>(OUT, 4)) : EMPTY;
+}

@@ -1,0 +1,326 @@
+/**
+ * Decides whether a request's tokens let it pass (Envoy jwt_authn: authenticator.cc and verifier.cc, with the
+ * requirements that istiod writes):
+ *
+ * - one OPTIONAL provider: any of {P, missing};
+ * - several: any of {P0, P1, …, all of {any of {P0, missing}, any of {P1, missing}, …}};
+ * - any REQUIRED: all of {P for a REQUIRED one, any of {P, missing} for an OPTIONAL one}.
+ *
+ * A provider succeeds when every token at its places verifies; the last place is looked at first. What a verified token
+ * does to the request (outputs added, token taken out) happens at once, as in Envoy, so the next provider sees it.
+ */
+import { allocate } from "../abi/arena";
+import { nowNanoseconds } from "../abi/clock";
+import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { Engine } from "../authz/engine";
+import { Request } from "../http/request";
+import { ClaimValue, claimHeaderValue } from "../jose/claims";
+import { Jws } from "../jose/jws";
+import { JwkSet } from "../jose/jwks";
+import { Status } from "../jose/status";
+import { Candidate, Extractor } from "./extractor";
+import { Provider } from "./provider";
+import { RemoteJwks } from "./remote-jwks";
+import { TokenCache } from "./token-cache";
+import { VerifiedToken, nextOutput, outputIndex, outputValue, writeOutput } from "./verified-token";
+
+/** What a request may ask of the authenticator. */
+export class AuthenticationLimits {
+  /** A longer token is refused, in bytes. */
+  maxTokenBytes: i32 = 16384;
+  /** More tokens in one request are refused. */
+  maxTokens: i32 = 8;
+  /** Keys tried for one token. */
+  maxKeysTried: i32 = 16;
+}
+
+export class Authenticator {
+  /** The token whose payload policies see, or null. Lives as long as the request is handled, or until `insert`. */
+  verified: VerifiedToken | null = null;
+  /** The claim that a refusal names (`JwtClaimNotHeaderValue`). */
+  refusedClaim: Slice = EMPTY;
+  /** The keys that the request waits for, where the status is JwksPending. */
+  waitsFor: RemoteJwks | null = null;
+  /** Whether the request may wait for keys. */
+  mayWait: bool = false;
+  /** Cache hits and misses since the last request began. */
+  hits: i32 = 0;
+  misses: i32 = 0;
+
+  private readonly jws: Jws = new Jws();
+  /** The token that `jws` holds, and what parsing it gave. */
+  private parsed: Slice = EMPTY;
+  private parseStatus: Status = Status.Ok;
+  private now: u64 = 0;
+  /** Whether a token was taken out of the request. */
+  private changed: bool = false;
+  private readonly anyRequired: bool;
+  private readonly statuses: StaticArray<Status>;
+
+  constructor(
+    readonly providers: StaticArray<Provider>,
+    private readonly extractor: Extractor,
+    private readonly cache: TokenCache,
+    private readonly engine: Engine | null,
+    private readonly limits: AuthenticationLimits,
+  ) {
+    let required = false;
+    for (let i = 0; i < providers.length; i++) required = required || providers[i].required;
+    this.anyRequired = required;
+    this.statuses = new StaticArray<Status>(providers.length);
+  }
+
+  /**
+   * Removes every header that this filter writes, so that no client supplies an identity. On every request, whatever
+   * becomes of it.
+   */
+  sanitize(request: Request): void {
+    for (let i = 0; i < this.providers.length; i++) {
+      const provider = unchecked(this.providers[i]);
+      if (provider.payloadHeader != EMPTY) request.removeHeader(provider.payloadHeader);
+      for (let j = 0; j < provider.claimsToHeaders.length; j++) {
+        request.removeHeader(unchecked(provider.claimsToHeaders[j]).headerName);
+      }
+    }
+  }
+
+  /** For a request that is not authenticated: it has no identity. */
+  skip(): void {
+    this.verified = null;
+    this.refusedClaim = EMPTY;
+    this.waitsFor = null;
+    this.hits = 0;
+    this.misses = 0;
+  }
+
+  /** @returns Ok, or why the request is refused */
+  authenticate(request: Request): Status {
+    this.skip();
+    this.parsed = EMPTY;
+    this.now = 0;
+    this.changed = false;
+    if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
+    if (this.extractor.count == 0 && !this.anyRequired) return Status.Ok;
+    if (this.anyRequired) return this.all(request, false);
+    if (this.providers.length == 1) {
+      const status = this.verify(request, unchecked(this.providers[0]));
+      return status == Status.JwtMissed ? Status.Ok : status;
+    }
+    return this.any(request);
+  }
+
+  /** all of {P, or any of {P, missing} where P is optional}: the first failure counts. */
+  private all(request: Request, onlyAgain: bool): Status {
+    for (let i = 0; i < this.providers.length; i++) {
+      const provider = unchecked(this.providers[i]);
+      // Nothing but a token taken out meanwhile can change what a provider said before.
+      const status =
+        onlyAgain && !this.changed ? unchecked(this.statuses[i]) : this.verify(request, provider);
+      if (status != Status.Ok && (status != Status.JwtMissed || provider.required)) return status;
+    }
+    return Status.Ok;
+  }
+
+  /** any of {P0, P1, …, all of {any of {Pi, missing}}}. */
+  private any(request: Request): Status {
+    let final: Status = Status.JwtMissed;
+    for (let i = 0; i < this.providers.length; i++) {
+      const status = this.verify(request, unchecked(this.providers[i]));
+      if (status == Status.Ok || status == Status.JwksPending) return status;
+      unchecked((this.statuses[i] = status));
+      final = prefer(final, status);
+    }
+    const status = this.all(request, true);
+    return status == Status.Ok || status == Status.JwksPending ? status : prefer(final, status);
+  }
+
+  /** Every token at the provider's places, from the last one. */
+  private verify(request: Request, provider: Provider): Status {
+    const count = this.extractor.count;
+    let chosen: u64 = 0;
+    for (let i = 0; i < count; i++) {
+      const candidate = this.extractor.at(i);
+      if (candidate.present && unchecked(provider.looksAt[candidate.place])) chosen |= (<u64>1) << i;
+    }
+    if (chosen == 0) return Status.JwtMissed;
+    for (let i = count - 1; i >= 0; i--) {
+      if ((chosen & ((<u64>1) << i)) == 0) continue;
+      const status = this.verifyToken(request, provider, this.extractor.at(i));
+      if (status != Status.Ok) return status;
+    }
+    return Status.Ok;
+  }
+
+  private verifyToken(request: Request, provider: Provider, candidate: Candidate): Status {
+    const token = candidate.token;
+    if (lengthOf(token) > this.limits.maxTokenBytes) return Status.JwtTooLarge;
+    const hash = this.cache.hash(token);
+    let block = this.cache.find(token, hash, provider.index);
+    if (block && !this.isKeyCurrent(provider, block)) {
+      this.cache.forget(block);
+      block = null;
+    }
+    if (block) {
+      const status = this.checkTime(provider, block.expiresAt, block.notBefore);
+      if (status != Status.Ok) return status;
+      this.hits++;
+      this.cache.touch(block);
+      // A further token may move the block while the request still points into it.
+      const stays = this.extractor.count == 1 && !this.anyRequired;
+      this.accept(request, provider, candidate, stays ? block : copyBlock(block));
+      return Status.Ok;
+    }
+    // Known under another provider, so it parses: its issuer is all that this provider needs for the usual refusal.
+    const known = this.cache.find(token, hash, -1);
+    if (known && provider.issuer != EMPTY && !equals(known.issuer, provider.issuer)) {
+      return Status.JwtUnknownIssuer;
+    }
+    const status = this.check(provider, token);
+    if (status != Status.Ok) return status;
+    this.misses++;
+    const fresh = this.remember(provider, token, hash);
+    if (!fresh) return Status.JwtClaimNotHeaderValue;
+    this.accept(request, provider, candidate, fresh);
+    return Status.Ok;
+  }
+
+  /** parse → issuer → time → audience → keys. */
+  private check(provider: Provider, token: Slice): Status {
+    if (this.parsed != token) {
+      this.parsed = token;
+      this.parseStatus = this.jws.parse(token);
+    }
+    if (this.parseStatus != Status.Ok) return this.parseStatus;
+    const jws = this.jws;
+    if (provider.issuer != EMPTY && !equals(jws.issuer, provider.issuer)) return Status.JwtUnknownIssuer;
+    const timeStatus = this.checkTime(provider, jws.expiresAt, jws.notBefore);
+    if (timeStatus != Status.Ok) return timeStatus;
+    if (provider.audiences.length > 0 && !jws.audienceAllowed(provider.audiences)) {
+      return Status.JwtAudienceNotAllowed;
+    }
+    const keys = provider.keys;
+    const status = keys ? keys.verify(jws, this.limits.maxKeysTried) : Status.JwksFetchFail;
+    const remote = provider.remoteKeys;
+    if (status == Status.Ok || !remote || !this.mayWait) return status;
+    if (!remote.mayHelp(jws)) return status;
+    this.waitsFor = remote;
+    return Status.JwksPending;
+  }
+
+  private checkTime(provider: Provider, expiresAt: u64, notBefore: u64): Status {
+    if (this.now == 0) this.now = nowNanoseconds() / 1_000_000_000;
+    const now = this.now;
+    if (now + provider.clockSkew < notBefore) return Status.JwtNotYetValid;
+    // A clock that says nothing lets no token pass. The sum cannot overflow: skew and clock are small.
+    if (now == 0 || (expiresAt != u64.MAX_VALUE && now > saturatedAdd(expiresAt, provider.clockSkew))) {
+      return Status.JwtExpired;
+    }
+    return Status.Ok;
+  }
+
+  /** Whether the key that verified the token is still one of the provider's. */
+  private isKeyCurrent(provider: Provider, block: VerifiedToken): bool {
+    const keys = provider.keys;
+    if (!keys) return false;
+    if (block.keyGeneration == keys.generation) return true;
+    if (!keys.has(block.keyFingerprint)) return false;
+    block.keyGeneration = keys.generation;
+    return true;
+  }
+
+  /** Builds what later requests need of the token in `jws`. @returns null where a claim cannot be a header's value */
+  private remember(provider: Provider, token: Slice, hash: u64): VerifiedToken | null {
+    const jws = this.jws;
+    const claims = provider.claimsToHeaders;
+    let outputBytes = 0;
+    const values = allocate(<usize>claims.length * sizeof<Slice>());
+    for (let i = 0; i < claims.length; i++) {
+      const claim = unchecked(claims[i]);
+      const value = claimHeaderValue(jws.payload, claim.claimName);
+      if (value == ClaimValue.INVALID) {
+        this.refusedClaim = claim.claimName;
+        return null;
+      }
+      store<Slice>(values + <usize>i * sizeof<Slice>(), value);
+      if (lengthOf(value) > 0) outputBytes += 8 + lengthOf(value);
+    }
+    const engine = this.engine;
+    const bitsLength = engine ? engine.tokenPredicateBytes : 0;
+    const bodySize =
+      lengthOf(token) + lengthOf(jws.issuer) + lengthOf(jws.subject) + bitsLength + outputBytes;
+    const size = (<u32>offsetof<VerifiedToken>() + <u32>bodySize + 15) & ~15;
+    const block = changetype<VerifiedToken>(allocate(size));
+    const keys = provider.keys as JwkSet;
+    block.hash = hash;
+    block.expiresAt = jws.expiresAt;
+    block.notBefore = jws.notBefore;
+    block.keyFingerprint = keys.verifiedBy;
+    block.keyGeneration = keys.generation;
+    block.provider = provider.index;
+    block.size = size;
+    block.tokenLength = lengthOf(token);
+    block.payloadStart = <i32>(pointerOf(jws.payloadSegment) - pointerOf(token));
+    block.payloadEnd = block.payloadStart + lengthOf(jws.payloadSegment);
+    block.issuerLength = lengthOf(jws.issuer);
+    block.subjectLength = lengthOf(jws.subject);
+    block.bitsLength = bitsLength;
+    block.hits = 0;
+    copyInto(block.token, token);
+    copyInto(block.issuer, jws.issuer);
+    copyInto(block.subject, jws.subject);
+    if (engine) engine.evaluateToken(jws.payload, provider.spaceDelimitedClaims, block.bits);
+    let count = 0;
+    let output = block.outputs;
+    for (let i = 0; i < claims.length; i++) {
+      const value = load<Slice>(values + <usize>i * sizeof<Slice>());
+      if (lengthOf(value) == 0) continue;
+      output = writeOutput(output, i, value);
+      count++;
+    }
+    block.outputCount = count;
+    this.cache.insert(block);
+    return block;
+  }
+
+  /** What a verified token does to the request. */
+  private accept(
+    request: Request,
+    provider: Provider,
+    candidate: Candidate,
+    block: VerifiedToken,
+  ): void {
+    if (provider.payloadHeader != EMPTY) request.addHeader(provider.payloadHeader, block.payloadSegment);
+    let output = block.outputs;
+    for (let i = 0; i < block.outputCount; i++) {
+      const claim = unchecked(provider.claimsToHeaders[outputIndex(output)]);
+      request.addHeader(claim.headerName, outputValue(output));
+      output = nextOutput(output);
+    }
+    if (!provider.forward) {
+      this.extractor.remove(request, candidate);
+      this.changed = true;
+    }
+    this.verified = block;
+  }
+}
+
+/** Envoy's choice among the failures of an any-of: one that is neither missing nor of an unknown issuer, the last. */
+function prefer(final: Status, status: Status): Status {
+  const telling = status != Status.JwtMissed && status != Status.JwtUnknownIssuer;
+  return telling || final == Status.JwtMissed ? status : final;
+}
+
+function saturatedAdd(a: u64, b: u64): u64 {
+  const sum = a + b;
+  return sum < a ? u64.MAX_VALUE : sum;
+}
+
+function copyBlock(block: VerifiedToken): VerifiedToken {
+  const copy = allocate(block.size);
+  memory.copy(copy, changetype<usize>(block), block.size);
+  return changetype<VerifiedToken>(copy);
+}
+
+function copyInto(target: Slice, source: Slice): void {
+  memory.copy(pointerOf(target), pointerOf(source), <usize>lengthOf(source));
+}

@@ -1,0 +1,307 @@
+/**
+ * Keys that live elsewhere: fetched before traffic needs them, refreshed ahead of expiry, kept when a fetch fails, and
+ * fetched early, within limits, when a token names a key that is not there. One object a key set, whichever providers
+ * share it; one fetch in flight at a time.
+ *
+ * What comes back is hostile until proven: status, size, form and at least one usable key are checked before it
+ * replaces anything.
+ */
+import { readHttpCallBody } from "../abi/buffer";
+import { callToken, get, responseHeader } from "../abi/http-call";
+import { logInfo, logWarning } from "../abi/log";
+import { nowMilliseconds } from "../abi/clock";
+import { fillRandom } from "../abi/random";
+import { currentStream, setEffectiveContext } from "../abi/stream-control";
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, startsWith, subslice } from "../abi/slice";
+import { Region } from "../abi/region";
+import { JsonDocument, JsonKind, NONE } from "../encoding/json";
+import { Uri } from "../http/uri";
+import { Jws } from "../jose/jws";
+import { JwkSet } from "../jose/jwks";
+import { Status } from "../jose/status";
+import { JwksCounters } from "../metrics";
+
+const STATUS = new Text(":status");
+const OK = new Text("200");
+const CACHE_CONTROL = new Text("cache-control");
+const MAX_AGE = new Text("max-age=");
+const NO_STORE = new Text("no-store");
+const NO_CACHE = new Text("no-cache");
+const ISSUER = new Text("issuer");
+const KEYS = new Text("keys");
+const JWKS_URI = new Text("jwks_uri");
+
+/** Beyond a call's own timeout, in milliseconds, after which its answer is no longer expected. */
+const LOST_CALL_GRACE: u64 = 5000;
+
+/** An origin, besides the issuer's own, that a discovered jwks_uri may name. */
+export class JwksHost {
+  readonly origin: Uri = new Uri();
+
+  constructor(readonly cluster: Slice) {}
+}
+
+/** What the configuration says of a key set. Times in milliseconds. */
+export class RemoteJwksOptions {
+  /** Of the key set, or of the OpenID Provider's configuration document. */
+  uri: Slice = EMPTY;
+  /** Whether `uri` is that of the configuration document. */
+  discovers: bool = false;
+  /** EMPTY where the document's issuer is not checked (there is none to compare with). */
+  issuer: Slice = EMPTY;
+  hosts: Array<JwksHost> = [];
+  cluster: Slice = EMPTY;
+  timeout: u32 = 5_000;
+  refresh: u64 = 300_000;
+  minRefresh: u64 = 30_000;
+  maxRefresh: u64 = 3_600_000;
+  stale: u64 = 86_400_000;
+  backoff: u64 = 1_000;
+  maxBackoff: u64 = 60_000;
+  kidMiss: u64 = 5_000;
+  maxBytes: u32 = 262_144;
+  maxKeys: i32 = 100;
+}
+
+export class RemoteJwks {
+  /** The keys in force; null while there are none, or when they are older than the configuration allows. */
+  keys: JwkSet | null = null;
+
+  private readonly start: Uri = new Uri();
+  /** Where the keys are: `start`, or what discovery found. */
+  private readonly target: Uri = new Uri();
+  private targetCluster: Slice = EMPTY;
+  /** Holds the discovered jwks_uri. */
+  private targetRegion: Region = new Region();
+  private discovering: bool = false;
+
+  private inFlight: bool = false;
+  private token: u32 = 0;
+  private startedAt: u64 = 0;
+  private fetchedAt: u64 = 0;
+  private nextFetchAt: u64 = 0;
+  private failures: i32 = 0;
+  private kidMissAt: u64 = 0;
+  /** How many keys are loaded, as the gauge knows it. */
+  private keyCount: i32 = 0;
+
+  /**
+   * @param rootContextId where answers come to
+   */
+  constructor(
+    readonly options: RemoteJwksOptions,
+    private readonly rootContextId: u32,
+    private readonly counters: JwksCounters,
+  ) {
+    this.start.parse(options.uri);
+  }
+
+  /** Whether both fetch the same document from the same cluster, so that one fetch can serve both. */
+  sameSource(options: RemoteJwksOptions): bool {
+    const own = this.options;
+    return (
+      equals(own.uri, options.uri) &&
+      own.discovers == options.discovers &&
+      equals(own.issuer, options.issuer) &&
+      equals(own.cluster, options.cluster)
+    );
+  }
+
+  /**
+   * Does what is due. In the root context.
+   *
+   * @param now milliseconds since 1970
+   */
+  tick(now: u64): void {
+    if (this.inFlight && now > this.startedAt + this.options.timeout + LOST_CALL_GRACE) {
+      this.inFlight = false;
+      this.fail(now, "no answer came");
+    }
+    if (this.keys && now > this.fetchedAt + this.options.stale) {
+      this.keys = null;
+      this.counters.loaded(this.keyCount, 0);
+      this.keyCount = 0;
+      logWarning(`jwtgate: ${this.name}: the keys are older than staleMs allows and no longer used`);
+    }
+    if (!this.inFlight && now >= this.nextFetchAt) this.fetch(now);
+  }
+
+  /** Begins a fetch. In the root context. */
+  private fetch(now: u64): void {
+    this.discovering = this.options.discovers;
+    this.startedAt = now;
+    this.call(now, this.start, this.options.cluster);
+  }
+
+  private call(now: u64, uri: Uri, cluster: Slice): void {
+    this.inFlight = get(cluster, uri.scheme, uri.authority, uri.pathAndQuery, this.options.timeout);
+    this.token = callToken;
+    if (!this.inFlight) this.fail(now, "the proxy has no such cluster, or refuses the call");
+  }
+
+  /** Whether the answer to call `token` belongs here. */
+  expects(token: u32): bool {
+    return this.inFlight && this.token == token;
+  }
+
+  /**
+   * Takes the answer at hand.
+   *
+   * @param headerCount 0 where there was none: the call failed
+   * @param bodySize in bytes; looked at before anything is copied
+   * @returns whether the fetch has come to an end
+   */
+  receive(now: u64, headerCount: u32, bodySize: u32): bool {
+    this.inFlight = false;
+    if (headerCount == 0) return this.fail(now, "the connection failed");
+    const status = responseHeader(STATUS.slice);
+    if (!equals(status, OK.slice)) return this.fail(now, "the answer's status is not 200");
+    if (bodySize == 0) return this.fail(now, "the answer is empty");
+    if (bodySize > this.options.maxBytes) {
+      return this.fail(now, `the answer has ${bodySize.toString()} bytes, more than maxJwksBytes`);
+    }
+    const maxAge = this.lifetime(responseHeader(CACHE_CONTROL.slice));
+    const body = readHttpCallBody(bodySize);
+    const json = new JsonDocument();
+    if (lengthOf(body) != <i32>bodySize || !json.parse(body)) return this.fail(now, "the answer is not JSON");
+    return this.discovering ? this.discover(now, json) : this.take(now, json, maxAge);
+  }
+
+  /** OpenID Connect Discovery 1.0, section 4.3: the issuer must be the one that was asked for. */
+  private discover(now: u64, json: JsonDocument): bool {
+    const issuer = json.member(json.root, ISSUER.slice);
+    const jwksUri = json.member(json.root, JWKS_URI.slice);
+    if (issuer == NONE || json.kind(issuer) != JsonKind.String || jwksUri == NONE || json.kind(jwksUri) != JsonKind.String) {
+      return this.fail(now, 'the discovery document lacks "issuer" or "jwks_uri"');
+    }
+    if (!equals(json.text(issuer), this.options.issuer)) {
+      return this.fail(now, "the discovery document is of another issuer");
+    }
+    this.targetRegion = new Region();
+    if (!this.target.parse(this.targetRegion.keep(json.text(jwksUri)))) {
+      return this.fail(now, "the discovery document's jwks_uri is no http(s) URI");
+    }
+    this.targetCluster = this.clusterOf(this.target);
+    if (this.targetCluster == EMPTY) {
+      return this.fail(
+        now,
+        "the discovery document's jwks_uri has another origin than the issuer; name its host with --jwks-host",
+      );
+    }
+    this.discovering = false;
+    this.call(now, this.target, this.targetCluster);
+    return !this.inFlight;
+  }
+
+  private clusterOf(uri: Uri): Slice {
+    if (uri.sameOrigin(this.start)) return this.options.cluster;
+    const hosts = this.options.hosts;
+    for (let i = 0; i < hosts.length; i++) {
+      if (hosts[i].origin.sameOrigin(uri)) return hosts[i].cluster;
+    }
+    return EMPTY;
+  }
+
+  private take(now: u64, json: JsonDocument, lifetime: u64): bool {
+    const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys);
+    if (!keys) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`);
+    const previous = this.keys;
+    if (!previous || this.failures > 0) {
+      logInfo(`jwtgate: ${this.name}: ${keys.keys.length.toString()} keys loaded`);
+    }
+    if (keys.skipped.length > 0 && (!previous || previous.skipped.length != keys.skipped.length)) {
+      logWarning(`jwtgate: ${this.name}: unusable keys skipped: ${keys.skipped.join("; ")}`);
+    }
+    this.keys = keys;
+    this.counters.success.add(1);
+    this.counters.loaded(this.keyCount, keys.keys.length);
+    this.keyCount = keys.keys.length;
+    this.counters.lastSuccess.record(now / 1000);
+    this.failures = 0;
+    this.fetchedAt = now;
+    this.nextFetchAt = now + ahead(lifetime);
+    return true;
+  }
+
+  /** The last good keys stay; the next try comes after a back-off. @returns true: the fetch has come to an end */
+  private fail(now: u64, reason: string): bool {
+    const delay = min(this.options.maxBackoff, this.options.backoff << <u64>min(this.failures, 20));
+    if (this.failures == 0) {
+      const meanwhile = this.keys ? "the last good keys stay in use" : "there are no keys";
+      logWarning(`jwtgate: ${this.name}: fetch failed: ${reason}; ${meanwhile}`);
+    }
+    this.failures++;
+    this.counters.failed.add(1);
+    this.nextFetchAt = now + ahead(delay);
+    return true;
+  }
+
+  /** How long the answer is good for, in milliseconds: max-age within limits, or what the configuration says. */
+  private lifetime(cacheControl: Slice): u64 {
+    const options = this.options;
+    let start = 0;
+    while (start < lengthOf(cacheControl)) {
+      const comma = indexOfByte(cacheControl, 0x2c /* , */, start);
+      const end = comma < 0 ? lengthOf(cacheControl) : comma;
+      while (start < end && byteAt(cacheControl, start) == 0x20) start++;
+      const directive = subslice(cacheControl, start, end);
+      if (equals(directive, NO_STORE.slice) || equals(directive, NO_CACHE.slice)) return options.minRefresh;
+      if (startsWith(directive, MAX_AGE.slice)) {
+        const seconds = parseSeconds(subslice(directive, lengthOf(MAX_AGE.slice), lengthOf(directive)));
+        return min(max(seconds * 1000, options.minRefresh), options.maxRefresh);
+      }
+      start = end + 1;
+    }
+    return options.refresh;
+  }
+
+  /**
+   * A token passed all checks but that of its signature. Whether it should wait for other keys: a fetch is in flight, or
+   * one that may help is allowed now and was begun. In the root context or a stream's.
+   */
+  mayHelp(jws: Jws): bool {
+    const keys = this.keys;
+    // Without keys every token of the issuer waits: they may come with any of the next fetches.
+    if (!keys) return true;
+    const now = nowMilliseconds();
+    const kidIsUnknown = lengthOf(jws.kid) > 0 && !keys.hasKid(jws.kid);
+    if (!kidIsUnknown && now <= this.fetchedAt + this.options.kidMiss) return false;
+    if (this.inFlight) return true;
+    if (this.kidMissAt != 0 && now < this.kidMissAt + this.options.kidMiss) return false;
+    this.kidMissAt = now;
+    // The answer is to come to the root context: the stream may end before it.
+    const streamId = currentStream();
+    if (!setEffectiveContext(this.rootContextId)) return false;
+    this.fetch(now);
+    if (!setEffectiveContext(streamId)) return false;
+    return this.inFlight;
+  }
+
+  /** Takes its keys out of the gauge. */
+  dispose(): void {
+    this.counters.loaded(this.keyCount, 0);
+    this.keyCount = 0;
+  }
+
+  private get name(): string {
+    return String.UTF8.decodeUnsafe(pointerOf(this.options.uri), <usize>lengthOf(this.options.uri));
+  }
+}
+
+/** Between 80 and 95 % of an interval, so that proxies that started together do not fetch together. */
+function ahead(interval: u64): u64 {
+  const random = memory.data(8, 8);
+  if (!fillRandom(random, 8)) return (interval * 9) / 10;
+  return (interval * 80 + interval * (load<u64>(random) % 16)) / 100;
+}
+
+/** Digits as seconds, at most a year. */
+function parseSeconds(text: Slice): u64 {
+  let seconds: u64 = 0;
+  for (let i = 0; i < lengthOf(text); i++) {
+    const digit = <u64>byteAt(text, i) - 0x30;
+    if (digit > 9) break;
+    seconds = min<u64>(seconds * 10 + digit, 31_536_000);
+  }
+  return seconds;
+}

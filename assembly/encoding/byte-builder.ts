@@ -1,0 +1,40 @@
+/** Puts bytes together in the arena: one object, begun anew for each text. */
+import { allocate } from "../abi/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+
+export class ByteBuilder {
+  private start: usize = 0;
+  private length: i32 = 0;
+  private capacity: i32 = 0;
+
+  /** Begins a text that will have at most `capacity` bytes; what does not fit is left out. */
+  begin(capacity: i32): ByteBuilder {
+    this.start = allocate(<usize>capacity);
+    this.capacity = capacity;
+    this.length = 0;
+    return this;
+  }
+
+  append(bytes: Slice): ByteBuilder {
+    const length = min(lengthOf(bytes), this.capacity - this.length);
+    memory.copy(this.start + <usize>this.length, pointerOf(bytes), <usize>length);
+    this.length += length;
+    return this;
+  }
+
+  /** Appends with every white space as `_`, as Envoy writes response-code details. */
+  appendUnderscored(bytes: Slice): ByteBuilder {
+    const from = this.length;
+    this.append(bytes);
+    for (let i = from; i < this.length; i++) {
+      const byte = load<u8>(this.start + <usize>i);
+      if (byte == 0x20 || (byte >= 0x09 && byte <= 0x0d)) store<u8>(this.start + <usize>i, 0x5f);
+    }
+    return this;
+  }
+
+  /** What was put together, valid until the arena's next reset. */
+  get slice(): Slice {
+    return slice(this.start, this.length);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The proxy-wasm ABI surface (0.2.1): exported callbacks, nothing else. Envoy skips a callback that is not exported, so
+ * only those that do something are here.
+ */
+import "./abi/abort";
+import { allocate, reset } from "./abi/arena";
+import { readPluginConfiguration } from "./abi/buffer";
+import { nowMilliseconds } from "./abi/clock";
+import { logError } from "./abi/log";
+import { setTickPeriod } from "./abi/timer";
+import { loadPlugin } from "./config/configuration";
+import { Plugin } from "./plugin";
+import { answerUnconfigured, expireWaiting, handleRequest, resumeWaiting } from "./stream";
+
+/** A root context: one plugin configuration in this VM. */
+class RootContext {
+  plugin: Plugin | null = null;
+
+  constructor(readonly id: u32) {}
+}
+
+const rootContexts = new Array<RootContext>();
+
+/** The stream created last, and its root context: the host creates a stream and hands over its headers in one go. */
+let streamId: u32 = 0;
+let streamRoot: RootContext | null = null;
+
+function findRootContext(id: u32): RootContext | null {
+  for (let i = 0; i < rootContexts.length; i++) {
+    if (unchecked(rootContexts[i]).id == id) return unchecked(rootContexts[i]);
+  }
+  return null;
+}
+
+export function proxy_abi_version_0_2_1(): void {}
+
+/** The host asks for memory for what it returns: the arena, until the next callback. */
+export function malloc(size: usize): usize {
+  return allocate(size);
+}
+
+export function proxy_on_context_create(contextId: u32, rootContextId: u32): void {
+  if (rootContextId == 0) {
+    rootContexts.push(new RootContext(contextId));
+    return;
+  }
+  streamId = contextId;
+  const last = streamRoot;
+  if (!last || last.id != rootContextId) streamRoot = findRootContext(rootContextId);
+}
+
+/** Takes the configuration whole, or refuses it and keeps what was in force. */
+export function proxy_on_configure(rootContextId: u32, size: u32): u32 {
+  reset();
+  const root = findRootContext(rootContextId);
+  if (!root) return 0;
+  const loaded = loadPlugin(readPluginConfiguration(size), rootContextId);
+  const plugin = loaded.plugin;
+  if (!plugin) {
+    logError(`jwtgate: configuration refused: ${loaded.error}`);
+    return 0;
+  }
+  const previous = root.plugin;
+  root.plugin = plugin;
+  if (previous) previous.dispose();
+  setTickPeriod(plugin.tickPeriod);
+  collectGarbage();
+  return 1;
+}
+
+export function proxy_on_tick(rootContextId: u32): void {
+  reset();
+  const root = findRootContext(rootContextId);
+  if (!root) return;
+  const plugin = root.plugin;
+  if (!plugin) return;
+  const now = nowMilliseconds();
+  plugin.tick(now);
+  expireWaiting(plugin, now);
+}
+
+export function proxy_on_http_call_response(
+  rootContextId: u32,
+  token: u32,
+  headerCount: u32,
+  bodySize: u32,
+  trailerCount: u32,
+): void {
+  reset();
+  const root = findRootContext(rootContextId);
+  const plugin = root ? root.plugin : null;
+  if (!plugin) return;
+  const remoteKeys = plugin.remoteKeys;
+  for (let i = 0; i < remoteKeys.length; i++) {
+    const source = unchecked(remoteKeys[i]);
+    if (!source.expects(token)) continue;
+    if (source.receive(nowMilliseconds(), headerCount, bodySize)) resumeWaiting(plugin, source);
+    return;
+  }
+}
+
+export function proxy_on_request_headers(contextId: u32, headers: u32, endOfStream: u32): u32 {
+  const root = streamRoot;
+  if (root && contextId == streamId) {
+    const plugin = root.plugin;
+    if (plugin) return handleRequest(plugin, contextId);
+  }
+  return answerUnconfigured();
+}
+
+/** A stream has ended, or a root context. */
+export function proxy_on_delete(contextId: u32): void {
+  for (let i = 0; i < rootContexts.length; i++) {
+    const root = unchecked(rootContexts[i]);
+    if (root.id != contextId) {
+      const other = root.plugin;
+      if (other && other.waiting.remove(contextId)) other.jwksCounters.waited(-1);
+      continue;
+    }
+    rootContexts.splice(i, 1);
+    if (streamRoot == root) streamRoot = null;
+    const plugin = root.plugin;
+    root.plugin = null;
+    if (plugin) plugin.dispose();
+    collectGarbage();
+    return;
+  }
+}
+
+/** Only where no object is held by the stack alone: the collector does not look there. */
+function collectGarbage(): void {
+  reset();
+  __collect();
+}

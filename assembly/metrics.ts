@@ -1,0 +1,87 @@
+/**
+ * What the filter counts. A host call for each count would cost more than deciding, so counts are gathered here and
+ * handed to the host on the tick.
+ */
+import { Metric } from "./abi/metrics";
+
+/** One counter of the host, and what it does not know yet. */
+export class Counter {
+  private readonly metric: Metric;
+  private pending: u32 = 0;
+
+  constructor(name: string) {
+    this.metric = Metric.counter(`jwtgate_${name}`);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  add(amount: u32): void {
+    this.pending += amount;
+  }
+
+  flush(): void {
+    if (this.pending == 0) return;
+    this.metric.add(this.pending);
+    this.pending = 0;
+  }
+}
+
+/** What fetching keys came to. The gauges are of the VM as a whole, so they change by differences. */
+export class JwksCounters {
+  readonly success: Counter = new Counter("jwks_fetch_success");
+  readonly failed: Counter = new Counter("jwks_fetch_failed");
+  /** Seconds since 1970. */
+  readonly lastSuccess: Metric = Metric.gauge("jwtgate_jwks_last_success_seconds");
+  private readonly keys: Metric = Metric.gauge("jwtgate_jwks_keys");
+  private readonly waiting: Metric = Metric.gauge("jwtgate_jwks_waiting_requests");
+
+  /** A key set's size has changed. */
+  loaded(before: i32, after: i32): void {
+    this.keys.add(after - before);
+  }
+
+  /** The number of waiting requests has changed. */
+  waited(difference: i32): void {
+    this.waiting.add(difference);
+  }
+
+  flush(): void {
+    this.success.flush();
+    this.failed.flush();
+  }
+}
+
+/** One plugin configuration's counters; Envoy adds up those of the same name over configurations and workers. */
+export class Counters {
+  /** Requests let through. */
+  readonly allowed: Counter = new Counter("allowed");
+  /** Requests answered for a bad or missing token. */
+  readonly unauthenticated: Counter = new Counter("unauthenticated");
+  /** Requests refused by policy. */
+  readonly unauthorized: Counter = new Counter("unauthorized");
+  /** Requests answered 500 because the host failed. */
+  readonly failed: Counter = new Counter("failed");
+  /** CORS preflights that passed without authentication. */
+  readonly preflight: Counter = new Counter("cors_preflight_bypassed");
+  readonly cacheHit: Counter = new Counter("token_cache_hit");
+  readonly cacheMiss: Counter = new Counter("token_cache_miss");
+  /** Requests that an AUDIT policy matched. */
+  readonly audited: Counter = new Counter("audit_matched");
+  /** Requests that a dry-run policy would have refused. */
+  readonly dryRunDenied: Counter = new Counter("dry_run_denied");
+  /** Requests that the filter would have answered, were it not in shadow. */
+  readonly shadowDenied: Counter = new Counter("shadow_denied");
+
+  flush(): void {
+    this.allowed.flush();
+    this.unauthenticated.flush();
+    this.unauthorized.flush();
+    this.failed.flush();
+    this.preflight.flush();
+    this.cacheHit.flush();
+    this.cacheMiss.flush();
+    this.audited.flush();
+    this.dryRunDenied.flush();
+    this.shadowDenied.flush();
+  }
+}
