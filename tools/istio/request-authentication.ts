@@ -3,8 +3,8 @@ import type { Position } from "../diagnostics.ts";
 import { DRY_RUN } from "./annotations.ts";
 import { parseDuration } from "./duration.ts";
 import type { Fields } from "./fields.ts";
+import type { Metadata } from "./metadata.ts";
 import { quote, type Report } from "./report.ts";
-import type { Metadata } from "./resource.ts";
 import type { Located } from "./yaml.ts";
 
 export interface RequestAuthentication {
