@@ -16,8 +16,9 @@ export interface Tree {
 }
 
 /**
- * From room to the rooms that it may import. A room is a folder of the tree or, at the root, a file without
- * `.ts`. Rooms stand from the bottom up: each names only rooms that stand before it, so there is no cycle.
+ * From room to the rooms that it may import. A room is a folder of the tree or a file, named without `.ts`; a file that
+ * the table names is not of its folder's room. Rooms stand from the bottom up: each names only rooms that stand before it,
+ * so there is no cycle.
  */
 export type Rooms = Readonly<Record<string, readonly string[]>>;
 
@@ -68,23 +69,24 @@ export function treeOf(sources: ReadonlyMap<string, string>): Tree {
 }
 
 /** The room of a file: `abi/slice.ts` is in `abi`, `stream.ts` is `stream`. */
-export function roomOf(file: string): string {
-  return file.includes("/") ? file.slice(0, file.indexOf("/")) : file.replace(/\.ts$/, "");
+export function roomOf(file: string, rooms: Rooms): string {
+  const name = file.replace(/\.ts$/, "");
+  return name in rooms || !name.includes("/") ? name : name.slice(0, name.indexOf("/"));
 }
 
 /** What contradicts the table, one line each: files in no room, imports that the table does not allow. */
 export function violations(tree: Tree, rooms: Rooms): string[] {
   const found: string[] = [];
   for (const file of tree.files) {
-    const allowed = rooms[roomOf(file)];
+    const room = roomOf(file, rooms);
+    const allowed = rooms[room];
     if (allowed === undefined) {
       found.push(`${file}: is in no room of the table`);
       continue;
     }
     for (const target of tree.internal.get(file) ?? []) {
-      if (roomOf(target) !== roomOf(file) && !allowed.includes(roomOf(target))) {
-        found.push(`${file}: must not import ${target}`);
-      }
+      const other = roomOf(target, rooms);
+      if (other !== room && !allowed.includes(other)) found.push(`${file}: must not import ${target}`);
     }
   }
   return found;
