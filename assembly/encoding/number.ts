@@ -235,25 +235,27 @@ function setFraction(value: f64): void {
   else denominator.shiftLeft(-power);
 }
 
-/** Room for a sign, 309 digits, a point and 6 digits, or for any other text of a number. */
-const TEXT_SIZE: i32 = 320;
-
 /** An unsigned integer in decimal, in the arena. */
 export function formatUnsigned(value: u64): Slice {
-  const end = allocate(20) + 20;
-  const p = writeDigits(value, end);
-  return slice(p, <i32>(end - p));
+  const text = allocate(20);
+  return slice(text, <i32>(writeUnsigned(value, text) - text));
 }
 
-/** Writes the decimal digits of `value` so that they end before `end`; returns the address of the first. */
-function writeDigits(value: u64, end: usize): usize {
-  let p = end;
-  do {
-    store<u8>(--p, ZERO + <u8>(value % 10));
-    value /= 10;
-  } while (value != 0);
-  return p;
+/** Writes `value` in decimal; returns the address behind it. */
+function writeUnsigned(value: u64, p: usize): usize {
+  let length: usize = 1;
+  for (let rest = value / 10; rest != 0; rest /= 10) length++;
+  const end = p + length;
+  let rest = value;
+  for (let digit = end; digit > p;) {
+    store<u8>(--digit, ZERO + <u8>(rest % 10));
+    rest /= 10;
+  }
+  return end;
 }
+
+/** A sign, 309 digits, a point and 6 digits, rounded up. */
+const FIXED_SIZE: usize = 320;
 
 /**
  * A double as C's `%f` writes it, and so `std::to_string(double)` of C++: six decimals, the exact value rounded, ties
@@ -263,14 +265,14 @@ function writeDigits(value: u64, end: usize): usize {
  * @returns the text, in the arena
  */
 export function formatFixed(value: f64): Slice {
-  const text = allocate(TEXT_SIZE);
+  const text = allocate(FIXED_SIZE);
   let p = text;
   if (<i64>reinterpret<u64>(value) < 0) store<u8>(p++, MINUS);
   // The value in millionths.
   setFraction(value);
   numerator.multiplyPowerOfTen(6);
   numerator.shiftRightRounded(denominator.bitLength() - 1);
-  const end = text + TEXT_SIZE;
+  const end = text + FIXED_SIZE;
   let digits = numerator.writeDecimal(end);
   while (end - digits < 7) store<u8>(--digits, ZERO);
   const whole = end - 6 - digits;
@@ -281,35 +283,28 @@ export function formatFixed(value: f64): Slice {
   return slice(text, <i32>(p + 6 - text));
 }
 
-/** Below this integers are written in plain by `%.15g`. */
+/** Below this `%.15g` writes integers plainly. */
 const PLAIN_LIMIT: f64 = 1e15;
 
 /**
- * A double as protobuf's JSON printer writes it (`io::SimpleDtoa`): with C's `%.15g`, or `%.17g` where 15 digits do
- * not read back as the same double.
+ * Writes a double as protobuf's JSON printer does (`io::SimpleDtoa`): with C's `%.15g`, or with `%.17g` where 15 digits
+ * do not read back as the same double.
  *
  * @param value finite
- * @returns the text, in the arena
+ * @param p room for 24 bytes
+ * @returns the address behind the text
  */
-export function formatShortest(value: f64): Slice {
-  const text = allocate(TEXT_SIZE);
-  let p = text;
+export function writeShortest(value: f64, p: usize): usize {
   if (<i64>reinterpret<u64>(value) < 0) store<u8>(p++, MINUS);
   const magnitude = abs(value);
-  if (magnitude < PLAIN_LIMIT && floor(magnitude) == magnitude) {
-    const end = text + TEXT_SIZE;
-    const digits = writeDigits(<u64>magnitude, end);
-    memory.copy(p, digits, end - digits);
-    return slice(text, <i32>(p + (end - digits) - text));
-  }
+  if (magnitude < PLAIN_LIMIT && floor(magnitude) == magnitude) return writeUnsigned(<u64>magnitude, p);
   let precision = 15;
   let digits = roundToDigits(magnitude, precision);
   if (decimalToDouble(digits, roundedPower) != magnitude) {
     precision = 17;
     digits = roundToDigits(magnitude, precision);
   }
-  p = writeGeneral(digits, precision, roundedPower + precision - 1, p);
-  return slice(text, <i32>(p - text));
+  return writeGeneral(digits, precision, roundedPower + precision - 1, p);
 }
 
 /** The power of ten that belongs to the result of the last `roundToDigits`. */
@@ -369,26 +364,21 @@ function writeGeneral(digits: u64, precision: i32, first: i32, p: usize): usize 
     store<u8>(p++, ZERO);
     store<u8>(p++, POINT);
     for (let i = whole; i < 0; i++) store<u8>(p++, ZERO);
-    p += <usize>count;
-    writeDigits(digits, p);
+    p = writeUnsigned(digits, p);
   } else if (whole >= count) {
-    p += <usize>count;
-    writeDigits(digits, p);
+    p = writeUnsigned(digits, p);
     for (let i = count; i < whole; i++) store<u8>(p++, ZERO);
   } else {
-    // The digits after the point go one place further.
-    writeDigits(digits, p + <usize>count);
-    memory.copy(p + <usize>whole + 1, p + <usize>whole, <usize>(count - whole));
-    store<u8>(p + <usize>whole, POINT);
-    p += <usize>count + 1;
+    const point = p + <usize>whole;
+    p = writeUnsigned(digits, p) + 1;
+    memory.copy(point + 1, point, <usize>(count - whole));
+    store<u8>(point, POINT);
   }
   if (isScientific) {
     store<u8>(p++, 0x65 /* e */);
     store<u8>(p++, first < 0 ? MINUS : PLUS);
-    const magnitude = <u64>abs(first);
-    if (magnitude < 10) store<u8>(p++, ZERO);
-    p += magnitude < 10 ? 1 : magnitude < 100 ? 2 : 3;
-    writeDigits(magnitude, p);
+    if (abs(first) < 10) store<u8>(p++, ZERO);
+    p = writeUnsigned(<u64>abs(first), p);
   }
   return p;
 }

@@ -1,0 +1,249 @@
+/**
+ * JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
+ *
+ * The algorithm comes from the key: a key verifies what its type, its curve and its `alg` allow, whatever a token
+ * names. An RSA key is never an HMAC secret, a P-384 key never verifies ES256 (DESIGN §6, S5). A key whose owner made it
+ * for something else (`use`, `key_ops`) verifies nothing (S6). Private members are not looked at.
+ */
+import { Region } from "../abi/region";
+import { EMPTY, Slice, Text, equals, lengthOf } from "../abi/slice";
+import { Curve, EcPublicKey } from "../crypto/ecdsa";
+import { Ed25519PublicKey } from "../crypto/ed25519";
+import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
+import { HmacKey } from "../crypto/hmac";
+import { RsaPublicKey } from "../crypto/rsa";
+import { decodeLenient } from "../encoding/base64url";
+import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+import { formatUnsigned } from "../encoding/number";
+import { Algorithm, hashOf, parseAlgorithm } from "./algorithm";
+import { Jws } from "./jws";
+
+const KTY = new Text("kty");
+const KID = new Text("kid");
+const ALG = new Text("alg");
+const USE = new Text("use");
+const KEY_OPS = new Text("key_ops");
+const CRV = new Text("crv");
+const N = new Text("n");
+const E = new Text("e");
+const X = new Text("x");
+const Y = new Text("y");
+const K = new Text("k");
+const SIG = new Text("sig");
+const VERIFY = new Text("verify");
+const RSA = new Text("RSA");
+const EC = new Text("EC");
+const OCT = new Text("oct");
+const OKP = new Text("OKP");
+const P256 = new Text("P-256");
+const P384 = new Text("P-384");
+const P521 = new Text("P-521");
+const ED25519 = new Text("Ed25519");
+
+/** The key types in use (RFC 7518 section 6.1, RFC 8037 section 2). */
+export const enum KeyType {
+  RSA,
+  EC,
+  Oct,
+  OKP,
+}
+
+export class Jwk {
+  private rsa: RsaPublicKey | null = null;
+  private ec: EcPublicKey | null = null;
+  private hmac: HmacKey | null = null;
+  private ed25519: Ed25519PublicKey | null = null;
+  /** Bit k: verifies the algorithm of number k. */
+  private verifiable: u32 = 0;
+
+  private constructor(
+    /** EMPTY, or of no bytes, where the key has no name. */
+    readonly kid: Slice,
+    /** `alg`; None where the key does not say. */
+    readonly algorithm: Algorithm,
+    readonly type: KeyType,
+  ) {}
+
+  /** Tells two keys apart: equal only for the same key of the same `kid` and `alg`. Never leaves the VM. */
+  fingerprint: u64 = 0;
+
+  /** Why the latest `load` returned null; for people, without key material. */
+  static refusal: string = "";
+
+  /**
+   * Reads one key. Encodings are read leniently and values checked: on the curve, sizes, no even modulus.
+   *
+   * @param json a document with the key at `key`
+   * @param region keeps the key's name
+   * @returns null, and `refusal`, for what no token can be verified with
+   */
+  static load(json: JsonDocument, key: Node, region: Region): Jwk | null {
+    if (json.kind(key) != JsonKind.Object) return refuse("it is not an object");
+    if (!isForVerifying(json, key)) return null;
+    const kty = json.member(key, KTY.slice);
+    if (kty == NONE) return refuse("[kty] is missing");
+    const type = json.text(kty);
+    // As in Envoy, a kid or alg that is no string counts as missing.
+    const kid = stringMember(json, key, KID);
+    const alg = stringMember(json, key, ALG);
+    const algorithm = parseAlgorithm(alg);
+    if (lengthOf(alg) > 0 && algorithm == Algorithm.None) return refuse("[alg] is not supported");
+    const name = lengthOf(kid) > 0 ? region.keep(kid) : EMPTY;
+    if (equals(type, RSA.slice)) return new Jwk(name, algorithm, KeyType.RSA).loadRsa(json, key);
+    if (equals(type, EC.slice)) return new Jwk(name, algorithm, KeyType.EC).loadEc(json, key);
+    if (equals(type, OCT.slice)) return new Jwk(name, algorithm, KeyType.Oct).loadOct(json, key);
+    if (equals(type, OKP.slice)) return new Jwk(name, algorithm, KeyType.OKP).loadOkp(json, key);
+    return refuse("[kty] is not RSA, EC, oct or OKP");
+  }
+
+  /** Whether the key can verify signatures of this algorithm. */
+  canVerify(algorithm: Algorithm): bool {
+    return ((this.verifiable >> algorithm) & 1) != 0;
+  }
+
+  /** Whether the token's signature is one of this key's by the token's algorithm. */
+  verify(jws: Jws): bool {
+    const algorithm = jws.algorithm;
+    if (!this.canVerify(algorithm)) return false;
+    const rsa = this.rsa;
+    if (rsa) {
+      return algorithm < Algorithm.PS256
+        ? rsa.verifyPkcs1(hashOf(algorithm), jws.signature, jws.signedText)
+        : rsa.verifyPss(hashOf(algorithm), jws.signature, jws.signedText);
+    }
+    const ec = this.ec;
+    if (ec) return ec.verify(hashOf(algorithm), jws.signature, jws.signedText);
+    const hmac = this.hmac;
+    if (hmac) return hmac.verify(hashOf(algorithm), jws.signature, jws.signedText);
+    const ed25519 = this.ed25519;
+    return ed25519 ? ed25519.verify(jws.signature, jws.signedText) : false;
+  }
+
+  /** RFC 7518 section 6.3.1. */
+  private loadRsa(json: JsonDocument, key: Node): Jwk | null {
+    if (!this.allows(Algorithm.RS256, Algorithm.PS512)) return null;
+    const n = binaryMember(json, key, N, "[n] is missing or not base64url");
+    const e = binaryMember(json, key, E, "[e] is missing or not base64url");
+    if (n == EMPTY || e == EMPTY) return null;
+    this.rsa = RsaPublicKey.create(n, e);
+    if (!this.rsa) return refuse(RsaPublicKey.refusal);
+    return this.identify(n, e);
+  }
+
+  /** RFC 7518 section 6.2.1. Where `crv` is missing it follows from `alg`, and is P-256 without one, as in Envoy. */
+  private loadEc(json: JsonDocument, key: Node): Jwk | null {
+    const member = json.member(key, CRV.slice);
+    if (member != NONE && json.kind(member) != JsonKind.String) return refuse("[crv] is not a string");
+    const crv = stringMember(json, key, CRV);
+    let own: Algorithm;
+    if (lengthOf(crv) == 0) {
+      own = this.algorithm == Algorithm.None ? Algorithm.ES256 : this.algorithm;
+    } else if (equals(crv, P256.slice)) own = Algorithm.ES256;
+    else if (equals(crv, P384.slice)) own = Algorithm.ES384;
+    else if (equals(crv, P521.slice)) own = Algorithm.ES512;
+    else return refuse("[crv] is not P-256, P-384 or P-521");
+    if (own < Algorithm.ES256 || own > Algorithm.ES512 || !this.allows(own, own)) {
+      return refuse("[alg] does not go with the key's type or curve");
+    }
+    const x = binaryMember(json, key, X, "[x] is missing or not base64url");
+    const y = binaryMember(json, key, Y, "[y] is missing or not base64url");
+    if (x == EMPTY || y == EMPTY) return null;
+    this.ec = EcPublicKey.create(<Curve>(own - Algorithm.ES256), x, y);
+    if (!this.ec) return refuse(EcPublicKey.refusal);
+    return this.identify(x, y);
+  }
+
+  /** RFC 7518 section 6.4. */
+  private loadOct(json: JsonDocument, key: Node): Jwk | null {
+    if (!this.allows(Algorithm.HS256, Algorithm.HS512)) return null;
+    const k = binaryMember(json, key, K, "[k] is missing or not base64url");
+    if (k == EMPTY) return null;
+    this.hmac = HmacKey.create(k);
+    if (!this.hmac) return refuse("[k] is empty");
+    return this.identify(k, EMPTY);
+  }
+
+  /** RFC 8037 section 2. */
+  private loadOkp(json: JsonDocument, key: Node): Jwk | null {
+    if (!this.allows(Algorithm.EdDSA, Algorithm.EdDSA)) return null;
+    if (!equals(stringMember(json, key, CRV), ED25519.slice)) return refuse("[crv] is not Ed25519");
+    const x = binaryMember(json, key, X, "[x] is missing or not base64url");
+    if (x == EMPTY) return null;
+    this.ed25519 = Ed25519PublicKey.create(x);
+    if (!this.ed25519) return refuse(Ed25519PublicKey.refusal);
+    return this.identify(x, EMPTY);
+  }
+
+  /**
+   * Sets what the key can verify: the algorithms of its type from `first` to `last`, or of these its `alg`.
+   *
+   * @returns whether `alg` is one of them or missing
+   */
+  private allows(first: Algorithm, last: Algorithm): bool {
+    if (this.algorithm != Algorithm.None) {
+      if (this.algorithm < first || this.algorithm > last) {
+        Jwk.refusal = "[alg] does not go with the key's type or curve";
+        return false;
+      }
+      this.verifiable = 1 << this.algorithm;
+      return true;
+    }
+    for (let algorithm = first; algorithm <= last; algorithm++) this.verifiable |= 1 << algorithm;
+    return true;
+  }
+
+  /** Computes the fingerprint of a key whose parameters are `a` and `b`. */
+  private identify(a: Slice, b: Slice): Jwk {
+    fingerprintBegin();
+    fingerprintAdd(formatUnsigned(this.type));
+    fingerprintAdd(formatUnsigned(this.algorithm));
+    fingerprintAdd(formatUnsigned(this.verifiable));
+    fingerprintAdd(this.kid);
+    fingerprintAdd(a);
+    fingerprintAdd(b);
+    this.fingerprint = fingerprint();
+    return this;
+  }
+}
+
+function refuse(reason: string): Jwk | null {
+  Jwk.refusal = reason;
+  return null;
+}
+
+/** RFC 7517 sections 4.2 and 4.3: neither `use` nor `key_ops` says otherwise. */
+function isForVerifying(json: JsonDocument, key: Node): bool {
+  const use = json.member(key, USE.slice);
+  if (!isMissing(json, use) && !equals(json.text(use), SIG.slice)) {
+    Jwk.refusal = '[use] is not "sig"';
+    return false;
+  }
+  const operations = json.member(key, KEY_OPS.slice);
+  if (isMissing(json, operations)) return true;
+  if (json.kind(operations) == JsonKind.Array) {
+    for (let n = json.firstChild(operations); n != NONE; n = json.nextSibling(n)) {
+      if (equals(json.text(n), VERIFY.slice)) return true;
+    }
+  }
+  Jwk.refusal = '[key_ops] has no "verify"';
+  return false;
+}
+
+/** Null counts as missing, as in Go and so in istiod. */
+function isMissing(json: JsonDocument, n: Node): bool {
+  return n == NONE || json.kind(n) == JsonKind.Null;
+}
+
+/** The text of a member; EMPTY where it is missing or not a string. */
+function stringMember(json: JsonDocument, object: Node, name: Text): Slice {
+  const member = json.member(object, name.slice);
+  return member == NONE ? EMPTY : json.text(member);
+}
+
+/** The bytes of a base64url member, in the arena; EMPTY, and `refusal`, where there are none. */
+function binaryMember(json: JsonDocument, object: Node, name: Text, refusal: string): Slice {
+  const text = stringMember(json, object, name);
+  const bytes = text == EMPTY ? EMPTY : decodeLenient(text);
+  if (bytes == EMPTY) Jwk.refusal = refusal;
+  return bytes;
+}

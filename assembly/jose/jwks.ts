@@ -1,0 +1,121 @@
+/** JSON Web Key Sets (RFC 7517 section 5) and the choice of the key that verifies a token. */
+import { Region } from "../abi/region";
+import { Slice, Text, equals, lengthOf } from "../abi/slice";
+import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+import { Algorithm } from "./algorithm";
+import { Jwk, KeyType } from "./jwk";
+import { Jws } from "./jws";
+import { Status } from "./status";
+
+const KEYS = new Text("keys");
+
+/** RFC 8032 section 5.1.6. */
+const ED25519_SIGNATURE_LENGTH: i32 = 64;
+
+/** How many reasons an error lists. */
+const MAX_REASONS: i32 = 5;
+
+/** Counts the sets of this VM. */
+let generations: u32 = 0;
+
+/** Never changes after `load`: new keys come as a new set. */
+export class JwkSet {
+  /** Different for every set in this VM. */
+  readonly generation: u32 = ++generations;
+  /** The usable keys, in their order. */
+  readonly keys: Array<Jwk> = new Array<Jwk>();
+  /** Why each of the other keys is unusable, for the log: no key material, no line breaks. */
+  readonly skipped: Array<string> = new Array<string>();
+  /** The fingerprint of the key that the latest successful `verify` found. */
+  verifiedBy: u64 = 0;
+  private readonly region: Region = new Region();
+
+  private constructor() {}
+
+  /** Why the latest `load` returned null; for people. */
+  static refusal: string = "";
+
+  /**
+   * @param json a parsed key set: an object with the list of keys, beside which other members mean nothing
+   * @returns as `load`
+   */
+  static fromDocument(json: JsonDocument, maxKeys: i32): JwkSet | null {
+    return JwkSet.load(json, json.member(json.root, KEYS.slice), maxKeys);
+  }
+
+  /**
+   * @param json a document with the list of keys, the value of `keys`, at `keys`
+   * @param maxKeys a longer list is refused
+   * @returns the set; null, and `refusal`, where the list is none, is too long or has no usable key
+   */
+  static load(json: JsonDocument, keys: Node, maxKeys: i32): JwkSet | null {
+    if (keys == NONE || json.kind(keys) != JsonKind.Array) return JwkSet.refuse("[keys] is not a list");
+    const count = json.size(keys);
+    if (count > maxKeys) return JwkSet.refuse(`${count} keys are more than ${maxKeys}`);
+    const set = new JwkSet();
+    let index = 0;
+    for (let n = json.firstChild(keys); n != NONE; n = json.nextSibling(n)) {
+      const key = Jwk.load(json, n, set.region);
+      if (key) set.keys.push(key);
+      else set.skipped.push(`keys[${index}]: ${Jwk.refusal}`);
+      index++;
+    }
+    if (set.keys.length > 0) return set;
+    const reasons = set.skipped.slice(0, MAX_REASONS).join("; ");
+    const more = count > MAX_REASONS ? `; and ${count - MAX_REASONS} more` : "";
+    return JwkSet.refuse(count == 0 ? "there are no keys" : `no key can be used: ${reasons}${more}`);
+  }
+
+  private static refuse(reason: string): JwkSet | null {
+    JwkSet.refusal = reason;
+    return null;
+  }
+
+  /** Whether the set has the very key of that fingerprint. */
+  has(fingerprint: u64): bool {
+    for (let i = 0; i < this.keys.length; i++) {
+      if (unchecked(this.keys[i]).fingerprint == fingerprint) return true;
+    }
+    return false;
+  }
+
+  /** Whether some key has that `kid`. */
+  hasKid(kid: Slice): bool {
+    for (let i = 0; i < this.keys.length; i++) {
+      if (equals(unchecked(this.keys[i]).kid, kid)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Tries the keys that fit the token by `kid` and `alg`, in their order (Envoy: source/common/jwt/verify.cc). A kid
+   * that either side lacks fits, and so does an `alg` that the key lacks.
+   *
+   * @param maxKeysTried how many signatures are checked at most
+   * @returns Ok, and `verifiedBy`, or why no key verifies the token
+   */
+  verify(jws: Jws, maxKeysTried: i32): Status {
+    let isMatched = false;
+    let tried = 0;
+    for (let i = 0; i < this.keys.length; i++) {
+      const key = unchecked(this.keys[i]);
+      if (lengthOf(jws.kid) > 0 && lengthOf(key.kid) > 0 && !equals(jws.kid, key.kid)) continue;
+      if (key.algorithm != Algorithm.None && key.algorithm != jws.algorithm) continue;
+      isMatched = true;
+      // Envoy gives up here, whatever the token's algorithm is; S5 changes the text for those other than EdDSA.
+      if (key.type == KeyType.OKP && lengthOf(jws.signature) != ED25519_SIGNATURE_LENGTH) {
+        return jws.algorithm == Algorithm.EdDSA
+          ? Status.JwtEd25519SignatureWrongLength
+          : Status.JwtVerificationFail;
+      }
+      if (!key.canVerify(jws.algorithm)) continue;
+      if (tried == maxKeysTried) break;
+      tried++;
+      if (key.verify(jws)) {
+        this.verifiedBy = key.fingerprint;
+        return Status.Ok;
+      }
+    }
+    return isMatched ? Status.JwtVerificationFail : Status.JwksKidAlgMismatch;
+  }
+}
