@@ -77,7 +77,7 @@ const CLAIMS = "request.auth.claims";
 const DYNAMIC_METADATA = "experimental.envoy.filters.";
 
 /** Every key of `when`, as a person writes it. */
-const WHEN_KEYS = [...Object.keys(KEYS), `${HEADERS}[NAME]`, `${CLAIMS}[NAME]`];
+export const WHEN_KEYS = [...Object.keys(KEYS), `${HEADERS}[NAME]`, `${CLAIMS}[NAME]`];
 
 /** What else was a key once, and what took its place. */
 const FORMER_KEYS: Record<string, string> = {

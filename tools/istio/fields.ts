@@ -7,7 +7,7 @@ import { quote, type Report } from "./report.ts";
 import { type Located, type MapNode, nameOf, type YamlNode } from "./yaml.ts";
 
 /** Where each field belongs: what to say where it stands elsewhere. */
-const PLACES: Record<string, string> = {
+export const PLACES: Record<string, string> = {
   ...places("spec", ["selector", "targetRefs", "jwtRules", "rules", "action", "provider"]),
   ...places("spec.selector", ["matchLabels"]),
   ...places("spec.jwtRules[]", [

@@ -1,0 +1,44 @@
+/** The page of Istio's fields has a row for each field that the compiler reads, and for no other. */
+import { describe, expect, test } from "vitest";
+import { WHEN_KEYS } from "../../tools/istio/attributes.ts";
+import { PLACES } from "../../tools/istio/fields.ts";
+import { readMarkdown } from "./markdown.ts";
+
+/** The names in the first column of the tables under a heading. */
+function documented(heading: string): string[] {
+  const [, section = ""] = readMarkdown("docs/istio-fields.md").split(new RegExp(`^#+ ${heading}$`, "m"));
+  const [body = ""] = section.split(/^#/m);
+  const cells = body
+    .split("\n")
+    .flatMap((line) => (line.startsWith("| `") ? [line.split(" | ")[0] ?? ""] : []));
+  return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name)).sort();
+}
+
+/** The compiler's fields whose place this is true of. */
+function read(isThere: (place: string) => boolean): string[] {
+  return Object.entries(PLACES).flatMap(([name, place]) => (isThere(place) ? [name] : []));
+}
+
+const AUTHENTICATION = ["jwtRules"];
+const BOTH = ["selector", "matchLabels", "targetRefs"];
+
+describe("docs/istio-fields.md names exactly the fields", () => {
+  test("of both kinds", () => expect(documented("Both kinds")).toEqual([...BOTH].sort()));
+  test("of RequestAuthentication", () => {
+    const fields = [...AUTHENTICATION, ...read((place) => place === "spec.jwtRules[]")];
+    expect(documented("RequestAuthentication")).toEqual(fields.sort());
+  });
+  test("of AuthorizationPolicy", () => {
+    const ofSpec = read((place) => place === "spec" || place === "spec.rules[]" || place.endsWith(".when[]"));
+    const fields = [...ofSpec, "source", "operation"].filter(
+      (name) => ![...AUTHENTICATION, ...BOTH].includes(name),
+    );
+    expect(documented("AuthorizationPolicy")).toEqual(fields.sort());
+  });
+  test("of source", () =>
+    expect(documented("source")).toEqual(read((place) => place.endsWith(".source")).sort()));
+  test("of operation", () => {
+    expect(documented("operation")).toEqual(read((place) => place.endsWith(".operation")).sort());
+  });
+  test("of when", () => expect(documented("when")).toEqual([...WHEN_KEYS].sort()));
+});
