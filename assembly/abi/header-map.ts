@@ -41,7 +41,7 @@ export function readPairs(map: HeaderMap): Slice {
   for (let i: usize = 0; i < <usize>count; i++) {
     needed += <u64>load<u32>(start + 4 + i * 8) + <u64>load<u32>(start + 8 + i * 8) + 2;
   }
-  return needed > size || size > i32.MAX_VALUE ? EMPTY : slice(start, <i32>size);
+  return needed > size || size > <u64>i32.MAX_VALUE ? EMPTY : slice(start, <i32>size);
 }
 
 /** The number of pairs that `readPairs` returned. */

@@ -164,10 +164,14 @@ export class TokenCache {
    * @returns the block, good until the next `insert`, or null
    */
   find(token: Slice, hash: u64, provider: i32): VerifiedToken | null {
-    for (let slot = <u32>hash & this.mask; ; slot = (slot + 1) & this.mask) {
-      const address = <usize>load<u32>(this.table + slot * 4);
-      if (address == 0) return null;
-      const block = changetype<VerifiedToken>(address);
+    let slot = <u32>hash & this.mask;
+    for (
+      let address = load<u32>(this.table + slot * 4);
+      address != 0;
+      address = load<u32>(this.table + slot * 4)
+    ) {
+      slot = (slot + 1) & this.mask;
+      const block = changetype<VerifiedToken>(<usize>address);
       if (
         block.hash == hash &&
         (provider < 0 || block.provider == provider) &&
@@ -176,6 +180,7 @@ export class TokenCache {
         return block;
       }
     }
+    return null;
   }
 
   /** Notes that a token was hit. */
@@ -291,11 +296,16 @@ export class TokenCache {
   /** The slot that holds `block`, or -1. */
   private slotOf(block: VerifiedToken): i32 {
     const wanted = <u32>changetype<usize>(block);
-    for (let slot = <u32>block.hash & this.mask; ; slot = (slot + 1) & this.mask) {
-      const address = load<u32>(this.table + slot * 4);
+    let slot = <u32>block.hash & this.mask;
+    for (
+      let address = load<u32>(this.table + slot * 4);
+      address != 0;
+      address = load<u32>(this.table + slot * 4)
+    ) {
       if (address == wanted) return <i32>slot;
-      if (address == 0) return -1;
+      slot = (slot + 1) & this.mask;
     }
+    return -1;
   }
 
   private isLinked(block: VerifiedToken): bool {

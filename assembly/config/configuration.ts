@@ -125,7 +125,8 @@ class PluginReader {
     if (!this.isReadableVersion(root) || !reader.object(root, FIELDS)) return null;
     this.readLimits(reader.get(root, "limits"));
     const authorization = reader.get(root, "authorization");
-    const engine = authorization == NONE ? null : Engine.load(reader, authorization);
+    let engine: Engine | null = null;
+    if (authorization != NONE) engine = Engine.load(reader, authorization);
     const directAddress = reader.get(root, "directRemoteAddress");
     const directAddressProperty =
       directAddress == NONE
