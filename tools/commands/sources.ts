@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import type { SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
+import { decodeText } from "../istio/yaml.ts";
 
 export interface Sources {
   files: SourceFile[];
@@ -32,6 +33,10 @@ export function readSources(paths: readonly string[]): Sources {
       if (found.length === 0) throw new Error("no .yaml, .yml or .json file is in this folder");
       for (const file of found) sources.files.push(readSource(file, statSync(file).size));
     } catch (error) {
+      if (error instanceof DiagnosticError) {
+        sources.diagnostics.push(error.diagnostic);
+        continue;
+      }
       const message = reasonOf(error);
       sources.diagnostics.push({ file: nameOf(path), line: 0, column: 0, severity: "error", message });
     }
@@ -50,35 +55,20 @@ function filesOf(folder: string): string[] {
   });
 }
 
+/** @throws {DiagnosticError} where the bytes are no text */
 function readSource(path: string, size: number): SourceFile {
   if (size > MAX_FILE_BYTES) throw new Error(`the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`);
-  const bytes = readFileSync(path === "-" ? 0 : path);
-  return { name: nameOf(path), text: decode(bytes) };
+  const decoded = decodeText(nameOf(path), readFileSync(path === "-" ? 0 : path));
+  if ("diagnostic" in decoded) throw new DiagnosticError(decoded.diagnostic);
+  return { name: nameOf(path), text: decoded.text };
 }
 
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    const line = bytes.subarray(0, firstInvalid(bytes)).toString("latin1").split("\n").length;
-    throw new Error(`the file is not UTF-8 text (line ${line}): save it as UTF-8`);
+/** Something that is wrong at a place in a file. */
+class DiagnosticError extends Error {
+  constructor(readonly diagnostic: Diagnostic) {
+    super(diagnostic.message);
   }
 }
-
-/** Where the first byte sequence stands that is no UTF-8. */
-function firstInvalid(bytes: Buffer): number {
-  const text = bytes.toString("utf8");
-  let offset = 0;
-  for (const character of text) {
-    const length = Buffer.byteLength(character);
-    // A replacement character that stands in the text is three bytes, EF BF BD; one that replaces a fault is not there.
-    if (character === "\ufffd" && bytes.compare(REPLACEMENT, 0, 3, offset, offset + 3) !== 0) break;
-    offset += length;
-  }
-  return offset;
-}
-
-const REPLACEMENT = Buffer.from("\ufffd");
 
 function nameOf(path: string): string {
   return path === "-" ? "<stdin>" : path;

@@ -79,13 +79,9 @@ function readJwtRule(fields: Fields, report: Report): JwtRule {
       .flatMap((claim) => readClaimToHeader(claim, report) ?? []),
     forwardOriginalToken: fields.boolean("forwardOriginalToken") ?? false,
     ...(timeoutMs !== undefined && { timeoutMs }),
-    spaceDelimitedClaims: nonEmptyStrings(fields, "spaceDelimitedClaims", report),
+    spaceDelimitedClaims: readSpaceDelimitedClaims(fields, report),
     presence: readPresence(fields, report),
   };
-  if (rule.spaceDelimitedClaims.length > MAX_SPACE_DELIMITED_CLAIMS) {
-    const message = `${fields.path}.spaceDelimitedClaims has more than ${MAX_SPACE_DELIMITED_CLAIMS} entries`;
-    report.error(fields.keyAt("spaceDelimitedClaims"), message);
-  }
   checkKeySource(fields, rule, report);
   fields.finish();
   return rule;
@@ -182,6 +178,21 @@ function readTimeout(fields: Fields, report: Report): number | undefined {
     return milliseconds;
   }
   return undefined;
+}
+
+function readSpaceDelimitedClaims(fields: Fields, report: Report): string[] {
+  const claims = nonEmptyStrings(fields, "spaceDelimitedClaims", report);
+  if (claims.length > MAX_SPACE_DELIMITED_CLAIMS) {
+    const message = `${fields.path}.spaceDelimitedClaims has more than ${MAX_SPACE_DELIMITED_CLAIMS} entries`;
+    report.error(fields.keyAt("spaceDelimitedClaims"), message);
+  }
+  // Istio's requestPrincipals look at strings only, our predicate for claims at lists too.
+  const identity = claims.find((claim) => claim === "iss" || claim === "sub");
+  if (identity !== undefined) {
+    const message = `with ${identity} as a list no token of this rule has a principal: leave it out of spaceDelimitedClaims`;
+    report.error(fields.keyAt("spaceDelimitedClaims"), message);
+  }
+  return claims;
 }
 
 function readPresence(fields: Fields, report: Report): JwtRule["presence"] {

@@ -7,14 +7,15 @@
  */
 import {
   type Alias,
-  type Document,
+  Composer,
+  type CST,
   isAlias,
   isScalar,
   isSeq,
   LineCounter,
   type Pair,
   type ParsedNode,
-  parseAllDocuments,
+  Parser,
   Scalar,
 } from "yaml";
 import type { Diagnostic, Position } from "../diagnostics.ts";
@@ -135,6 +136,8 @@ class YamlFault extends Error {
 class Reader {
   private readonly lines = new LineCounter();
   private readonly diagnostics: Diagnostic[] = [];
+  /** The last value with each anchor, of the document being read. */
+  private readonly anchors = new Map<string, ParsedNode>();
   private aliasedNodes = 0;
   private insideAlias = 0;
 
@@ -144,29 +147,26 @@ class Reader {
   ) {}
 
   read(): YamlFile {
-    let documents: Document.Parsed[];
-    try {
-      const options = {
-        schema: "failsafe",
-        version: "1.1",
-        prettyErrors: false,
-        lineCounter: this.lines,
-      } as const;
-      const parsed = parseAllDocuments(this.source, options);
-      documents = "empty" in parsed ? [] : parsed;
-    } catch (error) {
-      // The library descends recursively; nothing but hostile nesting ends its stack.
-      if (!(error instanceof RangeError)) throw error;
-      return this.failed({ file: this.file, line: 0, column: 0 }, "lists and maps are nested too deeply");
+    // The parser keeps its own stack; the composer descends recursively, so what it is given must not be too deep.
+    const tokens = [...new Parser(this.lines.addNewLine).parse(this.source)];
+    const tooDeep = tokens.map(findTooDeep).find((offset) => offset !== undefined);
+    if (tooDeep !== undefined) {
+      this.error(this.position(tooDeep), "lists and maps are nested too deeply");
+      return { documents: [], diagnostics: this.diagnostics };
     }
+    const documents = new Composer({ schema: "failsafe", version: "1.1" }).compose(tokens);
     const nodes: YamlNode[] = [];
     for (const document of documents) {
-      for (const { code, message, pos } of document.errors) {
+      // What follows a fault in the structure follows from it.
+      const isDuplicate = ({ code }: { code: string }) => code === "DUPLICATE_KEY";
+      const faults = document.errors.filter((error) => !isDuplicate(error));
+      for (const { code, message, pos } of [...document.errors.filter(isDuplicate), ...faults.slice(0, 1)]) {
         this.error(this.position(pos[0]), explain(code, message));
       }
       if (document.errors.length > 0 || document.contents === null) continue;
+      this.anchors.clear();
       try {
-        const node = this.node(document, document.contents, 0);
+        const node = this.node(document.contents, 0);
         if (node.kind !== "null") nodes.push(node);
       } catch (error) {
         if (!(error instanceof YamlFault)) throw error;
@@ -174,11 +174,6 @@ class Reader {
       }
     }
     return { documents: this.diagnostics.length > 0 ? [] : nodes, diagnostics: this.diagnostics };
-  }
-
-  private failed(at: Position, message: string): YamlFile {
-    this.error(at, message);
-    return { documents: [], diagnostics: this.diagnostics };
   }
 
   private error(at: Position, message: string): void {
@@ -190,8 +185,7 @@ class Reader {
     return { file: this.file, line, column: col };
   }
 
-  private node(document: Document.Parsed, node: ParsedNode | null, depth: number): YamlNode {
-    if (node === null) return { kind: "null", at: this.position(0), source: "" };
+  private node(node: ParsedNode, depth: number): YamlNode {
     const at = this.position(node.range[0]);
     if (depth > MAX_DEPTH) throw new YamlFault(at, "lists and maps are nested too deeply");
     if (this.insideAlias > 0 && ++this.aliasedNodes > MAX_ALIASED_NODES) {
@@ -199,23 +193,28 @@ class Reader {
     }
     if (isAlias(node)) {
       this.insideAlias++;
-      const value = this.node(document, this.target(document, node, at), depth + 1);
+      const value = this.node(this.target(node, at), depth + 1);
       this.insideAlias--;
       return value;
     }
+    // Inside an alias every anchor has been met, and perhaps been given to another value since.
+    if (node.anchor !== undefined && this.insideAlias === 0) this.anchors.set(node.anchor, node);
     this.checkTag(node.tag, at);
     if (isScalar(node)) return scalar(node, at);
     if (isSeq(node)) {
-      const items = node.items.map((item) => this.node(document, item as ParsedNode, depth + 1));
+      const items = node.items.map((item) => this.node(item as ParsedNode, depth + 1));
       return { kind: "list", at, items };
     }
-    return this.map(document, node.items as Pair<ParsedNode, ParsedNode | null>[], at, depth);
+    return this.map(node.items as Pair<ParsedNode, ParsedNode | null>[], at, depth);
   }
 
-  private target(document: Document.Parsed, alias: Alias, at: Position): ParsedNode {
-    const target = alias.resolve(document);
-    if (target === undefined) throw new YamlFault(at, `no anchor &${alias.source} stands before this alias`);
-    return target as ParsedNode;
+  private target(alias: Alias, at: Position): ParsedNode {
+    const target = this.anchors.get(alias.source);
+    if (target !== undefined) return target;
+    throw new YamlFault(
+      at,
+      `*${alias.source} is an alias in YAML, and there is no &${alias.source} before it: ${QUOTE_STAR}`,
+    );
   }
 
   /** Only `!!str` changes nothing but the type that we resolve ourselves. */
@@ -226,20 +225,13 @@ class Reader {
     throw new YamlFault(at, `the tag ${name} is not supported: write the value without it`);
   }
 
-  private map(
-    document: Document.Parsed,
-    pairs: Pair<ParsedNode, ParsedNode | null>[],
-    at: Position,
-    depth: number,
-  ): MapNode {
+  private map(pairs: Pair<ParsedNode, ParsedNode | null>[], at: Position, depth: number): MapNode {
     const entries: MapNode["entries"] = new Map();
     const merged: YamlNode[] = [];
     for (const pair of pairs) {
-      const key = this.node(document, pair.key, depth + 1);
+      const key = this.node(pair.key, depth + 1);
       const value: YamlNode =
-        pair.value === null
-          ? { kind: "null", at: key.at, source: "" }
-          : this.node(document, pair.value, depth + 1);
+        pair.value === null ? { kind: "null", at: key.at, source: "" } : this.node(pair.value, depth + 1);
       if (isScalar(pair.key) && pair.key.type === "PLAIN" && pair.key.source === "<<") merged.push(value);
       else entries.set(this.keyName(key), { key: { value: this.keyName(key), at: key.at }, value });
     }
@@ -271,6 +263,26 @@ class Reader {
   }
 }
 
+/** The offset of a token below which more lists and maps are nested than any resource needs. */
+function findTooDeep(document: CST.Token): number | undefined {
+  const pending: { token: CST.Token | null | undefined; depth: number }[] = [{ token: document, depth: 0 }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { token, depth } = next;
+    if (!token) continue;
+    if (depth > MAX_DEPTH) return token.offset;
+    if ("items" in token) {
+      for (const { key, value } of token.items) {
+        pending.push({ token: key, depth: depth + 1 }, { token: value, depth: depth + 1 });
+      }
+    } else if (token.type === "document") {
+      pending.push({ token: token.value, depth });
+    }
+  }
+  return undefined;
+}
+
+const QUOTE_STAR = 'put a value that begins with * in quotes, such as "*"';
+
 /** The library's words where they say what to do, ours where they do not. */
 function explain(code: string, message: string): string {
   switch (code) {
@@ -278,6 +290,8 @@ function explain(code: string, message: string): string {
       return "this field is written twice: keep one of the two (a second value of a list goes into the same list)";
     case "TAB_AS_INDENT":
       return "a tab cannot indent YAML: use spaces";
+    case "BAD_ALIAS":
+      return `a lone * is an alias in YAML: ${QUOTE_STAR}`;
     case "BAD_INDENT":
       return `the indentation does not fit: ${message}`;
     default:
@@ -286,6 +300,13 @@ function explain(code: string, message: string): string {
 }
 
 function scalar(node: Scalar.Parsed, at: Position): YamlNode {
+  // As YAML 1.1 has it: an escape is a character, and half of one is none.
+  if (/\p{Surrogate}/u.test(String(node.value))) {
+    throw new YamlFault(
+      at,
+      "an escape in this value is half of a character: write \\UXXXXXXXX, or the character itself",
+    );
+  }
   const isPlain = node.type === Scalar.PLAIN || node.type === undefined;
   if (!isPlain || node.tag !== undefined) return { kind: "string", at, value: String(node.value) };
   const source = node.source;
