@@ -52,22 +52,29 @@ beforeAll(async () => {
     {
       componentLogLevel: "wasm:info",
       onLine: (line) => {
-        const message = /wasm log jwtgate \w+ jwtgate: (.*)$/.exec(line)?.[1];
+        const message = /wasm log (?:jwtgate )?\w+ jwtgate: (.*)$/.exec(line)?.[1];
         if (message === undefined) return;
         lines.push(message);
         newLine();
       },
     },
   );
-  host = await createNodeHost(wasm, { vmId: "jwtgate", fetch: () => new Promise(() => {}) });
+  host = await createNodeHost(wasm, {
+    vmId: "jwtgate",
+    clusters: ["upstream"],
+    fetch: () => new Promise(() => {}),
+  });
   for (const name of Object.keys(LISTENERS)) ports.set(name, await envoy.portOf(name));
-  const calibration = await http1({ host: "127.0.0.1", port: port("base") }, { headers: [["X-Forwarded-For", "x"]] });
+  const calibration = await http1(
+    { host: "127.0.0.1", port: port("base") },
+    { headers: [["X-Forwarded-For", "x"]] },
+  );
   const forwarded = receivedOf(calibration)?.headers.find(([name]) => name === "x-forwarded-for")?.[1];
   localAddress = forwarded?.split(",")[1] ?? "";
   for (const [name, { mode, pathNormalization }] of Object.entries(LISTENERS)) {
     const address = { ip: "127.0.0.1", port: port(name) };
     const options = { mode, pathNormalization, address, localAddress, directRemoteAddressKey: PEER_KEY };
-    host.configure("", { name, listener: options });
+    host.configure("", { name, pluginName: "jwtgate", rootId: name, listener: options });
   }
 });
 
@@ -78,7 +85,11 @@ afterAll(async () => {
 });
 
 /** The project's listener with the probe in the filter's place. */
-function probeListener(name: string, module: string, options: { mode: Mode; pathNormalization: PathNormalization }) {
+function probeListener(
+  name: string,
+  module: string,
+  options: { mode: Mode; pathNormalization: PathNormalization },
+) {
   const result = listener({
     name,
     address: { host: "127.0.0.1", port: 0 },
@@ -125,10 +136,14 @@ function readable(line: string): string {
 }
 
 /** Headers that say nothing of a decision. */
-const IGNORED = /^(date|server|x-request-id|x-envoy-.*|x-forwarded-proto)$/;
+const IGNORED = /^(date|server|x-request-id|x-envoy-.*|x-forwarded-proto|transfer-encoding)$/;
 
 /** Sends a request to Envoy, and waits until the module has been told that its stream is over. */
-async function sendToEnvoy(name: string, request: Http1Request, runsModule: boolean): Promise<[Seen, number]> {
+async function sendToEnvoy(
+  name: string,
+  request: Http1Request,
+  runsModule: boolean,
+): Promise<[Seen, number]> {
   lines.length = 0;
   const client = new Http1Client({ host: "127.0.0.1", port: port(name) });
   try {
@@ -151,7 +166,9 @@ function seenBy(response: Http1Response): Omit<Seen, "logs"> {
     return { upstream: { ...received, headers: received.headers.filter(([key]) => !IGNORED.test(key)) } };
   }
   const { status, body } = response;
-  const headers = response.headers.filter(([key]) => !IGNORED.test(key) && key !== DETAILS_HEADER && key !== "connection");
+  const headers = response.headers.filter(
+    ([key]) => !IGNORED.test(key) && key !== DETAILS_HEADER && key !== "connection",
+  );
   return { answer: { status, headers: headers.sort(), body, details: headerOf(response, DETAILS_HEADER) } };
 }
 
@@ -162,7 +179,9 @@ async function sendToHost(name: string, request: Http1Request, localPort: number
 }
 
 function seenIn({ answer, upstream: forwarded }: Outcome): Omit<Seen, "logs"> {
-  return answer === undefined ? { upstream: forwarded } : { answer: { ...answer, headers: [...answer.headers].sort() } };
+  return answer === undefined
+    ? { upstream: forwarded }
+    : { answer: { ...answer, headers: [...answer.headers].sort() } };
 }
 
 async function compare(name: string, request: Http1Request, runsModule = true): Promise<Seen> {
@@ -195,25 +214,85 @@ const DUPLICATES: [string, string][] = [
 
 describe("the host gives a module what Envoy gives it", () => {
   test.each<[string, Http1Request]>([
-    ["header pairs", doing("pairs 0|map-size 0|pairs 1|pairs 2|pairs 6|pairs 7|pairs 8|map-size 2", { headers: DUPLICATES })],
-    ["single headers", doing("get 0 x-a|get 0 AUTHORIZATION|get 0 host|get 0 :authority|get 0 none|get 2 x|get 9 x", { headers: DUPLICATES })],
-    ["adding headers", doing("add 0 X-New 1|add 0 x-new 2|add 0 Origin a|add 0 origin b|add 2 x y|pairs 0", {})],
-    ["replacing headers", doing("replace 0 x-a new|replace 0 :path /else|replace 0 X-None n|pairs 0", { headers: DUPLICATES })],
-    ["removing headers", doing("remove 0 X-A|remove 0 authorization|remove 0 none|pairs 0", { headers: DUPLICATES })],
-    ["setting all headers", doing("set-pairs 0 :method GET :path /p :authority a x-c 1 :scheme http x-c 2 host b|pairs 0")],
+    [
+      "header pairs",
+      doing("pairs 0|map-size 0|pairs 1|pairs 2|pairs 6|pairs 7|pairs 8|map-size 2", { headers: DUPLICATES }),
+    ],
+    [
+      "single headers",
+      doing("get 0 x-a|get 0 AUTHORIZATION|get 0 host|get 0 :authority|get 0 none|get 2 x|get 9 x", {
+        headers: DUPLICATES,
+      }),
+    ],
+    [
+      "adding headers",
+      doing("add 0 X-New 1|add 0 x-new 2|add 0 Origin a|add 0 origin b|add 2 x y|pairs 0", {}),
+    ],
+    [
+      "replacing headers",
+      doing("replace 0 x-a new|replace 0 :path /else|replace 0 X-None n|pairs 0", { headers: DUPLICATES }),
+    ],
+    [
+      "removing headers",
+      doing("remove 0 X-A|remove 0 authorization|remove 0 none|pairs 0", { headers: DUPLICATES }),
+    ],
+    [
+      "setting all headers",
+      doing(
+        "set-pairs 0 :method GET :path /p :authority a x-c 1 :scheme http x-c 2 x-forwarded-proto http|pairs 0",
+      ),
+    ],
     ["removing the host", doing("replace 0 host else|pairs 0")],
-    ["request properties", doing("property request.path|property request.url_path|property request.query|property request.host|property request.scheme|property request.method|property request.referer|property request.useragent|property request.protocol|property request.size|property request.headers.x-a|property request.none|property request", { headers: DUPLICATES })],
+    [
+      "request properties",
+      doing(
+        "property request.path|property request.url_path|property request.query|property request.host|property request.scheme|property request.method|property request.referer|property request.useragent|property request.protocol|property request.size|property request.headers.x-a|property request.none",
+        { headers: DUPLICATES },
+      ),
+    ],
     ["a request's id", doing("property request.id")],
-    ["properties of a body", doing("property request.size|property request.path", { method: "POST", body: "body" })],
-    ["connection properties", doing("property source.address|property source.port|property destination.address|property destination.port|property connection.mtls|property connection.requested_server_name|property connection.tls_version|property connection.uri_san_peer_certificate|property connection.peer_certificate|property connection.subject_peer_certificate")],
-    ["the plugin's properties", doing("property plugin_name|property plugin_vm_id|property listener_direction|property none|property none.other")],
-    ["filter state", doing("property filter_state.probe,peer|property filter_state.none|set-property own value|property own|property filter_state.wasm,own|set-property own else|property own|property wasm,own")],
-    ["buffers", doing("buffer 0 0 10|buffer 4 0 10|buffer 6 0 10|buffer 7 0 10|buffer 8 0 10|buffer 9 0 10|buffer-status 0|buffer-status 7")],
+    ["whole maps", doing("property request|property source|property connection|property filter_state")],
+    [
+      "properties of a body",
+      doing("property request.size|property request.path", { method: "POST", body: "body" }),
+    ],
+    [
+      "connection properties",
+      doing(
+        "property source.address|property source.port|property destination.address|property destination.port|property connection.mtls|property connection.requested_server_name|property connection.tls_version|property connection.uri_san_peer_certificate|property connection.peer_certificate|property connection.subject_peer_certificate",
+      ),
+    ],
+    [
+      "the plugin's properties",
+      doing(
+        "property plugin_name|property plugin_vm_id|property listener_direction|property none|property none.other",
+      ),
+    ],
+    [
+      "filter state",
+      doing(
+        "property filter_state.probe,peer|property filter_state.none|set-property own value|property own|property filter_state.wasm,own|set-property own else|property own|property wasm,own",
+      ),
+    ],
+    [
+      "buffers",
+      doing(
+        "buffer 0 0 10|buffer 4 0 10|buffer 6 0 10|buffer 7 0 10|buffer 8 0 10|buffer 9 0 10|buffer-status 0|buffer-status 7",
+      ),
+    ],
     ["a body", doing("buffer 0 0 10", { method: "POST", body: "the body" })],
     ["addresses outside the memory", doing("outside")],
     ["foreign functions", doing("foreign none x|foreign verify_signature x|foreign verify_signature ")],
-    ["metrics", doing("metric 0 c1 2 3|metric 0 c1 0 1|metric 0 c2 -1 1|metric 1 g1 5 7|metric 1 g2 -1 0|metric 2 h1 1 9|metric 7 x 1 1")],
-    ["shared data", doing("fetch none|store k1 v1 0|fetch k1|store k1 v2 99|store k1 v2 0|fetch k1|store k2 v 5")],
+    [
+      "metrics",
+      doing(
+        "metric 0 c1 2 3|metric 0 c1 0 1|metric 0 c2 -1 1|metric 1 g1 5 7|metric 1 g2 -1 0|metric 2 h1 1 9|metric 7 x 1 1",
+      ),
+    ],
+    [
+      "shared data",
+      doing("fetch none|store k1 v1 0|fetch k1|store k1 v2 99|store k1 v2 0|fetch k1|store k2 v 5"),
+    ],
     ["contexts", doing("effective 999|effective 1|property request.path|done")],
     ["randomness and environment", doing("random 8|random 0|environment")],
     ["calls to unknown clusters", doing("call none /x 100")],
@@ -231,31 +310,40 @@ describe("the host gives a module what Envoy gives it", () => {
     ["and the request goes on", doing("local 200 -1 d|continue 0")],
     ["to HEAD", doing("local 403 -1 d body www-authenticate x", { method: "HEAD" })],
     ["with a gRPC status, to none of gRPC", doing("local 403 5 d body")],
-    ...([
-      ["401", "-1"],
-      ["403", "-1"],
-      ["500", "-1"],
-      ["503", "-1"],
-      ["429", "-1"],
-      ["404", "-1"],
-      ["400", "-1"],
-      ["418", "-1"],
-      ["403", "0"],
-      ["403", "8"],
-    ] as const).map(([status, grpcStatus]): [string, Http1Request] => [
+    ...(
+      [
+        ["401", "-1"],
+        ["403", "-1"],
+        ["500", "-1"],
+        ["503", "-1"],
+        ["429", "-1"],
+        ["404", "-1"],
+        ["400", "-1"],
+        ["418", "-1"],
+        ["403", "0"],
+        ["403", "8"],
+      ] as const
+    ).map(([status, grpcStatus]): [string, Http1Request] => [
       `${status} with gRPC status ${grpcStatus}`,
       doing(`local ${status} ${grpcStatus} d RBAC:_100%_denied x-a 1`, {
         method: "POST",
         headers: [["content-type", "application/grpc"]],
       }),
     ]),
-    ...["application/grpc+proto", "application/grpc-web", "APPLICATION/GRPC", "application/grpc;a", "application/json"].map(
-      (type): [string, Http1Request] => [
-        `to ${type}`,
-        doing("local 403 -1 d body", { method: "POST", headers: [["Content-Type", type]] }),
-      ],
-    ),
-    ["to gRPC by HEAD", doing("local 403 -1 d body", { method: "HEAD", headers: [["content-type", "application/grpc"]] })],
+    ...[
+      "application/grpc+proto",
+      "application/grpc-web",
+      "APPLICATION/GRPC",
+      "application/grpc;a",
+      "application/json",
+    ].map((type): [string, Http1Request] => [
+      `to ${type}`,
+      doing("local 403 -1 d body", { method: "POST", headers: [["Content-Type", type]] }),
+    ]),
+    [
+      "to gRPC by HEAD",
+      doing("local 403 -1 d body", { method: "HEAD", headers: [["content-type", "application/grpc"]] }),
+    ],
     ["to gRPC without a body", doing("local 403 -1 d", { headers: [["content-type", "application/grpc"]] })],
   ])("local response %s", async (_name, request) => {
     await compare("base", request);
@@ -278,10 +366,18 @@ describe("the host's connection manager does what Envoy's does", () => {
     return [
       ...bytes.filter((character) => character !== " ").map((character) => `/a${character}b`),
       ...Array.from({ length: 256 }, (_, i) => `/a%${i.toString(16).padStart(2, "0")}b`),
-      ..."/ // /. /.. /./ /../ /a/./b /a/../b /a/.. /a/../ /a/. /../a /a//b /a//../b /a/%2e%2e/b /a/%2E/b /a/.%2e/b".split(" "),
-      ..."/%2e /%2e%2e /a%2Fb /a%2fb /a%5Cb /a%5c..%5cb /a%2f%2e%2e%2fb /a\\b /a\\..\\b \\a /a/...  /.../b /a/.b /a/..b".split(" "),
-      ..."/% /%2 /%zz /%2g /a%%41 /%25 /%2541 /%C3%A9 /%c3%a9 /a?b=/../c&d=%41 /a?x#y /a#b?c /a?? /?".split(" "),
-      ..."/a;b=c/d /a//b//c?d//e /a%2F%2Fb /a/%2F/../b * a a/b http://h/p http://h /é /a\x7fb /a?\x7f".split(" "),
+      ..."/ // /. /.. /./ /../ /a/./b /a/../b /a/.. /a/../ /a/. /../a /a//b /a//../b /a/%2e%2e/b /a/%2E/b /a/.%2e/b".split(
+        " ",
+      ),
+      ..."/%2e /%2e%2e /a%2Fb /a%2fb /a%5Cb /a%5c..%5cb /a%2f%2e%2e%2fb /a\\b /a\\..\\b \\a /a/...  /.../b /a/.b /a/..b".split(
+        " ",
+      ),
+      ..."/% /%2 /%zz /%2g /a%%41 /%25 /%2541 /%C3%A9 /%c3%a9 /a?b=/../c&d=%41 /a?x#y /a#b?c /a?? /?".split(
+        " ",
+      ),
+      ..."/a;b=c/d /a//b//c?d//e /a%2F%2Fb /a/%2F/../b * a a/b http://h/p http://h /é /a\x7fb /a?\x7f".split(
+        " ",
+      ),
       ..."/a/b/../../.. /a/b/../../../c //a /./a //../a /a/%2e%2e%2f /A%41".split(" "),
     ].filter((path) => path !== "" && (mode === "base" || path.length > 0));
   };
@@ -291,26 +387,78 @@ describe("the host's connection manager does what Envoy's does", () => {
     for (const path of paths(name)) {
       const [envoySaw, localPort] = await sendToEnvoy(name, { path }, false);
       const hostSaw = await sendToHost(name, { path }, localPort);
-      const [expected, actual] = [envoySaw, hostSaw].map(({ answer, upstream: received }) => JSON.stringify({ answer, received }));
+      const [expected, actual] = [envoySaw, hostSaw].map(({ answer, upstream: received }) =>
+        JSON.stringify({ answer, received }),
+      );
       if (expected !== actual) differences.push(`${path}: ${actual} instead of ${expected}`);
     }
     expect(differences).toEqual([]);
   });
 
-  test.each(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "FOO", "get", "PURGE", "PROPFIND", "M-SEARCH", "QUERY", "SOURCE", "PRI"])(
-    "method %s",
-    async (method) => {
-      const [envoySaw, localPort] = await sendToEnvoy("base", { method }, false);
-      const hostSaw = await sendToHost("base", { method }, localPort);
-      expect({ ...hostSaw, logs: [] }).toEqual({ ...envoySaw, logs: [] });
-    },
-  );
+  test.each([
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "FOO",
+    "get",
+    "PURGE",
+    "PROPFIND",
+    "M-SEARCH",
+    "QUERY",
+    "SOURCE",
+    "PRI",
+  ])("method %s", async (method) => {
+    const [envoySaw, localPort] = await sendToEnvoy("base", { method }, false);
+    const hostSaw = await sendToHost("base", { method }, localPort);
+    expect({ ...hostSaw, logs: [] }).toEqual({ ...envoySaw, logs: [] });
+  });
+
+  test.each([
+    "x-a",
+    "authorization",
+    "te",
+    "cookie, x-a,close",
+    "host",
+    ":path",
+    "x-forwarded-for",
+    "X-Forwarded-Proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-request-id",
+    "keep-alive",
+    "content-type",
+  ])("headers nominated by Connection: %s", async (names) => {
+    const headers: [string, string][] = [
+      ["Connection", names],
+      ["x-a", "1"],
+      ["authorization", "a"],
+      ["cookie", "c"],
+      ["content-type", "t"],
+      ["x-forwarded-for", "1.2.3.4"],
+      ["te", "trailers"],
+    ];
+    const [envoySaw, localPort] = await sendToEnvoy("base", { headers }, false);
+    const hostSaw = await sendToHost("base", { headers }, localPort);
+    expect({ ...hostSaw, logs: [] }).toEqual({ ...envoySaw, logs: [] });
+  });
 
   test.each<[string, [string, string][]]>([
     ["none", []],
     ["one", [["X-Forwarded-For", "203.0.113.7"]]],
     ["two", [["X-Forwarded-For", "203.0.113.7, 10.1.2.3"]]],
-    ["two headers", [["X-Forwarded-For", "203.0.113.7"], ["x-forwarded-for", "10.1.2.3"]]],
+    [
+      "two headers",
+      [
+        ["X-Forwarded-For", "203.0.113.7"],
+        ["x-forwarded-for", "10.1.2.3"],
+      ],
+    ],
     ["junk", [["X-Forwarded-For", "abc"]]],
     ["junk at the end", [["X-Forwarded-For", "203.0.113.7, abc"]]],
     ["v6", [["X-Forwarded-For", "2001:db8::1"]]],
@@ -322,10 +470,22 @@ describe("the host's connection manager does what Envoy's does", () => {
     ["leading zeros", [["X-Forwarded-For", "203.000.113.007"]]],
     ["three parts", [["X-Forwarded-For", "1.2.3"]]],
     ["proto", [["X-Forwarded-Proto", "https"]]],
-    ["hop by hop", [["Connection", "x-a"], ["Keep-Alive", "1"], ["Proxy-Connection", "x"], ["x-a", "1"], ["te", "trailers"]]],
+    [
+      "hop by hop",
+      [
+        ["Connection", "x-a"],
+        ["Keep-Alive", "1"],
+        ["Proxy-Connection", "x"],
+        ["x-a", "1"],
+        ["te", "trailers"],
+      ],
+    ],
   ])("X-Forwarded-For: %s", async (_name, headers) => {
     for (const name of ["base", "sidecar"]) {
-      await compare(name, doing("pairs 0|property source.address|property filter_state.probe,peer", { headers }));
+      await compare(
+        name,
+        doing("pairs 0|property source.address|property filter_state.probe,peer", { headers }),
+      );
     }
   });
 });

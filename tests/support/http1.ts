@@ -1,6 +1,6 @@
 /** An HTTP/1.1 client that sends exactly the bytes it is given, which Node's own will not: junk is what is tested. */
 import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 
 /** A request as it goes on the wire; text is latin-1. */
 export interface Http1Request {
@@ -19,7 +19,10 @@ export interface Http1Response {
 }
 
 /** The value of a header; several are joined with a comma. */
-export function headerOf(response: { headers: readonly (readonly [string, string])[] }, name: string): string | undefined {
+export function headerOf(
+  response: { headers: readonly (readonly [string, string])[] },
+  name: string,
+): string | undefined {
   const values = response.headers.filter(([key]) => key === name).map(([, value]) => value);
   return values.length === 0 ? undefined : values.join(",");
 }
@@ -83,7 +86,8 @@ export class Http1Client {
 
   /** Takes `size` bytes that have come or will. */
   private async take(size: number): Promise<string> {
-    while (this.received.length < size) if (!(await this.more())) throw new Error("the connection ended early");
+    while (this.received.length < size)
+      if (!(await this.more())) throw new Error("the connection ended early");
     const text = this.received.toString("latin1", 0, size);
     this.received = this.received.subarray(size);
     return text;

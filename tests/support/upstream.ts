@@ -21,26 +21,31 @@ export interface Upstream {
 /** @param host address of the loopback to listen on, at a free port */
 export async function startUpstream(host = "127.0.0.1"): Promise<Upstream> {
   let count = 0;
-  const server = createServer({ insecureHTTPParser: true, maxHeaderSize: 256 * 1024 }, (request, response) => {
-    count++;
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const raw = request.rawHeaders;
-      const received: Received = {
-        method: request.method ?? "",
-        path: request.url ?? "",
-        headers: raw.flatMap((name, i) => (i % 2 === 0 ? [[name, raw[i + 1] ?? ""] as [string, string]] : [])),
-        body: Buffer.concat(chunks).toString("latin1"),
-      };
-      const grpc = request.headers["content-type"]?.startsWith("application/grpc") === true;
-      response.writeHead(200, {
-        "x-received": Buffer.from(JSON.stringify(received)).toString("base64"),
-        "content-type": grpc ? "application/grpc" : "text/plain",
+  const server = createServer(
+    { insecureHTTPParser: true, maxHeaderSize: 256 * 1024 },
+    (request, response) => {
+      count++;
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        const raw = request.rawHeaders;
+        const received: Received = {
+          method: request.method ?? "",
+          path: request.url ?? "",
+          headers: raw.flatMap((name, i) =>
+            i % 2 === 0 ? [[name, raw[i + 1] ?? ""] as [string, string]] : [],
+          ),
+          body: Buffer.concat(chunks).toString("latin1"),
+        };
+        const grpc = request.headers["content-type"]?.startsWith("application/grpc") === true;
+        response.writeHead(200, {
+          "x-received": Buffer.from(JSON.stringify(received)).toString("base64"),
+          "content-type": grpc ? "application/grpc" : "text/plain",
+        });
+        response.end("upstream\n");
       });
-      response.end("upstream\n");
-    });
-  });
+    },
+  );
   server.keepAliveTimeout = 0;
   await listen(server, host);
   return {
@@ -64,7 +69,11 @@ export function listen(server: Server, host = "127.0.0.1"): Promise<void> {
 }
 
 /** What the backend received, told by its answer; undefined where the answer is not the backend's. */
-export function receivedOf(response: { headers: readonly (readonly [string, string])[] }): Received | undefined {
+export function receivedOf(response: {
+  headers: readonly (readonly [string, string])[];
+}): Received | undefined {
   const header = headerOf(response, "x-received");
-  return header === undefined ? undefined : (JSON.parse(Buffer.from(header, "base64").toString()) as Received);
+  return header === undefined
+    ? undefined
+    : (JSON.parse(Buffer.from(header, "base64").toString()) as Received);
 }

@@ -83,6 +83,13 @@ export class HeaderMap {
     this.add(name, value);
   }
 
+  /** Gives a name with one place a new value where it stands, or adds it. */
+  overwrite(name: string, value: string): void {
+    const existing = this.find(this.key(name));
+    if (existing === undefined) this.add(name, value);
+    else existing[1] = value;
+  }
+
   /** Removes every value of the name. */
   remove(name: string): void {
     const key = this.key(name);

@@ -63,8 +63,10 @@ export interface HostOptions {
 }
 
 export interface PluginOptions {
-  /** The plugin's name in Envoy. A configuration replaces the one before it with the same name. */
+  /** Which configuration this is, among several: it replaces the one before it with the same name. */
   name?: string;
+  /** The plugin's name and root id in Envoy. */
+  pluginName?: string;
   rootId?: string;
   listener?: ListenerOptions;
 }
@@ -259,10 +261,9 @@ export class Host {
     const bytes = utf8Encode(configuration);
     const vmBytes = utf8Encode(this.options.vmConfiguration ?? "");
     const info: PluginInfo = {
-      name: options.name ?? "",
+      name: options.pluginName ?? "",
       rootId: options.rootId ?? "",
       vmId: this.options.vmId ?? "",
-      direction: options.listener?.mode === "sidecar" ? 1 : 0,
     };
     const root = new RootContext(vm.allocateContextId(), info, bytes, vmBytes);
     vm.contexts.set(root.id, root);
@@ -394,7 +395,7 @@ export class Host {
     const fail = (): boolean => {
       if (vm.trap === undefined) return false;
       decide({
-        answer: localReply(info.headers, {
+        answer: localReply(info.headers, info.protocol, {
           status: 503,
           details: "wasm_fail_stream",
           body: "",
@@ -405,21 +406,25 @@ export class Host {
       return true;
     };
     context.onLocalReply = (reply) => {
-      if (!fail()) decide({ answer: localReply(info.headers, reply) });
+      if (!fail()) decide({ answer: localReply(info.headers, info.protocol, reply) });
     };
     context.onReset = () => {
       decide({ answer: { status: 0, headers: [], body: "", details: "wasm_close_stream" } });
     };
     const forward = (): void => decide({ upstream: forwardRequest(info.headers, body) });
-    const sendBody = (): void => {
-      if (body === "" || !vm.has("proxy_on_request_body")) return forward();
-      context.visibleBody = body;
-      context.onContinue = forward;
-      const { result, stopped } = vm.call(context, "proxy_on_request_body", context.id, body.length, 1);
-      if (fail() || stopped || result !== 0) return;
-      forward();
+    /** The body in one piece, then the end of the stream, as Envoy's HTTP/1 codec gives them. */
+    const sendBody = (rest = body): void => {
+      if (body === "" || !vm.has("proxy_on_request_body")) {
+        forward();
+        return;
+      }
+      context.visibleBody = rest;
+      context.onContinue = rest === "" ? forward : () => sendBody("");
+      const end = rest === "" ? 1 : 0;
+      const { result, stopped } = vm.call(context, "proxy_on_request_body", context.id, rest.length, end);
+      if (!fail() && !stopped && result === 0) context.onContinue();
     };
-    context.onContinue = sendBody;
+    context.onContinue = () => sendBody();
 
     if (fail()) return stream;
     vm.call(context, "proxy_on_context_create", context.id, plugin.root.id);

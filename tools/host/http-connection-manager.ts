@@ -53,8 +53,8 @@ export interface UpstreamRequest {
 
 /** Methods that Envoy's HTTP/1 parser (balsa) knows. */
 const METHODS = new Set(
-  `ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY
-  OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK
+  `ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY OPTIONS
+  PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK
   UNSUBSCRIBE`.split(/\s+/),
 );
 
@@ -73,37 +73,62 @@ export function receiveRequest(
   request: Required<Omit<DownstreamRequest, "tls">> & Pick<DownstreamRequest, "tls">,
   listener: Required<Omit<ListenerOptions, "directRemoteAddressKey">>,
 ): ReceivedRequest | Answer {
-  const target = request.path.replace(/#.*/s, "");
   if (request.protocol === "HTTP/1.1") {
     const refusal = refuseByCodec(request.method, request.path);
     if (refusal !== undefined) return badRequest(refusal, "Bad Request");
   }
+  // An absolute URL as target says the authority too (RFC 9112, 3.2.2).
+  const absolute = /^https?:\/\/([^/?#]+)(.*)$/is.exec(request.path);
+  const authority = absolute?.[1] ?? request.authority;
+  const target = (absolute === null ? request.path : absolute[2] || "/").replace(/#.*/s, "");
   const path = normalizePath(target, listener.pathNormalization);
   if (path === undefined) return badRequest("path_normalization_failed", "");
 
   const scheme = request.tls === undefined ? "http" : "https";
   const headers = new HeaderMap("request", [
-    [":authority", request.authority],
+    [":authority", authority],
     [":path", path],
     [":method", request.method],
     [":scheme", scheme],
   ]);
   for (const [name, value] of request.headers) headers.add(name, trim(value));
+  if (request.method === "QUERY" && headers.get("content-type") === undefined) {
+    return badRequest("query_missing_content_type", "");
+  }
+  if (request.body !== "" && headers.get("content-length") === undefined) {
+    headers.add("content-length", String(request.body.length));
+  }
+  for (const name of nominated(headers)) {
+    if (NOT_NOMINATED.test(name)) return badRequest("http1.connection_header_rejected", "Bad Request");
+    if (name !== "te") headers.remove(name);
+  }
   for (const name of HOP_BY_HOP) headers.remove(name);
+  if (headers.get(":authority") === undefined) return badRequest("missing_host_header", "");
 
   const { peer } = request;
   const remote = (listener.mode === "sidecar" ? lastForwardedFor(headers) : undefined) ?? peer;
   if (listener.mode === "gateway") {
     headers.add("x-forwarded-for", isLoopback(peer.ip) ? listener.localAddress : peer.ip);
-    headers.set("x-forwarded-proto", scheme);
+    headers.overwrite("x-forwarded-proto", scheme);
     // No address counts as internal (source/common/http/conn_manager_config.h): every client is an external one.
-    headers.set("x-envoy-external-address", peer.ip);
-  } else if (headers.get("x-forwarded-proto") === undefined) {
-    headers.set("x-forwarded-proto", scheme);
+    headers.overwrite("x-envoy-external-address", peer.ip);
+  } else {
+    const forwardedProto = headers.get("x-forwarded-proto");
+    if (forwardedProto === undefined) headers.add("x-forwarded-proto", scheme);
+    // The proxy before knows the scheme that the client used.
+    else if (/^https?$/.test(forwardedProto)) headers.overwrite(":scheme", forwardedProto);
   }
-  headers.set("x-request-id", REQUEST_ID);
+  headers.overwrite("x-request-id", REQUEST_ID);
   return { headers, remote };
 }
+
+/** Headers that the client says concern this connection only (RFC 9110, 7.6.1). */
+function nominated(headers: HeaderMap): string[] {
+  return (headers.get("connection") ?? "").split(",").map((name) => name.trim().toLowerCase());
+}
+
+/** Headers that a client cannot have removed so (source/common/http/utility.cc, sanitizeConnectionHeader). */
+const NOT_NOMINATED = /^(:.*|x-forwarded-(for|host|proto))$/;
 
 /** One id for every request: nothing that is tested depends on it, and answers stay the same from run to run. */
 const REQUEST_ID = "00000000-0000-4000-8000-000000000000";
@@ -115,8 +140,8 @@ const OWN = /^(x-request-id|x-envoy-.*|x-forwarded-proto)$/;
 export function forwardRequest(headers: HeaderMap, body: string): UpstreamRequest {
   const method = headers.get(":method") ?? "";
   const pairs = headers.pairs().filter(([name]) => !name.startsWith(":") && !OWN.test(name));
-  // HTTP/1 towards the backend: without a body, methods that usually have one say so.
-  const bodiless = body === "" && !["GET", "HEAD", "CONNECT"].includes(method);
+  // HTTP/1 towards the backend: without a body, methods that could have one say so.
+  const bodiless = body === "" && !["CONNECT", "DELETE", "GET", "HEAD", "TRACE"].includes(method);
   const length: Pair[] =
     bodiless && headers.get("content-length") === undefined ? [["content-length", "0"]] : [];
   return {
@@ -135,23 +160,22 @@ function trim(value: string): string {
 /** @returns the response-code details where the HTTP/1 codec refuses the request line */
 function refuseByCodec(method: string, target: string): string | undefined {
   if (!METHODS.has(method)) return "http1.codec_error";
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: bytes that no target has
-  if (/[^\x21-\x7e]/.test(target)) return "http1.codec_error";
+  if (/[^\x21-\x7f]/.test(target)) return "http1.codec_error";
+  if (target.includes("\x7f")) return "http1.invalid_characters";
+  if (method === "CONNECT") return "http1.invalid_url";
   if (target === "*") return method === "OPTIONS" ? undefined : "http1.invalid_url";
-  return target.startsWith("/") ? undefined : "http1.codec_error";
+  return /^\/|^https?:\/\/[^/?#]/i.test(target) ? undefined : "http1.codec_error";
 }
 
 function badRequest(details: string, body: string): Answer {
   // The request's headers were never a map: no HEAD, no gRPC.
-  return localReply(new HeaderMap("request"), { status: 400, details, body, headers: [] });
+  return localReply(new HeaderMap("request"), "HTTP/1.1", { status: 400, details, body, headers: [] });
 }
 
 /** The last address of X-Forwarded-For, if it is one (source/common/http/utility.cc, getLastAddressFromXFF). */
 function lastForwardedFor(headers: HeaderMap): SocketAddress | undefined {
   const last = headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() ?? "";
-  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(last);
-  const ip = bracketed?.[1] ?? last;
-  return isIp(ip) ? { ip, port: Number(bracketed?.[2] ?? 0) } : undefined;
+  return isIp(last) ? { ip: last, port: 0 } : undefined;
 }
 
 function isIp(text: string): boolean {
@@ -184,13 +208,18 @@ export function normalizePath(target: string, mode: PathNormalization): string |
   }
   const canonical = canonicalPath(path);
   if (canonical === undefined) return undefined;
-  return (mode === "BASE" ? canonical : canonical.replace(/\/{2,}/g, "/")) + query;
+  return (mode === "BASE" ? canonical : mergeSlashes(canonical)) + query;
+}
+
+/** PathTransformer::mergeSlashes. A path of nothing but slashes keeps two: the first and the last. */
+function mergeSlashes(path: string): string {
+  return /^\/\/+$/.test(path) ? "//" : path.replace(/\/{2,}/g, "/");
 }
 
 /** RFC 3986 2.3: characters that need no escape, so that an escaped one is the same. */
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
 /** Characters that Chromium escapes in a path. */
-const ESCAPED = /[ "#<>?`{}]/;
+const ESCAPED = /[ "#<>?^`{|}]/;
 
 /** One canonical form: dots resolved, `\` as `/`, escapes of unreserved characters undone. */
 function canonicalPath(path: string): string | undefined {

@@ -56,11 +56,12 @@ function grpcMessage(text: string): string {
   );
 }
 
-/** @param request the request's headers, which decide whether it is gRPC and whether there is a body */
-export function localReply(
-  request: HeaderMap,
-  { status, details, body, headers, grpcStatus }: LocalReply,
-): Answer {
+/**
+ * @param request the request's headers, which decide whether it is gRPC and whether there is a body
+ * @param protocol of the request: HTTP/1 says a length in any case
+ */
+export function localReply(request: HeaderMap, protocol: string, reply: LocalReply): Answer {
+  const { status, details, body, headers, grpcStatus } = reply;
   if (isGrpcRequest(request)) {
     const code = grpcStatus === undefined || grpcStatus < 0 ? grpcStatusOf(status) : grpcStatus;
     const map = new HeaderMap("response", [
@@ -69,15 +70,18 @@ export function localReply(
       ["grpc-status", String(code)],
     ]);
     for (const [name, value] of headers) map.add(name, value);
-    if (body !== "") map.set("grpc-message", grpcMessage(body));
     map.remove("content-length");
+    if (request.get(":method") !== "HEAD") {
+      if (body !== "") map.set("grpc-message", grpcMessage(body));
+      if (protocol === "HTTP/1.1") map.set("content-length", "0");
+    }
     return { status: 200, headers: withoutStatus(map), body: "", details };
   }
   const map = new HeaderMap("response", [[":status", String(status)], ...headers]);
   map.remove("content-length");
   if (body === "") {
     map.remove("content-type");
-    map.set("content-length", "0");
+    if (protocol === "HTTP/1.1") map.set("content-length", "0");
   } else {
     map.set("content-length", String(body.length));
     if (map.get("content-type") === undefined) map.set("content-type", "text/plain");

@@ -2,7 +2,7 @@
 import { WasmResult } from "./abi.ts";
 import { int64, latin1Decode, latin1Encode } from "./bytes.ts";
 import type { HeaderMap } from "./header-map.ts";
-import { encodePairs } from "./pairs.ts";
+import { encodePairs, type Pair } from "./pairs.ts";
 
 /** An IP address with a port. */
 export interface SocketAddress {
@@ -52,15 +52,14 @@ export interface PluginInfo {
   name: string;
   rootId: string;
   vmId: string;
-  /** 0 unspecified, 1 inbound, 2 outbound. */
-  direction: number;
 }
 
 /** A property before it is serialised: text, an integer, a truth value, or a map of properties. */
 type Property = string | bigint | boolean | PropertyMap;
 interface PropertyMap {
   get(name: string): Property | undefined;
-  entries(): Iterable<[string, Property]>;
+  /** Envoy can say all of some maps at once (headers), and of others not. */
+  entries?(): Iterable<[string, Property]>;
 }
 
 /** `127.0.0.1:80`, `[::1]:80`. */
@@ -69,9 +68,7 @@ export function formatAddress({ ip, port }: SocketAddress): string {
 }
 
 function record(properties: Record<string, Property | undefined>): PropertyMap {
-  return new Map(
-    Object.entries(properties).filter((entry): entry is [string, Property] => entry[1] !== undefined),
-  );
+  return { get: (name) => (Object.hasOwn(properties, name) ? properties[name] : undefined) };
 }
 
 function address(of: SocketAddress): PropertyMap {
@@ -128,11 +125,9 @@ function topLevel(name: string, plugin: PluginInfo, info: StreamInfo | undefined
     case "destination":
       return info && address(info.local);
     case "filter_state":
-      return info?.filterState;
+      return info && record(Object.fromEntries(info.filterState));
     case "connection_id":
       return info?.connectionId;
-    case "listener_direction":
-      return BigInt(plugin.direction);
     case "plugin_name":
       return plugin.name;
     case "plugin_root_id":
@@ -145,11 +140,18 @@ function topLevel(name: string, plugin: PluginInfo, info: StreamInfo | undefined
 }
 
 /** serializeValue of Envoy's context.cc: text raw, integers 8 bytes, truth 1 byte, maps as pairs. */
-function serialize(value: Property): Uint8Array {
+function serialize(value: Property): Uint8Array | WasmResult {
   if (typeof value === "string") return latin1Encode(value);
   if (typeof value === "bigint") return int64(value);
   if (typeof value === "boolean") return Uint8Array.of(value ? 1 : 0);
-  return encodePairs([...value.entries()].map(([name, inner]) => [name, latin1Decode(serialize(inner))]));
+  if (value.entries === undefined) return WasmResult.SerializationFailure;
+  const pairs: Pair[] = [];
+  for (const [name, inner] of value.entries()) {
+    const bytes = serialize(inner);
+    if (typeof bytes === "number") return bytes;
+    pairs.push([name, latin1Decode(bytes)]);
+  }
+  return encodePairs(pairs);
 }
 
 /**

@@ -47,7 +47,7 @@ export class Vm {
   /** What host calls are about while no other context is: when the module starts. */
   private readonly vmContext = new RootContext(
     0,
-    { name: "", rootId: "", vmId: "", direction: 0 },
+    { name: "", rootId: "", vmId: "" },
     new Uint8Array(),
     new Uint8Array(),
   );

@@ -3,7 +3,7 @@
  * it, @types/node does not say so, and the DOM's declarations would bring a whole browser's names along.
  */
 declare namespace WebAssembly {
-  type ImportValue = ((...args: never[]) => number | bigint | undefined | void) | Memory;
+  type ImportValue = ((...args: never[]) => unknown) | Memory;
   type ModuleImports = Record<string, ImportValue>;
   type Imports = Record<string, ModuleImports>;
   type Exports = Readonly<Record<string, unknown>>;

@@ -336,7 +336,7 @@ export function proxy_on_request_body(_id: i32, size: i32, end: i32): i32 {
 
 export function proxy_on_tick(_id: i32): void {
   log("tick");
-  if (held != 0) run(`effective ${held}|pairs 0|continue 0|pairs 0`);
+  if (held != 0) run(`effective ${held}|pairs 0|continue 0|pairs 0|tick 0`);
   held = 0;
 }
 

@@ -1,0 +1,101 @@
+/**
+ * The authorization engine alone, for tests: loads `authorization` of a configuration, evaluates tokens and decides
+ * on the request that its host holds. What goes in stands in the memory that `allocate` gives; what comes out as text
+ * is pointer and length in one number, as a Slice.
+ */
+import { allocate, reset } from "../../../assembly/abi/arena";
+import { Region } from "../../../assembly/abi/region";
+import { EMPTY, Slice, slice } from "../../../assembly/abi/slice";
+import { Action, Decision } from "../../../assembly/authz/decision";
+import { Engine } from "../../../assembly/authz/engine";
+import { Reader } from "../../../assembly/config/reader";
+import { JsonDocument } from "../../../assembly/encoding/json";
+import { Request } from "../../../assembly/http/request";
+
+const json = new JsonDocument();
+const payload = new JsonDocument();
+const request = new Request();
+const decision = new Decision();
+
+let engine: Engine | null = null;
+let bits: StaticArray<u8> = [];
+let tokenBits: usize = 0;
+let directAddressProperty: Slice = EMPTY;
+let directAddressText: ArrayBuffer = String.UTF8.encode("filter_state\0direct");
+directAddressProperty = slice(changetype<usize>(directAddressText), directAddressText.byteLength);
+
+/** Begins a callback: takes back what was allocated before. */
+export function begin(): void {
+  reset();
+}
+
+export function malloc(size: usize): usize {
+  return allocate(size);
+}
+
+/** @returns the fault, or 0 where the configuration was loaded */
+export function load(text: usize, size: i32): Slice {
+  engine = null;
+  tokenBits = 0;
+  if (!json.parse(slice(text, size))) return toSlice(json.errorMessage);
+  const reader = new Reader(json, new Region());
+  const loaded = Engine.load(reader, json.root);
+  if (loaded === null) return toSlice(reader.error);
+  engine = loaded;
+  bits = new StaticArray<u8>(loaded.tokenPredicateBytes);
+  return EMPTY;
+}
+
+/** The verified token from now on. @param text its payload, or 0 for no token */
+export function token(text: usize, size: i32, spaceDelimited: usize, spaceDelimitedSize: i32): bool {
+  const loaded = engine;
+  tokenBits = 0;
+  if (loaded === null || text == 0 || !payload.parse(slice(text, size))) return text == 0;
+  const claims: StaticArray<Slice> =
+    spaceDelimitedSize > 0 ? [slice(spaceDelimited, spaceDelimitedSize)] : new StaticArray<Slice>(0);
+  tokenBits = changetype<usize>(bits);
+  loaded.evaluateToken(payload, claims, tokenBits);
+  return true;
+}
+
+/** Reads the request from the host. @returns whether it could */
+export function readRequest(): bool {
+  return request.read(directAddressProperty);
+}
+
+/** Decides on it, so many times. @returns 1 where it is refused, 0 where not, -1 where the host failed */
+export function decide(times: i32): i32 {
+  const loaded = engine;
+  if (loaded === null) return -1;
+  for (let i = 0; i < times; i++) loaded.decide(request, tokenBits, decision);
+  return request.failed ? -1 : decision.refused ? 1 : 0;
+}
+
+/** Evaluates a token's payload so many times. */
+export function evaluateToken(times: i32): void {
+  const loaded = engine;
+  if (loaded === null) return;
+  for (let i = 0; i < times; i++) loaded.evaluateToken(payload, [], changetype<usize>(bits));
+}
+
+export function ruleId(): Slice {
+  return decision.ruleId;
+}
+
+/** @returns 0 where these rules were not asked, 1 where none matched, else the id of the first that did */
+export function outcome(action: Action, shadow: bool): Slice {
+  const found = shadow ? decision.shadow[action] : decision.enforced[action];
+  return found.asked ? (found.matched ? found.ruleId : 1) : 0;
+}
+
+/** Bytes of the module's heap in use, to see that deciding leaves nothing behind. */
+export function collect(): void {
+  __collect();
+}
+
+function toSlice(text: string): Slice {
+  const bytes = String.UTF8.encode(text);
+  const copy = allocate(<usize>bytes.byteLength);
+  memory.copy(copy, changetype<usize>(bytes), <usize>bytes.byteLength);
+  return slice(copy, bytes.byteLength);
+}
