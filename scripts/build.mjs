@@ -2,9 +2,9 @@
 /**
  * Builds what people run: the filter (assembly/ → build/jwtgate.wasm) and the tool (tools/ → dist/jwtgate.mjs).
  *
- *   node scripts/build.mjs [--wasm | --cli] [--debug] [--if-stale] [--quiet]
+ *   node scripts/build.mjs [--filter | --tool] [--debug] [--if-stale] [--quiet]
  *
- *   --wasm, --cli   only the one or the other
+ *   --filter, --tool only the one or the other
  *   --debug         the filter with names and assertions, as build/jwtgate.debug.wasm (and .wat)
  *   --if-stale      only what is older than its sources
  *   --quiet         no word where nothing had to be built, one line where something had
@@ -19,8 +19,8 @@ import { build } from "esbuild";
 
 const { values: options } = parseArgs({
   options: {
-    wasm: { type: "boolean", default: false },
-    cli: { type: "boolean", default: false },
+    filter: { type: "boolean", default: false },
+    tool: { type: "boolean", default: false },
     debug: { type: "boolean", default: false },
     "if-stale": { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
@@ -55,9 +55,9 @@ const TOOL = {
 };
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-const everything = options.wasm === options.cli;
-if (everything || options.wasm) await step(options.debug ? DEBUG_FILTER : FILTER);
-if (everything || options.cli) await step(TOOL);
+const everything = options.filter === options.tool;
+if (everything || options.filter) await step(options.debug ? DEBUG_FILTER : FILTER);
+if (everything || options.tool) await step(TOOL);
 
 /** Runs one step of the build unless its output is newer than its sources and --if-stale was given. */
 async function step({ name, output, sources, run }) {

@@ -16,13 +16,15 @@ export interface Diagnostic extends Position {
   message: string;
 }
 
+/** `FILE:LINE:COLUMN`, without what is 0. */
+export function formatPosition({ file, line, column }: Position): string {
+  return [file, line || undefined, column || undefined].filter((part) => part !== undefined).join(":");
+}
+
 /** `FILE:LINE:COLUMN: message`, a warning marked as such. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
-  const place = [diagnostic.file, diagnostic.line || undefined, diagnostic.column || undefined]
-    .filter((part) => part !== undefined)
-    .join(":");
   const mark = diagnostic.severity === "warning" ? "warning: " : "";
-  return `${place}: ${mark}${diagnostic.message}`;
+  return `${formatPosition(diagnostic)}: ${mark}${diagnostic.message}`;
 }
 
 /** The first position first; errors and warnings together, as a compiler prints them. */

@@ -29,6 +29,8 @@ export interface EnvoyOptions {
   logLevel?: string;
   /** Envoy's `--component-log-level`, such as `wasm:debug`. */
   componentLogLevel?: string;
+  /** How long lines of access logs may wait until they are written, in milliseconds; Envoy's own 10 s where absent. */
+  logFlushMs?: number;
   /** How long it may take until it serves, in milliseconds; 30,000 where absent. */
   timeoutMs?: number;
   /** Told each line that Envoy writes: its log, and access logs that go to stdout. */
@@ -109,6 +111,7 @@ export class Envoy {
       "--disable-hot-restart",
     ];
     args.push("--concurrency", String(concurrency), "--log-level", logLevel);
+    if (options.logFlushMs !== undefined) args.push("--file-flush-interval-msec", String(options.logFlushMs));
     if (componentLogLevel !== undefined) args.push("--component-log-level", componentLogLevel);
     const child = spawn("sh", ["-c", LEASHED, "sh", ...args], { stdio: ["pipe", "pipe", "pipe"] });
     const envoy = new Envoy(child, folder, options.onLine);
