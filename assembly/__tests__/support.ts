@@ -1,0 +1,39 @@
+/** What the specs need to talk of bytes. What they make lives as long as the test module. */
+import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+
+const KEPT: Array<ArrayBuffer> = [];
+
+function keep(buffer: ArrayBuffer): Slice {
+  KEPT.push(buffer);
+  return slice(changetype<usize>(buffer), buffer.byteLength);
+}
+
+/** The UTF-8 bytes of a text. */
+export function bytes(text: string): Slice {
+  return keep(String.UTF8.encode(text));
+}
+
+/** The bytes that a text in hexadecimal digits stands for. */
+export function hex(text: string): Slice {
+  const buffer = new ArrayBuffer(text.length / 2);
+  for (let i = 0; i < buffer.byteLength; i++) {
+    store<u8>(changetype<usize>(buffer) + <usize>i, <u8>parseInt(text.substr(2 * i, 2), 16));
+  }
+  return keep(buffer);
+}
+
+/** Bytes in hexadecimal digits, for expectations; "absent" for EMPTY. */
+export function toHex(s: Slice): string {
+  if (s == EMPTY) return "absent";
+  let result = "";
+  for (let i = 0; i < lengthOf(s); i++) {
+    const byte = load<u8>(pointerOf(s) + <usize>i);
+    result += (byte < 16 ? "0" : "") + byte.toString(16);
+  }
+  return result;
+}
+
+/** Bytes as the text they encode, for expectations; "absent" for EMPTY. */
+export function toText(s: Slice): string {
+  return s == EMPTY ? "absent" : String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
+}
