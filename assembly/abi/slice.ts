@@ -92,6 +92,11 @@ export function indexOfByte(s: Slice, byte: u8, from: i32 = 0): i32 {
   return -1;
 }
 
+/** The bytes, UTF-8, as a string, for messages. Allocates. */
+export function textOf(s: Slice): string {
+  return String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
+}
+
 /** A compile-time text in static memory as UTF-8 bytes. Allocates: call it once, at start or configuration, and keep the owner. */
 export class Text {
   private readonly bytes: ArrayBuffer;

@@ -5,7 +5,7 @@
  *
  * Runs at configuration only; messages may allocate.
  */
-import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { EMPTY, Slice, equals, lengthOf, slice, textOf } from "../abi/slice";
 import { Region } from "../abi/region";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 
@@ -177,11 +177,6 @@ export class Reader {
 
 function escapePointer(key: Slice): string {
   return textOf(key).replaceAll("~", "~0").replaceAll("/", "~1");
-}
-
-/** The bytes as a string, for messages. */
-export function textOf(s: Slice): string {
-  return String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
 }
 
 function equalsText(s: Slice, text: string): bool {

@@ -22,7 +22,18 @@ const ASSEMBLY: Rooms = {
   authz: ["abi", "encoding", "config/reader", "http"],
   authn: ["abi", "metrics", "encoding", "crypto", "config/reader", "http", "jose", "authz"],
   plugin: ["abi", "metrics", "encoding", "http", "jose", "authz", "authn"],
-  config: ["abi", "encoding", "crypto", "config/reader", "http", "jose", "authz", "authn", "plugin"],
+  config: [
+    "abi",
+    "metrics",
+    "encoding",
+    "crypto",
+    "config/reader",
+    "http",
+    "jose",
+    "authz",
+    "authn",
+    "plugin",
+  ],
   stream: ["abi", "metrics", "encoding", "http", "jose", "authz", "authn", "plugin"],
   index: ["abi", "config", "plugin", "stream"],
 };
@@ -32,7 +43,6 @@ const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 
 /** The compiler (`compile` and below) knows neither files nor processes; `host` knows nothing of policies. */
 const TOOLS: Rooms = {
-  package: [],
   diagnostics: [],
   package: [],
   config: [],
@@ -42,7 +52,19 @@ const TOOLS: Rooms = {
   istio: ["diagnostics", "config", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
   render: ["diagnostics", "config", "jwks", "istio", "compile"],
-  commands: ["diagnostics", "package", "config", "host", "envoy", "jwks", "istio", "compile", "render"],
+  demo: ["package", "config", "envoy", "compile", "render"],
+  commands: [
+    "diagnostics",
+    "package",
+    "config",
+    "host",
+    "envoy",
+    "jwks",
+    "istio",
+    "compile",
+    "render",
+    "demo",
+  ],
   cli: ["diagnostics", "package", "commands"],
 };
 
