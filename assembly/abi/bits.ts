@@ -7,13 +7,13 @@ export function bytesForBits(count: i32): i32 {
 
 /** Sets bit `index` of the words at `bits`. */
 export function setBit(bits: usize, index: i32): void {
-  const word = bits + ((<usize>index >>> 6) << 3);
-  store<u64>(word, load<u64>(word) | ((<u64>1) << (<u64>index & 63)));
+  const word = bits + (((<usize>index) >>> 6) << 3);
+  store<u64>(word, load<u64>(word) | ((<u64>1) << ((<u64>index) & 63)));
 }
 
 /** Word `index` of `bits`: bit i of it is bit `64 * index + i`. */
 // @ts-ignore: decorator
 @inline
 export function wordOfBits(bits: usize, index: i32): u64 {
-  return load<u64>(bits + (<usize>index << 3));
+  return load<u64>(bits + ((<usize>index) << 3));
 }

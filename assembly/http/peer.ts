@@ -6,7 +6,7 @@
 import { EMPTY, Slice, Text, equals, lengthOf } from "../abi/slice";
 import { DerReader } from "../encoding/der-reader";
 import { decodePemCertificate } from "../encoding/pem";
-import { percentDecodeStrict } from "../encoding/percent";
+import { percentDecode } from "../encoding/percent";
 
 /** Identifier octets in a certificate (RFC 5280 section 4.1). */
 const enum Tag {
@@ -66,7 +66,7 @@ export class PeerCertificate {
    */
   parse(text: Slice): bool {
     this.clear();
-    const der = decodePemCertificate(percentDecodeStrict(text));
+    const der = decodePemCertificate(percentDecode(text));
     if (this.parseDer(der)) return true;
     this.clear();
     return false;
@@ -86,7 +86,9 @@ export class PeerCertificate {
     this.certificate.next();
     if (this.certificate.failed || this.certificate.hasMore) return false;
     this.fields.begin(this.certificate.content);
-    return this.fields.expect(Tag.Sequence) && !this.fields.hasMore && this.parseExtensions(this.fields.content);
+    return (
+      this.fields.expect(Tag.Sequence) && !this.fields.hasMore && this.parseExtensions(this.fields.content)
+    );
   }
 
   private parseExtensions(bytes: Slice): bool {

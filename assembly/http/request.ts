@@ -34,6 +34,7 @@ const DESTINATION_ADDRESS = new Text("destination\0address");
 const SOURCE_ADDRESS = new Text("source\0address");
 const REQUESTED_SERVER_NAME = new Text("connection\0requested_server_name");
 const PEER_CERTIFICATE = new Text("connection\0peer_certificate");
+const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
 
 /** Bytes of a table entry: name, value. */
 const ENTRY_SIZE: usize = 16;
@@ -296,7 +297,10 @@ export class Request {
     if (this.learn(Known.Peer)) {
       this.certificate.clear();
       const value = this.property(PEER_CERTIFICATE.slice);
-      if (value != EMPTY && lengthOf(value) > 0 && !this.certificate.parse(value)) this.failed = true;
+      if (lengthOf(value) > 0) {
+        if (!this.certificate.parse(value)) this.failed = true;
+        this.certificate.subject = this.property(PEER_SUBJECT.slice);
+      }
     }
     return this.certificate;
   }

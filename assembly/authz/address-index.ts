@@ -1,0 +1,54 @@
+/**
+ * Finds all CIDR predicates that hold of an address: one look-up for each width that blocks have, however many blocks
+ * there are.
+ */
+import { EMPTY } from "../abi/slice";
+import { Cidr, IpAddress, maskedHi, maskedLo } from "../http/address";
+import { HashTable, NO_ENTRY, emptyHash, hashNumber } from "./hash-table";
+import { SparseSet } from "./sparse-set";
+
+/** Blocks of one attribute. */
+export class AddressIndex {
+  private readonly table: HashTable = new HashTable();
+  private readonly blocks: Array<Cidr> = [];
+  /** By block. */
+  private readonly predicates: Array<i32> = [];
+  /** The widths of IPv4 and of IPv6 blocks, each once. */
+  private readonly widths4: Array<i32> = [];
+  private readonly widths6: Array<i32> = [];
+
+  /** Makes `predicate` one that holds of the addresses in `block`. */
+  add(block: Cidr, predicate: i32): void {
+    const widths = this.widths(block.base);
+    if (!widths.includes(block.width)) widths.push(block.width);
+    this.table.add(hashOf(block.base, block.width), EMPTY, this.blocks.length);
+    this.blocks.push(block);
+    this.predicates.push(predicate);
+  }
+
+  /** Adds to `found` every predicate that holds of `address`; none where there is no address. */
+  match(address: IpAddress, found: SparseSet): void {
+    if (address.family == 0) return;
+    const widths = this.widths(address);
+    for (let i = 0; i < widths.length; i++) {
+      const hash = hashOf(address, unchecked(widths[i]));
+      for (
+        let entry = this.table.find(hash, EMPTY);
+        entry != NO_ENTRY;
+        entry = this.table.findNext(entry, hash, EMPTY)
+      ) {
+        const block = this.table.value(entry);
+        if (unchecked(this.blocks[block]).contains(address)) found.add(unchecked(this.predicates[block]));
+      }
+    }
+  }
+
+  private widths(address: IpAddress): Array<i32> {
+    return address.family == 4 ? this.widths4 : this.widths6;
+  }
+}
+
+/** Of the first `width` bits of the address. */
+function hashOf(address: IpAddress, width: i32): u64 {
+  return hashNumber(hashNumber(emptyHash(width), maskedHi(address, width)), maskedLo(address, width));
+}

@@ -1,0 +1,134 @@
+/**
+ * Finds all predicates that hold of a token's payload in one walk over it: the names on the way to claims that
+ * predicates are about form a tree, and only members that are in it are looked into.
+ *
+ * Values are seen as Envoy's RBAC sees them in dynamic metadata under Istio (SEMANTICS "Claims in policies"): a string,
+ * or any string element of a list; numbers, booleans, null, objects and lists in lists never match.
+ */
+import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+import { HashTable, NO_ENTRY, emptyHash, hashForward } from "./hash-table";
+import { SparseSet } from "./sparse-set";
+import { Subject, ValueIndex } from "./value-index";
+
+const SCOPE = new Text("scope");
+const PERMISSION = new Text("permission");
+const SPACE: u8 = 0x20;
+
+/** A node of the tree of names; the root is the payload. */
+type Branch = i32;
+const ROOT: Branch = 0;
+const NO_SUBJECT: Subject = -1;
+
+export class ClaimIndex {
+  /** From a branch and a name to the branch below. */
+  private readonly names: HashTable = new HashTable();
+  /** By branch: the subject of predicates about the value there, or NO_SUBJECT. */
+  private readonly subjects: Array<Subject> = [NO_SUBJECT];
+  /** By branch: whether there are branches below. */
+  private readonly isInner: Array<bool> = [false];
+
+  constructor(private readonly values: ValueIndex) {}
+
+  /**
+   * @param path names from the payload down, at least one; they live as long as the index
+   * @returns the subject of predicates about the value at that path
+   */
+  subject(path: StaticArray<Slice>): Subject {
+    let branch = ROOT;
+    for (let i = 0; i < path.length; i++) branch = this.below(branch, path[i]);
+    if (this.subjects[branch] == NO_SUBJECT) this.subjects[branch] = this.values.addSubject();
+    return this.subjects[branch];
+  }
+
+  /** The branch of that name below `branch`, made if there is none. */
+  private below(branch: Branch, name: Slice): Branch {
+    const hash = nameHash(branch, name);
+    const entry = this.names.find(hash, name);
+    if (entry != NO_ENTRY) return this.names.value(entry);
+    const result = this.subjects.length;
+    this.names.add(hash, name, result);
+    this.subjects.push(NO_SUBJECT);
+    this.isInner.push(false);
+    this.isInner[branch] = true;
+    return result;
+  }
+
+  /**
+   * Adds to `found` every predicate that holds of the payload.
+   *
+   * @param spaceDelimited names of top-level claims whose string is a list with spaces between its elements, beside
+   *   `scope` and `permission`, which always are
+   */
+  match(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, found: SparseSet): void {
+    if (payload.root == NONE || payload.kind(payload.root) != JsonKind.Object) return;
+    for (let n = payload.firstChild(payload.root); n != NONE; n = payload.nextSibling(n)) {
+      const branch = this.find(ROOT, payload.key(n));
+      if (branch == ROOT) continue;
+      if (payload.kind(n) == JsonKind.String && isSpaceDelimited(payload.key(n), spaceDelimited)) {
+        this.matchElements(unchecked(this.subjects[branch]), payload.text(n), found);
+      } else {
+        this.matchNode(payload, n, branch, found);
+      }
+    }
+  }
+
+  /** Recursion ends where the payload does: JsonDocument limits its depth. */
+  private matchNode(payload: JsonDocument, n: Node, branch: Branch, found: SparseSet): void {
+    const kind = payload.kind(n);
+    const subject = unchecked(this.subjects[branch]);
+    if (kind == JsonKind.Object) {
+      if (!unchecked(this.isInner[branch])) return;
+      for (let child = payload.firstChild(n); child != NONE; child = payload.nextSibling(child)) {
+        const below = this.find(branch, payload.key(child));
+        if (below != ROOT) this.matchNode(payload, child, below, found);
+      }
+    } else if (subject != NO_SUBJECT && kind == JsonKind.String) {
+      this.values.match(subject, payload.text(n), found);
+    } else if (subject != NO_SUBJECT && kind == JsonKind.Array) {
+      for (let element = payload.firstChild(n); element != NONE; element = payload.nextSibling(element)) {
+        if (payload.kind(element) == JsonKind.String) {
+          this.values.match(subject, payload.text(element), found);
+        }
+      }
+    }
+  }
+
+  /**
+   * Matches what is between spaces, without empty elements. Where nothing is left, Envoy leaves the string as it is
+   * (source/extensions/filters/http/jwt_authn/authenticator.cc, setPayloadMetadata).
+   */
+  private matchElements(subject: Subject, text: Slice, found: SparseSet): void {
+    if (subject == NO_SUBJECT) return;
+    const length = lengthOf(text);
+    let elements = 0;
+    for (let start = 0; start < length;) {
+      const space = indexOfByte(text, SPACE, start);
+      const end = space < 0 ? length : space;
+      if (end > start) {
+        this.values.match(subject, subslice(text, start, end), found);
+        elements++;
+      }
+      start = end + 1;
+    }
+    if (elements == 0) this.values.match(subject, text, found);
+  }
+
+  /** The branch of that name below `branch`, or ROOT, which is below none. */
+  private find(branch: Branch, name: Slice): Branch {
+    const entry = this.names.find(nameHash(branch, name), name);
+    return entry == NO_ENTRY ? ROOT : this.names.value(entry);
+  }
+}
+
+function nameHash(branch: Branch, name: Slice): u64 {
+  return hashForward(emptyHash(branch), name, 0, lengthOf(name));
+}
+
+function isSpaceDelimited(name: Slice, others: StaticArray<Slice>): bool {
+  if (equals(name, SCOPE.slice) || equals(name, PERMISSION.slice)) return true;
+  for (let i = 0; i < others.length; i++) {
+    if (equals(name, unchecked(others[i]))) return true;
+  }
+  return false;
+}

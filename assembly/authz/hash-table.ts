@@ -1,0 +1,123 @@
+/**
+ * A hash table from keys in several spaces to integers; one key may have several. It grows while a configuration is
+ * loaded and is only read afterwards.
+ *
+ * A key is a byte slice, looked up by a hash that the caller can carry on byte by byte, so that all prefixes of a
+ * value cost one pass over it; or a number, which its hash stands for alone. What requests bring is only looked up,
+ * never stored, so nobody but the configuration's author can make keys collide.
+ */
+import { EMPTY, Slice, byteAt, equals, lengthOf } from "../abi/slice";
+
+/** Of the table; the caller keeps apart what shares one. */
+export type Space = i32;
+/** Of a table's entries. */
+export type Entry = i32;
+export const NO_ENTRY: Entry = -1;
+
+/** 2^64 divided by the golden ratio, odd, so that multiplying by it loses nothing (Knuth, TAOCP 3, section 6.4). */
+const MULTIPLIER: u64 = 0x9e3779b97f4a7c15;
+
+/** The hash of no bytes in a space. */
+// @ts-ignore: decorator
+@inline
+export function emptyHash(space: Space): u64 {
+  return (<u64>space + 1) * MULTIPLIER;
+}
+
+/** Carries a hash on by a number. Hashes that differ or numbers that differ (one of both) give hashes that differ. */
+// @ts-ignore: decorator
+@inline
+export function hashNumber(hash: u64, value: u64): u64 {
+  return (hash ^ value) * MULTIPLIER;
+}
+
+/** Carries a hash on by the bytes from `start` up to and without `end`. */
+export function hashForward(hash: u64, s: Slice, start: i32, end: i32): u64 {
+  for (let i = start; i < end; i++) hash = hashNumber(hash, byteAt(s, i));
+  return hash;
+}
+
+/** Carries a hash on by the bytes from `end - 1` down to `start`. */
+export function hashBackward(hash: u64, s: Slice, start: i32, end: i32): u64 {
+  for (let i = end - 1; i >= start; i--) hash = hashNumber(hash, byteAt(s, i));
+  return hash;
+}
+
+export class HashTable {
+  private hashes: StaticArray<u64> = new StaticArray<u64>(8);
+  private keys: StaticArray<Slice> = new StaticArray<Slice>(8);
+  private values: StaticArray<i32> = new StaticArray<i32>(8);
+  /** The next entry in the same bucket. */
+  private nexts: StaticArray<Entry> = new StaticArray<Entry>(8);
+  /** The first entry of each bucket; their number is a power of two. */
+  private buckets: StaticArray<Entry> = new StaticArray<Entry>(16).fill(NO_ENTRY);
+  /** The bucket is the hash's upper bits: the multiplication carries upwards only. */
+  private shift: u64 = 60;
+  count: i32 = 0;
+
+  /**
+   * Adds an entry, beside any of the same key.
+   *
+   * @param hash of the key, begun with `emptyHash(space)`
+   * @param key its bytes, which live as long as the table; EMPTY where the hash stands for the key
+   */
+  add(hash: u64, key: Slice, value: i32): void {
+    if (this.count == this.values.length) this.grow();
+    const entry = this.count++;
+    unchecked((this.hashes[entry] = hash));
+    unchecked((this.keys[entry] = key));
+    unchecked((this.values[entry] = value));
+    this.link(entry);
+  }
+
+  /** The first entry of that key, or NO_ENTRY. */
+  // @ts-ignore: decorator
+  @inline
+  find(hash: u64, key: Slice): Entry {
+    return this.findFrom(unchecked(this.buckets[<i32>(hash >>> this.shift)]), hash, key);
+  }
+
+  /** The next entry of that key behind `entry`, or NO_ENTRY. */
+  // @ts-ignore: decorator
+  @inline
+  findNext(entry: Entry, hash: u64, key: Slice): Entry {
+    return this.findFrom(unchecked(this.nexts[entry]), hash, key);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  value(entry: Entry): i32 {
+    return unchecked(this.values[entry]);
+  }
+
+  private findFrom(start: Entry, hash: u64, key: Slice): Entry {
+    for (let entry = start; entry != NO_ENTRY; entry = unchecked(this.nexts[entry])) {
+      if (unchecked(this.hashes[entry]) == hash && equals(unchecked(this.keys[entry]), key)) return entry;
+    }
+    return NO_ENTRY;
+  }
+
+  private link(entry: Entry): void {
+    const bucket = <i32>(unchecked(this.hashes[entry]) >>> this.shift);
+    unchecked((this.nexts[entry] = this.buckets[bucket]));
+    unchecked((this.buckets[bucket] = entry));
+  }
+
+  /** Doubles the room for entries and the buckets, of which there are two for each entry. */
+  private grow(): void {
+    const capacity = this.count * 2;
+    this.hashes = enlarged<u64>(this.hashes, capacity);
+    this.keys = enlarged<Slice>(this.keys, capacity);
+    this.values = enlarged<i32>(this.values, capacity);
+    this.nexts = enlarged<Entry>(this.nexts, capacity);
+    this.buckets = new StaticArray<Entry>(capacity * 2).fill(NO_ENTRY);
+    this.shift--;
+    for (let entry = 0; entry < this.count; entry++) this.link(entry);
+  }
+}
+
+function enlarged<T>(from: StaticArray<T>, length: i32): StaticArray<T> {
+  const result = new StaticArray<T>(length);
+  for (let i = 0; i < from.length; i++) unchecked((result[i] = from[i]));
+  return result;
+}

@@ -1,0 +1,132 @@
+/**
+ * Finds all predicates that hold of a value by looking up what the value begins with, ends with and is: the cost grows
+ * with the value and with what matches, not with how many predicates there are.
+ *
+ * A subject is what predicates are about (the path, one header, one claim …). Per subject the index knows the lengths
+ * of its keys; the value's bytes are hashed once, and at each of those lengths looked up.
+ */
+import { Slice, lengthOf, subslice } from "../abi/slice";
+import { HashTable, NO_ENTRY, emptyHash, hashBackward, hashForward } from "./hash-table";
+import { Anchor, Check, Pattern } from "./matchers";
+import { SparseSet } from "./sparse-set";
+
+/** A number from `ValueIndex.addSubject`. */
+export type Subject = i32;
+
+export class ValueIndex {
+  private readonly table: HashTable = new HashTable();
+  private readonly lengths: Array<KeyLengths> = [];
+  /** By predicate: whether its key is the whole value. */
+  private readonly isWhole: StaticArray<bool>;
+  /** By predicate. */
+  private readonly checks: StaticArray<Check | null>;
+
+  /** @param predicates how many predicates the configuration has */
+  constructor(predicates: i32) {
+    this.isWhole = new StaticArray<bool>(predicates);
+    this.checks = new StaticArray<Check | null>(predicates);
+  }
+
+  addSubject(): Subject {
+    this.lengths.push(new KeyLengths());
+    return this.lengths.length - 1;
+  }
+
+  /** Makes `predicate` one that holds where a value of `subject` matches `pattern`. */
+  add(subject: Subject, pattern: Pattern, predicate: i32): void {
+    const length = lengthOf(pattern.key);
+    const lengths = this.lengths[subject];
+    let hash: u64;
+    if (pattern.anchor == Anchor.End) {
+      insertSorted(lengths.ofEnds, length);
+      hash = hashBackward(emptyHash(endSpace(subject)), pattern.key, 0, length);
+    } else {
+      if (pattern.anchor == Anchor.Start) insertSorted(lengths.ofStarts, length);
+      else lengths.longestWhole = max(lengths.longestWhole, length);
+      hash = hashForward(emptyHash(startSpace(subject)), pattern.key, 0, length);
+    }
+    this.isWhole[predicate] = pattern.anchor == Anchor.Whole;
+    this.checks[predicate] = pattern.check;
+    this.table.add(hash, pattern.key, predicate);
+  }
+
+  /** Adds to `found` every predicate of `subject` that holds of `value`. */
+  match(subject: Subject, value: Slice, found: SparseSet): void {
+    const lengths = unchecked(this.lengths[subject]);
+    const valueLength = lengthOf(value);
+
+    let hash = emptyHash(startSpace(subject));
+    let hashed = 0;
+    let lookedUp = -1;
+    const starts = lengths.ofStarts;
+    for (let i = 0; i < starts.length; i++) {
+      const length = unchecked(starts[i]);
+      if (length > valueLength) break;
+      hash = hashForward(hash, value, hashed, length);
+      hashed = length;
+      lookedUp = length;
+      this.collect(hash, subslice(value, 0, length), value, found);
+    }
+    if (lookedUp < valueLength && valueLength <= lengths.longestWhole) {
+      this.collect(hashForward(hash, value, hashed, valueLength), value, value, found);
+    }
+
+    hash = emptyHash(endSpace(subject));
+    hashed = 0;
+    const ends = lengths.ofEnds;
+    for (let i = 0; i < ends.length; i++) {
+      const length = unchecked(ends[i]);
+      if (length > valueLength) break;
+      hash = hashBackward(hash, value, valueLength - length, valueLength - hashed);
+      hashed = length;
+      this.collect(hash, subslice(value, valueLength - length, valueLength), value, found);
+    }
+  }
+
+  /** Adds the predicates of that key that hold of the value. */
+  private collect(hash: u64, key: Slice, value: Slice, found: SparseSet): void {
+    const keyIsValue = lengthOf(key) == lengthOf(value);
+    for (
+      let entry = this.table.find(hash, key);
+      entry != NO_ENTRY;
+      entry = this.table.findNext(entry, hash, key)
+    ) {
+      const predicate = this.table.value(entry);
+      if (unchecked(this.isWhole[predicate]) && !keyIsValue) continue;
+      const check = unchecked(this.checks[predicate]);
+      if (check === null || (!found.has(predicate) && check.matches(value))) found.add(predicate);
+    }
+  }
+}
+
+/** How long a subject's keys are. */
+class KeyLengths {
+  /** Ascending, each once. */
+  readonly ofStarts: Array<i32> = [];
+  readonly ofEnds: Array<i32> = [];
+  longestWhole: i32 = -1;
+}
+
+/** Keys that begin a value or are it share a space, so that one pass over the value finds both. */
+function startSpace(subject: Subject): i32 {
+  return 2 * subject;
+}
+
+function endSpace(subject: Subject): i32 {
+  return 2 * subject + 1;
+}
+
+/** Inserts `value` into an ascending array, unless it is there. */
+function insertSorted(array: Array<i32>, value: i32): void {
+  let low = 0;
+  let high = array.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (array[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  if (low < array.length && array[low] == value) return;
+  array.push(value);
+  for (let i = array.length - 1; i > low; i--) array[i] = array[i - 1];
+  array[low] = value;
+}

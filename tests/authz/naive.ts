@@ -1,0 +1,202 @@
+/**
+ * The policies' meaning, as plainly as it can be said: every condition of every rule is evaluated, in order, with
+ * the regular expressions that istiod gives Envoy. The filter's engine must agree with it.
+ */
+import type {
+  Authorization,
+  Condition,
+  Predicate,
+  Rule,
+  RuleSet,
+  StringMatch,
+} from "../../tools/config/schema.ts";
+
+/** Text is latin-1: a character a byte. */
+export interface TestRequest {
+  headers: [name: string, value: string][];
+  /** By path, with dots between its segments. */
+  properties?: Record<string, string | number>;
+  /** The names in the peer's certificate, as `properties` gives it. */
+  peerNames?: string[];
+}
+
+export interface Decision {
+  refused: boolean;
+  /** "" where no rule decided. */
+  ruleId: string;
+  /** AUDIT, DENY, ALLOW: undefined where not asked, "" where none matched, else the first rule that did. */
+  enforced: (string | undefined)[];
+  shadow: (string | undefined)[];
+}
+
+export function decide(
+  authorization: Authorization,
+  request: TestRequest,
+  payload: Record<string, unknown> | undefined,
+  spaceDelimited: string[],
+): Decision {
+  const claims = payload && withLists(payload, ["scope", "permission", ...spaceDelimited]);
+  const holds = (condition: Condition): boolean => {
+    if (typeof condition === "number")
+      return predicateHolds(authorization.predicates[condition]!, request, claims);
+    if ("and" in condition) return condition.and.every(holds);
+    if ("or" in condition) return condition.or.some(holds);
+    return !holds(condition.not);
+  };
+  const first = (rules: Rule[] | undefined) =>
+    rules && (rules.find((rule) => holds(rule.condition))?.id ?? "");
+  const decision: Decision = {
+    refused: false,
+    ruleId: "",
+    enforced: [undefined, undefined, undefined],
+    shadow: [undefined, undefined, undefined],
+  };
+  const sets: (RuleSet | undefined)[] = [authorization.audit, authorization.deny, authorization.allow];
+  for (const [action, set] of sets.entries()) {
+    decision.shadow[action] = first(set?.shadowRules);
+    const id = first(set?.rules);
+    decision.enforced[action] = id;
+    if (action > 0) decision.ruleId = id ?? "";
+    if (action === 1 && id) decision.refused = true;
+    if (action === 2 && id === "") decision.refused = true;
+    if (decision.refused) break;
+  }
+  return decision;
+}
+
+function withLists(payload: Record<string, unknown>, names: string[]): Record<string, unknown> {
+  const result = { ...payload };
+  for (const name of names) {
+    const value = payload[name];
+    if (typeof value !== "string") continue;
+    const elements = value.split(" ").filter((element) => element !== "");
+    if (elements.length > 0) result[name] = elements;
+  }
+  return result;
+}
+
+function predicateHolds(
+  predicate: Predicate,
+  { headers, properties = {}, peerNames = [] }: TestRequest,
+  claims: Record<string, unknown> | undefined,
+): boolean {
+  const valuesOf = (name: string) =>
+    headers.filter((header) => header[0] === name).map((header) => header[1]);
+  if ("claim" in predicate) {
+    let value: unknown = claims;
+    for (const name of predicate.claim) {
+      const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+      value =
+        isObject && Object.hasOwn(value as object, name)
+          ? (value as Record<string, unknown>)[name]
+          : undefined;
+    }
+    return [value].flat().some((text) => typeof text === "string" && matches(predicate.match, text));
+  }
+  if ("path" in predicate) {
+    const path = valuesOf(":path")[0]!.replace(/[?#].*/s, "");
+    return "template" in predicate.path
+      ? templateToRegExp(predicate.path.template).test(path)
+      : matches(predicate.path, path);
+  }
+  if ("host" in predicate)
+    return matches(mapped(predicate.host, asciiLowerCase), asciiLowerCase(valuesOf(":authority")[0]!));
+  if ("method" in predicate) return matches(predicate.method, valuesOf(":method")[0]!);
+  if ("header" in predicate) {
+    const { match } = predicate;
+    const values = valuesOf(predicate.header === "host" ? ":authority" : predicate.header);
+    return "present" in match
+      ? values.length > 0
+      : values.some((value) => matches(mapped(match, toBytes), value));
+  }
+  if ("destinationPort" in predicate) return properties["destination.port"] === predicate.destinationPort;
+  if ("destinationIp" in predicate)
+    return inBlock(predicate.destinationIp, hostOf(properties["destination.address"]));
+  if ("sourceIp" in predicate) return inBlock(predicate.sourceIp, String(properties["filter_state.direct"]));
+  if ("remoteIp" in predicate) return inBlock(predicate.remoteIp, hostOf(properties["source.address"]));
+  if ("sni" in predicate) {
+    return matches(predicate.sni, String(properties["connection.requested_server_name"] ?? ""));
+  }
+  return peerNames.some((name) => peerHolds(predicate, name));
+}
+
+function peerHolds(
+  predicate: Extract<
+    Predicate,
+    { principal: unknown } | { peer: unknown } | { trustDomain: unknown } | { serviceAccount: unknown }
+  >,
+  name: string,
+): boolean {
+  if ("principal" in predicate) return matches(predicate.principal, name);
+  if ("peer" in predicate) return new RegExp(`^${predicate.peer.map(quote).join(".*")}$`).test(name);
+  if ("trustDomain" in predicate) {
+    const [beginning, ending] = predicate.trustDomain.map(quote);
+    return new RegExp(`^spiffe://${beginning}[^/]*${ending}/.*$`).test(name);
+  }
+  const { namespace, name: account } = predicate.serviceAccount;
+  return new RegExp(`^spiffe://.+/ns/${quote(namespace)}/(.+/|)sa/${quote(account)}(/.+)?$`).test(name);
+}
+
+function matches(match: StringMatch, value: string): boolean {
+  if ("exact" in match) return value === match.exact;
+  if ("prefix" in match) return value.startsWith(match.prefix);
+  if ("suffix" in match) return value.endsWith(match.suffix);
+  return /^.+$/.test(value) && !value.includes("\n");
+}
+
+function quote(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+}
+
+/** As Envoy does it (uri_template_internal.cc, toRegexPattern). */
+function templateToRegExp(template: string): RegExp {
+  const character = "a-zA-Z0-9\\-._~%!$&'()+,;:@=";
+  const source = template.split("/").map((segment) => {
+    if (segment === "{*}") return `[${character}]+`;
+    return segment === "{**}" ? `[${character}/]*` : quote(segment);
+  });
+  return new RegExp(`^${source.join("/")}$`);
+}
+
+function mapped(match: StringMatch, change: (text: string) => string): StringMatch {
+  const entries = Object.entries(match) as [string, string | true][];
+  return Object.fromEntries(
+    entries.map(([kind, value]) => [kind, value === true ? value : change(value)]),
+  ) as StringMatch;
+}
+
+/** Text as headers have it: UTF-8, a character a byte. */
+function toBytes(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}
+
+function asciiLowerCase(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+function inBlock(block: string, address: string): boolean {
+  const [base = "", width = ""] = block.split("/");
+  const [left, right] = [bitsOf(base), bitsOf(address)];
+  return left.length === right.length && left.slice(0, Number(width)) === right.slice(0, Number(width));
+}
+
+/** `1.2.3.4:80` and `[::1]:80` without the port. */
+function hostOf(address: string | number | undefined): string {
+  return String(address).replace(/^\[?(.*?)\]?:\d+$/, "$1");
+}
+
+/** The address as a string of zeros and ones. */
+function bitsOf(address: string): string {
+  const bits = (text: string, radix: number, size: number) =>
+    Number.parseInt(text, radix).toString(2).padStart(size, "0");
+  if (!address.includes(":"))
+    return address
+      .split(".")
+      .map((part) => bits(part, 10, 8))
+      .join("");
+  const [front = "", back] = address.split("::");
+  const groups = (text: string) => (text === "" ? [] : text.split(":"));
+  const missing = 8 - groups(front).length - groups(back ?? "").length;
+  const all = [...groups(front), ...Array<string>(missing).fill("0"), ...groups(back ?? "")];
+  return all.map((group) => bits(group, 16, 16)).join("");
+}
