@@ -110,9 +110,7 @@ export class Jws {
     const text = decodeStrict(segment);
     if (text == EMPTY) return Status.JwtHeaderParseErrorBadBase64;
     const header = this.header;
-    if (!header.parse(text) || header.kind(header.root) != JsonKind.Object) {
-      return Status.JwtHeaderParseErrorBadJson;
-    }
+    if (!header.parse(text) || !isStruct(header)) return Status.JwtHeaderParseErrorBadJson;
     const alg = header.member(header.root, ALG.slice);
     if (alg == NONE || header.kind(alg) != JsonKind.String) return Status.JwtHeaderBadAlg;
     this.algorithm = parseAlgorithm(header.text(alg));
@@ -132,9 +130,7 @@ export class Jws {
     const text = decodeStrict(segment);
     if (text == EMPTY) return Status.JwtPayloadParseErrorBadBase64;
     const payload = this.payload;
-    if (!payload.parse(text) || payload.kind(payload.root) != JsonKind.Object) {
-      return Status.JwtPayloadParseErrorBadJson;
-    }
+    if (!payload.parse(text) || !isStruct(payload)) return Status.JwtPayloadParseErrorBadJson;
     const iss = this.claim(ISS);
     if (!this.isStringOrMissing(iss)) return Status.JwtPayloadParseErrorIssNotString;
     this.issuer = iss == NONE ? EMPTY : payload.text(iss);
@@ -206,4 +202,10 @@ function sanitizeAudience(audience: Slice): Slice {
       : 0;
   const end = indexOfByte(audience, SLASH, max(length - 1, 0)) < 0 ? length : length - 1;
   return start < end ? subslice(audience, start, end) : EMPTY;
+}
+
+/** Whether a document is what Envoy reads as a message of no or some members: an object, or `null` for the empty one. */
+function isStruct(json: JsonDocument): bool {
+  const kind = json.kind(json.root);
+  return kind == JsonKind.Object || kind == JsonKind.Null;
 }
