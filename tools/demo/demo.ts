@@ -89,7 +89,7 @@ export class Demo {
     for (const { scene, port } of this.stages.filter(({ scene: { jwks } }) => jwks === undefined)) {
       say("");
       say(`  # ${scene.name}  ${scene.title}`);
-      for (const line of new Set(scene.exchanges.map((exchange) => curl(port, exchange)))) say(`  ${line}`);
+      for (const line of lines(scene, port)) say(`  ${line}`);
     }
     say("");
     this.serving = true;
@@ -113,6 +113,7 @@ export class Demo {
         listeners: this.stages.map((stage) => stage.listener),
         clusters: [cluster({ name: "upstream", address: { host: "127.0.0.1", port: this.upstream.port } })],
       }),
+      logLevel: "error",
       logFlushMs: 10,
       onLine: (line) => this.read(line),
     });
@@ -130,7 +131,9 @@ export class Demo {
     const came = answer.status === 200 ? "200" : `${answer.status} ${answer.body}`.trim();
     const decided = whoDecided((await logged).details, stage.sourceMap);
     const line = `   ${wrong.length === 0 ? "ok" : "NO"}  ${asked.padEnd(24)} ${exchange.token.padEnd(40)} ${came}`;
-    say(decided === "" ? line : `${line}\n       ${decided}`);
+    say(line);
+    if (decided !== "") say(`       ${decided}`);
+    if (exchange.expect.upstream !== undefined) say(`       upstream: ${received(exchange.expect.upstream)}`);
     for (const difference of wrong) say(`       ${difference}`);
     return wrong.length === 0;
   }
@@ -191,6 +194,21 @@ function prepare(scene: Scene): Stage {
     cluster: "upstream",
   });
   return { scene, file, sourceMap, listener: message, port: 0 };
+}
+
+/** What the upstream got, in a few words. */
+function received({ url, headers = {} }: NonNullable<Exchange["expect"]["upstream"]>): string {
+  const words = url === undefined ? [] : [url];
+  for (const [name, value] of Object.entries(headers)) {
+    const short = value?.replace(ISTIO_TOKEN, "TOKEN").replace(/^(.{12}).{20,}$/, "$1…");
+    words.push(short === undefined ? `no ${name}` : `${name}: ${short}`);
+  }
+  return words.join(", ");
+}
+
+/** The requests of a scene as command lines, without those whose token is not at hand. */
+function lines({ exchanges }: Scene, port: number): Set<string> {
+  return new Set(exchanges.map((exchange) => curl(port, exchange)).filter((line) => !line.includes("eyJ")));
 }
 
 /** A command line that sends the request; Istio's token is in $TOKEN. */

@@ -38,10 +38,11 @@ export interface EnvoyOptions {
 }
 
 /**
- * A shell that becomes Envoy and leaves a watcher behind, which ends Envoy when our end of its standard input closes:
- * by us, or by the operating system where we are killed.
+ * A shell that becomes Envoy and leaves a watcher behind, which ends Envoy and removes its folder ($0) when our end of
+ * its standard input closes: by us, or by the operating system where we are killed.
  */
-const LEASHED = 'exec 3<&0; (cat <&3; kill -KILL $$) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-';
+const LEASHED =
+  'exec 3<&0; (cat <&3; kill -KILL $$; rm -rf "$0") >/dev/null 2>&1 & exec "$@" </dev/null 3<&-';
 
 /** What Envoy keeps of its log in memory, in characters. */
 const MAX_LOG = 8 * 1024 * 1024;
@@ -59,19 +60,16 @@ export class Envoy {
     folder: string,
     onLine: ((line: string) => void) | undefined,
   ) {
-    let rest = "";
-    const take = (chunk: string) => {
+    const keep = (chunk: string) => {
       this.text = (this.text + chunk).slice(-MAX_LOG);
-      if (onLine === undefined) return;
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      lines.forEach(onLine);
     };
-    child.stdout?.setEncoding("utf8").on("data", take);
-    child.stderr?.setEncoding("utf8").on("data", take);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", keep);
+      if (onLine !== undefined) stream?.on("data", byLine(onLine));
+    }
     child.stdin?.on("error", () => {});
     this.end = new Promise((resolve) => {
-      child.on("error", (error) => take(`${error.message}\n`));
+      child.on("error", (error) => keep(`${error.message}\n`));
       child.on("exit", () => {
         this.running = false;
         child.stdin?.destroy();
@@ -89,34 +87,22 @@ export class Envoy {
    * @throws {EnvoyFailure} where it ends before, or is not ready in time
    */
   static async start(options: EnvoyOptions): Promise<Envoy> {
-    const {
-      binary,
-      bootstrap,
-      concurrency = 1,
-      logLevel = "warning",
-      componentLogLevel,
-      timeoutMs = 30_000,
-    } = options;
+    const { bootstrap, concurrency = 1, logLevel = "warning", componentLogLevel, logFlushMs } = options;
     const folder = mkdtempSync(join(tmpdir(), "jwtgate-envoy-"));
     const configFile = join(folder, "envoy.json");
+    const addressFile = join(folder, "admin");
     // It may hold HMAC secrets.
     writeFileSync(configFile, JSON.stringify({ admin: LOOPBACK_ADMIN, ...bootstrap }), { mode: 0o600 });
-    const addressFile = join(folder, "admin");
-    const args = [
-      binary,
-      "--config-path",
-      configFile,
-      "--admin-address-path",
-      addressFile,
-      "--disable-hot-restart",
-    ];
+    const args = ["--config-path", configFile, "--admin-address-path", addressFile, "--disable-hot-restart"];
     args.push("--concurrency", String(concurrency), "--log-level", logLevel);
-    if (options.logFlushMs !== undefined) args.push("--file-flush-interval-msec", String(options.logFlushMs));
     if (componentLogLevel !== undefined) args.push("--component-log-level", componentLogLevel);
-    const child = spawn("sh", ["-c", LEASHED, "sh", ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    if (logFlushMs !== undefined) args.push("--file-flush-interval-msec", String(logFlushMs));
+    const child = spawn("sh", ["-c", LEASHED, folder, options.binary, ...args], {
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     const envoy = new Envoy(child, folder, options.onLine);
     try {
-      await envoy.waitUntilReady(addressFile, timeoutMs);
+      await envoy.waitUntilReady(addressFile, options.timeoutMs ?? 30_000);
     } catch (error) {
       await envoy.stop();
       throw error;
@@ -211,6 +197,16 @@ export async function validateBootstrap(binary: string, configFile: string): Pro
     child.on("close", resolve);
   });
   return code === 0 ? undefined : complaint(output);
+}
+
+/** Cuts what comes in pieces into lines. */
+function byLine(onLine: (line: string) => void): (chunk: string) => void {
+  let rest = "";
+  return (chunk) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    lines.forEach(onLine);
+  };
 }
 
 const LOOPBACK_ADMIN = { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } };
