@@ -2,9 +2,9 @@
  * The leaves of conditions, loaded: `authorization.predicates` of the configuration, indexed by what they are about.
  * Each is named by its place in that list.
  */
-import { EMPTY, Slice, Text, byteAt, equals, lengthOf } from "../abi/slice";
+import { EMPTY, Slice, Text, equals, lengthOf } from "../abi/slice";
 import { bytesForBits, setBit, wordOfBits } from "../abi/bits";
-import { Reader } from "../config/reader";
+import { Reader, equalsAscii } from "../config/reader";
 import { lowerCased } from "../encoding/ascii";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Cidr, IpAddress } from "../http/address";
@@ -190,35 +190,35 @@ export class Predicates {
   private loadOther(reader: Reader, node: Node, predicate: i32): void {
     const json = reader.json;
     const name = json.key(node);
-    if (isNamed(name, "path")) {
+    if (equalsAscii(name, "path")) {
       const template = reader.get(node, "template");
       if (template != NONE && json.size(node) != 1) reader.fail(node, "must be a template only");
       const pattern = template == NONE ? loadStringMatch(reader, node) : loadTemplate(reader, template);
       this.addValue(Attribute.Path, this.path, pattern, predicate);
-    } else if (isNamed(name, "host")) {
+    } else if (equalsAscii(name, "host")) {
       const pattern = loadStringMatch(reader, node);
       const key = reader.region.keep(lowerCased(pattern.key));
       const folded = new Pattern(pattern.anchor, key, pattern.check);
       this.addValue(Attribute.Host, this.host, folded, predicate);
-    } else if (isNamed(name, "method")) {
+    } else if (equalsAscii(name, "method")) {
       this.addValue(Attribute.Method, this.method, loadStringMatch(reader, node), predicate);
-    } else if (isNamed(name, "sni")) {
+    } else if (equalsAscii(name, "sni")) {
       this.addValue(Attribute.Sni, this.sni, loadStringMatch(reader, node), predicate);
-    } else if (isNamed(name, "principal")) {
+    } else if (equalsAscii(name, "principal")) {
       this.addValue(Attribute.Peer, this.peer, loadStringMatch(reader, node), predicate);
-    } else if (isNamed(name, "peer")) {
+    } else if (equalsAscii(name, "peer")) {
       this.addValue(Attribute.Peer, this.peer, loadGlob(reader, node), predicate);
-    } else if (isNamed(name, "trustDomain")) {
+    } else if (equalsAscii(name, "trustDomain")) {
       this.addValue(Attribute.Peer, this.peer, loadTrustDomain(reader, node), predicate);
-    } else if (isNamed(name, "serviceAccount")) {
+    } else if (equalsAscii(name, "serviceAccount")) {
       this.addValue(Attribute.Peer, this.peer, loadServiceAccount(reader, node), predicate);
-    } else if (isNamed(name, "destinationPort")) {
+    } else if (equalsAscii(name, "destinationPort")) {
       const port = reader.integer(node, 0, 65535);
       this.ports.add(portHash(<i32>port), EMPTY, predicate);
       this.attributes[predicate] = Attribute.DestinationPort;
-    } else if (isNamed(name, "destinationIp")) {
+    } else if (equalsAscii(name, "destinationIp")) {
       this.addBlock(reader, Attribute.DestinationIp, this.destinationIps, node, predicate);
-    } else if (isNamed(name, "sourceIp")) {
+    } else if (equalsAscii(name, "sourceIp")) {
       this.addBlock(reader, Attribute.SourceIp, this.sourceIps, node, predicate);
     } else {
       this.addBlock(reader, Attribute.RemoteIp, this.remoteIps, node, predicate);
@@ -352,12 +352,4 @@ function lengthBit(name: Slice): u64 {
 
 function portHash(port: i32): u64 {
   return hashNumber(emptyHash(0), <u64>port);
-}
-
-function isNamed(name: Slice, text: string): bool {
-  if (lengthOf(name) != text.length) return false;
-  for (let i = 0; i < text.length; i++) {
-    if (<i32>byteAt(name, i) != text.charCodeAt(i)) return false;
-  }
-  return true;
 }

@@ -5,7 +5,7 @@
  *
  * Runs at configuration only; messages may allocate.
  */
-import { EMPTY, Slice, equals, lengthOf, slice, textOf } from "../abi/slice";
+import { EMPTY, Slice, byteAt, lengthOf, textOf } from "../abi/slice";
 import { Region } from "../abi/region";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 
@@ -38,21 +38,20 @@ export class Reader {
       this.fail(node, "must be an object");
       return false;
     }
-    for (
-      let child = this.json.firstChild(node);
-      child != NONE;
-      child = this.json.nextSibling(child)
-    ) {
+    for (let child = this.json.firstChild(node); child != NONE; child = this.json.nextSibling(child)) {
       const key = this.json.key(child);
       let known = false;
       for (let i = 0; i < names.length; i++) {
-        if (equalsText(key, unchecked(names[i]))) {
+        if (equalsAscii(key, unchecked(names[i]))) {
           known = true;
           break;
         }
       }
       if (!known) {
-        this.fail(child, "is not a field of this version; compile with the jwtgate that belongs to this module");
+        this.fail(
+          child,
+          "is not a field of this version; compile with the jwtgate that belongs to this module",
+        );
         return false;
       }
     }
@@ -61,8 +60,11 @@ export class Reader {
 
   /** The member of that name, or NONE. */
   get(object: Node, name: string): Node {
-    const bytes = String.UTF8.encode(name);
-    return this.json.member(object, slice(changetype<usize>(bytes), bytes.byteLength));
+    if (object == NONE || this.json.kind(object) != JsonKind.Object) return NONE;
+    for (let child = this.json.firstChild(object); child != NONE; child = this.json.nextSibling(child)) {
+      if (equalsAscii(this.json.key(child), name)) return child;
+    }
+    return NONE;
   }
 
   /** The member of that name; its absence is a fault. */
@@ -103,11 +105,7 @@ export class Reader {
     if (node == NONE || !this.array(node)) return new StaticArray<Slice>(0);
     const result = new StaticArray<Slice>(this.json.size(node));
     let i = 0;
-    for (
-      let child = this.json.firstChild(node);
-      child != NONE;
-      child = this.json.nextSibling(child)
-    ) {
+    for (let child = this.json.firstChild(node); child != NONE; child = this.json.nextSibling(child)) {
       unchecked((result[i++] = this.string(child)));
     }
     return result;
@@ -179,7 +177,12 @@ function escapePointer(key: Slice): string {
   return textOf(key).replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-function equalsText(s: Slice, text: string): bool {
-  const bytes = String.UTF8.encode(text);
-  return equals(s, slice(changetype<usize>(bytes), bytes.byteLength));
+/** Whether the bytes are those of an ASCII text. Allocates nothing: configurations have ten thousands of names. */
+export function equalsAscii(s: Slice, text: string): bool {
+  const length = lengthOf(s);
+  if (length != text.length) return false;
+  for (let i = 0; i < length; i++) {
+    if (<i32>byteAt(s, i) != text.charCodeAt(i)) return false;
+  }
+  return true;
 }

@@ -98,7 +98,7 @@ export class IpAddress {
   private parseGroups(text: Slice, place: i32): bool {
     const length = lengthOf(text);
     if (length == 0) return true;
-    for (let start = 0; start <= length; ) {
+    for (let start = 0; start <= length;) {
       const colon = indexOfByte(text, COLON, start);
       const end = colon < 0 ? length : colon;
       const group = subslice(text, start, end);
@@ -109,11 +109,10 @@ export class IpAddress {
       }
       const value = parseGroup(group);
       if (value < 0) return false;
-      if (place < GROUPS / 2) {
-        this.hi |= (<u64>value) << (<u64>(48 - 16 * place));
-      } else {
-        this.lo |= (<u64>value) << (<u64>(112 - 16 * place));
-      }
+      // Places 0 to 3 are the high half, from its top down; so are 4 to 7 in the low half.
+      const shift: u64 = 48 - 16 * (place % 4);
+      if (place < 4) this.hi |= (<u64>value) << shift;
+      else this.lo |= (<u64>value) << shift;
       place++;
       start = end + 1;
     }
@@ -198,7 +197,7 @@ function parseGroup(text: Slice): i32 {
     const byte = byteAt(text, i);
     const digit = <u8>(byte - ZERO);
     const letter = <u8>((byte | 0x20) - 0x61);
-    if (digit < 10) value = (value << 4) | <i32>digit;
+    if (digit < 10) value = (value << 4) | (<i32>digit);
     else if (letter < 6) value = (value << 4) | (<i32>letter + 10);
     else return -1;
   }
@@ -216,7 +215,7 @@ function parseV4(text: Slice): i64 {
     if (end < start) return -1;
     const octet = parseDecimal(subslice(text, start, end), 255);
     if (octet < 0) return -1;
-    value = (value << 8) | <i64>octet;
+    value = (value << 8) | (<i64>octet);
     start = end + 1;
   }
   return value;

@@ -30,13 +30,13 @@ export class AuthzGuest {
     return WebAssembly.compile(await compileAssembly("tests/support/guest/authz.ts"));
   }
 
-  static async create(module: WebAssembly.Module): Promise<AuthzGuest> {
+  static create(module: WebAssembly.Module): AuthzGuest {
     let guest: AuthzGuest | undefined;
     const host = () => {
       if (guest === undefined) throw new Error("a call of the host before there is one");
       return guest;
     };
-    const { exports } = await WebAssembly.instantiate(module, {
+    const { exports } = new WebAssembly.Instance(module, {
       env: {
         proxy_get_header_map_pairs: (_: number, at: number, size: number) => host().getPairs(at, size),
         proxy_get_property: (path: number, length: number, at: number, size: number) =>
@@ -61,7 +61,8 @@ export class AuthzGuest {
   /** Sets the verified token for the decisions to come. */
   token(payload: object | undefined, spaceDelimited = ""): void {
     this.exports.begin();
-    const text = payload === undefined ? ([0, 0] as const) : this.write(Buffer.from(JSON.stringify(payload)));
+    const none: [number, number] = [0, 0];
+    const text = payload === undefined ? none : this.write(Buffer.from(JSON.stringify(payload)));
     if (!this.exports.token(...text, ...this.write(Buffer.from(spaceDelimited)))) {
       throw new Error("the payload is no JSON");
     }

@@ -12,6 +12,8 @@ import { Reader } from "../../../assembly/config/reader";
 import { JsonDocument } from "../../../assembly/encoding/json";
 import { Request } from "../../../assembly/http/request";
 
+const NO_CLAIMS = new StaticArray<Slice>(0);
+
 const json = new JsonDocument();
 const payload = new JsonDocument();
 const request = new Request();
@@ -52,7 +54,7 @@ export function token(text: usize, size: i32, spaceDelimited: usize, spaceDelimi
   tokenBits = 0;
   if (loaded === null || text == 0 || !payload.parse(slice(text, size))) return text == 0;
   const claims: StaticArray<Slice> =
-    spaceDelimitedSize > 0 ? [slice(spaceDelimited, spaceDelimitedSize)] : new StaticArray<Slice>(0);
+    spaceDelimitedSize > 0 ? [slice(spaceDelimited, spaceDelimitedSize)] : NO_CLAIMS;
   tokenBits = changetype<usize>(bits);
   loaded.evaluateToken(payload, claims, tokenBits);
   return true;
@@ -75,7 +77,7 @@ export function decide(times: i32): i32 {
 export function evaluateToken(times: i32): void {
   const loaded = engine;
   if (loaded === null) return;
-  for (let i = 0; i < times; i++) loaded.evaluateToken(payload, [], changetype<usize>(bits));
+  for (let i = 0; i < times; i++) loaded.evaluateToken(payload, NO_CLAIMS, changetype<usize>(bits));
 }
 
 export function ruleId(): Slice {
@@ -88,7 +90,7 @@ export function outcome(action: Action, shadow: bool): Slice {
   return found.asked ? (found.matched ? found.ruleId : 1) : 0;
 }
 
-/** Bytes of the module's heap in use, to see that deciding leaves nothing behind. */
+/** Frees what nothing refers to, as the filter does behind a configuration. */
 export function collect(): void {
   __collect();
 }
