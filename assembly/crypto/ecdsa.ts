@@ -37,19 +37,24 @@ class CurveParameters {
   /** Whether x and y, of `length` bytes each, are less than p and satisfy the curve's equation. */
   contains(x: Slice, y: Slice): bool {
     const field = this.field;
-    if (!field.read(X, pointerOf(x), this.length) || !field.read(Y, pointerOf(y), this.length)) return false;
-    field.read(RIGHT, changetype<usize>(this.b), this.length);
-    field.toMontgomery(X);
-    field.toMontgomery(Y);
-    field.toMontgomery(RIGHT);
-    field.multiply(POWER, X, X);
-    field.multiply(POWER, POWER, X);
-    field.add(RIGHT, RIGHT, POWER);
-    field.subtract(RIGHT, RIGHT, X);
-    field.subtract(RIGHT, RIGHT, X);
-    field.subtract(RIGHT, RIGHT, X);
-    field.multiply(Y, Y, Y);
-    return field.equal(Y, RIGHT);
+    if (!field.read(X, pointerOf(x)) || !field.read(Y, pointerOf(y))) return false;
+    field.read(B, changetype<usize>(this.b));
+    field.toMontgomery(X, X);
+    field.toMontgomery(Y, Y);
+    field.toMontgomery(B, B);
+    // b - y² - (x - x³) - x - x
+    field.square(Y, Y);
+    field.subtract(B, B, Y);
+    field.square(Y, X);
+    field.multiply(Y, Y, X);
+    field.subtract(Y, X, Y);
+    field.subtract(B, B, Y);
+    field.subtract(B, B, X);
+    field.subtract(B, B, X);
+    // The difference is more than p; a product of it is small enough to be written.
+    field.toMontgomery(B, B);
+    field.write(DIFFERENCE, B);
+    return lengthOf(withoutLeadingZeros(slice(DIFFERENCE, this.length))) == 0;
   }
 
   /** Whether `number`, of `length` bytes, is from 1 to n - 1. */
@@ -66,8 +71,8 @@ const MAX_COORDINATE_LENGTH: i32 = 66;
 /** Numbers of a point check. */
 const X: usize = memory.data(NUMBER_SIZE, 16);
 const Y: usize = memory.data(NUMBER_SIZE, 16);
-const POWER: usize = memory.data(NUMBER_SIZE, 16);
-const RIGHT: usize = memory.data(NUMBER_SIZE, 16);
+const B: usize = memory.data(NUMBER_SIZE, 16);
+const DIFFERENCE: usize = memory.data(MAX_COORDINATE_LENGTH, 16);
 /** The signature in DER. */
 const SIGNATURE_SIZE: i32 = 2 * (MAX_COORDINATE_LENGTH + 1) + 3 * DER_HEADER_SIZE;
 const SIGNATURE: usize = memory.data(SIGNATURE_SIZE, 16);

@@ -9,7 +9,6 @@
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
-import { allocate } from "../abi/arena";
 import { Slice, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
 import {
   ELEMENT_SIZE,
@@ -263,8 +262,8 @@ function prepareCurve(table: StaticArray<u8>): void {
 /** Fills a table with multiples of `point`, which is used up. */
 function fillTable(table: usize, point: usize): void {
   // All entries as points first, then one inversion for all (Montgomery's trick).
-  const points = allocate(<usize>ENTRIES * POINT_SIZE);
-  const products = allocate(<usize>ENTRIES * ELEMENT_SIZE);
+  const points = heap.alloc(<usize>ENTRIES * (POINT_SIZE + ELEMENT_SIZE));
+  const products = points + <usize>ENTRIES * POINT_SIZE;
   let multiple = points;
   for (let row = 0; row < ROWS; row++) {
     // E4, E5, E6 and STEP's Z: `point` prepared for addition.
@@ -299,6 +298,7 @@ function fillTable(table: usize, point: usize): void {
     multiply(entry + TWICE_D, E1, D2);
     if (i == 0) break;
   }
+  heap.free(points);
 }
 
 /** point = point + q. */

@@ -1,154 +1,454 @@
-/** (first version) */
+/**
+ * Multiplication modulo odd numbers of hundreds to thousands of bits, after Montgomery ("Modular multiplication without
+ * trial division", Mathematics of Computation 44, 1985): for RSA's public operation, and for the check that a point is
+ * on its curve.
+ *
+ * WebAssembly has no product of 64 by 64 bits into 128, but its SIMD has `i32x4.dot_i16x8_s`: eight products of 16 by 16
+ * bits, added in pairs, in one instruction. So a number is a row of signed digits of 13 bits, kept in two forms:
+ *
+ * - packed, to multiply with: digit k is the 16-bit integer k, so that two neighbours make one 32-bit lane;
+ * - paired, to be multiplied: the 32-bit lane k has digit k in its lower and digit k - 1 in its upper half.
+ *
+ * Digits 2i and 2i + 1 of the first, repeated in every lane, times the lanes k - 2i to k - 2i + 3 of the second is what
+ * this row contributes to the columns k to k + 3 of the product (column c: the sum of all a[i] · b[c - i]).
+ *
+ * With R = 2^(13 · digits), Montgomery's step makes T/R modulo n of a product T, in two products of which only one half
+ * is needed: q = T · (-1/n) modulo R, and T + q · n, which is a multiple of R, divided by R.
+ *
+ * Bounds, for the longest modulus (640 digits). A digit is at most D = 4490, because a column of T + q·n is at most
+ * 2 · 640 · D² < 2^34.6, the first carry out of it at most 2^21.6, and the second at most 2^8.6 < D - 2^12. A sum of 48
+ * rows is at most 48 · 2 · D² < 2^31. |q| is at most D/8191 · R < 0.55 R; R is at least 8 n; so from numbers of at most
+ * 1.5 n Montgomery's step makes one of at most (1.5²/8 + 0.55) n < n.
+ *
+ * Not constant time, and need not be: nothing secret passes here.
+ */
 import { Slice, byteAt, lengthOf, pointerOf } from "../abi/slice";
 
-export const MAX_MODULUS_BITS: i32 = 4096;
-const LIMB_BITS: i32 = 28;
-const MASK: u64 = (1 << LIMB_BITS) - 1;
-const MAX_LIMBS: i32 = MAX_MODULUS_BITS / LIMB_BITS + 2;
+/** The longest modulus, in bits. */
+export const MAX_MODULUS_BITS: i32 = 8192;
 
-export const NUMBER_SIZE: i32 = 4 * MAX_LIMBS;
-const T: usize = memory.data(8 * (2 * MAX_LIMBS), 16);
-const A: usize = memory.data(NUMBER_SIZE, 16);
-const B: usize = memory.data(NUMBER_SIZE, 16);
+const DIGIT_BITS: i32 = 13;
+const DIGIT_MASK: i32 = (1 << DIGIT_BITS) - 1;
+/** Half a digit's range: carries are rounded to the nearest, so that digits are signed. */
+const HALF: i32 = 1 << (DIGIT_BITS - 1);
+/** How many bits R has more than the modulus, at least. */
+const HEADROOM_BITS: i32 = 3;
 
+/** Columns are summed up sixteen at a time, in four vectors; so numbers have a multiple of sixteen digits. */
+const BLOCK: i32 = 16;
+/** Rows (of two digits) that are summed up before the columns are carried; a multiple of eight, see `sumRows`. */
+const ROWS_PER_SUM: i32 = 48;
+
+const MAX_DIGITS: i32 = 640;
+
+/** Zero lanes in front of and behind a paired number: blocks reach over its ends. */
+const PADDING: i32 = 32;
+/** Where a number's paired digits begin, and its packed ones. */
+const PAIRED: usize = 4 * 32;
+const PACKED: usize = 4 * (640 + 2 * 32);
+/** The size of a number in bytes, in both forms. */
+export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 32) + 2 * 640;
+
+/**
+ * Columns: what is left of the sums after a first carry, from CARRIES on the carries out of them, which count in the
+ * next column; in front of all, one lane of zero.
+ */
+const CARRIES: usize = 4 * 2 * 640 + 16;
+const COLUMNS_SIZE: i32 = 2 * (4 * 2 * 640 + 16);
+
+/** The columns of T and then T + q·n; of q. */
+const PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
+const QUOTIENT_PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
+/** T modulo R; q. */
+const REMAINDER: usize = memory.data(NUMBER_SIZE, 16);
+const QUOTIENT: usize = memory.data(NUMBER_SIZE, 16);
+/** The numbers of `power`. */
+const BASE: usize = memory.data(NUMBER_SIZE, 16);
+const RESULT: usize = memory.data(NUMBER_SIZE, 16);
+/** For squares: from each sixteenth digit on, 32 lanes of the number, with zeros in front. */
+const CHUNK_SIZE: usize = 4 * (32 + 32);
+const CHUNKS: usize = memory.data((640 / 16) * 4 * (32 + 32), 16);
+
+/**
+ * An odd modulus with what Montgomery's step needs of it. Numbers modulo it are addresses of `NUMBER_SIZE` bytes (zeroed
+ * when they are first used) and may be negative; a·R, "Montgomery's form" of a, is what products stay in.
+ */
 export class Modulus {
+  /** The length in bits, and in bytes. */
   readonly bits: i32;
   readonly byteLength: i32;
-  readonly limbs: i32;
+  private readonly digits: i32;
+  private readonly bytes: StaticArray<u8>;
+  /** n, -1/n modulo R, and R² modulo n; paired, with padding. */
   private readonly n: StaticArray<u32>;
-  private readonly r2: StaticArray<u32>;
-  private readonly inverse: u32;
+  private readonly negativeInverse: StaticArray<u32>;
+  private readonly squareOfR: StaticArray<u32>;
 
+  /** @param n odd, big-endian, without zero bytes in front, at most `MAX_MODULUS_BITS` long */
   constructor(n: Slice) {
-    const bits = 8 * lengthOf(n) - clz<i32>(byteAt(n, 0)) + 24;
-    const limbs = (bits + 2 + LIMB_BITS - 1) / LIMB_BITS;
-    this.byteLength = lengthOf(n);
+    const length = lengthOf(n);
+    const bits = 8 * length + 24 - clz<i32>(byteAt(n, 0));
+    const digits = ((bits + HEADROOM_BITS - 1) / (DIGIT_BITS * BLOCK) + 1) * BLOCK;
     this.bits = bits;
-    this.limbs = limbs;
-    this.inverse = 0;
-    this.n = new StaticArray<u32>(limbs);
-    this.r2 = new StaticArray<u32>(limbs);
-    readBytes(changetype<usize>(this.n), this.limbs, pointerOf(n), lengthOf(n));
-    let inverse: u32 = 1;
-    const n0 = this.n[0];
-    for (let i = 0; i < 5; i++) inverse *= 2 - n0 * inverse;
-    this.inverse = <u32>((0 - inverse) & (<u32>MASK));
-    // 2^(bits-1) doubled up to R² = 2^(2 * 28 * limbs)
-    const r2 = changetype<usize>(this.r2);
-    store<u32>(r2 + 4 * <usize>((this.bits - 1) / LIMB_BITS), 1 << ((this.bits - 1) % LIMB_BITS));
-    for (let i = this.bits - 1; i < 2 * LIMB_BITS * this.limbs; i++) this.add(r2, r2, r2);
-  }
-  get modulus(): usize {
-    return changetype<usize>(this.n);
+    this.byteLength = length;
+    this.digits = digits;
+    this.bytes = new StaticArray<u8>(length);
+    this.n = new StaticArray<u32>(digits + 2 * PADDING);
+    this.negativeInverse = new StaticArray<u32>(digits + 2 * PADDING);
+    this.squareOfR = new StaticArray<u32>(digits + 2 * PADDING);
+    memory.copy(changetype<usize>(this.bytes), pointerOf(n), <usize>length);
+    readDigits(BASE, pointerOf(n), length, digits);
+    keep(this.n, BASE);
+    this.invert(BASE);
+    keep(this.negativeInverse, BASE);
+    this.computeSquareOfR(BASE);
+    keep(this.squareOfR, BASE);
   }
 
-  add(target: usize, a: usize, b: usize): void {
-    let carry: u32 = 0;
-    for (let i = 0; i < this.limbs; i++) {
-      carry += load<u32>(a + 4 * i) + load<u32>(b + 4 * i);
-      store<u32>(target + 4 * i, carry & (<u32>MASK));
-      carry >>= LIMB_BITS;
-    }
-    this.reduce(target);
-  }
-
-  subtract(target: usize, a: usize, b: usize): void {
-    let carry: i32 = 0;
-    for (let i = 0; i < this.limbs; i++) {
-      carry += load<i32>(a + 4 * i) - load<i32>(b + 4 * i) + load<i32>(this.modulus + 4 * i);
-      store<u32>(target + 4 * i, carry & (<u32>MASK));
-      carry >>= LIMB_BITS;
-    }
-    this.reduce(target);
-  }
-
-  less(a: usize): bool {
-    for (let i = this.limbs - 1; i >= 0; i--) {
-      const x = load<u32>(a + 4 * i),
-        y = load<u32>(this.modulus + 4 * i);
-      if (x != y) return x < y;
-    }
-    return false;
-  }
-
-  equal(a: usize, b: usize): bool {
-    return memory.compare(a, b, 4 * this.limbs) == 0;
-  }
-
-  reduce(a: usize): void {
-    if (this.less(a)) return;
-    let carry: i32 = 0;
-    for (let i = 0; i < this.limbs; i++) {
-      carry += load<i32>(a + 4 * i) - load<i32>(this.modulus + 4 * i);
-      store<u32>(a + 4 * i, carry & (<u32>MASK));
-      carry >>= LIMB_BITS;
-    }
-  }
-
-  multiply(target: usize, a: usize, b: usize): void {
-    const k = this.limbs;
-    memory.fill(T, 0, 8 * 2 * k);
-    for (let i = 0; i < k; i++) {
-      const x = load<u32>(a + 4 * i) as u64;
-      for (let j = 0; j < k; j++) {
-        const at = T + 8 * (i + j);
-        store<u64>(at, load<u64>(at) + x * load<u32>(b + 4 * j));
-      }
-      const at = T + 8 * i;
-      const q = (load<u32>(at) * this.inverse) & (<u32>MASK);
-      for (let j = 0; j < k; j++) {
-        const at = T + 8 * (i + j);
-        store<u64>(at, load<u64>(at) + <u64>q * load<u32>(this.modulus + 4 * j));
-      }
-      store<u64>(at + 8, load<u64>(at + 8) + (load<u64>(at) >> LIMB_BITS));
-    }
-    let carry: u64 = 0;
-    for (let i = 0; i < k; i++) {
-      carry += load<u64>(T + 8 * (k + i));
-      store<u32>(target + 4 * i, <u32>(carry & MASK));
-      carry >>= LIMB_BITS;
-    }
-    this.reduce(target);
-  }
-
-  read(target: usize, bytes: usize, length: i32): bool {
-    readBytes(target, this.limbs, bytes, length);
-    return this.less(target);
-  }
-  toMontgomery(a: usize): void {
-    this.multiply(a, a, changetype<usize>(this.r2));
-  }
-
-  power(base: usize, exponent: u32, target: usize): bool {
-    if (!this.read(A, base, this.byteLength)) return false;
-    memory.copy(B, A, NUMBER_SIZE);
-    this.toMontgomery(B);
-    const squarings = exponent == 3 ? 1 : 16;
-    for (let i = 0; i < squarings; i++) this.multiply(B, B, B);
-    this.multiply(B, B, A);
-    writeBytes(target, this.byteLength, B);
+  /**
+   * Reads a number, not in Montgomery's form.
+   * @param bytes `byteLength` bytes, big-endian
+   * @returns false, and reads nothing, where it is n or more
+   */
+  read(target: usize, bytes: usize): bool {
+    if (memory.compare(bytes, changetype<usize>(this.bytes), <usize>this.byteLength) >= 0) return false;
+    readDigits(target, bytes, this.byteLength, this.digits);
     return true;
   }
-}
 
-function readBytes(target: usize, limbs: i32, bytes: usize, length: i32): void {
-  memory.fill(target, 0, 4 * limbs);
-  let bits = 0;
-  for (let i = length - 1; i >= 0; i--, bits += 8) {
-    const byte = (<u64>load<u8>(bytes + i)) << (bits % LIMB_BITS);
-    const at = target + 4 * (bits / LIMB_BITS);
-    store<u32>(at, load<u32>(at) | (<u32>(byte & MASK)));
-    if (byte > MASK) store<u32>(at + 4, <u32>(byte >> LIMB_BITS));
+  /** Brings a number into Montgomery's form. */
+  toMontgomery(target: usize, a: usize): void {
+    multiplyColumns(a, pairedDigits(this.squareOfR), this.digits);
+    this.reduce(target);
+  }
+
+  /** target = a · b / R. */
+  multiply(target: usize, a: usize, b: usize): void {
+    multiplyColumns(a, b + PAIRED, this.digits);
+    this.reduce(target);
+  }
+
+  /** target = a² / R. */
+  square(target: usize, a: usize): void {
+    squareColumns(a, this.digits);
+    this.reduce(target);
+  }
+
+  /** target = a - b. */
+  subtract(target: usize, a: usize, b: usize): void {
+    for (let k: usize = 0; k < <usize>this.digits; k++) {
+      store<i32>(PRODUCT + 4 * k, <i32>load<i16>(a + PACKED + 2 * k) - <i32>load<i16>(b + PACKED + 2 * k));
+      store<i32>(PRODUCT + 4 * k, 0, CARRIES);
+    }
+    carryColumns(target, PRODUCT, this.digits);
+  }
+
+  /**
+   * Writes the number from 0 to n - 1 that `a`, which is greater than -n and less than n, is congruent to.
+   * @param bytes where `byteLength` bytes are written, big-endian
+   */
+  write(bytes: usize, a: usize): void {
+    let carry = 0;
+    for (let k: usize = 0; k < <usize>this.digits; k++)
+      carry = (carry + load<i16>(a + PACKED + 2 * k)) >> DIGIT_BITS;
+    const factor = -carry; // one n is added to a negative number
+    const n = pairedDigits(this.n);
+    let bits: u32 = 0;
+    let count = 0;
+    let at = bytes + <usize>this.byteLength;
+    carry = 0;
+    for (let k: usize = 0; at > bytes; k++) {
+      carry += load<i16>(a + PACKED + 2 * k) + factor * load<i16>(n + 4 * k);
+      bits |= (<u32>(carry & DIGIT_MASK)) << count;
+      carry >>= DIGIT_BITS;
+      for (count += DIGIT_BITS; count >= 8 && at > bytes; count -= 8) {
+        store<u8>(--at, <u8>bits);
+        bits >>= 8;
+      }
+    }
+  }
+
+  /**
+   * Writes base^exponent modulo n.
+   * @param base `byteLength` bytes, big-endian
+   * @param exponent 2^i + 1, i > 0: the form of 3 and of 65537
+   * @param target where `byteLength` bytes are written
+   * @returns false where the base is n or more
+   */
+  power(base: usize, exponent: u32, target: usize): bool {
+    if (!this.read(BASE, base)) return false;
+    this.toMontgomery(RESULT, BASE);
+    for (let rest = exponent; rest > 1; rest >>= 1) this.square(RESULT, RESULT);
+    // One factor that is not in Montgomery's form takes the product out of it.
+    this.multiply(RESULT, RESULT, BASE);
+    this.write(target, RESULT);
+    return true;
+  }
+
+  /** Montgomery's step: target = (what is in PRODUCT) / R modulo n. */
+  private reduce(target: usize): void {
+    const digits = this.digits;
+    carryColumns(REMAINDER, PRODUCT, digits);
+    const inverse = pairedDigits(this.negativeInverse);
+    for (let column = 0; column < digits; column += BLOCK) {
+      const rows = min(column + BLOCK, digits) >> 1;
+      sumRows(QUOTIENT_PRODUCT, column, REMAINDER, inverse, 0, rows, 0, true);
+    }
+    carryColumns(QUOTIENT, QUOTIENT_PRODUCT, digits);
+    const n = pairedDigits(this.n);
+    for (let column = digits - BLOCK; column < 2 * digits; column += BLOCK) {
+      sumRows(PRODUCT, column, QUOTIENT, n, max(column - digits, 0) >> 1, digits >> 1, 0, false);
+    }
+    // The lower half is a multiple of R. Which one, the two highest of its columns tell: all others together are
+    // less than R / 16. It is carried into the upper half.
+    const upper = PRODUCT + 4 * <usize>digits;
+    const sum = ((<i64>columnAt(upper - 4)) << DIGIT_BITS) + <i64>columnAt(upper - 8);
+    const carry = <i32>((sum + (1 << (2 * DIGIT_BITS - 1))) >> (2 * DIGIT_BITS));
+    store<i32>(upper, load<i32>(upper) + carry);
+    carryColumns(target, upper, digits);
+  }
+
+  /** target = -1/n modulo R, by Newton's iteration y ← y·(2 + n·y), which doubles the right digits each time. */
+  private invert(target: usize): void {
+    const digits = this.digits;
+    const n = pairedDigits(this.n);
+    const lowest = load<i16>(n);
+    let y: i32 = 1;
+    for (let i = 0; i < 4; i++) y *= 2 + lowest * y;
+    clearColumns(digits);
+    store<i32>(PRODUCT, y & DIGIT_MASK);
+    carryColumns(target, PRODUCT, digits);
+    for (let right = 1; right < digits; right <<= 1) {
+      multiplyColumns(target, n, digits);
+      store<i32>(PRODUCT, load<i32>(PRODUCT) + 2);
+      carryColumns(REMAINDER, PRODUCT, digits);
+      multiplyColumns(target, REMAINDER + PAIRED, digits);
+      carryColumns(target, PRODUCT, digits);
+    }
+  }
+
+  /**
+   * target = R² modulo n. 2^(bits - 1), which is less than n, is doubled until it is 2^(13 · digits / 16) · R; the fourth
+   * square of that, in Montgomery's form, is R · R.
+   */
+  private computeSquareOfR(target: usize): void {
+    const digits = this.digits;
+    const n = pairedDigits(this.n);
+    const top = PRODUCT + 4 * <usize>(digits - 1);
+    const highest = this.bits - 1;
+    const goal = DIGIT_BITS * digits + (DIGIT_BITS * digits) / 16;
+    clearColumns(digits);
+    store<i32>(PRODUCT + 4 * <usize>(highest / DIGIT_BITS), 1 << (highest % DIGIT_BITS));
+    for (let power = highest; power < goal; power++) {
+      // From -n to n, doubled, and brought back by n one way or the other.
+      const factor = load<i32>(top) < 0 ? 1 : -1;
+      let carry = 0;
+      for (let k: usize = 0; k < <usize>digits; k++) {
+        carry += 2 * load<i32>(PRODUCT + 4 * k) + factor * load<i16>(n + 4 * k);
+        store<i32>(PRODUCT + 4 * k, carry & DIGIT_MASK);
+        carry >>= DIGIT_BITS;
+      }
+      store<i32>(top, load<i32>(top) + (carry << DIGIT_BITS));
+    }
+    carryColumns(target, PRODUCT, digits);
+    for (let i = 0; i < 4; i++) this.square(target, target);
   }
 }
 
-function writeBytes(target: usize, length: i32, number: usize): void {
-  let bits = 0;
-  for (let i = length - 1; i >= 0; i--, bits += 8) {
-    const at = number + 4 * (bits / LIMB_BITS);
-    const shift = bits % LIMB_BITS;
-    let value = load<u32>(at) >> shift;
-    if (shift > LIMB_BITS - 8) value |= load<u32>(at + 4) << (LIMB_BITS - shift);
-    store<u8>(target + i, <u8>value);
+/** Where the paired digits of a kept number begin. */
+// @ts-ignore: decorator
+@inline
+function pairedDigits(kept: StaticArray<u32>): usize {
+  return changetype<usize>(kept) + PAIRED;
+}
+
+/** Copies a number's paired digits, with their padding. */
+function keep(target: StaticArray<u32>, number: usize): void {
+  memory.copy(changetype<usize>(target), number, 4 * <usize>target.length);
+}
+
+/** The number in `length` bytes, big-endian, cut into digits. */
+function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void {
+  clearColumns(digits);
+  let bits: u32 = 0;
+  let count = 0;
+  let column = PRODUCT;
+  for (let at = bytes + <usize>length; at > bytes;) {
+    bits |= (<u32>load<u8>(--at)) << count;
+    count += 8;
+    if (count >= DIGIT_BITS) {
+      store<i32>(column, bits & DIGIT_MASK);
+      column += 4;
+      bits >>= DIGIT_BITS;
+      count -= DIGIT_BITS;
+    }
   }
+  store<i32>(column, bits);
+  carryColumns(target, PRODUCT, digits);
+}
+
+/** Sets the lower half of PRODUCT to zero. */
+function clearColumns(digits: i32): void {
+  memory.fill(PRODUCT, 0, 4 * <usize>digits);
+  memory.fill(PRODUCT + CARRIES, 0, 4 * <usize>digits);
+}
+
+/** The value of the column at an address. */
+// @ts-ignore: decorator
+@inline
+function columnAt(column: usize): i32 {
+  return load<i32>(column) + load<i32>(column - 4, CARRIES);
+}
+
+/** Makes the digits of `target` of as many columns: the second carry. What leaves the last one is dropped (modulo R). */
+function carryColumns(target: usize, columns: usize, digits: i32): void {
+  const half = i32x4.splat(HALF);
+  const lower = i32x4.splat(0xffff);
+  let carry0 = i32x4.splat(0);
+  let digit0 = i32x4.splat(0);
+  let paired = target + PAIRED;
+  let packed = target + PACKED;
+  for (const end = columns + 4 * <usize>digits; columns < end; columns += 32) {
+    const sum1 = i32x4.add(v128.load(columns), v128.load(columns - 4, CARRIES));
+    const carry1 = i32x4.shr_s(i32x4.add(sum1, half), DIGIT_BITS);
+    const rest1 = i32x4.sub(sum1, i32x4.shl(carry1, DIGIT_BITS));
+    const digit1 = i32x4.add(rest1, v128.shuffle<i32>(carry0, carry1, 3, 4, 5, 6));
+    const before1 = i32x4.shl(v128.shuffle<i32>(digit0, digit1, 3, 4, 5, 6), 16);
+    v128.store(paired, v128.or(v128.and(digit1, lower), before1));
+
+    const sum2 = i32x4.add(v128.load(columns, 16), v128.load(columns - 4, CARRIES + 16));
+    carry0 = i32x4.shr_s(i32x4.add(sum2, half), DIGIT_BITS);
+    const rest2 = i32x4.sub(sum2, i32x4.shl(carry0, DIGIT_BITS));
+    digit0 = i32x4.add(rest2, v128.shuffle<i32>(carry1, carry0, 3, 4, 5, 6));
+    const before2 = i32x4.shl(v128.shuffle<i32>(digit1, digit0, 3, 4, 5, 6), 16);
+    v128.store(paired, v128.or(v128.and(digit0, lower), before2), 16);
+
+    v128.store(packed, i16x8.narrow_i32x4_s(digit1, digit0));
+    paired += 32;
+    packed += 16;
+  }
+  // The last digit is also the upper half of the lane behind it; then zeros, where a longer number may have been.
+  const zero = i32x4.splat(0);
+  v128.store(paired, i32x4.shl(v128.shuffle<i32>(digit0, zero, 3, 4, 5, 6), 16));
+  v128.store(paired, zero, 16);
+  v128.store(paired, zero, 32);
+  v128.store(paired, zero, 48);
+}
+
+/** PRODUCT = a · b, all columns. */
+function multiplyColumns(a: usize, b: usize, digits: i32): void {
+  for (let column = 0; column < 2 * digits; column += BLOCK) {
+    const from = max(column - digits, 0) >> 1;
+    const to = min(column + BLOCK, digits) >> 1;
+    sumRows(PRODUCT, column, a, b, from, to, 0, true);
+  }
+}
+
+/**
+ * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product: the rows below half a block's first column (rounded
+ * down to u, a multiple of sixteen) are summed up and doubled. What is left are the products with i and j both from u
+ * on: rows from u, times lanes from u with zeros in front.
+ */
+function squareColumns(a: usize, digits: i32): void {
+  const upperHalf = i32x4(0xffff, -1, -1, -1);
+  let chunk = CHUNKS + PAIRED;
+  for (let lane = a + PAIRED, end = lane + 4 * <usize>digits; lane < end; lane += 4 * BLOCK) {
+    // The lane at u itself: only its own digit, not the one before.
+    v128.store(chunk, v128.and(v128.load(lane), upperHalf));
+    for (let i: usize = 16; i < 128; i += 16) v128.store(chunk + i, v128.load(lane + i));
+    chunk += CHUNK_SIZE;
+  }
+  for (let column = 0; column < 2 * digits; column += BLOCK) {
+    const u = (column >> 1) & ~(BLOCK - 1);
+    const from = max(column - digits, 0) >> 1;
+    sumRows(PRODUCT, column, a, a + PAIRED, from, u >> 1, 1, true);
+    const part = CHUNKS + PAIRED + <usize>(u / BLOCK) * CHUNK_SIZE - 4 * <usize>u;
+    const to = min(column - u + BLOCK, digits) >> 1;
+    sumRows(PRODUCT, column, a, part, u >> 1, to, 0, from >= u >> 1);
+  }
+}
+
+/**
+ * Sums up sixteen columns.
+ * @param columns where they begin
+ * @param column the first of them, a multiple of 16
+ * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 8, are taken
+ * @param b the paired digits they are multiplied with
+ * @param shift 1 to double the sums
+ * @param fresh to overwrite what is in the columns, not to add to it
+ */
+function sumRows(
+  columns: usize,
+  column: i32,
+  a: usize,
+  b: usize,
+  from: i32,
+  to: i32,
+  shift: i32,
+  fresh: bool,
+): void {
+  const target = columns + 4 * <usize>column;
+  for (let row = from; row < to; row += ROWS_PER_SUM) {
+    const count = min(to - row, ROWS_PER_SUM);
+    let sum0 = i32x4.splat(0);
+    let sum1 = sum0;
+    let sum2 = sum0;
+    let sum3 = sum0;
+    // Two rows further the lanes are four, one vector, back. So the rows with even numbers need the same vectors, moved
+    // on by one each time, and then those with odd numbers, two lanes back.
+    for (let odd = 0; odd < 2; odd++) {
+      let lanes = b + 4 * <usize>(column - 2 * (row + odd));
+      let lanes0 = v128.load(lanes);
+      let lanes1 = v128.load(lanes, 16);
+      let lanes2 = v128.load(lanes, 32);
+      let lanes3 = v128.load(lanes, 48);
+      let digits = a + PACKED + 4 * <usize>(row + odd);
+      for (const end = digits + 4 * <usize>count; digits < end; digits += 32) {
+        let pair = v128.load_splat<u32>(digits);
+        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes0));
+        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes1));
+        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes2));
+        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes3));
+        lanes3 = v128.load(lanes - 16);
+        pair = v128.load_splat<u32>(digits, 8);
+        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes3));
+        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes0));
+        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes1));
+        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes2));
+        lanes2 = v128.load(lanes - 32);
+        pair = v128.load_splat<u32>(digits, 16);
+        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes2));
+        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes3));
+        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes0));
+        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes1));
+        lanes1 = v128.load(lanes - 48);
+        pair = v128.load_splat<u32>(digits, 24);
+        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes1));
+        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes2));
+        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes3));
+        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes0));
+        lanes -= 64;
+        lanes0 = v128.load(lanes);
+      }
+    }
+    if (fresh) {
+      memory.fill(target, 0, 4 * BLOCK);
+      memory.fill(target + CARRIES, 0, 4 * BLOCK);
+    }
+    carrySums(target, sum0, shift);
+    carrySums(target + 16, sum1, shift);
+    carrySums(target + 32, sum2, shift);
+    carrySums(target + 48, sum3, shift);
+    fresh = false;
+  }
+}
+
+/** The first carry: splits four sums, shifted, into what stays in the columns and what goes to the next ones. */
+// @ts-ignore: decorator
+@inline
+function carrySums(columns: usize, sums: v128, shift: i32): void {
+  const carries = i32x4.shr_s(i32x4.add(sums, i32x4.splat(HALF)), DIGIT_BITS);
+  const rests = i32x4.sub(sums, i32x4.shl(carries, DIGIT_BITS));
+  v128.store(columns, i32x4.add(v128.load(columns), i32x4.shl(rests, shift)));
+  v128.store(columns, i32x4.add(v128.load(columns, CARRIES), i32x4.shl(carries, shift)), CARRIES);
 }
