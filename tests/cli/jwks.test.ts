@@ -1,0 +1,270 @@
+/** Key sets: what istiod and Envoy refuse is refused, what no token can be verified with is named. */
+import { generateKeyPairSync } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { decodeBase64 } from "../../tools/jwks/base64.ts";
+import { ed25519Fault } from "../../tools/jwks/ed25519.ts";
+import { normalizeJwks } from "../../tools/jwks/normalize.ts";
+
+type Json = Record<string, unknown>;
+
+const publicJwk = (pair: ReturnType<typeof generateKeyPairSync>) => {
+  const { publicKey } = pair as unknown as { publicKey: import("node:crypto").KeyObject };
+  return publicKey.export({ format: "jwk" }) as Json;
+};
+
+const RSA = publicJwk(generateKeyPairSync("rsa", { modulusLength: 2048 }) as never);
+const WEAK_RSA = publicJwk(generateKeyPairSync("rsa", { modulusLength: 1024 }) as never);
+const EC = publicJwk(generateKeyPairSync("ec", { namedCurve: "P-256" }) as never);
+const ED25519 = publicJwk(generateKeyPairSync("ed25519") as never);
+const PRIVATE = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({
+  format: "jwk",
+}) as Json;
+
+const read = (...keys: Json[]) => normalizeJwks(JSON.stringify({ keys }));
+const said = (text: string) =>
+  normalizeJwks(text).problems.map(({ severity, message }) => `${severity}: ${message}`);
+
+/** Changes the bytes of a member. */
+function edit(key: Json, member: string, change: (bytes: Buffer) => Uint8Array): Json {
+  const bytes = change(Buffer.from(String(key[member]), "base64url"));
+  return { ...key, [member]: Buffer.from(bytes).toString("base64url") };
+}
+
+describe("usable keys", () => {
+  test.each([
+    ["RSA", RSA],
+    ["EC", EC],
+    ["Ed25519", ED25519],
+  ])("%s", (_, key) => {
+    expect(read(key)).toEqual({ keys: [key], problems: [] });
+  });
+
+  test("kid and alg stay; use, key_ops and unknown members go", () => {
+    const { keys, problems } = read({
+      ...EC,
+      kid: "a",
+      alg: "ES256",
+      use: "sig",
+      key_ops: ["verify"],
+      x5u: "",
+      more: 1,
+    });
+    expect(keys).toEqual([{ ...EC, kid: "a", alg: "ES256" }]);
+    expect(problems).toEqual([]);
+  });
+
+  test("padding, the standard alphabet, line breaks and leading zeros are taken off", () => {
+    const padded = Buffer.from(String(RSA["n"]), "base64url")
+      .toString("base64")
+      .replace(/(.{64})/g, "$1\n");
+    const { keys } = read({ ...RSA, n: padded, e: "AAEAAQ==" });
+    expect(keys).toEqual([RSA]);
+  });
+
+  test("a coordinate without its leading zeros, or with more of them, is brought to the curve's length", () => {
+    for (const change of [
+      (bytes: Buffer) => Buffer.concat([Buffer.alloc(3), bytes]),
+      (bytes: Buffer) => bytes.subarray(bytes.findIndex((byte) => byte !== 0)),
+    ]) {
+      expect(read(edit(EC, "x", change)).keys).toEqual([EC]);
+    }
+  });
+
+  test("null is as good as absent, as Go reads it", () => {
+    expect(read({ ...EC, kid: null, alg: null, use: null, key_ops: null, x5c: null }).keys).toEqual([EC]);
+  });
+});
+
+describe("secrets", () => {
+  test("private members are left out with a warning that does not show them", () => {
+    const { keys, problems } = read(PRIVATE);
+    const { d, ...publicMembers } = PRIVATE;
+    expect(keys).toEqual([publicMembers]);
+    expect(problems).toEqual([
+      {
+        severity: "warning",
+        keyIndex: 0,
+        message: expect.stringContaining("private key material ([d]) was left out"),
+      },
+    ]);
+    expect(JSON.stringify(problems)).not.toContain(d);
+  });
+
+  test("a shared secret stays, with a warning that does not show it", () => {
+    const { keys, problems } = read({ kty: "oct", k: "c2VjcmV0LW9mLW91cnM=" });
+    expect(keys).toEqual([{ kty: "oct", k: "c2VjcmV0LW9mLW91cnM" }]);
+    expect(problems[0]).toMatchObject({
+      severity: "warning",
+      message: expect.stringContaining("shared secret"),
+    });
+    expect(JSON.stringify(problems)).not.toContain("c2VjcmV0");
+  });
+});
+
+describe("unusable keys are left out with a warning, and refused where no other is there", () => {
+  test.each<[string, Json, string]>([
+    ["use", { ...RSA, use: "enc" }, `[use] is "enc"`],
+    ["key_ops", { ...RSA, key_ops: ["encrypt"] }, `[key_ops] has no "verify"`],
+    ["RSA of 1024 bits", WEAK_RSA, "RSA keys under 2048 bits can be broken; this has 1024"],
+    ["RSA of 16384 bits", edit(RSA, "n", (n) => Buffer.concat([n, Buffer.alloc(1792, 1)])), "over 8192 bits"],
+    ["even modulus", edit(RSA, "n", (n) => Buffer.concat([n.subarray(0, -1), Buffer.of(0)])), "[n] is even"],
+    ["e = 1", { ...RSA, e: "AQ" }, "[e] must be 3 or 65537"],
+    ["e = 0", { ...RSA, e: "AA" }, "[e] is zero"],
+    ["RSA with alg ES256", { ...RSA, alg: "ES256" }, `[alg] "ES256" does not go with this RSA key`],
+    ["RSA for encryption", { ...RSA, alg: "RSA-OAEP" }, `[alg] "RSA-OAEP" does not go with this RSA key`],
+    ["unknown curve", { ...EC, crv: "secp256k1" }, "[crv] must be P-256, P-384 or P-521"],
+    [
+      "off curve",
+      edit(EC, "y", (y) => Buffer.concat([y.subarray(0, -1), Buffer.of((y.at(-1) ?? 0) ^ 1)])),
+      "is no point of P-256",
+    ],
+    [
+      "coordinate too long",
+      edit(EC, "x", (x) => Buffer.concat([Buffer.of(1), x])),
+      "[x] is too long for P-256",
+    ],
+    [
+      "alg of another curve",
+      { ...EC, alg: "ES384" },
+      `[alg] "ES384" does not go with this EC key: ES256 or none`,
+    ],
+    ["X25519", { ...ED25519, crv: "X25519" }, "[crv] must be Ed25519"],
+    [
+      "EdDSA under its new name",
+      { ...ED25519, alg: "Ed25519" },
+      `[alg] "Ed25519" does not go with this OKP key`,
+    ],
+    ["Ed25519 of 31 bytes", edit(ED25519, "x", (x) => x.subarray(1)), "[x] must be 32 bytes; this has 31"],
+    [
+      "Ed25519 of small order",
+      { ...ED25519, x: Buffer.concat([Buffer.of(1), Buffer.alloc(31)]).toString("base64url") },
+      "small order",
+    ],
+    ["empty secret", { kty: "oct", k: "" }, "[k] is empty"],
+  ])("%s", (_, key, words) => {
+    const beside = read({ ...key, kid: "bad" }, EC);
+    expect(beside.keys).toEqual([EC]);
+    expect(beside.problems).toEqual([
+      {
+        severity: "warning",
+        keyIndex: 0,
+        message: expect.stringContaining(`keys[0] (kid "bad"): unusable: `),
+      },
+    ]);
+    expect(beside.problems[0]?.message).toContain(words);
+
+    const alone = read(key);
+    expect(alone.keys).toEqual([]);
+    expect(alone.problems.map(({ severity }) => severity)).toEqual(["error"]);
+  });
+});
+
+describe("refused sets", () => {
+  const x5c = ["MIIB"];
+  test.each<[string, string, string]>([
+    ["no JSON", "keys", "not JSON"],
+    ["no object", "[]", "a key set is an object"],
+    ["no keys", "{}", "[keys] is missing"],
+    ["a single key", JSON.stringify(EC), "this is a single key"],
+    ["PEM", "-----BEGIN PUBLIC KEY-----\n", "this is PEM"],
+    ["certificates by kid", `{"a":"-----BEGIN CERTIFICATE-----\\n"}`, "a map of certificates"],
+    ["keys null", `{"keys":null}`, "[keys] is not a list"],
+    ["no key", `{"keys":[]}`, "[keys] is empty"],
+    ["a key that is no object", `{"keys":["a"]}`, "keys[0] is not an object"],
+    ["kty missing", `{"keys":[{"n":"AQ"}]}`, "[kty] is missing"],
+    [
+      "kty unknown, beside a good key",
+      JSON.stringify({ keys: [EC, { kty: "rsa" }] }),
+      "keys[1]: [kty] must be one of",
+    ],
+    ["crv missing", JSON.stringify({ keys: [{ ...EC, crv: undefined }] }), "[crv] is missing"],
+    ["n missing", JSON.stringify({ keys: [{ kty: "RSA", e: "AQAB" }] }), "[n] is missing"],
+    [
+      "only x5c",
+      JSON.stringify({ keys: [{ kty: "RSA", x5c }] }),
+      "convert the certificate with `jwtgate jwk FILE`",
+    ],
+    ["x5c that is none", JSON.stringify({ keys: [{ ...RSA, x5c }] }), "[x5c] must be a list of certificates"],
+    ["numeric kid", JSON.stringify({ keys: [{ ...EC, kid: 1 }] }), "[kid] must be a string"],
+    ["no base64", JSON.stringify({ keys: [{ ...EC, x: "a b" }] }), "[x] must be a base64url string"],
+    ["two alphabets", JSON.stringify({ keys: [{ ...RSA, n: "-+" }] }), "[n] must be a base64url string"],
+    [
+      "key_ops that is no list",
+      JSON.stringify({ keys: [{ ...EC, key_ops: "verify" }] }),
+      "[key_ops] must be a list",
+    ],
+    ["a name twice", `{"keys":[{"kty":"oct","k":"YQ","\\u006b":"Yg"}]}`, `the name "k" is there twice`],
+    ["a number too large", `{"keys":[],"a":1e999}`, "a number is too large"],
+    ["half a surrogate pair", `{"keys":[],"a":"\\ud800"}`, "half a surrogate pair"],
+    ["101 levels", `{"keys":${"[".repeat(100)}${"]".repeat(100)}}`, "more than 100 levels"],
+    ["levels without end", `{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "more than 100 levels"],
+    [
+      "101 keys",
+      JSON.stringify({ keys: Array(101).fill({ kty: "oct", k: "YQ" }) }),
+      "has 101 keys, more than 100",
+    ],
+    ["256 KiB and more", JSON.stringify({ keys: [], a: "x".repeat(256 * 1024) }), "larger than 256 KiB"],
+  ])("%s", (_, text, words) => {
+    expect(normalizeJwks(text).keys).toEqual([]);
+    expect(said(text)).toEqual([expect.stringMatching(/^error: /)]);
+    expect(said(text)[0]).toContain(words);
+  });
+
+  test("a name that stands in two objects is no duplicate", () => {
+    expect(read(EC, EC).keys).toHaveLength(2);
+  });
+});
+
+describe("Ed25519 keys", () => {
+  /** The points of order 1, 2, 4 and 8 (their y, little-endian): 5 values of y, with both signs of x where it is not 0. */
+  const SMALL = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+  ];
+  test.each(SMALL)("of small order: %s", (hex) => {
+    expect(ed25519Fault(Buffer.from(hex, "hex"))).toContain("small order");
+  });
+
+  test.each([
+    ["y is the prime", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"],
+    ["x is 0 and negative", "0100000000000000000000000000000000000000000000000000000000000080"],
+    ["no x for y = 2", "0200000000000000000000000000000000000000000000000000000000000000"],
+  ])("no point: %s", (_, hex) => {
+    expect(ed25519Fault(Buffer.from(hex, "hex"))).toBe("[x] is no point of the curve");
+  });
+
+  test("RFC 8032 section 7.1, the keys of tests 1 to 3", () => {
+    for (const hex of [
+      "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+      "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+      "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+    ]) {
+      expect(ed25519Fault(Buffer.from(hex, "hex"))).toBeUndefined();
+    }
+  });
+});
+
+test("base64 is read as istiod reads it", () => {
+  for (const [text, hex] of [
+    ["", ""],
+    ["_-8", "ffef"],
+    ["/+8=", "ffef"],
+    ["/+8", "ffef"],
+    ["_-8=", "ffef"],
+    ["_-9", "ffef"],
+    ["_-\n8\r", "ffef"],
+    ["_-8==", undefined],
+    ["_", undefined],
+    ["_ -8", undefined],
+    ["_+8", undefined],
+    ["_=-8", undefined],
+  ] as const) {
+    expect(decodeBase64(text)?.toString("hex"), text).toBe(hex);
+  }
+});
