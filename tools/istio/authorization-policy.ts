@@ -132,12 +132,9 @@ function readPeer(
   report: Report,
 ): Clause[] {
   const fields = entry.object(name);
+  if (!entry.has(name)) entry.miss(`${entry.path}.${name} is missing: remove the entry to match all`);
   entry.finish();
-  if (fields === undefined) {
-    if (!entry.has(name))
-      report.error(entry.at, `${entry.path}.${name} is missing: remove the entry to match all`);
-    return [];
-  }
+  if (fields === undefined) return [];
   const before = report.diagnostics.length;
   const clauses = Object.entries(attributes).flatMap(([field, attribute]) => {
     const negated = `not${field[0]?.toUpperCase()}${field.slice(1)}`;
@@ -189,14 +186,12 @@ function readCondition(fields: Fields, report: Report): Clause | undefined {
   const key = fields.string("key");
   const values = fields.strings("values");
   const notValues = fields.strings("notValues");
+  if (key?.value === "" || !fields.has("key")) fields.miss(`${fields.path}.key is missing`);
+  else if (values.length + notValues.length === 0) {
+    fields.miss(`${fields.path} needs values or notValues: a condition without them asks nothing`, key?.at);
+  }
   fields.finish();
-  if (key === undefined || key.value === "") {
-    if (key !== undefined || !fields.has("key")) report.error(fields.at, `${fields.path}.key is missing`);
-    return undefined;
-  }
-  if (values.length + notValues.length === 0) {
-    report.error(key.at, `${fields.path} needs values or notValues: a condition without them asks nothing`);
-  }
+  if (key === undefined || key.value === "") return undefined;
   const found = whenAttribute(key.value);
   if ("refused" in found) {
     report.error(key.at, found.refused);

@@ -8,7 +8,9 @@ import { type Located, type MapNode, nameOf, type YamlNode } from "./yaml.ts";
 
 /** Where each field belongs: what to say where it stands elsewhere. */
 export const PLACES: Record<string, string> = {
-  ...places("spec", ["selector", "targetRefs", "jwtRules", "rules", "action", "provider"]),
+  ...places("spec", ["selector", "targetRefs"]),
+  ...places("spec of a RequestAuthentication", ["jwtRules"]),
+  ...places("spec of an AuthorizationPolicy", ["rules", "action", "provider"]),
   ...places("spec.selector", ["matchLabels"]),
   ...places("spec.jwtRules[]", [
     "issuer",
@@ -46,6 +48,7 @@ function withNegation(...names: string[]): string[] {
 
 export class Fields {
   private readonly known = new Set<string>();
+  private readonly missing: { at: Position; message: string }[] = [];
 
   /** @param path as messages name the object, such as `spec.jwtRules[0]` */
   constructor(
@@ -138,13 +141,20 @@ export class Fields {
     return [];
   }
 
-  /** Says so of every field that none of the calls above asked for. To be called last. */
+  /** Notes that something is missing; `finish` says so, unless it finds what is probably meant to be it. */
+  miss(message: string, at: Position = this.at): void {
+    this.missing.push({ at, message });
+  }
+
+  /** Says so of every field that none of the calls above asked for, else of what is missing. To be called last. */
   finish(): void {
-    for (const [name, { key }] of this.node.entries) {
-      if (this.known.has(name)) continue;
+    const unknown = [...this.node.entries].filter(([name]) => !this.known.has(name));
+    for (const [name, { key }] of unknown) {
       const place = this.path === "" ? "here" : `in ${this.path}`;
       this.report.error(key.at, `unknown field \`${name}\` ${place}: ${this.advice(name)}`);
     }
+    if (unknown.length > 0) return;
+    for (const { at, message } of this.missing) this.report.error(at, message);
   }
 
   private get(name: string): YamlNode | undefined {

@@ -28,7 +28,7 @@ export function readMetadata(
 ): Metadata | undefined {
   const fields = resource.object("metadata");
   if (fields === undefined) {
-    if (!resource.has("metadata")) report.error(resource.at, "metadata is missing: write a name");
+    if (!resource.has("metadata")) resource.miss("metadata is missing: write a name");
     return undefined;
   }
   // What the API server writes; `kubectl get -o yaml` prints it.
@@ -51,7 +51,7 @@ export function readMetadata(
   const name = fields.string("name");
   const namespace = fields.string("namespace");
   const created = readCreationTime(fields, report);
-  if (!fields.has("name")) report.error(fields.at, "metadata.name is missing: rules are named after it");
+  if (!fields.has("name")) fields.miss("metadata.name is missing: rules are named after it");
   fields.finish();
   if (name && (name.value.length > 253 || !DNS_SUBDOMAIN.test(name.value))) {
     const allowed = "lower-case letters, digits, - and ., at most 253 characters";

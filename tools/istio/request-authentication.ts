@@ -109,7 +109,7 @@ function checkKeySource(fields: Fields, { issuer, jwksUri, jwks }: JwtRule, repo
     const hint = jwks
       ? "name the issuer that the keys belong to"
       : "name the issuer whose tokens are to be accepted";
-    report.error(fields.at, `${fields.path} needs issuer or jwksUri: ${hint}`);
+    fields.miss(`${fields.path} needs issuer or jwksUri: ${hint}`);
   } else if (jwks && jwksUri) {
     report.warning(
       jwksUri.at,
@@ -216,7 +216,7 @@ function present(field: Located<string> | undefined): Located<string> | undefine
 }
 
 function required(fields: Fields, name: string, report: Report): Located<string> | undefined {
-  if (!fields.has(name)) report.error(fields.at, `${fields.path}.${name} is missing`);
+  if (!fields.has(name)) fields.miss(`${fields.path}.${name} is missing`);
   return nonEmpty(fields, name, "name it", report);
 }
 

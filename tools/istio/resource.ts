@@ -204,17 +204,16 @@ function readTargetRef(fields: Fields, report: Report): TargetRef | undefined {
   const kind = fields.string("kind");
   const name = fields.string("name");
   const namespace = fields.string("namespace");
-  fields.finish();
   for (const field of ["kind", "name"] as const) {
     if (!fields.has(field) || fields.string(field)?.value === "") {
-      report.error(fields.keyAt(field), `${fields.path}.${field} is missing`);
-      return undefined;
+      fields.miss(`${fields.path}.${field} is missing`, fields.keyAt(field));
     }
   }
+  fields.finish();
   if (namespace && namespace.value !== "") {
     report.error(namespace.at, `${fields.path} must be in the policy's own namespace: remove namespace`);
   }
-  if (kind === undefined || name === undefined) return undefined;
+  if (!kind?.value || !name?.value) return undefined;
   const canonical = group?.value === "core" ? "" : (group?.value ?? "");
   const target = TARGETS.find((known) => known.kind === kind.value);
   if (target === undefined || target.group !== canonical) {

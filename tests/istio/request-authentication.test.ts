@@ -1,0 +1,290 @@
+import { describe, expect, test } from "vitest";
+import type { Provider } from "../../tools/config/schema.ts";
+import { compileText, faultsAtMark, JWKS, jwtRule, messages, resource } from "./support.ts";
+
+/** The only provider of a policy that compiles, without its keys. */
+function provider(text: string): Omit<Provider, "localJwks"> {
+  const { configuration, diagnostics } = compileText(text);
+  expect(diagnostics).toEqual([]);
+  const [{ localJwks, ...others }, ...more] = configuration!.providers as [Provider, ...Provider[]];
+  expect(localJwks!.keys).toHaveLength(1);
+  expect(more).toEqual([]);
+  return others;
+}
+
+/** What a rule has beside what every rule has. */
+function fields(text: string): object {
+  const { name, policy, issuer, fromHeaders, fromParams, ...others } = provider(
+    jwtRule(`issuer: i, ${text}`),
+  );
+  expect([name, policy, issuer]).toEqual(["origins-0", "foo/p", "i"]);
+  expect(fromHeaders).toEqual([{ name: "authorization", valuePrefix: "Bearer " }]);
+  expect(fromParams).toEqual(["access_token"]);
+  return others;
+}
+
+describe("a jwtRule becomes a provider", () => {
+  test("with an issuer and keys alone, tokens are found where Envoy looks by default", () => {
+    expect(provider(jwtRule("issuer: testing@secure.istio.io"))).toEqual({
+      name: "origins-0",
+      policy: "foo/p",
+      issuer: "testing@secure.istio.io",
+      fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+      fromParams: ["access_token"],
+    });
+  });
+  test.each([
+    ["audiences: [a, b]", { audiences: ["a", "b"] }],
+    ["audiences: []", {}],
+    ["forwardOriginalToken: true", { forward: true }],
+    ["forwardOriginalToken: off", {}],
+    ["outputPayloadToHeader: X-Payload", { forwardPayloadHeader: "x-payload" }],
+    ["outputPayloadToHeader: ''", {}],
+    [
+      "outputClaimToHeaders: [{header: X-Foo, claim: foo.bar}, {header: x-foo, claim: b}]",
+      {
+        claimToHeaders: [
+          { headerName: "x-foo", claimName: "foo.bar" },
+          { headerName: "x-foo", claimName: "b" },
+        ],
+      },
+    ],
+    ["spaceDelimitedClaims: [scope, roles, groups, roles]", { spaceDelimitedClaims: ["groups", "roles"] }],
+    ["spaceDelimitedClaims: [permission]", {}],
+    ["presence: REQUIRED", { presence: "REQUIRED" }],
+    ["presence: OPTIONAL", {}],
+    ["timeout: 5s", {}],
+    ["audiences: null, fromHeaders: []", {}],
+  ])("%s", (text, expected) => expect(fields(text)).toEqual(expected));
+
+  test("any place that is named takes the defaults' place", () => {
+    const places = (text: string) => {
+      const { fromHeaders, fromParams, fromCookies } = provider(jwtRule(`issuer: i, ${text}`));
+      return { fromHeaders, fromParams, fromCookies };
+    };
+    expect(
+      places("fromHeaders: [{name: X-Jwt}, {name: x-auth, prefix: 'Token '}, {name: z, prefix: ''}]"),
+    ).toEqual({
+      fromHeaders: [{ name: "x-jwt" }, { name: "x-auth", valuePrefix: "Token " }, { name: "z" }],
+    });
+    expect(places("fromParams: [token, jwt]")).toEqual({ fromParams: ["token", "jwt"] });
+    expect(places("fromCookies: [session]")).toEqual({ fromCookies: ["session"] });
+  });
+
+  test("without jwtRules there is nothing", () => {
+    const { configuration } = compileText(resource("RequestAuthentication", "{}"));
+    expect(configuration).toEqual({ version: 1 });
+  });
+});
+
+describe("providers are in istiod's order", () => {
+  const authentication = (name: string, namespace: string, issuers: string[], extra = "") => `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: ${name}, namespace: ${namespace}${extra}}
+spec:
+  jwtRules:
+${issuers.map((issuer) => `  - {issuer: "${issuer}", jwks: '${JWKS}'}`).join("\n")}
+---`;
+  const order = (...texts: string[]) =>
+    compileText(texts.join("")).configuration!.providers!.map(
+      ({ name, issuer, policy }) => `${name} ${issuer} ${policy}`,
+    );
+
+  test("by issuer, in the order of bytes", () => {
+    expect(order(authentication("p", "foo", ["b", "\u{1f600}", "a", "B", "\uff5e"]))).toEqual([
+      "origins-0 B foo/p",
+      "origins-1 a foo/p",
+      "origins-2 b foo/p",
+      "origins-3 \uff5e foo/p",
+      "origins-4 \u{1f600} foo/p",
+    ]);
+  });
+  test("equal issuers by namespace, the root's last, then by age, then by name", () => {
+    expect(
+      order(
+        authentication("a", "istio-system", ["i"]),
+        authentication("z", "foo", ["i"]),
+        authentication("w", "foo", ["i"], ", creationTimestamp: 2024-01-02T00:00:00Z"),
+        authentication("b", "foo", ["i"]),
+        authentication("x", "foo", ["i"], ', creationTimestamp: "2024-01-01T00:00:00Z"'),
+      ),
+    ).toEqual([
+      "origins-0 i foo/b",
+      "origins-1 i foo/z",
+      "origins-2 i foo/x",
+      "origins-3 i foo/w",
+      "origins-4 i istio-system/a",
+    ]);
+  });
+});
+
+describe("keys", () => {
+  const fetched = (fields: string, clusterFor = (url: string): string | undefined => `cluster of ${url}`) =>
+    compileText(jwtRule(fields, ""), { clusterFor });
+
+  test("jwksUri, with its timeout, is fetched from the cluster that the target names", () => {
+    const { configuration } = fetched("issuer: i, jwksUri: https://keys.example/jwks, timeout: 1m500ms");
+    expect(configuration!.providers![0]).toMatchObject({
+      remoteJwks: {
+        uri: "https://keys.example/jwks",
+        cluster: "cluster of https://keys.example/jwks",
+        timeoutMs: 60_500,
+      },
+    });
+  });
+  test("with jwksUri, any issuer will do", () => {
+    const [provider] = fetched("jwks_uri: http://keys.example/jwks").configuration!.providers!;
+    expect(provider).not.toHaveProperty("issuer");
+  });
+  test.each(["https://idp.example", "https://idp.example/"])(
+    "the keys of issuer %s are discovered",
+    (issuer) => {
+      expect(fetched(`issuer: ${issuer}`).configuration!.providers![0]!.remoteJwks).toEqual({
+        discovery: { uri: "https://idp.example/.well-known/openid-configuration" },
+        cluster: "cluster of https://idp.example/.well-known/openid-configuration",
+      });
+    },
+  );
+  test("where nothing serves a URL, the policy is refused", () => {
+    const place = "policy.yaml:4";
+    const { configuration, diagnostics } = fetched("issuer: https://idp.example", () => undefined);
+    expect(configuration).toBeUndefined();
+    expect(`${diagnostics[0]!.file}:${diagnostics[0]!.line}`).toBe(place);
+    expect(messages(jwtRule("issuer: i, jwksUri: https://k.example/jwks", ""))).toEqual([
+      '4:40: the keys at "https://k.example/jwks" would have to be fetched, which this output cannot: put the key set into jwks',
+    ]);
+  });
+  test("jwks goes before jwksUri", () => {
+    const text = jwtRule("issuer: i, jwksUri: https://k.example/jwks");
+    expect(compileText(text).configuration!.providers![0]!.localJwks).toBeDefined();
+    expect(messages(text)).toEqual([
+      "4:40: warning: jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
+    ]);
+  });
+  test("what is wrong with keys is said at the place of the key set", () => {
+    const warned = messages(
+      jwtRule("issuer: i", `, jwks: '{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"s"}]}'`),
+    );
+    expect(warned[0]).toMatch(/^4:37: warning: jwks: keys\[0\] \(kid "s"\): this is a shared secret/);
+    expect(messages(jwtRule("issuer: i", ", jwks: '{}'"))[0]).toMatch(/^4:37: jwks: \[keys\] is missing/);
+  });
+});
+
+describe("what istiod, the API server or Envoy refuse, is refused", () => {
+  test.each([
+    ["issuer: ▲''", "spec.jwtRules[0].issuer must not be empty: leave it out where any issuer will do"],
+    ["issuer: i, audiences: [▲'']", "spec.jwtRules[0].audiences must not contain an empty value: remove it"],
+    ["issuer: i, audiences: ▲a", 'spec.jwtRules[0].audiences must be a list, not a string: write ["a"]'],
+    [
+      "issuer: ▲5",
+      'spec.jwtRules[0].issuer must be a string, and YAML reads 5 as a number: put it in quotes, "5"',
+    ],
+    ["issuer: ▲[i]", "spec.jwtRules[0].issuer must be a string, not a list"],
+    [
+      "issuer: i, jwksUri: ▲''",
+      "spec.jwtRules[0].jwksUri must not be empty: leave it out where there is none",
+    ],
+    ["issuer: i, jwksUri: ▲ftp://k", 'jwksUri "ftp://k" must be a URL with http:// or https://'],
+    ["issuer: i, jwksUri: ▲/jwks", 'jwksUri "/jwks" must be a URL with http:// or https://'],
+    [
+      "issuer: i, jwksUri: https://k, ▲jwks_uri: https://k",
+      "jwks_uri is jwksUri in an old spelling: keep one",
+    ],
+    [
+      "issuer: i, fromHeaders: [{name: ▲''}]",
+      "spec.jwtRules[0].fromHeaders[0].name must not be empty: name it",
+    ],
+    ["issuer: i, fromHeaders: [▲{prefix: a}]", "spec.jwtRules[0].fromHeaders[0].name is missing"],
+    [
+      "issuer: i, fromHeaders: [▲a]",
+      "spec.jwtRules[0].fromHeaders[0] must be an object with fields, not a string",
+    ],
+    ["issuer: i, fromHeaders: [{name: ▲'a b'}]", '"a b" is no header that can hold a token'],
+    ["issuer: i, fromHeaders: [{name: ▲':path'}]", '":path" is no header that can hold a token'],
+    ["issuer: i, fromHeaders: [{name: ▲Host}]", '"Host" is no header that can hold a token'],
+    [
+      'issuer: i, fromHeaders: [{name: a, prefix: ▲"b\\r\\n"}]',
+      "the prefix must not contain line breaks, for no header's value does",
+    ],
+    [
+      "issuer: i, fromParams: [▲'']",
+      "spec.jwtRules[0].fromParams must not contain an empty value: remove it",
+    ],
+    [
+      "issuer: i, fromCookies: [▲'']",
+      "spec.jwtRules[0].fromCookies must not contain an empty value: remove it",
+    ],
+    [
+      "issuer: i, outputPayloadToHeader: ▲'a b'",
+      "\"a b\" cannot be a header's name: use a header's name, such as x-jwt-claim",
+    ],
+    [
+      "issuer: i, outputPayloadToHeader: ▲host",
+      "the Host header is removed from no request: use another header, such as x-jwt-claim",
+    ],
+    [
+      "issuer: i, outputClaimToHeaders: [{header: ▲a.b, claim: c}]",
+      '"a.b" cannot be a header\'s name: use letters, digits, - and _, such as x-jwt-claim',
+    ],
+    [
+      "issuer: i, outputClaimToHeaders: [▲{header: a}]",
+      "spec.jwtRules[0].outputClaimToHeaders[0].claim is missing",
+    ],
+    [
+      "issuer: i, forwardOriginalToken: ▲'true'",
+      "spec.jwtRules[0].forwardOriginalToken must be true or false, without quotes, not a string",
+    ],
+    [
+      "issuer: i, timeout: ▲5",
+      'spec.jwtRules[0].timeout must be a string, and YAML reads 5 as a number: put it in quotes, "5"',
+    ],
+    [
+      "issuer: i, timeout: ▲'5'",
+      'spec.jwtRules[0].timeout "5" is no duration: write a number with its unit, such as 5s or 1500ms',
+    ],
+    ["issuer: i, timeout: ▲100us", 'spec.jwtRules[0].timeout "100us" is too short: at least 1ms'],
+    ["issuer: i, timeout: ▲-5s", 'spec.jwtRules[0].timeout "-5s" is too short: at least 1ms'],
+    ["issuer: i, timeout: ▲1500us", 'spec.jwtRules[0].timeout "1500us" is too fine: whole milliseconds only'],
+    ["issuer: i, timeout: ▲1h", 'spec.jwtRules[0].timeout "1h" is too long: at most 5m'],
+    ["issuer: i, presence: ▲required", 'presence "required" must be OPTIONAL or REQUIRED'],
+    [
+      "issuer: i, ▲spaceDelimitedClaims: [sub]",
+      "with sub as a list no token of this rule has a principal: leave it out of spaceDelimitedClaims",
+    ],
+    ["issuer: i, ▲audience: [a]", "unknown field `audience` in spec.jwtRules[0]: did you mean `audiences`?"],
+    [
+      "issuer: i, ▲from_headers: []",
+      "unknown field `from_headers` in spec.jwtRules[0]: did you mean `fromHeaders`?",
+    ],
+    [
+      "issuer: i, ▲rules: []",
+      "unknown field `rules` in spec.jwtRules[0]: `rules` belongs in spec of an AuthorizationPolicy",
+    ],
+  ])("%s", (text, expected) => expect(faultsAtMark(jwtRule(text))).toEqual([expected]));
+
+  test("an issuer that is no URL, without keys", () => {
+    expect(messages(jwtRule("issuer: testing@secure.istio.io", ""))).toEqual([
+      '4:28: the keys of "testing@secure.istio.io" cannot be discovered, for it is no URL: give jwks or jwksUri',
+    ]);
+    expect(messages(jwtRule("issuer: https://i", ", jwks: ''"))).toEqual([
+      "4:39: jwks is empty: give the keys, or leave it out to have them discovered from the issuer",
+    ]);
+  });
+  test("a policy with too many rules", () => {
+    const rules = Array(4097).fill("{issuer: 'https://i'}").join(",");
+    const text = resource("RequestAuthentication", `{jwtRules: [${rules}]}`);
+    expect(compileText(text, { clusterFor: () => "c" }).diagnostics.map(({ message }) => message)).toEqual([
+      "spec.jwtRules has more than 4096 entries",
+    ]);
+  });
+  test("a policy on trial", () => {
+    const text = jwtRule("issuer: i").replace("name: p", "name: p, annotations: {istio.io/dry-run: 'true'}");
+    expect(messages(text)).toEqual([
+      "3:35: istio.io/dry-run is for AuthorizationPolicy only: remove it, or compile with --shadow",
+    ]);
+  });
+  test("all that is wrong is said at once", () => {
+    expect(messages(jwtRule("issuer: '', timeout: x, presence: y, foo: z"))).toHaveLength(4);
+  });
+});

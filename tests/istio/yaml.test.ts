@@ -1,0 +1,184 @@
+import { describe, expect, test } from "vitest";
+import { decodeText, parseYaml, type YamlNode } from "../../tools/istio/yaml.ts";
+
+/** Plain values; of a scalar that is no string, what YAML made of it. */
+function plain(node: YamlNode): unknown {
+  switch (node.kind) {
+    case "map":
+      return Object.fromEntries([...node.entries].map(([name, { value }]) => [name, plain(value)]));
+    case "list":
+      return node.items.map(plain);
+    case "string":
+      return node.value;
+    case "boolean":
+      return node.value;
+    default:
+      return { [node.kind]: node.source };
+  }
+}
+
+function read(text: string): unknown[] {
+  const { documents, diagnostics } = parseYaml("f", text);
+  expect(diagnostics).toEqual([]);
+  return documents.map(plain);
+}
+
+function faults(text: string): string[] {
+  const { documents, diagnostics } = parseYaml("f", text);
+  expect(documents).toEqual([]);
+  return diagnostics.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+}
+
+describe("scalars are those of go-yaml v2", () => {
+  test.each(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])("%s is true", (text) =>
+    expect(read(`a: ${text}`)).toEqual([{ a: true }]),
+  );
+  test.each(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"])(
+    "%s is false",
+    (text) => expect(read(`a: ${text}`)).toEqual([{ a: false }]),
+  );
+  test.each(["", "~", "null", "Null", "NULL"])("%j is null", (text) =>
+    expect(read(`a: ${text}`)).toEqual([{ a: { null: text } }]),
+  );
+  const numbers = [
+    "0",
+    "80",
+    "-1",
+    "+1",
+    "0x1F",
+    "0o17",
+    "0b11",
+    "017",
+    "08",
+    "1_000",
+    "1e3",
+    ".5",
+    "1.",
+    "-.5",
+    ".inf",
+  ];
+  test.each([...numbers, "-.INF", ".NaN"])("%s is a number", (text) =>
+    expect(read(`a: ${text}`)).toEqual([{ a: { number: text } }]),
+  );
+  const strings = [
+    "yEs",
+    "oN",
+    "nULL",
+    "0x",
+    "_1",
+    "12:30",
+    "2020-01-01",
+    "1.2.3",
+    "10.0.0.0/8",
+    "-",
+    "--",
+    "e3",
+    "/x/{*}",
+  ];
+  test.each(strings.filter((text) => text !== "-"))("%s is a string", (text) =>
+    expect(read(`a: ${text}`)).toEqual([{ a: text }]),
+  );
+  test("quotes, block style and !!str make strings", () => {
+    const text = "a: 'no'\nb: \"8\\u0030\"\nc: |\n  yes\nd: >-\n  1\n  2\ne: !!str 80\n";
+    expect(read(text)).toEqual([{ a: "no", b: "80", c: "yes\n", d: "1 2", e: "80" }]);
+  });
+});
+
+describe("structure", () => {
+  test("documents, comments and empty documents", () => {
+    expect(read("# c\n---\na: b\n---\n---\n- c\n...\n")).toEqual([{ a: "b" }, ["c"]]);
+  });
+  test("an empty file has no documents", () => expect(read("")).toEqual([]));
+  test("JSON is YAML", () =>
+    expect(read('{"a": ["b", true, null]}')).toEqual([{ a: ["b", true, { null: "null" }] }]));
+  test("a byte order mark is no part of the text", () => expect(read("\ufeffa: b")).toEqual([{ a: "b" }]));
+  test("anchors, aliases and anchors that are used again", () => {
+    expect(read("a: &x [p, &y q]\nb: *x\nc: &y r\nd: *x\ne: *y")).toEqual([
+      { a: ["p", "q"], b: ["p", "q"], c: "r", d: ["p", "q"], e: "r" },
+    ]);
+  });
+  test("merged fields never replace written ones, and the first merged wins", () => {
+    const text = "base: &a {p: a, q: a}\nother: &b {q: b, r: b}\nc:\n  p: c\n  <<: [*a, *b]\n";
+    expect((read(text)[0] as { c: unknown }).c).toEqual({ p: "c", q: "a", r: "b" });
+  });
+  test("positions count lines from 1 and columns in UTF-16 units, and \\r\\n is one line end", () => {
+    const [document] = parseYaml("f", "a: 😀\r\n😀b: [c, d]\r\n").documents;
+    const entries = document?.kind === "map" ? [...document.entries.values()] : [];
+    expect(entries[1]?.key.at).toEqual({ file: "f", line: 2, column: 1 });
+    expect(entries[1]?.value.at).toEqual({ file: "f", line: 2, column: 6 });
+  });
+});
+
+describe("what is refused, and where", () => {
+  test.each([
+    ["a: 1\nb: 2\na: 3\n", "3:1: this field is written twice"],
+    ["a:\n  b: 1\n  b: 1\n", "3:3: this field is written twice"],
+    ["a:\n\tb: 1\n", "2:1: a tab cannot indent YAML"],
+    ["a: [*]", "1:5: a lone * is an alias in YAML: put a value that begins with * in quotes"],
+    ["a:\n- *.example.com\n", "2:3: *.example.com is an alias in YAML"],
+    ["a: *b\nb: &b c\n", "1:4: *b is an alias in YAML, and there is no &b before it"],
+    ["a: *b\n---\nb: &b c\n", "1:4: *b is an alias"],
+    ["y: b", "1:1: YAML reads the name y as the boolean true: put it in quotes"],
+    ["8080: b", "1:1: YAML reads the name 8080 as a number: put it in quotes"],
+    ["? [a]\n: b", "1:3: a field's name must be a string"],
+    ["a: !!int '5'", "1:10: the tag !!int is not supported"],
+    ["a: !custom b", "1:12: the tag !custom is not supported"],
+    ["a: b\u0000c", "1:5: the control character U+0000 cannot stand in YAML"],
+    ["a:\n  b: c\u007fd", "2:7: the control character U+007F"],
+    ["a: \ufeffb", "1:4: the control character U+FEFF"],
+    ['a: "\\ud83d"', "1:4: an escape in this value is half of a character"],
+    ["a:\n  <<: b\n", "2:7: `<<` takes a map, or a list of maps"],
+    ["a: 'b", "1:6: this is no YAML: "],
+    ["a: @b", "1:4: this is no YAML: "],
+    ["a: b: c", "1:4: this is no YAML: "],
+  ])("%j", (text, expected) => {
+    const [first, ...others] = faults(text);
+    expect(first?.startsWith(expected), first).toBe(true);
+    expect(others).toEqual([]);
+  });
+  test("every duplicate is named", () => {
+    expect(faults("a: 1\na: 2\nb: 1\nb: 2\n").map((fault) => fault.slice(0, 3))).toEqual(["2:1", "4:1"]);
+  });
+});
+
+describe("hostile files end in an error, soon", () => {
+  const refusal = (text: string) => faults(text).map((fault) => fault.replace(/^.*?: /, ""));
+  test("aliases that multiply", () => {
+    const names = [..."abcdefghij"];
+    const lines = names.map((name, i) => {
+      const items = Array(10).fill(i === 0 ? "x" : `*${names[i - 1]}`);
+      return `${name}: &${name} [${items.join(",")}]\n`;
+    });
+    expect(refusal(lines.join(""))).toEqual(["aliases add more than 100000 values: write the values out"]);
+  });
+  test("an anchor that contains itself", () => {
+    expect(refusal("a: &a\n- *a\n")).toEqual(["lists and maps are nested too deeply"]);
+  });
+  test.each([
+    ["flow lists", "[".repeat(50_000)],
+    ["flow maps", "{a: ".repeat(50_000)],
+    ["block lists", "- ".repeat(5_000)],
+    ["block maps", Array.from({ length: 500 }, (_, i) => `${" ".repeat(i)}a:\n`).join("")],
+    ["keys", "? ".repeat(5_000)],
+  ])("deep %s", (_, text) => expect(refusal(text)).toEqual(["lists and maps are nested too deeply"]));
+});
+
+describe("bytes", () => {
+  const bytes = (...values: number[]) => decodeText("f", Uint8Array.from(values));
+  test("a byte order mark is dropped", () => expect(bytes(0xef, 0xbb, 0xbf, 0x61)).toEqual({ text: "a" }));
+  test.each([
+    ["a byte that begins nothing", [0x61, 0x0a, 0xc3, 0xa9, 0xff, 0x61], 2, 2],
+    ["a truncated character", [0x61, 0xe2, 0x82], 1, 2],
+    ["an overlong form", [0xc0, 0xaf], 1, 1],
+    ["a surrogate", [0x0d, 0x0a, 0xed, 0xa0, 0x80], 2, 1],
+  ])("%s is named with its place", (_, values, line, column) => {
+    const message = "the bytes here are no UTF-8: save the file as UTF-8";
+    expect(bytes(...values)).toEqual({ diagnostic: { file: "f", line, column, severity: "error", message } });
+  });
+  test.each([[[0xff, 0xfe, 0x61, 0x00]], [[0xfe, 0xff, 0x00, 0x61]]])("UTF-16 is named", (values) => {
+    const decoded = bytes(...values);
+    expect("diagnostic" in decoded && decoded.diagnostic.message).toBe(
+      "the file is UTF-16: save it as UTF-8",
+    );
+  });
+});
