@@ -431,14 +431,17 @@ function sumRows(
         lanes0 = v128.load(lanes);
       }
     }
-    if (fresh) {
-      memory.fill(target, 0, 4 * BLOCK);
-      memory.fill(target + CARRIES, 0, 4 * BLOCK);
+    if (!fresh) {
+      carrySums(target, sum0, shift, false);
+      carrySums(target + 16, sum1, shift, false);
+      carrySums(target + 32, sum2, shift, false);
+      carrySums(target + 48, sum3, shift, false);
+    } else {
+      carrySums(target, sum0, shift, true);
+      carrySums(target + 16, sum1, shift, true);
+      carrySums(target + 32, sum2, shift, true);
+      carrySums(target + 48, sum3, shift, true);
     }
-    carrySums(target, sum0, shift);
-    carrySums(target + 16, sum1, shift);
-    carrySums(target + 32, sum2, shift);
-    carrySums(target + 48, sum3, shift);
     fresh = false;
   }
 }
@@ -446,9 +449,11 @@ function sumRows(
 /** The first carry: splits four sums, shifted, into what stays in the columns and what goes to the next ones. */
 // @ts-ignore: decorator
 @inline
-function carrySums(columns: usize, sums: v128, shift: i32): void {
+function carrySums(columns: usize, sums: v128, shift: i32, fresh: bool): void {
   const carries = i32x4.shr_s(i32x4.add(sums, i32x4.splat(HALF)), DIGIT_BITS);
-  const rests = i32x4.sub(sums, i32x4.shl(carries, DIGIT_BITS));
-  v128.store(columns, i32x4.add(v128.load(columns), i32x4.shl(rests, shift)));
-  v128.store(columns, i32x4.add(v128.load(columns, CARRIES), i32x4.shl(carries, shift)), CARRIES);
+  const rests = i32x4.shl(i32x4.sub(sums, i32x4.shl(carries, DIGIT_BITS)), shift);
+  const before = fresh ? i32x4.splat(0) : v128.load(columns);
+  const carriesBefore = fresh ? i32x4.splat(0) : v128.load(columns, CARRIES);
+  v128.store(columns, i32x4.add(before, rests));
+  v128.store(columns, i32x4.add(carriesBefore, i32x4.shl(carries, shift)), CARRIES);
 }
