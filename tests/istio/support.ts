@@ -16,7 +16,7 @@ export function compileText(text: string, options: Partial<CompileOptions> = {})
 /** Everything that the compiler has to say, as a person sees it, without the file's name. */
 export function messages(text: string, options: Partial<CompileOptions> = {}): string[] {
   return compileText(text, options).diagnostics.map((diagnostic) =>
-    formatDiagnostic(diagnostic).replace(/^policy\.yaml:/, ""),
+    formatDiagnostic(diagnostic).replace(/^policy\.yaml: ?/, ""),
   );
 }
 
