@@ -44,12 +44,13 @@ export class Http1Client {
 
   constructor(private readonly target: Target) {}
 
-  private async connect(): Promise<Socket> {
+  private async connect(): Promise<void> {
     const { host, port, from, tls } = this.target;
     const options = { host, port, ...(from !== undefined && { localAddress: from }) };
     this.received = Buffer.alloc(0);
     this.ended = false;
     const socket = tls === undefined ? connectTcp(options) : connectTls({ ...options, ...tls });
+    this.socket = socket;
     await new Promise<void>((resolve, reject) => {
       socket.once(tls === undefined ? "connect" : "secureConnect", resolve);
       socket.once("error", reject);
@@ -61,12 +62,13 @@ export class Http1Client {
       this.wake();
     });
     const end = (): void => {
+      // Told late of an earlier socket's end, it must not be taken for this one's.
+      if (this.socket !== socket) return;
       this.ended = true;
       this.wake();
     };
     socket.on("error", end);
     socket.on("close", end);
-    return socket;
   }
 
   /** The client's own port, while there is a connection. */
@@ -102,13 +104,24 @@ export class Http1Client {
     }
   }
 
+  /** Sends a request and reads its answer; on a connection that the server has given up meanwhile, once more. */
   async request(request: Http1Request): Promise<Http1Response> {
     const { method = "GET", path = "/", authority = "localhost", headers = [], body = "" } = request;
-    if (this.socket === undefined || this.ended) this.socket = await this.connect();
     const length: [string, string][] = body === "" ? [] : [["content-length", String(body.length)]];
     const head = [["Host", authority], ...headers, ...length].map(([name, value]) => `${name}: ${value}\r\n`);
-    this.socket.write(`${method} ${path} HTTP/1.1\r\n${head.join("")}\r\n${body}`, "latin1");
-    return this.response(method);
+    const message = `${method} ${path} HTTP/1.1\r\n${head.join("")}\r\n${body}`;
+    for (;;) {
+      const isReused = this.socket !== undefined;
+      if (!isReused) await this.connect();
+      this.socket?.write(message, "latin1");
+      try {
+        return await this.response(method);
+      } catch (error) {
+        const isUnanswered = this.received.length === 0;
+        this.close();
+        if (!isReused || !isUnanswered) throw error;
+      }
+    }
   }
 
   /** Reads one answer (RFC 9112, 6.3). */

@@ -86,7 +86,7 @@ export function receiveRequest(
 
   const scheme = request.tls === undefined ? "http" : "https";
   const headers = new HeaderMap("request", [
-    [":authority", authority],
+    [":authority", trim(authority)],
     [":path", path],
     [":method", request.method],
     [":scheme", scheme],

@@ -1,0 +1,90 @@
+/** Every recorded case in the project's own proxy-wasm host: the same module, without Envoy. */
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Host } from "../../tools/host/host.ts";
+import { createNodeHost } from "../../tools/host/node.ts";
+import {
+  type Actual,
+  type Case,
+  type CaseRequest,
+  compileCase,
+  configurationOf,
+  differences,
+  isRefused,
+  POLICIES,
+  recordedCases,
+} from "../support/cases.ts";
+import { parseDocuments } from "../support/documents.ts";
+import { MODULE } from "../support/envoy.ts";
+import { expectationOf, STRICTER } from "../support/stricter.ts";
+
+const CASES = recordedCases();
+
+describe("policies that istiod or Envoy refuses are refused with the place of the fault", () => {
+  test.each(CASES.filter(isRefused))("$name", (recorded) => {
+    const { configuration, diagnostics } = compileCase(recorded);
+    const errors = diagnostics.filter(({ severity }) => severity === "error");
+    expect(configuration).toBeUndefined();
+    expect(errors.length).toBeGreaterThan(0);
+    for (const { file, line, column } of errors) {
+      expect(file).toBe(POLICIES);
+      expect(line).toBeGreaterThan(0);
+      expect(column).toBeGreaterThan(0);
+    }
+    // Each refused resource has an error of its own, somewhere between its first line and its last.
+    for (const { kind, name } of recorded.oracle.ignored ?? []) {
+      const document = parseDocuments(recorded.policies).find(
+        (one) => one.kind === kind && one.name === name,
+      );
+      const lines = errors.map(({ line }) => line);
+      expect(lines.some((line) => document && line >= document.first && line <= document.last)).toBe(true);
+    }
+  });
+});
+
+describe("requests", () => {
+  let module: WebAssembly.Module;
+  beforeAll(async () => {
+    module = await WebAssembly.compile(readFileSync(MODULE));
+  });
+
+  test.each(CASES.filter((recorded) => !isRefused(recorded)))("$name", async (recorded) => {
+    const host = await createNodeHost(module);
+    const configuration = configurationOf(recorded);
+    const { directRemoteAddress } = configuration;
+    const loaded = host.configure(configuration, {
+      listener: {
+        mode: recorded.mode,
+        pathNormalization: recorded.normalization ?? "BASE",
+        address: { ip: "127.0.0.1", port: recorded.port },
+        ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
+      },
+    });
+    expect(loaded).toMatchObject({ accepted: true });
+    const wrong = recorded.requests.flatMap((request) =>
+      differences(send(host, request), expectationOf(recorded, request), request, recorded.mode).map(
+        (difference) => `${request.name}: ${difference}`,
+      ),
+    );
+    expect(wrong).toEqual([]);
+    expect(host.trapped).toBeUndefined();
+  });
+});
+
+function send(host: Host, request: CaseRequest): Actual {
+  const { outcome } = host.send(request);
+  if (outcome === undefined) throw new Error(`${request.name}: the filter holds the request`);
+  const { answer = { status: 200, headers: [], body: "", details: undefined }, upstream } = outcome;
+  return { ...answer, upstream };
+}
+
+test("every exception names a recorded request that Envoy answers otherwise", () => {
+  for (const [name, requests] of Object.entries(STRICTER)) {
+    const recorded = CASES.find((one: Case) => one.name === name);
+    for (const requestName of Object.keys(requests)) {
+      const request = recorded?.requests.find((one) => one.name === requestName);
+      expect(request, `${name} / ${requestName}`).toBeDefined();
+      if (recorded && request) expect(expectationOf(recorded, request)).not.toEqual(request.expect);
+    }
+  }
+});
