@@ -15,6 +15,11 @@ export const enum PropertyResult {
 /** The value of the last `Found`, in the arena. */
 export let propertyValue: Slice = EMPTY;
 
+/** The value of the last `Found` as the integer that Envoy writes (64 bits, little-endian); -1 where it is no integer. */
+export function propertyInteger(): i64 {
+  return lengthOf(propertyValue) == 8 ? load<i64>(pointerOf(propertyValue)) : -1;
+}
+
 /**
  * @param path the attribute's segments, separated by NUL (`source\0address`)
  */

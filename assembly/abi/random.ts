@@ -1,4 +1,7 @@
-/** WASI's random_get: AssemblyScript's own `env.seed` is not provided by Envoy. */
+/** Random bytes from WASI: AssemblyScript's own `env.seed` is not provided by Envoy. */
+import { OUT } from "./arena";
+
+/** `random_get` of WASI. */
 // @ts-ignore: decorator
 @external("wasi_snapshot_preview1", "random_get")
 declare function random_get(buffer: usize, length: u32): u32;
@@ -9,4 +12,9 @@ declare function random_get(buffer: usize, length: u32): u32;
  */
 export function fillRandom(target: usize, length: u32): bool {
   return random_get(target, length) == 0;
+}
+
+/** @returns a random integer below `bound`, or `fallback` where the host gives no random bytes */
+export function randomBelow(bound: u64, fallback: u64): u64 {
+  return fillRandom(OUT, 8) ? load<u64>(OUT) % bound : fallback;
 }

@@ -12,6 +12,7 @@
 import { allocate } from "../abi/arena";
 import { nowNanoseconds } from "../abi/clock";
 import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocateSlices, setSlice, sliceAt } from "../abi/slice-list";
 import { Engine } from "../authz/engine";
 import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
@@ -233,7 +234,7 @@ export class Authenticator {
     const jws = this.jws;
     const claims = provider.claimsToHeaders;
     let outputBytes = 0;
-    const values = allocate(<usize>claims.length * sizeof<Slice>());
+    const values = allocateSlices(claims.length);
     for (let i = 0; i < claims.length; i++) {
       const claim = unchecked(claims[i]);
       const value = claimHeaderValue(jws.payload, claim.claimName);
@@ -241,7 +242,7 @@ export class Authenticator {
         this.refusedClaim = claim.claimName;
         return null;
       }
-      store<Slice>(values + <usize>i * sizeof<Slice>(), value);
+      setSlice(values, i, value);
       if (lengthOf(value) > 0) outputBytes += 8 + lengthOf(value);
     }
     const engine = this.engine;
@@ -272,7 +273,7 @@ export class Authenticator {
     let count = 0;
     let output = block.outputs;
     for (let i = 0; i < claims.length; i++) {
-      const value = load<Slice>(values + <usize>i * sizeof<Slice>());
+      const value = sliceAt(values, i);
       if (lengthOf(value) == 0) continue;
       output = writeOutput(output, i, value);
       count++;
@@ -283,12 +284,7 @@ export class Authenticator {
   }
 
   /** What a verified token does to the request. */
-  private accept(
-    request: Request,
-    provider: Provider,
-    candidate: Candidate,
-    block: VerifiedToken,
-  ): void {
+  private accept(request: Request, provider: Provider, candidate: Candidate, block: VerifiedToken): void {
     if (provider.payloadHeader != EMPTY) request.addHeader(provider.payloadHeader, block.payloadSegment);
     let output = block.outputs;
     for (let i = 0; i < block.outputCount; i++) {

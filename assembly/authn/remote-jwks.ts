@@ -10,9 +10,20 @@ import { readHttpCallBody } from "../abi/buffer";
 import { callToken, get, responseHeader } from "../abi/http-call";
 import { logInfo, logWarning } from "../abi/log";
 import { nowMilliseconds } from "../abi/clock";
-import { fillRandom } from "../abi/random";
+import { randomBelow } from "../abi/random";
 import { currentStream, setEffectiveContext } from "../abi/stream-control";
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, startsWith, subslice } from "../abi/slice";
+import {
+  EMPTY,
+  Slice,
+  Text,
+  byteAt,
+  equals,
+  indexOfByte,
+  lengthOf,
+  pointerOf,
+  startsWith,
+  subslice,
+} from "../abi/slice";
 import { Region } from "../abi/region";
 import { JsonDocument, JsonKind, NONE } from "../encoding/json";
 import { Uri } from "../http/uri";
@@ -171,7 +182,12 @@ export class RemoteJwks {
   private discover(now: u64, json: JsonDocument): bool {
     const issuer = json.member(json.root, ISSUER.slice);
     const jwksUri = json.member(json.root, JWKS_URI.slice);
-    if (issuer == NONE || json.kind(issuer) != JsonKind.String || jwksUri == NONE || json.kind(jwksUri) != JsonKind.String) {
+    if (
+      issuer == NONE ||
+      json.kind(issuer) != JsonKind.String ||
+      jwksUri == NONE ||
+      json.kind(jwksUri) != JsonKind.String
+    ) {
       return this.fail(now, 'the discovery document lacks "issuer" or "jwks_uri"');
     }
     if (!equals(json.text(issuer), this.options.issuer)) {
@@ -225,7 +241,7 @@ export class RemoteJwks {
 
   /** The last good keys stay; the next try comes after a back-off. @returns true: the fetch has come to an end */
   private fail(now: u64, reason: string): bool {
-    const delay = min(this.options.maxBackoff, this.options.backoff << <u64>min(this.failures, 20));
+    const delay = min(this.options.maxBackoff, this.options.backoff << (<u64>min(this.failures, 20)));
     if (this.failures == 0) {
       const meanwhile = this.keys ? "the last good keys stay in use" : "there are no keys";
       logWarning(`jwtgate: ${this.name}: fetch failed: ${reason}; ${meanwhile}`);
@@ -290,9 +306,7 @@ export class RemoteJwks {
 
 /** Between 80 and 95 % of an interval, so that proxies that started together do not fetch together. */
 function ahead(interval: u64): u64 {
-  const random = memory.data(8, 8);
-  if (!fillRandom(random, 8)) return (interval * 9) / 10;
-  return (interval * 80 + interval * (load<u64>(random) % 16)) / 100;
+  return (interval * 80 + interval * randomBelow(16, 10)) / 100;
 }
 
 /** Digits as seconds, at most a year. */

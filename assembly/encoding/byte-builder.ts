@@ -22,6 +22,13 @@ export class ByteBuilder {
     return this;
   }
 
+  appendByte(byte: u8): ByteBuilder {
+    if (this.length == this.capacity) return this;
+    store<u8>(this.start + <usize>this.length, byte);
+    this.length++;
+    return this;
+  }
+
   /** Appends with every white space as `_`, as Envoy writes response-code details. */
   appendUnderscored(bytes: Slice): ByteBuilder {
     const from = this.length;

@@ -5,9 +5,11 @@
  * Removal differs from Envoy by design: Envoy writes all other parameters anew, sorted by name and decoded but not
  * encoded again, so that `a=%26b` becomes `a=&b`. Here they stay as they are, byte for byte and in their order.
  */
-import { allocate } from "../abi/arena";
-import { EMPTY, Slice, equals, indexOfByte, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { EMPTY, Slice, equals, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
+import { ByteBuilder } from "../encoding/byte-builder";
 import { percentDecode } from "../encoding/percent";
+
+const builder = new ByteBuilder();
 
 /** Whether the last `findParameter` found one; its value may be empty. */
 export let parameterFound: bool = false;
@@ -27,9 +29,7 @@ export function findParameter(query: Slice, name: Slice): Slice {
     if (isNamed(parameter, name)) {
       parameterFound = true;
       const separator = indexOfByte(parameter, 0x3d /* = */);
-      return separator < 0
-        ? EMPTY
-        : percentDecode(subslice(parameter, separator + 1, lengthOf(parameter)));
+      return separator < 0 ? EMPTY : percentDecode(subslice(parameter, separator + 1, lengthOf(parameter)));
     }
     start = end + 1;
   }
@@ -45,22 +45,19 @@ export function findParameter(query: Slice, name: Slice): Slice {
 export function withoutParameter(path: Slice, query: Slice, name: Slice): Slice {
   const pathLength = lengthOf(path);
   const length = lengthOf(query);
-  const target = allocate(<usize>(pathLength + 1 + length));
-  memory.copy(target, pointerOf(path), <usize>pathLength);
-  let size = pathLength;
+  builder.begin(pathLength + 1 + length).append(path);
+  let separator: u8 = 0x3f; /* ? */
   let start = 0;
   while (start < length) {
     const end = parameterEnd(query, start);
     const parameter = subslice(query, start, end);
     if (!isNamed(parameter, name)) {
-      store<u8>(target + <usize>size, size == pathLength ? 0x3f /* ? */ : 0x26 /* & */);
-      size++;
-      memory.copy(target + <usize>size, pointerOf(parameter), <usize>lengthOf(parameter));
-      size += lengthOf(parameter);
+      builder.appendByte(separator).append(parameter);
+      separator = 0x26; /* & */
     }
     start = end + 1;
   }
-  return slice(target, size);
+  return builder.slice;
 }
 
 function parameterEnd(query: Slice, start: i32): i32 {

@@ -5,7 +5,6 @@
  *
  * There is one object, read anew for each request; everything it points to lives in the arena.
  */
-import { allocate } from "../abi/arena";
 import {
   HeaderMap,
   addRequestHeader,
@@ -15,8 +14,9 @@ import {
   replaceRequestHeader,
   unpackPairs,
 } from "../abi/header-map";
-import { PropertyResult, getProperty, propertyValue } from "../abi/property";
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { PropertyResult, getProperty, propertyInteger, propertyValue } from "../abi/property";
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
+import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../abi/slice-list";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
 
@@ -36,8 +36,6 @@ const REQUESTED_SERVER_NAME = new Text("connection\0requested_server_name");
 const PEER_CERTIFICATE = new Text("connection\0peer_certificate");
 const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
 
-/** Bytes of a table entry: name, value. */
-const ENTRY_SIZE: usize = 16;
 /** Entries for which there is room behind those received; more move the table. */
 const SPARE_ENTRIES: i32 = 16;
 
@@ -67,12 +65,13 @@ export class Request {
 
   /** Entries of the table: those received, then those added. */
   headerCount: i32 = 0;
-  private table: usize = 0;
+  /** Name and value of each in turn. */
+  private table: SliceList = 0;
   private capacity: i32 = 0;
   private receivedCount: i32 = 0;
   private pathChanged: bool = false;
   /** Names of received headers that were removed: a list of slices in the arena. */
-  private removedNames: usize = 0;
+  private removedNames: SliceList = 0;
   private removedCount: i32 = 0;
 
   private known: i32 = Known.None;
@@ -103,7 +102,7 @@ export class Request {
     unpackPairs(pairs, this.table);
     this.headerCount = count;
     this.receivedCount = count;
-    this.removedNames = allocate(<usize>count * sizeof<Slice>());
+    this.removedNames = allocateSlices(count);
     for (let i = 0; i < count; i++) {
       const name = this.headerName(i);
       if (lengthOf(name) == 0 || byteAt(name, 0) != 0x3a /* : */) continue;
@@ -127,7 +126,7 @@ export class Request {
     this.failed = false;
     this.headerCount = 0;
     this.capacity = count + SPARE_ENTRIES;
-    this.table = allocate(<usize>this.capacity * ENTRY_SIZE);
+    this.table = allocateSlices(2 * this.capacity);
     this.receivedCount = 0;
     this.pathChanged = false;
     this.removedNames = 0;
@@ -140,13 +139,13 @@ export class Request {
   // @ts-ignore: decorator
   @inline
   headerName(i: i32): Slice {
-    return load<Slice>(this.table + <usize>i * ENTRY_SIZE);
+    return sliceAt(this.table, 2 * i);
   }
 
   // @ts-ignore: decorator
   @inline
   headerValue(i: i32): Slice {
-    return load<Slice>(this.table + <usize>i * ENTRY_SIZE, 8);
+    return sliceAt(this.table, 2 * i + 1);
   }
 
   /**
@@ -167,11 +166,11 @@ export class Request {
     let received = false;
     for (let i = this.findHeader(name, 0); i >= 0; i = this.findHeader(name, i + 1)) {
       received = received || i < this.receivedCount;
-      store<Slice>(this.table + <usize>i * ENTRY_SIZE, EMPTY);
+      setSlice(this.table, 2 * i, EMPTY);
     }
     // At most one removal for each received header, so the list has room.
     if (received) {
-      store<Slice>(this.removedNames + <usize>this.removedCount * sizeof<Slice>(), name);
+      setSlice(this.removedNames, this.removedCount, name);
       this.removedCount++;
     }
   }
@@ -180,14 +179,13 @@ export class Request {
   addHeader(name: Slice, value: Slice): void {
     if (this.headerCount == this.capacity) {
       const capacity = this.capacity * 2;
-      const table = allocate(<usize>capacity * ENTRY_SIZE);
-      memory.copy(table, this.table, <usize>this.headerCount * ENTRY_SIZE);
+      const table = allocateSlices(2 * capacity);
+      copySlices(table, this.table, 2 * this.headerCount);
       this.table = table;
       this.capacity = capacity;
     }
-    const entry = this.table + <usize>this.headerCount * ENTRY_SIZE;
-    store<Slice>(entry, name);
-    store<Slice>(entry, value, 8);
+    setSlice(this.table, 2 * this.headerCount, name);
+    setSlice(this.table, 2 * this.headerCount + 1, value);
     this.headerCount++;
   }
 
@@ -195,7 +193,7 @@ export class Request {
   replacePath(pathAndQuery: Slice): void {
     const i = this.findHeader(PATH.slice, 0);
     if (i < 0) return;
-    store<Slice>(this.table + <usize>i * ENTRY_SIZE, pathAndQuery, 8);
+    setSlice(this.table, 2 * i + 1, pathAndQuery);
     this.setPath(pathAndQuery);
     this.pathChanged = true;
   }
@@ -223,7 +221,7 @@ export class Request {
   /** Tells the host of every change. @returns false, and `failed`, where it refused one */
   flush(): bool {
     for (let i = 0; i < this.removedCount; i++) {
-      if (!removeRequestHeader(load<Slice>(this.removedNames + <usize>i * sizeof<Slice>()))) this.failed = true;
+      if (!removeRequestHeader(sliceAt(this.removedNames, i))) this.failed = true;
     }
     if (this.pathChanged && !replaceRequestHeader(PATH.slice, this.pathAndQuery)) this.failed = true;
     for (let i = this.receivedCount; i < this.headerCount; i++) {
@@ -250,9 +248,8 @@ export class Request {
   /** The listener's own port, or -1 where the host does not know it. */
   destinationPort(): i32 {
     if (this.learn(Known.DestinationPort)) {
-      this.port = -1;
-      const value = this.property(DESTINATION_PORT.slice);
-      if (lengthOf(value) == 8) this.port = <i32>load<i64>(pointerOf(value));
+      this.property(DESTINATION_PORT.slice);
+      this.port = <i32>propertyInteger();
     }
     return this.port;
   }
