@@ -2,7 +2,7 @@
  * Finds all predicates that hold of a token's payload in one walk over it: the names on the way to claims that
  * predicates are about form a tree, and only members that are in it are looked into.
  *
- * Values are seen as Envoy's RBAC sees them in dynamic metadata under Istio (SEMANTICS "Claims in policies"): a string,
+ * Values are seen as Envoy's RBAC sees them in dynamic metadata under Istio (docs/semantics.md, "Claims in policies"): a string,
  * or any string element of a list; numbers, booleans, null, objects and lists in lists never match.
  */
 import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";

@@ -1,6 +1,6 @@
 /**
  * One request as it will be forwarded: what the client sent, minus what authentication takes away, plus what it
- * adds. Policies see this view (SEMANTICS: a stripped `authorization` is not seen, an output header is). Changes are
+ * adds. Policies see this view (docs/semantics.md: a stripped `authorization` is not seen, an output header is). Changes are
  * made here first and reach the host in `flush`, so a request that waits can be read anew and go the whole way again.
  *
  * There is one object, read anew for each request; everything it points to lives in the arena.

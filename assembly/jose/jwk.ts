@@ -2,7 +2,7 @@
  * JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
  *
  * The algorithm comes from the key: a key verifies what its type, its curve and its `alg` allow, whatever a token
- * names. An RSA key is never an HMAC secret, a P-384 key never verifies ES256 (DESIGN §6, S5). A key whose owner made it
+ * names. An RSA key is never an HMAC secret, a P-384 key never verifies ES256 (docs/strictness.md, S5). A key whose owner made it
  * for something else (`use`, `key_ops`) verifies nothing (S6). Private members are not looked at.
  */
 import { Region } from "../abi/region";

@@ -2,7 +2,7 @@
  * A token: a JWS in compact serialization (RFC 7515 section 7.1) whose payload is a claims set (RFC 7519).
  *
  * Checks and their order are Envoy's (source/common/jwt/jwt.cc), so that a token with several faults is refused for the
- * same one; the reading is strict where Envoy's is not (DESIGN §6, S1 to S4).
+ * same one; the reading is strict where Envoy's is not (docs/strictness.md, S1 to S4).
  */
 import { EMPTY, Slice, Text, equals, indexOfByte, lengthOf, startsWith, subslice } from "../abi/slice";
 import { decodeStrict } from "../encoding/base64url";

@@ -5,7 +5,7 @@
 import { EMPTY, Slice, Text, lengthOf } from "../abi/slice";
 import { ByteBuilder } from "../encoding/byte-builder";
 
-/** Envoy's numbers up to 72; those from 73 on are jwtgate's (DESIGN §6, S1, S9, S12). */
+/** Envoy's numbers up to 72; those from 73 on are jwtgate's (docs/strictness.md, S1, S9, S12). */
 export const enum Status {
   Ok = 0,
   JwtMissed = 1,

@@ -1,4 +1,4 @@
-/** Base64 of key members: read leniently, for keys come from their owner (DESIGN §7), written as RFC 7515 §2 says. */
+/** Base64 of key members: read leniently, for keys come from their owner, written as RFC 7515 §2 says. */
 
 /**
  * Reads what istiod's JWK parser reads (lestrrat-go/jwx, internal/base64): base64url or base64, with or without

@@ -1,4 +1,4 @@
-/** What can be wrong with an Ed25519 public key of the right length (RFC 8032 §5.1.3; DESIGN S11). */
+/** What can be wrong with an Ed25519 public key of the right length (RFC 8032 §5.1.3; docs/strictness.md, S11). */
 
 /** The field's prime, 2^255 − 19. */
 const P = 2n ** 255n - 19n;

@@ -2,7 +2,7 @@
  * A key set as its owner wrote it → the keys that the filter can verify with, in one form.
  *
  * A set is refused where istiod refuses it (lestrrat-go/jwx 1.2, `jwk.Parse`) or where Envoy does (jwt_verify_lib,
- * `Jwks::createFromJwksCore`). A key that Envoy would leave out in silence, or that DESIGN §6 S5–S7 and S11 rule out, is
+ * `Jwks::createFromJwksCore`). A key that Envoy would leave out in silence, or that docs/strictness.md (S5–S7, S11) rules out, is
  * left out with a warning; a set without any usable key is refused (S10).
  */
 import { createPublicKey, X509Certificate } from "node:crypto";
@@ -26,7 +26,7 @@ export interface NormalizedJwks {
   problems: JwksProblem[];
 }
 
-/** Limits of a key set (DESIGN §6 S12). */
+/** Limits of a key set (docs/strictness.md, S12). */
 export const MAX_JWKS_BYTES = 256 * 1024;
 export const MAX_JWKS_KEYS = 100;
 

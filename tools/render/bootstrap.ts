@@ -1,6 +1,6 @@
 /**
  * An Envoy bootstrap that runs the filter in front of an upstream: the HTTP connection manager as istiod sets it
- * (SEMANTICS.md, "Generated filters"), with the limits that Envoy's guide for edge proxies asks for.
+ * (docs/semantics.md, "Generated filters"), with the limits that Envoy's guide for edge proxies asks for.
  *
  * `renderBootstrap` makes the whole; `listener`, `cluster` and `bootstrap` are its pieces, for those who put several
  * listeners into one Envoy.
@@ -111,7 +111,7 @@ export function listener(options: ListenerOptions): Message {
   };
 }
 
-/** The connection manager's part in what policies see as a path (SEMANTICS.md, "HCM"). */
+/** The connection manager's part in what policies see as a path (docs/semantics.md, "Generated filters"). */
 function pathOptions(normalization: PathNormalization): Message {
   const decode = normalization === "DECODE_AND_MERGE_SLASHES";
   return {

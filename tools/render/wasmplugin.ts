@@ -16,7 +16,7 @@ export interface WasmPluginOptions {
   mode?: Mode;
 }
 
-/** Istio counts what passes a gateway as its client side (SEMANTICS; istio/api extensions/v1alpha1, WorkloadMode). */
+/** Istio counts what passes a gateway as its client side (istio/api extensions/v1alpha1, WorkloadMode). */
 const MATCH: Record<Mode, Message[]> = {
   gateway: [{ mode: "CLIENT" }],
   sidecar: [{ mode: "SERVER" }],
