@@ -16,7 +16,7 @@ export default {
   include: [],
   disclude: [/node_modules/],
   outputBinary: false,
-  instantiate(_memory, createImports, instantiate, binary) {
+  async instantiate(_memory, createImports, instantiate, binary) {
     let instance;
     const host = {
       proxy_call_foreign_function: (name, nameSize, input, inputSize, output, outputSize) => {
@@ -46,7 +46,7 @@ export default {
           throw new Error(`unit tests have no host function ${module}.${name}`);
         });
     }
-    instance = instantiate(binary, createImports(own));
+    instance = await instantiate(binary, createImports(own));
     return instance;
   },
 };
