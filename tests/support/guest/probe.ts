@@ -18,13 +18,31 @@ declare function proxy_get_header_map_pairs(map: i32, at: usize, size: usize): i
 declare function proxy_set_header_map_pairs(map: i32, pairs: usize, size: i32): i32;
 // @ts-expect-error: decorator
 @external("env", "proxy_get_header_map_value")
-declare function proxy_get_header_map_value(map: i32, name: usize, nameSize: i32, at: usize, size: usize): i32;
+declare function proxy_get_header_map_value(
+  map: i32,
+  name: usize,
+  nameSize: i32,
+  at: usize,
+  size: usize,
+): i32;
 // @ts-expect-error: decorator
 @external("env", "proxy_add_header_map_value")
-declare function proxy_add_header_map_value(map: i32, name: usize, nameSize: i32, value: usize, size: i32): i32;
+declare function proxy_add_header_map_value(
+  map: i32,
+  name: usize,
+  nameSize: i32,
+  value: usize,
+  size: i32,
+): i32;
 // @ts-expect-error: decorator
 @external("env", "proxy_replace_header_map_value")
-declare function proxy_replace_header_map_value(map: i32, name: usize, nameSize: i32, value: usize, size: i32): i32;
+declare function proxy_replace_header_map_value(
+  map: i32,
+  name: usize,
+  nameSize: i32,
+  value: usize,
+  size: i32,
+): i32;
 // @ts-expect-error: decorator
 @external("env", "proxy_remove_header_map_value")
 declare function proxy_remove_header_map_value(map: i32, name: usize, nameSize: i32): i32;
@@ -198,7 +216,8 @@ function operate(words: string[]): string {
   }
   if (name == "get") return given(proxy_get_header_map_value(map, b, second.byteLength, OUT, OUT + 4));
   if (name == "add") return `${proxy_add_header_map_value(map, b, second.byteLength, c, third.byteLength)}`;
-  if (name == "replace") return `${proxy_replace_header_map_value(map, b, second.byteLength, c, third.byteLength)}`;
+  if (name == "replace")
+    return `${proxy_replace_header_map_value(map, b, second.byteLength, c, third.byteLength)}`;
   if (name == "remove") return `${proxy_remove_header_map_value(map, b, second.byteLength)}`;
   if (name == "map-size") return `${proxy_get_header_map_size(map, OUT)} ${load<u32>(OUT)}`;
   if (name == "property" || name == "set-property") {
@@ -270,10 +289,12 @@ function operate(words: string[]): string {
   if (name == "effective") return `${proxy_set_effective_context(map)}`;
   if (name == "tick") return `${proxy_set_tick_period_milliseconds(map)}`;
   if (name == "done") return `${proxy_done()}`;
-  if (name == "foreign") return given(proxy_call_foreign_function(a, first.byteLength, b, second.byteLength, OUT, OUT + 4));
+  if (name == "foreign")
+    return given(proxy_call_foreign_function(a, first.byteLength, b, second.byteLength, OUT, OUT + 4));
   if (name == "grpc") return `${proxy_grpc_cancel(1)}`;
   if (name == "random") return `${random_get(OUT, map)} ${load<u64>(OUT) != 0}`;
-  if (name == "environment") return `${environ_sizes_get(OUT, OUT + 4)} ${load<u32>(OUT)} ${load<u32>(OUT, 4)}`;
+  if (name == "environment")
+    return `${environ_sizes_get(OUT, OUT + 4)} ${load<u32>(OUT)} ${load<u32>(OUT, 4)}`;
   if (name == "outside") return `${proxy_get_property(0x7fffff00, 0x1000, OUT, OUT + 4)}`;
   if (name == "trap") unreachable();
   if (name == "recurse") return operate(["recurse", words[1]]);
@@ -340,7 +361,13 @@ export function proxy_on_tick(_id: i32): void {
   held = 0;
 }
 
-export function proxy_on_http_call_response(_id: i32, _token: i32, headers: i32, body: i32, trailers: i32): void {
+export function proxy_on_http_call_response(
+  _id: i32,
+  _token: i32,
+  headers: i32,
+  body: i32,
+  trailers: i32,
+): void {
   log(`response ${headers != 0} ${body} ${trailers} ${header(6, ":status")}`);
   run(`buffer 4 0 1000|status|effective ${held}|local 200 -1 probe answered`);
   held = 0;

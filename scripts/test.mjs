@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+/**
+ * Every test, from nothing: builds, checks format, style and types, runs the unit tests of the filter (as-pect) and all
+ * others (vitest). The last line is `N passed, N failed`, over everything; each check counts as one. The exit code is 0
+ * only if nothing failed.
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+const folder = mkdtempSync(join(tmpdir(), "jwtgate-test-"));
+const report = join(folder, "vitest.json");
+
+/** Each with what counts its tests; without it, it is one test. */
+const STEPS = [
+  { name: "build", command: ["scripts/build.mjs"] },
+  {
+    name: "style and format of TypeScript",
+    command: [bin("@biomejs/biome", "bin/biome"), "check", "--error-on-warnings"],
+  },
+  {
+    name: "format of AssemblyScript",
+    command: [
+      bin("prettier", "bin/prettier.cjs"),
+      "--log-level",
+      "warn",
+      "--check",
+      "assembly",
+      "tests/support/guest",
+    ],
+  },
+  { name: "types", command: [bin("typescript", "bin/tsc"), "--project", "."] },
+  {
+    name: "unit tests of the filter",
+    command: [bin("@as-pect/cli", "bin/asp.js"), "--summary"],
+    count: countAsPect,
+  },
+  {
+    name: "all other tests",
+    command: [
+      bin("vitest", "vitest.mjs"),
+      "run",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${report}`,
+    ],
+    count: countVitest,
+  },
+];
+
+const total = { passed: 0, failed: 0 };
+try {
+  for (const [index, step] of STEPS.entries()) {
+    console.log(`\n[${index + 1}/${STEPS.length}] ${step.name}`);
+    const started = performance.now();
+    const { succeeded, output } = await run(step.command);
+    const counted = step.count?.(output) ?? { passed: 0, failed: 0 };
+    // A step that fails without a failed test, or has no tests at all, is itself the failure.
+    if (!succeeded && counted.failed === 0) counted.failed = 1;
+    if (succeeded && step.count === undefined) counted.passed = 1;
+    if (step.count !== undefined && counted.passed + counted.failed === 0) counted.failed = 1;
+    total.passed += counted.passed;
+    total.failed += counted.failed;
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(
+      `[${index + 1}/${STEPS.length}] ${counted.passed} passed, ${counted.failed} failed in ${seconds} s`,
+    );
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = total.failed === 0 ? 0 : 1;
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+
+/** A package's own program. */
+function bin(name, path) {
+  return join("node_modules", name, path);
+}
+
+/** Runs a script of Node's, showing what it writes. */
+function run(command) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      output += text;
+      process.stdout.write(text);
+    });
+    child.on("error", (error) => {
+      console.error(error.message);
+      resolve({ succeeded: false, output });
+    });
+    child.on("close", (code) => resolve({ succeeded: code === 0, output }));
+  });
+}
+
+/** as-pect ends with `[Tests]: PASSED / ALL`. */
+function countAsPect(output) {
+  const [, passed, all] = /\[Tests\]: (\d+) \/ (\d+)/.exec(stripVTControlCharacters(output)) ?? [];
+  return { passed: Number(passed ?? 0), failed: Number(all ?? 0) - Number(passed ?? 0) };
+}
+
+/** A skipped test has proved nothing, and a file that cannot be loaded holds tests that nobody ran. */
+function countVitest() {
+  let results;
+  try {
+    results = JSON.parse(readFileSync(report, "utf8"));
+  } catch {
+    return { passed: 0, failed: 0 };
+  }
+  const broken = results.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === "failed" && !assertionResults.some((assertion) => assertion.status === "failed"),
+  );
+  return {
+    passed: results.numPassedTests,
+    failed: results.numTotalTests - results.numPassedTests + broken.length,
+  };
+}
