@@ -10,13 +10,13 @@ are the source, and \`compile\` checks them with file, line and column. Read thi
 change a limit, or to write a compiler of your own. A JSON Schema of the same is in
 [\`schema/configuration.schema.json\`](../schema/configuration.schema.json).
 
-The filter takes the configuration as JSON text. It is strict: an unknown member, a wrong type or a value out of range is
-refused, with the JSON pointer of the first fault in Envoy's log, and Envoy then refuses the listener. Nothing starts
-half configured. \`version\` is that of the format: a filter refuses a version that it does not know and
-says which \`jwtgate\` to compile with.
+The filter takes the configuration as JSON text. It is strict: an unknown member, a wrong type or a value out of
+range is refused, with the JSON pointer of the first fault in Envoy's log, and Envoy then refuses the listener.
+Nothing starts half configured. \`version\` is that of the format: a filter refuses a version that it does not know
+and says which \`jwtgate\` to compile with.
 
-Limits and intervals have defaults, so an absent one is never "none". Header names are in lower case. A configuration
-with \`oct\` keys holds secrets: Envoy's \`/config_dump\` and the \`WasmPlugin\` resource show them.
+Limits and intervals have defaults, so an absent one is never "none". Header names are in lower case. A
+configuration with \`oct\` keys holds secrets: Envoy's \`/config_dump\` and the \`WasmPlugin\` resource show them.
 `;
 
 /** The text of `docs/configuration.md`. */
