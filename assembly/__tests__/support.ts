@@ -1,5 +1,6 @@
 /** What the specs need to talk of bytes. What they make lives as long as the test module. */
 import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { encode } from "../encoding/base64";
 
 const KEPT: Array<ArrayBuffer> = [];
 
@@ -36,4 +37,17 @@ export function toHex(s: Slice): string {
 /** Bytes as the text they encode, for expectations; "absent" for EMPTY. */
 export function toText(s: Slice): string {
   return s == EMPTY ? "absent" : String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
+}
+
+/** A section of a token: base64url of a text. */
+export function section(text: string): string {
+  return toText(encode(bytes(text)))
+    .replaceAll("=", "")
+    .replaceAll("+", "-")
+    .replaceAll("/", "_");
+}
+
+/** A token with a signature that is none. */
+export function token(header: string, payload: string): string {
+  return `${section(header)}.${section(payload)}.AA`;
 }
