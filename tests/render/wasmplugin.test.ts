@@ -1,0 +1,118 @@
+/** The WasmPlugin: what Istio's schema says, and what the issue of running twice or not at all asks for. */
+import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
+import { describe, expect, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
+import type { Configuration } from "../../tools/config/schema.ts";
+import type { Selection } from "../../tools/istio/selection.ts";
+import {
+  isForGateway,
+  printResources,
+  renderWasmPlugin,
+  type WasmPluginOptions,
+} from "../../tools/render/wasmplugin.ts";
+
+const CONFIGURATION: Configuration = { version: 1 };
+const IMAGE = "oci://registry.example.com/jwtgate:1";
+const GATEWAY: Selection = {
+  namespace: "foo",
+  targetRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: "edge" }],
+};
+
+function render(selection: Selection, options: Partial<WasmPluginOptions> = {}) {
+  const plugin = renderWasmPlugin(selection, CONFIGURATION, { image: IMAGE, ...options });
+  new WasmPlugin(plugin as never).validate();
+  return plugin as { metadata: { name: string; namespace: string }; spec: Record<string, unknown> };
+}
+
+describe("a WasmPlugin", () => {
+  test("refuses where it cannot decide, and runs before Istio's own authentication", () => {
+    expect(render({ namespace: "foo" }, { mode: "sidecar" })).toEqual({
+      apiVersion: "extensions.istio.io/v1alpha1",
+      kind: "WasmPlugin",
+      metadata: { name: "jwtgate", namespace: "foo" },
+      spec: {
+        url: IMAGE,
+        phase: "AUTHN",
+        failStrategy: "FAIL_CLOSE",
+        match: [{ mode: "SERVER" }],
+        pluginConfig: CONFIGURATION,
+      },
+    });
+  });
+
+  test("of a gateway sees what passes it, which Istio calls the client side", () => {
+    expect(render({ namespace: "foo" }, { mode: "gateway" }).spec["match"]).toEqual([{ mode: "CLIENT" }]);
+  });
+
+  test("carries labels over", () => {
+    const { spec, metadata } = render(
+      { namespace: "foo", matchLabels: { app: "httpbin", "example.com/Version": "V_1.0" } },
+      { mode: "sidecar" },
+    );
+    expect(spec["selector"]).toEqual({ matchLabels: { app: "httpbin", "example.com/Version": "V_1.0" } });
+    expect(metadata.name).toBe("jwtgate-httpbin-v-1-0");
+  });
+
+  test("carries targets over, and needs no mode where they are Gateways", () => {
+    const { spec, metadata } = render(GATEWAY);
+    expect(spec["targetRefs"]).toEqual(GATEWAY.targetRefs);
+    expect(spec).not.toHaveProperty("match");
+    expect(metadata.name).toBe("jwtgate-edge");
+    expect(isForGateway(GATEWAY)).toBe(true);
+    expect(isForGateway({ namespace: "foo" })).toBe(false);
+    expect(isForGateway({ namespace: "foo", targetRefs: [{ group: "", kind: "Service", name: "a" }] })).toBe(
+      false,
+    );
+  });
+
+  test("pins the image where a digest is given", () => {
+    expect(render(GATEWAY, { sha256: "a".repeat(64) }).spec["sha256"]).toBe("a".repeat(64));
+  });
+
+  test("has a name that Kubernetes takes, however long the labels are", () => {
+    const { metadata } = render({ namespace: "foo", matchLabels: { a: "x".repeat(56), b: "-".repeat(9) } });
+    expect(metadata.name).toMatch(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
+    expect(metadata.name.length).toBeLessThanOrEqual(63);
+  });
+});
+
+describe("the YAML", () => {
+  const words = [
+    "no",
+    "y",
+    "on",
+    "010",
+    "1:30",
+    "1_000",
+    "2001-01-01",
+    "null",
+    "~",
+    "1e3",
+    "0x1f",
+    ".5",
+    "=",
+    "<<",
+    "# a",
+  ];
+
+  test("says the same to readers of YAML 1.1, as Kubernetes is, and of YAML 1.2", () => {
+    const content = {
+      words,
+      nested: Object.fromEntries(words.filter((word) => word !== "<<").map((word) => [word, word])),
+    };
+    const text = printResources([content], "1.0.0");
+    expect(parse(text, { version: "1.1" })).toEqual(content);
+    expect(parse(text, { version: "1.2" })).toEqual(content);
+  });
+
+  test("holds a document for each resource, with reasons", () => {
+    const text = printResources([render(GATEWAY), render(GATEWAY)], "1.0.0");
+    expect(parseAllDocuments(text).map((document) => document.toJS())).toEqual([
+      render(GATEWAY),
+      render(GATEWAY),
+    ]);
+    expect(text).toContain(
+      "# A filter that fails or cannot be loaded refuses; it never lets a request through.\n",
+    );
+  });
+});
