@@ -1,5 +1,5 @@
 /** Reads the repository's Markdown: its links, its headings, its fenced blocks. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -9,7 +9,7 @@ const FOLDERS = ["docs", "envoy", "bench", "tests"];
 
 /** Paths of all Markdown files, relative to the root. */
 export function markdownFiles(): string[] {
-  const nested = FOLDERS.flatMap((folder) =>
+  const nested = FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true }).map((entry) =>
       relative(ROOT, join(entry.parentPath, entry.name)),
     ),
