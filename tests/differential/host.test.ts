@@ -11,8 +11,8 @@ import type { Host, Outcome } from "../../tools/host/host.ts";
 import type { PathNormalization } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { cluster, listener, type Message, type Mode } from "../../tools/render/bootstrap.ts";
+import { compileAssembly } from "../support/assembly.ts";
 import { connectionManager, DETAILS_HEADER, startEnvoy, tellDetails } from "../support/envoy.ts";
-import { compileGuest } from "../support/guest.ts";
 import { Http1Client, type Http1Request, type Http1Response, headerOf, http1 } from "../support/http1.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -39,7 +39,7 @@ let newLine: () => void = () => {};
 let localAddress: string;
 
 beforeAll(async () => {
-  const wasm = await compileGuest("probe");
+  const wasm = await compileAssembly("tests/support/guest/probe.ts");
   folder = mkdtempSync(join(tmpdir(), "jwtgate-probe-"));
   const module = join(folder, "probe.wasm");
   writeFileSync(module, wasm);

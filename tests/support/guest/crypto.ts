@@ -1,0 +1,151 @@
+/**
+ * The primitives of assembly/crypto alone, and a JWS with a key set, for tests. Bytes go in through the memory that
+ * `malloc` gives; there is one key of each kind at a time.
+ */
+import { allocate, reset } from "../../../assembly/abi/arena";
+import { Slice, lengthOf, pointerOf, slice, subslice } from "../../../assembly/abi/slice";
+import { Curve, EcPublicKey } from "../../../assembly/crypto/ecdsa";
+import { Ed25519PublicKey } from "../../../assembly/crypto/ed25519";
+import { HmacKey } from "../../../assembly/crypto/hmac";
+import { hostVerifies, takeHostFault } from "../../../assembly/crypto/host-verifier";
+import { Modulus } from "../../../assembly/crypto/montgomery";
+import { RsaPublicKey } from "../../../assembly/crypto/rsa";
+import { reduceScalar } from "../../../assembly/crypto/scalar25519";
+import { Hash, digestLength, hashBegin, hashFinish, hashUpdate } from "../../../assembly/crypto/sha2";
+import { decodeStrict } from "../../../assembly/encoding/base64url";
+import { JsonDocument } from "../../../assembly/encoding/json";
+import { JwkSet } from "../../../assembly/jose/jwks";
+import { Jws } from "../../../assembly/jose/jws";
+import { Status } from "../../../assembly/jose/status";
+
+const json = new JsonDocument();
+const jws = new Jws();
+
+let refusalText: ArrayBuffer = new ArrayBuffer(0);
+let hmac: HmacKey | null = null;
+let rsa: RsaPublicKey | null = null;
+let ec: EcPublicKey | null = null;
+let ed25519: Ed25519PublicKey | null = null;
+let keys: JwkSet | null = null;
+
+/** Begins a callback: takes back what was allocated before. */
+export function begin(): void {
+  reset();
+}
+
+export function malloc(size: usize): usize {
+  return allocate(size);
+}
+
+export function collect(): void {
+  __collect();
+}
+
+/** Hashes the bytes in parts of `part` bytes; returns the digest. */
+export function hash(algorithm: Hash, text: usize, size: i32, part: i32): Slice {
+  hashBegin(algorithm);
+  for (let i = 0; i < size; i += part) hashUpdate(slice(text + <usize>i, min(part, size - i)));
+  const length = digestLength(algorithm);
+  const target = allocate(<usize>length);
+  hashFinish(target);
+  return slice(target, length);
+}
+
+/** Why the latest key was refused. */
+export function refusal(): Slice {
+  return slice(changetype<usize>(refusalText), refusalText.byteLength);
+}
+
+function known(refused: bool, reason: string): bool {
+  refusalText = String.UTF8.encode(refused ? reason : "");
+  return !refused;
+}
+
+export function loadHmac(k: usize, size: i32): bool {
+  hmac = HmacKey.create(slice(k, size));
+  return known(hmac === null, "empty");
+}
+
+export function verifyHmac(algorithm: Hash, tag: usize, tagSize: i32, text: usize, size: i32): bool {
+  return hmac!.verify(algorithm, slice(tag, tagSize), slice(text, size));
+}
+
+export function loadRsa(n: usize, nSize: i32, e: usize, eSize: i32): bool {
+  rsa = RsaPublicKey.create(slice(n, nSize), slice(e, eSize));
+  return known(rsa === null, RsaPublicKey.refusal);
+}
+
+export function rsaBits(): i32 {
+  return rsa!.bits;
+}
+
+export function verifyPkcs1(algorithm: Hash, s: usize, sSize: i32, text: usize, size: i32): bool {
+  return rsa!.verifyPkcs1(algorithm, slice(s, sSize), slice(text, size));
+}
+
+export function verifyPss(algorithm: Hash, s: usize, sSize: i32, text: usize, size: i32): bool {
+  return rsa!.verifyPss(algorithm, slice(s, sSize), slice(text, size));
+}
+
+export function loadEc(curve: Curve, x: usize, xSize: i32, y: usize, ySize: i32): bool {
+  ec = EcPublicKey.create(curve, slice(x, xSize), slice(y, ySize));
+  return known(ec === null, EcPublicKey.refusal);
+}
+
+export function verifyEc(algorithm: Hash, s: usize, sSize: i32, text: usize, size: i32): bool {
+  return ec!.verify(algorithm, slice(s, sSize), slice(text, size));
+}
+
+export function loadEd25519(x: usize, size: i32): bool {
+  ed25519 = Ed25519PublicKey.create(slice(x, size));
+  return known(ed25519 === null, Ed25519PublicKey.refusal);
+}
+
+export function verifyEd25519(s: usize, sSize: i32, text: usize, size: i32): bool {
+  return ed25519!.verify(slice(s, sSize), slice(text, size));
+}
+
+/** base^exponent modulo n; empty where the base is not less than n. */
+export function power(n: usize, size: i32, base: usize, exponent: u32): Slice {
+  const target = allocate(<usize>size);
+  return new Modulus(slice(n, size)).power(base, exponent, target) ? slice(target, size) : 0;
+}
+
+/** 64 bytes, little-endian, modulo the order of Ed25519's base point. */
+export function reduce(digest: usize): Slice {
+  const target = allocate(32);
+  reduceScalar(target, digest);
+  return slice(target, 32);
+}
+
+export function hostAvailable(): bool {
+  return hostVerifies();
+}
+
+export function hostFault(): bool {
+  return takeHostFault();
+}
+
+/** Loads the keys of a JSON list. */
+export function loadKeys(text: usize, size: i32): bool {
+  keys = json.parse(slice(text, size)) ? JwkSet.load(json, json.root, 100) : null;
+  return known(keys === null, "");
+}
+
+/**
+ * Verifies a JWS. One whose payload is no JSON is no JWT, but may be a JWS: it is verified with its payload unread.
+ *
+ * @returns the status
+ */
+export function verifyJws(text: usize, size: i32): Status {
+  const token = slice(text, size);
+  let status = jws.parse(token);
+  if (status == Status.JwtPayloadParseErrorBadJson) {
+    let dot = size;
+    while (load<u8>(text + <usize>--dot) != 0x2e) {}
+    jws.signedText = subslice(token, 0, dot);
+    jws.signature = decodeStrict(subslice(token, dot + 1, size));
+    status = lengthOf(jws.signature) > 0 ? Status.Ok : Status.JwtSignatureParseErrorBadBase64;
+  }
+  return status == Status.Ok ? keys!.verify(jws, 16) : status;
+}
