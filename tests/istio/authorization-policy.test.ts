@@ -24,6 +24,7 @@ describe("operations", () => {
     ["methods: [GET]", { method: { exact: "GET" } }],
     ["methods: ['*']", { header: ":method", match: { present: true } }],
     ["hosts: [Example.COM]", { host: { exact: "example.com" } }],
+    ["hosts: [Éa.example]", { host: { exact: "Éa.example" } }],
     ["hosts: ['*.Example.com']", { host: { suffix: ".example.com" } }],
     ["hosts: ['example.com:*']", { host: { prefix: "example.com:" } }],
     ["hosts: ['*']", { header: ":authority", match: { present: true } }],
@@ -266,15 +267,15 @@ describe("what istiod or the API server refuse, is refused", () => {
     ],
     [
       "{to: [{operation: {▲path: [/a]}}]}",
-      "unknown field `path` in spec.rules[0].to[0].operation: did you mean `paths`?",
+      'unknown field "path" in spec.rules[0].to[0].operation: did you mean `paths`?',
     ],
     [
       "{to: [{operation: {▲principals: [a]}}]}",
-      "unknown field `principals` in spec.rules[0].to[0].operation: `principals` belongs in spec.rules[].from[].source",
+      'unknown field "principals" in spec.rules[0].to[0].operation: `principals` belongs in spec.rules[].from[].source',
     ],
     [
       "{to: [{▲paths: [/a]}]}",
-      "unknown field `paths` in spec.rules[0].to[0]: `paths` belongs in spec.rules[].to[].operation",
+      'unknown field "paths" in spec.rules[0].to[0]: `paths` belongs in spec.rules[].to[].operation',
     ],
     [
       "{to: [{operation: {methods: [▲'']}}]}",
@@ -368,7 +369,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ],
     [
       "{when: [{key: source.ip, ▲value: b}]}",
-      "unknown field `value` in spec.rules[0].when[0]: did you mean `values`?",
+      'unknown field "value" in spec.rules[0].when[0]: did you mean `values`?',
     ],
     ["▲null", "spec.rules[0] must be an object with fields, not nothing (null)"],
   ])("%s", (text, expected) => expect(faultsAtMark(rule(text))).toEqual([expected]));
@@ -388,7 +389,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ["{rules: ▲{}}", "spec.rules must be a list, not a map"],
     [
       "{▲jwtRules: []}",
-      "unknown field `jwtRules` in spec: `jwtRules` belongs in spec of a RequestAuthentication",
+      'unknown field "jwtRules" in spec: `jwtRules` belongs in spec of a RequestAuthentication',
     ],
   ])("%s", (spec, expected) =>
     expect(faultsAtMark(resource("AuthorizationPolicy", spec))).toEqual([expected]),
@@ -407,6 +408,11 @@ describe("what istiod or the API server refuse, is refused", () => {
     expect(messages(rule(`{when: [{key: '${key}', values: [b]}]}`))[0]).toMatch(
       /^4:45: experimental\.envoy\.filters\.http\.other\[a\] is what another filter writes/,
     );
+  });
+  test("a header name that would make Envoy refuse everything", () => {
+    expect(faultsAtMark(rule('{when: [{key: ▲"request.headers[a\\n]", values: [b]}]}'))).toEqual([
+      '"request.headers[a\\n]" is no header\'s name',
+    ]);
   });
   test("dry-run of AUDIT, and a dry-run that is neither true nor false", () => {
     const annotated = (action: string, value: string) =>

@@ -29,7 +29,6 @@ describe("recorded policies", () => {
     const recorded = read(name);
     const { configuration, diagnostics } = compile([{ name, text: recorded.policies }], {
       target: "envoy",
-      clusterFor: () => "keys",
     });
     const errors = diagnostics.filter(({ severity }) => severity === "error");
     if (isTaken(recorded)) {

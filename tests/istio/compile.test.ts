@@ -255,7 +255,7 @@ describe("other resources", () => {
     ],
     [
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {nam: a}\n",
-      ["3:12: unknown field `nam` in metadata: did you mean `name`?"],
+      ['3:12: unknown field "nam" in metadata: did you mean `name`?'],
     ],
     [
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {namespace: a}\n",
@@ -270,7 +270,7 @@ describe("other resources", () => {
     ],
     [
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nrules: []\n",
-      ["4:1: unknown field `rules` here: `rules` belongs in spec of an AuthorizationPolicy"],
+      ['4:1: unknown field "rules" here: `rules` belongs in spec of an AuthorizationPolicy'],
     ],
     [
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, annotations: {internal.istio.io/parents: b}}\n",

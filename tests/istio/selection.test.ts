@@ -191,7 +191,7 @@ describe("attachments that the API server or istiod refuse", () => {
     ],
     [
       "selector: {▲labels: {a: b}}",
-      "unknown field `labels` in spec.selector: the fields here are matchLabels",
+      'unknown field "labels" in spec.selector: the fields here are matchLabels',
     ],
     ["targetRefs: [▲{kind: Gateway}]", "spec.targetRefs[0].name is missing"],
     ["targetRefs: [{kind: Service, ▲name: ''}]", "spec.targetRefs[0].name is missing"],

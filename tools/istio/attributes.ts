@@ -109,6 +109,8 @@ export function whenAttribute(
     const brackets = key.slice(base.length);
     if (base === DYNAMIC_METADATA) return { refused: metadataRefusal(brackets) };
     if (!brackets.startsWith("[")) return { ungeneratable: true };
+    // Envoy refuses a configuration with these (well_known_regex HTTP_HEADER_NAME).
+    if (base === HEADERS && /[\0\r\n]/.test(key)) return { refused: `${quote(key)} is no header's name` };
     return { attribute: base === HEADERS ? header(brackets.slice(1, -1)) : claim(claimPath(brackets)) };
   }
   const former = Object.keys(FORMER_KEYS).find((name) => key === name || key.startsWith(`${name}[`));
@@ -149,8 +151,13 @@ function claim(names: string[]): Attribute {
 
 /** `*` is any value, the empty one too. Envoy finds `host` under its HTTP/2 name. */
 function header(name: string): Attribute {
-  const lower = name.toLowerCase();
+  const lower = asciiLowerCase(name);
   return { expression: (value) => headerPredicate(lower === "host" ? ":authority" : lower, value) };
+}
+
+/** Envoy folds the case of ASCII letters only. */
+function asciiLowerCase(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 function headerPredicate(name: string, value: string): Predicate {
@@ -159,7 +166,7 @@ function headerPredicate(name: string, value: string): Predicate {
 
 function host(value: string): Expression {
   // Host names have no case; one spelling finds equal predicates equal.
-  return value === "*" ? headerPredicate(":authority", value) : { host: stringMatch(value.toLowerCase()) };
+  return value === "*" ? headerPredicate(":authority", value) : { host: stringMatch(asciiLowerCase(value)) };
 }
 
 function method(value: string): Expression {

@@ -151,7 +151,7 @@ export class Fields {
     const unknown = [...this.node.entries].filter(([name]) => !this.known.has(name));
     for (const [name, { key }] of unknown) {
       const place = this.path === "" ? "here" : `in ${this.path}`;
-      this.report.error(key.at, `unknown field \`${name}\` ${place}: ${this.advice(name)}`);
+      this.report.error(key.at, `unknown field ${quote(name)} ${place}: ${this.advice(name)}`);
     }
     if (unknown.length > 0) return;
     for (const { at, message } of this.missing) this.report.error(at, message);
@@ -206,6 +206,7 @@ export function closest(name: string, candidates: Iterable<string>, tolerance?: 
   let best: string | undefined;
   let least = (tolerance ?? Math.max(1, Math.floor(folded.length / 3))) + 1;
   for (const candidate of candidates) {
+    if (Math.abs(folded.length - fold(candidate).length) >= least) continue;
     const distance = editDistance(folded, fold(candidate));
     if (distance < least) {
       best = candidate;

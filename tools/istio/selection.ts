@@ -2,7 +2,7 @@
  * Which policies are for which workload, as istiod decides it (istio pilot/pkg/model/policyattachment.go, authorization.go,
  * authentication.go).
  */
-import { formatDiagnostic } from "../diagnostics.ts";
+import { formatPosition } from "../diagnostics.ts";
 import type { Report } from "./report.ts";
 import type { Attachment, Resource, TargetRef } from "./resource.ts";
 
@@ -135,8 +135,7 @@ export function partition(
   for (const [i, a] of all.entries()) {
     for (const b of all.slice(i + 1)) {
       if (areDisjoint(a.selection, b.selection, rootNamespace)) continue;
-      const place = formatDiagnostic({ ...a.first.at, severity: "error", message: nameOf(a.first) });
-      const message = `${nameOf(b.first)} and ${nameOf(a.first)} (${place.slice(0, place.lastIndexOf(": "))}) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels`;
+      const message = `${nameOf(b.first)} and ${nameOf(a.first)} (${formatPosition(a.first.at)}) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels`;
       report.error(b.first.at, message);
       return undefined;
     }
