@@ -1,5 +1,5 @@
 /** The compiler: Istio's policies in, the filter's configuration out. Neither files nor a process: a library. */
-import { CONFIGURATION_VERSION, type Configuration } from "./config/schema.ts";
+import { CONFIGURATION_VERSION, type Configuration, type Provider } from "./config/schema.ts";
 import { byPosition, type Diagnostic, type Position } from "./diagnostics.ts";
 import { compileAuthorization } from "./istio/authorization.ts";
 import { compileProviders } from "./istio/providers.ts";
@@ -7,6 +7,7 @@ import { Report } from "./istio/report.ts";
 import { type Resource, readResources } from "./istio/resource.ts";
 import { nameOf, partition, type SelectedResources, type Selection, selectFor } from "./istio/selection.ts";
 import { parseYaml } from "./istio/yaml.ts";
+import { bootstrapCluster, meshCluster } from "./jwks/source.ts";
 
 export interface SourceFile {
   /** As the user named it; `<stdin>` for `-`. */
@@ -31,8 +32,12 @@ export interface CompileOptions {
   shadow?: boolean | undefined;
   /** What the configuration says it was written by. */
   compiler?: string | undefined;
-  /** The Envoy cluster that serves a URL of keys; none, or without this function, is an error for every rule that needs one. */
-  clusterFor?: ((url: string) => string | undefined) | undefined;
+  /** The jwks_uri of discovery documents that were read already, by the document's URL. */
+  discovered?: Record<string, string> | undefined;
+  /** Origins (`https://host[:port]`) that a discovered jwks_uri may have beside its issuer's. */
+  jwksHosts?: string[] | undefined;
+  /** Whether keys may be fetched from link-local addresses and metadata services. */
+  allowMetadataService?: boolean | undefined;
 }
 
 /** From what the filter names to the YAML that it came from. */
@@ -162,8 +167,14 @@ function compileWorkload(
 ): CompiledWorkload {
   const authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
   const policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
-  const { target, clusterFor, trustDomain = "cluster.local" } = options;
-  const { providers, positions } = compileProviders(authentications, { rootNamespace, clusterFor }, report);
+  const { target, trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
+  const clusterFor = target === "wasmplugin" ? meshCluster : bootstrapCluster;
+  const { providers, positions } = compileProviders(
+    authentications,
+    { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService },
+    report,
+  );
+  if (target === "config") warnOfClusters(providers, positions, report);
   const knowsDirectPeer = target !== "wasmplugin";
   const authorization = compileAuthorization(policies, { trustDomain, knowsDirectPeer }, report);
   const { needsDirectPeer } = authorization;
@@ -186,6 +197,21 @@ function compileWorkload(
     },
     sourceMap: { rules: authorization.positions, providers: positions },
   };
+}
+
+/** A bare configuration brings no clusters along. */
+function warnOfClusters(
+  providers: readonly Provider[],
+  positions: Record<string, Position>,
+  report: Report,
+): void {
+  for (const { name, remoteJwks } of providers) {
+    const at = positions[name];
+    if (remoteJwks === undefined || at === undefined) continue;
+    const uri = remoteJwks.uri ?? remoteJwks.discovery?.uri;
+    const message = `the keys are fetched from ${uri} through the Envoy cluster "${remoteJwks.cluster}": your Envoy must have it (--output envoy writes it)`;
+    report.warning(at, message);
+  }
 }
 
 /** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */

@@ -2,7 +2,14 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { type CompiledWorkload, type CompileResult, compile } from "../compile.ts";
+import {
+  type CompiledWorkload,
+  type CompileOptions,
+  type CompileResult,
+  compile,
+  type SourceFile,
+} from "../compile.ts";
+import { discover } from "../jwks/discovery.ts";
 import { MODULE_FILE, VERSION } from "../package.ts";
 import {
   type Address,
@@ -12,10 +19,18 @@ import {
   printBootstrap,
   renderBootstrap,
 } from "../render/bootstrap.ts";
+import { renderKeyServers } from "../render/key-servers.ts";
 import { isForGateway, printResources, renderWasmPlugin } from "../render/wasmplugin.ts";
 import { print, report, UserError } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
-import { parseAddress, parseImage, parseLabels, parseListenAddress, parseSha256 } from "./values.ts";
+import {
+  parseAddress,
+  parseImage,
+  parseLabels,
+  parseListenAddress,
+  parseOrigin,
+  parseSha256,
+} from "./values.ts";
 
 type Target = "config" | "envoy" | "wasmplugin";
 
@@ -39,6 +54,10 @@ interface Options {
   tlsClientCa?: string;
   image?: string;
   sha256?: string;
+  jwksCa?: string;
+  discover?: boolean;
+  jwksHost?: string[];
+  allowJwksMetadataService?: boolean;
 }
 
 /** Options that only one output has, by the name of their value. */
@@ -95,6 +114,11 @@ export function compileCommand(): Command {
         "gateway: at the edge; sidecar: beside a workload (envoy: gateway where not said; wasmplugin: must be said)",
       ).choices(["gateway", "sidecar"]),
     )
+    .optionsGroup("Keys that are fetched (jwksUri, or discovery from the issuer):")
+    .option("--jwks-ca <file>", "authorities of the servers' certificates, PEM (default: the system's)")
+    .option("--discover", "ask issuers for their jwks_uri now, and write it down")
+    .option("--jwks-host <origin...>", "https://HOST[:PORT] that a discovered jwks_uri may name", parseOrigin)
+    .option("--allow-jwks-metadata-service", "let keys be fetched from link-local and metadata addresses")
     .optionsGroup("For --output envoy:")
     .option("--listen <address>", "IP:PORT to listen on", parseListenAddress)
     .option("--upstream <address>", "HOST:PORT of the service behind", parseAddress)
@@ -145,7 +169,7 @@ function checkUsage(options: Options, command: Command): void {
 async function run(options: Options): Promise<void> {
   const { files, diagnostics } = readSources(options.file);
   if (report(diagnostics)) throw new UserError("");
-  const result = compile(files, {
+  const compileOptions: CompileOptions = {
     target: options.output,
     namespace: options.namespace,
     labels: options.labels,
@@ -153,11 +177,36 @@ async function run(options: Options): Promise<void> {
     rootNamespace: options.rootNamespace,
     shadow: options.shadow,
     compiler: `jwtgate ${VERSION}`,
-  });
+    jwksHosts: options.jwksHost,
+    allowMetadataService: options.allowJwksMetadataService,
+  };
+  const discovered = options.discover ? await discoverAll(files, compileOptions, options.jwksCa) : undefined;
+  const result = compile(files, { ...compileOptions, discovered });
   if (report(result.diagnostics)) throw new UserError("");
   const text = render(result, options);
   if (options.sourceMap !== undefined) writeSourceMap(options.sourceMap, result.workloads);
   await print(text);
+}
+
+/** Reads the discovery document of every issuer whose keys are to be found so. */
+async function discoverAll(
+  files: SourceFile[],
+  options: CompileOptions,
+  caFile: string | undefined,
+): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const { configuration } of compile(files, options).workloads) {
+    for (const { issuer, remoteJwks } of configuration.providers ?? []) {
+      const uri = remoteJwks?.discovery?.uri;
+      if (uri === undefined || issuer === undefined || uri in found) continue;
+      try {
+        found[uri] = await discover(uri, issuer, caFile);
+      } catch (error) {
+        throw new UserError(`error: --discover: ${uri}: ${reasonOf(error)}`);
+      }
+    }
+  }
+  return found;
 }
 
 function render({ workloads, configuration }: CompileResult, options: Options): string {
@@ -173,6 +222,7 @@ function render({ workloads, configuration }: CompileResult, options: Options): 
     pathNormalization,
     module: moduleFile(options.module),
     ...(admin && { admin }),
+    ...(options.jwksCa !== undefined && { jwksCa: resolve(options.jwksCa) }),
     ...tls(options),
   });
   return printBootstrap(message, VERSION);
@@ -210,6 +260,10 @@ function renderPlugins(workloads: readonly CompiledWorkload[], options: Options)
     }
     return [
       renderWasmPlugin(selection, configuration, { image, ...(sha256 && { sha256 }), ...(mode && { mode }) }),
+      ...renderKeyServers(configuration, {
+        namespace: selection.namespace,
+        ...(options.jwksCa !== undefined && { caFile: options.jwksCa }),
+      }),
     ];
   });
   if (options.image === undefined) {

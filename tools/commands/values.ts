@@ -53,3 +53,12 @@ export function parseImage(text: string): string {
   }
   return url;
 }
+
+/** An origin of keys, `https://HOST[:PORT]`; may be said several times. */
+export function parseOrigin(text: string, previous: string[] = []): string[] {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "") {
+    throw new InvalidArgumentError("Write https://HOST or https://HOST:PORT.");
+  }
+  return [...previous, url.origin];
+}

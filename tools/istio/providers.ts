@@ -5,6 +5,7 @@
 import type { Provider, RemoteJwks } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
+import { isMetadataService } from "../jwks/source.ts";
 import { quote, type Report } from "./report.ts";
 import type { JwtRule } from "./request-authentication.ts";
 import type { RequestAuthenticationResource } from "./resource.ts";
@@ -12,8 +13,14 @@ import type { Located } from "./yaml.ts";
 
 export interface ProviderOptions {
   rootNamespace: string;
-  /** The Envoy cluster that serves a URL; none where the target has none for it. */
-  clusterFor?: ((url: string) => string | undefined) | undefined;
+  /** The Envoy cluster that serves a URL for a policy of that namespace. */
+  clusterFor: (url: URL, namespace: string) => string;
+  /** The jwks_uri of discovery documents that were read already, by the document's URL. */
+  discovered?: Record<string, string> | undefined;
+  /** Origins that a discovered jwks_uri may have beside its issuer's. */
+  jwksHosts?: string[] | undefined;
+  /** Whether link-local addresses and metadata services are fetched from. */
+  allowMetadataService?: boolean | undefined;
 }
 
 export interface CompiledProviders {
@@ -30,16 +37,15 @@ export function compileProviders(
 ): CompiledProviders {
   const rules = [...resources]
     .sort((a, b) => byPrecedence(a, b, options.rootNamespace))
-    .flatMap(({ metadata, spec }) =>
-      spec.jwtRules.map((rule) => ({ rule, policy: `${metadata.namespace}/${metadata.name}` })),
-    )
+    .flatMap(({ metadata, spec }) => spec.jwtRules.map((rule) => ({ rule, metadata })))
     // Equal issuers keep their order.
     .sort((a, b) => byBytes(a.rule.issuer?.value ?? "", b.rule.issuer?.value ?? ""));
   const positions: Record<string, Position> = {};
-  const providers = rules.map(({ rule, policy }, index) => {
+  const providers = rules.map(({ rule, metadata: { namespace, name: policyName } }, index) => {
     const name = `origins-${index}`;
     positions[name] = rule.at;
-    return { name, policy, ...compileRule(rule, options, report) };
+    const policy = `${namespace}/${policyName}`;
+    return { name, policy, ...compileRule(rule, namespace, options, report) };
   });
   return { providers, positions };
 }
@@ -66,7 +72,12 @@ function byBytes(a: string, b: string): number {
 /** Claims that are lists whether the rule says so or not. */
 const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
 
-function compileRule(rule: JwtRule, options: ProviderOptions, report: Report): Omit<Provider, "name"> {
+function compileRule(
+  rule: JwtRule,
+  namespace: string,
+  options: ProviderOptions,
+  report: Report,
+): Omit<Provider, "name"> {
   const { issuer, audiences, outputPayloadToHeader, outputClaimToHeaders, forwardOriginalToken, presence } =
     rule;
   const delimited = new Set(
@@ -75,7 +86,7 @@ function compileRule(rule: JwtRule, options: ProviderOptions, report: Report): O
   return {
     ...(issuer && { issuer: issuer.value }),
     ...(audiences.length > 0 && { audiences }),
-    ...compileKeys(rule, options, report),
+    ...compileKeys(rule, namespace, options, report),
     ...compilePlaces(rule),
     ...(forwardOriginalToken && { forward: true }),
     ...(outputPayloadToHeader && { forwardPayloadHeader: outputPayloadToHeader.toLowerCase() }),
@@ -107,29 +118,54 @@ function compilePlaces({ fromHeaders, fromParams, fromCookies }: JwtRule): Parti
   };
 }
 
-function compileKeys(rule: JwtRule, options: ProviderOptions, report: Report): Partial<Provider> {
+function compileKeys(
+  rule: JwtRule,
+  namespace: string,
+  options: ProviderOptions,
+  report: Report,
+): Partial<Provider> {
   const { issuer, jwks, jwksUri, timeoutMs } = rule;
   if (jwks) return compileInlineKeys(jwks, report);
   const source = jwksUri ?? issuer;
   if (source === undefined) return {};
-  const url = jwksUri ? jwksUri.value : `${source.value.replace(/\/$/, "")}/.well-known/openid-configuration`;
-  const cluster = options.clusterFor?.(url);
-  if (cluster === undefined) {
-    const what = jwksUri
-      ? `the keys at ${quote(url)}`
-      : `the keys of ${quote(source.value)}, discovered at ${quote(url)},`;
-    report.error(
-      source.at,
-      `${what} would have to be fetched, which this output cannot: put the key set into jwks`,
-    );
+  const discovery = discoveryUrl(source.value);
+  const found = jwksUri ? jwksUri.value : options.discovered?.[discovery];
+  const url = found ?? discovery;
+  if (!URL.canParse(url)) {
+    report.error(source.at, `${quote(url)} is no URL to fetch keys from`);
     return {};
   }
-  const remoteJwks: RemoteJwks = {
-    ...(jwksUri ? { uri: url } : { discovery: { uri: url } }),
-    cluster,
-    ...(timeoutMs !== undefined && { timeoutMs }),
+  const target = new URL(url);
+  if (isMetadataService(target) && !options.allowMetadataService) {
+    const message = `${quote(url)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
+    report.error(source.at, message);
+    return {};
+  }
+  if (target.username !== "" || target.password !== "") {
+    report.error(source.at, `${quote(url)} has a user name or password, which is not sent: leave it out`);
+    return {};
+  }
+  return {
+    remoteJwks: {
+      ...(found === undefined ? { discovery: compileDiscovery(url, namespace, options) } : { uri: url }),
+      cluster: options.clusterFor(target, namespace),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    },
   };
-  return { remoteJwks };
+}
+
+/** OpenID Connect Discovery 1.0, section 4: behind the issuer, whose last slash is dropped. */
+export function discoveryUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+}
+
+function compileDiscovery(
+  uri: string,
+  namespace: string,
+  { jwksHosts = [], clusterFor }: ProviderOptions,
+): NonNullable<RemoteJwks["discovery"]> {
+  const hosts = jwksHosts.map((origin) => ({ origin, cluster: clusterFor(new URL(origin), namespace) }));
+  return { uri, ...(hosts.length > 0 && { jwksHosts: hosts }) };
 }
 
 function compileInlineKeys(jwks: Located<string>, report: Report): Partial<Provider> {

@@ -115,8 +115,8 @@ function checkKeySource(fields: Fields, { issuer, jwksUri, jwks }: JwtRule, repo
       jwksUri.at,
       "jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
     );
-  } else if (!fields.has("jwks") && jwksUri === undefined && issuer && !/^https?:\/\//.test(issuer.value)) {
-    const message = `the keys of ${quote(issuer.value)} cannot be discovered, for it is no URL: give jwks or jwksUri`;
+  } else if (!fields.has("jwks") && jwksUri === undefined && issuer && !/^https:\/\//.test(issuer.value)) {
+    const message = `the keys of ${quote(issuer.value)} cannot be discovered, for it is no https:// URL: give jwks or jwksUri`;
     report.error(issuer.at, message);
   } else if (fields.has("jwks") && jwks === undefined && jwksUri === undefined) {
     const message = "jwks is empty: give the keys, or leave it out to have them discovered from the issuer";

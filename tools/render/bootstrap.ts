@@ -8,6 +8,7 @@
 import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import type { Configuration, Provider } from "../config/schema.ts";
+import { hostOf, portOf } from "../jwks/source.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
 /** A socket's address. An IPv6 host stands without brackets. */
@@ -346,13 +347,12 @@ function jwksClusters(providers: readonly Provider[], caFile: string): Message[]
   return [...clusters.values()];
 }
 
-function jwksCluster(name: string, { protocol, hostname, port }: URL, caFile: string): Message {
-  const secure = protocol === "https:";
-  const host = hostname.replace(/^\[|\]$/g, "");
+function jwksCluster(name: string, url: URL, caFile: string): Message {
+  const host = hostOf(url);
   return cluster({
     name,
-    address: { host, port: port === "" ? (secure ? 443 : 80) : Number(port) },
-    ...(secure && { tls: { serverName: host, caFile } }),
+    address: { host, port: portOf(url) },
+    ...(url.protocol === "https:" && { tls: { serverName: host, caFile } }),
   });
 }
 

@@ -1,0 +1,108 @@
+/**
+ * Istio's resources for servers of keys that the mesh does not have: a ServiceEntry for each, so that the proxy has a
+ * cluster for it, and a DestinationRule where the proxy is to speak TLS.
+ */
+import { isIP } from "node:net";
+import type { Configuration } from "../config/schema.ts";
+import { hostOf, type MeshHost, meshHost } from "../jwks/source.ts";
+import type { Message } from "./bootstrap.ts";
+
+export interface KeyServerOptions {
+  /** Of the plugin: the resources are for it alone. */
+  namespace: string;
+  /** Authorities of the servers' certificates, a file as the proxy sees it; the system's where absent. */
+  caFile?: string;
+}
+
+/** One ServiceEntry, and for https one DestinationRule, for each server outside the mesh. */
+export function renderKeyServers(
+  configuration: Configuration,
+  { namespace, caFile }: KeyServerOptions,
+): Message[] {
+  const rendered = new Map<string, Message[]>();
+  for (const { policy, remoteJwks } of configuration.providers ?? []) {
+    if (remoteJwks === undefined) continue;
+    const policyNamespace = policy?.split("/")[0] ?? namespace;
+    const uris = [
+      remoteJwks.uri ?? remoteJwks.discovery?.uri,
+      ...(remoteJwks.discovery?.jwksHosts ?? []).map(({ origin }) => origin),
+    ];
+    for (const uri of uris) {
+      if (uri === undefined) continue;
+      const url = new URL(uri);
+      const server = meshHost(url, policyNamespace);
+      const key = `${server.host}:${server.port}`;
+      if (!server.inMesh && !rendered.has(key))
+        rendered.set(key, renderServer(url, server, namespace, caFile));
+    }
+  }
+  return [...rendered.values()].flat();
+}
+
+function renderServer(url: URL, server: MeshHost, namespace: string, caFile: string | undefined): Message[] {
+  const metadata = { name: nameOf(server), namespace };
+  return url.protocol === "https:"
+    ? [serviceEntry(server, metadata), destinationRule(url, server, metadata, caFile)]
+    : [serviceEntry(server, metadata)];
+}
+
+function serviceEntry({ host, port, endpoint }: MeshHost, metadata: Message): Message {
+  const moved = endpoint !== undefined && endpoint.port !== port;
+  const elsewhere = endpoint !== undefined && endpoint.address !== host;
+  return {
+    apiVersion: "networking.istio.io/v1",
+    kind: "ServiceEntry",
+    metadata,
+    spec: {
+      hosts: [host],
+      exportTo: ["."],
+      location: "MESH_EXTERNAL",
+      // The proxy speaks TLS, if any: what it is given is plain HTTP.
+      ports: [
+        { number: port, name: "http-jwks", protocol: "HTTP", ...(moved && { targetPort: endpoint.port }) },
+      ],
+      resolution: elsewhere && isIP(endpoint.address) !== 0 ? "STATIC" : "DNS",
+      ...(elsewhere && { endpoints: [{ address: endpoint.address }] }),
+    },
+  };
+}
+
+function destinationRule(
+  url: URL,
+  { host, port }: MeshHost,
+  metadata: Message,
+  caFile: string | undefined,
+): Message {
+  const certificateName = hostOf(url);
+  return {
+    apiVersion: "networking.istio.io/v1",
+    kind: "DestinationRule",
+    metadata,
+    spec: {
+      host,
+      exportTo: ["."],
+      trafficPolicy: {
+        portLevelSettings: [
+          {
+            port: { number: port },
+            tls: {
+              mode: "SIMPLE",
+              ...(isIP(certificateName) === 0 && { sni: certificateName }),
+              subjectAltNames: [certificateName],
+              ...(caFile !== undefined && { caCertificates: caFile }),
+            },
+          },
+        ],
+      },
+    },
+  };
+}
+
+function nameOf({ host, port }: MeshHost): string {
+  const name = `${host.replace(/\.jwtgate\.internal$/, "")}-${port}`;
+  return (name.startsWith("jwks-") ? name : `jwks-${name}`)
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, "-")
+    .slice(0, 63)
+    .replace(/-+$/, "");
+}
