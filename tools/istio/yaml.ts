@@ -60,6 +60,9 @@ export interface YamlFile {
 /** Levels of lists and maps: far more than any resource has, far fewer than the stack bears. */
 const MAX_DEPTH = 100;
 
+/** Tags that change nothing but that a scalar is a string. */
+const TAGS = ["!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"];
+
 /** Values that aliases may add to a file: enough for shared lists, too few for a bomb. */
 const MAX_ALIASED_NODES = 100_000;
 
@@ -103,12 +106,11 @@ export function decodeText(file: string, bytes: Uint8Array): { text: string } | 
  */
 export function parseYaml(file: string, text: string): YamlFile {
   const source = text.startsWith("\uFEFF") ? text.slice(1) : text;
-  // What the YAML specification calls printable, and no more (go-yaml refuses the rest too).
-  const control = /[^\t\n\r\x20-\x7e\x85\xa0-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u.exec(source);
+  const control = FORBIDDEN.exec(source);
   if (control !== null) {
     const code = control[0].codePointAt(0) ?? 0;
     const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-    const message = `the control character ${name} cannot stand in YAML: remove it, or write an escape in double quotes`;
+    const message = `the character ${name} cannot stand in YAML: remove it, or write it as an escape in double quotes`;
     return {
       documents: [],
       diagnostics: [{ ...positionAt(file, source, control.index), severity: "error", message }],
@@ -116,6 +118,12 @@ export function parseYaml(file: string, text: string): YamlFile {
   }
   return new Reader(file, source).read();
 }
+
+/**
+ * What the YAML specification does not call printable, which go-yaml refuses too; and what ends a line in YAML 1.1 but not in
+ * YAML 1.2, so that Kubernetes and a reader of today would see different texts: NEL, LS, PS and a CR without LF.
+ */
+const FORBIDDEN = /\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u;
 
 /** The place of an offset in a text. */
 function positionAt(file: string, text: string, offset: number): Position {
@@ -217,10 +225,8 @@ class Reader {
     );
   }
 
-  /** Only `!!str` changes nothing but the type that we resolve ourselves. */
   private checkTag(tag: string | undefined, at: Position): void {
-    const known = ["!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"];
-    if (tag === undefined || known.includes(tag)) return;
+    if (tag === undefined || TAGS.includes(tag)) return;
     const name = tag.replace("tag:yaml.org,2002:", "!!");
     throw new YamlFault(at, `the tag ${name} is not supported: write the value without it`);
   }
@@ -233,10 +239,16 @@ class Reader {
       const value: YamlNode =
         pair.value === null ? { kind: "null", at: key.at, source: "" } : this.node(pair.value, depth + 1);
       if (isScalar(pair.key) && pair.key.type === "PLAIN" && pair.key.source === "<<") merged.push(value);
-      else entries.set(this.keyName(key), { key: { value: this.keyName(key), at: key.at }, value });
+      else this.add(entries, this.keyName(key), this.position(pair.key.range[0]), value);
     }
     for (const value of merged) this.merge(entries, value);
     return { kind: "map", at, entries };
+  }
+
+  private add(entries: MapNode["entries"], name: string, at: Position, value: YamlNode): void {
+    // The library has looked for equal names, but not through aliases.
+    if (entries.has(name)) throw new YamlFault(at, WRITTEN_TWICE);
+    entries.set(name, { key: { value: name, at }, value });
   }
 
   private keyName(key: YamlNode): string {
@@ -281,13 +293,16 @@ function findTooDeep(document: CST.Token): number | undefined {
   return undefined;
 }
 
+const WRITTEN_TWICE =
+  "this field is written twice: keep one of the two (a second value of a list goes into the same list)";
+
 const QUOTE_STAR = 'put a value that begins with * in quotes, such as "*"';
 
 /** The library's words where they say what to do, ours where they do not. */
 function explain(code: string, message: string): string {
   switch (code) {
     case "DUPLICATE_KEY":
-      return "this field is written twice: keep one of the two (a second value of a list goes into the same list)";
+      return WRITTEN_TWICE;
     case "TAB_AS_INDENT":
       return "a tab cannot indent YAML: use spaces";
     case "BAD_ALIAS":
