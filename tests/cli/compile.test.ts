@@ -1,0 +1,262 @@
+/** `jwtgate compile` as a user runs it: the bundle, its output, its words and its exit codes. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
+import type { Configuration } from "../../tools/config/schema.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CLI = join(ROOT, "dist/jwtgate.mjs");
+const SAMPLE = join(ROOT, "envoy/istio/skip-a-path.yaml");
+
+const POLICY = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: NAME
+spec:
+  rules:
+  - to:
+    - operation:
+        paths: [/open]
+`;
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "jwtgate-cli-"));
+  const write = (name: string, text: string | Buffer) => writeFileSync(join(folder, name), text);
+  mkdirSync(join(folder, "policies/nested/.hidden"), { recursive: true });
+  mkdirSync(join(folder, "empty"));
+  write("policies/a.yaml", POLICY.replace("NAME", "a"));
+  write("policies/nested/b.yml", POLICY.replace("NAME", "b"));
+  write("policies/nested/c.json", JSON.stringify(parse(POLICY.replace("NAME", "c"))));
+  write("policies/nested/notes.txt", "not: [read");
+  write("policies/nested/.hidden/d.yaml", "not: [read");
+  write("wrong.yaml", POLICY.replace("NAME", "a").replace("paths", "pats"));
+  write("latin1.yaml", Buffer.from(`# one\n# zw\xf6lf\n${POLICY}`, "latin1"));
+  write("binary.yaml", Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2, 0xff]));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(args: string[], input = "") {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
+    cwd: folder,
+    input,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  return { status, stdout, stderr };
+}
+
+const names = (stdout: string) => {
+  const { authorization } = JSON.parse(stdout) as Configuration;
+  return authorization?.allow?.rules?.map(({ id }) => /policy\[(.*?)\]/.exec(id)?.[1]);
+};
+
+describe("--output config", () => {
+  test("is the filter's configuration, and nothing is said", () => {
+    const { status, stdout, stderr } = run(["compile", "-f", SAMPLE]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const schema: object = JSON.parse(readFileSync(join(ROOT, "schema/configuration.schema.json"), "utf8"));
+    const validate = new Ajv2020({ strict: false }).compile(schema);
+    validate(JSON.parse(stdout));
+    expect(validate.errors).toBeNull();
+  });
+
+  test("reads folders with their folders, hidden ones and other files left out", () => {
+    expect(names(run(["compile", "-f", "policies"]).stdout)).toEqual(["a", "b", "c"]);
+  });
+
+  test("reads several files, however they are given, and one only once", () => {
+    const [a, b] = ["policies/a.yaml", "policies/nested/b.yml"] as const;
+    expect(names(run(["compile", "-f", a, b, "--output", "config"]).stdout)).toEqual(["a", "b"]);
+    expect(names(run(["compile", "-f", a, "-f", b, "-f", a]).stdout)).toEqual(["a", "b"]);
+  });
+
+  test("reads standard input", () => {
+    expect(names(run(["compile", "-f", "-"], POLICY.replace("NAME", "x")).stdout)).toEqual(["x"]);
+    const { status, stderr } = run(["compile", "-f", "-"], "a: [");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^<stdin>:1:/);
+  });
+
+  test("writes a source map", () => {
+    expect(run(["compile", "-f", "policies/a.yaml", "--source-map", "map.json"]).status).toBe(0);
+    expect(JSON.parse(readFileSync(join(folder, "map.json"), "utf8"))).toEqual({
+      rules: { "ns[default]-policy[a]-rule[0]": { file: "policies/a.yaml", line: 7, column: 5 } },
+      providers: {},
+    });
+    const { status, stderr } = run(["compile", "-f", "policies/a.yaml", "--source-map", "no/map.json"]);
+    expect(status).toBe(1);
+    expect(stderr).toBe("no/map.json: the source map cannot be written: there is no such file or folder\n");
+  });
+
+  test("carries --shadow", () => {
+    expect(JSON.parse(run(["compile", "-f", "policies", "--shadow"]).stdout)).toMatchObject({ shadow: true });
+  });
+});
+
+describe("--output envoy", () => {
+  const args = [
+    "compile",
+    "-f",
+    SAMPLE,
+    "--output",
+    "envoy",
+    "--listen",
+    "127.0.0.1:8080",
+    "--upstream",
+    "backend:80",
+  ];
+
+  test("is a bootstrap with this package's module", () => {
+    const { status, stdout, stderr } = run(args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain(`filename: ${join(ROOT, "build/jwtgate.wasm")}\n`);
+    expect(parse(stdout)).not.toHaveProperty("admin");
+  });
+
+  test("takes a module's path as Envoy will see it", () => {
+    expect(run([...args, "--module", "/etc/envoy/x.wasm"]).stdout).toContain("filename: /etc/envoy/x.wasm\n");
+  });
+
+  test("listens, forwards and is administered where it is told", () => {
+    const { stdout } = run([
+      ...args,
+      "--listen",
+      "[::]:443",
+      "--upstream",
+      "[::1]:8080",
+      "--admin",
+      "127.0.0.1:9901",
+    ]);
+    const ports = [...stdout.matchAll(/address: (\S+)\n\s+port_value: (\d+)/g)].map(([, host, port]) => [
+      host,
+      port,
+    ]);
+    expect(ports).toEqual(
+      [
+        ["127.0.0.1", "9901"],
+        ["'::'", "443"],
+        ["::1", "8080"],
+      ].map(([host, port]) => [expect.stringContaining(host?.replaceAll("'", "") ?? ""), port]),
+    );
+  });
+});
+
+describe("--output wasmplugin", () => {
+  const args = ["compile", "-f", SAMPLE, "--output", "wasmplugin"];
+
+  test("is a WasmPlugin, and says what it does not cover", () => {
+    const { status, stdout, stderr } = run([
+      ...args,
+      "--mode",
+      "sidecar",
+      "--image",
+      "registry.example.com/jwtgate:1",
+    ]);
+    expect(status).toBe(0);
+    expect(stderr).toContain("TCP ports are not covered");
+    const [plugin] = parseAllDocuments(stdout).map(
+      (document) => document.toJS() as { kind: string; spec: object },
+    );
+    expect(plugin).toMatchObject({
+      kind: "WasmPlugin",
+      spec: { url: "oci://registry.example.com/jwtgate:1", match: [{ mode: "SERVER" }] },
+    });
+  });
+
+  test("needs --mode, and says why", () => {
+    const { status, stdout, stderr } = run([...args, "--image", "oci://a/b"]);
+    expect(status).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("needs --mode gateway or --mode sidecar: Istio runs a plugin without it on");
+  });
+
+  test("says that the place of the image is not a real one", () => {
+    const { status, stderr } = run([...args, "--mode", "gateway"]);
+    expect(status).toBe(0);
+    expect(stderr).toContain("say --image");
+  });
+});
+
+describe("wrong input ends with 1, and says where", () => {
+  test.each([
+    ["wrong.yaml", "wrong.yaml:9:9: "],
+    ["missing.yaml", "missing.yaml: there is no such file or folder\n"],
+    ["empty", "empty: no .yaml, .yml or .json file is in this folder\n"],
+    ["latin1.yaml", "latin1.yaml:2:5: the bytes here are no UTF-8: save the file as UTF-8\n"],
+    ["binary.yaml", "binary.yaml:1:8: the bytes here are no UTF-8: save the file as UTF-8\n"],
+    ["wrong.yaml/a", "wrong.yaml/a: a part of the path is no folder\n"],
+  ])("%s", (file, message) => {
+    const { status, stdout, stderr } = run(["compile", "-f", file]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr.slice(0, message.length)).toBe(message);
+  });
+});
+
+describe("a wrong command line ends with 2, and says what to write", () => {
+  const envoy = ["--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"];
+  test.each<[string[], string]>([
+    [[], "required option '-f, --file <path...>' not specified"],
+    [["-f"], "argument missing"],
+    [["-f", "a", "--wrong"], "unknown option '--wrong'"],
+    [["-f", "a", "--output", "xml"], "Allowed choices are config, envoy, wasmplugin"],
+    [
+      ["-f", "a", "--listen", "127.0.0.1:1"],
+      "--listen belongs to --output envoy, and this is --output config",
+    ],
+    [["-f", "a", ...envoy, "--image", "oci://a"], "--image belongs to --output wasmplugin"],
+    [["-f", "a", "--output", "envoy"], "needs --listen IP:PORT and --upstream HOST:PORT"],
+    [["-f", "a", ...envoy, "--listen", "localhost:80"], "Envoy listens on an IP address, not on a name"],
+    [["-f", "a", ...envoy, "--listen", "127.0.0.1"], "Write HOST:PORT"],
+    [["-f", "a", ...envoy, "--upstream", "::1:80"], "Write HOST:PORT"],
+    [["-f", "a", ...envoy, "--upstream", "a:65536"], "Write HOST:PORT"],
+    [["-f", "a", ...envoy, "--upstream", "a b:80"], "neither an IP address nor a host name"],
+    [["-f", "a", ...envoy, "--tls-cert", "a"], "--tls-cert and --tls-key go together"],
+    [["-f", "a", ...envoy, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"],
+    [["-f", "a", "--labels", "app"], "Write NAME=VALUE"],
+    [["-f", "a", "--output", "wasmplugin", "--image", "a b"], "Write oci://"],
+    [["-f", "a", "--output", "wasmplugin", "--sha256", "123"], "Write 64 hexadecimal digits"],
+  ])("%j", (args, words) => {
+    const { status, stdout, stderr } = run(["compile", ...args]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(words);
+    expect(stderr).not.toContain("    at ");
+  });
+
+  test("no command, or an unknown one", () => {
+    expect(run([]).status).toBe(2);
+    expect(run(["compil"])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("Did you mean compile?"),
+    });
+  });
+});
+
+describe("help and version end with 0", () => {
+  test.each([
+    [["--help"]],
+    [["help", "compile"]],
+    [["compile", "--help"]],
+    [["demo", "-h"]],
+    [["--version"]],
+  ])("%j", (args) => {
+    const { status, stdout, stderr } = run(args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).not.toBe("");
+  });
+});
+
+test("a reader that stops reading is no error", () => {
+  const script = `for i in 1 2 3; do "$0" "$1" compile -f "$2" | true; echo "\${PIPESTATUS[0]}"; done`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", script, process.execPath, CLI, SAMPLE], {
+    encoding: "utf8",
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: "0\n0\n0\n", stderr: "" });
+});
