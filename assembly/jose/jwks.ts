@@ -1,13 +1,11 @@
 /** JSON Web Key Sets (RFC 7517 section 5) and the choice of the key that verifies a token. */
 import { Region } from "../abi/region";
-import { Slice, Text, equals, lengthOf } from "../abi/slice";
+import { Slice, equals, lengthOf } from "../abi/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { Algorithm } from "./algorithm";
 import { Jwk, KeyType } from "./jwk";
 import { Jws } from "./jws";
 import { Status } from "./status";
-
-const KEYS = new Text("keys");
 
 /** RFC 8032 section 5.1.6. */
 const ED25519_SIGNATURE_LENGTH: i32 = 64;
@@ -34,14 +32,6 @@ export class JwkSet {
 
   /** Why the latest `load` returned null; for people. */
   static refusal: string = "";
-
-  /**
-   * @param json a parsed key set: an object with the list of keys, beside which other members mean nothing
-   * @returns as `load`
-   */
-  static fromDocument(json: JsonDocument, maxKeys: i32): JwkSet | null {
-    return JwkSet.load(json, json.member(json.root, KEYS.slice), maxKeys);
-  }
 
   /**
    * @param json a document with the list of keys, the value of `keys`, at `keys`
