@@ -28,6 +28,7 @@ const NAMESPACE_SEGMENT = new Text("/ns/");
 const SERVICE_ACCOUNT_SEGMENT = new Text("sa/");
 
 const NEWLINE: u8 = 0x0a;
+const ASTERISK: u8 = 0x2a;
 const SLASH: u8 = 0x2f;
 
 /** Where in a value the key of a pattern stands. */
@@ -174,23 +175,25 @@ class TemplateCheck extends Check {
   }
 }
 
+/** Characters that a literal segment may have: those of a path but `*`, which Envoy takes for an operator. */
 function isLiteral(segment: Slice): bool {
   for (let i = 0; i < lengthOf(segment); i++) {
-    if (!isSegmentCharacter(byteAt(segment, i))) return false;
+    const byte = byteAt(segment, i);
+    if (byte == ASTERISK || !isSegmentCharacter(byte)) return false;
   }
   return lengthOf(segment) > 0;
 }
 
-/** What `*` is made of: pchar of RFC 3986 without `*` (kLiteral in Envoy's uri_template_internal.cc). */
+/** pchar of RFC 3986 section 3.3: what Envoy 1.40 takes for a character of a segment, as tried character by character. */
 function isSegmentCharacter(byte: u8): bool {
   if (byte < 0x40) return (PUNCTUATION_AND_DIGITS & ((<u64>1) << (<u64>byte))) != 0;
   return (
-    <u8>((byte | 0x20) - 0x61) < 26 || byte == 0x40 /* @ */ || byte == 0x5f /* _ */ || byte == 0x7e
-  ); /* ~ */
+    <u8>((byte | 0x20) - 0x61) < 26 || byte == 0x40 /* @ */ || byte == 0x5f /* _ */ || byte == 0x7e /* ~ */
+  );
 }
 
-/** A bit for each of `!$%&'()+,-.`, the digits and `:;=`. */
-const PUNCTUATION_AND_DIGITS: u64 = 0x2fff_7bf2_0000_0000;
+/** A bit for each of `!$%&'()*+,-.`, the digits and `:;=`. */
+const PUNCTUATION_AND_DIGITS: u64 = 0x2fff_7ff2_0000_0000;
 
 /** Loads a glob: literal pieces with `.*` between them, the first at the start, the last at the end. */
 export function loadGlob(reader: Reader, node: Node): Pattern {

@@ -60,8 +60,8 @@ export class PeerCertificate {
   }
 
   /**
-   * @param text percent-encoded PEM, as `connection.peer_certificate` gives it
-   *   (source/extensions/filters/common/expr/context.cc, urlEncodedPemEncodedPeerCertificate)
+   * @param text PEM, as `connection.peer_certificate` gives it in Envoy 1.40; percent-encoded, as in Envoy's source
+   *   before (source/extensions/filters/common/expr/context.cc, urlEncodedPemEncodedPeerCertificate), it is read too
    * @returns false, without names, where it is no certificate that can be read: the caller fails closed
    */
   parse(text: Slice): bool {

@@ -148,9 +148,9 @@ function quote(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
-/** As Envoy does it (uri_template_internal.cc, toRegexPattern). */
+/** As Envoy 1.40 does it (uri_template_internal.cc, toRegexPattern). */
 function templateToRegExp(template: string): RegExp {
-  const character = "a-zA-Z0-9\\-._~%!$&'()+,;:@=";
+  const character = "a-zA-Z0-9\\-._~%!$&'()*+,;:@=";
   const source = template.split("/").map((segment) => {
     if (segment === "{*}") return `[${character}]+`;
     return segment === "{**}" ? `[${character}/]*` : quote(segment);

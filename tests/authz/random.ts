@@ -243,7 +243,8 @@ export function request(random: Random): TestRequest {
   const dns = random.list(random.below(2), () => random.pick(PEERS));
   const subject = random.pick(["", "CN=/ns/foo/"]);
   const names = random.chance(0.9) ? [subjectAlternativeName({ uris, dns })] : [];
-  properties["connection.peer_certificate"] = urlEncoded(pem(certificate(names)));
+  const text = pem(certificate(names));
+  properties["connection.peer_certificate"] = random.chance(0.5) ? text : urlEncoded(text);
   properties["connection.subject_peer_certificate"] = subject;
   const peerNames = [...(names.length > 0 ? [...uris, ...dns] : []), ...(subject ? [subject] : [])];
   return { headers, properties, peerNames };

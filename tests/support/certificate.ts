@@ -59,7 +59,7 @@ export function pem(bytes: Buffer): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
 }
 
-/** As Envoy gives a certificate in `connection.peer_certificate`. */
+/** As Envoy before 1.40 gives a certificate in `connection.peer_certificate`. */
 export function urlEncoded(text: string): string {
   return text.replace(/[\n +/=]/g, encodeURIComponent);
 }
