@@ -162,6 +162,8 @@ describe("keys", () => {
     try {
       const token = await first.sign(ISSUER);
       expect((await g.get(token)).status).toBe(200);
+      // Two workers and the main thread have the keys: what each has is its own.
+      await g.server.reached(6);
       const failures: Behaviour[] = [
         answer(500, "no"),
         answer(301, "", { location: `${g.server.origin}/elsewhere` }),
