@@ -34,6 +34,7 @@ const DESTINATION_ADDRESS = new Text("destination\0address");
 const SOURCE_ADDRESS = new Text("source\0address");
 const REQUESTED_SERVER_NAME = new Text("connection\0requested_server_name");
 const PEER_CERTIFICATE = new Text("connection\0peer_certificate");
+const MTLS = new Text("connection\0mtls");
 const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
 
 /** Entries for which there is room behind those received; more move the table. */
@@ -297,6 +298,10 @@ export class Request {
       if (lengthOf(value) > 0) {
         if (!this.certificate.parse(value)) this.failed = true;
         this.certificate.subject = this.property(PEER_SUBJECT.slice);
+      } else {
+        // A certificate that the host does not show, as Envoy before 1.38, must not be taken for none.
+        const mtls = this.property(MTLS.slice);
+        if (lengthOf(mtls) > 0 && byteAt(mtls, 0) != 0) this.failed = true;
       }
     }
     return this.certificate;
