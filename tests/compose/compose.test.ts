@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { validateBootstrap } from "../../tools/envoy/process.ts";
 import { ENVOY_VERSION } from "../../tools/envoy/provision.ts";
+import { normalizeJwks } from "../../tools/jwks/normalize.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,6 +25,7 @@ interface Compose {
       volumes: { source: string; target: string }[];
     };
     httpbin: { expose: string[] };
+    "nginx-proxy": { expose: string[]; volumes: { source: string; target: string }[] };
   };
 }
 
@@ -64,6 +66,20 @@ describe("docker-compose.yml", () => {
     expect(envoy.ports).toEqual([expect.stringMatching(new RegExp(`:${value("--listen").split(":")[1]}$`))]);
     expect(value("--upstream")).toBe(`httpbin:${httpbin.expose[0]}`);
   });
+});
+
+test("nginx serves a key set that is good, where the policies look for it", () => {
+  const { expose, volumes } = compose.services["nginx-proxy"];
+  const [, uri = ""] = /jwksUri: (\S+)/.exec(read("envoy/istio/httpbin.yaml")) ?? [];
+  expect(new URL(uri).hostname).toBe("nginx-proxy");
+  expect(expose).toEqual([new URL(uri).port || "80"]);
+
+  const server = read("envoy/nginx/default.conf");
+  expect(server).toContain(`location = ${new URL(uri).pathname} {`);
+  const [, file = ""] = /alias (\S+);/.exec(server) ?? [];
+  const source = volumes.find(({ target }) => target === file)?.source ?? "";
+  const { keys, problems } = normalizeJwks(read(source));
+  expect({ keys: keys.length, problems }).toEqual({ keys: 1, problems: [] });
 });
 
 describe("envoy/envoy.yaml", () => {
