@@ -1,0 +1,156 @@
+/** What is compared: an Envoy of its own each, alike but for its HTTP filters. */
+import type { Configuration } from "../tools/config/schema.ts";
+import { Envoy } from "../tools/envoy/process.ts";
+import { bootstrap, jwtgateFilter, listener, type Message } from "../tools/render/bootstrap.ts";
+import { ask, Load } from "./load.ts";
+import { nativeFilters } from "./native.ts";
+import { requestBytes, type Target } from "./policies.ts";
+import { cpuNanoseconds, type Memory, memoryOf } from "./process-clock.ts";
+import { tampered } from "./tokens.ts";
+
+export const CONTENDERS = ["none", "empty", "native", "native-cache", "jwtgate-no-cache", "jwtgate"] as const;
+export type ContenderName = (typeof CONTENDERS)[number];
+
+/** How people call them. */
+export const TITLES: Readonly<Record<ContenderName, string>> = {
+  none: "no filter",
+  empty: "empty Wasm filter",
+  native: "native",
+  "native-cache": "native with its cache",
+  "jwtgate-no-cache": "jwtgate, cache off",
+  jwtgate: "jwtgate",
+};
+
+/** What every contender is made from. */
+export interface Bench {
+  /** Envoy's executable. */
+  envoy: string;
+  /** The filter, and the one that does nothing. */
+  module: string;
+  emptyModule: string;
+  /** Connections of the load generator. */
+  connections: number;
+}
+
+/** Tokens that the filter's cache holds where nothing else is said (tools/config/schema.ts); the native one gets as many. */
+export const CACHE_ENTRIES = 4_096;
+
+/** The filters of a contender that has to do what the configuration says. */
+export function filtersOf(name: ContenderName, configuration: Configuration, bench: Bench): Message[] {
+  switch (name) {
+    case "none":
+      return [];
+    case "empty":
+      return [wasmFilter(bench.emptyModule)];
+    case "native":
+      return nativeFilters(configuration);
+    case "native-cache":
+      return nativeFilters(configuration, { cacheSize: CACHE_ENTRIES });
+    case "jwtgate-no-cache":
+      return [jwtgateFilter({ ...configuration, tokenCache: { maxEntries: 0 } }, bench.module)];
+    case "jwtgate":
+      return [jwtgateFilter(configuration, bench.module)];
+  }
+}
+
+function wasmFilter(module: string): Message {
+  return {
+    name: "empty",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+      config: {
+        name: "empty",
+        vm_config: { runtime: "envoy.wasm.runtime.v8", code: { local: { filename: module } } },
+      },
+    },
+  };
+}
+
+/** A listener as `jwtgate compile --output envoy` writes it, with other filters, that answers by itself with `body`. */
+export function answeringListener(filters: Message[], body = "ok"): Message {
+  const written = listener({
+    name: "bench",
+    address: { host: "127.0.0.1", port: 0 },
+    module: "",
+    configuration: { version: 1 },
+    cluster: "",
+    accessLog: false,
+  });
+  const [chain] = written["filter_chains"] as { filters: { typed_config: Message }[] }[];
+  const manager = chain?.filters[0]?.typed_config;
+  if (manager === undefined) throw new Error("the listener has no connection manager");
+  manager["route_config"] = {
+    virtual_hosts: [
+      {
+        name: "bench",
+        domains: ["*"],
+        routes: [{ match: { prefix: "/" }, direct_response: { status: 200, body: { inline_string: body } } }],
+      },
+    ],
+  };
+  const router = (manager["http_filters"] as Message[]).at(-1);
+  manager["http_filters"] = [...filters, router];
+  return written;
+}
+
+/** A contender that runs. */
+export class Contender {
+  private load: Load | undefined;
+
+  private constructor(
+    readonly name: ContenderName,
+    private readonly bench: Bench,
+    private readonly envoy: Envoy,
+    private readonly port: number,
+  ) {}
+
+  static async start(name: ContenderName, configuration: Configuration, bench: Bench): Promise<Contender> {
+    const listeners = [answeringListener(filtersOf(name, configuration, bench))];
+    const envoy = await Envoy.start({
+      binary: bench.envoy,
+      bootstrap: bootstrap({ listeners, clusters: [] }),
+      timeoutMs: 120_000,
+    });
+    return new Contender(name, bench, envoy, await envoy.portOf("bench"));
+  }
+
+  /**
+   * Shows that it does its work: lets a good token through, and where it is more than a filter that does nothing,
+   * refuses a tampered one, none, and a target that no rule is about. Then opens the connections.
+   */
+  async prove(target: Target, token: string): Promise<void> {
+    const refuses = this.name !== "none" && this.name !== "empty";
+    const passed = await this.status(target, token, 200);
+    await this.status(target, tampered(token), refuses ? 401 : 200);
+    const elsewhere = { path: "/no/rule/is/about/this", host: "nobody.example", headers: {} };
+    await this.status(elsewhere, token, refuses ? 403 : 200);
+    const { connections } = this.bench;
+    this.load = await Load.connect({ port: this.port, connections }, passed);
+  }
+
+  private async status(target: Target, token: string, expected: number): Promise<Buffer> {
+    const answer = await ask(this.port, requestBytes(target, token));
+    const status = Number(answer.toString("latin1", 9, 12));
+    if (status === expected) return answer;
+    throw new Error(
+      `${this.name} answered ${status} where ${expected} is right: ${answer.toString("latin1")}`,
+    );
+  }
+
+  /** Sends requests that must all pass. @returns CPU time that Envoy used, in microseconds a request */
+  async measure(requests: readonly Buffer[]): Promise<number> {
+    if (this.load === undefined) throw new Error("prove comes first");
+    const before = cpuNanoseconds(this.envoy.pid);
+    await this.load.send(requests);
+    return Number(cpuNanoseconds(this.envoy.pid) - before) / 1000 / requests.length;
+  }
+
+  get memory(): Memory {
+    return memoryOf(this.envoy.pid);
+  }
+
+  async stop(): Promise<void> {
+    this.load?.close();
+    await this.envoy.stop();
+  }
+}

@@ -1,0 +1,159 @@
+/** The results of a run: what was measured, where, and the figures that follow from it. */
+import { type ContenderName, TITLES } from "../contenders.ts";
+import type { Shape } from "../policies.ts";
+import type { HostResult } from "../stages/host.ts";
+import type { MemoryResult } from "../stages/memory.ts";
+import type { RulesResult } from "../stages/rules.ts";
+import type { TokensResult } from "../stages/tokens.ts";
+import type { UpdateResult } from "../stages/update.ts";
+import { difference, type Estimate, estimate, ratio } from "../statistics.ts";
+
+/** Where a run took place. */
+export interface Machine {
+  cpu: string;
+  cores: number;
+  kernel: string;
+  node: string;
+  envoy: string;
+}
+
+/** As they were measured. */
+export interface Measured {
+  tokens: TokensResult[];
+  rules: RulesResult[];
+  memory: MemoryResult;
+  update: UpdateResult[];
+  host: HostResult[];
+}
+
+/** What a contender takes of Envoy's time, in microseconds a request. */
+export interface Cost {
+  contender: ContenderName;
+  title: string;
+  /** All that Envoy takes. */
+  total: Estimate;
+  /** Over no filter, pair by pair. */
+  added?: Estimate;
+  /** Of what is added: to what the native filters add, without and with their cache. */
+  toNative?: Estimate;
+  toNativeCache?: Estimate;
+}
+
+export interface Report {
+  machine: Machine;
+  date: string;
+  rounds: number;
+  requests: number;
+  tokens: {
+    algorithm: string;
+    mode: string;
+    tokenBytes: number;
+    costs: Cost[];
+    /** What is added with jwtgate's cache on to what is added with it off. */
+    cacheOnToOff?: Estimate;
+  }[];
+  rules: {
+    shape: Shape;
+    series: {
+      contender: ContenderName;
+      title: string;
+      points: { rules: number; added: Estimate; toFewest: Estimate }[];
+    }[];
+  }[];
+  /** Bytes: medians of several runs. */
+  memory: { contender: ContenderName; title: string; resident: number; anonymous: number }[];
+  update: {
+    shape: Shape;
+    rules: number;
+    contender: ContenderName;
+    title: string;
+    milliseconds: Estimate;
+    toNative?: Estimate;
+  }[];
+  host: { algorithm: string; cacheOn: Estimate; cacheOff: Estimate; onToOff: Estimate }[];
+}
+
+export function report(
+  measured: Measured,
+  about: Pick<Report, "machine" | "date" | "rounds" | "requests">,
+): Report {
+  return {
+    ...about,
+    tokens: measured.tokens.map(tokensReport),
+    rules: measured.rules.map(rulesReport),
+    memory: [...measured.memory].map(([contender, runs]) => ({
+      contender,
+      title: TITLES[contender],
+      resident: estimate(runs.map(({ resident }) => resident)).median,
+      anonymous: estimate(runs.map(({ anonymous }) => anonymous)).median,
+    })),
+    update: measured.update.flatMap(({ shape, rules, milliseconds }) =>
+      [...milliseconds].map(([contender, runs]) => {
+        const native = contender === "native" ? undefined : milliseconds.get("native");
+        return {
+          shape,
+          rules,
+          contender,
+          title: TITLES[contender],
+          milliseconds: estimate(runs),
+          ...(native && { toNative: ratio(runs, native) }),
+        };
+      }),
+    ),
+    host: measured.host.map(({ algorithm, cacheOn, cacheOff }) => ({
+      algorithm,
+      cacheOn: estimate(cacheOn),
+      cacheOff: estimate(cacheOff),
+      onToOff: ratio(cacheOn, cacheOff),
+    })),
+  };
+}
+
+function tokensReport({ algorithm, mode, tokenBytes, cpu }: TokensResult): Report["tokens"][number] {
+  const none = cpu.get("none");
+  const addedBy = (name: ContenderName): number[] | undefined => {
+    const total = cpu.get(name);
+    return none && total && name !== "none" ? difference(total, none) : undefined;
+  };
+  const costs = [...cpu].map(([contender, total]): Cost => {
+    const added = addedBy(contender);
+    const to = (base: ContenderName): Estimate | undefined => {
+      const baseline = base === contender ? undefined : addedBy(base);
+      return added && baseline && ratio(added, baseline);
+    };
+    const toNative = to("native");
+    const toNativeCache = to("native-cache");
+    return {
+      contender,
+      title: TITLES[contender],
+      total: estimate(total),
+      ...(added && { added: estimate(added) }),
+      ...(toNative && { toNative }),
+      ...(toNativeCache && { toNativeCache }),
+    };
+  });
+  const on = addedBy("jwtgate");
+  const off = addedBy("jwtgate-no-cache");
+  return { algorithm, mode, tokenBytes, costs, ...(on && off && { cacheOnToOff: ratio(on, off) }) };
+}
+
+function rulesReport({ shape, none, series }: RulesResult): Report["rules"][number] {
+  const contenders = [...new Set(series.map(({ contender }) => contender))];
+  return {
+    shape,
+    series: contenders.map((contender) => {
+      const own = series.filter((entry) => entry.contender === contender);
+      const added = own.map(({ rules, cpu }) => ({ rules, added: difference(cpu, none) }));
+      const fewest = added[0]?.added ?? [];
+      return {
+        contender,
+        title: TITLES[contender],
+        points: added.map((point) => ({
+          rules: point.rules,
+          added: estimate(point.added),
+          toFewest: ratio(point.added, fewest),
+        })),
+      };
+    }),
+  };
+}

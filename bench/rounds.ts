@@ -1,0 +1,31 @@
+/** Measuring side by side: every round asks each contender, so that what disturbs the machine disturbs all alike. */
+
+/** One thing to measure. */
+export interface Series<Name> {
+  name: Name;
+  /** Prepares and measures once. @returns microseconds a request */
+  measure: (round: number) => Promise<number>;
+}
+
+/**
+ * Measures every series once a round. Each round begins with another one, and every second goes the other way round, so
+ * that none always follows the same.
+ *
+ * @param progress told after each round
+ * @returns of each series one number a round, by name
+ */
+export async function interleave<Name>(
+  series: readonly Series<Name>[],
+  rounds: number,
+  progress: (round: number) => void,
+): Promise<Map<Name, number[]>> {
+  const samples = new Map<Name, number[]>(series.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    const start = round % series.length;
+    const order = [...series.slice(start), ...series.slice(0, start)];
+    if (round % 2 === 1) order.reverse();
+    for (const { name, measure } of order) samples.get(name)?.push(await measure(round));
+    progress(round + 1);
+  }
+  return samples;
+}

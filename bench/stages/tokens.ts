@@ -1,0 +1,83 @@
+/** What a request with a token costs: each algorithm, each way in which clients repeat their tokens. */
+import type { ContenderName } from "../contenders.ts";
+import { compilePolicy, requestBytes, targets } from "../policies.ts";
+import { interleave } from "../rounds.ts";
+import { type Algorithm, Signer } from "../tokens.ts";
+import { type StageOptions, withContenders } from "./stage.ts";
+
+export const MODES = ["unique", "cold", "hot"] as const;
+/** unique: each token once; cold: 5,000 tokens in rotation; hot: one token. */
+export type Mode = (typeof MODES)[number];
+
+/** Tokens of the mode `cold`. */
+const ROTATION = 5_000;
+
+export interface TokensOptions extends StageOptions {
+  algorithms: readonly Algorithm[];
+  modes: readonly Mode[];
+  contenders: readonly ContenderName[];
+  /** The least length of a token, in bytes. */
+  tokenBytes: number;
+}
+
+export interface TokensResult {
+  algorithm: Algorithm;
+  mode: Mode;
+  tokenBytes: number;
+  /** Microseconds a request, by contender, a number a round. */
+  cpu: Map<ContenderName, number[]>;
+}
+
+export async function measureTokens(options: TokensOptions): Promise<TokensResult[]> {
+  const results: TokensResult[] = [];
+  for (const algorithm of options.algorithms) results.push(...(await measureAlgorithm(algorithm, options)));
+  return results;
+}
+
+async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): Promise<TokensResult[]> {
+  const { modes, rounds, requests, contenders: names, tokenBytes, progress } = options;
+  const signer = new Signer(algorithm);
+  const configuration = compilePolicy(signer.jwks, "exact", 1);
+  const [target] = targets("exact", 1);
+  if (target === undefined) throw new Error("a policy of one rule has one target");
+  const request = (): Buffer => requestBytes(target, signer.token(tokenBytes));
+
+  progress(`${algorithm}: signing tokens …`, true);
+  const rotation = Array.from({ length: ROTATION }, request);
+  const hot = Array.from({ length: requests }, () => rotation[0] ?? Buffer.alloc(0));
+  const unique = modes.includes("unique") ? Array.from({ length: rounds * requests }, request) : [];
+  const length = (rotation[0]?.length ?? 0) - requestBytes(target, "").length;
+  const take: Record<Mode, (round: number) => Buffer[]> = {
+    unique: (round) => unique.slice(round * requests, (round + 1) * requests),
+    cold: (round) => around(rotation, round * requests, requests),
+    hot: () => hot,
+  };
+
+  const proof = { target, token: signer.token(tokenBytes) };
+  return withContenders(names, configuration, proof, options, async (contenders) => {
+    // V8 compiles what runs often a second time, better: measured is what a proxy does for the rest of its life.
+    for (const contender of contenders) {
+      progress(`${algorithm}: warming up ${contender.name} …`, true);
+      await contender.measure(rotation);
+      for (let i = 0; i < 3_000; i += requests) await contender.measure(hot);
+    }
+    const results: TokensResult[] = [];
+    for (const mode of modes) {
+      const cpu = await interleave(
+        contenders.map((contender) => ({
+          name: contender.name,
+          measure: (round) => contender.measure(take[mode](round)),
+        })),
+        rounds,
+        (round) => progress(`${algorithm}, ${mode}: round ${round} of ${rounds}`, true),
+      );
+      results.push({ algorithm, mode, tokenBytes: length, cpu });
+    }
+    return results;
+  });
+}
+
+/** `count` elements from `start` on, beginning anew at the end. */
+function around<T>(list: readonly T[], start: number, count: number): T[] {
+  return Array.from({ length: count }, (_, i) => list[(start + i) % list.length] as T);
+}
