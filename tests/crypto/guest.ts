@@ -1,0 +1,268 @@
+/** Drives the primitives of assembly/crypto (tests/support/guest/crypto.ts) and plays their host. */
+import { verify } from "node:crypto";
+import { compileAssembly } from "../support/assembly.ts";
+
+interface Exports {
+  memory: WebAssembly.Memory;
+  _initialize(): void;
+  begin(): void;
+  malloc(size: number): number;
+  collect(): void;
+  hash(algorithm: number, text: number, size: number, part: number): bigint;
+  refusal(): bigint;
+  loadHmac(k: number, size: number): number;
+  loadRsa(n: number, nSize: number, e: number, eSize: number): number;
+  loadEc(curve: number, x: number, xSize: number, y: number, ySize: number): number;
+  loadEd25519(x: number, size: number): number;
+  rsaBits(): number;
+  verifyHmac(algorithm: number, tag: number, tagSize: number, text: number, size: number): number;
+  verifyPkcs1(algorithm: number, s: number, sSize: number, text: number, size: number): number;
+  verifyPss(algorithm: number, s: number, sSize: number, text: number, size: number): number;
+  verifyEc(algorithm: number, s: number, sSize: number, text: number, size: number): number;
+  verifyEd25519(s: number, sSize: number, text: number, size: number): number;
+  power(n: number, size: number, base: number, exponent: number): bigint;
+  reduce(digest: number): bigint;
+  hostAvailable(): number;
+  hostFault(): number;
+  loadKeys(text: number, size: number): number;
+  verifyJws(text: number, size: number): number;
+}
+
+export const HASHES = ["sha256", "sha384", "sha512"] as const;
+export type HashName = (typeof HASHES)[number];
+export const CURVES = ["P-256", "P-384", "P-521"] as const;
+export type CurveName = (typeof CURVES)[number];
+
+/** What the host answers to a `verify_signature`. */
+export type Host = (request: VerifySignatureRequest) => { status: number; result?: Uint8Array };
+
+export interface VerifySignatureRequest {
+  hash: string;
+  publicKey: Buffer;
+  signature: Buffer;
+  text: Buffer;
+}
+
+const OK = 0;
+const NOT_FOUND = 1;
+
+/** Serialized VerifySignatureResult. */
+export const GOOD = Uint8Array.of(0x08, 1);
+/** `result` is false, and so left out; `error` says why. */
+export const BAD = Uint8Array.of(0x12, 2, 0x6e, 0x6f);
+
+/** Envoy, played by Node's crypto. */
+export const nodeHost: Host = ({ hash, publicKey, signature, text }) => {
+  const good = verify(hash, text, { key: publicKey, format: "der", type: "spki" }, signature);
+  return { status: OK, result: good ? GOOD : BAD };
+};
+
+/** A host without `verify_signature`. */
+export const noHost: Host = () => ({ status: NOT_FOUND });
+
+/** How long compiling the guest may take on a busy machine, in milliseconds. */
+export const COMPILING = 120_000;
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+export class CryptoGuest {
+  /** What the host was asked, since the guest was made. */
+  readonly asked: VerifySignatureRequest[] = [];
+
+  private constructor(private readonly exports: Exports) {}
+
+  static async create(host: Host): Promise<CryptoGuest> {
+    compiled ??= compileAssembly("tests/support/guest/crypto.ts").then((bytes) => WebAssembly.compile(bytes));
+    let guest: CryptoGuest | undefined;
+    const { exports } = new WebAssembly.Instance(await compiled, {
+      env: {
+        proxy_call_foreign_function: (
+          name: number,
+          nameSize: number,
+          input: number,
+          inputSize: number,
+          output: number,
+          outputSize: number,
+        ) => {
+          if (guest === undefined) throw new Error("a call of the host before there is one");
+          if (guest.bytes(name, nameSize).toString() !== "verify_signature") return NOT_FOUND;
+          const request = parseRequest(guest.bytes(input, inputSize));
+          guest.asked.push(request);
+          const { status, result = new Uint8Array() } = host(request);
+          const [at, size] = guest.put(result);
+          const view = new DataView(guest.exports.memory.buffer);
+          view.setUint32(output, at, true);
+          view.setUint32(outputSize, size, true);
+          return status;
+        },
+      },
+      wasi_snapshot_preview1: { random_get: () => OK },
+    });
+    guest = new CryptoGuest(exports as unknown as Exports);
+    guest.exports._initialize();
+    return guest;
+  }
+
+  /** @param part the bytes given to the hash at a time */
+  hash(name: HashName, text: Uint8Array, part = Math.max(text.length, 1)): Buffer {
+    this.exports.begin();
+    return this.slice(this.exports.hash(HASHES.indexOf(name), ...this.put(text), part));
+  }
+
+  /** Loads a key. @returns why it was refused, or undefined */
+  loadHmac(k: Uint8Array): string | undefined {
+    this.exports.begin();
+    return this.refusal(this.exports.loadHmac(...this.put(k)));
+  }
+
+  loadRsa(n: Uint8Array, e: Uint8Array): string | undefined {
+    this.exports.begin();
+    return this.refusal(this.exports.loadRsa(...this.put(n), ...this.put(e)));
+  }
+
+  loadEc(curve: CurveName, x: Uint8Array, y: Uint8Array): string | undefined {
+    this.exports.begin();
+    return this.refusal(this.exports.loadEc(CURVES.indexOf(curve), ...this.put(x), ...this.put(y)));
+  }
+
+  loadEd25519(x: Uint8Array): string | undefined {
+    this.exports.begin();
+    return this.refusal(this.exports.loadEd25519(...this.put(x)));
+  }
+
+  get rsaBits(): number {
+    return this.exports.rsaBits();
+  }
+
+  verifyHmac(hash: HashName, tag: Uint8Array, text: Uint8Array): boolean {
+    return this.verify(this.exports.verifyHmac, hash, tag, text);
+  }
+
+  verifyPkcs1(hash: HashName, signature: Uint8Array, text: Uint8Array): boolean {
+    return this.verify(this.exports.verifyPkcs1, hash, signature, text);
+  }
+
+  verifyPss(hash: HashName, signature: Uint8Array, text: Uint8Array): boolean {
+    return this.verify(this.exports.verifyPss, hash, signature, text);
+  }
+
+  verifyEc(hash: HashName, signature: Uint8Array, text: Uint8Array): boolean {
+    return this.verify(this.exports.verifyEc, hash, signature, text);
+  }
+
+  verifyEd25519(signature: Uint8Array, text: Uint8Array): boolean {
+    this.exports.begin();
+    return this.exports.verifyEd25519(...this.put(signature), ...this.put(text)) === 1;
+  }
+
+  /** base^exponent modulo n; undefined where the base is refused. */
+  power(n: bigint, base: bigint, exponent: number): bigint | undefined {
+    this.exports.begin();
+    const [at, size] = this.put(toBytes(n));
+    const [baseAt] = this.put(toBytes(base, size));
+    const result = this.slice(this.exports.power(at, size, baseAt, exponent));
+    return result.length === 0 ? undefined : toNumber(result);
+  }
+
+  /** A number below 2^512 modulo the order of Ed25519's base point. */
+  reduce(number: bigint): bigint {
+    this.exports.begin();
+    const [at] = this.put(toBytes(number, 64).reverse());
+    return toNumber(Buffer.from(this.slice(this.exports.reduce(at))).reverse());
+  }
+
+  get hostAvailable(): boolean {
+    return this.exports.hostAvailable() === 1;
+  }
+
+  /** Whether a call of the host failed since this was asked last. */
+  takeHostFault(): boolean {
+    return this.exports.hostFault() === 1;
+  }
+
+  /** @param jwks the keys */
+  loadKeys(jwks: object[]): boolean {
+    this.exports.begin();
+    return this.exports.loadKeys(...this.put(Buffer.from(JSON.stringify(jwks)))) === 1;
+  }
+
+  /** @returns the status: 0 where the token is good */
+  verifyJws(token: string): number {
+    this.exports.begin();
+    return this.exports.verifyJws(...this.put(Buffer.from(token)));
+  }
+
+  /** Collects garbage. @returns the size of the memory */
+  collect(): number {
+    this.exports.collect();
+    return this.exports.memory.buffer.byteLength;
+  }
+
+  private verify(
+    entry: (hash: number, s: number, sSize: number, text: number, size: number) => number,
+    hash: HashName,
+    signature: Uint8Array,
+    text: Uint8Array,
+  ): boolean {
+    this.exports.begin();
+    return entry(HASHES.indexOf(hash), ...this.put(signature), ...this.put(text)) === 1;
+  }
+
+  private refusal(loaded: number): string | undefined {
+    return loaded === 1 ? undefined : this.slice(this.exports.refusal()).toString("utf16le");
+  }
+
+  private put(bytes: Uint8Array): [number, number] {
+    const at = this.exports.malloc(bytes.length);
+    new Uint8Array(this.exports.memory.buffer).set(bytes, at);
+    return [at, bytes.length];
+  }
+
+  private bytes(at: number, size: number): Buffer {
+    return Buffer.from(this.exports.memory.buffer.slice(at, at + size));
+  }
+
+  private slice(value: bigint): Buffer {
+    const unsigned = BigInt.asUintN(64, value);
+    return this.bytes(Number(unsigned >> 32n), Number(unsigned & 0xffffffffn));
+  }
+}
+
+/** Big-endian; as long as need be, or padded to `length`. */
+export function toBytes(number: bigint, length = 0): Buffer {
+  const digits = number.toString(16);
+  const padded = digits.padStart(Math.max(2 * length, digits.length + (digits.length % 2)), "0");
+  return Buffer.from(padded, "hex");
+}
+
+export function toNumber(bytes: Uint8Array): bigint {
+  return BigInt(`0x${Buffer.from(bytes).toString("hex") || "0"}`);
+}
+
+export function fromBase64url(text = ""): Buffer {
+  return Buffer.from(text, "base64url");
+}
+
+/** Reads a serialized VerifySignatureArguments. */
+function parseRequest(message: Buffer): VerifySignatureRequest {
+  const fields: Buffer[] = [];
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = message.readUInt8(at++);
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    if ((tag & 7) !== 2) throw new Error("a field that is no bytes");
+    const length = varint();
+    fields[tag >> 3] = message.subarray(at, at + length);
+    at += length;
+  }
+  const empty = Buffer.alloc(0);
+  const [, hash = empty, publicKey = empty, signature = empty, text = empty] = fields;
+  return { hash: hash.toString(), publicKey, signature, text };
+}
