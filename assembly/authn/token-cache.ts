@@ -21,14 +21,14 @@ const MAX_SPARED: i32 = 16;
 
 /** A queue of blocks in a ring of bytes. A block is never split: what is left at the ring's end is a filler. */
 class Ring {
-  readonly start: usize;
   private head: u32 = 0;
   private tail: u32 = 0;
   private used: u32 = 0;
 
-  constructor(readonly capacity: u32) {
-    this.start = heap.alloc(max(capacity, 16));
-  }
+  constructor(
+    readonly start: usize,
+    readonly capacity: u32,
+  ) {}
 
   get isEmpty(): bool {
     return this.used == 0;
@@ -89,6 +89,27 @@ class Ring {
   }
 }
 
+/**
+ * Storage that the cache disposed of last left behind, or 0. The next cache of that size takes it: a configuration that
+ * is loaded again and again always finds the same megabytes, whatever small objects have settled between large ones.
+ */
+let spare: usize = 0;
+let spareSize: usize = 0;
+
+function takeStorage(size: usize): usize {
+  if (spareSize != size) return heap.alloc(size);
+  const storage = spare;
+  spare = 0;
+  spareSize = 0;
+  return storage;
+}
+
+function giveStorage(storage: usize, size: usize): void {
+  if (spare != 0) heap.free(spare);
+  spare = storage;
+  spareSize = size;
+}
+
 export class TokenCache {
   /** Tokens remembered now. */
   count: i32 = 0;
@@ -101,6 +122,9 @@ export class TokenCache {
   private readonly ghosts: usize;
   private readonly seed: u64;
   private readonly multiplier: u64;
+  /** Both queues, the table and the ghosts, one behind the other. */
+  private readonly storage: usize;
+  private readonly storageSize: usize;
 
   private constructor(
     private readonly maxEntries: i32,
@@ -109,16 +133,22 @@ export class TokenCache {
   ) {
     this.seed = load<u64>(seeds);
     this.multiplier = load<u64>(seeds, 8) | 1;
-    const probationBytes = (maxBytes >> PROBATION_SHIFT) & ~15;
-    this.probation = new Ring(probationBytes);
-    this.main = new Ring((maxBytes - probationBytes) & ~15);
     let slots: u32 = 16;
     while (slots < <u32>maxEntries * 2) slots <<= 1;
     this.mask = slots - 1;
-    this.table = heap.alloc(slots * 4);
-    memory.fill(this.table, 0, slots * 4);
-    this.ghosts = heap.alloc(slots * 4);
-    memory.fill(this.ghosts, 0, slots * 4);
+    const probationBytes = (maxBytes >> PROBATION_SHIFT) & ~15;
+    const mainBytes = (maxBytes - probationBytes) & ~15;
+    const tableBytes = <usize>slots * 4;
+    const size = <usize>probationBytes + <usize>mainBytes + 2 * tableBytes;
+    const storage = takeStorage(size);
+    this.storage = storage;
+    this.storageSize = size;
+    this.table = storage;
+    this.ghosts = storage + tableBytes;
+    memory.fill(storage, 0, 2 * tableBytes);
+    const queues = storage + 2 * tableBytes;
+    this.probation = new Ring(queues, probationBytes);
+    this.main = new Ring(queues + probationBytes, mainBytes);
   }
 
   /**
@@ -134,10 +164,7 @@ export class TokenCache {
 
   /** Gives the memory back. The cache is of no use afterwards. */
   dispose(): void {
-    heap.free(this.probation.start);
-    heap.free(this.main.start);
-    heap.free(this.table);
-    heap.free(this.ghosts);
+    giveStorage(this.storage, this.storageSize);
   }
 
   /** A hash of the token that nobody outside can foresee. */
@@ -151,7 +178,7 @@ export class TokenCache {
       h ^= h >> 29;
     }
     let tail: u64 = 0;
-    for (; i < length; i++) tail = (tail << 8) | <u64>load<u8>(start + i);
+    for (; i < length; i++) tail = (tail << 8) | (<u64>load<u8>(start + i));
     h = (h ^ tail) * this.multiplier;
     h ^= h >> 32;
     h *= 0x9e3779b97f4a7c15;
@@ -164,7 +191,7 @@ export class TokenCache {
    * @returns the block, good until the next `insert`, or null
    */
   find(token: Slice, hash: u64, provider: i32): VerifiedToken | null {
-    let slot = <u32>hash & this.mask;
+    let slot = (<u32>hash) & this.mask;
     for (
       let address = load<u32>(this.table + slot * 4);
       address != 0;
@@ -172,11 +199,7 @@ export class TokenCache {
     ) {
       slot = (slot + 1) & this.mask;
       const block = changetype<VerifiedToken>(<usize>address);
-      if (
-        block.hash == hash &&
-        (provider < 0 || block.provider == provider) &&
-        equals(block.token, token)
-      ) {
+      if (block.hash == hash && (provider < 0 || block.provider == provider) && equals(block.token, token)) {
         return block;
       }
     }
@@ -198,7 +221,7 @@ export class TokenCache {
   insert(block: VerifiedToken): void {
     if (this.maxEntries == 0 || block.size > this.probation.capacity >> 1) return;
     block.hits = 0;
-    const ghost = this.ghosts + (<u32>block.hash & this.mask) * 4;
+    const ghost = this.ghosts + ((<u32>block.hash) & this.mask) * 4;
     const returning = load<u32>(ghost) == <u32>(block.hash >> 32);
     if (returning || (this.main.fits(block.size) && this.count < this.maxEntries)) {
       store<u32>(ghost, 0);
@@ -240,7 +263,7 @@ export class TokenCache {
         // A promotion may drop from the main queue, never from this one, so `block` stays whole meanwhile.
         this.promote(block);
       } else {
-        store<u32>(this.ghosts + (<u32>block.hash & this.mask) * 4, <u32>(block.hash >> 32));
+        store<u32>(this.ghosts + ((<u32>block.hash) & this.mask) * 4, <u32>(block.hash >> 32));
       }
     }
     this.probation.pop();
@@ -255,7 +278,7 @@ export class TokenCache {
 
   /** Drops one block of the main queue, sparing those that were hit. @returns false where there is none */
   private dropFromMain(): bool {
-    for (let spared = 0; !this.main.isEmpty; ) {
+    for (let spared = 0; !this.main.isEmpty;) {
       if (this.main.oldestIsFiller) {
         this.main.pop();
         return true;
@@ -287,7 +310,7 @@ export class TokenCache {
   }
 
   private link(block: VerifiedToken): void {
-    let slot = <u32>block.hash & this.mask;
+    let slot = (<u32>block.hash) & this.mask;
     while (load<u32>(this.table + slot * 4) != 0) slot = (slot + 1) & this.mask;
     store<u32>(this.table + slot * 4, <u32>changetype<usize>(block));
     this.count++;
@@ -296,7 +319,7 @@ export class TokenCache {
   /** The slot that holds `block`, or -1. */
   private slotOf(block: VerifiedToken): i32 {
     const wanted = <u32>changetype<usize>(block);
-    let slot = <u32>block.hash & this.mask;
+    let slot = (<u32>block.hash) & this.mask;
     for (
       let address = load<u32>(this.table + slot * 4);
       address != 0;
@@ -321,7 +344,7 @@ export class TokenCache {
     for (let slot = (gap + 1) & this.mask; ; slot = (slot + 1) & this.mask) {
       const address = load<u32>(this.table + slot * 4);
       if (address == 0) break;
-      const home = <u32>changetype<VerifiedToken>(<usize>address).hash & this.mask;
+      const home = (<u32>changetype<VerifiedToken>(<usize>address).hash) & this.mask;
       if (((slot - home) & this.mask) >= ((slot - gap) & this.mask)) {
         store<u32>(this.table + gap * 4, address);
         gap = slot;
