@@ -87,5 +87,6 @@ const SYSTEM_ERRORS: Record<string, string> = {
   EISDIR: "this is a folder",
   ENOTDIR: "a part of the path is no folder",
   ELOOP: "the path goes in a circle of links",
+  EEXIST: "the file is there already",
   EMFILE: "too many files are open",
 };

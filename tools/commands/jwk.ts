@@ -1,0 +1,135 @@
+/** `jwtgate jwk`: keys as people have them → a key set that policies can hold. */
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import { type JsonKey, NoKey, readKeys, thumbprint } from "../jwks/convert.ts";
+import { normalizeJwks } from "../jwks/normalize.ts";
+import { print, report, UserError } from "./output.ts";
+import { reasonOf } from "./sources.ts";
+
+interface Options {
+  new?: string;
+  private?: string;
+  kid?: string;
+  alg?: string;
+  thumbprint?: boolean;
+}
+
+const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+const CURVES: Record<string, string> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
+/** Bytes of a new secret: as many as the digest has (RFC 7518 §3.2). */
+const SECRETS: Record<string, number> = { HS256: 32, HS384: 48, HS512: 64 };
+const ALGORITHMS = [...RSA, ...Object.keys(CURVES), "EdDSA", ...Object.keys(SECRETS)];
+
+const EXAMPLES = `
+Examples:
+  A key that OpenSSL made, for the jwks of a RequestAuthentication:
+    $ openssl genrsa -out key.pem 2048
+    $ jwtgate jwk key.pem --alg RS256
+  One key set of several keys and certificates:
+    $ jwtgate jwk old.jwks.json new-certificate.pem
+  A new key; its private half goes into a file that only you can read:
+    $ jwtgate jwk --new ES256 --private key.pem
+  Thumbprints (RFC 7638):
+    $ jwtgate jwk key.pem --thumbprint
+
+Private members never reach the output. Exit code: 0, or 1 where a key cannot be used, or 2 where the command line is
+wrong.`;
+
+export function jwkCommand(): Command {
+  return new Command("jwk")
+    .description("turn PEM keys, certificates, JWKs and key sets into one key set of public keys")
+    .argument("[file...]", "files, or - for standard input")
+    .addOption(new Option("--new <alg>", "make a new key").choices(ALGORITHMS))
+    .option("--private <file>", "where the new key's private half goes, as PEM")
+    .option("--kid <id>", "the key's id (default: the one it has, or its thumbprint)")
+    .addOption(
+      new Option("--alg <alg>", "the only algorithm that keys without one are for").choices(ALGORITHMS),
+    )
+    .option("--thumbprint", "print the keys' thumbprints instead")
+    .addHelpText("after", EXAMPLES)
+    .action(async (files: string[], options: Options, command: Command) => {
+      checkUsage(files, options, command);
+      await run(files, options);
+    });
+}
+
+function checkUsage(files: string[], options: Options, command: Command): void {
+  const wrong = (message: string): never => command.error(`error: ${message}`);
+  if (files.length === 0 && options.new === undefined)
+    wrong("name a file of keys, or make one with --new ALG");
+  const secret = options.new !== undefined && options.new in SECRETS;
+  if (options.private !== undefined && options.new === undefined) wrong("--private belongs to --new");
+  if (options.private !== undefined && secret)
+    wrong(`a secret for ${options.new} has no private half: leave --private out`);
+  if (options.private === undefined && options.new !== undefined && !secret) {
+    wrong("--new needs --private FILE: without its private half the key is of no use");
+  }
+}
+
+async function run(files: string[], options: Options): Promise<void> {
+  const read = files.flatMap((file) => readFile(file));
+  const made =
+    options.new === undefined ? [] : [{ file: "new key", key: makeKey(options.new, options.private) }];
+  const all = [...read, ...made];
+  if (options.kid !== undefined && all.length > 1)
+    throw new UserError("error: --kid is for one key, and here are several");
+  const keys = all.map(({ file, key }) => ({ file, key: complete(key, options) }));
+  const { keys: usable, problems } = normalizeJwks(JSON.stringify({ keys: keys.map(({ key }) => key) }));
+  const failed = report(
+    problems.map(({ severity, message, keyIndex = 0 }) => {
+      return { file: keys[keyIndex]?.file ?? "", line: 0, column: 0, severity, message };
+    }),
+  );
+  if (failed) throw new UserError("");
+  const unique = [...new Map(usable.map((key) => [JSON.stringify(key), key])).values()];
+  if (options.thumbprint && unique.some(({ kty }) => kty === "oct")) {
+    throw new UserError(
+      "error: a thumbprint of a secret would be a means to guess it by: there is none for oct keys",
+    );
+  }
+  await print(
+    options.thumbprint
+      ? unique.map((key) => `${thumbprint(key)}\n`).join("")
+      : `${JSON.stringify({ keys: unique }, null, 2)}\n`,
+  );
+}
+
+function readFile(path: string): { file: string; key: JsonKey }[] {
+  const file = path === "-" ? "<stdin>" : path;
+  try {
+    return readKeys(readFileSync(path === "-" ? 0 : path, "utf8")).map((key) => ({ file, key }));
+  } catch (error) {
+    throw new UserError(`${file}: ${error instanceof NoKey ? error.message : reasonOf(error)}`);
+  }
+}
+
+/** A new key for an algorithm; a private half is written where it belongs first. */
+function makeKey(algorithm: string, file: string | undefined): JsonKey {
+  const secretLength = SECRETS[algorithm];
+  if (secretLength !== undefined || file === undefined) {
+    return { kty: "oct", k: randomBytes(secretLength ?? 0).toString("base64url"), alg: algorithm };
+  }
+  const privateKey = makePrivateKey(algorithm);
+  try {
+    writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    throw new UserError(`${file}: the private key cannot be written: ${reasonOf(error)}`);
+  }
+  return { ...createPublicKey(privateKey).export({ format: "jwk" }), alg: algorithm };
+}
+
+function makePrivateKey(algorithm: string): KeyObject {
+  const namedCurve = CURVES[algorithm];
+  if (namedCurve !== undefined) return generateKeyPairSync("ec", { namedCurve }).privateKey;
+  if (algorithm === "EdDSA") return generateKeyPairSync("ed25519").privateKey;
+  return generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+}
+
+/** A key with the id and the algorithm that it is to have. */
+function complete(key: JsonKey, options: Options): JsonKey {
+  // A thumbprint of a secret would be a means to guess it by (RFC 7638 §7).
+  const kid = options.kid ?? key["kid"] ?? (key["kty"] === "oct" ? undefined : thumbprint(key));
+  const alg = key["alg"] ?? options.alg;
+  return { ...key, ...(kid !== undefined && { kid }), ...(alg !== undefined && { alg }) };
+}
