@@ -1,7 +1,7 @@
 /** The engine decides what a naive evaluator of the same policies decides: random policies, tokens and requests. */
 import { beforeAll, describe, expect, test } from "vitest";
+import { decide } from "../../tools/explain/evaluate.ts";
 import { AuthzGuest } from "./guest.ts";
-import { decide } from "./naive.ts";
 import { authorization, payload, Random, request } from "./random.ts";
 
 const POLICIES = 400;

@@ -1,7 +1,7 @@
 /** Drives the authorization engine alone (tests/support/guest/authz.ts) and plays its host. */
 import type { Authorization } from "../../tools/config/schema.ts";
+import type { Decision, Facts } from "../../tools/explain/evaluate.ts";
 import { compileAssembly } from "../support/assembly.ts";
-import type { Decision, TestRequest } from "./naive.ts";
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -22,7 +22,7 @@ const OK = 0;
 const NOT_FOUND = 1;
 
 export class AuthzGuest {
-  private request: TestRequest = { headers: [] };
+  private request: Facts = { headers: [] };
 
   private constructor(private readonly exports: Exports) {}
 
@@ -68,7 +68,7 @@ export class AuthzGuest {
     }
   }
 
-  decide(request: TestRequest): Decision {
+  decide(request: Facts): Decision {
     this.read(request);
     const refused = this.exports.decide(1);
     if (refused < 0) throw new Error("the host failed");
@@ -86,7 +86,7 @@ export class AuthzGuest {
   }
 
   /** Reads the request, for `repeat`. */
-  read(request: TestRequest): void {
+  read(request: Facts): void {
     this.request = request;
     this.exports.begin();
     if (!this.exports.readRequest()) throw new Error("the request could not be read");

@@ -1,7 +1,7 @@
 /** Random policies and requests over few enough values that they often meet. */
 import type { Authorization, Condition, Predicate, Rule, StringMatch } from "../../tools/config/schema.ts";
+import type { Facts } from "../../tools/explain/evaluate.ts";
 import { certificate, pem, subjectAlternativeName, urlEncoded } from "../support/certificate.ts";
-import type { TestRequest } from "./naive.ts";
 
 export class Random {
   constructor(private state: number) {}
@@ -216,12 +216,12 @@ export function payload(random: Random): Record<string, unknown> | undefined {
   );
 }
 
-export function request(random: Random): TestRequest {
+export function request(random: Random): Facts {
   const address = () => {
     const text = random.pick(ADDRESSES);
     return text.includes(":") ? `[${text}]:1234` : `${text}:1234`;
   };
-  const headers: TestRequest["headers"] = [
+  const headers: Facts["headers"] = [
     [":authority", random.pick(HOSTS)],
     [":path", random.pick(PATHS) + random.pick(["", "?q", "#f"])],
     [":method", random.pick(METHODS)],

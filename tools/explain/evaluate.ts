@@ -1,26 +1,28 @@
 /**
  * The policies' meaning, as plainly as it can be said: every condition of every rule is evaluated, in order, with
- * the regular expressions that istiod gives Envoy. The filter's engine must agree with it.
+ * the regular expressions that istiod gives Envoy. `explain` tells each step from it, and the filter's engine, which
+ * is built for speed, must agree with it (tests/authz).
  */
-import type {
-  Authorization,
-  Condition,
-  Predicate,
-  Rule,
-  RuleSet,
-  StringMatch,
-} from "../../tools/config/schema.ts";
+import type { Authorization, Condition, Predicate, Rule, RuleSet, StringMatch } from "../config/schema.ts";
 
-/** Text is latin-1: a character a byte. */
-export interface TestRequest {
-  headers: [name: string, value: string][];
-  /** By path, with dots between its segments. */
+/** What policies can ask of a request. Text is latin-1: a character a byte. */
+export interface Facts {
+  /** Names in lower case, pseudo-headers included. */
+  headers: readonly (readonly [name: string, value: string])[];
+  /** Attributes of the connection, by path, with dots between its segments. */
   properties?: Record<string, string | number>;
-  /** The names in the peer's certificate, as `properties` gives it. */
-  peerNames?: string[];
+  /** The names in the peer's certificate. */
+  peerNames?: readonly string[];
 }
 
+/** Claims as policies see them: lists in the place of strings that a provider's `spaceDelimitedClaims` name. */
+export type Claims = Record<string, unknown>;
+
+/** Filter state that holds the direct peer's address, among `properties`. */
+export const DIRECT_PEER = "filter_state.direct";
+
 export interface Decision {
+  /** Whether the answer is 403. */
   refused: boolean;
   /** "" where no rule decided. */
   ruleId: string;
@@ -29,22 +31,22 @@ export interface Decision {
   shadow: (string | undefined)[];
 }
 
+/**
+ * Decides as Envoy's RBAC filters in Istio's order: AUDIT, DENY, ALLOW.
+ *
+ * @param facts of the request as it would be forwarded
+ * @param payload of the verified token, where there is one
+ * @param spaceDelimited the `spaceDelimitedClaims` of its provider
+ */
 export function decide(
   authorization: Authorization,
-  request: TestRequest,
-  payload: Record<string, unknown> | undefined,
-  spaceDelimited: string[],
+  facts: Facts,
+  payload: Claims | undefined,
+  spaceDelimited: readonly string[],
 ): Decision {
-  const claims = payload && withLists(payload, ["scope", "permission", ...spaceDelimited]);
-  const holds = (condition: Condition): boolean => {
-    if (typeof condition === "number")
-      return predicateHolds(authorization.predicates[condition]!, request, claims);
-    if ("and" in condition) return condition.and.every(holds);
-    if ("or" in condition) return condition.or.some(holds);
-    return !holds(condition.not);
-  };
+  const claims = payload && withLists(payload, spaceDelimited);
   const first = (rules: Rule[] | undefined) =>
-    rules && (rules.find((rule) => holds(rule.condition))?.id ?? "");
+    rules && (rules.find((rule) => conditionHolds(rule.condition, authorization, facts, claims))?.id ?? "");
   const decision: Decision = {
     refused: false,
     ruleId: "",
@@ -64,9 +66,36 @@ export function decide(
   return decision;
 }
 
-function withLists(payload: Record<string, unknown>, names: string[]): Record<string, unknown> {
+/** Whether a rule's condition is true. */
+export function conditionHolds(
+  condition: Condition,
+  authorization: Authorization,
+  facts: Facts,
+  claims: Claims | undefined,
+): boolean {
+  const holds = (part: Condition): boolean => {
+    if (typeof part === "number") {
+      const predicate = authorization.predicates[part];
+      return predicate !== undefined && predicateHolds(predicate, facts, claims);
+    }
+    if ("and" in part) return part.and.every(holds);
+    if ("or" in part) return part.or.some(holds);
+    return !holds(part.not);
+  };
+  return holds(condition);
+}
+
+/** Claims that are lists whatever the provider says (istiod's space_delimited_claims). */
+const ALWAYS_LISTS = ["scope", "permission"];
+
+/**
+ * The claims of a payload as policies see them.
+ *
+ * @param spaceDelimited names of string claims that are lists with spaces between their elements
+ */
+export function withLists(payload: Claims, spaceDelimited: readonly string[]): Claims {
   const result = { ...payload };
-  for (const name of names) {
+  for (const name of [...ALWAYS_LISTS, ...spaceDelimited]) {
     const value = payload[name];
     if (typeof value !== "string") continue;
     const elements = value.split(" ").filter((element) => element !== "");
@@ -75,33 +104,41 @@ function withLists(payload: Record<string, unknown>, names: string[]): Record<st
   return result;
 }
 
-function predicateHolds(
+/** The value at a path of claims; undefined where there is none. */
+export function claimAt(claims: Claims | undefined, path: readonly string[]): unknown {
+  let value: unknown = claims;
+  for (const name of path) {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    value = isObject && Object.hasOwn(value as object, name) ? (value as Claims)[name] : undefined;
+  }
+  return value;
+}
+
+/** Whether a predicate is true. */
+export function predicateHolds(
   predicate: Predicate,
-  { headers, properties = {}, peerNames = [] }: TestRequest,
-  claims: Record<string, unknown> | undefined,
+  { headers, properties = {}, peerNames = [] }: Facts,
+  claims: Claims | undefined,
 ): boolean {
   const valuesOf = (name: string) =>
     headers.filter((header) => header[0] === name).map((header) => header[1]);
   if ("claim" in predicate) {
-    let value: unknown = claims;
-    for (const name of predicate.claim) {
-      const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-      value =
-        isObject && Object.hasOwn(value as object, name)
-          ? (value as Record<string, unknown>)[name]
-          : undefined;
-    }
-    return [value].flat().some((text) => typeof text === "string" && matches(predicate.match, text));
+    return [claimAt(claims, predicate.claim)]
+      .flat()
+      .some((text) => typeof text === "string" && matches(predicate.match, text));
   }
   if ("path" in predicate) {
-    const path = valuesOf(":path")[0]!.replace(/[?#].*/s, "");
+    const path = (valuesOf(":path")[0] ?? "").replace(/[?#].*/s, "");
     return "template" in predicate.path
       ? templateToRegExp(predicate.path.template).test(path)
       : matches(predicate.path, path);
   }
   if ("host" in predicate)
-    return matches(mapped(predicate.host, asciiLowerCase), asciiLowerCase(valuesOf(":authority")[0]!));
-  if ("method" in predicate) return matches(predicate.method, valuesOf(":method")[0]!);
+    return matches(
+      mapped(predicate.host, (text) => asciiLowerCase(toBytes(text))),
+      asciiLowerCase(valuesOf(":authority")[0] ?? ""),
+    );
+  if ("method" in predicate) return matches(predicate.method, valuesOf(":method")[0] ?? "");
   if ("header" in predicate) {
     const { match } = predicate;
     const values = valuesOf(predicate.header === "host" ? ":authority" : predicate.header);
@@ -112,7 +149,7 @@ function predicateHolds(
   if ("destinationPort" in predicate) return properties["destination.port"] === predicate.destinationPort;
   if ("destinationIp" in predicate)
     return inBlock(predicate.destinationIp, hostOf(properties["destination.address"]));
-  if ("sourceIp" in predicate) return inBlock(predicate.sourceIp, String(properties["filter_state.direct"]));
+  if ("sourceIp" in predicate) return inBlock(predicate.sourceIp, String(properties[DIRECT_PEER]));
   if ("remoteIp" in predicate) return inBlock(predicate.remoteIp, hostOf(properties["source.address"]));
   if ("sni" in predicate) {
     return matches(predicate.sni, String(properties["connection.requested_server_name"] ?? ""));
