@@ -6,13 +6,13 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * @param entry file relative to the project's folder
- * @returns the module's bytes, optimised as the filter is
+ * @returns the module's bytes, with assertions
  */
 export async function compileAssembly(entry: string): Promise<Uint8Array> {
   const stderr = asc.createMemoryStream();
   let binary: Uint8Array | undefined;
   const options =
-    "--config none --lib assembly/lib --runtime minimal --enable simd --exportStart _initialize -O3 --noAssert";
+    "--config none --lib assembly/lib --runtime minimal --enable simd --exportStart _initialize";
   const { error } = await asc.main(
     [entry, "--baseDir", ROOT, "--outFile", "guest.wasm", "--use", "abort=", ...options.split(" ")],
     {
