@@ -99,6 +99,12 @@ export function loadPlugin(text: Slice, rootContextId: u32): Loaded {
   return loaded;
 }
 
+/** A member that the filter has no use for: a string, where it is there. */
+function checkForPeople(reader: Reader, object: Node, name: string): void {
+  const node = reader.get(object, name);
+  if (node != NONE) reader.string(node);
+}
+
 /** Limits that are not the authenticator's. */
 class FetchLimits {
   maxJwksBytes: u32 = 262_144;
@@ -123,6 +129,7 @@ class PluginReader {
     const reader = this.reader;
     const root = reader.json.root;
     if (!this.isReadableVersion(root) || !reader.object(root, FIELDS)) return null;
+    checkForPeople(reader, root, "compiler");
     this.readLimits(reader.get(root, "limits"));
     const authorization = reader.get(root, "authorization");
     let engine: Engine | null = null;
@@ -163,12 +170,11 @@ class PluginReader {
   private isReadableVersion(root: Node): bool {
     const reader = this.reader;
     const version = reader.get(root, "version");
-    if (version == NONE) {
+    if (reader.json.kind(root) != JsonKind.Object) {
+      reader.fail(root, "must be an object");
+    } else if (version == NONE) {
       reader.fail(root, 'lacks "version": give the plugin what `jwtgate compile` prints');
-    } else if (
-      reader.json.kind(version) != JsonKind.Number ||
-      reader.json.number(version) != <f64>VERSION
-    ) {
+    } else if (reader.json.kind(version) != JsonKind.Number || reader.json.number(version) != <f64>VERSION) {
       reader.fail(
         version,
         `is not ${VERSION.toString()}, the version that this module reads; compile with jwtgate 0.1`,
@@ -234,6 +240,7 @@ class PluginReader {
     const provider = new Provider();
     if (!reader.object(node, PROVIDER_FIELDS)) return provider;
     provider.name = reader.nonEmptyString(reader.require(node, "name"));
+    checkForPeople(reader, node, "policy");
     const issuer = reader.get(node, "issuer");
     if (issuer != NONE) provider.issuer = reader.nonEmptyString(issuer);
     provider.audiences = reader.strings(reader.get(node, "audiences"));
@@ -361,7 +368,10 @@ function readTokenCache(reader: Reader, node: Node): TokenCache | null {
   if (reader.failed) return null;
   const cache = TokenCache.create(<i32>maxEntries, <u32>maxBytes);
   if (!cache) {
-    reader.fail(node, "the host gives no random bytes (WASI random_get), which the token cache's hash is seeded with");
+    reader.fail(
+      node,
+      "the host gives no random bytes (WASI random_get), which the token cache's hash is seeded with",
+    );
   }
   return cache;
 }
@@ -374,9 +384,7 @@ function readPlaces(reader: Reader, provider: Node, places: Array<Place>): void 
       if (!reader.object(child, ["name", "valuePrefix"])) return;
       const name = readHeaderName(reader, reader.require(child, "name"));
       const prefix = reader.get(child, "valuePrefix");
-      places.push(
-        new Place(PlaceKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)),
-      );
+      places.push(new Place(PlaceKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)));
     }
   }
   readNamedPlaces(reader, reader.get(provider, "fromParams"), PlaceKind.Parameter, places);

@@ -10,9 +10,9 @@ import type { Envoy } from "../../tools/envoy/process.ts";
 import type { Host, Outcome } from "../../tools/host/host.ts";
 import type { PathNormalization } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
-import { cluster, listener, type Message, type Mode } from "../../tools/render/bootstrap.ts";
+import { cluster, listener, type Mode } from "../../tools/render/bootstrap.ts";
 import { compileAssembly } from "../support/assembly.ts";
-import { connectionManager, DETAILS_HEADER, startEnvoy, tellDetails } from "../support/envoy.ts";
+import { DETAILS_HEADER, startEnvoy, tellDetails, wasmPlugin } from "../support/envoy.ts";
 import { Http1Client, type Http1Request, type Http1Response, headerOf, http1 } from "../support/http1.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -99,17 +99,13 @@ function probeListener(
     accessLog: false,
     ...options,
   });
-  for (const filter of connectionManager(result)["http_filters"] as Message[]) {
-    if (filter["name"] !== "jwtgate") continue;
-    const { config } = filter["typed_config"] as { config: Message };
-    // Another configuration for each, or Envoy would let two plugins share one root context.
-    config["configuration"] = {
-      "@type": "type.googleapis.com/google.protobuf.StringValue",
-      value: `random 0${"|random 0".repeat(ports.size)}`,
-    };
-    config["root_id"] = name;
-    config["name"] = "jwtgate";
-  }
+  const plugin = wasmPlugin(result);
+  // Another configuration for each, or Envoy would let two plugins share one root context.
+  plugin["configuration"] = {
+    "@type": "type.googleapis.com/google.protobuf.StringValue",
+    value: `random 0${"|random 0".repeat(Object.keys(LISTENERS).indexOf(name))}`,
+  };
+  plugin["root_id"] = name;
   return tellDetails(result);
 }
 

@@ -6,15 +6,16 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * @param entry file relative to the project's folder
- * @returns the module's bytes, with assertions
+ * @param flags of asc; without any, the module has assertions and is compiled soonest
+ * @returns the module's bytes
  */
-export async function compileAssembly(entry: string): Promise<Uint8Array> {
+export async function compileAssembly(entry: string, ...flags: string[]): Promise<Uint8Array> {
   const stderr = asc.createMemoryStream();
   let binary: Uint8Array | undefined;
   const options =
     "--config none --lib assembly/lib --runtime minimal --enable simd --exportStart _initialize";
   const { error } = await asc.main(
-    [entry, "--baseDir", ROOT, "--outFile", "guest.wasm", "--use", "abort=", ...options.split(" ")],
+    [entry, "--baseDir", ROOT, "--outFile", "guest.wasm", "--use", "abort=", ...options.split(" "), ...flags],
     {
       stderr,
       writeFile: (_: string, contents: Uint8Array | string) => {

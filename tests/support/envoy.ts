@@ -34,6 +34,14 @@ export function connectionManager(listener: Message): Message {
   return manager;
 }
 
+/** The configuration of the Wasm plugin inside a listener. */
+export function wasmPlugin(listener: Message): Message {
+  const filters = connectionManager(listener)["http_filters"] as { name: string; typed_config: Message }[];
+  const plugin = filters.find(({ name }) => name === "jwtgate")?.typed_config["config"];
+  if (plugin === undefined) throw new Error("the listener has no Wasm plugin");
+  return plugin as Message;
+}
+
 /** Lets a listener's own answers carry their details in a header; nothing else about them changes. */
 export function tellDetails(listener: Message): Message {
   connectionManager(listener)["local_reply_config"] = {

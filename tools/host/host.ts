@@ -215,6 +215,11 @@ export class Host {
     return this.vm.memory.size;
   }
 
+  /** How many contexts live: one for each loaded configuration, and one for each request under way. */
+  get contextCount(): number {
+    return this.vm.contexts.size;
+  }
+
   private get logLevel(): number {
     return LOG_LEVELS.indexOf(this.options.logLevel ?? "trace");
   }
@@ -228,10 +233,13 @@ export class Host {
    * Loads a configuration as Envoy does: first in a machine of its own that is thrown away; only if it is accepted
    * there, here. The configuration of the same name before it ends once no stream uses it any more. A refused one
    * changes nothing.
-   * @param configuration the plugin's configuration: text, or a value that is written as JSON
+   * @param configuration the plugin's configuration: bytes, text, or a value that is written as JSON
    */
   configure(configuration: unknown, options: PluginOptions = {}): Loaded {
-    const text = typeof configuration === "string" ? configuration : JSON.stringify(configuration);
+    const bytes =
+      configuration instanceof Uint8Array
+        ? configuration
+        : utf8Encode(typeof configuration === "string" ? configuration : JSON.stringify(configuration));
     const since = this.logs.length;
     const loaded = (accepted: boolean, trapped: Trap | undefined): Loaded => ({
       accepted,
@@ -240,13 +248,13 @@ export class Host {
     });
 
     const canary = this.createVm(new Metrics());
-    const tried = this.load(canary, text, options);
+    const tried = this.load(canary, bytes, options);
     for (const root of canary.roots()) root.cancelCalls();
     if (tried === undefined) return loaded(false, canary.trap);
 
     // The canary's log lines were the same: only those of the machine that stays are kept.
     this.logs.length = since;
-    const root = this.load(this.vm, text, options);
+    const root = this.load(this.vm, bytes, options);
     if (root === undefined) return loaded(false, this.vm.trap);
 
     const name = options.name ?? "";
@@ -257,8 +265,7 @@ export class Host {
   }
 
   /** @returns the root context, or undefined where the module refused or failed */
-  private load(vm: Vm, configuration: string, options: PluginOptions): RootContext | undefined {
-    const bytes = utf8Encode(configuration);
+  private load(vm: Vm, bytes: Uint8Array, options: PluginOptions): RootContext | undefined {
     const vmBytes = utf8Encode(this.options.vmConfiguration ?? "");
     const info: PluginInfo = {
       name: options.pluginName ?? "",

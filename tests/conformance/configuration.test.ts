@@ -1,0 +1,186 @@
+/** What the filter makes of configurations, good and bad, in the project's own host. */
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Configuration } from "../../tools/config/schema.ts";
+import type { Host } from "../../tools/host/host.ts";
+import { createNodeHost } from "../../tools/host/node.ts";
+import { configurationOf, isRefused, recordedCases } from "../support/cases.ts";
+import { MODULE } from "../support/envoy.ts";
+import { bearer, TestKey } from "../support/tokens.ts";
+
+let module: WebAssembly.Module;
+let host: Host;
+beforeAll(async () => {
+  module = await WebAssembly.compile(readFileSync(MODULE));
+  host = await createNodeHost(module);
+});
+
+const key = TestKey.generate("ES256", "k");
+const other = TestKey.generate("ES256", "k");
+
+const configurationFor = (signer: TestKey): Configuration => ({
+  version: 1,
+  providers: [
+    {
+      name: "origins-0",
+      issuer: "https://issuer.example",
+      localJwks: { keys: [signer.jwk as never] },
+      fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+    },
+  ],
+});
+
+const statusOf = (token: string): number => {
+  const { outcome } = host.send({ headers: [bearer(token)] });
+  return outcome?.answer?.status ?? (outcome?.upstream ? 200 : 0);
+};
+const token = key.token({ iss: "https://issuer.example", sub: "s" });
+const otherToken = other.token({ iss: "https://issuer.example", sub: "s" });
+
+/** Loads what must be refused. @returns the reason in the log */
+function refusal(configuration: unknown): string {
+  const loaded = host.configure(configuration);
+  expect(loaded.trapped).toBeUndefined();
+  expect(loaded.accepted).toBe(false);
+  return loaded.logs.map(({ message }) => message).join("\n");
+}
+
+describe("a bad configuration is refused with the place of its fault", () => {
+  const good = configurationFor(key);
+  const manyKeys = (count: number) => ({
+    ...good,
+    providers: [{ ...good.providers?.[0], localJwks: { keys: Array(count).fill(key.jwk) } }],
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ["nothing", "", /configuration/],
+    ["no JSON", "version: 1", /JSON/],
+    ["a list", "[]", /object/],
+    ["no version", {}, /lacks "version"/],
+    ["an unknown version", { ...good, version: 2 }, /compile with jwtgate/],
+    ["an unknown field", { ...good, provider: [] }, /\/provider\b/],
+    ["a field twice", '{"version":1,"version":1}', /JSON/],
+    [
+      "a secret of another type",
+      { ...good, providers: [{ ...good.providers?.[0], issuer: 5 }] },
+      /\/providers\/0\/issuer/,
+    ],
+    ["no keys", manyKeys(0), /\/providers\/0\/localJwks/],
+    ["a key set of a megabyte", manyKeys(8000), /\/providers\/0\/localJwks/],
+    [
+      "only unusable keys",
+      {
+        ...good,
+        providers: [
+          { ...good.providers?.[0], localJwks: { keys: [{ kty: "EC", crv: "P-256", x: "AA", y: "AA" }] } },
+        ],
+      },
+      /\/providers\/0\/localJwks/,
+    ],
+    [
+      "a rule that names no predicate",
+      { ...good, authorization: { predicates: [], deny: { rules: [{ id: "r", condition: 0 }] } } },
+      /\/authorization\/deny\/rules\/0\/condition/,
+    ],
+    ["deep nesting", `{"version":1,"providers":${"[".repeat(100_000)}`, /JSON/],
+    ["bytes that are no UTF-8", Buffer.from('{"version":1,"compiler":"\xff"}', "latin1"), /JSON/],
+  ])("%s", (_name, configuration, reason) => {
+    expect(refusal(configuration)).toMatch(reason);
+  });
+
+  test("cut off anywhere", () => {
+    const text = JSON.stringify({ ...good, shadow: true });
+    for (let length = 0; length < text.length; length++) refusal(text.slice(0, length));
+    expect(host.configure(text).accepted).toBe(true);
+  });
+
+  test("the old one stays in force", () => {
+    expect(host.configure(configurationFor(key)).accepted).toBe(true);
+    refusal({ ...configurationFor(other), version: 3 });
+    expect([statusOf(token), statusOf(otherToken)]).toEqual([200, 401]);
+  });
+
+  test("no log line holds a secret", () => {
+    const secret = TestKey.generate("HS256", "s");
+    const spoiled = { ...configurationFor(secret), nonsense: true };
+    expect(refusal(spoiled)).not.toContain(secret.jwk["k"]);
+  });
+});
+
+describe("one fault at a time in real configurations", () => {
+  /** Every place in a value, as a path of names and indexes. */
+  function* places(value: unknown, path: (string | number)[] = []): Generator<(string | number)[]> {
+    yield path;
+    if (typeof value !== "object" || value === null) return;
+    for (const [name, inner] of Object.entries(value)) {
+      yield* places(inner, [...path, Array.isArray(value) ? Number(name) : name]);
+    }
+  }
+
+  /** A copy in which the value at a place is another. */
+  function replaced(value: unknown, path: (string | number)[], by: (old: unknown) => unknown): unknown {
+    const copy = structuredClone({ root: value }) as Record<string | number, unknown>;
+    let parent = copy;
+    const full = ["root", ...path];
+    for (const name of full.slice(0, -1)) parent = parent[name] as Record<string | number, unknown>;
+    const last = full.at(-1) ?? "root";
+    parent[last] = by(parent[last]);
+    return copy["root"];
+  }
+
+  const samples = recordedCases()
+    .filter(
+      (recorded) =>
+        !isRefused(recorded) &&
+        /^(output-001|principals-00[23]|path-010|header_when-001|port_ip-004|mixed-010)\.json$/.test(
+          recorded.file,
+        ),
+    )
+    .map((recorded) => [recorded.name, configurationOf(recorded)] as const);
+
+  test.each(samples)("%s", (_name, configuration) => {
+    let refused = 0;
+    for (const path of places(configuration)) {
+      const wrong = [null, true, -1, 1.5, 1e300, "", "\u0000", [], {}, [[[]]], { a: 1 }, "x".repeat(70_000)];
+      for (const value of wrong) {
+        const loaded = host.configure(replaced(configuration, path, () => value));
+        expect(loaded.trapped, `${path.join("/")} = ${JSON.stringify(value).slice(0, 50)}`).toBeUndefined();
+        if (loaded.accepted) continue;
+        refused++;
+        expect(loaded.logs.filter(({ level }) => level === "error" || level === "critical")).not.toEqual([]);
+      }
+      const loaded = host.configure(
+        replaced(configuration, path, (old) =>
+          typeof old === "object" && old !== null && !Array.isArray(old)
+            ? { ...old, unknown: 1 }
+            : { unknown: 1 },
+        ),
+      );
+      // A key may have members that nobody here knows (RFC 7517, 4).
+      if (path.at(-2) === "keys") continue;
+      expect(loaded.accepted, `an unknown field at ${path.join("/")}`).toBe(false);
+    }
+    expect(refused).toBeGreaterThan(20);
+  });
+});
+
+test("1,000 configurations, one after the other, leave memory flat", async () => {
+  const reloading = await createNodeHost(module);
+  const configurations = recordedCases()
+    .filter((recorded) => !isRefused(recorded))
+    .map((recorded) => JSON.stringify(configurationOf(recorded)))
+    .filter((_, i) => i % 12 === 0);
+  const reload = (times: number): void => {
+    for (let i = 0; i < times; i++) {
+      const configuration = configurations[i % configurations.length];
+      expect(reloading.configure(configuration).accepted).toBe(true);
+      reloading.send({ headers: [bearer(token)] });
+      reloading.logs.length = 0;
+    }
+  };
+  reload(100);
+  const before = reloading.memorySize;
+  reload(900);
+  expect(reloading.memorySize).toBe(before);
+  expect(reloading.contextCount).toBe(1);
+});

@@ -1,0 +1,15 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+/**
+ * Waits until a condition holds, asking again and again: for what tells nobody when it happens.
+ * @param what for the message where it never does
+ */
+export async function until<T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const result = await condition();
+    if (result !== undefined && result !== false) return result;
+    if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`);
+    await pause(10);
+  }
+}
