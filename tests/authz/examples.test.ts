@@ -1,7 +1,7 @@
 /** What single points of SEMANTICS say, apart from chance. */
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Authorization, Predicate, StringMatch } from "../../tools/config/schema.ts";
-import type { TestRequest } from "../../tools/explain/evaluate.ts";
+import type { Facts } from "../../tools/explain/evaluate.ts";
 import { certificate, pem, subjectAlternativeName } from "../support/certificate.ts";
 import { AuthzGuest } from "./guest.ts";
 
@@ -14,7 +14,7 @@ function load(authorization: Authorization): void {
   expect(guest.load(authorization)).toBeUndefined();
 }
 
-const GET: TestRequest = {
+const GET: Facts = {
   headers: [
     [":method", "GET"],
     [":path", "/a?q=1#f"],
@@ -149,10 +149,10 @@ describe("claims", () => {
 });
 
 describe("attributes", () => {
-  const withHeaders = (...headers: [string, string][]): TestRequest => ({
+  const withHeaders = (...headers: [string, string][]): Facts => ({
     headers: [...GET.headers, ...headers],
   });
-  const withProperties = (properties: Record<string, string | number>): TestRequest => ({
+  const withProperties = (properties: Record<string, string | number>): Facts => ({
     ...GET,
     properties,
   });
