@@ -95,6 +95,7 @@ export class RemoteJwks {
   private kidMissAt: u64 = 0;
   /** How many keys are loaded, as the gauge knows it. */
   private keyCount: i32 = 0;
+  private readonly retired: RetiredKids = new RetiredKids();
 
   /**
    * @param rootContextId where answers come to
@@ -222,6 +223,7 @@ export class RemoteJwks {
     const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys);
     if (!keys) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`);
     const previous = this.keys;
+    if (previous) this.retired.note(previous, keys);
     if (!previous || this.failures > 0) {
       logInfo(`jwtgate: ${this.name}: ${keys.keys.length.toString()} keys loaded`);
     }
@@ -280,6 +282,8 @@ export class RemoteJwks {
     // Without keys every token of the issuer waits: they may come with any of the next fetches.
     if (!keys) return true;
     const now = nowMilliseconds();
+    // Tokens of a key that was taken out of the set go on coming for a while. They are no reason to ask.
+    if (this.retired.has(jws.kid)) return false;
     const kidIsUnknown = lengthOf(jws.kid) > 0 && !keys.hasKid(jws.kid);
     if (!kidIsUnknown && now <= this.fetchedAt + this.options.kidMiss) return false;
     if (this.inFlight) return true;
@@ -302,6 +306,40 @@ export class RemoteJwks {
   private get name(): string {
     return String.UTF8.decodeUnsafe(pointerOf(this.options.uri), <usize>lengthOf(this.options.uri));
   }
+}
+
+/** How many kids of keys that are gone are kept in mind. */
+const RETIRED_KIDS: i32 = 32;
+
+/** The kids of keys that were taken out of the set, the latest of them. */
+class RetiredKids {
+  private readonly hashes: StaticArray<u64> = new StaticArray<u64>(RETIRED_KIDS);
+  private next: i32 = 0;
+
+  /** Takes note of what `before` names and `after` does not, and forgets what has come back. */
+  note(before: JwkSet, after: JwkSet): void {
+    for (let i = 0; i < before.keys.length; i++) {
+      const kid = before.keys[i].kid;
+      if (lengthOf(kid) == 0 || after.hasKid(kid) || this.has(kid)) continue;
+      unchecked((this.hashes[this.next] = hashOf(kid)));
+      this.next = (this.next + 1) % RETIRED_KIDS;
+    }
+    for (let i = 0; i < after.keys.length; i++) {
+      const found = this.hashes.indexOf(hashOf(after.keys[i].kid));
+      if (found >= 0) unchecked((this.hashes[found] = 0));
+    }
+  }
+
+  has(kid: Slice): bool {
+    return lengthOf(kid) > 0 && this.hashes.indexOf(hashOf(kid)) >= 0;
+  }
+}
+
+/** FNV-1a. Only keys' owners put names in; a collision costs one early refetch. Never 0. */
+function hashOf(kid: Slice): u64 {
+  let hash: u64 = 0xcbf29ce484222325;
+  for (let i = 0; i < lengthOf(kid); i++) hash = (hash ^ (<u64>byteAt(kid, i))) * 0x100000001b3;
+  return max<u64>(hash, 1);
 }
 
 /** Between 80 and 95 % of an interval, so that proxies that started together do not fetch together. */
