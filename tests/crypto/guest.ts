@@ -72,7 +72,9 @@ export class CryptoGuest {
   private constructor(private readonly exports: Exports) {}
 
   static async create(host: Host): Promise<CryptoGuest> {
-    compiled ??= compileAssembly("tests/support/guest/crypto.ts").then((bytes) => WebAssembly.compile(bytes));
+    compiled ??= compileAssembly("tests/support/guest/crypto.ts", "-O3", "--noAssert").then((bytes) =>
+      WebAssembly.compile(bytes),
+    );
     let guest: CryptoGuest | undefined;
     const { exports } = new WebAssembly.Instance(await compiled, {
       env: {
@@ -209,7 +211,7 @@ export class CryptoGuest {
   }
 
   private refusal(loaded: number): string | undefined {
-    return loaded === 1 ? undefined : this.slice(this.exports.refusal()).toString("utf16le");
+    return loaded === 1 ? undefined : this.slice(this.exports.refusal()).toString();
   }
 
   private put(bytes: Uint8Array): [number, number] {
