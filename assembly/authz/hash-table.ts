@@ -24,7 +24,7 @@ export function emptyHash(space: Space): u64 {
   return (<u64>space + 1) * MULTIPLIER;
 }
 
-/** Carries a hash on by a number. Hashes that differ or numbers that differ (one of both) give hashes that differ. */
+/** Carries a hash on by a number. Of one hash, different numbers give different hashes; by one number, different hashes stay different. */
 // @ts-ignore: decorator
 @inline
 export function hashNumber(hash: u64, value: u64): u64 {
@@ -53,7 +53,7 @@ export class HashTable {
   private buckets: StaticArray<Entry> = new StaticArray<Entry>(16).fill(NO_ENTRY);
   /** The bucket is the hash's upper bits: the multiplication carries upwards only. */
   private shift: u64 = 60;
-  count: i32 = 0;
+  private count: i32 = 0;
 
   /**
    * Adds an entry, beside any of the same key.

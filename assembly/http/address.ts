@@ -151,7 +151,7 @@ export class Cidr {
 }
 
 /** The bits of an address of that family. */
-export function bitsOf(family: i32): i32 {
+function bitsOf(family: i32): i32 {
   return family == 4 ? 32 : 128;
 }
 
