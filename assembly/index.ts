@@ -6,11 +6,14 @@ import "./abi/abort";
 import { allocate, reset } from "./abi/arena";
 import { readPluginConfiguration } from "./abi/buffer";
 import { nowMilliseconds } from "./abi/clock";
-import { logError } from "./abi/log";
+import { forgetLines, linesLogged, logError } from "./abi/log";
 import { setTickPeriod } from "./abi/timer";
 import { loadPlugin } from "./config/configuration";
 import { Plugin } from "./plugin";
 import { answerUnconfigured, expireWaiting, handleRequest, resumeWaiting } from "./stream";
+
+/** Log lines leave garbage; after so many of them it is collected on a tick. */
+const LINES_BETWEEN_COLLECTIONS: i32 = 64;
 
 /** A root context: one plugin configuration in this VM. */
 class RootContext {
@@ -54,7 +57,13 @@ export function proxy_on_configure(rootContextId: u32, size: u32): u32 {
   reset();
   const root = findRootContext(rootContextId);
   if (!root) return 0;
-  const loaded = loadPlugin(readPluginConfiguration(size), rootContextId);
+  const isTaken = configure(root, size);
+  collectGarbage();
+  return isTaken;
+}
+
+function configure(root: RootContext, size: u32): u32 {
+  const loaded = loadPlugin(readPluginConfiguration(size), root.id);
   const plugin = loaded.plugin;
   if (!plugin) {
     logError(`jwtgate: configuration refused: ${loaded.error}`);
@@ -64,7 +73,6 @@ export function proxy_on_configure(rootContextId: u32, size: u32): u32 {
   root.plugin = plugin;
   if (previous) previous.dispose();
   setTickPeriod(plugin.tickPeriod);
-  collectGarbage();
   return 1;
 }
 
@@ -77,6 +85,7 @@ export function proxy_on_tick(rootContextId: u32): void {
   const now = nowMilliseconds();
   plugin.tick(now);
   expireWaiting(plugin, now);
+  if (linesLogged >= LINES_BETWEEN_COLLECTIONS) collectGarbage();
 }
 
 export function proxy_on_http_call_response(
@@ -95,6 +104,8 @@ export function proxy_on_http_call_response(
     const source = unchecked(remoteKeys[i]);
     if (!source.expects(token)) continue;
     if (source.receive(nowMilliseconds(), headerCount, bodySize)) resumeWaiting(plugin, source);
+    // The document, and the keys that it replaced.
+    collectGarbage();
     return;
   }
 }
@@ -130,5 +141,6 @@ export function proxy_on_delete(contextId: u32): void {
 /** Only where no object is held by the stack alone: the collector does not look there. */
 function collectGarbage(): void {
   reset();
+  forgetLines();
   __collect();
 }

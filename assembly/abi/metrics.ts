@@ -37,8 +37,14 @@ export class Metric {
   }
 }
 
+/** The host keeps every definition for as long as the VM lives, so each name is defined once. */
+const metrics = new Map<string, Metric>();
+
 function define(type: MetricTypeValues, name: string): Metric {
+  if (metrics.has(name)) return metrics.get(name);
   const bytes = String.UTF8.encode(name);
   const result = proxy_define_metric(type, changetype<usize>(bytes), bytes.byteLength, OUT);
-  return Metric.of(load<u32>(OUT), result == WasmResultValues.Ok);
+  const metric = Metric.of(load<u32>(OUT), result == WasmResultValues.Ok);
+  metrics.set(name, metric);
+  return metric;
 }
