@@ -113,6 +113,13 @@ describe("the pinned Envoy", () => {
     expect(readdirSync(join(folder, "cache"))).toEqual([]);
   });
 
+  test("cannot be had where the cache cannot be written to", async () => {
+    writeFileSync(join(folder, "cache"), "a file");
+    await expect(find({ PATH: path("bin") })).rejects.toThrow(
+      /could not be installed: .*cache cannot be written to\. Set/,
+    );
+  });
+
   test("cannot be had without Python", async () => {
     await expect(find({ PATH: join(folder, "bin") })).rejects.toThrow("python3 was not found");
   });

@@ -32,6 +32,8 @@ interface Stage {
 
 /** A demo that serves until it is stopped. */
 export class Demo {
+  private envoy: Envoy | undefined;
+  /** Of the access log, not yet asked for. */
   private entries: AccessLogEntry[] = [];
   private onEntry: (() => void) | undefined;
   private serving = false;
@@ -41,8 +43,6 @@ export class Demo {
     private readonly upstream: { port: number; stop: () => Promise<void> },
     private readonly stages: Stage[],
   ) {}
-
-  private envoy: Envoy | undefined;
 
   /** Starts the upstream, and Envoy with a listener for each scene. */
   static async start(options: DemoOptions): Promise<Demo> {

