@@ -1,0 +1,429 @@
+/**
+ * What becomes of a request's tokens, step by step, as the filter's authenticator decides it (assembly/authn): the
+ * second opinion that `explain` tells its steps from.
+ */
+import type { Configuration, Jwk, Provider } from "../config/schema.ts";
+import { type Claims, claimAt } from "./evaluate.ts";
+import { audienceAllowed, type Jws, type KeyAttempt, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
+
+/** Text is latin-1: a character a byte. */
+type Header = [name: string, value: string];
+
+/** Where a token is looked for. */
+export interface Place {
+  kind: "header" | "parameter" | "cookie";
+  /** Lower-case for a header. */
+  name: string;
+  /** "" for the whole value. */
+  prefix: string;
+}
+
+/** A token that one provider looked at. The token itself is nowhere in here. */
+export interface TokenStep {
+  place: Place;
+  /** "" where it is good; else the response's body. */
+  refusal: string;
+  /** Why, where the refusal leaves that open. */
+  reason?: string;
+  header?: Claims;
+  claims?: Claims;
+  /** The keys that were looked at, where it came to that. */
+  keys?: KeyAttempt[];
+}
+
+/** What one provider says. */
+export interface ProviderStep {
+  /** Its name in the configuration. */
+  provider: string;
+  policy?: string;
+  issuer?: string;
+  /** Where it looks. */
+  places: Place[];
+  tokens: TokenStep[];
+  /** "" where it lets the request pass; else the response's body. */
+  refusal: string;
+}
+
+export interface Authentication {
+  /** "" where the request goes on to the policies; else the response's body. */
+  refusal: string;
+  /** A CORS preflight is not authenticated. */
+  preflight: boolean;
+  /** Each that was asked, in order; one whose tokens changed meanwhile is there twice. */
+  steps: ProviderStep[];
+  /** The provider and the claims that policies see; absent where there is no verified token. */
+  verified?: { provider: Provider; claims: Claims };
+  /** The request's headers behind authentication, pseudo-headers included. */
+  headers: Header[];
+}
+
+/** A provider's keys: `undefined` where they are to be fetched and could not be. */
+export type KeysOf = (provider: Provider) => readonly Jwk[] | undefined;
+
+const DEFAULT_MAX_TOKEN_BYTES = 16_384;
+const DEFAULT_MAX_TOKENS = 8;
+const DEFAULT_MAX_KEYS_TRIED = 16;
+const DEFAULT_CLOCK_SKEW_SECONDS = 60;
+
+/**
+ * @param headers as the filter sees them, pseudo-headers included
+ * @param now seconds since 1970
+ */
+export function authenticate(
+  configuration: Configuration,
+  headers: readonly (readonly [string, string])[],
+  now: number,
+  keysOf: KeysOf,
+): Authentication {
+  return new Authenticator(configuration, headers, now, keysOf).run();
+}
+
+interface Candidate {
+  place: Place;
+  token: string;
+  /** Still in the request. */
+  present: boolean;
+}
+
+class Authenticator {
+  private readonly providers: readonly Provider[];
+  private readonly anyRequired: boolean;
+  private headers: Header[];
+  private candidates: Candidate[] = [];
+  private readonly steps: ProviderStep[] = [];
+  private verified: Authentication["verified"];
+  /** Whether a token was taken out of the request. */
+  private changed = false;
+
+  constructor(
+    private readonly configuration: Configuration,
+    headers: readonly (readonly [string, string])[],
+    private readonly now: number,
+    private readonly keysOf: KeysOf,
+  ) {
+    this.providers = configuration.providers ?? [];
+    this.anyRequired = this.providers.some(({ presence }) => presence === "REQUIRED");
+    this.headers = headers.map(([name, value]) => [name, value]);
+  }
+
+  run(): Authentication {
+    // No client supplies an identity: output headers are removed from every request.
+    const outputs = new Set(
+      this.providers.flatMap(({ forwardPayloadHeader, claimToHeaders = [] }) => [
+        ...(forwardPayloadHeader ? [forwardPayloadHeader] : []),
+        ...claimToHeaders.map(({ headerName }) => headerName),
+      ]),
+    );
+    this.headers = this.headers.filter(([name]) => !outputs.has(name));
+    const preflight = this.isPreflight();
+    const refusal = preflight || this.providers.length === 0 ? "" : this.authenticate();
+    return {
+      refusal,
+      preflight,
+      steps: this.steps,
+      ...(refusal === "" && this.verified && { verified: this.verified }),
+      headers: this.headers,
+    };
+  }
+
+  private value(name: string): string | undefined {
+    return this.headers.find(([other]) => other === name)?.[1];
+  }
+
+  private isPreflight(): boolean {
+    return (
+      this.value(":method") === "OPTIONS" &&
+      Boolean(this.value("origin")) &&
+      Boolean(this.value("access-control-request-method"))
+    );
+  }
+
+  private authenticate(): string {
+    const { maxTokens = DEFAULT_MAX_TOKENS } = this.configuration.limits ?? {};
+    const places = distinct(this.providers.flatMap(placesOf));
+    this.candidates = places.flatMap((place) => this.extract(place));
+    if (this.candidates.length > maxTokens) return REFUSAL.tooMany;
+    if (this.anyRequired) return this.all();
+    const [only] = this.providers;
+    if (this.providers.length === 1 && only) {
+      const refusal = this.ask(only);
+      return refusal === REFUSAL.missing ? "" : refusal;
+    }
+    return this.any();
+  }
+
+  /** any of {P0, P1, …, all of {any of {P0, missing}, …}}: Envoy's choice among the failures. */
+  private any(): string {
+    let final: string = REFUSAL.missing;
+    const said = new Map<Provider, string>();
+    const prefer = (refusal: string): string => {
+      const telling = refusal !== REFUSAL.missing && refusal !== REFUSAL.issuer;
+      return telling || final === REFUSAL.missing ? refusal : final;
+    };
+    for (const provider of this.providers) {
+      const refusal = this.ask(provider);
+      if (refusal === "") return "";
+      said.set(provider, refusal);
+      final = prefer(refusal);
+    }
+    const refusal = this.all(said);
+    return refusal === "" ? "" : prefer(refusal);
+  }
+
+  /** all of {P, or any of {P, missing} where P is optional}. */
+  private all(said?: ReadonlyMap<Provider, string>): string {
+    for (const provider of this.providers) {
+      const known = this.changed ? undefined : said?.get(provider);
+      const refusal = known ?? this.ask(provider);
+      const passes = refusal === "" || (refusal === REFUSAL.missing && provider.presence !== "REQUIRED");
+      if (!passes) return refusal;
+    }
+    return "";
+  }
+
+  /** Every token at the provider's places, from the last one. */
+  private ask(provider: Provider): string {
+    const places = placesOf(provider);
+    const { name, policy, issuer } = provider;
+    const step: ProviderStep = {
+      provider: name,
+      ...(policy !== undefined && { policy }),
+      ...(issuer !== undefined && { issuer }),
+      places,
+      tokens: [],
+      refusal: "",
+    };
+    this.steps.push(step);
+    const chosen = this.candidates.filter(
+      (candidate) => candidate.present && places.some((place) => isSame(place, candidate.place)),
+    );
+    if (chosen.length === 0) step.refusal = REFUSAL.missing;
+    for (const candidate of chosen.reverse()) {
+      const token = this.verify(provider, candidate);
+      step.tokens.push(token);
+      step.refusal = token.refusal;
+      if (token.refusal !== "") break;
+    }
+    return step.refusal;
+  }
+
+  private verify(provider: Provider, candidate: Candidate): TokenStep {
+    const { place, token } = candidate;
+    const { maxTokenBytes = DEFAULT_MAX_TOKEN_BYTES } = this.configuration.limits ?? {};
+    if (token.length > maxTokenBytes) {
+      const reason = `it has ${token.length} bytes, and the limit is ${maxTokenBytes}`;
+      return { place, refusal: REFUSAL.tooLarge, reason };
+    }
+    let jws: Jws;
+    try {
+      jws = parseJws(token);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const reason = whyUnreadable(token, error.message);
+      return { place, refusal: error.message, ...(reason !== undefined && { reason }) };
+    }
+    const step: TokenStep = { place, refusal: "", header: jws.header, claims: jws.payload };
+    Object.assign(step, this.check(provider, jws));
+    if (step.refusal === "") step.refusal = this.accept(provider, candidate, jws);
+    return step;
+  }
+
+  /** issuer → time → audience → keys. */
+  private check(provider: Provider, jws: Jws): Pick<TokenStep, "refusal" | "reason" | "keys"> {
+    const { issuer, audiences = [], clockSkewSeconds = DEFAULT_CLOCK_SKEW_SECONDS } = provider;
+    const iss = Object.hasOwn(jws.payload, "iss") ? String(jws.payload["iss"]) : "";
+    if (issuer !== undefined && iss !== issuer) {
+      const has = iss === "" ? "the token names no issuer" : `the token's iss is ${JSON.stringify(iss)}`;
+      return { refusal: REFUSAL.issuer, reason: `${has}, not ${JSON.stringify(issuer)}` };
+    }
+    if (this.now + clockSkewSeconds < jws.notBefore) {
+      return { refusal: REFUSAL.notYetValid, reason: `nbf is ${this.away(jws.notBefore)}` };
+    }
+    if (this.now > jws.expiresAt + clockSkewSeconds) {
+      return { refusal: REFUSAL.expired, reason: `exp is ${this.away(jws.expiresAt)}` };
+    }
+    if (audiences.length > 0 && !audienceAllowed(jws, audiences)) {
+      const has = Object.hasOwn(jws.payload, "aud")
+        ? `its aud is ${JSON.stringify(jws.payload["aud"])}`
+        : "it has no aud";
+      return {
+        refusal: REFUSAL.audience,
+        reason: `${has}, and one of ${JSON.stringify(audiences)} is needed`,
+      };
+    }
+    const keys = this.keysOf(provider);
+    if (keys === undefined) {
+      const uri = provider.remoteJwks?.uri ?? provider.remoteJwks?.discovery?.uri;
+      return { refusal: REFUSAL.fetch, reason: `there are no keys from ${uri}` };
+    }
+    const { maxKeysTried = DEFAULT_MAX_KEYS_TRIED } = this.configuration.limits ?? {};
+    const { refusal, attempts } = verifyJws(jws, keys, maxKeysTried);
+    return { refusal, keys: attempts };
+  }
+
+  /** A time as people read it, and how far away it is. */
+  private away(seconds: number): string {
+    const text =
+      seconds <= 8.64e12 ? new Date(seconds * 1000).toISOString().replace(".000", "") : `${seconds}`;
+    const difference = Math.round(Math.abs(seconds - this.now));
+    return `${text}, ${difference} s ${seconds < this.now ? "ago" : "from now"}`;
+  }
+
+  /** What a verified token does to the request. @returns why it is refused after all, or "" */
+  private accept(provider: Provider, { place }: Candidate, jws: Jws): string {
+    const { forwardPayloadHeader, claimToHeaders = [], forward = false } = provider;
+    const outputs: Header[] = forwardPayloadHeader ? [[forwardPayloadHeader, jws.payloadSegment]] : [];
+    for (const { headerName, claimName } of claimToHeaders) {
+      const value = claimHeader(claimAt(jws.payload, claimName.split(".")));
+      if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return `Jwt claim [${claimName}] is not a valid header value`;
+      if (value !== "") outputs.push([headerName, value]);
+    }
+    this.headers.push(...outputs);
+    if (!forward) this.remove(place);
+    this.verified = { provider, claims: jws.payload };
+    return "";
+  }
+
+  /** Takes a token out of the request, with all that stands at the same header or parameter. Cookies stay. */
+  private remove({ kind, name }: Place): void {
+    this.changed = true;
+    if (kind === "cookie") return;
+    if (kind === "header") this.headers = this.headers.filter(([other]) => other !== name);
+    else this.removeParameter(name);
+    for (const candidate of this.candidates) {
+      if (candidate.place.kind === kind && candidate.place.name === name) candidate.present = false;
+    }
+  }
+
+  private removeParameter(name: string): void {
+    const path = this.value(":path") ?? "";
+    const rest = parametersOf(path).filter((parameter) => parameter.name !== toBytes(name));
+    const query = rest.map(({ text }) => text).join("&");
+    const changed = path.replace(/[?#].*/s, "") + (rest.length === 0 ? "" : `?${query}`);
+    this.headers = this.headers.map(([header, value]) => [header, header === ":path" ? changed : value]);
+  }
+
+  private extract(place: Place): Candidate[] {
+    const found = (token: string): Candidate => ({ place, token, present: true });
+    if (place.kind === "parameter") {
+      const wanted = toBytes(place.name);
+      const parameter = parametersOf(this.value(":path") ?? "").find(({ name }) => name === wanted);
+      return parameter ? [found(parameter.value)] : [];
+    }
+    if (place.kind === "cookie") {
+      const cookies = this.headers
+        .filter(([name]) => name === "cookie")
+        .flatMap(([, value]) => cookiesOf(value));
+      const cookie = cookies.find(({ name }) => name === toBytes(place.name));
+      return cookie ? [found(cookie.value)] : [];
+    }
+    const name = place.name === "host" ? ":authority" : place.name;
+    const values = this.headers.filter(([other]) => other === name).map(([, value]) => value);
+    const prefix = toBytes(place.prefix);
+    return values.filter((value) => value.includes(prefix)).map((value) => found(behind(value, prefix)));
+  }
+}
+
+/** Behind the first occurrence of the prefix, from the first character that a token can begin with (extractJWT). */
+function behind(value: string, prefix: string): string {
+  if (prefix === "") return value;
+  const rest = value.slice(value.indexOf(prefix) + prefix.length);
+  const start = rest.search(/[A-Za-z0-9\-_.]/);
+  return start < 0 ? value : rest.slice(start);
+}
+
+/** A provider's places, in the order in which Envoy looks: by kind, by name, by prefix. */
+function placesOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: Provider): Place[] {
+  return distinct([
+    ...fromHeaders.map(
+      ({ name, valuePrefix = "" }): Place => ({ kind: "header", name, prefix: valuePrefix }),
+    ),
+    ...fromParams.map((name): Place => ({ kind: "parameter", name, prefix: "" })),
+    ...fromCookies.map((name): Place => ({ kind: "cookie", name, prefix: "" })),
+  ]);
+}
+
+const KINDS: readonly Place["kind"][] = ["header", "parameter", "cookie"];
+
+function distinct(places: readonly Place[]): Place[] {
+  const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const sorted = [...places].sort(
+    (a, b) =>
+      KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || byBytes(a.name, b.name) || byBytes(a.prefix, b.prefix),
+  );
+  return sorted.filter((place, i) => {
+    const before = sorted[i - 1];
+    return before === undefined || !isSame(before, place);
+  });
+}
+
+function isSame(a: Place, b: Place): boolean {
+  return a.kind === b.kind && a.name === b.name && a.prefix === b.prefix;
+}
+
+/** Query parameters as Envoy finds them; names and values decoded, a name without `=` as it stands. */
+function parametersOf(path: string): { text: string; name: string; value: string }[] {
+  const query = /^[^?#]*\?([^#]*)/s.exec(path)?.[1] ?? "";
+  return query.split("&").flatMap((text, i, all) => {
+    // What ends with & has no parameter behind it.
+    if (text === "" && i === all.length - 1) return [];
+    const equals = text.indexOf("=");
+    return equals < 0
+      ? [{ text, name: text, value: "" }]
+      : [{ text, name: percentDecode(text.slice(0, equals)), value: percentDecode(text.slice(equals + 1)) }];
+  });
+}
+
+function percentDecode(text: string): string {
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}
+
+/** Cookies as Envoy reads them (source/common/http/utility.cc, parseCookies). */
+function cookiesOf(header: string): { name: string; value: string }[] {
+  return header.split(";").flatMap((text) => {
+    const cookie = text.replace(/^ +/, "");
+    const equals = cookie.indexOf("=");
+    if (equals < 0) return [];
+    return [{ name: cookie.slice(0, equals), value: cookie.slice(equals + 1).replace(/^"(.*)"$/s, "$1") }];
+  });
+}
+
+/** A claim as a header's value, as Envoy's claim_to_headers has it; "" for none. */
+function claimHeader(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return toBytes(value);
+    case "boolean":
+      return String(value);
+    case "number":
+      return Number.isInteger(value) && value >= 0 && value < 2 ** 64
+        ? BigInt(value).toString()
+        : fixed(value);
+    case "object":
+      return value === null ? "" : Buffer.from(JSON.stringify(value)).toString("base64");
+    default:
+      return "";
+  }
+}
+
+/** `%f` of C: six decimals, and never an exponent. */
+function fixed(value: number): string {
+  return Math.abs(value) < 1e21 ? value.toFixed(6) : `${BigInt(value)}.000000`;
+}
+
+/** What is wrong, where the refusal's words leave it open. */
+function whyUnreadable(token: string, refusal: string): string | undefined {
+  if (refusal !== REFUSAL.format) return undefined;
+  const sections = token.split(".");
+  if (sections.length !== 3) {
+    return `it has ${sections.length} section${sections.length === 1 ? "" : "s"} instead of 3`;
+  }
+  return `its ${["header", "payload", "signature"][sections.indexOf("")]} is empty`;
+}
+
+/** Text as headers have it: UTF-8, a character a byte. */
+function toBytes(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}

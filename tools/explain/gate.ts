@@ -1,0 +1,122 @@
+/** The very module that runs in Envoy, in this process, with one configuration: a gate that requests can be sent to. */
+import type { Configuration, Jwk, Provider } from "../config/schema.ts";
+import type { Host, HttpCall, Outcome } from "../host/host.ts";
+import type { DownstreamRequest, ListenerOptions } from "../host/http-connection-manager.ts";
+import { createNodeHost } from "../host/node.ts";
+import { JsonError, parseStrictJson } from "../jwks/json.ts";
+import { normalizeJwks } from "../jwks/normalize.ts";
+
+/** Documents that are served where keys are fetched from: their text by their URL. */
+export type Documents = ReadonlyMap<string, string>;
+
+export interface GateOptions {
+  module: WebAssembly.Module;
+  configuration: Configuration;
+  listener: ListenerOptions;
+  documents: Documents;
+  /** Milliseconds since 1970; the clock stands there. */
+  now: number;
+}
+
+/** The filter refused a configuration that the compiler made, or failed: a bug, never the user's fault. */
+export class GateFailure extends Error {
+  override readonly name = "GateFailure";
+}
+
+/** Longer than the filter lets a request wait for keys, in milliseconds. */
+const MAX_WAIT_MS = 10_000;
+const WAIT_STEP_MS = 1_000;
+
+export class Gate {
+  private constructor(
+    private readonly host: Host,
+    private readonly options: GateOptions,
+  ) {}
+
+  /** @throws {GateFailure} where the module does not take the configuration */
+  static async open(options: GateOptions): Promise<Gate> {
+    const { module, configuration, documents, now } = options;
+    const host = await createNodeHost(module, { fetch: async (call) => serve(call, documents) });
+    host.clock.set(now);
+    const { accepted, logs } = host.configure(configuration, { listener: listenerOf(options) });
+    if (!accepted) throw new GateFailure(logs.map(({ message }) => message).join("\n"));
+    // Keys that are fetched, and those that discovery leads to.
+    host.tick();
+    await host.settle();
+    host.tick();
+    await host.settle();
+    return new Gate(host, options);
+  }
+
+  /** Sends a request. Where it waits for keys that do not come, time passes until it waits no longer. */
+  async send(request: DownstreamRequest): Promise<Outcome> {
+    const { host, options } = this;
+    host.clock.set(options.now);
+    const stream = host.send(request);
+    await host.settle();
+    for (let waited = 0; stream.outcome === undefined && waited < MAX_WAIT_MS; waited += WAIT_STEP_MS) {
+      host.advance(WAIT_STEP_MS);
+      await host.settle();
+    }
+    if (stream.outcome === undefined) throw new GateFailure("the filter neither answers nor forwards");
+    if (stream.outcome.trapped) throw new GateFailure(`the filter failed: ${stream.outcome.trapped}`);
+    return stream.outcome;
+  }
+}
+
+/** The listener with what the configuration needs of it. */
+export function listenerOf({ configuration, listener }: Omit<GateOptions, "module">): ListenerOptions {
+  const { directRemoteAddress } = configuration;
+  return {
+    ...listener,
+    ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
+  };
+}
+
+/** Answers a call for a document by its host and path: which cluster it comes through says nothing more. */
+function serve({ headers }: HttpCall, documents: Documents) {
+  const header = (name: string) => headers.find(([other]) => other === name)?.[1] ?? "";
+  const [host, path] = [header(":authority") || header("host"), header(":path")];
+  for (const [uri, text] of documents) {
+    const url = new URL(uri);
+    if (url.host === new URL(`${url.protocol}//${host}`).host && `${url.pathname}${url.search}` === path) {
+      return { status: 200, body: Buffer.from(text).toString("latin1") };
+    }
+  }
+  return { status: 404, body: "" };
+}
+
+/** The keys of a provider as the filter has them: its own, or those of the documents. */
+export function keysOf({ issuer, localJwks, remoteJwks }: Provider, documents: Documents): Jwk[] | undefined {
+  if (localJwks !== undefined) return localJwks.keys;
+  const uri = remoteJwks?.uri ?? discoveredUri(remoteJwks?.discovery?.uri, issuer, documents);
+  const text = uri === undefined ? undefined : documents.get(uri);
+  if (text === undefined) return undefined;
+  const set = parseObject(text);
+  const keys = Array.isArray(set?.["keys"]) ? set["keys"] : [];
+  // One unusable key spoils no other (docs/strictness.md, S10).
+  const usable = keys.flatMap((key) => normalizeJwks(JSON.stringify({ keys: [key] })).keys);
+  return usable.length > 0 ? usable : undefined;
+}
+
+function discoveredUri(
+  uri: string | undefined,
+  issuer: string | undefined,
+  documents: Documents,
+): string | undefined {
+  const document = parseObject(documents.get(uri ?? "") ?? "");
+  const found = document?.["jwks_uri"];
+  return document?.["issuer"] === issuer && typeof found === "string" ? found : undefined;
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = parseStrictJson(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
