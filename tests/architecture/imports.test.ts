@@ -42,28 +42,26 @@ const ASSEMBLY: Rooms = {
 const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 
 /** The compiler (`compile` and below) knows neither files nor processes; `host` knows nothing of policies. */
+const COMPILER = ["diagnostics", "config", "jwks", "istio", "compile"];
 const TOOLS: Rooms = {
   diagnostics: [],
   package: [],
   config: [],
   host: [],
+  oci: [],
   envoy: ["diagnostics", "package"],
   jwks: ["diagnostics", "config"],
   istio: ["diagnostics", "config", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
-  render: ["diagnostics", "config", "jwks", "istio", "compile"],
-  demo: ["diagnostics", "package", "config", "envoy", "compile", "render"],
+  render: COMPILER,
+  demo: [...COMPILER, "package", "envoy", "render"],
+  explain: [...COMPILER, "host"],
+  check: COMPILER,
+  wizard: COMPILER,
+  testing: [...COMPILER, "package", "host", "envoy", "render", "explain"],
   commands: [
-    "diagnostics",
-    "package",
-    "config",
-    "host",
-    "envoy",
-    "jwks",
-    "istio",
-    "compile",
-    "render",
-    "demo",
+    ...COMPILER,
+    ...["package", "host", "oci", "envoy", "render", "demo", "explain", "check", "wizard", "testing"],
   ],
   cli: ["diagnostics", "package", "commands"],
 };
