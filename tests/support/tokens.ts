@@ -1,7 +1,6 @@
 /** Keys and tokens of the tests' own. */
 import {
   createHmac,
-  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
@@ -46,11 +45,6 @@ export class TestKey {
     }
   }
 
-  /** An RSA key as `openssl genrsa` writes it. */
-  static fromPem(pem: string, kid: string): TestKey {
-    return new TestKey("RS256", kid, createPrivateKey(pem));
-  }
-
   /** A key set of this key. */
   get jwks(): string {
     return JSON.stringify({ keys: [this.jwk] });
@@ -58,11 +52,13 @@ export class TestKey {
 
   /** A token with these claims, good until 2100 where they do not say otherwise. */
   token(claims: object): string {
-    const parts = [
-      { alg: this.algorithm, kid: this.kid },
-      { exp: EXPIRES, ...claims },
-    ];
-    const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+    return this.tokenOf(JSON.stringify({ exp: EXPIRES, ...claims }));
+  }
+
+  /** A token with this payload, JSON or not. */
+  tokenOf(payload: string): string {
+    const parts = [JSON.stringify({ alg: this.algorithm, kid: this.kid }), payload];
+    const text = parts.map((part) => Buffer.from(part).toString("base64url")).join(".");
     return `${text}.${this.sign(Buffer.from(text)).toString("base64url")}`;
   }
 
