@@ -201,6 +201,7 @@ describe("random requests", () => {
       method: pick(["GET", "POST", "OPTIONS", "HEAD"]),
       path: pick([
         "/",
+        "/denied",
         "/x/1/y/2",
         "/page.html",
         `/p?t=${good}&u=${mutated(good)}`,
