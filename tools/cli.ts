@@ -3,6 +3,8 @@
 import { Command, CommanderError } from "commander";
 import { compileCommand } from "./commands/compile.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { explainCommand } from "./commands/explain.ts";
+import { imageCommand } from "./commands/image.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { EXIT, isClosedPipe, UserError } from "./commands/output.ts";
 import { VERSION } from "./package.ts";
@@ -14,7 +16,7 @@ const program = new Command("jwtgate")
   .configureHelp({ showGlobalOptions: true })
   .addHelpText("after", "\nEach command explains itself, with examples: jwtgate help compile");
 
-for (const command of [compileCommand(), jwkCommand(), demoCommand()]) {
+for (const command of [compileCommand(), explainCommand(), jwkCommand(), imageCommand(), demoCommand()]) {
   program.addCommand(
     command.helpOption("-h, --help", "print help").copyInheritedSettings(program).exitOverride(),
   );

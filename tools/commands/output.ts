@@ -17,7 +17,7 @@ export class UserError extends Error {
 }
 
 /** Writes a result. A reader that stops reading (`| head`) is no error. */
-export function print(text: string): Promise<void> {
+export function print(text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
       if (!error || isClosedPipe(error)) resolve();

@@ -1,0 +1,113 @@
+/**
+ * The filter as an OCI image (github.com/opencontainers/image-spec 1.1), in the two forms that Istio takes
+ * (istio pkg/wasm/imagefetcher.go).
+ */
+import { createHash } from "node:crypto";
+import { gzipStored, tar } from "./tar.ts";
+
+/**
+ * `image`: an ordinary image with the file plugin.wasm in its last layer, which every registry takes.
+ * `artifact`: the module's own bytes as a layer, with the media types of the Wasm artifact specification.
+ */
+export type Form = "image" | "artifact";
+
+export const FORMS: readonly Form[] = ["image", "artifact"];
+
+/** What a manifest says of a blob. */
+export interface Descriptor {
+  mediaType: string;
+  /** `sha256:` and hexadecimal. */
+  digest: string;
+  /** Bytes. */
+  size: number;
+  annotations?: Record<string, string>;
+}
+
+export interface Image {
+  form: Form;
+  /** Of the manifest, which is what a registry names an image by. */
+  manifest: Descriptor;
+  /** The manifest and everything that it names, by digest. */
+  blobs: Map<string, Uint8Array>;
+}
+
+export interface ImageOptions {
+  form: Form;
+  /** The module. */
+  wasm: Uint8Array;
+  /** Of the filter. */
+  version: string;
+}
+
+const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
+
+/** The artifact form's own, as Istio and `oras` know them. */
+const WASM_CONFIG_TYPE = "application/vnd.module.wasm.config.v1+json";
+const WASM_CONTENT_TYPE = "application/vnd.module.wasm.content.layer.v1+wasm";
+
+/** Makes an image; the same module gives the same bytes everywhere. */
+export function makeImage({ form, wasm, version }: ImageOptions): Image {
+  const blobs = new Map<string, Uint8Array>();
+  const put = (mediaType: string, data: Uint8Array): Descriptor => {
+    const digest = `sha256:${sha256(data)}`;
+    blobs.set(digest, data);
+    return { mediaType, digest, size: data.length };
+  };
+  const content = form === "image" ? compatibleImage(wasm, put) : wasmArtifact(wasm, put);
+  const manifest = put(
+    MANIFEST_TYPE,
+    json({ schemaVersion: 2, mediaType: MANIFEST_TYPE, ...content, annotations: annotations(version) }),
+  );
+  return { form, manifest, blobs };
+}
+
+type Put = (mediaType: string, data: Uint8Array) => Descriptor;
+
+/** The one that `FROM scratch` and `COPY jwtgate.wasm ./plugin.wasm` make. */
+function compatibleImage(wasm: Uint8Array, put: Put): { config: Descriptor; layers: Descriptor[] } {
+  const layer = tar([{ path: "plugin.wasm", data: wasm }]);
+  const config = json({
+    architecture: "wasm",
+    os: "wasip1",
+    config: {},
+    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
+  });
+  return {
+    config: put("application/vnd.oci.image.config.v1+json", config),
+    layers: [put("application/vnd.oci.image.layer.v1.tar+gzip", gzipStored(layer))],
+  };
+}
+
+/** Istio wants exactly two layers, of which it reads the module. */
+function wasmArtifact(wasm: Uint8Array, put: Put): { config: Descriptor; layers: Descriptor[] } {
+  const config = put(WASM_CONFIG_TYPE, json({ type: "envoy_proxy", abiVersions: ["0.2.1"], config: {} }));
+  const module = put(WASM_CONTENT_TYPE, wasm);
+  const title = (name: string) => ({ annotations: { "org.opencontainers.image.title": name } });
+  return {
+    config,
+    layers: [
+      { ...config, ...title("runtime-config.json") },
+      { ...module, ...title("plugin.wasm") },
+    ],
+  };
+}
+
+/** Without a time: it would make each build another. */
+function annotations(version: string): Record<string, string> {
+  return {
+    "org.opencontainers.image.description":
+      "Istio's RequestAuthentication and AuthorizationPolicy as a proxy-wasm filter",
+    "org.opencontainers.image.licenses": "Apache-2.0",
+    "org.opencontainers.image.title": "jwtgate",
+    "org.opencontainers.image.version": version,
+  };
+}
+
+/** In hexadecimal. */
+export function sha256(data: Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+export function json(value: object): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}

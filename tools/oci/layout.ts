@@ -1,0 +1,63 @@
+/** OCI image layout (image-spec, image-layout.md): images as the files of a folder, or as one tar archive of them. */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Image, json } from "./image.ts";
+import { type Entry, tar } from "./tar.ts";
+
+export interface TaggedImage extends Image {
+  /** What tools name it by: `oci:FOLDER:TAG`. */
+  tag: string;
+}
+
+/** The files of a layout, in the order of their names, so that the archive of them is always the same. */
+export function layoutFiles(images: readonly TaggedImage[]): Entry[] {
+  const index = {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    manifests: images.map(({ manifest, tag }) => ({
+      ...manifest,
+      annotations: { "org.opencontainers.image.ref.name": tag },
+    })),
+  };
+  const blobs = new Map(images.flatMap((image) => [...image.blobs]));
+  const files = [
+    { path: "index.json", data: json(index) },
+    { path: "oci-layout", data: json({ imageLayoutVersion: "1.0.0" }) },
+    ...[...blobs].map(([digest, data]) => ({ path: `blobs/${digest.replace(":", "/")}`, data })),
+  ];
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The layout as one archive: `oci-archive:FILE` for skopeo and podman. */
+export function layoutArchive(images: readonly TaggedImage[]): Buffer {
+  return tar(layoutFiles(images));
+}
+
+/** A folder holds something that is no layout. */
+export class NotALayout extends Error {
+  override readonly name = "NotALayout";
+}
+
+/**
+ * Writes a layout into a folder, which is made where it is missing (its parent is not). A layout that is there already is replaced; its
+ * blobs may stay, for they are named by their content.
+ *
+ * @throws {NotALayout} where the folder holds other files
+ */
+export function writeLayout(folder: string, images: readonly TaggedImage[]): void {
+  makeFolder(folder);
+  const there = readdirSync(folder);
+  if (there.length > 0 && !there.includes("oci-layout")) throw new NotALayout();
+  makeFolder(join(folder, "blobs"));
+  makeFolder(join(folder, "blobs/sha256"));
+  for (const { path, data } of layoutFiles(images)) writeFileSync(join(folder, path), data);
+}
+
+/** Not with `recursive`, which in Node 20 never returns where a file system refuses with ENOENT, as /proc does. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
