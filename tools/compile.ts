@@ -6,13 +6,15 @@ import { compileProviders } from "./istio/providers.ts";
 import { Report } from "./istio/report.ts";
 import { type Resource, readResources } from "./istio/resource.ts";
 import { nameOf, partition, type SelectedResources, type Selection, selectFor } from "./istio/selection.ts";
-import { parseYaml } from "./istio/yaml.ts";
+import { parseYaml, type YamlNode } from "./istio/yaml.ts";
 import { bootstrapCluster, meshCluster } from "./jwks/source.ts";
 
 export interface SourceFile {
   /** As the user named it; `<stdin>` for `-`. */
   name: string;
   text: string;
+  /** Its documents, where somebody has read them already; the text is then not looked at. */
+  documents?: YamlNode[];
 }
 
 export interface CompileOptions {
@@ -30,6 +32,8 @@ export interface CompileOptions {
   trustDomain?: string | undefined;
   /** Decide, count and log, but never answer or change a request. */
   shadow?: boolean | undefined;
+  /** Write principal, policy and reason into filter state, for access logs. */
+  filterState?: boolean | undefined;
   /** What the configuration says it was written by. */
   compiler?: string | undefined;
   /** The jwks_uri of discovery documents that were read already, by the document's URL. */
@@ -115,8 +119,8 @@ export function compile(sources: SourceFile[], options: CompileOptions): Compile
 
 function readSources(sources: SourceFile[], { namespace }: CompileOptions, report: Report): Resource[] {
   const known = new Map<string, Resource>();
-  for (const { name, text } of sources) {
-    const { documents, diagnostics } = parseYaml(name, text);
+  for (const { name, text, documents: read } of sources) {
+    const { documents, diagnostics } = read ? { documents: read, diagnostics: [] } : parseYaml(name, text);
     report.diagnostics.push(...diagnostics);
     for (const resource of readResources(documents, namespace ?? DEFAULT_NAMESPACE, report)) {
       const first = known.get(nameOf(resource));
@@ -191,6 +195,7 @@ function compileWorkload(
       version: CONFIGURATION_VERSION,
       ...(options.compiler && { compiler: options.compiler }),
       ...(options.shadow && { shadow: true }),
+      ...(options.filterState && { filterState: true }),
       ...(needsDirectPeer && { directRemoteAddress: DIRECT_REMOTE_ADDRESS }),
       ...(providers.length > 0 && { providers }),
       ...(authorization.authorization && { authorization: authorization.authorization }),

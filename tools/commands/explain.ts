@@ -1,0 +1,246 @@
+/** `jwtgate explain`: one request against policies, step by step. */
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { tlsInfo } from "../explain/certificate.ts";
+import { CurlError, parseCurl } from "../explain/curl.ts";
+import { type CompleteRequest, explain } from "../explain/explain.ts";
+import { explanationToJson, formatExplanation } from "../explain/format.ts";
+import { Gate } from "../explain/gate.ts";
+import { subjectOf } from "../explain/subject.ts";
+import { MODULE_FILE } from "../package.ts";
+import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
+import { fetchKeys } from "./fetch-keys.ts";
+import { readText } from "./input.ts";
+import { print, UserError } from "./output.ts";
+import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
+import { reasonOf } from "./sources.ts";
+import { styleFor } from "./style.ts";
+import { parseListenAddress } from "./values.ts";
+
+interface Options extends PolicyOptions {
+  curl?: string;
+  method?: string;
+  path?: string;
+  host?: string;
+  header?: [string, string][];
+  token?: string;
+  peer?: string;
+  sni?: string;
+  clientSan?: string[];
+  mode: Mode;
+  pathNormalization: PathNormalization;
+  listen: Address;
+  now?: number;
+  jwks?: [string, string][];
+  fetch?: boolean;
+  json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  Why is this request refused?
+    $ jwtgate explain -f envoy/istio/one-principal.yaml --path /productpage
+  The same for a curl line, pasted as it is; $NAME is taken from the environment, nothing is run:
+    $ jwtgate explain -f envoy/istio/one-principal.yaml --curl 'curl -H "Authorization: Bearer invalid" localhost/productpage'
+  With a token from a file, at a time, and as JSON:
+    $ jwtgate explain -f envoy/istio/ --token @token.jwt --now 2026-01-31T12:00:00Z --json
+  With the keys that a jwksUri has, from a file or fetched now:
+    $ jwtgate explain -f policies/ --token @token.jwt --jwks https://idp.example.com/jwks.json=keys.json
+    $ jwtgate explain -f policies/ --token @token.jwt --fetch
+
+The verdict is that of the very module that runs in Envoy. No token and no secret is printed. Exit code: 0 where the
+request was explained, whatever the answer is; 1 where the policies are wrong; 2 where the command line is.`;
+
+export function explainCommand(): Command {
+  const command = new Command("explain").description(
+    "one request against policies, step by step: which token, which key, which rule, which line",
+  );
+  addFileOption(command)
+    .option("--json", "as JSON, for programs")
+    .optionsGroup("The request:")
+    .option("--curl <line>", "a curl line, as pasted; nothing is run or sent")
+    .option("-X, --method <method>", "its method (default: GET)", parseMethod)
+    .option("--path <path>", "its path, perhaps with a query (default: /)", parsePath)
+    .option("--host <host>", "its Host header (default: localhost)")
+    .option("-H, --header <line>", "a header, NAME: VALUE; may be given several times", parseHeader)
+    .option("--token <token>", "behind `Authorization: Bearer `; @FILE reads a file, @- standard input")
+    .option("--peer <ip>", "address of who connects (default: 127.0.0.1)", parseIp)
+    .option("--sni <name>", "over TLS, asking for this server name")
+    .option(
+      "--client-san <uri>",
+      "over TLS, with a client certificate that says this URI (spiffe://…)",
+      parseList,
+    )
+    .option(
+      "--now <time>",
+      "when, such as 2026-01-31T12:00:00Z or seconds since 1970 (default: now)",
+      parseTime,
+    )
+    .optionsGroup("Keys that are fetched:")
+    .option("--jwks <uri=file>", "the key set that is at a jwksUri; may be given several times", parseJwks)
+    .option("--fetch", "fetch key sets now, from their real servers")
+    .optionsGroup("The listener:")
+    .addOption(
+      new Option("--mode <mode>", "gateway: at the edge; sidecar: behind a proxy")
+        .choices(["gateway", "sidecar"])
+        .default("gateway"),
+    )
+    .addOption(
+      new Option("--path-normalization <how>", "as in Istio's mesh config")
+        .choices(PATH_NORMALIZATIONS)
+        .default("BASE"),
+    )
+    .option("--listen <address>", "IP:PORT that it listens on", parseListenAddress, {
+      host: "127.0.0.1",
+      port: 8080,
+    });
+  return addWorkloadOptions(command)
+    .optionsGroup("Help:")
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: Options) => {
+      const request = readRequest(options, command);
+      await run(options, request);
+    });
+}
+
+async function run(options: Options, request: CompleteRequest): Promise<void> {
+  const { sources, result } = loadPolicies(options);
+  const documents = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readText(file)]));
+  if (options.fetch && result.configuration) await fetchKeys(result.configuration, documents);
+  const { mode, pathNormalization, listen } = options;
+  const address = { ip: listen.host, port: listen.port };
+  const subject = subjectOf(result, sources, options.namespace, {
+    documents,
+    listener: { mode, pathNormalization, address, localAddress: "127.0.0.1" },
+    now: options.now ?? Date.now(),
+  });
+  const gate = await Gate.open({ module: await loadModule(), ...subject });
+  const explanation = await explain(gate, subject, request);
+  const told = { explanation, subject, request };
+  await print(
+    options.json
+      ? `${JSON.stringify(explanationToJson(told), null, 2)}\n`
+      : formatExplanation(told, styleFor(process.stdout)),
+  );
+  if (explanation.disagreements.length > 0) throw new UserError("");
+}
+
+/** The module that belongs to this tool. */
+export async function loadModule(): Promise<WebAssembly.Module> {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(MODULE_FILE);
+  } catch (error) {
+    throw new UserError(`${MODULE_FILE}: ${reasonOf(error)}: run \`npm run build\``);
+  }
+  return WebAssembly.compile(bytes);
+}
+
+/** The request of the flags, or of the curl line with flags over it. */
+function readRequest(options: Options, command: Command): CompleteRequest {
+  const { curl, header = [], token, peer = "127.0.0.1", sni, clientSan } = options;
+  const pasted = curl === undefined ? undefined : readCurl(curl, command);
+  const authorization: [string, string][] =
+    token === undefined ? [] : [["authorization", `Bearer ${readToken(token)}`]];
+  const hasTls = pasted?.isTls === true || sni !== undefined || clientSan !== undefined;
+  const serverName = sni ?? (pasted?.isTls && isIP(pasted.hostname) === 0 ? pasted.hostname : undefined);
+  const headers = [...(pasted?.headers ?? []), ...header, ...authorization];
+  const host = headers.find(([name]) => name.toLowerCase() === "host")?.[1];
+  return {
+    method: options.method ?? pasted?.method ?? "GET",
+    path: options.path ?? pasted?.path ?? "/",
+    authority: bytes(options.host ?? host ?? pasted?.authority ?? "localhost"),
+    headers: headers
+      .filter(([name]) => name.toLowerCase() !== "host")
+      .map(([name, value]) => [bytes(name), bytes(value)]),
+    body: bytes(pasted?.body ?? ""),
+    peer: { ip: peer, port: 40_000 },
+    protocol: "HTTP/1.1",
+    ...(hasTls && {
+      tls: tlsInfo({
+        ...(serverName !== undefined && { serverName }),
+        ...(clientSan && { uriSans: clientSan }),
+      }),
+    }),
+  };
+}
+
+function readCurl(line: string, command: Command) {
+  try {
+    const { method, url: text, headers, body } = parseCurl(line, process.env);
+    const url = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
+    if (!URL.canParse(url) || !/^https?:/i.test(url))
+      throw new CurlError(`${text} is no URL of http or https`);
+    const { host, hostname, protocol } = new URL(url);
+    // As it stands: what normalises paths is Envoy, not we.
+    const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/#.*/s, "");
+    return {
+      method,
+      headers,
+      body,
+      authority: host,
+      hostname,
+      path: path.startsWith("/") ? path : `/${path}`,
+      isTls: protocol === "https:",
+    };
+  } catch (error) {
+    if (!(error instanceof CurlError)) throw error;
+    return command.error(`error: --curl: ${error.message}`);
+  }
+}
+
+function readToken(token: string): string {
+  return token.startsWith("@") ? readText(token.slice(1)).trim() : token;
+}
+
+/** A string whose characters are the bytes of its UTF-8. */
+function bytes(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}
+
+function parseMethod(text: string): string {
+  if (/^[A-Z]+$/.test(text)) return text;
+  throw new InvalidArgumentError("Write a method in capital letters, such as GET.");
+}
+
+function parsePath(text: string): string {
+  if (/^\/[\x21-\x7e]*$/.test(text)) return text;
+  throw new InvalidArgumentError("A path begins with / and has no spaces: write them as %20.");
+}
+
+function parseHeader(text: string, previous: [string, string][] = []): [string, string][] {
+  const [, name, value] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\0\r\n]*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("Write NAME: VALUE.");
+  return [...previous, [name, value]];
+}
+
+function parseIp(text: string): string {
+  if (isIP(text) !== 0) return text;
+  throw new InvalidArgumentError("Write an IP address, such as 10.1.2.3.");
+}
+
+function parseList(text: string, previous: string[] = []): string[] {
+  return [...previous, text];
+}
+
+/** @returns milliseconds since 1970 */
+export function parseTime(text: string): number {
+  const time = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : /^\d{4}-\d\d-\d\d/.test(text)
+      ? Date.parse(text)
+      : Number.NaN;
+  if (Number.isNaN(time) || time > 8.64e15) {
+    throw new InvalidArgumentError("Write a time such as 2026-01-31T12:00:00Z, or seconds since 1970.");
+  }
+  return time;
+}
+
+function parseJwks(text: string, previous: [string, string][] = []): [string, string][] {
+  const [, uri, file] = /^(https?:\/\/.*)=([^=]+)$/.exec(text) ?? [];
+  if (uri === undefined || file === undefined || !URL.canParse(uri)) {
+    throw new InvalidArgumentError("Write URI=FILE, such as https://idp.example.com/jwks.json=keys.json.");
+  }
+  return [...previous, [uri, file]];
+}

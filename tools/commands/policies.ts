@@ -1,0 +1,56 @@
+/** What commands that look at policies are told alike: which files, for which workload. */
+import type { Command } from "commander";
+import { type CompileResult, compile, type SourceFile } from "../compile.ts";
+import { VERSION } from "../package.ts";
+import { report, UserError } from "./output.ts";
+import { readSources } from "./sources.ts";
+import { parseLabels } from "./values.ts";
+
+export interface PolicyOptions {
+  file: string[];
+  namespace?: string;
+  labels?: Record<string, string>;
+  gateway?: string;
+  rootNamespace?: string;
+}
+
+/** Adds `-f`. */
+export function addFileOption(command: Command): Command {
+  return command.requiredOption("-f, --file <path...>", "YAML files, folders, or - for standard input");
+}
+
+/** Adds the options that choose a workload, as a group of their own. */
+export function addWorkloadOptions(command: Command): Command {
+  return command
+    .optionsGroup("Which workload (all policies apply where none of these is given):")
+    .option("--namespace <name>", "its namespace; also that of resources that name none")
+    .option("--labels <labels>", "all its labels, as NAME=VALUE,…", parseLabels)
+    .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it is an instance of")
+    .option("--root-namespace <name>", "where policies for all namespaces are (default: istio-system)");
+}
+
+export interface LoadedPolicies {
+  sources: SourceFile[];
+  result: CompileResult;
+}
+
+/**
+ * Reads and compiles policies; warnings and errors go to standard error.
+ *
+ * @throws {UserError} where there is an error among them, which has been said
+ */
+export function loadPolicies(options: PolicyOptions): LoadedPolicies {
+  const { files, diagnostics } = readSources(options.file);
+  if (report(diagnostics)) throw new UserError("");
+  const { namespace, labels, gateway, rootNamespace } = options;
+  const result = compile(files, {
+    target: "envoy",
+    namespace,
+    labels,
+    gateway,
+    rootNamespace,
+    compiler: `jwtgate ${VERSION}`,
+  });
+  if (report(result.diagnostics)) throw new UserError("");
+  return { sources: files, result };
+}

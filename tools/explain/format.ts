@@ -1,0 +1,238 @@
+/** An explanation for people, and for programs. Neither has a signature, a token or a secret. */
+import { formatPosition, type Position } from "../diagnostics.ts";
+import type { Place, ProviderStep, TokenStep } from "./authenticate.ts";
+import type { Claims } from "./evaluate.ts";
+import type { CompleteRequest, Explanation, Subject } from "./explain.ts";
+import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
+
+/** How parts of the text are set off. */
+export interface Style {
+  good(text: string): string;
+  bad(text: string): string;
+  faint(text: string): string;
+  strong(text: string): string;
+}
+
+/** What is explained. */
+export interface Told {
+  explanation: Explanation;
+  subject: Subject;
+  request: CompleteRequest;
+}
+
+/** The explanation as text, a step a line. */
+export function formatExplanation({ explanation, subject, request }: Told, style: Style): string {
+  const { expected, actions, disagreements } = explanation;
+  const lines: string[] = [];
+  const now = new Date(subject.now).toISOString().replace(/\.\d+/, "");
+  const path = withoutQuery(request.path);
+  lines.push(`${style.strong(`${request.method} ${path}`)} of ${request.authority}, ${now}`);
+  if (expected.authentication)
+    lines.push("", style.strong("Tokens"), ...formatTokens(explanation, subject, style));
+  if (actions !== undefined && actions.length > 0) {
+    lines.push("", style.strong("Policies"), ...actions.flatMap((action) => formatAction(action, style)));
+  }
+  lines.push("", style.strong("Answer"), ...formatAnswer(explanation, style));
+  if (disagreements.length > 0) {
+    lines.push("", style.bad("The steps above are not what the filter did. Please report this bug:"));
+    lines.push(...disagreements.map((line) => `  ${line}`));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function formatTokens({ expected }: Explanation, { positions }: Subject, style: Style): string[] {
+  const { authentication } = expected;
+  if (authentication === undefined) return [];
+  if (authentication.preflight) return ["  this is a CORS preflight, which is not authenticated"];
+  if (authentication.refusal !== "" && authentication.steps.length === 0) {
+    return [`  ${style.bad("✗")} ${authentication.refusal}`];
+  }
+  if (authentication.steps.length === 0)
+    return ["  no token is needed or looked for: there is no RequestAuthentication"];
+  return authentication.steps.flatMap((step) =>
+    formatProvider(step, positions.providers[step.provider], style),
+  );
+}
+
+function formatProvider(step: ProviderStep, at: Position | undefined, style: Style): string[] {
+  const who = step.issuer === undefined ? "any issuer" : `issuer ${step.issuer}`;
+  const where = [at && formatPosition(at), step.policy && `RequestAuthentication ${step.policy}`].filter(
+    Boolean,
+  );
+  const lines = [`  ${who} ${style.faint(`(${where.join(", ")})`)}`];
+  if (step.tokens.length === 0) {
+    return [...lines, `    no token found: looked in ${step.places.map(formatPlace).join(", ")}`];
+  }
+  return [...lines, ...step.tokens.flatMap((token) => formatToken(token, style))];
+}
+
+function formatToken(token: TokenStep, style: Style): string[] {
+  const { header, claims, keys = [], refusal, reason } = token;
+  const lines = [`    token in ${formatPlace(token.place)}`];
+  if (header) lines.push(`      header: ${formatClaims(header, ["alg", "kid", "typ"])}`);
+  if (claims) lines.push(`      claims: ${formatClaims(claims, ["iss", "sub", "aud", "exp", "nbf"])}`);
+  for (const { index, kid, kty, alg, outcome } of keys) {
+    const name = [kty, alg, kid === undefined ? "without kid" : `kid ${JSON.stringify(kid)}`].filter(Boolean);
+    lines.push(`      key ${index} (${name.join(", ")}): ${outcome}`);
+  }
+  const verdict =
+    refusal === ""
+      ? `${style.good("✓")} verified`
+      : `${style.bad("✗")} ${refusal}${reason === undefined ? "" : `: ${reason}`}`;
+  return [...lines, `      ${verdict}`];
+}
+
+/** A place as people say it. */
+export function formatPlace({ kind, name, prefix }: Place): string {
+  if (kind === "header")
+    return `the header ${name}${prefix === "" ? "" : ` behind ${JSON.stringify(prefix)}`}`;
+  return `the ${kind === "cookie" ? "cookie" : "query parameter"} ${name}`;
+}
+
+const MAX_VALUE_LENGTH = 60;
+const MAX_NAMES = 12;
+
+/** Members, the well-known first; long values cut. */
+function formatClaims(claims: Claims, first: readonly string[]): string {
+  const names = Object.keys(claims);
+  const ordered = [
+    ...first.filter((name) => names.includes(name)),
+    ...names.filter((name) => !first.includes(name)),
+  ];
+  const shown = ordered.slice(0, MAX_NAMES).map((name) => {
+    const text = JSON.stringify(claims[name]);
+    return `${name} ${text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH - 1)}…` : text}`;
+  });
+  const more = ordered.length - shown.length;
+  return shown.join(", ") + (more > 0 ? ` and ${more} more` : "") || "none";
+}
+
+function formatAction({ action, rules }: ActionStep, style: Style): string[] {
+  if (rules.length === 0) return [`  ${action}: no rule`];
+  return [`  ${action}`, ...rules.flatMap((rule) => formatRule(rule, style))];
+}
+
+function formatRule(rule: RuleStep, style: Style): string[] {
+  const mark = rule.matched ? style.good("✓") : style.bad("✗");
+  const place = style.faint(formatPosition(rule.at));
+  const trial = rule.dryRun ? " (dry-run)" : "";
+  const asked = rule.asked ? "" : style.faint(" (not asked: it was decided before)");
+  const line = `    ${mark} ${nameOfRule(rule.id)}${trial}: ${rule.matched ? "matches" : "does not match"}  ${place}${asked}`;
+  if (rule.from === undefined) return [line, "        a policy without rules matches nothing"];
+  const { from, to = [], when = [] } = rule;
+  if (from.length + to.length + when.length === 0)
+    return [line, "        a rule without conditions matches everything"];
+  const alternatives = (name: string, entries: ConditionStep[][]): string[] =>
+    entries.flatMap((conditions, i) => [
+      ...(entries.length > 1 ? [`        ${name} ${i + 1} of ${entries.length}, any of which will do`] : []),
+      ...conditions.map((condition) => formatCondition(condition, style)),
+    ]);
+  return [
+    line,
+    ...alternatives("from", from),
+    ...alternatives("to", to),
+    ...when.map((condition) => formatCondition(condition, style)),
+  ];
+}
+
+function formatCondition({ name, at, values, verdict, actual }: ConditionStep, style: Style): string {
+  const mark = verdict ? style.good("✓") : style.bad("✗");
+  const shown = values.slice(0, 5).join(", ") + (values.length > 5 ? `, … (${values.length})` : "");
+  return `        ${mark} ${name} ${shown}  ${style.faint(formatPosition(at))}: ${actual}`;
+}
+
+/** `ns[foo]-policy[bar]-rule[0]` → `foo/bar, rule 0`. */
+export function nameOfRule(id: string): string {
+  const [, namespace, policy, index] = /^ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]$/.exec(id) ?? [];
+  return policy === undefined ? id : `${namespace}/${policy}, rule ${index}`;
+}
+
+function formatAnswer(explanation: Explanation, style: Style): string[] {
+  const { outcome, changes } = explanation;
+  const why = because(explanation);
+  if (outcome.answer) {
+    const { status, body } = outcome.answer;
+    return [
+      `  ${style.bad(`${status}${body === "" ? "" : ` ${body}`}`)}`,
+      ...(why === undefined ? [] : [`  ${why}`]),
+    ];
+  }
+  const lines = [`  ${style.good("forwarded")}`, ...(why === undefined ? [] : [`  ${why}`])];
+  for (const name of changes?.removed ?? []) lines.push(`  - header ${name}`);
+  for (const [name, value] of changes?.added ?? []) lines.push(`  + header ${name}: ${readable(value)}`);
+  if (changes?.path !== undefined)
+    lines.push(`  = path ${withoutQuery(changes.path)}${changes.path.includes("?") ? "?…" : ""}`);
+  return lines;
+}
+
+/** Why the answer is what it is. */
+export function because({ expected, outcome, decidedBy }: Explanation): string | undefined {
+  if (expected.refusedByEnvoy)
+    return `Envoy itself refuses such a request: ${expected.refusedByEnvoy.details}`;
+  if (expected.authentication && expected.authentication.refusal !== "")
+    return "a token was refused, so policies were not asked";
+  if (decidedBy) {
+    const verb = outcome.answer ? "refuses" : "allows";
+    return `${nameOfRule(decidedBy.rule)} (${formatPosition(decidedBy.at)}) ${verb} it`;
+  }
+  if (expected.ruleId === undefined) return "no policy was asked: there is no AuthorizationPolicy";
+  return outcome.answer
+    ? "no rule of an ALLOW policy matches"
+    : "no DENY rule matches, and there is no ALLOW policy";
+}
+
+/** Text from bytes. */
+function readable(value: string): string {
+  return Buffer.from(value, "latin1").toString();
+}
+
+/** A query may hold a token. */
+function withoutQuery(path: string): string {
+  return path.replace(/[?#].*/s, "");
+}
+
+/** The explanation as a value for JSON. */
+export function explanationToJson({ explanation, subject, request }: Told): object {
+  const { expected, outcome, actions, decidedBy, changes, disagreements } = explanation;
+  const { authentication } = expected;
+  const position = (at: Position | undefined) => at && formatPosition(at);
+  const condition = ({ at, ...rest }: ConditionStep) => ({ ...rest, at: position(at) });
+  return {
+    request: { method: request.method, host: request.authority, path: withoutQuery(request.path) },
+    now: new Date(subject.now).toISOString(),
+    authentication: authentication && {
+      preflight: authentication.preflight,
+      refusal: authentication.refusal || null,
+      providers: authentication.steps.map((step) => ({
+        ...step,
+        refusal: step.refusal || null,
+        at: position(subject.positions.providers[step.provider]),
+        tokens: step.tokens.map((token) => ({ ...token, refusal: token.refusal || null })),
+      })),
+    },
+    policies: actions?.map(({ action, rules }) => ({
+      action,
+      rules: rules.map(({ at, from, to, when, ...rest }) => ({
+        ...rest,
+        at: position(at),
+        from: from?.map((entry) => entry.map(condition)),
+        to: to?.map((entry) => entry.map(condition)),
+        when: when?.map(condition),
+      })),
+    })),
+    decision: {
+      forwarded: outcome.upstream !== undefined,
+      status: outcome.answer?.status ?? null,
+      body: outcome.answer?.body ?? null,
+      details: outcome.answer?.details ?? null,
+      rule: decidedBy?.rule ?? null,
+      at: position(decidedBy?.at) ?? null,
+      because: because(explanation) ?? null,
+    },
+    upstream: changes && {
+      removed: changes.removed,
+      added: Object.fromEntries(changes.added.map(([name, value]) => [name, readable(value)])),
+    },
+    disagreements,
+  };
+}

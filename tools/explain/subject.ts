@@ -1,0 +1,37 @@
+/** What requests are explained against: compiled policies, and the rules as they were written. */
+import type { CompileResult, SourceFile } from "../compile.ts";
+import { Report } from "../istio/report.ts";
+import { readResources } from "../istio/resource.ts";
+import { parseYaml } from "../istio/yaml.ts";
+import type { Subject } from "./explain.ts";
+import { ruleSources } from "./rules.ts";
+
+/** The compiler's own defaults. */
+const DEFAULT_NAMESPACE = "default";
+const DEFAULT_TRUST_DOMAIN = "cluster.local";
+
+/**
+ * @param sources that were compiled
+ * @param namespace of resources that name none
+ */
+export function subjectOf(
+  { configuration, sourceMap }: CompileResult,
+  sources: readonly SourceFile[],
+  namespace: string | undefined,
+  rest: Pick<Subject, "documents" | "listener" | "now">,
+): Subject {
+  if (configuration === undefined || sourceMap === undefined) {
+    throw new Error("a compilation without an error has a configuration");
+  }
+  // What there is to say of the sources has been said when they were compiled.
+  const silent = new Report();
+  const resources = sources.flatMap(({ name, text, documents }) =>
+    readResources(documents ?? parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
+  );
+  return {
+    configuration,
+    positions: sourceMap,
+    sources: ruleSources(resources, DEFAULT_TRUST_DOMAIN),
+    ...rest,
+  };
+}
