@@ -23,8 +23,8 @@ import { ALGORITHMS } from "./tokens.ts";
 const STAGES = ["tokens", "rules", "memory", "update", "host"] as const;
 
 /** Contenders of the stage `rules` and of `update`: an empty filter has no rules, and caches do not touch them. */
-const WITH_RULES: readonly ContenderName[] = ["none", "native-cache", "jwtgate"];
-const UPDATED: readonly ContenderName[] = ["native", "jwtgate"];
+const WITH_RULES: readonly ContenderName[] = ["none", "native-cache", "jwtgate-other", "jwtgate"];
+const UPDATED: readonly ContenderName[] = ["native", "jwtgate-other", "jwtgate"];
 
 function choices<T extends string>(known: readonly T[]): (text: string) => T[] {
   return (text) =>
@@ -75,7 +75,8 @@ const program = new Command("npm run bench --")
   .option("--runs <number>", "how often memory and updates are measured", count, 5)
   .option("--token-bytes <number>", "the least length of a token", count, 600)
   .option("--connections <number>", "of the load generator, one request at a time on each", count, 8)
-  .option("--module <file>", "another build of the filter", MODULE_FILE)
+  .option("--module <file>", "the filter", MODULE_FILE)
+  .option("--other-module <file>", "another build of it, to see what a change brings")
   .option(
     "--output <folder>",
     "where bench.json, bench.txt and bench.svg go",
@@ -96,6 +97,7 @@ const options = program.parse().opts<{
   tokenBytes: number;
   connections: number;
   module: string;
+  otherModule?: string;
   output: string;
 }>();
 
@@ -104,6 +106,7 @@ const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), pro
 const stage: StageOptions = {
   envoy,
   module: options.module,
+  otherModule: options.otherModule ?? "",
   emptyModule: await compileEmptyFilter(join(PACKAGE_FOLDER, "build/bench/empty-filter.wasm")),
   connections: options.connections,
   rounds: options.rounds,
@@ -113,7 +116,10 @@ const stage: StageOptions = {
 const { algorithms, modes, shapes, rules, tokenBytes, runs } = options;
 const wanted = (name: (typeof STAGES)[number]): boolean => options.stages.includes(name);
 const among = (names: readonly ContenderName[]): ContenderName[] =>
-  names.filter((name) => options.contenders.includes(name));
+  names.filter(
+    (name) =>
+      options.contenders.includes(name) && (name !== "jwtgate-other" || options.otherModule !== undefined),
+  );
 const contenders = among(CONTENDERS);
 
 const started = performance.now();

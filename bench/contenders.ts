@@ -8,7 +8,15 @@ import { requestBytes, type Target } from "./policies.ts";
 import { cpuNanoseconds, type Memory, memoryOf } from "./process-clock.ts";
 import { tampered } from "./tokens.ts";
 
-export const CONTENDERS = ["none", "empty", "native", "native-cache", "jwtgate-no-cache", "jwtgate"] as const;
+export const CONTENDERS = [
+  "none",
+  "empty",
+  "native",
+  "native-cache",
+  "jwtgate-no-cache",
+  "jwtgate-other",
+  "jwtgate",
+] as const;
 export type ContenderName = (typeof CONTENDERS)[number];
 
 /** How people call them. */
@@ -18,6 +26,7 @@ export const TITLES: Readonly<Record<ContenderName, string>> = {
   native: "native",
   "native-cache": "native with its cache",
   "jwtgate-no-cache": "jwtgate, cache off",
+  "jwtgate-other": "jwtgate, other build",
   jwtgate: "jwtgate",
 };
 
@@ -28,6 +37,8 @@ export interface Bench {
   /** The filter, and the one that does nothing. */
   module: string;
   emptyModule: string;
+  /** Another build of the filter, to see what a change of it brings. */
+  otherModule: string;
   /** Connections of the load generator. */
   connections: number;
 }
@@ -48,6 +59,8 @@ export function filtersOf(name: ContenderName, configuration: Configuration, ben
       return nativeFilters(configuration, { cacheSize: CACHE_ENTRIES });
     case "jwtgate-no-cache":
       return [jwtgateFilter({ ...configuration, tokenCache: { maxEntries: 0 } }, bench.module)];
+    case "jwtgate-other":
+      return [jwtgateFilter(configuration, bench.otherModule)];
     case "jwtgate":
       return [jwtgateFilter(configuration, bench.module)];
   }
