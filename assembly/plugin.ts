@@ -27,6 +27,7 @@ export class Plugin {
    * @param cache the authenticator's
    * @param engine null where the configuration has no policy
    * @param shadow decide and count, but never answer or change a request
+   * @param filterState put principal, policy and reason into filter state
    * @param directAddressProperty property path of the direct peer's address, or EMPTY
    * @param decisionLog what may still be logged of AUDIT, dry-run and shadow decisions
    * @param tickPeriod how often `tick` is to be called, in milliseconds
@@ -40,6 +41,7 @@ export class Plugin {
     private readonly cache: TokenCache,
     readonly engine: Engine | null,
     readonly shadow: bool,
+    readonly filterState: bool,
     readonly directAddressProperty: Slice,
     readonly decisionLog: DecisionLog,
     readonly tickPeriod: u32,

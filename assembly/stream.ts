@@ -6,6 +6,7 @@ import { reset } from "./abi/arena";
 import { sendLocalResponse } from "./abi/local-response";
 import { nowMilliseconds } from "./abi/clock";
 import { logInfo } from "./abi/log";
+import { setProperty } from "./abi/property";
 import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./abi/slice";
 import { continueRequest, setCurrentStream, setEffectiveContext } from "./abi/stream-control";
 import { Authenticator } from "./authn/authenticator";
@@ -41,6 +42,11 @@ const ACCESS_DENIED = new Text("RBAC: access denied");
 const AUTHORIZATION_DETAILS = new Text("rbac_access_denied_matched_policy[");
 const AUTHORIZATION_DETAILS_END = new Text("]");
 const NO_RULE = new Text("none");
+const REASON_PROPERTY = new Text("jwtgate.reason");
+const POLICY_PROPERTY = new Text("jwtgate.policy");
+const PRINCIPAL_PROPERTY = new Text("jwtgate.principal");
+const ALLOWED = new Text("allowed");
+const SLASH = new Text("/");
 const HOST_FAILURE = new Text("The proxy refused a call of its filter");
 const HOST_FAILURE_DETAILS = new Text("jwtgate_host_failure");
 
@@ -74,6 +80,7 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
     if (decision.refused) return refuseByPolicy(plugin);
   }
   if (!plugin.shadow && !request.flush()) return answerHostFailure(plugin);
+  if (plugin.filterState) tell(authenticator, ALLOWED.slice, engine ? decision.ruleId : EMPTY);
   plugin.counters.allowed.add(1);
   return Verdict.Continue;
 }
@@ -101,7 +108,7 @@ function wait(
 export function resumeWaiting(plugin: Plugin, source: RemoteJwks): void {
   const waiting = plugin.waiting;
   waiting.beginRound();
-  for (let i = 0; i < waiting.count; ) {
+  for (let i = 0; i < waiting.count;) {
     const entry = waiting.at(i);
     const goesOn = entry.source == source && (entry.hasKeys || source.keys != null);
     if (goesOn && waiting.isOfEarlierRound(entry)) resume(plugin, i, entry.waits);
@@ -111,7 +118,7 @@ export function resumeWaiting(plugin: Plugin, source: RemoteJwks): void {
 
 /** Answers requests that have waited long enough. @param now milliseconds since 1970 */
 export function expireWaiting(plugin: Plugin, now: u64): void {
-  for (let i = 0; i < plugin.waiting.count; ) {
+  for (let i = 0; i < plugin.waiting.count;) {
     if (now >= plugin.waiting.at(i).deadline) resume(plugin, i, MAX_WAITS);
     else i++;
   }
@@ -143,6 +150,7 @@ function authenticate(plugin: Plugin, authenticator: Authenticator): Status {
 
 function refuseToken(plugin: Plugin, authenticator: Authenticator, status: Status): Verdict {
   const body = refusalText(authenticator, status);
+  if (plugin.filterState) tell(null, body, EMPTY);
   if (plugin.shadow) return watchRefusal(plugin, body);
   plugin.counters.unauthenticated.add(1);
   const details = builder
@@ -154,6 +162,7 @@ function refuseToken(plugin: Plugin, authenticator: Authenticator, status: Statu
 }
 
 function refuseByPolicy(plugin: Plugin): Verdict {
+  if (plugin.filterState) tell(plugin.authenticator, ACCESS_DENIED.slice, decision.ruleId);
   if (plugin.shadow) return watchRefusal(plugin, policyDetails(decision.ruleId));
   plugin.counters.unauthorized.add(1);
   return answer(plugin, 403, policyDetails(decision.ruleId), ACCESS_DENIED.slice, EMPTY, EMPTY);
@@ -186,6 +195,26 @@ function answer(
     return answerHostFailure(plugin);
   }
   return Verdict.StopIteration;
+}
+
+/**
+ * Puts what was decided into filter state, for access logs. Nothing rests on it, so a host that refuses is no failure.
+ *
+ * @param authenticator whose verified token is the principal; null for none
+ * @param reason `allowed`, or the body of the refusal
+ * @param ruleId the rule that decided, or EMPTY
+ */
+function tell(authenticator: Authenticator | null, reason: Slice, ruleId: Slice): void {
+  setProperty(REASON_PROPERTY.slice, reason);
+  if (ruleId != EMPTY) setProperty(POLICY_PROPERTY.slice, ruleId);
+  const verified = authenticator ? authenticator.verified : null;
+  if (!verified) return;
+  const principal = builder
+    .begin(lengthOf(verified.issuer) + lengthOf(verified.subject) + 1)
+    .append(verified.issuer)
+    .append(SLASH.slice)
+    .append(verified.subject).slice;
+  setProperty(PRINCIPAL_PROPERTY.slice, principal);
 }
 
 /** What Envoy says in the body. */

@@ -1,8 +1,20 @@
 /** Host properties (Envoy's attributes). */
-import { proxy_get_property } from "@solo-io/proxy-runtime/assembly/imports";
+import { proxy_get_property, proxy_set_property } from "@solo-io/proxy-runtime/assembly/imports";
 import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { OUT } from "./arena";
 import { EMPTY, Slice, lengthOf, pointerOf, slice } from "./slice";
+
+/**
+ * Writes filter state `wasm.PATH`, which access logs print with %FILTER_STATE(wasm.PATH:PLAIN)%.
+ *
+ * @returns whether the host did
+ */
+export function setProperty(path: Slice, value: Slice): bool {
+  return (
+    proxy_set_property(pointerOf(path), lengthOf(path), pointerOf(value), lengthOf(value)) ==
+    WasmResultValues.Ok
+  );
+}
 
 export const enum PropertyResult {
   Found,

@@ -27,6 +27,7 @@ const FIELDS: StaticArray<string> = [
   "version",
   "compiler",
   "shadow",
+  "filterState",
   "directRemoteAddress",
   "providers",
   "authorization",
@@ -140,6 +141,7 @@ class PluginReader {
         ? EMPTY
         : filterStateProperty(reader.region, reader.nonEmptyString(directAddress));
     const shadow = reader.flag(root, "shadow");
+    const filterState = reader.flag(root, "filterState");
     if (reader.failed) return null;
     // The cache's memory is not the collector's: what can still fail gives it back.
     const cache = readTokenCache(reader, reader.get(root, "tokenCache"));
@@ -158,6 +160,7 @@ class PluginReader {
       cache,
       engine,
       shadow,
+      filterState,
       directAddressProperty,
       new DecisionLog(this.maxDecisionLogs),
       this.tickPeriod(),

@@ -42,6 +42,7 @@ interface Options {
   gateway?: string;
   rootNamespace?: string;
   shadow?: boolean;
+  filterState?: boolean;
   sourceMap?: string;
   mode?: Mode;
   listen?: Address;
@@ -101,6 +102,10 @@ export function compileCommand(): Command {
         .default("config"),
     )
     .option("--source-map <file>", "write which rule came from which line of YAML, as JSON")
+    .option(
+      "--filter-state",
+      "tell access logs the principal, the policy and the reason (docs/observability.md)",
+    )
     .option("--shadow", "decide, count and log, but never answer or change a request")
     .optionsGroup("Which workload (all policies apply where none of these is given):")
     .option("--namespace <name>", "its namespace; also that of resources that name none")
@@ -176,6 +181,7 @@ async function run(options: Options): Promise<void> {
     gateway: options.gateway,
     rootNamespace: options.rootNamespace,
     shadow: options.shadow,
+    filterState: options.filterState,
     compiler: `jwtgate ${VERSION}`,
     jwksHosts: options.jwksHost,
     allowMetadataService: options.allowJwksMetadataService,

@@ -376,6 +376,13 @@ export const Configuration = Type.Object(
         description: "Decide, count and log, but never answer or change a request.",
       }),
     ),
+    filterState: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          "Write filter state for access logs: wasm.jwtgate.principal (ISSUER/SUBJECT), wasm.jwtgate.policy (the rule that decided) and wasm.jwtgate.reason (`allowed`, or the refusal's body).",
+      }),
+    ),
     directRemoteAddress: Type.Optional(
       Type.String({
         minLength: 1,

@@ -93,7 +93,7 @@ export function listener(options: ListenerOptions): Message {
                 initial_stream_window_size: 65_536,
                 initial_connection_window_size: 1_048_576,
               },
-              ...(accessLog && { access_log: [stdoutAccessLog()] }),
+              ...(accessLog && { access_log: [stdoutAccessLog(options.configuration.filterState === true)] }),
               route_config: {
                 virtual_hosts: [
                   {
@@ -177,7 +177,7 @@ export function jwtgateFilter(configuration: Configuration, module: string): Mes
 }
 
 /** A line of JSON a request. The path stands there without its query, which may hold a token. */
-function stdoutAccessLog(): Message {
+function stdoutAccessLog(filterState: boolean): Message {
   return {
     name: "envoy.access_loggers.stdout",
     typed_config: {
@@ -192,6 +192,11 @@ function stdoutAccessLog(): Message {
           path: "%PATH(NQ:PATH)%",
           status: "%RESPONSE_CODE%",
           details: "%RESPONSE_CODE_DETAILS%",
+          ...(filterState && {
+            principal: "%FILTER_STATE(wasm.jwtgate.principal:PLAIN)%",
+            policy: "%FILTER_STATE(wasm.jwtgate.policy:PLAIN)%",
+            reason: "%FILTER_STATE(wasm.jwtgate.reason:PLAIN)%",
+          }),
           flags: "%RESPONSE_FLAGS%",
           duration_ms: "%DURATION%",
           bytes_received: "%BYTES_RECEIVED%",
