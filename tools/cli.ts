@@ -7,6 +7,7 @@ import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { EXIT, isClosedPipe, UserError } from "./commands/output.ts";
+import { tokenCommand } from "./commands/token.ts";
 import { VERSION } from "./package.ts";
 
 const program = new Command("jwtgate")
@@ -16,10 +17,15 @@ const program = new Command("jwtgate")
   .configureHelp({ showGlobalOptions: true })
   .addHelpText("after", "\nEach command explains itself, with examples: jwtgate help compile");
 
-for (const command of [compileCommand(), explainCommand(), jwkCommand(), imageCommand(), demoCommand()]) {
-  program.addCommand(
-    command.helpOption("-h, --help", "print help").copyInheritedSettings(program).exitOverride(),
-  );
+for (const command of [
+  compileCommand(),
+  explainCommand(),
+  jwkCommand(),
+  tokenCommand(),
+  imageCommand(),
+  demoCommand(),
+]) {
+  adopt(program, command);
 }
 program.exitOverride();
 
@@ -35,6 +41,13 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = explain(error);
+}
+
+/** Makes a command and those below it behave like their parent. */
+function adopt(parent: Command, command: Command): void {
+  command.helpOption("-h, --help", "print help").copyInheritedSettings(parent).exitOverride();
+  for (const child of command.commands) adopt(command, child);
+  if (command.parent === null) parent.addCommand(command);
 }
 
 /** Says what went wrong, where it has not been said; returns the exit code. */

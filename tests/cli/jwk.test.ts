@@ -153,31 +153,31 @@ describe("jwtgate jwk", () => {
     expect(secret.stderr).toContain("there is none for oct keys");
   });
 
-  test.each(["RS256", "PS512", "ES256", "ES384", "ES512", "EdDSA"])("--new %s", (alg) => {
+  test.each(["RS256", "PS512", "ES256", "ES384", "ES512", "EdDSA"])("--generate %s", (alg) => {
     const file = join(folder, `${alg}.pem`);
-    const { status, keys } = run(["--new", alg, "--private", file]);
+    const { status, keys } = run(["--generate", alg, "--private", file]);
     expect(status).toBe(0);
     const made = jwk(createPublicKey(readFileSync(file)));
     expect(keys()).toEqual([{ ...made, alg, kid: thumbprint(made) }]);
     expect(statSync(file).mode & 0o777).toBe(0o600);
 
-    const again = run(["--new", alg, "--private", file]);
+    const again = run(["--generate", alg, "--private", file]);
     expect(again.status).toBe(1);
     expect(again.stderr).toBe(`${file}: the private key cannot be written: the file is there already\n`);
   });
 
-  test("--new HS384 makes a secret as long as the digest, without an id that would tell of it", () => {
-    const { keys, stderr } = run(["--new", "HS384"]);
+  test("--generate HS384 makes a secret as long as the digest, without an id that would tell of it", () => {
+    const { keys, stderr } = run(["--generate", "HS384"]);
     expect(keys()).toEqual([{ kty: "oct", alg: "HS384", k: expect.stringMatching(/^[A-Za-z0-9_-]{64}$/) }]);
     expect(stderr).toContain("this is a shared secret");
   });
 
   test.each<[string[], string]>([
-    [[], "name a file of keys, or make one with --new ALG"],
-    [["--new", "ES256"], "--new needs --private FILE"],
-    [["--new", "HS256", "--private", "a"], "a secret for HS256 has no private half"],
-    [["a", "--private", "b"], "--private belongs to --new"],
-    [["--new", "none"], "Allowed choices are"],
+    [[], "name a file of keys, or make one with --generate ALG"],
+    [["--generate", "ES256"], "--generate needs --private FILE"],
+    [["--generate", "HS256", "--private", "a"], "a secret for HS256 has no private half"],
+    [["a", "--private", "b"], "--private belongs to --generate"],
+    [["--generate", "none"], "Allowed choices are"],
   ])("%j ends with 2", (args, words) => {
     expect(run(args)).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining(words) });
   });

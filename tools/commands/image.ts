@@ -39,7 +39,9 @@ export function imageCommand(): Command {
     .description("write the filter as an OCI image for Istio's WasmPlugin, without Docker")
     .argument("<path>", "folder to write, or a file that ends in .tar, or - for a tar on standard output")
     .addOption(
-      new Option("--form <form>", "how the image holds the module").choices([...FORMS, "both"]).default("image"),
+      new Option("--form <form>", "how the image holds the module")
+        .choices([...FORMS, "both"])
+        .default("image"),
     )
     .option("--tag <tag>", "the image's tag", parseTag, VERSION)
     .option("--module <file>", "the module", MODULE_FILE)
@@ -56,7 +58,8 @@ function parseTag(text: string): string {
 
 async function run(path: string, { form, tag, module, json }: Options): Promise<void> {
   const wasm = readInput(module, MAX_MODULE_BYTES);
-  if (!wasm.subarray(0, 4).equals(WASM_MAGIC)) throw new UserError(`${module}: this is no WebAssembly module`);
+  if (!wasm.subarray(0, 4).equals(WASM_MAGIC))
+    throw new UserError(`${module}: this is no WebAssembly module`);
   const images = (form === "both" ? FORMS : [form]).map((one): TaggedImage => {
     const image = makeImage({ form: one, wasm, version: VERSION });
     return { ...image, tag: form === "both" && one === "artifact" ? `${tag}-artifact` : tag };

@@ -1,14 +1,15 @@
 /** `jwtgate jwk`: keys as people have them → a key set that policies can hold. */
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { type JsonKey, NoKey, readKeys, thumbprint } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
+import { nameOf, readText } from "./input.ts";
 import { print, report, UserError } from "./output.ts";
 import { reasonOf } from "./sources.ts";
 
 interface Options {
-  new?: string;
+  generate?: string;
   private?: string;
   kid?: string;
   alg?: string;
@@ -29,7 +30,7 @@ Examples:
   One key set of several keys and certificates:
     $ jwtgate jwk old.jwks.json new-certificate.pem
   A new key; its private half goes into a file that only you can read:
-    $ jwtgate jwk --new ES256 --private key.pem
+    $ jwtgate jwk --generate ES256 --private key.pem
   Thumbprints (RFC 7638):
     $ jwtgate jwk key.pem --thumbprint
 
@@ -40,7 +41,7 @@ export function jwkCommand(): Command {
   return new Command("jwk")
     .description("turn PEM keys, certificates, JWKs and key sets into one key set of public keys")
     .argument("[file...]", "files, or - for standard input")
-    .addOption(new Option("--new <alg>", "make a new key").choices(ALGORITHMS))
+    .addOption(new Option("--generate <alg>", "make a new key").choices(ALGORITHMS))
     .option("--private <file>", "where the new key's private half goes, as PEM")
     .option("--kid <id>", "the key's id (default: the one it has, or its thumbprint)")
     .addOption(
@@ -56,21 +57,24 @@ export function jwkCommand(): Command {
 
 function checkUsage(files: string[], options: Options, command: Command): void {
   const wrong = (message: string): never => command.error(`error: ${message}`);
-  if (files.length === 0 && options.new === undefined)
-    wrong("name a file of keys, or make one with --new ALG");
-  const secret = options.new !== undefined && options.new in SECRETS;
-  if (options.private !== undefined && options.new === undefined) wrong("--private belongs to --new");
+  if (files.length === 0 && options.generate === undefined)
+    wrong("name a file of keys, or make one with --generate ALG");
+  const secret = options.generate !== undefined && options.generate in SECRETS;
+  if (options.private !== undefined && options.generate === undefined)
+    wrong("--private belongs to --generate");
   if (options.private !== undefined && secret)
-    wrong(`a secret for ${options.new} has no private half: leave --private out`);
-  if (options.private === undefined && options.new !== undefined && !secret) {
-    wrong("--new needs --private FILE: without its private half the key is of no use");
+    wrong(`a secret for ${options.generate} has no private half: leave --private out`);
+  if (options.private === undefined && options.generate !== undefined && !secret) {
+    wrong("--generate needs --private FILE: without its private half the key is of no use");
   }
 }
 
 async function run(files: string[], options: Options): Promise<void> {
   const read = files.flatMap((file) => readFile(file));
   const made =
-    options.new === undefined ? [] : [{ file: "new key", key: makeKey(options.new, options.private) }];
+    options.generate === undefined
+      ? []
+      : [{ file: "new key", key: makeKey(options.generate, options.private) }];
   const all = [...read, ...made];
   if (options.kid !== undefined && all.length > 1)
     throw new UserError("error: --kid is for one key, and here are several");
@@ -96,11 +100,13 @@ async function run(files: string[], options: Options): Promise<void> {
 }
 
 function readFile(path: string): { file: string; key: JsonKey }[] {
-  const file = path === "-" ? "<stdin>" : path;
+  const file = nameOf(path);
+  const text = readText(path);
   try {
-    return readKeys(readFileSync(path === "-" ? 0 : path, "utf8")).map((key) => ({ file, key }));
+    return readKeys(text).map((key) => ({ file, key }));
   } catch (error) {
-    throw new UserError(`${file}: ${error instanceof NoKey ? error.message : reasonOf(error)}`);
+    if (error instanceof NoKey) throw new UserError(`${file}: ${error.message}`);
+    throw error;
   }
 }
 

@@ -62,3 +62,47 @@ export function parseOrigin(text: string, previous: string[] = []): string[] {
   }
   return [...previous, url.origin];
 }
+
+/** Any text, once or several times: for commands with arguments, which an option of several values would swallow. */
+export function collect(text: string, previous: string[] = []): string[] {
+  return [...previous, text];
+}
+
+/** Names with values, `name=value`, once or several times; a value is JSON, or else a string. */
+export function parseNamed(text: string, previous: Record<string, unknown> = {}): Record<string, unknown> {
+  const at = text.indexOf("=");
+  if (at <= 0)
+    throw new InvalidArgumentError('Write NAME=VALUE, such as role=admin or \'groups=["a","b"]\'.');
+  // A claim may be named __proto__ too.
+  return Object.fromEntries([
+    ...Object.entries(previous),
+    [text.slice(0, at), jsonOrText(text.slice(at + 1))],
+  ]);
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/**
+ * A time: `90s`, `5m`, `2h`, `1d` from now, with `-` before it ago; seconds since 1970; or a date as ISO 8601 has it.
+ *
+ * @returns seconds since 1970
+ */
+export function parseTime(text: string): number {
+  const [, sign, count, unit = ""] = /^([+-]?)(\d{1,9})([smhd])$/.exec(text) ?? [];
+  if (count !== undefined) {
+    const delta = Number(count) * (UNITS[unit] ?? 1);
+    return Math.floor(Date.now() / 1000) + (sign === "-" ? -delta : delta);
+  }
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return Math.floor(time / 1000);
+  throw new InvalidArgumentError("Write 5m, -1d, 2030-01-31T12:00:00Z or seconds since 1970.");
+}

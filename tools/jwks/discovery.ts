@@ -37,8 +37,13 @@ function parse(text: string): Record<string, unknown> {
   return document as Record<string, unknown>;
 }
 
-/** Redirects are not followed: the filter does not either. */
-function fetchText(uri: string, caFile: string | undefined): Promise<string> {
+/**
+ * The body of an answer of 200. Redirects are not followed: the filter does not either.
+ *
+ * @param caFile authorities of the server's certificate, PEM; the system's where absent
+ * @throws Error with the reason, for people
+ */
+export function fetchText(uri: string, caFile?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const receive = (response: IncomingMessage) => {
       if (response.statusCode !== 200) {

@@ -1,0 +1,420 @@
+/** `jwtgate token`: tokens for tests, and what is in a token, and whether it is good. */
+import { Command, Option } from "commander";
+import type { SourceMap } from "../compile.ts";
+import type { Configuration } from "../config/schema.ts";
+import { formatPosition } from "../diagnostics.ts";
+import type { ProviderStep } from "../explain/authenticate.ts";
+import { parseJws, Refusal } from "../explain/jws.ts";
+import { NoKey, readKeys } from "../jwks/convert.ts";
+import { fetchText } from "../jwks/discovery.ts";
+import { JsonError, parseStrictJson } from "../jwks/json.ts";
+import { normalizeJwks } from "../jwks/normalize.ts";
+import { fetchDocuments } from "../token/documents.ts";
+import { NoSigningKey, SIGNING_ALGORITHMS, Signer } from "../token/signer.ts";
+import { type Verdict, verifyToken } from "../token/verifier.ts";
+import { readText } from "./input.ts";
+import { loadModule } from "./module.ts";
+import { print, report, UserError } from "./output.ts";
+import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
+import { reasonOf } from "./sources.ts";
+import { type Style, styleFor } from "./style.ts";
+import { collect, parseNamed, parseTime } from "./values.ts";
+
+const SIGN_EXAMPLES = `
+Examples:
+  A token for a test, good for an hour:
+    $ jwtgate jwk --generate ES256 --private key.pem > jwks.json
+    $ jwtgate token sign --key key.pem --iss https://issuer.example --sub alice
+  One that expired five minutes ago, with a list and an object:
+    $ jwtgate token sign --key key.pem --iss https://issuer.example --exp -5m \\
+        --claim 'groups=["admin","dev"]' --claim 'org={"unit":"sales"}'
+  Claims as they stand in a file:
+    $ echo '{"iss":"https://issuer.example","exp":4102444800}' > claims.json
+    $ jwtgate token sign --key key.pem --claims claims.json
+
+The key is a private key in PEM, a JWK or a key set. Later claims replace earlier ones: those of --claims first, then
+--iss, --sub and --aud, then --claim. Times are 30s, 5m, 2h, 1d (with - in front: ago), seconds since 1970, or a date.
+Exit code: 0, or 1 where nothing can be signed, or 2 where the command line is wrong.`;
+
+const DECODE_EXAMPLES = `
+Examples:
+  What is in a token:
+    $ echo $TOKEN | jwtgate token decode
+  Its subject, for a script:
+    $ jwtgate token decode $TOKEN --json | jq -r .payload.sub
+
+Nothing is verified: anybody can write such a token. Exit code: 0, or 1 where it cannot be read, or 2 where the command
+line is wrong.`;
+
+const VERIFY_EXAMPLES = `
+Examples:
+  Under the policies of a folder, by the module that runs in Envoy:
+    $ jwtgate token verify -f policies/ $TOKEN
+  Under a key set, whatever the issuer:
+    $ jwtgate token verify --jwks jwks.json $TOKEN
+  As it was, or will be:
+    $ jwtgate token verify -f policies/ --at 2030-01-01 $TOKEN
+
+Keys that policies name by URL are fetched now. What the token may do is another question: ask jwtgate explain. Exit
+code: 0 where the token is good, 1 where it is not or cannot be verified, 2 where the command line is wrong.`;
+
+/** Longer ones are no tokens: Envoy takes no request that large. */
+const MAX_TOKEN_CHARACTERS = 1024 * 1024;
+
+export function tokenCommand(): Command {
+  return new Command("token")
+    .description("sign, decode and verify tokens")
+    .addCommand(signCommand())
+    .addCommand(decodeCommand())
+    .addCommand(verifyCommand())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  Each explains itself, with examples:\n    $ jwtgate token sign --help\n    $ jwtgate token verify --help",
+    );
+}
+
+interface SignOptions {
+  key: string;
+  alg?: string;
+  kid?: string;
+  iss?: string;
+  sub?: string;
+  aud?: string[];
+  exp: number | undefined;
+  nbf?: number;
+  claim?: Record<string, unknown>;
+  claims?: string;
+  header?: Record<string, unknown>;
+  json?: boolean;
+}
+
+function signCommand(): Command {
+  return new Command("sign")
+    .description("sign a token, for tests")
+    .requiredOption("--key <file>", "private key: PEM, JWK or key set, or - for standard input")
+    .addOption(
+      new Option("--alg <alg>", "algorithm (default: the key's own, or its type's usual one)").choices(
+        SIGNING_ALGORITHMS,
+      ),
+    )
+    .option("--kid <id>", "key id (default: as jwtgate jwk gives it); chooses among several keys")
+    .option("--iss <issuer>", "who issued it")
+    .option("--sub <subject>", "whom it is about")
+    .option("--aud <audience>", "whom it is for; may be repeated", collect)
+    .option("--exp <time>", "until when it is good, or never", parseExpiry, inSeconds(3600))
+    .option("--nbf <time>", "from when on it is good", parseTime)
+    .option("--claim <name=value>", "any other claim; JSON, or else a string; may be repeated", parseNamed)
+    .option("--claims <file>", "claims as a JSON object, or - for standard input")
+    .option("--header <name=value>", "a member of the header, likewise; may be repeated", parseNamed)
+    .option("--json", "tell the token with its header and claims as JSON")
+    .addHelpText("after", SIGN_EXAMPLES)
+    .action(sign);
+}
+
+async function sign(options: SignOptions): Promise<void> {
+  const { key, kid, alg, json, header = {} } = options;
+  const signer = readSigner(key, { kid, algorithm: alg });
+  const claims = claimsOf(options);
+  const token = signer.sign(claims, header);
+  await print(
+    json ? `${JSON.stringify({ token, header: decodePart(token, 0), claims }, null, 2)}\n` : `${token}\n`,
+  );
+}
+
+function readSigner(
+  file: string,
+  options: { kid: string | undefined; algorithm: string | undefined },
+): Signer {
+  try {
+    return Signer.read(readText(file), options);
+  } catch (error) {
+    if (error instanceof NoSigningKey) throw new UserError(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+function claimsOf({ iss, sub, aud, exp, nbf, claim, claims }: SignOptions): object {
+  const [audience, ...more] = aud ?? [];
+  return {
+    iat: inSeconds(0),
+    ...(exp !== undefined && { exp }),
+    ...(claims !== undefined && readClaims(claims)),
+    ...(nbf !== undefined && { nbf }),
+    ...(iss !== undefined && { iss }),
+    ...(sub !== undefined && { sub }),
+    ...(audience !== undefined && { aud: more.length === 0 ? audience : aud }),
+    ...claim,
+  };
+}
+
+function readClaims(file: string): object {
+  const text = readText(file);
+  try {
+    const value = parseStrictJson(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new UserError(`${file}: ${error.message}`);
+  }
+  throw new UserError(`${file}: claims are a JSON object`);
+}
+
+/** Seconds since 1970, so many from now. */
+function inSeconds(delta: number): number {
+  return Math.floor(Date.now() / 1000) + delta;
+}
+
+function parseExpiry(text: string): number | undefined {
+  return text === "never" ? undefined : parseTime(text);
+}
+
+function decodeCommand(): Command {
+  return new Command("decode")
+    .description("show what is in a token, without verifying it")
+    .argument("[token]", "the token, with Bearer before it or without; - is standard input", "-")
+    .option("--json", "tell it as JSON")
+    .addHelpText("after", DECODE_EXAMPLES)
+    .action(decode);
+}
+
+async function decode(argument: string, { json }: { json?: boolean }): Promise<void> {
+  const token = readToken(argument);
+  const parts = token.split(".");
+  const [header, payload] = [0, 1].map((index) => decodePart(token, index));
+  if (header === undefined && payload === undefined) {
+    throw new UserError(
+      parts.length === 5
+        ? "this is an encrypted token (JWE): only its recipient can read it, and the filter takes none"
+        : "this is no token: neither header nor payload is base64url of JSON",
+    );
+  }
+  const refusal = refusalOf(token);
+  if (json) {
+    const told = { verified: false, header, payload, ...(refusal !== undefined && { refusal }) };
+    await print(`${JSON.stringify(told, null, 2)}\n`);
+    return;
+  }
+  const style = styleFor(process.stdout);
+  const lines = [
+    style.bad("NOT verified: anybody can write such a token."),
+    `header   ${show(header)}`,
+    `payload  ${show(payload)}`,
+    ...["iat", "nbf", "exp"].flatMap((name) => {
+      const value = (payload as Record<string, unknown> | undefined)?.[name];
+      return typeof value === "number" ? [`${name}      ${showTime(value)}`] : [];
+    }),
+    ...(refusal === undefined ? [] : [style.bad(`The filter refuses it unseen: ${refusal}`)]),
+  ];
+  await print(`${lines.join("\n")}\n`);
+}
+
+/** Why the filter would refuse the token whatever the keys; undefined where it would look at keys. */
+function refusalOf(token: string): string | undefined {
+  try {
+    parseJws(token);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Refusal) return error.message;
+    throw error;
+  }
+}
+
+/** A part as leniently as can be; undefined where it is no JSON. */
+function decodePart(token: string, index: number): unknown {
+  try {
+    return JSON.parse(Buffer.from(token.split(".")[index] ?? "", "base64url").toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** JSON that does to a terminal nothing but show itself: control and direction characters are escaped. */
+function show(value: unknown): string {
+  if (value === undefined) return "(cannot be read)";
+  return JSON.stringify(value, null, 2).split("\n").map(clean).join("\n");
+}
+
+/** A NumericDate for people. */
+function showTime(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return String(seconds);
+  const away = seconds - Date.now() / 1000;
+  const text = date.toISOString().replace(/\.000Z$/, "Z");
+  return `${text} (${away < 0 ? `${duration(-away)} ago` : `in ${duration(away)}`})`;
+}
+
+/** In the largest unit that it has two of. */
+function duration(seconds: number): string {
+  const units = [
+    ["years", 31_557_600],
+    ["days", 86_400],
+    ["hours", 3_600],
+    ["minutes", 60],
+  ] as const;
+  const [name, size] = units.find(([, length]) => seconds >= 2 * length) ?? ["s", 1];
+  return `${Math.floor(seconds / size)} ${name}`;
+}
+
+/** @throws {UserError} where there is none */
+function readToken(argument: string): string {
+  const text = (argument === "-" ? readText("-") : argument).trim().replace(/^bearer\s+/i, "");
+  if (text === "")
+    throw new UserError("error: there is no token: give it as an argument or on standard input");
+  if (text.length > MAX_TOKEN_CHARACTERS) throw new UserError("error: this is too large for a token");
+  return Buffer.from(text).toString("latin1");
+}
+
+interface VerifyOptions extends Omit<PolicyOptions, "file"> {
+  file?: string[];
+  jwks?: string;
+  jwksCa?: string;
+  iss?: string;
+  aud?: string[];
+  at?: number;
+  json?: boolean;
+}
+
+function verifyCommand(): Command {
+  const command = new Command("verify")
+    .description("verify a token under policies or a key set, and say why it is refused")
+    .argument("[token]", "the token, with Bearer before it or without; - is standard input", "-")
+    .option("-f, --file <path>", "policies: a YAML file, a folder, or -; may be repeated", collect)
+    .option("--jwks <file>", "a key set, a JWK or PEM instead of policies; or its URL")
+    .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
+    .option("--iss <issuer>", "with --jwks: the issuer that it must have")
+    .option("--aud <audience>", "with --jwks: an audience that it may be for; may be repeated", collect)
+    .option("--at <time>", "as if it were then: a date, seconds since 1970, or 5m, -1d from now", parseTime)
+    .option("--json", "tell it as JSON");
+  return addWorkloadOptions(command)
+    .optionsGroup("Help:")
+    .addHelpText("after", VERIFY_EXAMPLES)
+    .action(async (token: string, options: VerifyOptions, self: Command) => {
+      const wrong = (message: string): never => self.error(`error: ${message}`);
+      if ((options.file === undefined) === (options.jwks === undefined)) {
+        wrong("say what to verify it under: -f POLICIES or --jwks FILE");
+      }
+      if (options.file !== undefined && (options.iss ?? options.aud) !== undefined) {
+        wrong("--iss and --aud belong to --jwks: policies say which they want");
+      }
+      if (token === "-" && options.file?.includes("-")) {
+        wrong("standard input cannot hold both the policies and the token");
+      }
+      await verify(token, options);
+    });
+}
+
+interface Judge {
+  configuration: Configuration;
+  positions: SourceMap["providers"];
+}
+
+async function verify(argument: string, options: VerifyOptions): Promise<void> {
+  const token = readToken(argument);
+  const { configuration, positions } = await judgeOf(options);
+  const { documents, failures } = await fetchDocuments(configuration, options.jwksCa);
+  for (const [uri, error] of failures) process.stderr.write(`warning: ${uri}: ${reasonOf(error)}\n`);
+  const now = options.at === undefined ? Date.now() : options.at * 1000;
+  const verdict = await verifyToken(token, { module: await loadModule(), configuration, documents, now });
+  const told = options.json
+    ? `${JSON.stringify(asJson(verdict, positions), null, 2)}\n`
+    : asText(verdict, positions, styleFor(process.stdout));
+  await print(told);
+  if (verdict.disagreement !== undefined) {
+    process.stderr.write(`jwtgate has a bug; please report it: ${verdict.disagreement}\n`);
+  }
+  if (!verdict.valid) throw new UserError("");
+}
+
+async function judgeOf(options: VerifyOptions): Promise<Judge> {
+  const { file, jwks, iss, aud } = options;
+  if (file !== undefined) {
+    const { result } = loadPolicies({ ...options, file });
+    if (result.configuration?.providers === undefined) {
+      throw new UserError("error: there is no RequestAuthentication here, so that no token is good or bad");
+    }
+    return { configuration: result.configuration, positions: result.sourceMap?.providers ?? {} };
+  }
+  const provider = {
+    name: "origins-0",
+    ...(iss !== undefined && { issuer: iss }),
+    ...(aud !== undefined && { audiences: aud }),
+    localJwks: { keys: await readJwks(jwks ?? "", options.jwksCa) },
+  };
+  const position = { file: jwks ?? "", line: 0, column: 0 };
+  return { configuration: { version: 1, providers: [provider] }, positions: { "origins-0": position } };
+}
+
+async function readJwks(file: string, caFile: string | undefined) {
+  try {
+    const text = /^https?:\/\//.test(file) ? await fetchText(file, caFile) : readText(file);
+    const { keys, problems } = normalizeJwks(JSON.stringify({ keys: readKeys(text) }));
+    const failed = report(
+      problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })),
+    );
+    if (failed) throw new UserError("");
+    return keys;
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${file}: ${error instanceof NoKey ? error.message : reasonOf(error)}`);
+  }
+}
+
+/** What a reader of scripts gets. */
+function asJson(verdict: Verdict, positions: SourceMap["providers"]): object {
+  const { valid, answer, provider, claims, steps } = verdict;
+  return {
+    valid,
+    ...answer,
+    ...(provider && { policy: provider.policy, issuer: provider.issuer, at: positions[provider.name] }),
+    ...(claims && { claims }),
+    providers: steps.map((step) => ({
+      policy: step.policy,
+      issuer: step.issuer,
+      at: positions[step.provider],
+      refusal: step.refusal,
+      reason: step.tokens[0]?.reason,
+      keys: step.tokens[0]?.keys,
+    })),
+  };
+}
+
+function asText(verdict: Verdict, positions: SourceMap["providers"], style: Style): string {
+  const { valid, answer, provider, claims = {}, steps } = verdict;
+  const lines: string[] = [];
+  const nameOf = (name: string, policy: string | undefined): string => {
+    const at = positions[name];
+    const place = at === undefined ? "" : formatPosition(at);
+    return policy === undefined ? `the key set ${place}` : `RequestAuthentication ${policy} (${place})`;
+  };
+  if (valid) {
+    lines.push(style.good(`good: ${nameOf(provider?.name ?? "", provider?.policy)} takes it`));
+    lines.push(`  principal  ${[claims["iss"], claims["sub"]].map((part) => clean(part ?? "")).join("/")}`);
+    const { exp } = claims;
+    lines.push(`  expires    ${typeof exp === "number" ? showTime(exp) : "never"}`);
+  } else {
+    lines.push(style.bad(`refused with ${answer?.status}: ${clean(answer?.body ?? "")}`));
+  }
+  for (const step of steps) {
+    if (valid && step.refusal !== "") continue;
+    if (!valid) lines.push(`  ${nameOf(step.provider, step.policy)}: ${clean(step.refusal)}`);
+    lines.push(...reasonsOf(step));
+  }
+  return `${[...new Set(lines)].join("\n")}\n`;
+}
+
+function reasonsOf({ tokens: [token] }: ProviderStep): string[] {
+  const reason = token?.reason === undefined ? [] : [`    ${clean(token.reason)}`];
+  const keys = (token?.keys ?? []).map(({ index, kid, kty, outcome }) => {
+    const name = kid === undefined ? `keys[${index}]` : `keys[${index}] (kid ${clean(JSON.stringify(kid))})`;
+    return `    ${name} ${kty}: ${clean(outcome)}`;
+  });
+  return [...reason, ...keys];
+}
+
+/** Text of a token, without what a terminal would obey. */
+function clean(text: unknown): string {
+  return String(text).replace(
+    /[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
