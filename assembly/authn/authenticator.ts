@@ -49,7 +49,8 @@ export class Authenticator {
   misses: i32 = 0;
 
   private readonly jws: Jws = new Jws();
-  /** The token that `jws` holds, and what parsing it gave. */
+  /** Whether `jws` holds a token of this request; which one it is, and what parsing it gave. */
+  private isParsed: bool = false;
   private parsed: Slice = EMPTY;
   private parseStatus: Status = Status.Ok;
   private now: u64 = 0;
@@ -97,7 +98,8 @@ export class Authenticator {
   /** @returns Ok, or why the request is refused */
   authenticate(request: Request): Status {
     this.skip();
-    this.parsed = EMPTY;
+    // A flag, for no slice can say it: the token of a parameter without a value is EMPTY.
+    this.isParsed = false;
     this.now = 0;
     this.changed = false;
     if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
@@ -187,7 +189,8 @@ export class Authenticator {
 
   /** parse → issuer → time → audience → keys. */
   private check(provider: Provider, token: Slice): Status {
-    if (this.parsed != token) {
+    if (!this.isParsed || this.parsed != token) {
+      this.isParsed = true;
       this.parsed = token;
       this.parseStatus = this.jws.parse(token);
     }

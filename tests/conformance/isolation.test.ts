@@ -1,0 +1,64 @@
+/**
+ * What one request brought is nothing to the next: the filter has one object of each kind and one arena, and whatever
+ * they still hold of a request before must never count for another.
+ */
+import { readFileSync } from "node:fs";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Configuration } from "../../tools/config/schema.ts";
+import type { Host } from "../../tools/host/host.ts";
+import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
+import { createNodeHost } from "../../tools/host/node.ts";
+import { MODULE } from "../support/envoy.ts";
+import { bearer, TestKey } from "../support/tokens.ts";
+
+const ISSUER = "https://issuer.example";
+const module = await WebAssembly.compile(readFileSync(MODULE));
+const key = TestKey.generate("RS256", "k");
+
+const provider = (name: string, issuer: string): NonNullable<Configuration["providers"]>[number] => ({
+  name,
+  issuer,
+  localJwks: { keys: [key.jwk as never] },
+  fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+  fromParams: ["access_token"],
+  fromCookies: ["session"],
+  claimToHeaders: [{ headerName: "x-sub", claimName: "sub" }],
+});
+
+const MALFORMED = "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections";
+const alice = key.token({ iss: ISSUER, sub: "alice" });
+/** What an honest request leaves behind: its token, deep enough in the arena that a shorter request does not reach it. */
+const honest: DownstreamRequest = {
+  headers: [
+    ...Array.from({ length: 8 }, (_, i): [string, string] => [`x-${i}`, "v".repeat(200)]),
+    bearer(alice),
+  ],
+};
+
+describe.each([
+  ["one provider", [provider("origins-0", ISSUER)]],
+  ["several providers", [provider("origins-0", "https://other.example"), provider("origins-1", ISSUER)]],
+])("a request behind one with a good token, %s", (_name, providers) => {
+  let host: Host;
+  beforeEach(async () => {
+    host = await createNodeHost(module);
+    expect(host.configure({ version: 1, providers } satisfies Configuration).accepted).toBe(true);
+    expect(host.send(honest).outcome?.upstream?.headers).toContainEqual(["x-sub", "alice"]);
+  });
+
+  test.each<[string, DownstreamRequest]>([
+    ["a parameter without a value", { path: "/?access_token" }],
+    ["a parameter with an empty value", { path: "/?access_token=" }],
+    ["a cookie with an empty value", { headers: [["cookie", "session="]] }],
+    ["a cookie of two quotes", { headers: [["cookie", 'session=""']] }],
+    ["a parameter without a value beside others", { path: "/?a&access_token&b" }],
+  ])("%s is a malformed token", (_case, request) => {
+    for (let i = 0; i < 3; i++) {
+      expect(host.send(request).outcome?.answer).toMatchObject({ status: 401, body: MALFORMED });
+    }
+  });
+
+  test("no token is no identity", () => {
+    expect(host.send({}).outcome?.upstream?.headers.map(([name]) => name)).not.toContain("x-sub");
+  });
+});
