@@ -16,8 +16,8 @@
  * is needed: q = T · (-1/n) modulo R, and T + q · n, which is a multiple of R, divided by R.
  *
  * Bounds, for the longest modulus (640 digits). A digit is at most D = 4490, because a column of T + q·n is at most
- * 2 · 640 · D² < 2^34.6, the first carry out of it at most 2^21.6, and the second at most 2^8.6 < D - 2^12. A sum of 48
- * rows is at most 48 · 2 · D² < 2^31. |q| is at most D/8191 · R < 0.55 R; R is at least 8 n; so from numbers of at most
+ * 2 · 640 · D² < 2^34.6, the first carry out of it at most 2^21.6, and the second at most 2^8.6 < D - 2^12. A sum of 52
+ * rows is at most 52 · 2 · D² < 2^31. |q| is at most D/8191 · R < 0.55 R; R is at least 8 n; so from numbers of at most
  * 1.5 n Montgomery's step makes one of at most (1.5²/8 + 0.55) n < n.
  *
  * Not constant time, and need not be: nothing secret passes here.
@@ -36,18 +36,18 @@ const HEADROOM_BITS: i32 = 3;
 
 /** Columns are summed up sixteen at a time, in four vectors; so numbers have a multiple of sixteen digits. */
 const BLOCK: i32 = 16;
-/** Rows (of two digits) that are summed up before the columns are carried; a multiple of eight, see `sumRows`. */
-const ROWS_PER_SUM: i32 = 48;
+/** Rows (of two digits) that are summed up before the columns are carried: a multiple of four, see `sumRows`. */
+const ROWS_PER_SUM: i32 = 52;
 
 const MAX_DIGITS: i32 = 640;
 
 /** Zero lanes in front of and behind a paired number: blocks reach over its ends. */
-const PADDING: i32 = 32;
+const PADDING: i32 = 16;
 /** Where a number's paired digits begin, and its packed ones. */
-const PAIRED: usize = 4 * 32;
-const PACKED: usize = 4 * (640 + 2 * 32);
+const PAIRED: usize = 4 * 16;
+const PACKED: usize = 4 * (640 + 2 * 16);
 /** The size of a number in bytes, in both forms. */
-export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 32) + 2 * 640;
+export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 16) + 2 * 640;
 
 /**
  * Columns: what is left of the sums after a first carry, from CARRIES on the carries out of them, which count in the
@@ -59,15 +59,17 @@ const COLUMNS_SIZE: i32 = 2 * (4 * 2 * 640 + 16);
 /** The columns of T and then T + q·n; of q. */
 const PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
 const QUOTIENT_PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
+/** The sums of a block. */
+const SUMS: usize = memory.data(4 * 16, 16);
 /** T modulo R; q. */
 const REMAINDER: usize = memory.data(NUMBER_SIZE, 16);
 const QUOTIENT: usize = memory.data(NUMBER_SIZE, 16);
 /** The numbers of `power`. */
 const BASE: usize = memory.data(NUMBER_SIZE, 16);
 const RESULT: usize = memory.data(NUMBER_SIZE, 16);
-/** For squares: from each sixteenth digit on, 32 lanes of the number, with zeros in front. */
-const CHUNK_SIZE: usize = 4 * (32 + 32);
-const CHUNKS: usize = memory.data((640 / 16) * 4 * (32 + 32), 16);
+/** For squares: from each eighth digit on, sixteen lanes of the number, with as many zeros in front. */
+const CHUNK_SIZE: usize = 4 * (16 + 16);
+const CHUNKS: usize = memory.data((640 / 8) * 4 * (16 + 16), 16);
 
 /**
  * An odd modulus with what Montgomery's step needs of it. Numbers modulo it are addresses of `NUMBER_SIZE` bytes (zeroed
@@ -345,26 +347,29 @@ function multiplyColumns(a: usize, b: usize, digits: i32): void {
 }
 
 /**
- * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product: the rows below half a block's first column (rounded
- * down to u, a multiple of sixteen) are summed up and doubled. What is left are the products with i and j both from u
- * on: rows from u, times lanes from u with zeros in front.
+ * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product: of a block's columns, the rows below u, half the
+ * first column, are summed up and doubled. What is left are the products with both i and j from u on: rows from u, times
+ * lanes from u with zeros in front.
  */
 function squareColumns(a: usize, digits: i32): void {
-  const upperHalf = i32x4(0xffff, -1, -1, -1);
-  let chunk = CHUNKS + PAIRED;
-  for (let lane = a + PAIRED, end = lane + 4 * <usize>digits; lane < end; lane += 4 * BLOCK) {
-    // The lane at u itself: only its own digit, not the one before.
-    v128.store(chunk, v128.and(v128.load(lane), upperHalf));
-    for (let i: usize = 16; i < 128; i += 16) v128.store(chunk + i, v128.load(lane + i));
+  const ownDigit = i32x4(0xffff, -1, -1, -1);
+  let chunk = CHUNKS;
+  for (let lane = a + PAIRED, end = lane + 4 * <usize>digits; lane < end; lane += 4 * (BLOCK / 2)) {
+    // In the lane at u only its own digit counts, not the one before.
+    v128.store(chunk, v128.and(v128.load(lane), ownDigit), 4 * PADDING);
+    v128.store(chunk, v128.load(lane, 16), 4 * PADDING + 16);
+    v128.store(chunk, v128.load(lane, 32), 4 * PADDING + 32);
+    v128.store(chunk, v128.load(lane, 48), 4 * PADDING + 48);
     chunk += CHUNK_SIZE;
   }
+  chunk = CHUNKS + PAIRED;
   for (let column = 0; column < 2 * digits; column += BLOCK) {
-    const u = (column >> 1) & ~(BLOCK - 1);
+    const u = column >> 1;
     const from = max(column - digits, 0) >> 1;
     sumRows(PRODUCT, column, a, a + PAIRED, from, u >> 1, 1, true);
-    const part = CHUNKS + PAIRED + <usize>(u / BLOCK) * CHUNK_SIZE - 4 * <usize>u;
-    const to = min(column - u + BLOCK, digits) >> 1;
-    sumRows(PRODUCT, column, a, part, u >> 1, to, 0, from >= u >> 1);
+    const to = min(u + BLOCK, digits) >> 1;
+    sumRows(PRODUCT, column, a, chunk - 4 * <usize>u, u >> 1, to, 0, from == u >> 1);
+    chunk += CHUNK_SIZE;
   }
 }
 
@@ -372,7 +377,7 @@ function squareColumns(a: usize, digits: i32): void {
  * Sums up sixteen columns.
  * @param columns where they begin
  * @param column the first of them, a multiple of 16
- * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 8, are taken
+ * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 4, are taken
  * @param b the paired digits they are multiplied with
  * @param shift 1 to double the sums
  * @param fresh to overwrite what is in the columns, not to add to it
@@ -389,71 +394,61 @@ function sumRows(
 ): void {
   const target = columns + 4 * <usize>column;
   for (let row = from; row < to; row += ROWS_PER_SUM) {
-    const count = min(to - row, ROWS_PER_SUM);
+    const end = a + PACKED + 4 * <usize>min(to, row + ROWS_PER_SUM);
+    let digits = a + PACKED + 4 * <usize>row;
+    // Each row's lanes begin two lanes before those of the row before; `lanes` are the last row's of four.
+    let lanes = b + 4 * <usize>(column - 2 * row - 6);
     let sum0 = i32x4.splat(0);
     let sum1 = sum0;
     let sum2 = sum0;
     let sum3 = sum0;
-    // Two rows further the lanes are four, one vector, back. So the rows with even numbers need the same vectors, moved
-    // on by one each time, and then those with odd numbers, two lanes back.
-    for (let odd = 0; odd < 2; odd++) {
-      let lanes = b + 4 * <usize>(column - 2 * (row + odd));
-      let lanes0 = v128.load(lanes);
-      let lanes1 = v128.load(lanes, 16);
-      let lanes2 = v128.load(lanes, 32);
-      let lanes3 = v128.load(lanes, 48);
-      let digits = a + PACKED + 4 * <usize>(row + odd);
-      for (const end = digits + 4 * <usize>count; digits < end; digits += 32) {
-        let pair = v128.load_splat<u32>(digits);
-        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes0));
-        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes1));
-        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes2));
-        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes3));
-        lanes3 = v128.load(lanes - 16);
-        pair = v128.load_splat<u32>(digits, 8);
-        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes3));
-        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes0));
-        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes1));
-        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes2));
-        lanes2 = v128.load(lanes - 32);
-        pair = v128.load_splat<u32>(digits, 16);
-        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes2));
-        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes3));
-        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes0));
-        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes1));
-        lanes1 = v128.load(lanes - 48);
-        pair = v128.load_splat<u32>(digits, 24);
-        sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, lanes1));
-        sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, lanes2));
-        sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, lanes3));
-        sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, lanes0));
-        lanes -= 64;
-        lanes0 = v128.load(lanes);
-      }
+    for (; digits < end; digits += 16) {
+      let pair = v128.load_splat<u32>(digits);
+      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes, 24)));
+      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 40)));
+      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 56)));
+      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 72)));
+      pair = v128.load_splat<u32>(digits, 4);
+      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes, 16)));
+      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 32)));
+      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 48)));
+      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 64)));
+      pair = v128.load_splat<u32>(digits, 8);
+      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes, 8)));
+      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 24)));
+      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 40)));
+      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 56)));
+      pair = v128.load_splat<u32>(digits, 12);
+      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes)));
+      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 16)));
+      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 32)));
+      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 48)));
+      lanes -= 32;
     }
-    if (!fresh) {
-      carrySums(target, sum0, shift, false);
-      carrySums(target + 16, sum1, shift, false);
-      carrySums(target + 32, sum2, shift, false);
-      carrySums(target + 48, sum3, shift, false);
-    } else {
-      carrySums(target, sum0, shift, true);
-      carrySums(target + 16, sum1, shift, true);
-      carrySums(target + 32, sum2, shift, true);
-      carrySums(target + 48, sum3, shift, true);
-    }
+    // Through memory: what else is done with the sums must not cost the loop above a register.
+    v128.store(SUMS, sum0);
+    v128.store(SUMS, sum1, 16);
+    v128.store(SUMS, sum2, 32);
+    v128.store(SUMS, sum3, 48);
+    carrySums(target, shift, fresh);
     fresh = false;
   }
 }
 
-/** The first carry: splits four sums, shifted, into what stays in the columns and what goes to the next ones. */
-// @ts-ignore: decorator
-@inline
-function carrySums(columns: usize, sums: v128, shift: i32, fresh: bool): void {
-  const carries = i32x4.shr_s(i32x4.add(sums, i32x4.splat(HALF)), DIGIT_BITS);
-  const rests = i32x4.shl(i32x4.sub(sums, i32x4.shl(carries, DIGIT_BITS)), shift);
-  const before = fresh ? i32x4.splat(0) : v128.load(columns);
-  const carriesBefore = fresh ? i32x4.splat(0) : v128.load(columns, CARRIES);
-  v128.store(columns, i32x4.add(before, rests));
-  v128.store(columns, i32x4.add(carriesBefore, i32x4.shl(carries, shift)), CARRIES);
+/** The first carry: splits SUMS, shifted, into what stays in the columns and what goes to the next ones. */
+function carrySums(columns: usize, shift: i32, fresh: bool): void {
+  for (let sums = SUMS; sums < SUMS + 4 * BLOCK; sums += 16) {
+    const sum = v128.load(sums);
+    let carries = i32x4.shr_s(i32x4.add(sum, i32x4.splat(HALF)), DIGIT_BITS);
+    let rests = i32x4.sub(sum, i32x4.shl(carries, DIGIT_BITS));
+    carries = i32x4.shl(carries, shift);
+    rests = i32x4.shl(rests, shift);
+    if (!fresh) {
+      carries = i32x4.add(carries, v128.load(columns, CARRIES));
+      rests = i32x4.add(rests, v128.load(columns));
+    }
+    v128.store(columns, carries, CARRIES);
+    v128.store(columns, rests);
+    columns += 16;
+  }
 }
