@@ -44,7 +44,15 @@ beforeAll(async () => {
         }),
       ),
     ),
-    clusters: [cluster({ name: "upstream", address: { host: "127.0.0.1", port: upstream.port } })],
+    clusters: [
+      cluster({ name: "upstream", address: { host: "127.0.0.1", port: upstream.port } }),
+      // Where keys would be fetched, nobody listens.
+      ...CASES.flatMap((recorded) => configurationOf(recorded).providers ?? []).flatMap(({ remoteJwks }) =>
+        remoteJwks === undefined
+          ? []
+          : [cluster({ name: remoteJwks.cluster, address: { host: "127.0.0.1", port: 1 } })],
+      ),
+    ],
   });
 });
 

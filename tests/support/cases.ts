@@ -51,19 +51,12 @@ export interface Actual {
 
 const FOLDER = new URL("../cases/", import.meta.url);
 
-/**
- * The one case whose keys are at a URL that nothing answers. istiod, which could not fetch them, put a key there that
- * nobody holds; jwtgate fetches by itself and says what is wrong, as tests/faults/jwks.test.ts shows.
- */
-const UNFETCHED = "issuer/uri alone, keys not fetched";
-
-/** Every recorded case whose answers do not rest on a server of keys, in the order of the files' names. */
+/** Every recorded case, in the order of the files' names. */
 export function recordedCases(): Case[] {
   return readdirSync(FOLDER)
     .filter((file) => file.endsWith(".json"))
     .sort()
-    .map((file) => ({ ...(JSON.parse(readFileSync(new URL(file, FOLDER), "utf8")) as Case), file }))
-    .filter(({ name }) => name !== UNFETCHED);
+    .map((file) => ({ ...(JSON.parse(readFileSync(new URL(file, FOLDER), "utf8")) as Case), file }));
 }
 
 /** Whether istiod or Envoy refused a resource of the case, so that jwtgate must refuse them all. */

@@ -1,6 +1,7 @@
 /**
  * Where jwtgate answers otherwise than Envoy on purpose: every recorded request that a point of docs/strictness.md
- * touches, one by one, with the answer. Whatever is not here must be answered exactly as recorded.
+ * touches, one by one, with the answer – and the one request whose keys istiod would have fetched. Whatever is not here
+ * must be answered exactly as recorded.
  */
 import type { Case, CaseRequest, Expectation } from "./cases.ts";
 
@@ -8,7 +9,7 @@ import type { Case, CaseRequest, Expectation } from "./cases.ts";
 export type Point = `S${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12}`;
 
 /** The body of jwtgate's 401. */
-type Stricter = readonly [point: Point, body: string];
+type Stricter = readonly [point: Point | "own fetch", body: string];
 
 const HEADER_BASE64 = "Jwt header is an invalid Base64url encoded";
 const PAYLOAD_BASE64 = "Jwt payload is an invalid Base64url encoded";
@@ -54,6 +55,9 @@ export const STRICTER: Readonly<Record<string, Readonly<Record<string, Stricter>
     "none of them": ["S6", NO_KEY],
     "first, empty kid": ["S6", FAILS],
   },
+  // Nothing answers at the URL of the keys. istiod fetches for Envoy and puts a key there that nobody holds; jwtgate
+  // fetches by itself, and says what Envoy says where it does.
+  "issuer/uri alone, keys not fetched": { right: ["own fetch", "Jwks remote fetch is failed"] },
   // `JWT JWT TOKEN`: white space inside base64url.
   "location/header, prefix 'JWT '": { "prefix twice": ["S2", HEADER_BASE64] },
   "malformed/set 2": { "payload control char": ["S4", "Jwt payload is an invalid JSON"] },
