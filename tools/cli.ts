@@ -7,6 +7,8 @@ import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { EXIT, isClosedPipe, UserError } from "./commands/output.ts";
+import { runCommand } from "./commands/run.ts";
+import { testCommand } from "./commands/test.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { VERSION } from "./package.ts";
 
@@ -19,9 +21,11 @@ const program = new Command("jwtgate")
 
 for (const command of [
   compileCommand(),
+  testCommand(),
   explainCommand(),
   jwkCommand(),
   tokenCommand(),
+  runCommand(),
   imageCommand(),
   demoCommand(),
 ]) {

@@ -17,7 +17,7 @@ import { loadModule } from "./module.ts";
 import { print, report, UserError } from "./output.ts";
 import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
-import { type Style, styleFor } from "./style.ts";
+import { printable, type Style, styleFor } from "./style.ts";
 import { collect, parseNamed, parseTime } from "./values.ts";
 
 const SIGN_EXAMPLES = `
@@ -231,7 +231,7 @@ function decodePart(token: string, index: number): unknown {
 /** JSON that does to a terminal nothing but show itself: control and direction characters are escaped. */
 function show(value: unknown): string {
   if (value === undefined) return "(cannot be read)";
-  return JSON.stringify(value, null, 2).split("\n").map(clean).join("\n");
+  return JSON.stringify(value, null, 2).split("\n").map(printable).join("\n");
 }
 
 /** A NumericDate for people. */
@@ -388,33 +388,28 @@ function asText(verdict: Verdict, positions: SourceMap["providers"], style: Styl
   };
   if (valid) {
     lines.push(style.good(`good: ${nameOf(provider?.name ?? "", provider?.policy)} takes it`));
-    lines.push(`  principal  ${[claims["iss"], claims["sub"]].map((part) => clean(part ?? "")).join("/")}`);
+    lines.push(
+      `  principal  ${[claims["iss"], claims["sub"]].map((part) => printable(String(part ?? ""))).join("/")}`,
+    );
     const { exp } = claims;
     lines.push(`  expires    ${typeof exp === "number" ? showTime(exp) : "never"}`);
   } else {
-    lines.push(style.bad(`refused with ${answer?.status}: ${clean(answer?.body ?? "")}`));
+    lines.push(style.bad(`refused with ${answer?.status}: ${printable(answer?.body ?? "")}`));
   }
   for (const step of steps) {
     if (valid && step.refusal !== "") continue;
-    if (!valid) lines.push(`  ${nameOf(step.provider, step.policy)}: ${clean(step.refusal)}`);
+    if (!valid) lines.push(`  ${nameOf(step.provider, step.policy)}: ${printable(step.refusal)}`);
     lines.push(...reasonsOf(step));
   }
   return `${[...new Set(lines)].join("\n")}\n`;
 }
 
 function reasonsOf({ tokens: [token] }: ProviderStep): string[] {
-  const reason = token?.reason === undefined ? [] : [`    ${clean(token.reason)}`];
+  const reason = token?.reason === undefined ? [] : [`    ${printable(token.reason)}`];
   const keys = (token?.keys ?? []).map(({ index, kid, kty, outcome }) => {
-    const name = kid === undefined ? `keys[${index}]` : `keys[${index}] (kid ${clean(JSON.stringify(kid))})`;
-    return `    ${name} ${kty}: ${clean(outcome)}`;
+    const name =
+      kid === undefined ? `keys[${index}]` : `keys[${index}] (kid ${printable(JSON.stringify(kid))})`;
+    return `    ${name} ${kty}: ${printable(outcome)}`;
   });
   return [...reason, ...keys];
-}
-
-/** Text of a token, without what a terminal would obey. */
-function clean(text: unknown): string {
-  return String(text).replace(
-    /[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

@@ -37,8 +37,8 @@ export function whoDecided(details: string, { rules, providers }: SourceMap): st
   return at("RequestAuthentication", second === undefined ? first : undefined);
 }
 
-/** The name within a rule's id. */
-function policyOf(rule: string): string {
+/** The policy's name within a rule's id. */
+export function policyOf(rule: string): string {
   return /-policy\[(.*)\]-rule\[\d+\]$/.exec(rule)?.[1] ?? rule;
 }
 

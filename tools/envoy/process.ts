@@ -35,6 +35,8 @@ export interface EnvoyOptions {
   drainSeconds?: number;
   /** How long it may take until it serves, in milliseconds; 30,000 where absent. */
   timeoutMs?: number;
+  /** For its files, and removed when it ends: made by the caller, or here where absent. */
+  folder?: string;
   /** Told each line that Envoy writes: its log, and access logs that go to stdout. */
   onLine?: (line: string) => void;
 }
@@ -48,6 +50,11 @@ const LEASHED =
 
 /** What Envoy keeps of its log in memory, in characters. */
 const MAX_LOG = 8 * 1024 * 1024;
+
+/** A new folder for an Envoy's files, which may hold secrets: only its owner can look into it. */
+export function makeEnvoyFolder(): string {
+  return mkdtempSync(join(tmpdir(), "jwtgate-envoy-"));
+}
 
 /** A running Envoy. */
 export class Envoy {
@@ -91,7 +98,7 @@ export class Envoy {
   static async start(options: EnvoyOptions): Promise<Envoy> {
     const { bootstrap, concurrency = 1, logLevel = "warning", componentLogLevel } = options;
     const { logFlushMs, drainSeconds } = options;
-    const folder = mkdtempSync(join(tmpdir(), "jwtgate-envoy-"));
+    const { folder = makeEnvoyFolder() } = options;
     const configFile = join(folder, "envoy.json");
     const addressFile = join(folder, "admin");
     // It may hold HMAC secrets.

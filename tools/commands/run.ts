@@ -1,0 +1,249 @@
+/** `jwtgate run`: an Envoy with policies before any upstream, which follows the files as they change. */
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { compile, type SourceMap } from "../compile.ts";
+import type { Configuration } from "../config/schema.ts";
+import { policyOf, whoDecided } from "../demo/decision.ts";
+import { formatPosition } from "../diagnostics.ts";
+import { EnvoyFailure } from "../envoy/process.ts";
+import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
+import { PACKAGE_FOLDER, VERSION } from "../package.ts";
+import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
+import { type Decision, parseDecision } from "../run/decision-line.ts";
+import { LiveGate, Refused } from "../run/live-gate.ts";
+import { moduleFile } from "./module.ts";
+import { print, report, UserError } from "./output.ts";
+import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
+import { readSources } from "./sources.ts";
+import { StopSignal } from "./stop-signal.ts";
+import { printable, type Style, styleFor } from "./style.ts";
+import { parseAddress, parseListenAddress } from "./values.ts";
+import { watchFiles } from "./watch.ts";
+
+interface Options extends PolicyOptions {
+  upstream: Address;
+  listen: Address;
+  admin?: Address;
+  mode: Mode;
+  pathNormalization: PathNormalization;
+  jwksCa?: string;
+  shadow?: boolean;
+  json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  Before a service on port 8000; edit a policy, and it is in force as soon as it is saved:
+    $ jwtgate run -f policies/ --upstream 127.0.0.1:8000
+  Seen from outside, each decision a line of JSON:
+    $ jwtgate run -f policies/ --upstream backend:80 --listen 0.0.0.0:8080 --json
+  See what policies would refuse, without refusing it:
+    $ jwtgate run -f policies/ --upstream 127.0.0.1:8000 --shadow
+
+An edit with an error changes nothing: the error is told, and the policies before it stay in force. Ctrl-C ends Envoy and
+leaves nothing behind. Envoy is that of ENVOY_BIN or PATH, or is installed once. Exit code: 0 after Ctrl-C, or 1 where the
+policies are wrong or Envoy cannot run, or 2 where the command line is wrong.`;
+
+export function runCommand(): Command {
+  const command = new Command("run").description(
+    "run Envoy with policies before a service, reloading them when a file changes",
+  );
+  addFileOption(command)
+    .requiredOption("--upstream <address>", "HOST:PORT of the service behind", parseAddress)
+    .option("--listen <address>", "IP:PORT to listen on; port 0 is any free one", parseListenAddress, {
+      host: "127.0.0.1",
+      port: 8080,
+    })
+    .option(
+      "--admin <address>",
+      "IP:PORT of Envoy's admin interface (a free one of this machine where not said)",
+      parseListenAddress,
+    )
+    .option("--shadow", "decide, count and log, but never answer or change a request")
+    .option("--json", "tell each decision as a line of JSON")
+    .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
+    .addOption(
+      new Option("--mode <mode>", "gateway: at the edge; sidecar: behind a proxy")
+        .choices(["gateway", "sidecar"])
+        .default("gateway"),
+    )
+    .addOption(
+      new Option("--path-normalization <how>", "as in Istio's mesh config")
+        .choices(PATH_NORMALIZATIONS)
+        .default("BASE"),
+    );
+  return addWorkloadOptions(command)
+    .optionsGroup("Help:")
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: Options, self: Command) => {
+      if (options.file.includes("-"))
+        self.error(
+          "error: run follows files as they change, and standard input is none: name a file or a folder",
+        );
+      await serve(options);
+    });
+}
+
+/** What is in force. */
+interface Policies {
+  configuration: Configuration;
+  sourceMap: SourceMap;
+}
+
+async function serve(options: Options): Promise<void> {
+  const module = moduleFile();
+  const first = load(options);
+  if (first === undefined) throw new UserError("");
+  let inForce = first;
+  const stopping = new StopSignal();
+  const style = styleFor(process.stdout);
+  try {
+    const gate = await start(options, module, first.configuration, (line) => {
+      const decision = parseDecision(line, inForce.sourceMap);
+      if (decision === undefined) process.stderr.write(`${line}\n`);
+      else void print(options.json ? `${JSON.stringify(decision)}\n` : format(decision, inForce, style));
+    });
+    const reload = new Reload(async () => {
+      const next = load(options);
+      if (next === undefined) {
+        say("the policies before stay in force");
+        return;
+      }
+      try {
+        await gate.apply(next.configuration);
+        inForce = next;
+        say(`reloaded: ${summary(next)}`);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        say(`${error.message}; the policies before stay in force`);
+      }
+    });
+    const unwatch = watchFiles(options.file, () => reload.request());
+    try {
+      const { host } = options.listen;
+      const shown = host.includes(":") ? `[${host}]` : host;
+      say(
+        `${summary(first)}; http://${shown}:${await gate.port} → ${options.upstream.host}:${options.upstream.port}`,
+      );
+      say("Ctrl-C ends it");
+      await Promise.race([stopping.promise, gate.ended, reload.failure]);
+      if (!stopping.received) throw new UserError("Envoy ended by itself");
+    } finally {
+      unwatch();
+      await gate.stop();
+    }
+  } finally {
+    stopping.forget();
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`jwtgate: ${line}\n`);
+}
+
+async function start(
+  { upstream, listen, admin, mode, pathNormalization, jwksCa }: Options,
+  module: string,
+  configuration: Configuration,
+  onLine: (line: string) => void,
+): Promise<LiveGate> {
+  try {
+    const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress: say });
+    return await LiveGate.start(configuration, {
+      binary,
+      upstream,
+      listen,
+      mode,
+      pathNormalization,
+      module,
+      ...(admin && { admin }),
+      ...(jwksCa !== undefined && { jwksCa }),
+      onLine,
+    });
+  } catch (error) {
+    if (error instanceof EnvoyUnavailable || error instanceof EnvoyFailure || error instanceof Refused)
+      throw new UserError(error.message);
+    throw error;
+  }
+}
+
+/** Reads and compiles; what there is to say has been said. @returns undefined where there is an error */
+function load({ file, namespace, labels, gateway, rootNamespace, shadow }: Options): Policies | undefined {
+  const { files, diagnostics } = readSources(file);
+  if (report(diagnostics)) return undefined;
+  const result = compile(files, {
+    target: "envoy",
+    namespace,
+    labels,
+    gateway,
+    rootNamespace,
+    shadow,
+    filterState: true,
+    compiler: `jwtgate ${VERSION}`,
+  });
+  if (report(result.diagnostics)) return undefined;
+  const { configuration, sourceMap } = result;
+  return configuration && sourceMap && { configuration, sourceMap };
+}
+
+function summary({ sourceMap: { rules, providers } }: Policies): string {
+  const count = (number: number, name: string) => `${number} ${name}${number === 1 ? "" : "s"}`;
+  const shown = [
+    count(Object.keys(providers).length, "JWT rule"),
+    count(Object.keys(rules).length, "authorization rule"),
+  ];
+  return shown.join(", ");
+}
+
+/** One after another: what changes during a reload is seen by the next. */
+class Reload {
+  /** Rejects where a reload fails in a way that nobody foresaw. */
+  readonly failure: Promise<never>;
+  private fail: (reason: unknown) => void = () => {};
+  private running = false;
+  private again = false;
+
+  constructor(private readonly work: () => Promise<void>) {
+    this.failure = new Promise((_resolve, reject) => {
+      this.fail = reject;
+    });
+    // Whoever races it sees it; afterwards nobody does.
+    this.failure.catch(() => {});
+  }
+
+  request(): void {
+    this.again = true;
+    if (!this.running) void this.run().catch(this.fail);
+  }
+
+  private async run(): Promise<void> {
+    this.running = true;
+    try {
+      while (this.again) {
+        this.again = false;
+        await this.work();
+      }
+    } finally {
+      this.running = false;
+    }
+  }
+}
+
+/** `06:12:01 GET /productpage 403 RBAC: access denied, require-jwt (policies.yaml:21:5)` */
+function format(decision: Decision, { sourceMap }: Policies, style: Style): string {
+  const { time, method, path, status, details, reason, principal, rule, at } = decision;
+  const colour = status < 400 ? style.good : style.bad;
+  const decidedBy =
+    rule === undefined || at === undefined
+      ? whoDecided(details, sourceMap)
+      : `${policyOf(rule)} (${formatPosition(at)})`;
+  const parts = [
+    style.faint(time.slice(11, 19)),
+    printable(method),
+    printable(path),
+    colour(printable(reason === undefined ? `${status}` : `${status} ${reason}`)),
+    ...(decidedBy === "" ? [] : [decidedBy]),
+    ...(principal === undefined ? [] : [style.faint(`as ${printable(principal)}`)]),
+  ];
+  return `${parts.join(" ")}\n`;
+}

@@ -1,0 +1,170 @@
+/**
+ * An Envoy whose configuration can be replaced while it serves: listener and clusters are in files that it watches, as a
+ * control plane's would be. What it refuses changes nothing.
+ */
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Configuration } from "../config/schema.ts";
+import { Envoy, makeEnvoyFolder } from "../envoy/process.ts";
+import { type BootstrapOptions, type Message, renderBootstrap } from "../render/bootstrap.ts";
+
+export interface LiveGateOptions extends BootstrapOptions {
+  /** Envoy's executable. */
+  binary: string;
+  /** Told each line of Envoy's log and access log. */
+  onLine: (line: string) => void;
+}
+
+/** How long a listener that was replaced may finish the requests that it has, in seconds. */
+const DRAIN_SECONDS = 5;
+const ANSWER_WITHIN_MS = 30_000;
+
+/** What discovery services read: the kinds of resources, in the order in which Envoy must get them. */
+const SERVICES = [
+  { name: "cds", type: "envoy.config.cluster.v3.Cluster", stats: "cluster_manager.cds" },
+  { name: "lds", type: "envoy.config.listener.v3.Listener", stats: "listener_manager.lds" },
+] as const;
+
+type Service = (typeof SERVICES)[number];
+
+interface Resources {
+  cds: Message[];
+  lds: Message[];
+}
+
+export class LiveGate {
+  private version = 0;
+
+  private constructor(
+    private readonly options: LiveGateOptions,
+    private readonly folder: string,
+    private readonly log: RefusalLog,
+    private readonly envoy: Envoy,
+    private current: Resources,
+  ) {}
+
+  /**
+   * @throws {EnvoyFailure} where Envoy does not start
+   * @throws {Refused} where it does not take the configuration
+   */
+  static async start(configuration: Configuration, options: LiveGateOptions): Promise<LiveGate> {
+    const folder = makeEnvoyFolder();
+    const { bootstrap, resources } = split(renderBootstrap(configuration, options), folder);
+    for (const service of SERVICES) write(folder, service, resources[service.name], 0);
+    const log = new RefusalLog();
+    const envoy = await Envoy.start({
+      binary: options.binary,
+      bootstrap,
+      folder,
+      drainSeconds: DRAIN_SECONDS,
+      logFlushMs: 50,
+      onLine: (line) => log.read(line) || options.onLine(line),
+    });
+    const gate = new LiveGate(options, folder, log, envoy, resources);
+    try {
+      for (const service of SERVICES) await gate.answer(service, { taken: 0, refused: 0 });
+    } catch (error) {
+      await gate.stop();
+      throw error;
+    }
+    return gate;
+  }
+
+  /** Where it listens. */
+  get port(): Promise<number> {
+    return this.envoy.portOf("gate");
+  }
+
+  /** When Envoy ends, whoever ends it. */
+  get ended(): Promise<number | null> {
+    return this.envoy.ended;
+  }
+
+  /**
+   * Replaces the configuration, and waits until Envoy uses it.
+   *
+   * @throws {Refused} where it does not take it: the one before stays in force
+   */
+  async apply(configuration: Configuration): Promise<void> {
+    const { resources } = split(renderBootstrap(configuration, this.options), this.folder);
+    this.version++;
+    for (const service of SERVICES) {
+      const { name } = service;
+      if (JSON.stringify(resources[name]) === JSON.stringify(this.current[name])) continue;
+      const before = await this.counts(service);
+      write(this.folder, service, resources[name], this.version);
+      await this.answer(service, before);
+      this.current = { ...this.current, [name]: resources[name] };
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.envoy.stop();
+  }
+
+  /** @throws {Refused} */
+  private async answer(service: Service, before: Counts): Promise<void> {
+    const deadline = performance.now() + ANSWER_WITHIN_MS;
+    while (performance.now() < deadline) {
+      const now = await this.counts(service);
+      if (now.refused > before.refused) throw new Refused(this.log.last);
+      if (now.taken > before.taken) return;
+      await sleep(20);
+    }
+    throw new Refused(`Envoy did not answer within ${ANSWER_WITHIN_MS / 1000} s`);
+  }
+
+  private async counts({ stats }: Service): Promise<Counts> {
+    const found = await this.envoy.stats(stats);
+    const count = (name: string) => found.get(`${stats}.${name}`) ?? 0;
+    return { taken: count("update_success"), refused: count("update_rejected") };
+  }
+}
+
+interface Counts {
+  taken: number;
+  refused: number;
+}
+
+/** Envoy does not take a configuration; the message is its own. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+}
+
+/** Envoy says only in its log why it refuses what it read from a file. */
+class RefusalLog {
+  last = "Envoy refused the configuration";
+
+  /** @returns whether the line is known by now: such a reason, another wording of it, or that we end Envoy */
+  read(line: string): boolean {
+    const reason = /Filesystem config update rejected: (.*)$/.exec(line)?.[1];
+    if (reason !== undefined) this.last = `Envoy refused the configuration: ${reason}`;
+    return line === "" || /config update rejected|\/listener_manager\/|caught ENVOY_SIGTERM/.test(line);
+  }
+}
+
+/** A bootstrap with all that can change moved into files. */
+function split(whole: Message, folder: string): { bootstrap: Message; resources: Resources } {
+  const { static_resources: resources, ...bootstrap } = whole;
+  const { listeners, clusters } = resources as { listeners: Message[]; clusters: Message[] };
+  const source = (name: string) => ({
+    path_config_source: { path: join(folder, `${name}.json`) },
+    resource_api_version: "V3",
+  });
+  return {
+    bootstrap: { ...bootstrap, dynamic_resources: { lds_config: source("lds"), cds_config: source("cds") } },
+    resources: { cds: clusters, lds: listeners },
+  };
+}
+
+/** Envoy reads a file when another is moved to its place, so that it never sees half of one. */
+function write(folder: string, { name, type }: Service, resources: Message[], version: number): void {
+  const file = join(folder, `${name}.json`);
+  const content = {
+    version_info: String(version),
+    resources: resources.map((resource) => ({ "@type": `type.googleapis.com/${type}`, ...resource })),
+  };
+  writeFileSync(`${file}.new`, JSON.stringify(content), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
