@@ -1,0 +1,138 @@
+/** `jwtgate test`: files of policy tests, run against the module. */
+import { existsSync, type FSWatcher, watch } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { EnvoyFailure } from "../envoy/process.ts";
+import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
+import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
+import { runSuiteInEnvoy } from "../testing/envoy.ts";
+import { count, formatResults, REPORTERS, type Reporter } from "../testing/report.ts";
+import { runSuite, type SuiteResult } from "../testing/run.ts";
+import { loadSuite, type Suite } from "../testing/suite.ts";
+import { loadModule } from "./explain.ts";
+import { readText } from "./input.ts";
+import { print, report, UserError } from "./output.ts";
+import { readSources } from "./sources.ts";
+import { StopSignal } from "./stop-signal.ts";
+import { styleFor } from "./style.ts";
+
+interface Options {
+  reporter: Reporter;
+  envoy?: boolean;
+  watch?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  Run the tests beside the samples:
+    $ jwtgate test envoy/istio/one-principal.test.yaml
+  For CI:
+    $ jwtgate test envoy/istio/one-principal.test.yaml --reporter junit > report.xml
+  Again whenever a test file or a policy changes:
+    $ jwtgate test tests/*.test.yaml --watch
+  In a real Envoy, which is found or installed:
+    $ jwtgate test envoy/istio/one-principal.test.yaml --envoy
+
+A test file is YAML: policies, keys, tokens, tests (docs/testing.md; schema/test.schema.json for editors).
+Exit code: 0 where all tests pass; 1 where one fails, or a file is wrong; 2 where the command line is.`;
+
+export function testCommand(): Command {
+  return new Command("test")
+    .description("policy tests from YAML files, against the module that runs in Envoy")
+    .argument("<file...>", "test files")
+    .addOption(
+      new Option("--reporter <name>", "how results are printed").choices(REPORTERS).default("people"),
+    )
+    .option("--watch", "run again whenever one of the files changes, until Ctrl-C")
+    .option("--envoy", "against a real Envoy, found or installed, instead of the host in this process")
+    .addHelpText("after", EXAMPLES)
+    .action(async (files: string[], options: Options) => {
+      if (options.watch) await watchFiles(files, options);
+      else if (!(await runOnce(files, options)).passed) throw new UserError("");
+    });
+}
+
+interface Round {
+  passed: boolean;
+  /** Everything that was read. */
+  files: string[];
+}
+
+/** Loads and runs everything; what is wrong with the files goes to standard error. */
+async function runOnce(paths: readonly string[], { reporter, envoy }: Options): Promise<Round> {
+  const { files, diagnostics } = readSources(paths);
+  let wrong = report(diagnostics);
+  const loaded = files.map((source) =>
+    loadSuite(source, { policies: readSources, text: readText }, Date.now()),
+  );
+  for (const { diagnostics } of loaded) wrong = report(diagnostics) || wrong;
+  const used = [...paths, ...loaded.flatMap(({ files }) => files)];
+  if (wrong) return { passed: false, files: used };
+  const suites = loaded.flatMap(({ suite }) => suite ?? []);
+  const results = envoy ? await runInEnvoy(suites) : await runHere(suites);
+  await print(formatResults(results, reporter, styleFor(process.stdout)));
+  return { passed: count(results).failed === 0, files: used };
+}
+
+async function runHere(suites: readonly Suite[]): Promise<SuiteResult[]> {
+  const module = await loadModule();
+  const results: SuiteResult[] = [];
+  for (const suite of suites) results.push(await runSuite(suite, module));
+  return results;
+}
+
+async function runInEnvoy(suites: readonly Suite[]): Promise<SuiteResult[]> {
+  if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
+  try {
+    const progress = (line: string) => process.stderr.write(`${line}\n`);
+    const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+    const results: SuiteResult[] = [];
+    for (const suite of suites) results.push(await runSuiteInEnvoy(suite, { binary, module: MODULE_FILE }));
+    return results;
+  } catch (error) {
+    if (error instanceof EnvoyUnavailable || error instanceof EnvoyFailure)
+      throw new UserError(error.message);
+    throw error;
+  }
+}
+
+/** Several writes of one save count as one change. */
+const QUIET_MS = 50;
+
+/** Runs everything, and again whenever a file changes that it read. */
+async function watchFiles(paths: readonly string[], options: Options): Promise<void> {
+  const stopping = new StopSignal();
+  try {
+    while (!stopping.received) {
+      const { files } = await runOnce(paths, options).catch((error: unknown) => {
+        if (!(error instanceof UserError)) throw error;
+        process.stderr.write(`${error.message}\n`);
+        return { files: [...paths] };
+      });
+      process.stderr.write("waiting for a change; Ctrl-C ends\n");
+      await Promise.race([changeOf(files), stopping.promise]);
+    }
+  } finally {
+    stopping.forget();
+  }
+}
+
+/** Resolves when one of the files has changed. Folders are watched, for editors put a new file in a file's place. */
+async function changeOf(files: readonly string[]): Promise<void> {
+  const names = new Map<string, Set<string>>();
+  for (const file of files) {
+    const folder = dirname(resolve(file));
+    names.set(folder, (names.get(folder) ?? new Set()).add(basename(file)));
+  }
+  const watchers: FSWatcher[] = [];
+  await new Promise<void>((change) => {
+    for (const [folder, known] of names) {
+      if (!existsSync(folder)) continue;
+      const watcher = watch(folder, (_, name) => {
+        if (name === null || known.has(name)) setTimeout(change, QUIET_MS);
+      });
+      watchers.push(watcher.on("error", () => change()));
+    }
+  });
+  for (const watcher of watchers) watcher.close();
+}

@@ -1,0 +1,153 @@
+/** Runs prepared tests in the project's own host, and compares what came with what was expected. */
+import type { Position } from "../diagnostics.ts";
+import { type Expected, type Explanation, explain, type Subject } from "../explain/explain.ts";
+import { because } from "../explain/format.ts";
+import { Gate } from "../explain/gate.ts";
+import type { Outcome } from "../host/host.ts";
+import type { Expectation } from "./schema.ts";
+import type { PreparedCase, Suite } from "./suite.ts";
+
+/** One point in which a test fails. */
+export interface Failure {
+  /** What differs, such as `status`. */
+  what: string;
+  /** Where the expectation stands. */
+  at: Position;
+  expected: string;
+  actual: string;
+}
+
+export interface CaseResult {
+  name: string;
+  at: Position;
+  /** Empty where the test passed. */
+  failures: Failure[];
+  /** Why the test could not be run. */
+  skipped?: string;
+  /** What came, in a few words. */
+  answer: string;
+  /** Why. */
+  because?: string;
+  /** The line of YAML that decided. */
+  decidedBy?: { rule: string; at: Position };
+  milliseconds: number;
+}
+
+export interface SuiteResult {
+  file: string;
+  cases: CaseResult[];
+}
+
+/** What came of a request, wherever it ran. Text is latin-1. */
+export interface Actual {
+  outcome: Outcome;
+  expected: Expected;
+  decidedBy?: Explanation["decidedBy"];
+  because?: string;
+  disagreements: string[];
+}
+
+/** Runs the tests of a suite. */
+export async function runSuite(suite: Suite, module: WebAssembly.Module): Promise<SuiteResult> {
+  const gates = new Map<number, Gate>();
+  const cases: CaseResult[] = [];
+  for (const test of suite.cases) {
+    const subject: Subject = { ...suite.subject, now: test.now };
+    const gate = gates.get(test.now) ?? (await Gate.open({ module, ...subject }));
+    gates.set(test.now, gate);
+    const started = performance.now();
+    const explanation = await explain(gate, subject, test.request);
+    const why = because(explanation);
+    const actual = { ...explanation, ...(why !== undefined && { because: why }) };
+    cases.push(judge(test, actual, performance.now() - started));
+  }
+  return { file: suite.file, cases };
+}
+
+/** Compares what came with what was expected. */
+export function judge(test: PreparedCase, actual: Actual, milliseconds: number): CaseResult {
+  const { outcome, decidedBy, disagreements } = actual;
+  const { answer, upstream } = outcome;
+  const failures = [
+    ...failuresOf(test, actual),
+    ...disagreements.map((line) => ({
+      what: "this is a bug of jwtgate, please report it",
+      at: test.at,
+      expected: "that the filter and its second evaluator agree",
+      actual: line,
+    })),
+  ];
+  const body = answer && answer.body !== "" ? ` ${text(answer.body)}` : "";
+  return {
+    name: test.name,
+    at: test.at,
+    failures,
+    answer: upstream ? "200, forwarded" : `${answer?.status ?? 0}${body}`,
+    ...(actual.because !== undefined && { because: actual.because }),
+    ...(decidedBy && { decidedBy }),
+    milliseconds,
+  };
+}
+
+function failuresOf({ expect, positionOf }: PreparedCase, { outcome, expected }: Actual): Failure[] {
+  const { answer, upstream } = outcome;
+  const found: Failure[] = [];
+  const same = (what: string, wanted: string | undefined, is: string, ...path: string[]): void => {
+    if (wanted === undefined || wanted === is) return;
+    found.push({ what, at: positionOf(...path), expected: wanted, actual: is });
+  };
+  const status = upstream ? 200 : (answer?.status ?? 0);
+  same("status", expect.status?.toString(), String(status), "status");
+  if (expect.body !== undefined) {
+    same("body", expect.body, answer ? text(answer.body) : "the upstream's own", "body");
+  }
+  same("details", expect.details, answer ? answer.details : "none: it was forwarded", "details");
+  compareHeaders(expect.headers, answer?.headers, "answer", ["headers"], same);
+  if (expect.upstream) {
+    if (upstream === undefined) {
+      found.push({
+        what: "upstream",
+        at: positionOf("upstream"),
+        expected: "to be reached",
+        actual: "not reached",
+      });
+    } else {
+      same("method at the upstream", expect.upstream.method, upstream.method, "upstream", "method");
+      same("path at the upstream", expect.upstream.path, upstream.path, "upstream", "path");
+      compareHeaders(expect.upstream.headers, upstream.headers, "upstream", ["upstream", "headers"], same);
+    }
+  }
+  if (expect.rule !== undefined && !namesRule(expect.rule, expected.ruleId)) {
+    same("rule", expect.rule, expected.ruleId || "none", "rule");
+  }
+  return found;
+}
+
+const ABSENT = "absent";
+
+function compareHeaders(
+  wanted: Expectation["headers"],
+  headers: readonly (readonly [string, string])[] = [],
+  where: string,
+  path: string[],
+  same: (what: string, wanted: string, is: string, ...path: string[]) => void,
+): void {
+  for (const [name, value] of Object.entries(wanted ?? {})) {
+    const values = headers.filter(([other]) => other === name.toLowerCase()).map(([, other]) => text(other));
+    const say = (list: readonly string[]) => (list.length === 0 ? ABSENT : list.join("\n"));
+    const should = value === null ? [] : [value].flat();
+    same(`header ${name} of the ${where}`, say(should), say(values), ...path, name);
+  }
+}
+
+/** Whether a rule is the one that a test names: by id, `NAMESPACE/POLICY`, `NAMESPACE/POLICY[INDEX]` or `none`. */
+function namesRule(wanted: string, id = ""): boolean {
+  if (wanted === "none" || id === "") return wanted === "none" && id === "";
+  const [, namespace, policy, index] = /^ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]$/.exec(id) ?? [];
+  return [id, `${namespace}/${policy}`, `${namespace}/${policy}[${index}]`].includes(wanted);
+}
+
+/** Text from bytes. */
+function text(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString();
+}

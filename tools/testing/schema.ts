@@ -1,0 +1,282 @@
+/**
+ * The form of a file of policy tests: one source for its TypeScript type, its JSON Schema (schema/test.schema.json) and the
+ * reader that checks files against it (read.ts).
+ */
+import { type Static, Type } from "@sinclair/typebox";
+
+const strict = { additionalProperties: false } as const;
+
+const Names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description });
+
+/** Key types and hashes of RFC 7518 §3.1 and RFC 8037 §3.1. */
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "HS256",
+  "HS384",
+  "HS512",
+  "EdDSA",
+] as const;
+
+export const Algorithm = Type.Union(
+  ALGORITHMS.map((name) => Type.Literal(name)),
+  { description: "Of a key and the signatures that it makes." },
+);
+
+export const Key = Type.Object(
+  {
+    alg: Type.Optional(Algorithm),
+    kid: Type.Optional(Type.String({ description: "Of its JWK and its tokens; its name where absent." })),
+    issuer: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "The `iss` of its tokens. In the policies, rules of this issuer trust this key in the place of their own.",
+      }),
+    ),
+    jwksUri: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "A jwksUri of the policies: there the key is served, with others of the same URI.",
+      }),
+    ),
+    jwk: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description:
+          "The private key, or the HMAC secret, as a JWK. Absent, with `file`: it is made anew each time.",
+      }),
+    ),
+    file: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "The private key in a file: PEM, or a JWK. Relative to the test file.",
+      }),
+    ),
+    jwks: Type.Optional(
+      Type.String({
+        description: "A whole key set, as text, that is trusted or served instead. It signs no token.",
+      }),
+    ),
+  },
+  {
+    ...strict,
+    description:
+      "A key that signs tokens, and where it is trusted. Made anew where neither `jwk` nor `file` is.",
+  },
+);
+export type Key = Static<typeof Key>;
+
+const Claims = Type.Record(Type.String(), Type.Unknown());
+const Without = Type.Optional(
+  Names("Claims and header members that are left out, such as iss, exp or kid, though they would be there."),
+);
+
+export const ChangedToken = Type.Object(
+  {
+    from: Type.String({ minLength: 1, description: "Name of the token." }),
+    claims: Type.Optional(Claims),
+    header: Type.Optional(Claims),
+    without: Without,
+    signature: Type.Optional(
+      Type.Union([Type.Literal("keep"), Type.Literal("flip"), Type.Literal("empty")], {
+        default: "keep",
+        description: "`flip` changes one bit of it.",
+      }),
+    ),
+    append: Type.Optional(Type.String({ description: "Text put behind the token." })),
+  },
+  { ...strict, description: "Another token, changed after it was signed." },
+);
+export type ChangedToken = Static<typeof ChangedToken>;
+
+export const MintedToken = Type.Object(
+  {
+    key: Type.String({ minLength: 1, description: "Name of the key that signs it." }),
+    claims: Type.Optional(Claims),
+    header: Type.Optional(Claims),
+    alg: Type.Optional(
+      Type.String({
+        description:
+          "That of the key where absent. `none` leaves the signature empty; an HS… with a public key takes its PEM for the secret, as attackers do.",
+      }),
+    ),
+    kid: Type.Optional(Type.String({ description: "That of the key where absent." })),
+    expires: Type.Optional(Type.String({ default: "in 1h", description: "`in 5m`, `2h ago`, or a time." })),
+    notBefore: Type.Optional(Type.String({ description: "`in 5m`, `2h ago`, or a time." })),
+    issuedAt: Type.Optional(Type.String({ description: "`in 5m`, `2h ago`, or a time." })),
+    without: Without,
+  },
+  { ...strict, description: "A token that is made and signed when the tests run." },
+);
+export type MintedToken = Static<typeof MintedToken>;
+
+export const Token = Type.Union([
+  Type.String({ description: "The token itself, good or bad." }),
+  ChangedToken,
+  MintedToken,
+]);
+export type Token = Static<typeof Token>;
+
+export const Placement = Type.Union([
+  Type.String({ minLength: 1, description: "Name of the token; it goes behind `Authorization: Bearer `." }),
+  Type.Object(
+    {
+      name: Type.String({ minLength: 1, description: "Of the token." }),
+      header: Type.Optional(Type.String({ minLength: 1 })),
+      prefix: Type.Optional(Type.String({ description: "Before the token in the header." })),
+      param: Type.Optional(Type.String({ minLength: 1, description: "Query parameter." })),
+      cookie: Type.Optional(Type.String({ minLength: 1 })),
+    },
+    { ...strict, description: "A token at a place of its own." },
+  ),
+]);
+export type Placement = Static<typeof Placement>;
+
+const HeaderValue = Type.Union([Type.String(), Type.Array(Type.String())]);
+
+export const Request = Type.Object(
+  {
+    method: Type.Optional(Type.String({ minLength: 1, default: "GET" })),
+    path: Type.Optional(Type.String({ minLength: 1, default: "/", description: "With its query." })),
+    host: Type.Optional(Type.String({ default: "localhost" })),
+    headers: Type.Optional(Type.Record(Type.String(), HeaderValue)),
+    token: Type.Optional(Type.Union([Placement, Type.Array(Placement)])),
+    peer: Type.Optional(Type.String({ default: "127.0.0.1", description: "IP address of who connects." })),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          sni: Type.Optional(Type.String({ description: "The server name that the client asks for." })),
+          client: Type.Optional(
+            Type.Array(Type.String(), {
+              description: "URIs of the client's certificate, such as spiffe://cluster.local/ns/foo/sa/bar.",
+            }),
+          ),
+        },
+        { ...strict, description: "The connection is TLS." },
+      ),
+    ),
+    body: Type.Optional(Type.String()),
+  },
+  { ...strict, description: "What the client sends." },
+);
+export type Request = Static<typeof Request>;
+
+const ExpectedHeaders = (description: string) =>
+  Type.Optional(
+    Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String()), Type.Null()]), {
+      description: `${description} null: absent.`,
+    }),
+  );
+
+export const Expectation = Type.Object(
+  {
+    status: Type.Optional(
+      Type.Integer({
+        minimum: 100,
+        maximum: 599,
+        description: "200 where the request reaches the upstream.",
+      }),
+    ),
+    body: Type.Optional(Type.String({ description: "Of a refusal, exactly." })),
+    headers: ExpectedHeaders("Of the answer, where it is a refusal."),
+    upstream: Type.Optional(
+      Type.Object(
+        {
+          method: Type.Optional(Type.String()),
+          path: Type.Optional(Type.String({ description: "With its query." })),
+          headers: ExpectedHeaders("That the upstream gets."),
+        },
+        {
+          ...strict,
+          description: "What the upstream gets; a test with this fails where the request is refused.",
+        },
+      ),
+    ),
+    rule: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "The rule that decided: NAMESPACE/POLICY, NAMESPACE/POLICY[INDEX], the id that the filter uses, or `none`.",
+      }),
+    ),
+    details: Type.Optional(Type.String({ description: "Envoy's response-code details, exactly." })),
+  },
+  { ...strict, description: "What must come of it. What is not named may be anything." },
+);
+export type Expectation = Static<typeof Expectation>;
+
+const Time = Type.String({ description: "Such as 2026-01-31T12:00:00Z." });
+
+export const Case = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    request: Type.Optional(Request),
+    expect: Type.Union([
+      Type.Integer({ minimum: 100, maximum: 599, description: "The status alone." }),
+      Expectation,
+    ]),
+    now: Type.Optional(Time),
+  },
+  strict,
+);
+export type Case = Static<typeof Case>;
+
+export const TestFile = Type.Object(
+  {
+    policies: Type.Array(
+      Type.Union([
+        Type.String({ minLength: 1, description: "A file or folder, relative to the test file." }),
+        Type.Record(Type.String(), Type.Unknown(), { description: "A resource, written out here." }),
+      ]),
+      { minItems: 1 },
+    ),
+    workload: Type.Optional(
+      Type.Object(
+        {
+          namespace: Type.Optional(Type.String({ minLength: 1 })),
+          labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+          gateway: Type.Optional(Type.String({ minLength: 1 })),
+          rootNamespace: Type.Optional(Type.String({ minLength: 1 })),
+        },
+        { ...strict, description: "Whose policies apply, as with `compile`; absent: all." },
+      ),
+    ),
+    listener: Type.Optional(
+      Type.Object(
+        {
+          mode: Type.Optional(
+            Type.Union([Type.Literal("gateway"), Type.Literal("sidecar")], { default: "gateway" }),
+          ),
+          pathNormalization: Type.Optional(
+            Type.Union(
+              [
+                Type.Literal("BASE"),
+                Type.Literal("NONE"),
+                Type.Literal("MERGE_SLASHES"),
+                Type.Literal("DECODE_AND_MERGE_SLASHES"),
+              ],
+              { default: "BASE" },
+            ),
+          ),
+          address: Type.Optional(Type.String({ default: "127.0.0.1:8080", description: "IP:PORT." })),
+        },
+        strict,
+      ),
+    ),
+    now: Type.Optional(
+      Type.String({ description: "When the tests happen, such as 2026-01-31T12:00:00Z; absent: now." }),
+    ),
+    keys: Type.Optional(Type.Record(Type.String(), Key)),
+    tokens: Type.Optional(Type.Record(Type.String(), Token)),
+    tests: Type.Array(Case, { minItems: 1 }),
+  },
+  { ...strict, $id: "urn:jwtgate:test:1", title: "jwtgate policy tests" },
+);
+export type TestFile = Static<typeof TestFile>;
