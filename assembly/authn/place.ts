@@ -22,9 +22,7 @@ export class Place {
 
   /** Whether both are the same place. */
   same(other: Place): bool {
-    return (
-      this.kind == other.kind && equals(this.name, other.name) && equals(this.prefix, other.prefix)
-    );
+    return this.kind == other.kind && equals(this.name, other.name) && equals(this.prefix, other.prefix);
   }
 }
 

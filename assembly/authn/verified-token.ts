@@ -8,6 +8,7 @@
  */
 import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
 
+
 @unmanaged
 export class VerifiedToken {
   /** Seeded hash of the token's bytes. */

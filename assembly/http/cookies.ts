@@ -41,7 +41,6 @@ export function findCookie(request: Request, name: Slice): Slice {
 
 function unquote(value: Slice): Slice {
   const length = lengthOf(value);
-  const quoted =
-    length >= 2 && byteAt(value, 0) == 0x22 /* " */ && byteAt(value, length - 1) == 0x22;
+  const quoted = length >= 2 && byteAt(value, 0) == 0x22 /* " */ && byteAt(value, length - 1) == 0x22;
   return quoted ? subslice(value, 1, length - 1) : value;
 }

@@ -1,5 +1,15 @@
 /** Absolute URIs of http and https (RFC 3986), as far as a fetch needs them. */
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, startsWith, subslice } from "../abi/slice";
+import {
+  EMPTY,
+  Slice,
+  Text,
+  byteAt,
+  equals,
+  indexOfByte,
+  lengthOf,
+  startsWith,
+  subslice,
+} from "../abi/slice";
 
 const HTTP = new Text("http");
 const HTTPS = new Text("https");
@@ -69,11 +79,7 @@ export class Uri {
 
   /** Whether both have the same scheme, host (ASCII case ignored) and port (RFC 6454). */
   sameOrigin(other: Uri): bool {
-    return (
-      equals(this.scheme, other.scheme) &&
-      this.port == other.port &&
-      sameHost(this.host, other.host)
-    );
+    return equals(this.scheme, other.scheme) && this.port == other.port && sameHost(this.host, other.host);
   }
 }
 
