@@ -19,9 +19,9 @@ export const enum HeaderMap {
 
 /**
  * All pairs of a header map, as the host lays them out: a count, the lengths of all names and values, then the bytes
- * of each with a NUL behind it. The layout is checked before it is used.
+ * of each with a NUL behind it.
  *
- * @returns the bytes, in the arena, or EMPTY where the host failed or the layout is not whole
+ * @returns the bytes, in the arena, with all lengths in them; or EMPTY where the host failed or gave less
  */
 export function readPairs(map: HeaderMap): Slice {
   store<u32>(OUT, 0);
@@ -35,12 +35,7 @@ export function readPairs(map: HeaderMap): Slice {
     store<u32>(none, 0);
     return slice(none, 4);
   }
-  const count = load<u32>(start) as u64;
-  let needed: u64 = 4 + count * 8;
-  if (needed > size) return EMPTY;
-  for (let i: usize = 0; i < <usize>count; i++) {
-    needed += <u64>load<u32>(start + 4 + i * 8) + <u64>load<u32>(start + 8 + i * 8) + 2;
-  }
+  const needed: u64 = 4 + (load<u32>(start) as u64) * 8;
   return needed > size || size > <u64>i32.MAX_VALUE ? EMPTY : slice(start, <i32>size);
 }
 
@@ -53,19 +48,26 @@ export function countPairs(pairs: Slice): i32 {
  * Unpacks the pairs to `table`: two slices (16 bytes) a pair, name and value.
  *
  * @param table address of `countPairs(pairs) * 16` bytes
+ * @returns false where the lengths say more than there is
  */
-export function unpackPairs(pairs: Slice, table: usize): void {
+export function unpackPairs(pairs: Slice, table: usize): bool {
   const start = pointerOf(pairs);
-  const count = load<i32>(start) as usize;
-  let bytes = start + 4 + count * 8;
-  for (let i: usize = 0; i < count; i++) {
-    const nameLength = load<i32>(start + 4 + i * 8);
-    const valueLength = load<i32>(start + 8 + i * 8);
-    store<Slice>(table + i * 16, slice(bytes, nameLength));
-    bytes += <usize>nameLength + 1;
-    store<Slice>(table + i * 16 + 8, slice(bytes, valueLength));
-    bytes += <usize>valueLength + 1;
+  const end = <u64>start + <u64>lengthOf(pairs);
+  const lengthsEnd = start + 4 + <usize>load<u32>(start) * 8;
+  let name = <u64>lengthsEnd;
+  let entry = table;
+  for (let lengths = start + 4; lengths < lengthsEnd; lengths += 8) {
+    const nameLength = load<u32>(lengths);
+    const valueLength = load<u32>(lengths, 4);
+    const value = name + nameLength + 1;
+    const next = value + valueLength + 1;
+    if (next > end) return false;
+    store<Slice>(entry, slice(<usize>name, nameLength));
+    store<Slice>(entry, slice(<usize>value, valueLength), 8);
+    name = next;
+    entry += 16;
   }
+  return true;
 }
 
 /** Appends a value to a request header. @returns whether the host did */
@@ -97,10 +99,7 @@ export function replaceRequestHeader(name: Slice, value: Slice): bool {
 /** Removes all values of a request header. @returns whether the host did */
 export function removeRequestHeader(name: Slice): bool {
   return (
-    proxy_remove_header_map_value(
-      HeaderMapTypeValues.RequestHeaders,
-      pointerOf(name),
-      lengthOf(name),
-    ) == WasmResultValues.Ok
+    proxy_remove_header_map_value(HeaderMapTypeValues.RequestHeaders, pointerOf(name), lengthOf(name)) ==
+    WasmResultValues.Ok
   );
 }

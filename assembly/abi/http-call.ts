@@ -1,8 +1,5 @@
 /** HTTP calls of the filter's own, to a cluster of the host. */
-import {
-  proxy_get_header_map_value,
-  proxy_http_call,
-} from "@solo-io/proxy-runtime/assembly/imports";
+import { proxy_get_header_map_value, proxy_http_call } from "@solo-io/proxy-runtime/assembly/imports";
 import { HeaderMapTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { OUT } from "./arena";
 import { packPairs } from "./pairs";
@@ -26,13 +23,7 @@ export let callToken: u32 = 0;
  * @param timeout in milliseconds
  * @returns false where the host refuses (the cluster is unknown, say): no answer will come
  */
-export function get(
-  cluster: Slice,
-  scheme: Slice,
-  authority: Slice,
-  path: Slice,
-  timeout: u32,
-): bool {
+export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice, timeout: u32): bool {
   const headers = packPairs(
     [
       METHOD.slice,

@@ -13,7 +13,7 @@ export const EMPTY: Slice = 0;
 // @ts-ignore: decorator
 @inline
 export function slice(pointer: usize, length: i32): Slice {
-  return ((<u64>pointer) << 32) | <u64>(<u32>length);
+  return ((<u64>pointer) << 32) | (<u64>(<u32>length));
 }
 
 /** The address of the first byte. */
@@ -50,16 +50,23 @@ export function equals(a: Slice, b: Slice): bool {
   return length == lengthOf(b) && sameBytes(pointerOf(a), pointerOf(b), <usize>length);
 }
 
-/** Whether `length` bytes at both addresses are the same, eight at a time whatever their alignment. */
+/**
+ * Whether `length` bytes at both addresses are the same, whatever their alignment: sixteen or eight at a time, the last ones
+ * together with some that were compared before.
+ */
 function sameBytes(a: usize, b: usize, length: usize): bool {
+  if (length < 8) {
+    for (let i: usize = 0; i < length; i++) {
+      if (load<u8>(a + i) != load<u8>(b + i)) return false;
+    }
+    return true;
+  }
   let i: usize = 0;
-  for (; i + 8 <= length; i += 8) {
-    if (load<u64>(a + i) != load<u64>(b + i)) return false;
+  for (; i + 16 <= length; i += 16) {
+    if (v128.any_true(v128.xor(v128.load(a + i), v128.load(b + i)))) return false;
   }
-  for (; i < length; i++) {
-    if (load<u8>(a + i) != load<u8>(b + i)) return false;
-  }
-  return true;
+  if (i + 8 <= length && load<u64>(a + i) != load<u64>(b + i)) return false;
+  return load<u64>(a + length - 8) == load<u64>(b + length - 8);
 }
 
 /** Whether `s` begins with `prefix`. */
@@ -97,16 +104,18 @@ export function textOf(s: Slice): string {
   return String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
 }
 
-/** A compile-time text in static memory as UTF-8 bytes. Allocates: call it once, at start or configuration, and keep the owner. */
+/**
+ * A constant text as UTF-8 bytes that live as long as the module. Not an object of the garbage collector, which would look
+ * at every one of them: make it once, where the module starts.
+ */
+@unmanaged
 export class Text {
-  private readonly bytes: ArrayBuffer;
+  /** The bytes. */
+  readonly slice: Slice;
 
   constructor(text: string) {
-    this.bytes = String.UTF8.encode(text);
-  }
-
-  /** The bytes, valid as long as this object lives. */
-  get slice(): Slice {
-    return slice(changetype<usize>(this.bytes), this.bytes.byteLength);
+    const bytes = heap.alloc(String.UTF8.byteLength(text));
+    const length = String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, bytes);
+    this.slice = slice(bytes, <i32>length);
   }
 }

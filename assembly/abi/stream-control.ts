@@ -1,8 +1,5 @@
 /** Which stream the host calls act on, and letting a paused one go on. */
-import {
-  proxy_continue_stream,
-  proxy_set_effective_context,
-} from "@solo-io/proxy-runtime/assembly/imports";
+import { proxy_continue_stream, proxy_set_effective_context } from "@solo-io/proxy-runtime/assembly/imports";
 import { StreamTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 
 let stream: u32 = 0;

@@ -167,20 +167,32 @@ export class TokenCache {
     giveStorage(this.storage, this.storageSize);
   }
 
-  /** A hash of the token that nobody outside can foresee. */
+  /**
+   * A hash of the token that nobody outside can foresee. Four words at a time go through four chains of multiplications
+   * that do not wait for each other.
+   */
   hash(token: Slice): u64 {
     const start = pointerOf(token);
     const length = <usize>lengthOf(token);
-    let h = this.seed ^ length;
+    const multiplier = this.multiplier;
+    let a = this.seed ^ length;
+    let b = a * multiplier;
+    let c = b * multiplier;
+    let d = c * multiplier;
     let i: usize = 0;
-    for (; i + 8 <= length; i += 8) {
-      h = (h ^ load<u64>(start + i)) * this.multiplier;
-      h ^= h >> 29;
+    for (; i + 32 <= length; i += 32) {
+      a = mix(a, load<u64>(start + i), multiplier);
+      b = mix(b, load<u64>(start + i, 8), multiplier);
+      c = mix(c, load<u64>(start + i, 16), multiplier);
+      d = mix(d, load<u64>(start + i, 24), multiplier);
     }
+    for (; i + 8 <= length; i += 8) a = mix(a, load<u64>(start + i), multiplier);
     let tail: u64 = 0;
     for (; i < length; i++) tail = (tail << 8) | (<u64>load<u8>(start + i));
-    h = (h ^ tail) * this.multiplier;
-    h ^= h >> 32;
+    let h = mix(a, tail, multiplier);
+    h = mix(h, b, multiplier);
+    h = mix(h, c, multiplier);
+    h = mix(h, d, multiplier);
     h *= 0x9e3779b97f4a7c15;
     return h ^ (h >> 29);
   }
@@ -352,4 +364,12 @@ export class TokenCache {
     }
     store<u32>(this.table + gap * 4, 0);
   }
+}
+
+/** Carries a hash on by a word. */
+// @ts-ignore: decorator
+@inline
+function mix(hash: u64, word: u64, multiplier: u64): u64 {
+  const product = (hash ^ word) * multiplier;
+  return product ^ (product >> 29);
 }

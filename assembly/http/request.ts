@@ -93,28 +93,29 @@ export class Request {
    */
   read(directAddressProperty: Slice): bool {
     const pairs = readPairs(HeaderMap.Request);
-    if (pairs == EMPTY) {
-      this.start(0, directAddressProperty);
+    const count = pairs == EMPTY ? 0 : countPairs(pairs);
+    this.start(count, directAddressProperty);
+    if (pairs == EMPTY || !unpackPairs(pairs, this.table)) {
       this.failed = true;
       return false;
     }
-    const count = countPairs(pairs);
-    this.start(count, directAddressProperty);
-    unpackPairs(pairs, this.table);
     this.headerCount = count;
     this.receivedCount = count;
     this.removedNames = allocateSlices(count);
     for (let i = 0; i < count; i++) {
       const name = this.headerName(i);
-      if (lengthOf(name) == 0 || byteAt(name, 0) != 0x3a /* : */) continue;
-      const value = this.headerValue(i);
-      if (equals(name, METHOD.slice)) this.method = value;
-      else if (equals(name, PATH.slice)) this.setPath(value);
-      else if (equals(name, AUTHORITY.slice)) this.authority = value;
-      else if (equals(name, SCHEME.slice)) this.scheme = value;
+      if (lengthOf(name) > 0 && byteAt(name, 0) == 0x3a /* : */)
+        this.readPseudoHeader(name, this.headerValue(i));
     }
     this.originalPathAndQuery = this.pathAndQuery;
     return true;
+  }
+
+  private readPseudoHeader(name: Slice, value: Slice): void {
+    if (equals(name, METHOD.slice)) this.method = value;
+    else if (equals(name, PATH.slice)) this.setPath(value);
+    else if (equals(name, AUTHORITY.slice)) this.authority = value;
+    else if (equals(name, SCHEME.slice)) this.scheme = value;
   }
 
   private start(count: i32, directAddressProperty: Slice): void {
@@ -156,8 +157,10 @@ export class Request {
    */
   findHeader(name: Slice, from: i32): i32 {
     const wanted = lengthOf(name) == 4 && equals(name, HOST.slice) ? AUTHORITY.slice : name;
+    const length = lengthOf(wanted);
     for (let i = from; i < this.headerCount; i++) {
-      if (equals(this.headerName(i), wanted)) return i;
+      const candidate = this.headerName(i);
+      if (lengthOf(candidate) == length && equals(candidate, wanted)) return i;
     }
     return -1;
   }
