@@ -91,10 +91,11 @@ export function explainCommand(): Command {
         .choices(PATH_NORMALIZATIONS)
         .default("BASE"),
     )
-    .option("--listen <address>", "IP:PORT that it listens on", parseListenAddress, {
-      host: "127.0.0.1",
-      port: 8080,
-    });
+    .addOption(
+      new Option("--listen <address>", "IP:PORT that it listens on")
+        .argParser(parseListenAddress)
+        .default({ host: "127.0.0.1", port: 8080 }, "127.0.0.1:8080"),
+    );
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)

@@ -44,7 +44,7 @@ export function imageCommand(): Command {
         .default("image"),
     )
     .option("--tag <tag>", "the image's tag", parseTag, VERSION)
-    .option("--module <file>", "the module", MODULE_FILE)
+    .addOption(new Option("--module <file>", "the module").default(MODULE_FILE, "the one of this package"))
     .option("--json", "tell digests as JSON")
     .addHelpText("after", EXAMPLES)
     .action(run);

@@ -50,10 +50,11 @@ export function runCommand(): Command {
   );
   addFileOption(command)
     .requiredOption("--upstream <address>", "HOST:PORT of the service behind", parseAddress)
-    .option("--listen <address>", "IP:PORT to listen on; port 0 is any free one", parseListenAddress, {
-      host: "127.0.0.1",
-      port: 8080,
-    })
+    .addOption(
+      new Option("--listen <address>", "IP:PORT to listen on; port 0 is any free one")
+        .argParser(parseListenAddress)
+        .default({ host: "127.0.0.1", port: 8080 }, "127.0.0.1:8080"),
+    )
     .option(
       "--admin <address>",
       "IP:PORT of Envoy's admin interface (a free one of this machine where not said)",

@@ -101,7 +101,11 @@ function signCommand(): Command {
     .option("--iss <issuer>", "who issued it")
     .option("--sub <subject>", "whom it is about")
     .option("--aud <audience>", "whom it is for; may be repeated", collect)
-    .option("--exp <time>", "until when it is good, or never", parseExpiry, inSeconds(3600))
+    .addOption(
+      new Option("--exp <time>", "until when it is good, or never")
+        .argParser(parseExpiry)
+        .default(inSeconds(3600), "1h"),
+    )
     .option("--nbf <time>", "from when on it is good", parseTime)
     .option("--claim <name=value>", "any other claim; JSON, or else a string; may be repeated", parseNamed)
     .option("--claims <file>", "claims as a JSON object, or - for standard input")
