@@ -6,6 +6,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
 import { jwkCommand } from "./commands/jwk.ts";
+import { newCommand } from "./commands/new.ts";
 import { EXIT, isClosedPipe, UserError } from "./commands/output.ts";
 import { runCommand } from "./commands/run.ts";
 import { testCommand } from "./commands/test.ts";
@@ -23,6 +24,7 @@ for (const command of [
   compileCommand(),
   testCommand(),
   explainCommand(),
+  newCommand(),
   jwkCommand(),
   tokenCommand(),
   runCommand(),
