@@ -1,14 +1,21 @@
 #!/usr/bin/env node
 /** Writes the files that are generated from sources (scripts/docs). A test says when they are out of date. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+// The page of commands is what the tool says.
+const built = spawnSync(process.execPath, ["scripts/build.mjs", "--tool", "--if-stale", "--quiet"], {
+  stdio: "inherit",
+});
+if (built.status !== 0) process.exit(1);
 
 const { outputFiles } = await build({
-  entryPoints: [join(root, "scripts/docs/index.ts")],
+  entryPoints: ["scripts/docs/index.ts"],
   bundle: true,
   platform: "node",
   format: "esm",
@@ -20,7 +27,7 @@ const { GENERATED } = await import(
 );
 
 for (const [path, render] of Object.entries(GENERATED)) {
-  mkdirSync(dirname(join(root, path)), { recursive: true });
-  writeFileSync(join(root, path), render());
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, render());
   console.log(path);
 }

@@ -1,33 +1,36 @@
 /**
- * What the documents tell people to type works. A block whose fence says `sh test` is run as it stands, in a folder
- * that has what a checkout has after a build. A block `text output` behind it is what the commands print.
+ * What the documents tell people to type works. A block whose fence says `sh test` is run as it stands, after those before
+ * it in the same document, in a folder that has what a checkout has after a build, with `jwtgate` in the path. A block
+ * `text output` behind it is what the commands print.
  */
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Block, blocks, markdownFiles, ROOT, readMarkdown } from "./markdown.ts";
 
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "jwtgate-docs-"));
+/** A folder like a checkout's, in which commands may write. */
+function makeCheckout(): string {
+  const folder = mkdtempSync(join(tmpdir(), "jwtgate-docs-"));
   for (const name of readdirSync(ROOT)) {
     if (name !== ".git") symlinkSync(join(ROOT, name), join(folder, name));
   }
-});
+  mkdirSync(join(folder, BIN));
+  symlinkSync(join(ROOT, "dist/jwtgate.mjs"), join(folder, BIN, "jwtgate"));
+  return folder;
+}
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const BIN = ".bin";
 
 /** @returns exit code and everything that was printed */
-function run(script: string): Promise<{ code: number; output: string }> {
+function run(script: string, cwd: string): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const options = { cwd: folder, encoding: "utf8", timeout: 60_000 } as const;
+    const env = { ...process.env, PATH: join(cwd, BIN) + delimiter + process.env["PATH"] };
     const child = execFile(
       "bash",
       ["-euo", "pipefail", "-c", `exec 2>&1\n${script}`],
-      options,
+      { cwd, env, encoding: "utf8", timeout: 60_000 },
       (error, stdout) => resolve({ code: error === null ? 0 : (child.exitCode ?? -1), output: stdout }),
     );
   });
@@ -41,11 +44,17 @@ for (const file of markdownFiles()) {
   });
   if (tested.length === 0) continue;
   describe(file, () => {
+    let folder: string;
+    beforeAll(() => {
+      folder = makeCheckout();
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
     test.each(tested.map(([block, output]) => ({ line: block.line, block, output })))(
       "the commands of line $line",
       { timeout: 60_000 },
       async ({ block, output }) => {
-        const result = await run(block.text);
+        const result = await run(block.text, folder);
         expect(result.code, result.output).toBe(0);
         if (output !== undefined) expect(result.output).toBe(output.text);
       },
