@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The command-line tool. A command a file in commands/; here is only what they share. */
 import { Command, CommanderError } from "commander";
+import { checkCommand } from "./commands/check.ts";
 import { compileCommand } from "./commands/compile.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
@@ -24,12 +26,14 @@ for (const command of [
   compileCommand(),
   testCommand(),
   explainCommand(),
+  checkCommand(),
   newCommand(),
   jwkCommand(),
   tokenCommand(),
   runCommand(),
   imageCommand(),
   demoCommand(),
+  completionCommand(),
 ]) {
   adopt(program, command);
 }
