@@ -1,0 +1,102 @@
+/** What there is to say of RequestAuthentications: of each rule by itself, and of its keys. */
+import type { Position } from "../diagnostics.ts";
+import { quote } from "../istio/report.ts";
+import type { JwtRule } from "../istio/request-authentication.ts";
+import { decodeBase64 } from "../jwks/base64.ts";
+import { JsonError, parseStrictJson } from "../jwks/json.ts";
+import { normalizeJwks } from "../jwks/normalize.ts";
+import type { Findings } from "./findings.ts";
+
+export function checkJwtRule(rule: JwtRule, findings: Findings): void {
+  const { at, issuer, audiences, jwksUri, jwks, fromParams } = rule;
+  if (issuer === undefined) {
+    findings.add("JG008", at, "tokens of any issuer are taken, for this rule names none");
+  }
+  if (audiences.length === 0) {
+    const whose = issuer ? `of ${issuer.value}` : "of its issuers";
+    const remedy = 'write audiences: ["YOUR-SERVICE"], as tokens for it have it in aud';
+    findings.add(
+      "JG002",
+      at,
+      `every token ${whose} is taken, also one that was made for another service`,
+      remedy,
+    );
+  }
+  if (jwksUri && /^http:/i.test(jwksUri.value) && jwks === undefined) {
+    findings.add("JG009", jwksUri.at, `the keys come over plain HTTP from ${quote(jwksUri.value)}`);
+  }
+  if (fromParams.length > 0) {
+    findings.add("JG010", at, `tokens are taken from the query parameter ${fromParams.join(", ")}`);
+  }
+  if (jwks) checkKeys(jwks.value, jwks.at, findings);
+}
+
+type Json = Record<string, unknown>;
+
+/** RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2. Nothing of their values is ever shown. */
+const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
+/** RFC 7518 §3.2: as long as the hash, in bytes. */
+const SECRET_BYTES: Record<string, number> = { HS256: 32, HS384: 48, HS512: 64 };
+
+const WEAK_RSA_BITS = 2048;
+const GOOD_RSA_BITS = 3072;
+
+function checkKeys(text: string, at: Position, findings: Findings): void {
+  const keys = keysOf(text);
+  for (const [index, key] of keys.entries()) checkKey(key, nameOf(key, index), at, findings);
+  for (const { message, keyIndex } of normalizeJwks(text).problems) {
+    const key = keys[keyIndex ?? -1];
+    const bits = key && rsaBits(key);
+    const isSaid = bits !== undefined && bits < WEAK_RSA_BITS;
+    if (/: unusable: /.test(message) && !isSaid)
+      findings.add("JG011", at, message.replace(": unusable: ", " is left out: "));
+  }
+}
+
+function checkKey(key: Json, name: string, at: Position, findings: Findings): void {
+  const { kty, alg } = key;
+  const found = PRIVATE_MEMBERS.filter((member) => member in key);
+  if (kty === "oct") {
+    findings.add("JG003", at, `${name} is a shared secret (kty oct)`);
+    const bytes = typeof key["k"] === "string" ? (decodeBase64(key["k"])?.length ?? 0) : 0;
+    const needed = SECRET_BYTES[String(alg)] ?? SECRET_BYTES["HS256"] ?? 0;
+    if (bytes < needed) {
+      const what = typeof alg === "string" && alg in SECRET_BYTES ? alg : "HS256";
+      findings.add(
+        "JG005",
+        at,
+        `${name} has a secret of ${bytes} bytes, and ${what} needs at least ${needed}`,
+      );
+    }
+  } else if (found.length > 0) {
+    findings.add("JG004", at, `${name} has private members (${found.join(", ")})`);
+  }
+  const bits = rsaBits(key);
+  if (bits === undefined) return;
+  if (bits < WEAK_RSA_BITS) findings.add("JG006", at, `${name} is an RSA key of ${bits} bits`);
+  else if (bits < GOOD_RSA_BITS) findings.add("JG007", at, `${name} is an RSA key of ${bits} bits`);
+}
+
+/** The keys of a set that the compiler has taken. */
+function keysOf(text: string): Json[] {
+  try {
+    const { keys } = parseStrictJson(text) as { keys: Json[] };
+    return keys;
+  } catch (error) {
+    if (error instanceof JsonError) return [];
+    throw error;
+  }
+}
+
+function rsaBits({ kty, n }: Json): number | undefined {
+  if (kty !== "RSA" || typeof n !== "string") return undefined;
+  const hex = decodeBase64(n)
+    ?.toString("hex")
+    .replace(/^(00)+/, "");
+  return hex === undefined || hex === "" ? undefined : BigInt(`0x${hex}`).toString(2).length;
+}
+
+function nameOf({ kid }: Json, index: number): string {
+  return typeof kid === "string" && kid !== "" ? `keys[${index}] (kid ${quote(kid)})` : `keys[${index}]`;
+}

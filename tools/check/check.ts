@@ -1,0 +1,304 @@
+/** Looks at policies as a reviewer would. A library: neither files nor a process. */
+import { byPosition, type Diagnostic, formatPosition } from "../diagnostics.ts";
+import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
+import { quote } from "../istio/report.ts";
+import type {
+  Attachment,
+  AuthorizationPolicyResource,
+  RequestAuthenticationResource,
+  Resource,
+} from "../istio/resource.ts";
+import type { Located } from "../istio/yaml.ts";
+import { checkJwtRule } from "./authentication.ts";
+import { checkClause, type Surroundings } from "./conditions.ts";
+import { type Finding, Findings } from "./findings.ts";
+import { covers } from "./patterns.ts";
+import { clausesOf, ruleCovers } from "./rules.ts";
+
+export interface CheckOptions {
+  /** Whose policies are for every namespace. */
+  rootNamespace: string;
+}
+
+/** Claims that are lists whatever a rule says. */
+const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
+
+/**
+ * @param resources that the compiler takes
+ * @param warnings of the compiler
+ * @returns findings in the order of their places
+ */
+export function check(
+  resources: readonly Resource[],
+  warnings: readonly Diagnostic[],
+  options: CheckOptions,
+): Finding[] {
+  return new Reviewer(resources, options).review(warnings);
+}
+
+class Reviewer {
+  private readonly findings = new Findings();
+  private readonly authentications: RequestAuthenticationResource[];
+  private readonly policies: AuthorizationPolicyResource[];
+  /** Those that decide. */
+  private readonly enforced: AuthorizationPolicyResource[];
+
+  constructor(
+    resources: readonly Resource[],
+    private readonly options: CheckOptions,
+  ) {
+    this.authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
+    this.policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
+    this.enforced = this.policies.filter(({ spec }) => !spec.dryRun);
+  }
+
+  review(warnings: readonly Diagnostic[]): Finding[] {
+    // Of keys there is more to say than the compiler does.
+    for (const warning of warnings.filter(({ message }) => !message.startsWith("jwks: "))) {
+      this.findings.add("JG000", warning, warning.message);
+    }
+    for (const authentication of this.authentications) this.checkAuthentication(authentication);
+    const surroundings = this.surroundings();
+    for (const policy of this.policies) this.checkPolicy(policy, surroundings);
+    this.checkSpellings();
+    this.checkCoverage();
+    return this.findings.list.sort(
+      (a, b) =>
+        byPosition({ ...a, severity: "error" }, { ...b, severity: "error" }) || (a.code < b.code ? -1 : 1),
+    );
+  }
+
+  private surroundings(): Surroundings {
+    const rules = this.authentications.flatMap(({ spec }) => spec.jwtRules);
+    const issuers = rules.map(({ issuer }) => issuer?.value);
+    return {
+      issuers: issuers.includes(undefined)
+        ? undefined
+        : new Set(issuers.filter((issuer) => issuer !== undefined)),
+      spaceDelimited: new Set([
+        ...ALWAYS_SPACE_DELIMITED,
+        ...rules.flatMap((rule) => rule.spaceDelimitedClaims),
+      ]),
+    };
+  }
+
+  private checkAuthentication(authentication: RequestAuthenticationResource): void {
+    const { spec, at, metadata } = authentication;
+    for (const rule of spec.jwtRules) checkJwtRule(rule, this.findings);
+    if (spec.jwtRules.length === 0 || spec.jwtRules.some(({ presence }) => presence === "REQUIRED")) return;
+    if (this.enforced.some((policy) => this.canMeet(policy, authentication) && requiresToken(policy))) return;
+    const message = `requests without a token pass: no policy requires one where ${metadata.name} is in force`;
+    const remedy =
+      'add an AuthorizationPolicy with action: ALLOW and from: [{source: {requestPrincipals: ["*"]}}]';
+    this.findings.add("JG001", at, message, remedy);
+  }
+
+  private checkPolicy(policy: AuthorizationPolicyResource, surroundings: Surroundings): void {
+    const { spec, metadata } = policy;
+    if (spec.dryRun) {
+      this.findings.add(
+        "JG209",
+        policy.at,
+        `${metadata.name} is on trial (istio.io/dry-run) and decides nothing`,
+      );
+    }
+    for (const rule of spec.rules) {
+      const clauses = clausesOf(rule);
+      for (const clause of clauses) checkClause(clause, surroundings, this.findings);
+      if (spec.action === "DENY") this.checkDeny(policy, clauses);
+      if (spec.action === "ALLOW") this.checkAllow(rule, clauses);
+      if (spec.action !== "AUDIT") this.checkHosts(clauses);
+    }
+  }
+
+  private checkDeny(policy: AuthorizationPolicyResource, clauses: readonly Clause[]): void {
+    for (const { name, at, values } of clauses) {
+      if (isCertificate(name) && values.length > 0) {
+        this.findings.add(
+          "JG201",
+          at,
+          `${name} is never true without mutual TLS, and then nothing is denied`,
+        );
+      }
+      if (name === "paths") this.checkDeniedPaths(values);
+    }
+    const token = clauses.find(({ name, values }) => isToken(name) && values.length > 0);
+    const isRequired = this.enforced.some((other) => this.canMeet(other, policy) && requiresToken(other));
+    if (token && !isRequired) {
+      const message = `${token.name} is never true without a token, and no policy requires one`;
+      this.findings.add("JG203", token.at, message);
+    }
+  }
+
+  private checkDeniedPaths(values: readonly Located<string>[]): void {
+    for (const { value, at } of values) {
+      if (!/^\/[^*{}]*[^*{}/]$/.test(value)) continue;
+      const below = `${value}/`;
+      if (values.some((other) => covers("paths", other.value, below))) continue;
+      const remedy = `write ${quote(value)} and ${quote(`${below}*`)}`;
+      this.findings.add("JG205", at, `${quote(value)} is denied and ${quote(below)} is not`, remedy);
+    }
+  }
+
+  private checkAllow(rule: PolicyRule, clauses: readonly Clause[]): void {
+    if (clauses.length === 0) {
+      this.findings.add("JG208", rule.at, "this rule has no condition, so that it allows everything");
+      return;
+    }
+    for (const { name, at, notValues } of clauses) {
+      if (notValues.length > 0 && isCertificate(name)) {
+        this.findings.add("JG202", at, `the negated ${name} is always true without mutual TLS`);
+      }
+    }
+    const excluding = rule.to
+      .flat()
+      .find(({ values, notValues }) => values.length === 0 && notValues.length > 0);
+    const isOpen = rule.to.some((entry) => entry.every(({ values }) => values.length === 0));
+    if (excluding && isOpen) {
+      const { name, at, notValues } = excluding;
+      const what = notValues.map(({ value }) => quote(value)).join(", ");
+      this.findings.add("JG211", at, `all ${name} but ${what} are allowed`);
+    }
+    this.checkHeadersOnly(rule, clauses);
+  }
+
+  /** A rule that trusts what a client writes. Headers that the filter writes, it also removes from every request. */
+  private checkHeadersOnly({ to }: PolicyRule, clauses: readonly Clause[]): void {
+    const written = new Set(
+      this.authentications.flatMap(({ spec }) =>
+        spec.jwtRules.flatMap(({ outputPayloadToHeader, outputClaimToHeaders }) => [
+          outputPayloadToHeader?.toLowerCase(),
+          ...outputClaimToHeaders.map(({ header }) => header.toLowerCase()),
+        ]),
+      ),
+    );
+    const identifying = clauses.filter((clause) => !to.flat().includes(clause));
+    const [first] = identifying;
+    if (first === undefined || !identifying.every((clause) => isHeader(clause) && clause.values.length > 0))
+      return;
+    if (identifying.some(({ name }) => written.has(name.slice("request.headers[".length, -1).toLowerCase())))
+      return;
+    this.findings.add(
+      "JG212",
+      first.at,
+      `${first.name} is all that is asked for, and every client can send it`,
+    );
+  }
+
+  private checkHosts(clauses: readonly Clause[]): void {
+    for (const { values, notValues } of clauses.filter(({ name }) => name === "hosts")) {
+      for (const list of [values, notValues]) {
+        for (const { value, at } of list) {
+          if (value.includes(":") || value.endsWith("*")) continue;
+          if (list.some((other) => covers("hosts", other.value, `${value}:80`))) continue;
+          const remedy = `write ${quote(value)} and ${quote(`${value}:*`)}`;
+          this.findings.add("JG210", at, `${quote(value)} does not match ${quote(`${value}:8080`)}`, remedy);
+        }
+      }
+    }
+  }
+
+  /** Paths that services often take for one. Only those of different rules: in one list both are meant. */
+  private checkSpellings(): void {
+    const seen = new Map<string, { value: Located<string>; rule: PolicyRule; list: string[] }>();
+    for (const rule of this.enforced.flatMap(({ spec }) => spec.rules)) {
+      for (const { name, values, notValues } of clausesOf(rule)) {
+        if (name !== "paths") continue;
+        const list = [...values, ...notValues].map(({ value }) => value);
+        for (const value of [...values, ...notValues]) {
+          const key = value.value.replace(/(.)\/(\*?)$/, "$1$2").toLowerCase();
+          const first = seen.get(key);
+          seen.set(key, first ?? { value, rule, list });
+          if (first === undefined || first.rule === rule || first.value.value === value.value) continue;
+          if (list.includes(first.value.value) || first.list.includes(value.value)) continue;
+          const message = `${quote(value.value)} here and ${quote(first.value.value)} at ${formatPosition(first.value.at)} differ only by a slash or by case`;
+          this.findings.add("JG204", value.at, message);
+        }
+      }
+    }
+  }
+
+  /** Rules that another makes unreachable or needless. */
+  private checkCoverage(): void {
+    const all = this.enforced.flatMap((policy) => policy.spec.rules.map((rule) => ({ policy, rule })));
+    for (const [index, { policy, rule }] of all.entries()) {
+      const { action } = policy.spec;
+      const wider = (wanted: string) =>
+        all.find(
+          (other, i) =>
+            other.rule !== rule &&
+            other.policy.spec.action === wanted &&
+            this.appliesWherever(other.policy, policy) &&
+            ruleCovers(other.rule, rule) &&
+            // Of two that are equal, the later one is needless.
+            (i < index || !ruleCovers(rule, other.rule) || wanted !== action),
+        );
+      const denied = action === "ALLOW" ? wider("DENY") : undefined;
+      if (denied) {
+        const message = `this rule allows nothing: the DENY rule at ${formatPosition(denied.rule.at)} matches all of it`;
+        this.findings.add("JG206", rule.at, message);
+        continue;
+      }
+      const same = wider(action);
+      if (same) {
+        this.findings.add(
+          "JG207",
+          rule.at,
+          `the rule at ${formatPosition(same.rule.at)} matches all that this one does`,
+        );
+      }
+    }
+  }
+
+  /** Whether two resources can be for the same workload. */
+  private canMeet(a: Resource, b: Resource): boolean {
+    const { rootNamespace } = this.options;
+    const [first, second] = [a.metadata.namespace, b.metadata.namespace];
+    if (first !== second && first !== rootNamespace && second !== rootNamespace) return false;
+    const labels = b.attachment.matchLabels ?? {};
+    return Object.entries(a.attachment.matchLabels ?? {}).every(
+      ([name, value]) => !Object.hasOwn(labels, name) || labels[name] === value,
+    );
+  }
+
+  /** Whether one resource is in force wherever the other is. */
+  private appliesWherever(a: Resource, b: Resource): boolean {
+    const sameSelection =
+      JSON.stringify(selectionOf(a.attachment)) === JSON.stringify(selectionOf(b.attachment));
+    const isForAll =
+      JSON.stringify(selectionOf(a.attachment)) === JSON.stringify(selectionOf({ targetRefs: [] }));
+    const { rootNamespace } = this.options;
+    if (a.metadata.namespace === b.metadata.namespace) return sameSelection || isForAll;
+    return a.metadata.namespace === rootNamespace && isForAll;
+  }
+}
+
+function selectionOf({ matchLabels = {}, targetRefs }: Attachment): unknown {
+  return [Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1)), targetRefs];
+}
+
+const CERTIFICATE = new Set([
+  ...["principals", "namespaces", "serviceAccounts", "trustDomains"],
+  ...["source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain"],
+]);
+
+function isCertificate(name: string): boolean {
+  return CERTIFICATE.has(name);
+}
+
+function isToken(name: string): boolean {
+  return name === "requestPrincipals" || name.startsWith("request.auth.");
+}
+
+function isHeader({ name }: Clause): boolean {
+  return name.startsWith("request.headers[");
+}
+
+/** Whether some request is refused for want of a token: an ALLOW rule that asks for one, or a DENY rule for its absence. */
+function requiresToken({ spec }: AuthorizationPolicyResource): boolean {
+  const asks = (rule: PolicyRule, list: "values" | "notValues") =>
+    clausesOf(rule).some((clause) => isToken(clause.name) && clause[list].length > 0);
+  if (spec.action === "ALLOW")
+    return spec.rules.length === 0 || spec.rules.some((rule) => asks(rule, "values"));
+  return spec.action === "DENY" && spec.rules.some((rule) => asks(rule, "notValues"));
+}

@@ -1,0 +1,274 @@
+/** What a reviewer would say: every kind of finding, with its code, its weight, why it matters and what to do. */
+import type { Position } from "../diagnostics.ts";
+
+export const SEVERITIES = ["error", "warning", "info"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** A kind of finding. */
+export interface Kind {
+  severity: Severity;
+  /** In a few words. */
+  title: string;
+  /** Why it matters. */
+  reason: string;
+  /** What to do, in general. */
+  remedy: string;
+}
+
+/** By code. Codes never change their meaning; docs/check.md is generated from here. */
+export const KINDS = {
+  JG000: {
+    severity: "warning",
+    title: "The compiler warns",
+    reason: "What `compile` warns of, a review should see too.",
+    remedy: "Do what the message says.",
+  },
+  JG001: {
+    severity: "error",
+    title: "No policy requires a token",
+    reason:
+      "A RequestAuthentication refuses bad tokens and lets requests without any pass. Only an AuthorizationPolicy, or presence: REQUIRED, makes a token necessary.",
+    remedy: "Add an AuthorizationPolicy with action ALLOW and requestPrincipals, for what needs a token.",
+  },
+  JG002: {
+    severity: "warning",
+    title: "Audiences are not checked",
+    reason: "Without audiences, a token that the issuer made for any other service is good here too.",
+    remedy: "Write the service's own name under audiences.",
+  },
+  JG003: {
+    severity: "warning",
+    title: "A shared secret stands in the policies",
+    reason:
+      "Who can read the YAML, the WasmPlugin or Envoy's /config_dump has the secret, and can make tokens with it.",
+    remedy: "Let the issuer sign with a private key (ES256, RS256, EdDSA) and put only its public key here.",
+  },
+  JG004: {
+    severity: "error",
+    title: "A private key stands in the policies",
+    reason: "Verifying needs the public key only. Who can read this file can make tokens.",
+    remedy: "Take the private members out (`jwtgate jwk --public`), and replace the key: it is disclosed.",
+  },
+  JG005: {
+    severity: "error",
+    title: "An HMAC secret is too short",
+    reason:
+      "RFC 7518 §3.2 wants a secret at least as long as the hash; a shorter one can be guessed offline from one token.",
+    remedy: "Make a random secret of 32 bytes for HS256, 48 for HS384, 64 for HS512.",
+  },
+  JG006: {
+    severity: "error",
+    title: "An RSA key is weak",
+    reason: "RSA under 2048 bits can be broken (RFC 7518 §3.3), so that the filter does not use such a key.",
+    remedy: "Let the issuer use an RSA key of 3072 bits, or ES256.",
+  },
+  JG007: {
+    severity: "info",
+    title: "An RSA key has less than 3072 bits",
+    reason: "NIST SP 800-57 takes 2048 bits for good until 2030 only.",
+    remedy: "Take 3072 bits, or ES256, with the next change of keys.",
+  },
+  JG008: {
+    severity: "warning",
+    title: "The issuer is not checked",
+    reason:
+      "Without issuer, every token that one of the keys signed is good, whoever it names as its issuer.",
+    remedy: "Write the issuer, exactly as tokens have it in iss.",
+  },
+  JG009: {
+    severity: "warning",
+    title: "Keys are fetched without TLS",
+    reason:
+      "Who is on the way between Envoy and the server can put keys of their own there, and make tokens.",
+    remedy: "Write https://, unless the mesh encrypts this connection.",
+  },
+  JG010: {
+    severity: "info",
+    title: "Tokens are taken from the query",
+    reason: "URLs stay in logs, histories and Referer headers, and tokens with them.",
+    remedy: "Take tokens from a header or a cookie, unless clients cannot send them so.",
+  },
+  JG011: {
+    severity: "warning",
+    title: "A key cannot be used",
+    reason: "A key that is left out in silence shows later, as an outage.",
+    remedy: "Take the key out, or correct it as the message says.",
+  },
+  JG101: {
+    severity: "error",
+    title: "A request principal without a slash never matches",
+    reason:
+      "Principals are ISSUER/SUBJECT. Without a slash the whole is the issuer, and the subject is empty, which no principal has.",
+    remedy: "Write ISSUER/SUBJECT, or ISSUER/* for every subject.",
+  },
+  JG102: {
+    severity: "error",
+    title: "*/* matches no request principal",
+    reason: "Only one wildcard is read: */* is any issuer and a subject that is literally an asterisk.",
+    remedy: 'Write "*" for every principal.',
+  },
+  JG103: {
+    severity: "error",
+    title: "A URL without a path is split inside https://",
+    reason:
+      "A request principal is split at its last slash: https://idp* is the issuer `https:/` and subjects that begin with `idp`.",
+    remedy: "Write the whole issuer and a subject: https://idp.example.com/*.",
+  },
+  JG104: {
+    severity: "error",
+    title: "A request principal has an issuer that no RequestAuthentication trusts",
+    reason:
+      "The issuer of a verified token is that of its RequestAuthentication, so that the condition is never true.",
+    remedy:
+      "Write the issuer as the RequestAuthentication has it. One that ends in a slash needs two: ISSUER//SUBJECT.",
+  },
+  JG105: {
+    severity: "warning",
+    title: "An asterisk in the middle is no wildcard",
+    reason: "Only one * at the beginning or at the end is a wildcard; every other stands for itself.",
+    remedy: "Write a prefix (x*), a suffix (*x), or for paths a template ({*}, {**}).",
+  },
+  JG106: {
+    severity: "error",
+    title: "A claim is compared that is never a string",
+    reason:
+      "Conditions compare strings, and strings in lists. Numbers, booleans and objects match nothing, not even *.",
+    remedy:
+      "Compare a claim that is a string, go down into the object ([a][b]), or leave the check to the service.",
+  },
+  JG107: {
+    severity: "warning",
+    title: "A claim is compared as if it were a string, and perhaps is none",
+    reason: 'The boolean true and the number 1 are not the strings "true" and "1": they match nothing.',
+    remedy: "Look at a token of the issuer; let it put the value there as a string.",
+  },
+  JG108: {
+    severity: "error",
+    title: "A value with a space is compared with one word of a list",
+    reason:
+      "scope, permission and spaceDelimitedClaims are split at spaces, and each word is compared by itself.",
+    remedy: "Write each word as a value of its own, or in a condition of its own where all are needed.",
+  },
+  JG109: {
+    severity: "error",
+    title: "A method that no request has",
+    reason:
+      "Methods are compared with their case, and Envoy refuses get and other methods that it does not know.",
+    remedy: "Write the method in capital letters.",
+  },
+  JG110: {
+    severity: "error",
+    title: "A path that no request has",
+    reason: "Policies see the normalised path without query and fragment; it begins with a slash.",
+    remedy: "Write the path as it is after normalisation: /a/b, without ?, #, /../ and needless % escapes.",
+  },
+  JG111: {
+    severity: "error",
+    title: "A condition excludes all that it names",
+    reason: "Each of the values is among the negated ones too, so that the condition is never true.",
+    remedy: "Remove the value from one of the two lists.",
+  },
+  JG201: {
+    severity: "warning",
+    title: "A DENY rule needs a client certificate",
+    reason: "Without mutual TLS there is no certificate, the condition is never true, and nothing is denied.",
+    remedy:
+      "Make sure that the listener demands mutual TLS (--tls-client-ca, or STRICT PeerAuthentication), or deny by the negated condition.",
+  },
+  JG202: {
+    severity: "warning",
+    title: "An ALLOW rule excludes client certificates",
+    reason:
+      "Without mutual TLS there is no certificate, the negated condition is always true, and everybody is let in.",
+    remedy: "Name who is allowed, instead of who is not.",
+  },
+  JG203: {
+    severity: "warning",
+    title: "A DENY rule is evaded by sending no token",
+    reason: "Without a token no claim matches, the rule is not true, and no other policy requires a token.",
+    remedy:
+      "Require a token by an ALLOW policy, or deny by the negated condition (notValues, notRequestPrincipals).",
+  },
+  JG204: {
+    severity: "warning",
+    title: "Two paths differ only by a trailing slash or by case",
+    reason:
+      "/a, /a/ and /A are three paths for policies, and often one for the service behind: one of the two rules is evaded.",
+    remedy: "Write all spellings that the service takes into both rules.",
+  },
+  JG205: {
+    severity: "warning",
+    title: "A denied path leaves its other spelling open",
+    reason: "Many services answer /a/ as they answer /a, and policies compare exactly.",
+    remedy: 'Deny what is below too: paths: ["/a", "/a/*"].',
+  },
+  JG206: {
+    severity: "warning",
+    title: "An ALLOW rule is unreachable",
+    reason: "A DENY rule matches every request that this rule does, and DENY goes first.",
+    remedy: "Remove the rule, or narrow the DENY rule.",
+  },
+  JG207: {
+    severity: "info",
+    title: "A rule adds nothing",
+    reason: "Another rule of the same action matches every request that this one does.",
+    remedy: "Remove it, or say what it is for.",
+  },
+  JG208: {
+    severity: "warning",
+    title: "Everything is allowed",
+    reason: "A rule without conditions matches every request: all other ALLOW rules are without effect.",
+    remedy: "Remove the policy, or say who and what is allowed.",
+  },
+  JG209: {
+    severity: "warning",
+    title: "A policy is on trial",
+    reason: "With istio.io/dry-run a policy is counted and logged, and decides nothing.",
+    remedy: "Remove the annotation when the logs are as expected.",
+  },
+  JG210: {
+    severity: "warning",
+    title: "A host is compared without its port",
+    reason: "The Host header may have a port (example.com:8080), and example.com does not match it.",
+    remedy: 'Write both: hosts: ["example.com", "example.com:*"].',
+  },
+  JG211: {
+    severity: "info",
+    title: "Allowed is everything but what is named",
+    reason: "Whatever nobody thought of is let in, such as the other spellings of a path.",
+    remedy: "Name what is allowed, or deny what is not in a DENY policy.",
+  },
+  JG212: {
+    severity: "warning",
+    title: "A header that clients write is all that is asked for",
+    reason: "Every client can send any header.",
+    remedy:
+      "Ask for a token, an address or a certificate too; trust only headers that outputClaimToHeaders writes.",
+  },
+} as const satisfies Record<string, Kind>;
+
+export type Code = keyof typeof KINDS;
+
+export interface Finding extends Position {
+  code: Code;
+  severity: Severity;
+  /** What is wrong here; one line, without a full stop. */
+  message: string;
+  /** What to write instead, here where it is known, in general otherwise. */
+  remedy: string;
+}
+
+/** Collects findings. */
+export class Findings {
+  readonly list: Finding[] = [];
+
+  /** @param remedy where there is a better one than the kind's own */
+  add(
+    code: Code,
+    { file, line, column }: Position,
+    message: string,
+    remedy: string = KINDS[code].remedy,
+  ): void {
+    this.list.push({ code, severity: KINDS[code].severity, file, line, column, message, remedy });
+  }
+}

@@ -1,0 +1,97 @@
+/** `jwtgate check`: what a reviewer would say of policies. */
+import { Command, Option } from "commander";
+import { check } from "../check/check.ts";
+import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
+import { compile } from "../compile.ts";
+import { formatPosition } from "../diagnostics.ts";
+import { Report } from "../istio/report.ts";
+import { type Resource, readResources } from "../istio/resource.ts";
+import { parseYaml } from "../istio/yaml.ts";
+import { print, report, UserError } from "./output.ts";
+import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
+import { readSources } from "./sources.ts";
+import { type Style, styleFor } from "./style.ts";
+
+interface Options extends PolicyOptions {
+  failOn: Severity;
+  json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  What would a reviewer say?
+    $ jwtgate check -f envoy/istio/require-a-token.yaml
+  In CI, where warnings are to be dealt with:
+    $ jwtgate check -f policies/ --fail-on warning
+  For programs:
+    $ jwtgate check -f envoy/istio/require-a-token.yaml --json
+
+Each finding has a code; docs/check.md says what it means. Exit code: 0; 1 where a finding is as severe as --fail-on says,
+or the policies do not compile; 2 where the command line is wrong.`;
+
+export function checkCommand(): Command {
+  const command = new Command("check").description(
+    "what a reviewer would say: policies that are open, that never match, or that disclose keys",
+  );
+  addFileOption(command)
+    .addOption(
+      new Option("--fail-on <severity>", "end with 1 where there is a finding as severe as this")
+        .choices(SEVERITIES)
+        .default("error"),
+    )
+    .option("--json", "as JSON, for programs");
+  return addWorkloadOptions(command)
+    .optionsGroup("Help:")
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: Options) => run(options));
+}
+
+/** The compiler's own defaults. */
+const DEFAULT_NAMESPACE = "default";
+const DEFAULT_ROOT_NAMESPACE = "istio-system";
+
+async function run(options: Options): Promise<void> {
+  const { files, diagnostics } = readSources(options.file);
+  if (report(diagnostics)) throw new UserError("");
+  const { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE } = options;
+  const result = compile(files, { target: "envoy", namespace, labels, gateway, rootNamespace });
+  const errors = result.diagnostics.filter(({ severity }) => severity === "error");
+  if (report(errors)) throw new UserError("");
+  const selected = new Set(
+    result.resources.filter((one) => one.selected).map(({ at }) => formatPosition(at)),
+  );
+  // What there is to say of the sources themselves, the compiler has said.
+  const silent = new Report();
+  const resources: Resource[] = files.flatMap(({ name, text }) =>
+    readResources(parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
+  );
+  const findings = check(
+    resources.filter(({ at }) => selected.has(formatPosition(at))),
+    result.diagnostics,
+    { rootNamespace },
+  );
+  await print(
+    options.json ? `${JSON.stringify({ findings }, null, 2)}\n` : format(findings, styleFor(process.stdout)),
+  );
+  const limit = SEVERITIES.indexOf(options.failOn);
+  if (findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= limit)) throw new UserError("");
+}
+
+function format(findings: readonly Finding[], style: Style): string {
+  if (findings.length === 0) return `${style.good("no findings")}\n`;
+  const lines = findings.map((finding) => {
+    const { severity, code, message, remedy } = finding;
+    const mark = severity === "error" ? style.bad(severity) : severity;
+    return `${formatPosition(finding)}: ${mark} ${code}: ${message}; ${clauseOf(remedy)}`;
+  });
+  const counts = SEVERITIES.flatMap((severity) => {
+    const count = findings.filter((finding) => finding.severity === severity).length;
+    return count === 0 ? [] : [`${count} ${severity}${count > 1 && severity !== "info" ? "s" : ""}`];
+  });
+  return `${lines.join("\n")}\n\n${counts.join(", ")}\n`;
+}
+
+/** A sentence as a part of another. */
+function clauseOf(sentence: string): string {
+  return sentence.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()).replace(/\.$/, "");
+}
