@@ -1,27 +1,32 @@
 #!/usr/bin/env node
 /**
- * Builds what people run: the filter (assembly/ → build/jwtgate.wasm) and the tool (tools/ → dist/jwtgate.mjs).
+ * Builds what people run: the filter (assembly/ → build/jwtgate.wasm), the tool (tools/ → dist/jwtgate.mjs) and the
+ * library (tools/lib.ts → dist/index.mjs, with its types in dist/types).
  *
- *   node scripts/build.mjs [--filter | --tool] [--debug] [--if-stale] [--quiet]
+ *   node scripts/build.mjs [--filter] [--tool] [--library] [--debug] [--if-stale] [--quiet]
  *
  *   --filter        only the filter
  *   --tool          only the tool
+ *   --library       only the library
  *   --debug         the filter with names and assertions, as build/jwtgate.debug.wasm (and .wat)
  *   --if-stale      only what is older than its sources
  *   --quiet         no word where nothing had to be built, one line where something had
  */
-import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import { writeDeclarations } from "./declarations.mjs";
+import { notices } from "./notices.mjs";
 
 const { values: options } = parseArgs({
   options: {
     filter: { type: "boolean", default: false },
     tool: { type: "boolean", default: false },
+    library: { type: "boolean", default: false },
     debug: { type: "boolean", default: false },
     "if-stale": { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
@@ -51,14 +56,31 @@ const DEBUG_FILTER = {
 const TOOL = {
   name: "the tool",
   output: "dist/jwtgate.mjs",
-  sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs"],
-  run: bundleTool,
+  sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs", "scripts/notices.mjs"],
+  run: async () => {
+    const inputs = await bundle("tools/cli.ts", "dist/jwtgate.mjs");
+    // The library is made of parts of the tool, so these are its packages too.
+    writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices(inputs));
+  },
+};
+
+/** What programs import: the compiler and the host. */
+const LIBRARY = {
+  name: "the library",
+  output: "dist/index.mjs",
+  sources: ["tools", "package.json", "package-lock.json", "scripts"],
+  run: async () => {
+    // The bundle last: its age tells whether all of this is up to date.
+    await writeDeclarations("dist/types");
+    await bundle("tools/lib.ts", "dist/index.mjs");
+  },
 };
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-const everything = options.filter === options.tool;
+const everything = !options.filter && !options.tool && !options.library;
 if (everything || options.filter) await step(options.debug ? DEBUG_FILTER : FILTER);
 if (everything || options.tool) await step(TOOL);
+if (everything || options.library) await step(LIBRARY);
 
 /** Runs one step of the build unless its output is newer than its sources and --if-stale was given. */
 async function step({ name, output, sources, run }) {
@@ -84,23 +106,29 @@ async function compileFilter(target) {
   if (error) process.exit(1);
 }
 
-async function bundleTool() {
+/**
+ * Everything that a program imports in one file, so that it needs no package beside it.
+ *
+ * @returns {Promise<string[]>} the paths of the files that went into it
+ */
+async function bundle(entryPoint, outfile) {
   mkdirSync("dist", { recursive: true });
   try {
-    await build({
-      entryPoints: ["tools/cli.ts"],
-      outfile: "dist/jwtgate.mjs",
+    const { metafile } = await build({
+      entryPoints: [entryPoint],
+      outfile,
       bundle: true,
       platform: "node",
       format: "esm",
       target: "node20",
-      legalComments: "eof",
+      metafile: true,
       logLevel: "error",
       // Bundled CommonJS packages call require for Node's own modules; an ES module has none.
       banner: {
         js: 'import { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);',
       },
     });
+    return Object.keys(metafile.inputs);
   } catch {
     // esbuild has said what is wrong, with the place.
     process.exit(1);
