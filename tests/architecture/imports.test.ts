@@ -59,6 +59,7 @@ const TOOLS: Rooms = {
   check: COMPILER,
   wizard: COMPILER,
   token: [...COMPILER, "host", "explain"],
+  run: [...COMPILER, "envoy", "render"],
   testing: [...COMPILER, "package", "host", "envoy", "render", "explain", "token"],
   commands: [
     ...COMPILER,
@@ -73,9 +74,11 @@ const TOOLS: Rooms = {
       "check",
       "wizard",
       "token",
+      "run",
       "testing",
     ],
   ],
+  lib: [...COMPILER, "package", "host"],
   cli: ["diagnostics", "package", "commands"],
 };
 
