@@ -1,11 +1,15 @@
 /** Every file of the repository that is generated from sources. */
+import { renderFindings } from "./check.ts";
 import { renderCommands } from "./commands.ts";
 import { renderConfiguration } from "./configuration.ts";
 import { renderSchema } from "./schema.ts";
+import { renderTestSchema } from "./test-schema.ts";
 
 /** From the path of a generated file to what generates its text. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
+  "docs/check.md": renderFindings,
   "docs/configuration.md": renderConfiguration,
   "docs/reference/commands.md": renderCommands,
   "schema/configuration.schema.json": renderSchema,
+  "schema/test.schema.json": renderTestSchema,
 };

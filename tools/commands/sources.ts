@@ -11,16 +11,23 @@ export interface Sources {
 }
 
 /** Names of files in a folder that are read; JSON is YAML. */
-const RESOURCE_FILE = /\.(ya?ml|json)$/i;
+const YAML_FILE = /\.(ya?ml|json)$/i;
+
+/** Tests often stand beside the policies that they are of. */
+const TEST_FILE = /\.test\.(ya?ml|json)$/i;
+
+/** What is looked for in a folder. */
+export type SourceKind = "policies" | "tests";
 
 /** More is no policy that a person wrote. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /**
  * @param paths files, folders (read with their folders, hidden ones left out) and `-`
+ * @param kind of the files in folders: `*.test.yaml` are tests, all others policies
  * @returns the files' texts in order, and what could not be read
  */
-export function readSources(paths: readonly string[]): Sources {
+export function readSources(paths: readonly string[], kind: SourceKind = "policies"): Sources {
   const sources: Sources = { files: [], diagnostics: [] };
   for (const path of new Set(paths)) {
     try {
@@ -29,8 +36,8 @@ export function readSources(paths: readonly string[]): Sources {
         sources.files.push(readSource(path, stats?.size ?? 0));
         continue;
       }
-      const found = filesOf(path);
-      if (found.length === 0) throw new Error("no .yaml, .yml or .json file is in this folder");
+      const found = filesOf(path, kind);
+      if (found.length === 0) throw new Error(NONE_FOUND[kind]);
       for (const file of found) sources.files.push(readSource(file, statSync(file).size));
     } catch (error) {
       if (error instanceof DiagnosticError) {
@@ -44,14 +51,20 @@ export function readSources(paths: readonly string[]): Sources {
   return sources;
 }
 
+const NONE_FOUND: Record<SourceKind, string> = {
+  policies: "no .yaml, .yml or .json file is in this folder",
+  tests: "no .test.yaml file is in this folder",
+};
+
 /** The files of a folder and its folders, in the order of their names. */
-function filesOf(folder: string): string[] {
+function filesOf(folder: string, kind: SourceKind): string[] {
   const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith("."));
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return filesOf(path);
-    return RESOURCE_FILE.test(entry.name) ? [path] : [];
+    if (entry.isDirectory()) return filesOf(path, kind);
+    const isWanted = YAML_FILE.test(entry.name) && TEST_FILE.test(entry.name) === (kind === "tests");
+    return isWanted ? [path] : [];
   });
 }
 

@@ -1,6 +1,6 @@
 /** `jwtgate test`: files of policy tests, run against the module. */
-import { existsSync, type FSWatcher, watch } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command, Option } from "commander";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
@@ -15,6 +15,7 @@ import { print, report, UserError } from "./output.ts";
 import { readSources } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { styleFor } from "./style.ts";
+import { watchFiles } from "./watch.ts";
 
 interface Options {
   reporter: Reporter;
@@ -39,7 +40,7 @@ Exit code: 0 where all tests pass; 1 where one fails, or a file is wrong; 2 wher
 export function testCommand(): Command {
   return new Command("test")
     .description("policy tests from YAML files, against the module that runs in Envoy")
-    .argument("<file...>", "test files")
+    .argument("<file...>", "test files, folders with *.test.yaml files in them, or - for standard input")
     .addOption(
       new Option("--reporter <name>", "how results are printed").choices(REPORTERS).default("people"),
     )
@@ -47,7 +48,7 @@ export function testCommand(): Command {
     .option("--envoy", "against a real Envoy, found or installed, instead of the host in this process")
     .addHelpText("after", EXAMPLES)
     .action(async (files: string[], options: Options) => {
-      if (options.watch) await watchFiles(files, options);
+      if (options.watch) await watchAll(files, options);
       else if (!(await runOnce(files, options)).passed) throw new UserError("");
     });
 }
@@ -60,10 +61,10 @@ interface Round {
 
 /** Loads and runs everything; what is wrong with the files goes to standard error. */
 async function runOnce(paths: readonly string[], { reporter, envoy }: Options): Promise<Round> {
-  const { files, diagnostics } = readSources(paths);
+  const { files, diagnostics } = readSources(paths, "tests");
   let wrong = report(diagnostics);
   const loaded = files.map((source) =>
-    loadSuite(source, { policies: readSources, text: readText }, Date.now()),
+    loadSuite(source, { policies: (names) => readSources(names), text: readText }, Date.now()),
   );
   for (const { diagnostics } of loaded) wrong = report(diagnostics) || wrong;
   const used = [...paths, ...loaded.flatMap(({ files }) => files)];
@@ -96,11 +97,8 @@ async function runInEnvoy(suites: readonly Suite[]): Promise<SuiteResult[]> {
   }
 }
 
-/** Several writes of one save count as one change. */
-const QUIET_MS = 50;
-
 /** Runs everything, and again whenever a file changes that it read. */
-async function watchFiles(paths: readonly string[], options: Options): Promise<void> {
+async function watchAll(paths: readonly string[], options: Options): Promise<void> {
   const stopping = new StopSignal();
   try {
     while (!stopping.received) {
@@ -110,29 +108,14 @@ async function watchFiles(paths: readonly string[], options: Options): Promise<v
         return { files: [...paths] };
       });
       process.stderr.write("waiting for a change; Ctrl-C ends\n");
-      await Promise.race([changeOf(files), stopping.promise]);
+      let forget = () => {};
+      const changed = new Promise<void>((resolve) => {
+        forget = watchFiles(files, resolve);
+      });
+      await Promise.race([changed, stopping.promise]);
+      forget();
     }
   } finally {
     stopping.forget();
   }
-}
-
-/** Resolves when one of the files has changed. Folders are watched, for editors put a new file in a file's place. */
-async function changeOf(files: readonly string[]): Promise<void> {
-  const names = new Map<string, Set<string>>();
-  for (const file of files) {
-    const folder = dirname(resolve(file));
-    names.set(folder, (names.get(folder) ?? new Set()).add(basename(file)));
-  }
-  const watchers: FSWatcher[] = [];
-  await new Promise<void>((change) => {
-    for (const [folder, known] of names) {
-      if (!existsSync(folder)) continue;
-      const watcher = watch(folder, (_, name) => {
-        if (name === null || known.has(name)) setTimeout(change, QUIET_MS);
-      });
-      watchers.push(watcher.on("error", () => change()));
-    }
-  });
-  for (const watcher of watchers) watcher.close();
 }

@@ -163,7 +163,7 @@ function changes(
 }
 
 /** @returns one line for each point in which the two say different things */
-export function compare(expected: Expected, { answer, upstream }: Outcome): string[] {
+export function compare(expected: Expected, { answer, upstream, properties }: Outcome): string[] {
   const found: string[] = [];
   const same = (what: string, module: unknown, steps: unknown): void => {
     const [left, right] = [module, steps].map((value) => JSON.stringify(value) ?? "nothing");
@@ -172,6 +172,11 @@ export function compare(expected: Expected, { answer, upstream }: Outcome): stri
   const own = expected.answer ?? expected.refusedByEnvoy;
   same("status", answer?.status, own && grpcStatus(answer, own.status));
   same("details", answer?.details, own?.details.replaceAll(" ", "_"));
+  // Only the gate lets the filter tell more.
+  if (properties["jwtgate.reason"] !== undefined) {
+    same("reason", properties["jwtgate.reason"], own?.body ?? "allowed");
+    same("rule", properties["jwtgate.policy"] ?? "", expected.ruleId ?? "");
+  }
   if (upstream === undefined || expected.upstream === undefined) return found;
   same("path", upstream.path, expected.upstream.path);
   const seen = (headers: readonly (readonly [string, string])[]) =>
