@@ -40,6 +40,12 @@ describe("a WasmPlugin", () => {
     });
   });
 
+  test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
+    const plugin = renderWasmPlugin(GATEWAY, { version: 1, shadow: true }, { image: IMAGE });
+    expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
+    expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_CLOSE.");
+  });
+
   test("of a gateway sees what passes it, which Istio calls the client side", () => {
     expect(render({ namespace: "foo" }, { mode: "gateway" }).spec["match"]).toEqual([{ mode: "CLIENT" }]);
   });

@@ -44,7 +44,7 @@ export function renderWasmPlugin(
       url: image,
       ...(sha256 && { sha256 }),
       phase: "AUTHN",
-      failStrategy: "FAIL_CLOSE",
+      failStrategy: configuration.shadow ? "FAIL_OPEN" : "FAIL_CLOSE",
       ...(mode && { match: MATCH[mode] }),
       pluginConfig: configuration,
     },
@@ -70,8 +70,19 @@ const REASONS: Reasons = {
     "CLIENT is what passes a gateway, SERVER what comes in at a sidecar. Without it a sidecar's calls outwards are filtered too.",
 };
 
+/** As `REASONS`, for a filter that only watches. */
+const SHADOW_REASONS: Reasons = {
+  ...REASONS,
+  phase: "Before Istio's own authentication, which alone decides while this plugin is in shadow.",
+  failStrategy:
+    "In shadow nobody relies on it, so it refuses nothing even where it cannot be loaded. Compiled without --shadow: FAIL_CLOSE.",
+};
+
 /** The resources as YAML, ready for `kubectl apply -f -`. */
 export function printResources(resources: readonly Message[], version: string): string {
   const heading = `Written by jwtgate ${version} (compile --output wasmplugin).\nApply it: kubectl apply -f THIS_FILE`;
-  return toYaml(resources, heading, REASONS);
+  const isShadow = resources.some(
+    ({ spec }) => (spec as Message | undefined)?.["failStrategy"] === "FAIL_OPEN",
+  );
+  return toYaml(resources, heading, isShadow ? SHADOW_REASONS : REASONS);
 }
