@@ -43,9 +43,9 @@ class CurveParameters {
     field.toMontgomery(Y, Y);
     field.toMontgomery(B, B);
     // b - y² - (x - x³) - x - x
-    field.square(Y, Y);
+    field.square(Y);
     field.subtract(B, B, Y);
-    field.square(Y, X);
+    field.multiply(Y, X, X);
     field.multiply(Y, Y, X);
     field.subtract(Y, X, Y);
     field.subtract(B, B, Y);

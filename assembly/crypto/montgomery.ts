@@ -17,7 +17,7 @@
  *
  * Bounds, for the longest modulus (640 digits). A digit is at most D = 4490, because a column of T + q·n is at most
  * 2 · 640 · D² < 2^34.6, the first carry out of it at most 2^21.6, and the second at most 2^8.6 < D - 2^12. A sum of 52
- * rows is at most 52 · 2 · D² < 2^31. |q| is at most D/8191 · R < 0.55 R; R is at least 8 n; so from numbers of at most
+ * rows is at most 52 · 2 · D² < 2^31, one of 24 rows of doubled digits 24 · 2 · 2 D² < 2^31. |q| is at most D/8191 · R < 0.55 R; R is at least 8 n; so from numbers of at most
  * 1.5 n Montgomery's step makes one of at most (1.5²/8 + 0.55) n < n.
  *
  * Not constant time, and need not be: nothing secret passes here.
@@ -36,8 +36,12 @@ const HEADROOM_BITS: i32 = 3;
 
 /** Columns are summed up sixteen at a time, in four vectors; so numbers have a multiple of sixteen digits. */
 const BLOCK: i32 = 16;
-/** Rows (of two digits) that are summed up before the columns are carried: a multiple of four, see `sumRows`. */
+/**
+ * Rows (of two digits) that are summed up before the columns are carried, where no digit is doubled and where some are.
+ * Multiples of four, see `sumRows`.
+ */
 const ROWS_PER_SUM: i32 = 52;
+const DOUBLED_ROWS_PER_SUM: i32 = 24;
 
 const MAX_DIGITS: i32 = 640;
 
@@ -50,10 +54,11 @@ const PACKED: usize = 4 * (640 + 2 * 16);
 export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 16) + 2 * 640;
 
 /**
- * Columns: what is left of the sums after a first carry, from CARRIES on the carries out of them, which count in the
- * next column; in front of all, one lane of zero.
+ * Columns: the lower 16 bits of the sums, added up, and from UPPER_HALVES on the upper ones. Those of the column before
+ * count here, for 2^16 times its digit is 2^3 times the next. In front of all, one lane of zero.
  */
-const CARRIES: usize = 4 * 2 * 640 + 16;
+const UPPER_SHIFT: i32 = 16 - DIGIT_BITS;
+const UPPER_HALVES: usize = 4 * 2 * 640 + 16;
 const COLUMNS_SIZE: i32 = 2 * (4 * 2 * 640 + 16);
 
 /** The columns of T and then T + q·n; of q. */
@@ -67,10 +72,6 @@ const QUOTIENT: usize = memory.data(NUMBER_SIZE, 16);
 /** The numbers of `power`. */
 const BASE: usize = memory.data(NUMBER_SIZE, 16);
 const RESULT: usize = memory.data(NUMBER_SIZE, 16);
-/** For squares: from each eighth digit on, sixteen lanes of the number, with as many zeros in front. */
-const CHUNK_SIZE: usize = 4 * (16 + 16);
-const CHUNKS: usize = memory.data((640 / 8) * 4 * (16 + 16), 16);
-
 /**
  * An odd modulus with what Montgomery's step needs of it. Numbers modulo it are addresses of `NUMBER_SIZE` bytes (zeroed
  * when they are first used) and may be negative; a·R, "Montgomery's form" of a, is what products stay in.
@@ -85,6 +86,8 @@ export class Modulus {
   private readonly n: StaticArray<u32>;
   private readonly negativeInverse: StaticArray<u32>;
   private readonly squareOfR: StaticArray<u32>;
+  /** The packed digits of n, from the highest to the lowest, and zeros. */
+  private readonly reversed: StaticArray<i16>;
 
   /** @param n odd, big-endian, without zero bytes in front, at most `MAX_MODULUS_BITS` long */
   constructor(n: Slice) {
@@ -98,9 +101,13 @@ export class Modulus {
     this.n = new StaticArray<u32>(digits + 2 * PADDING);
     this.negativeInverse = new StaticArray<u32>(digits + 2 * PADDING);
     this.squareOfR = new StaticArray<u32>(digits + 2 * PADDING);
+    this.reversed = new StaticArray<i16>(digits + 8);
     memory.copy(changetype<usize>(this.bytes), pointerOf(n), <usize>length);
     readDigits(BASE, pointerOf(n), length, digits);
     keep(this.n, BASE);
+    for (let i = 0; i < digits; i++) {
+      this.reversed[digits - 1 - i] = load<i16>(BASE + PACKED + 2 * <usize>i);
+    }
     this.invert(BASE);
     keep(this.negativeInverse, BASE);
     this.computeSquareOfR(BASE);
@@ -130,19 +137,19 @@ export class Modulus {
     this.reduce(target);
   }
 
-  /** target = a² / R. */
-  square(target: usize, a: usize): void {
+  /** a = a² / R, in place: `squareColumns` uses the number up. */
+  square(a: usize): void {
     squareColumns(a, this.digits);
-    this.reduce(target);
+    this.reduce(a);
   }
 
   /** target = a - b. */
   subtract(target: usize, a: usize, b: usize): void {
     for (let k: usize = 0; k < <usize>this.digits; k++) {
       store<i32>(PRODUCT + 4 * k, <i32>load<i16>(a + PACKED + 2 * k) - <i32>load<i16>(b + PACKED + 2 * k));
-      store<i32>(PRODUCT + 4 * k, 0, CARRIES);
+      store<i32>(PRODUCT + 4 * k, 0, UPPER_HALVES);
     }
-    carryColumns(target, PRODUCT, this.digits);
+    carryColumns(target, PRODUCT, this.digits, true);
   }
 
   /**
@@ -150,20 +157,23 @@ export class Modulus {
    * @param bytes where `byteLength` bytes are written, big-endian
    */
   write(bytes: usize, a: usize): void {
-    let carry = 0;
-    for (let k: usize = 0; k < <usize>this.digits; k++)
-      carry = (carry + load<i16>(a + PACKED + 2 * k)) >> DIGIT_BITS;
-    const factor = -carry; // one n is added to a negative number
+    const packed = a + PACKED;
+    // The highest digit that is not zero has the number's sign: all below are worth less than one of it.
+    let highest = packed + 2 * <usize>this.digits - 2;
+    while (highest > packed && load<i16>(highest) == 0) highest -= 2;
+    const factor = load<i16>(highest) < 0 ? 1 : 0;
     const n = pairedDigits(this.n);
-    let bits: u32 = 0;
+    let bits: u64 = 0;
     let count = 0;
+    let carry = 0;
     let at = bytes + <usize>this.byteLength;
-    carry = 0;
     for (let k: usize = 0; at > bytes; k++) {
-      carry += load<i16>(a + PACKED + 2 * k) + factor * load<i16>(n + 4 * k);
-      bits |= (<u32>(carry & DIGIT_MASK)) << count;
+      carry += load<i16>(packed + 2 * k) + factor * load<i16>(n + 4 * k);
+      bits |= (<u64>(carry & DIGIT_MASK)) << count;
       carry >>= DIGIT_BITS;
-      for (count += DIGIT_BITS; count >= 8 && at > bytes; count -= 8) {
+      count += DIGIT_BITS;
+      if (count < 32 && k + 1 < <usize>this.digits) continue;
+      for (; count >= 8 && at > bytes; count -= 8) {
         store<u8>(--at, <u8>bits);
         bits >>= 8;
       }
@@ -180,7 +190,7 @@ export class Modulus {
   power(base: usize, exponent: u32, target: usize): bool {
     if (!this.read(BASE, base)) return false;
     this.toMontgomery(RESULT, BASE);
-    for (let rest = exponent; rest > 1; rest >>= 1) this.square(RESULT, RESULT);
+    for (let rest = exponent; rest > 1; rest >>= 1) this.square(RESULT);
     // One factor that is not in Montgomery's form takes the product out of it.
     this.multiply(RESULT, RESULT, BASE);
     this.write(target, RESULT);
@@ -190,24 +200,44 @@ export class Modulus {
   /** Montgomery's step: target = (what is in PRODUCT) / R modulo n. */
   private reduce(target: usize): void {
     const digits = this.digits;
-    carryColumns(REMAINDER, PRODUCT, digits);
+    carryColumns(REMAINDER, PRODUCT, digits, false);
     const inverse = pairedDigits(this.negativeInverse);
     for (let column = 0; column < digits; column += BLOCK) {
-      const rows = min(column + BLOCK, digits) >> 1;
-      sumRows(QUOTIENT_PRODUCT, column, REMAINDER, inverse, 0, rows, 0, true);
+      sumRows(QUOTIENT_PRODUCT, column, REMAINDER, inverse, 0, (column + BLOCK) >> 1, ROWS_PER_SUM, true);
     }
-    carryColumns(QUOTIENT, QUOTIENT_PRODUCT, digits);
+    carryColumns(QUOTIENT, QUOTIENT_PRODUCT, digits, false);
     const n = pairedDigits(this.n);
-    for (let column = digits - BLOCK; column < 2 * digits; column += BLOCK) {
-      sumRows(PRODUCT, column, QUOTIENT, n, max(column - digits, 0) >> 1, digits >> 1, 0, false);
+    for (let column = digits; column < 2 * digits; column += BLOCK) {
+      sumRows(PRODUCT, column, QUOTIENT, n, (column - digits) >> 1, digits >> 1, ROWS_PER_SUM, false);
     }
-    // The lower half is a multiple of R. Which one, the two highest of its columns tell: all others together are
-    // less than R / 16. It is carried into the upper half.
     const upper = PRODUCT + 4 * <usize>digits;
-    const sum = ((<i64>columnAt(upper - 4)) << DIGIT_BITS) + <i64>columnAt(upper - 8);
-    const carry = <i32>((sum + (1 << (2 * DIGIT_BITS - 1))) >> (2 * DIGIT_BITS));
-    store<i32>(upper, load<i32>(upper) + carry);
-    carryColumns(target, upper, digits);
+    store<i32>(upper, load<i32>(upper) + this.carryIntoUpperHalf());
+    carryColumns(target, upper, digits, true);
+  }
+
+  /**
+   * The lower half of T + q·n is a multiple of R. Which one, its two highest columns tell: what all others add up to is
+   * less than R / 32, so rounding to the nearest is exact.
+   */
+  private carryIntoUpperHalf(): i32 {
+    const digits = this.digits;
+    const reversed = changetype<usize>(this.reversed);
+    let highest = i64x2.splat(0);
+    let second = i64x2.splat(0);
+    for (let i: usize = 0; i < 2 * <usize>digits; i += 16) {
+      const q = v128.load(QUOTIENT + PACKED + i);
+      const a = i32x4.dot_i16x8_s(q, v128.load(reversed + i));
+      const b = i32x4.dot_i16x8_s(q, v128.load(reversed + i, 2));
+      highest = i64x2.add(highest, i64x2.add(i64x2.extend_low_i32x4_s(a), i64x2.extend_high_i32x4_s(a)));
+      second = i64x2.add(second, i64x2.add(i64x2.extend_low_i32x4_s(b), i64x2.extend_high_i32x4_s(b)));
+    }
+    const upper = PRODUCT + 4 * <usize>digits;
+    const highestColumn =
+      <i64>columnAt(upper - 4) + i64x2.extract_lane(highest, 0) + i64x2.extract_lane(highest, 1);
+    const secondColumn =
+      <i64>columnAt(upper - 8) + i64x2.extract_lane(second, 0) + i64x2.extract_lane(second, 1);
+    const sum = (highestColumn << DIGIT_BITS) + secondColumn;
+    return <i32>((sum + (1 << (2 * DIGIT_BITS - 1))) >> (2 * DIGIT_BITS));
   }
 
   /** target = -1/n modulo R, by Newton's iteration y ← y·(2 + n·y), which doubles the right digits each time. */
@@ -219,13 +249,13 @@ export class Modulus {
     for (let i = 0; i < 4; i++) y *= 2 + lowest * y;
     clearColumns(digits);
     store<i32>(PRODUCT, y & DIGIT_MASK);
-    carryColumns(target, PRODUCT, digits);
+    carryColumns(target, PRODUCT, digits, true);
     for (let right = 1; right < digits; right <<= 1) {
       multiplyColumns(target, n, digits);
       store<i32>(PRODUCT, load<i32>(PRODUCT) + 2);
-      carryColumns(REMAINDER, PRODUCT, digits);
+      carryColumns(REMAINDER, PRODUCT, digits, true);
       multiplyColumns(target, REMAINDER + PAIRED, digits);
-      carryColumns(target, PRODUCT, digits);
+      carryColumns(target, PRODUCT, digits, true);
     }
   }
 
@@ -252,8 +282,8 @@ export class Modulus {
       }
       store<i32>(top, load<i32>(top) + (carry << DIGIT_BITS));
     }
-    carryColumns(target, PRODUCT, digits);
-    for (let i = 0; i < 4; i++) this.square(target, target);
+    carryColumns(target, PRODUCT, digits, true);
+    for (let i = 0; i < 4; i++) this.square(target);
   }
 }
 
@@ -286,55 +316,75 @@ function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void
     }
   }
   store<i32>(column, bits);
-  carryColumns(target, PRODUCT, digits);
+  carryColumns(target, PRODUCT, digits, true);
 }
 
 /** Sets the lower half of PRODUCT to zero. */
 function clearColumns(digits: i32): void {
   memory.fill(PRODUCT, 0, 4 * <usize>digits);
-  memory.fill(PRODUCT + CARRIES, 0, 4 * <usize>digits);
+  memory.fill(PRODUCT + UPPER_HALVES, 0, 4 * <usize>digits);
 }
 
 /** The value of the column at an address. */
 // @ts-ignore: decorator
 @inline
 function columnAt(column: usize): i32 {
-  return load<i32>(column) + load<i32>(column - 4, CARRIES);
+  return load<i32>(column) + (load<i32>(column - 4, UPPER_HALVES) << UPPER_SHIFT);
 }
 
-/** Makes the digits of `target` of as many columns: the second carry. What leaves the last one is dropped (modulo R). */
-function carryColumns(target: usize, columns: usize, digits: i32): void {
+/**
+ * Makes the digits of `target` of as many columns: the second carry. What leaves the last one is dropped (modulo R).
+ * @param paired whether the paired form is needed
+ */
+function carryColumns(target: usize, columns: usize, digits: i32, paired: bool): void {
   const half = i32x4.splat(HALF);
-  const lower = i32x4.splat(0xffff);
   let carry0 = i32x4.splat(0);
   let digit0 = i32x4.splat(0);
-  let paired = target + PAIRED;
+  let lanes = target + PAIRED;
   let packed = target + PACKED;
   for (const end = columns + 4 * <usize>digits; columns < end; columns += 32) {
-    const sum1 = i32x4.add(v128.load(columns), v128.load(columns - 4, CARRIES));
+    const upper1 = i32x4.shl(v128.load(columns - 4, UPPER_HALVES), UPPER_SHIFT);
+    const sum1 = i32x4.add(v128.load(columns), upper1);
     const carry1 = i32x4.shr_s(i32x4.add(sum1, half), DIGIT_BITS);
     const rest1 = i32x4.sub(sum1, i32x4.shl(carry1, DIGIT_BITS));
-    const digit1 = i32x4.add(rest1, v128.shuffle<i32>(carry0, carry1, 3, 4, 5, 6));
-    const before1 = i32x4.shl(v128.shuffle<i32>(digit0, digit1, 3, 4, 5, 6), 16);
-    v128.store(paired, v128.or(v128.and(digit1, lower), before1));
-
-    const sum2 = i32x4.add(v128.load(columns, 16), v128.load(columns - 4, CARRIES + 16));
-    carry0 = i32x4.shr_s(i32x4.add(sum2, half), DIGIT_BITS);
-    const rest2 = i32x4.sub(sum2, i32x4.shl(carry0, DIGIT_BITS));
-    digit0 = i32x4.add(rest2, v128.shuffle<i32>(carry1, carry0, 3, 4, 5, 6));
-    const before2 = i32x4.shl(v128.shuffle<i32>(digit1, digit0, 3, 4, 5, 6), 16);
-    v128.store(paired, v128.or(v128.and(digit0, lower), before2), 16);
-
-    v128.store(packed, i16x8.narrow_i32x4_s(digit1, digit0));
-    paired += 32;
+    const digit1 = i32x4.add(rest1, behind(carry0, carry1));
+    const upper2 = i32x4.shl(v128.load(columns - 4, UPPER_HALVES + 16), UPPER_SHIFT);
+    const sum2 = i32x4.add(v128.load(columns, 16), upper2);
+    const carry2 = i32x4.shr_s(i32x4.add(sum2, half), DIGIT_BITS);
+    const rest2 = i32x4.sub(sum2, i32x4.shl(carry2, DIGIT_BITS));
+    const digit2 = i32x4.add(rest2, behind(carry1, carry2));
+    v128.store(packed, i16x8.narrow_i32x4_s(digit1, digit2));
     packed += 16;
+    if (paired) {
+      v128.store(lanes, pair(digit1, behind(digit0, digit1)));
+      v128.store(lanes, pair(digit2, behind(digit1, digit2)), 16);
+      lanes += 32;
+    }
+    carry0 = carry2;
+    digit0 = digit2;
   }
-  // The last digit is also the upper half of the lane behind it; then zeros, where a longer number may have been.
-  const zero = i32x4.splat(0);
-  v128.store(paired, i32x4.shl(v128.shuffle<i32>(digit0, zero, 3, 4, 5, 6), 16));
-  v128.store(paired, zero, 16);
-  v128.store(paired, zero, 32);
-  v128.store(paired, zero, 48);
+  if (paired) {
+    // The last digit is also the upper half of the lane behind it; then zeros, where a longer number may have been.
+    const zero = i32x4.splat(0);
+    v128.store(lanes, pair(zero, behind(digit0, zero)));
+    v128.store(lanes, zero, 16);
+    v128.store(lanes, zero, 32);
+    v128.store(lanes, zero, 48);
+  }
+}
+
+/** The four lanes that stand one before those of `current`, with `previous` in front of it. */
+// @ts-ignore: decorator
+@inline
+function behind(previous: v128, current: v128): v128 {
+  return v128.shuffle<i32>(previous, current, 3, 4, 5, 6);
+}
+
+/** Lanes with digits in their lower and the digits before in their upper half. */
+// @ts-ignore: decorator
+@inline
+function pair(digits: v128, before: v128): v128 {
+  return v128.or(v128.and(digits, i32x4.splat(0xffff)), i32x4.shl(before, 16));
 }
 
 /** PRODUCT = a · b, all columns. */
@@ -342,34 +392,32 @@ function multiplyColumns(a: usize, b: usize, digits: i32): void {
   for (let column = 0; column < 2 * digits; column += BLOCK) {
     const from = max(column - digits, 0) >> 1;
     const to = min(column + BLOCK, digits) >> 1;
-    sumRows(PRODUCT, column, a, b, from, to, 0, true);
+    sumRows(PRODUCT, column, a, b, from, to, ROWS_PER_SUM, true);
   }
 }
 
 /**
- * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product: of a block's columns, the rows below u, half the
- * first column, are summed up and doubled. What is left are the products with both i and j from u on: rows from u, times
- * lanes from u with zeros in front.
+ * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product, counted twice. With u half a block's first column,
+ * the rows below u meet only lanes above u, and the rows from u on meet lanes on both sides: their products with lanes
+ * below u have been counted. So the digits below u are doubled and the lanes below u are zero, eight more of both with
+ * each block; of `a` nothing is left.
  */
 function squareColumns(a: usize, digits: i32): void {
-  const ownDigit = i32x4(0xffff, -1, -1, -1);
-  let chunk = CHUNKS;
-  for (let lane = a + PAIRED, end = lane + 4 * <usize>digits; lane < end; lane += 4 * (BLOCK / 2)) {
-    // In the lane at u only its own digit counts, not the one before.
-    v128.store(chunk, v128.and(v128.load(lane), ownDigit), 4 * PADDING);
-    v128.store(chunk, v128.load(lane, 16), 4 * PADDING + 16);
-    v128.store(chunk, v128.load(lane, 32), 4 * PADDING + 32);
-    v128.store(chunk, v128.load(lane, 48), 4 * PADDING + 48);
-    chunk += CHUNK_SIZE;
-  }
-  chunk = CHUNKS + PAIRED;
+  let doubled = a + PACKED;
+  let lane = a + PAIRED;
   for (let column = 0; column < 2 * digits; column += BLOCK) {
-    const u = column >> 1;
+    if (column > 0) {
+      v128.store(doubled, i16x8.shl(v128.load(doubled), 1));
+      v128.store(lane, i32x4.splat(0));
+      v128.store(lane, i32x4.splat(0), 16);
+      doubled += 16;
+      lane += 32;
+    }
+    // Lane u keeps its own digit, not the one before.
+    store<u16>(lane, 0, 2);
     const from = max(column - digits, 0) >> 1;
-    sumRows(PRODUCT, column, a, a + PAIRED, from, u >> 1, 1, true);
-    const to = min(u + BLOCK, digits) >> 1;
-    sumRows(PRODUCT, column, a, chunk - 4 * <usize>u, u >> 1, to, 0, from == u >> 1);
-    chunk += CHUNK_SIZE;
+    const to = min((column >> 1) + BLOCK, digits) >> 1;
+    sumRows(PRODUCT, column, a, a + PAIRED, from, to, DOUBLED_ROWS_PER_SUM, true);
   }
 }
 
@@ -379,7 +427,7 @@ function squareColumns(a: usize, digits: i32): void {
  * @param column the first of them, a multiple of 16
  * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 4, are taken
  * @param b the paired digits they are multiplied with
- * @param shift 1 to double the sums
+ * @param limit how many rows are summed up before the columns are carried
  * @param fresh to overwrite what is in the columns, not to add to it
  */
 function sumRows(
@@ -389,12 +437,12 @@ function sumRows(
   b: usize,
   from: i32,
   to: i32,
-  shift: i32,
+  limit: i32,
   fresh: bool,
 ): void {
   const target = columns + 4 * <usize>column;
-  for (let row = from; row < to; row += ROWS_PER_SUM) {
-    const end = a + PACKED + 4 * <usize>min(to, row + ROWS_PER_SUM);
+  for (let row = from; row < to; row += limit) {
+    const end = a + PACKED + 4 * <usize>min(to, row + limit);
     let digits = a + PACKED + 4 * <usize>row;
     // Each row's lanes begin two lanes before those of the row before; `lanes` are the last row's of four.
     let lanes = b + 4 * <usize>(column - 2 * row - 6);
@@ -430,25 +478,26 @@ function sumRows(
     v128.store(SUMS, sum1, 16);
     v128.store(SUMS, sum2, 32);
     v128.store(SUMS, sum3, 48);
-    carrySums(target, shift, fresh);
+    splitSums(target, fresh);
     fresh = false;
   }
 }
 
-/** The first carry: splits SUMS, shifted, into what stays in the columns and what goes to the next ones. */
-function carrySums(columns: usize, shift: i32, fresh: bool): void {
-  for (let sums = SUMS; sums < SUMS + 4 * BLOCK; sums += 16) {
-    const sum = v128.load(sums);
-    let carries = i32x4.shr_s(i32x4.add(sum, i32x4.splat(HALF)), DIGIT_BITS);
-    let rests = i32x4.sub(sum, i32x4.shl(carries, DIGIT_BITS));
-    carries = i32x4.shl(carries, shift);
-    rests = i32x4.shl(rests, shift);
-    if (!fresh) {
-      carries = i32x4.add(carries, v128.load(columns, CARRIES));
-      rests = i32x4.add(rests, v128.load(columns));
+/** Takes SUMS apart, and puts the halves into the columns, or adds them to what is there. */
+function splitSums(columns: usize, fresh: bool): void {
+  if (fresh) {
+    for (let i: usize = 0; i < 4 * BLOCK; i += 16) {
+      const sums = v128.load(SUMS + i);
+      v128.store(columns + i, v128.and(sums, i32x4.splat(0xffff)));
+      v128.store(columns + i, i32x4.shr_s(sums, 16), UPPER_HALVES);
     }
-    v128.store(columns, carries, CARRIES);
-    v128.store(columns, rests);
-    columns += 16;
+  } else {
+    for (let i: usize = 0; i < 4 * BLOCK; i += 16) {
+      const sums = v128.load(SUMS + i);
+      const lower = i32x4.add(v128.load(columns + i), v128.and(sums, i32x4.splat(0xffff)));
+      const upper = i32x4.add(v128.load(columns + i, UPPER_HALVES), i32x4.shr_s(sums, 16));
+      v128.store(columns + i, lower);
+      v128.store(columns + i, upper, UPPER_HALVES);
+    }
   }
 }

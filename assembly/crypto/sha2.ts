@@ -234,7 +234,8 @@ function smallSigma1<T>(x: T): T {
 
 /**
  * FIPS 180-4 §6.2.2 and §6.4.2 over the blocks from `block` up to `end`, at least one. Sixteen rounds are written out,
- * so that the working variables change names instead of places and the message schedule stays in sixteen locals.
+ * so that the working variables change names instead of places and the message schedule stays in sixteen locals. The sums
+ * begin with what is known first: a round waits for the one before it only with its last two additions.
  */
 function compressWords<T>(block: usize, end: usize): void {
   let a = load<T>(STATE, 0 * sizeof<T>());
@@ -265,54 +266,54 @@ function compressWords<T>(block: usize, end: usize): void {
     let w14 = bigEndian<T>(block, 14 * sizeof<T>());
     let w15 = bigEndian<T>(block, 15 * sizeof<T>());
     for (let k = firstK; ; k += 16 * sizeof<T>()) {
-      h += bigSigma1<T>(e) + choose<T>(e, f, g) + load<T>(k, 0 * sizeof<T>()) + w0;
+      h = h + w0 + load<T>(k, 0 * sizeof<T>()) + choose<T>(e, f, g) + bigSigma1<T>(e);
       d += h;
-      h += bigSigma0<T>(a) + majority<T>(a, b, c);
-      g += bigSigma1<T>(d) + choose<T>(d, e, f) + load<T>(k, 1 * sizeof<T>()) + w1;
+      h = h + majority<T>(a, b, c) + bigSigma0<T>(a);
+      g = g + w1 + load<T>(k, 1 * sizeof<T>()) + choose<T>(d, e, f) + bigSigma1<T>(d);
       c += g;
-      g += bigSigma0<T>(h) + majority<T>(h, a, b);
-      f += bigSigma1<T>(c) + choose<T>(c, d, e) + load<T>(k, 2 * sizeof<T>()) + w2;
+      g = g + majority<T>(h, a, b) + bigSigma0<T>(h);
+      f = f + w2 + load<T>(k, 2 * sizeof<T>()) + choose<T>(c, d, e) + bigSigma1<T>(c);
       b += f;
-      f += bigSigma0<T>(g) + majority<T>(g, h, a);
-      e += bigSigma1<T>(b) + choose<T>(b, c, d) + load<T>(k, 3 * sizeof<T>()) + w3;
+      f = f + majority<T>(g, h, a) + bigSigma0<T>(g);
+      e = e + w3 + load<T>(k, 3 * sizeof<T>()) + choose<T>(b, c, d) + bigSigma1<T>(b);
       a += e;
-      e += bigSigma0<T>(f) + majority<T>(f, g, h);
-      d += bigSigma1<T>(a) + choose<T>(a, b, c) + load<T>(k, 4 * sizeof<T>()) + w4;
+      e = e + majority<T>(f, g, h) + bigSigma0<T>(f);
+      d = d + w4 + load<T>(k, 4 * sizeof<T>()) + choose<T>(a, b, c) + bigSigma1<T>(a);
       h += d;
-      d += bigSigma0<T>(e) + majority<T>(e, f, g);
-      c += bigSigma1<T>(h) + choose<T>(h, a, b) + load<T>(k, 5 * sizeof<T>()) + w5;
+      d = d + majority<T>(e, f, g) + bigSigma0<T>(e);
+      c = c + w5 + load<T>(k, 5 * sizeof<T>()) + choose<T>(h, a, b) + bigSigma1<T>(h);
       g += c;
-      c += bigSigma0<T>(d) + majority<T>(d, e, f);
-      b += bigSigma1<T>(g) + choose<T>(g, h, a) + load<T>(k, 6 * sizeof<T>()) + w6;
+      c = c + majority<T>(d, e, f) + bigSigma0<T>(d);
+      b = b + w6 + load<T>(k, 6 * sizeof<T>()) + choose<T>(g, h, a) + bigSigma1<T>(g);
       f += b;
-      b += bigSigma0<T>(c) + majority<T>(c, d, e);
-      a += bigSigma1<T>(f) + choose<T>(f, g, h) + load<T>(k, 7 * sizeof<T>()) + w7;
+      b = b + majority<T>(c, d, e) + bigSigma0<T>(c);
+      a = a + w7 + load<T>(k, 7 * sizeof<T>()) + choose<T>(f, g, h) + bigSigma1<T>(f);
       e += a;
-      a += bigSigma0<T>(b) + majority<T>(b, c, d);
-      h += bigSigma1<T>(e) + choose<T>(e, f, g) + load<T>(k, 8 * sizeof<T>()) + w8;
+      a = a + majority<T>(b, c, d) + bigSigma0<T>(b);
+      h = h + w8 + load<T>(k, 8 * sizeof<T>()) + choose<T>(e, f, g) + bigSigma1<T>(e);
       d += h;
-      h += bigSigma0<T>(a) + majority<T>(a, b, c);
-      g += bigSigma1<T>(d) + choose<T>(d, e, f) + load<T>(k, 9 * sizeof<T>()) + w9;
+      h = h + majority<T>(a, b, c) + bigSigma0<T>(a);
+      g = g + w9 + load<T>(k, 9 * sizeof<T>()) + choose<T>(d, e, f) + bigSigma1<T>(d);
       c += g;
-      g += bigSigma0<T>(h) + majority<T>(h, a, b);
-      f += bigSigma1<T>(c) + choose<T>(c, d, e) + load<T>(k, 10 * sizeof<T>()) + w10;
+      g = g + majority<T>(h, a, b) + bigSigma0<T>(h);
+      f = f + w10 + load<T>(k, 10 * sizeof<T>()) + choose<T>(c, d, e) + bigSigma1<T>(c);
       b += f;
-      f += bigSigma0<T>(g) + majority<T>(g, h, a);
-      e += bigSigma1<T>(b) + choose<T>(b, c, d) + load<T>(k, 11 * sizeof<T>()) + w11;
+      f = f + majority<T>(g, h, a) + bigSigma0<T>(g);
+      e = e + w11 + load<T>(k, 11 * sizeof<T>()) + choose<T>(b, c, d) + bigSigma1<T>(b);
       a += e;
-      e += bigSigma0<T>(f) + majority<T>(f, g, h);
-      d += bigSigma1<T>(a) + choose<T>(a, b, c) + load<T>(k, 12 * sizeof<T>()) + w12;
+      e = e + majority<T>(f, g, h) + bigSigma0<T>(f);
+      d = d + w12 + load<T>(k, 12 * sizeof<T>()) + choose<T>(a, b, c) + bigSigma1<T>(a);
       h += d;
-      d += bigSigma0<T>(e) + majority<T>(e, f, g);
-      c += bigSigma1<T>(h) + choose<T>(h, a, b) + load<T>(k, 13 * sizeof<T>()) + w13;
+      d = d + majority<T>(e, f, g) + bigSigma0<T>(e);
+      c = c + w13 + load<T>(k, 13 * sizeof<T>()) + choose<T>(h, a, b) + bigSigma1<T>(h);
       g += c;
-      c += bigSigma0<T>(d) + majority<T>(d, e, f);
-      b += bigSigma1<T>(g) + choose<T>(g, h, a) + load<T>(k, 14 * sizeof<T>()) + w14;
+      c = c + majority<T>(d, e, f) + bigSigma0<T>(d);
+      b = b + w14 + load<T>(k, 14 * sizeof<T>()) + choose<T>(g, h, a) + bigSigma1<T>(g);
       f += b;
-      b += bigSigma0<T>(c) + majority<T>(c, d, e);
-      a += bigSigma1<T>(f) + choose<T>(f, g, h) + load<T>(k, 15 * sizeof<T>()) + w15;
+      b = b + majority<T>(c, d, e) + bigSigma0<T>(c);
+      a = a + w15 + load<T>(k, 15 * sizeof<T>()) + choose<T>(f, g, h) + bigSigma1<T>(f);
       e += a;
-      a += bigSigma0<T>(b) + majority<T>(b, c, d);
+      a = a + majority<T>(b, c, d) + bigSigma0<T>(b);
       if (k == lastK) break;
       w0 += smallSigma1<T>(w14) + w9 + smallSigma0<T>(w1);
       w1 += smallSigma1<T>(w15) + w10 + smallSigma0<T>(w2);
