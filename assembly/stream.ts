@@ -31,6 +31,9 @@ const MAX_WAITS: i32 = 3;
 /** Envoy cuts the path of the realm at this many bytes (jwt_authn, filter.cc). */
 const MAX_REALM_PATH_LENGTH: i32 = 256;
 
+/** What of a path a log line says, in bytes: what a line leaves behind stays small until it is collected. */
+const MAX_LOGGED_PATH_LENGTH: i32 = 256;
+
 const WWW_AUTHENTICATE = new Text("www-authenticate");
 const REALM = new Text('Bearer realm="');
 const SCHEME_SEPARATOR = new Text("://");
@@ -69,6 +72,7 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
     authenticator.mayWait = waits < MAX_WAITS && !plugin.waiting.isFull && !plugin.shadow;
     const status = authenticate(plugin, authenticator);
     if (status == Status.JwksPending) return wait(plugin, authenticator, streamId, deadline, waits);
+    if (status == Status.HostFailed) return answerHostFailure(plugin);
     if (status != Status.Ok) return refuseToken(plugin, authenticator, status);
   }
   const engine = plugin.engine;
@@ -119,7 +123,9 @@ export function resumeWaiting(plugin: Plugin, source: RemoteJwks): void {
 /** Answers requests that have waited long enough. @param now milliseconds since 1970 */
 export function expireWaiting(plugin: Plugin, now: u64): void {
   for (let i = 0; i < plugin.waiting.count;) {
-    if (now >= plugin.waiting.at(i).deadline) resume(plugin, i, MAX_WAITS);
+    const deadline = plugin.waiting.at(i).deadline;
+    // Further ahead than any wait is long: the clock was set back.
+    if (now >= deadline || deadline > now + plugin.maxWait) resume(plugin, i, MAX_WAITS);
     else i++;
   }
 }
@@ -273,7 +279,8 @@ function report(plugin: Plugin, counter: Counter, what: string, why: Slice): voi
   counter.add(1);
   if (!plugin.decisionLog.take()) return;
   const reason = why == EMPTY ? "none" : textOf(why);
+  const path = subslice(request.path, 0, min(lengthOf(request.path), MAX_LOGGED_PATH_LENGTH));
   logInfo(
-    `jwtgate: ${what}: ${reason} method=${textOf(request.method)} authority=${textOf(request.authority)} path=${textOf(request.path)}`,
+    `jwtgate: ${what}: ${reason} method=${textOf(request.method)} authority=${textOf(request.authority)} path=${textOf(path)}`,
   );
 }

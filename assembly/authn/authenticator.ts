@@ -49,10 +49,8 @@ export class Authenticator {
   misses: i32 = 0;
 
   private readonly jws: Jws = new Jws();
-  /** Whether `jws` holds a token of this request; which one it is, and what parsing it gave. */
-  private isParsed: bool = false;
-  private parsed: Slice = EMPTY;
-  private parseStatus: Status = Status.Ok;
+  /** The token that `jws` holds; null where that is one of an earlier request. */
+  private parsed: Candidate | null = null;
   private now: u64 = 0;
   /** Whether a token was taken out of the request. */
   private changed: bool = false;
@@ -98,8 +96,7 @@ export class Authenticator {
   /** @returns Ok, or why the request is refused */
   authenticate(request: Request): Status {
     this.skip();
-    // A flag, for no slice can say it: the token of a parameter without a value is EMPTY.
-    this.isParsed = false;
+    this.parsed = null;
     this.now = 0;
     this.changed = false;
     if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
@@ -129,12 +126,12 @@ export class Authenticator {
     let final: Status = Status.JwtMissed;
     for (let i = 0; i < this.providers.length; i++) {
       const status = this.verify(request, unchecked(this.providers[i]));
-      if (status == Status.Ok || status == Status.JwksPending) return status;
+      if (isFinal(status)) return status;
       unchecked((this.statuses[i] = status));
       final = prefer(final, status);
     }
     const status = this.all(request, true);
-    return status == Status.Ok || status == Status.JwksPending ? status : prefer(final, status);
+    return isFinal(status) ? status : prefer(final, status);
   }
 
   /** Every token at the provider's places, from the last one. */
@@ -178,7 +175,7 @@ export class Authenticator {
     if (known && provider.issuer != EMPTY && !equals(known.issuer, provider.issuer)) {
       return Status.JwtUnknownIssuer;
     }
-    const status = this.check(provider, token);
+    const status = this.check(provider, candidate);
     if (status != Status.Ok) return status;
     this.misses++;
     const fresh = this.remember(provider, token, hash);
@@ -188,15 +185,14 @@ export class Authenticator {
   }
 
   /** parse → issuer → time → audience → keys. */
-  private check(provider: Provider, token: Slice): Status {
-    if (!this.isParsed || this.parsed != token) {
-      this.isParsed = true;
-      this.parsed = token;
-      this.parseStatus = this.jws.parse(token);
-    }
-    if (this.parseStatus != Status.Ok) return this.parseStatus;
+  private check(provider: Provider, candidate: Candidate): Status {
+    if (!candidate.isParsed) this.parse(candidate);
+    if (candidate.parseStatus != Status.Ok) return candidate.parseStatus;
+    if (provider.issuer != EMPTY && !equals(candidate.issuer, provider.issuer))
+      return Status.JwtUnknownIssuer;
+    // Many providers cost many comparisons, not many readings: only where the issuer is theirs is it read again.
+    if (this.parsed != candidate) this.parse(candidate);
     const jws = this.jws;
-    if (provider.issuer != EMPTY && !equals(jws.issuer, provider.issuer)) return Status.JwtUnknownIssuer;
     const timeStatus = this.checkTime(provider, jws.expiresAt, jws.notBefore);
     if (timeStatus != Status.Ok) return timeStatus;
     if (provider.audiences.length > 0 && !jws.audienceAllowed(provider.audiences)) {
@@ -205,10 +201,17 @@ export class Authenticator {
     const keys = provider.keys;
     const status = keys ? keys.verify(jws, this.limits.maxKeysTried) : Status.JwksFetchFail;
     const remote = provider.remoteKeys;
-    if (status == Status.Ok || !remote || !this.mayWait) return status;
+    if (status == Status.Ok || status == Status.HostFailed || !remote || !this.mayWait) return status;
     if (!remote.mayHelp(jws)) return status;
     this.waitsFor = remote;
     return Status.JwksPending;
+  }
+
+  private parse(candidate: Candidate): void {
+    this.parsed = candidate;
+    candidate.isParsed = true;
+    candidate.parseStatus = this.jws.parse(candidate.token);
+    candidate.issuer = candidate.parseStatus == Status.Ok ? this.jws.issuer : EMPTY;
   }
 
   private checkTime(provider: Provider, expiresAt: u64, notBefore: u64): Status {
@@ -301,6 +304,11 @@ export class Authenticator {
     }
     this.verified = block;
   }
+}
+
+/** What no other provider changes: the request passes, waits, or is answered 500. */
+function isFinal(status: Status): bool {
+  return status == Status.Ok || status == Status.JwksPending || status == Status.HostFailed;
 }
 
 /** Envoy's choice among the failures of an any-of: one that is neither missing nor of an unknown issuer, the last. */

@@ -7,6 +7,7 @@ import { Slice, byteAt, equals, indexOfByte, lengthOf, startsWith, subslice } fr
 import { cookieFound, findCookie } from "../http/cookies";
 import { findParameter, parameterFound, withoutParameter } from "../http/query";
 import { Request } from "../http/request";
+import { Status } from "../jose/status";
 import { Place, PlaceKind, comparePlaces } from "./place";
 
 /** What a request may hold at the most, whatever the configuration says. */
@@ -19,6 +20,12 @@ export class Candidate {
   place: i32 = 0;
   /** Still in the request. */
   present: bool = false;
+  /** Whether it was parsed, which is the authenticator's affair. */
+  isParsed: bool = false;
+  /** Where it was parsed: what that gave. */
+  parseStatus: Status = Status.Ok;
+  /** Where it parses: its `iss`. */
+  issuer: Slice = 0;
 }
 
 export class Extractor {
@@ -107,6 +114,7 @@ export class Extractor {
     candidate.token = token;
     candidate.place = place;
     candidate.present = true;
+    candidate.isParsed = false;
     return true;
   }
 

@@ -89,13 +89,13 @@ export class Request {
    * Reads the effective context's request headers. Everything read before is forgotten.
    *
    * @param directAddressProperty property path of the direct peer's address, or EMPTY where there is none
-   * @returns false where the host failed
+   * @returns false where the host failed. A map that it does not have reads as one of no headers, and no request has none
    */
   read(directAddressProperty: Slice): bool {
     const pairs = readPairs(HeaderMap.Request);
     const count = pairs == EMPTY ? 0 : countPairs(pairs);
     this.start(count, directAddressProperty);
-    if (pairs == EMPTY || !unpackPairs(pairs, this.table)) {
+    if (count == 0 || !unpackPairs(pairs, this.table)) {
       this.failed = true;
       return false;
     }

@@ -1,6 +1,7 @@
 /** JSON Web Key Sets (RFC 7517 section 5) and the choice of the key that verifies a token. */
 import { Region } from "../abi/region";
 import { Slice, equals, lengthOf } from "../abi/slice";
+import { takeHostFault } from "../crypto/host-verifier";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { Algorithm } from "./algorithm";
 import { Jwk, KeyType } from "./jwk";
@@ -82,9 +83,15 @@ export class JwkSet {
    * that either side lacks fits, and so does an `alg` that the key lacks.
    *
    * @param maxKeysTried how many signatures are checked at most
-   * @returns Ok, and `verifiedBy`, or why no key verifies the token
+   * @returns Ok, and `verifiedBy`; or why no key verifies the token; or HostFailed, where one that the host could not
+   *   try might have
    */
   verify(jws: Jws, maxKeysTried: i32): Status {
+    const status = this.tryKeys(jws, maxKeysTried);
+    return takeHostFault() && status != Status.Ok ? Status.HostFailed : status;
+  }
+
+  private tryKeys(jws: Jws, maxKeysTried: i32): Status {
     let isMatched = false;
     let tried = 0;
     for (let i = 0; i < this.keys.length; i++) {

@@ -46,10 +46,12 @@ export const enum Status {
   TooManyJwts = 76,
   /** No answer: the request waits for keys. */
   JwksPending = 77,
+  /** Nothing is known of the token, for the host failed: the request is answered 500. */
+  HostFailed = 78,
 }
 
 /** By status; null for those that are no refusal or have a text of their own. */
-const TEXTS: StaticArray<Text | null> = new StaticArray<Text | null>(Status.JwksPending + 1);
+const TEXTS: StaticArray<Text | null> = new StaticArray<Text | null>(Status.HostFailed + 1);
 
 function define(status: Status, text: string): void {
   TEXTS[status] = new Text(text);
