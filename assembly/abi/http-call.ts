@@ -13,6 +13,9 @@ const PATH = new Text(":path");
 const ACCEPT = new Text("accept");
 const JSON_TYPE = new Text("application/json");
 
+/** The headers of a call, names and values in turn; made once, because calls that come to nothing are never collected. */
+const headers = new StaticArray<Slice>(10);
+
 /** The token of the call that `get` began. */
 export let callToken: u32 = 0;
 
@@ -24,26 +27,22 @@ export let callToken: u32 = 0;
  * @returns false where the host refuses (the cluster is unknown, say): no answer will come
  */
 export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice, timeout: u32): bool {
-  const headers = packPairs(
-    [
-      METHOD.slice,
-      GET.slice,
-      SCHEME.slice,
-      scheme,
-      AUTHORITY.slice,
-      authority,
-      PATH.slice,
-      path,
-      ACCEPT.slice,
-      JSON_TYPE.slice,
-    ],
-    5,
-  );
+  unchecked((headers[0] = METHOD.slice));
+  unchecked((headers[1] = GET.slice));
+  unchecked((headers[2] = SCHEME.slice));
+  unchecked((headers[3] = scheme));
+  unchecked((headers[4] = AUTHORITY.slice));
+  unchecked((headers[5] = authority));
+  unchecked((headers[6] = PATH.slice));
+  unchecked((headers[7] = path));
+  unchecked((headers[8] = ACCEPT.slice));
+  unchecked((headers[9] = JSON_TYPE.slice));
+  const pairs = packPairs(headers, 5);
   const result = proxy_http_call(
     pointerOf(cluster),
     lengthOf(cluster),
-    pointerOf(headers),
-    lengthOf(headers),
+    pointerOf(pairs),
+    lengthOf(pairs),
     0,
     0,
     0,

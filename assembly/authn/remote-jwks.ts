@@ -72,6 +72,34 @@ export class RemoteJwksOptions {
   kidMiss: u64 = 5_000;
   maxBytes: u32 = 262_144;
   maxKeys: i32 = 100;
+
+  /** Whether both ask for the same and say the same of it, so that one fetch can serve both. */
+  same(other: RemoteJwksOptions): bool {
+    return (
+      equals(this.uri, other.uri) &&
+      this.discovers == other.discovers &&
+      equals(this.issuer, other.issuer) &&
+      equals(this.cluster, other.cluster) &&
+      this.timeout == other.timeout &&
+      this.refresh == other.refresh &&
+      this.minRefresh == other.minRefresh &&
+      this.maxRefresh == other.maxRefresh &&
+      this.stale == other.stale &&
+      this.backoff == other.backoff &&
+      this.maxBackoff == other.maxBackoff &&
+      this.kidMiss == other.kidMiss &&
+      this.sameHosts(other.hosts)
+    );
+  }
+
+  private sameHosts(others: Array<JwksHost>): bool {
+    if (this.hosts.length != others.length) return false;
+    for (let i = 0; i < others.length; i++) {
+      const host = this.hosts[i];
+      if (!host.origin.sameOrigin(others[i].origin) || !equals(host.cluster, others[i].cluster)) return false;
+    }
+    return true;
+  }
 }
 
 export class RemoteJwks {
@@ -108,23 +136,13 @@ export class RemoteJwks {
     this.start.parse(options.uri);
   }
 
-  /** Whether both fetch the same document from the same cluster, so that one fetch can serve both. */
-  sameSource(options: RemoteJwksOptions): bool {
-    const own = this.options;
-    return (
-      equals(own.uri, options.uri) &&
-      own.discovers == options.discovers &&
-      equals(own.issuer, options.issuer) &&
-      equals(own.cluster, options.cluster)
-    );
-  }
-
   /**
    * Does what is due. In the root context.
    *
    * @param now milliseconds since 1970
    */
   tick(now: u64): void {
+    if (now < this.startedAt) this.forgetTimes(now);
     if (this.inFlight && now > this.startedAt + this.options.timeout + LOST_CALL_GRACE) {
       this.inFlight = false;
       this.fail(now, "no answer came");
@@ -136,6 +154,14 @@ export class RemoteJwks {
       logWarning(`jwtgate: ${this.name}: the keys are older than staleMs allows and no longer used`);
     }
     if (!this.inFlight && now >= this.nextFetchAt) this.fetch(now);
+  }
+
+  /** The clock was set back: what was planned by it is due now, and nothing is younger than now. */
+  private forgetTimes(now: u64): void {
+    this.startedAt = now;
+    this.fetchedAt = min(this.fetchedAt, now);
+    this.nextFetchAt = now;
+    this.kidMissAt = 0;
   }
 
   /** Begins a fetch. In the root context. */

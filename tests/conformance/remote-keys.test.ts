@@ -1,0 +1,128 @@
+/** Keys that are fetched, where only a clock that can be set, or a long time, shows what happens. */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { HttpResponse } from "../../tools/host/context.ts";
+import type { Host } from "../../tools/host/host.ts";
+import { createNodeHost } from "../../tools/host/node.ts";
+import { MODULE } from "../support/envoy.ts";
+import { bearer, TestKey } from "../support/tokens.ts";
+
+const module = await WebAssembly.compile(readFileSync(MODULE));
+const NOW = Date.UTC(2026, 10, 22);
+const ISSUER = "https://issuer.example";
+const key = TestKey.generate("HS256", "k");
+
+const provider = (remoteJwks: object, name = "origins-0", issuer = ISSUER): object => ({
+  name,
+  issuer,
+  remoteJwks: { cluster: "keys", ...remoteJwks },
+  fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+});
+
+async function gate(
+  providers: object[],
+  answer?: (path: string, cluster: string) => HttpResponse | Promise<HttpResponse>,
+  limits: object = {},
+): Promise<Host> {
+  const host = await createNodeHost(module, {
+    ...(answer && {
+      fetch: async ({ headers, cluster }) => answer(new Map(headers).get(":path") ?? "", cluster),
+    }),
+  });
+  host.clock.set(NOW);
+  expect(host.configure({ version: 1, providers, limits })).toMatchObject({ accepted: true });
+  return host;
+}
+
+const token = key.token({ iss: ISSUER });
+const keySet: HttpResponse = { status: 200, body: key.jwks };
+
+describe("a clock that is set back", () => {
+  test("puts no fetch off", async () => {
+    let fetches = 0;
+    const host = await gate([provider({ uri: `${ISSUER}/keys`, refreshMs: 60_000 })], () => {
+      fetches++;
+      return keySet;
+    });
+    host.advance(1000);
+    await host.settle();
+    expect(fetches).toBe(1);
+    host.clock.set(NOW - 86_400_000);
+    host.tick();
+    await host.settle();
+    expect(fetches).toBe(2);
+    // From there on by the new time, as before.
+    host.tick();
+    await host.settle();
+    expect(fetches).toBe(2);
+    expect(host.send({ headers: [bearer(token)] }).outcome?.upstream).toBeDefined();
+  });
+
+  test("lets no request wait longer", async () => {
+    const host = await gate([provider({ uri: `${ISSUER}/keys` })], () => new Promise(() => {}));
+    host.advance(1000);
+    const stream = host.send({ headers: [bearer(token)] });
+    expect(stream.outcome).toBeUndefined();
+    host.clock.set(NOW - 86_400_000);
+    host.tick();
+    expect(stream.outcome?.answer).toMatchObject({ status: 401, body: "Jwks remote fetch is failed" });
+  });
+});
+
+test("a host that takes no call: trying again leaves nothing behind", async () => {
+  const host = await gate([provider({ uri: `${ISSUER}/keys`, backoffMs: 10, maxBackoffMs: 10 })]);
+  const tries = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      host.clock.set(Number(host.clock.now / 1_000_000n) + 20);
+      host.tick();
+    }
+    host.logs.length = 0;
+  };
+  tries(1000);
+  const before = host.memorySize;
+  tries(100_000);
+  expect(host.memorySize).toBe(before);
+});
+
+describe("providers that ask for the same document", () => {
+  const discovery = (jwksHosts?: object[]): object => ({
+    discovery: { uri: `${ISSUER}/.well-known/openid-configuration`, ...(jwksHosts && { jwksHosts }) },
+  });
+
+  test.each([
+    ["share it where they say the same of it", [{}, {}], 1],
+    ["have each their own where they do not", [{}, { refreshMs: 1000 }], 2],
+  ])("%s", async (_name, [one, other], expected) => {
+    let fetches = 0;
+    const providers = [one, other].map((options, i) =>
+      provider({ uri: `${ISSUER}/keys`, ...options }, `origins-${i}`),
+    );
+    const host = await gate(providers, () => {
+      fetches++;
+      return keySet;
+    });
+    host.advance(1000);
+    await host.settle();
+    expect(fetches).toBe(expected);
+  });
+
+  test("trust each its own hosts only", async () => {
+    const asked: string[] = [];
+    const trusting = provider(discovery([{ origin: "https://cdn.example", cluster: "cdn" }]), "origins-0");
+    const host = await gate([trusting, provider(discovery(), "origins-1")], (path, cluster) => {
+      asked.push(`${cluster} ${path}`);
+      if (path === "/keys") return keySet;
+      return {
+        status: 200,
+        body: JSON.stringify({ issuer: ISSUER, jwks_uri: "https://cdn.example/keys" }),
+      };
+    });
+    host.advance(1000);
+    await host.settle();
+    expect(asked.filter((line) => line === "cdn /keys")).toHaveLength(1);
+    expect(asked.filter((line) => line.startsWith("keys "))).toHaveLength(2);
+    expect(host.logs.map(({ message }) => message).join("\n")).toContain(
+      "has another origin than the issuer",
+    );
+  });
+});
