@@ -1,7 +1,7 @@
 /**
  * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all.
  */
-import { EMPTY, Slice, Text, byteAt, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice } from "../abi/slice";
 import { Region } from "../abi/region";
 import { AuthenticationLimits, Authenticator } from "../authn/authenticator";
 import { Extractor } from "../authn/extractor";
@@ -67,6 +67,16 @@ const SCOPE = new Text("scope");
 const PERMISSION = new Text("permission");
 const REQUIRED = new Text("REQUIRED");
 const OPTIONAL = new Text("OPTIONAL");
+const HOST = new Text("host");
+/** What a token (RFC 9110 section 5.6.2) may have beside letters and digits. */
+const TOKEN_SYMBOLS = new Text("!#$%&'*+-.^_`|~");
+/** Where a request ends, or what protocol follows it: no claim's business. */
+const FRAMING: StaticArray<Text> = [
+  new Text("connection"),
+  new Text("content-length"),
+  new Text("transfer-encoding"),
+  new Text("upgrade"),
+];
 const FILTER_STATE = new Text("filter_state\0");
 
 /** What loading came to: a plugin, or an error as `/pointer: what is wrong`. */
@@ -251,7 +261,7 @@ class PluginReader {
     readPlaces(reader, node, places);
     provider.forward = reader.flag(node, "forward");
     const payloadHeader = reader.get(node, "forwardPayloadHeader");
-    if (payloadHeader != NONE) provider.payloadHeader = readHeaderName(reader, payloadHeader);
+    if (payloadHeader != NONE) provider.payloadHeader = readOutputHeaderName(reader, payloadHeader);
     provider.claimsToHeaders = readClaimsToHeaders(reader, reader.get(node, "claimToHeaders"));
     provider.spaceDelimitedClaims = readSpaceDelimitedClaims(
       reader,
@@ -287,10 +297,10 @@ class PluginReader {
     return set;
   }
 
-  /** Providers with the same source share what is fetched. */
+  /** Providers whose keys are fetched in the same way share what is fetched. */
   private share(options: RemoteJwksOptions): RemoteJwks {
     for (let i = 0; i < this.remoteKeys.length; i++) {
-      if (this.remoteKeys[i].sameSource(options)) return this.remoteKeys[i];
+      if (this.remoteKeys[i].options.same(options)) return this.remoteKeys[i];
     }
     const source = new RemoteJwks(options, this.rootContextId, this.jwksCounters);
     this.remoteKeys.push(source);
@@ -412,22 +422,34 @@ function readClaimsToHeaders(reader: Reader, node: Node): StaticArray<ClaimToHea
   let i = 0;
   for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
     const valid = reader.object(child, ["headerName", "claimName"]);
-    const headerName = valid ? readHeaderName(reader, reader.require(child, "headerName")) : EMPTY;
+    const headerName = valid ? readOutputHeaderName(reader, reader.require(child, "headerName")) : EMPTY;
     const claimName = valid ? reader.nonEmptyString(reader.require(child, "claimName")) : EMPTY;
     unchecked((claims[i++] = new ClaimToHeader(headerName, claimName)));
   }
   return claims;
 }
 
-/** A header's name: RFC 9110 tokens in lower case, so that it compares with what the host shows. */
+/** A header's name: a token (RFC 9110 section 5.6.2) in lower case, so that it compares with what the host shows. */
 function readHeaderName(reader: Reader, node: Node): Slice {
   const name = reader.nonEmptyString(node);
   for (let i = 0; i < lengthOf(name); i++) {
     const c = byteAt(name, i);
-    if (c <= 0x20 || c >= 0x7f || (c >= 0x41 && c <= 0x5a)) {
+    const isAlphanumeric = <u8>(c - 0x61) < 26 || <u8>(c - 0x30) < 10;
+    if (!isAlphanumeric && indexOfByte(TOKEN_SYMBOLS.slice, c) < 0) {
       reader.fail(node, "must be a header name in lower case");
       break;
     }
+  }
+  // To Envoy it is `:authority`, without which no request goes on.
+  if (equals(name, HOST.slice)) reader.fail(node, "must not be the Host header");
+  return name;
+}
+
+/** The name of a header that this filter writes, and so removes from every request. */
+function readOutputHeaderName(reader: Reader, node: Node): Slice {
+  const name = readHeaderName(reader, node);
+  for (let i = 0; i < FRAMING.length; i++) {
+    if (equals(name, FRAMING[i].slice)) reader.fail(node, "must not be a header that frames the request");
   }
   return name;
 }

@@ -82,6 +82,34 @@ describe("a bad configuration is refused with the place of its fault", () => {
       { ...good, authorization: { predicates: [], deny: { rules: [{ id: "r", condition: 0 }] } } },
       /\/authorization\/deny\/rules\/0\/condition/,
     ],
+    ...[
+      ":path",
+      ":authority",
+      "host",
+      "X-Upper",
+      "x a",
+      "x:a",
+      "x\u00e9",
+      "content-length",
+      "transfer-encoding",
+    ].map((headerName): [string, unknown, RegExp] => [
+      `the output header ${headerName}`,
+      {
+        ...good,
+        providers: [{ ...good.providers?.[0], claimToHeaders: [{ headerName, claimName: "sub" }] }],
+      },
+      /\/providers\/0\/claimToHeaders\/0\/headerName: must/,
+    ]),
+    [
+      "a payload header that frames the request",
+      { ...good, providers: [{ ...good.providers?.[0], forwardPayloadHeader: "connection" }] },
+      /\/providers\/0\/forwardPayloadHeader/,
+    ],
+    [
+      "tokens in the Host header",
+      { ...good, providers: [{ ...good.providers?.[0], fromHeaders: [{ name: "host" }] }] },
+      /\/providers\/0\/fromHeaders\/0\/name/,
+    ],
     ["deep nesting", `{"version":1,"providers":${"[".repeat(100_000)}`, /JSON/],
     ["bytes that are no UTF-8", Buffer.from('{"version":1,"compiler":"\xff"}', "latin1"), /JSON/],
   ])("%s", (_name, configuration, reason) => {
