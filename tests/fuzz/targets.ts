@@ -1,0 +1,17 @@
+/** What is fuzzed, by name; a round of each is a number of steps with state of its own. */
+import { fuzzConfigurations } from "./configurations.ts";
+import { fuzzKeySets } from "./key-sets.ts";
+import type { Random } from "./random.ts";
+import { fuzzRequests } from "./requests.ts";
+
+/** Rejects with what went wrong. */
+export type Target = (module: WebAssembly.Module, random: Random, steps: number) => Promise<void>;
+
+export const TARGETS: Readonly<Record<string, Target>> = {
+  requests: fuzzRequests,
+  configurations: fuzzConfigurations,
+  "key-sets": fuzzKeySets,
+};
+
+/** Steps of a round. */
+export const STEPS = 150;
