@@ -30,7 +30,7 @@ Examples:
   One key set of several keys and certificates:
     $ jwtgate jwk old.jwks.json new-certificate.pem
   A new key; its private half goes into a file that only you can read:
-    $ jwtgate jwk --generate ES256 --private key.pem
+    $ jwtgate jwk --generate ES256 --private new-key.pem > new.jwks.json
   Thumbprints (RFC 7638):
     $ jwtgate jwk key.pem --thumbprint
 
