@@ -12,15 +12,17 @@ import { fillRandom } from "../abi/random";
 import { Slice, equals, lengthOf, pointerOf } from "../abi/slice";
 import { VerifiedToken } from "./verified-token";
 
-/** The small queue's part of the memory: 1 / 8. */
-const PROBATION_SHIFT: u32 = 3;
+/** The small queue's part of the memory, and of the entries once there are all: 1 / 8. */
+const PROBATION_SHIFT: i32 = 3;
 /** How often a token in the main queue may be spared since it was last moved. */
 const MAX_HITS: u32 = 3;
-/** How many tokens one insertion may spare before it drops one regardless: bounds its work. */
+/** How many tokens one insertion may spare: bounds its work. Where more are hot, it does without. */
 const MAX_SPARED: i32 = 16;
 
 /** A queue of blocks in a ring of bytes. A block is never split: what is left at the ring's end is a filler. */
 class Ring {
+  /** Blocks in the ring, those included that are forgotten. */
+  count: i32 = 0;
   private head: u32 = 0;
   private tail: u32 = 0;
   private used: u32 = 0;
@@ -53,6 +55,7 @@ class Ring {
       this.used -= size;
       this.tail += size;
       if (this.tail == this.capacity) this.tail = 0;
+      this.count--;
     }
     if (this.used == 0) {
       this.head = 0;
@@ -85,6 +88,7 @@ class Ring {
     this.head += size;
     this.used += size;
     if (this.head == this.capacity) this.head = 0;
+    this.count++;
     return changetype<VerifiedToken>(target);
   }
 }
@@ -122,6 +126,8 @@ export class TokenCache {
   private readonly ghosts: usize;
   private readonly seed: u64;
   private readonly multiplier: u64;
+  /** How many tokens the insertion under way may still spare. */
+  private mercy: i32 = 0;
   /** Both queues, the table and the ghosts, one behind the other. */
   private readonly storage: usize;
   private readonly storageSize: usize;
@@ -136,7 +142,7 @@ export class TokenCache {
     let slots: u32 = 16;
     while (slots < <u32>maxEntries * 2) slots <<= 1;
     this.mask = slots - 1;
-    const probationBytes = (maxBytes >> PROBATION_SHIFT) & ~15;
+    const probationBytes = (maxBytes >> (<u32>PROBATION_SHIFT)) & ~15;
     const mainBytes = (maxBytes - probationBytes) & ~15;
     const tableBytes = <usize>slots * 4;
     const size = <usize>probationBytes + <usize>mainBytes + 2 * tableBytes;
@@ -233,31 +239,33 @@ export class TokenCache {
   insert(block: VerifiedToken): void {
     if (this.maxEntries == 0 || block.size > this.probation.capacity >> 1) return;
     block.hits = 0;
+    this.mercy = MAX_SPARED;
     const ghost = this.ghosts + ((<u32>block.hash) & this.mask) * 4;
     const returning = load<u32>(ghost) == <u32>(block.hash >> 32);
     if (returning || (this.main.fits(block.size) && this.count < this.maxEntries)) {
       store<u32>(ghost, 0);
-      this.insertIntoMain(block);
-      return;
+      if (this.insertIntoMain(block)) return;
     }
     while (!this.probation.fits(block.size) || this.count >= this.maxEntries) {
-      if (this.probation.isEmpty) {
-        if (!this.dropFromMain()) return;
-      } else {
-        this.dropFromProbation();
-      }
+      // Tokens that came while there was room fill the main queue, hot or not: they make way until probation has its share.
+      const isSmall =
+        this.probation.fits(block.size) && this.probation.count < this.maxEntries >> PROBATION_SHIFT;
+      if ((isSmall || this.probation.isEmpty) && this.dropFromMain(this.probation.isEmpty)) continue;
+      if (this.probation.isEmpty) return;
+      this.dropFromProbation();
     }
     this.link(this.probation.push(block));
   }
 
-  private insertIntoMain(block: VerifiedToken): void {
+  /** @returns false where too many in the main queue are hot */
+  private insertIntoMain(block: VerifiedToken): bool {
     while (!this.main.fits(block.size) || this.count >= this.maxEntries) {
-      if (!this.dropFromMain()) {
-        if (this.probation.isEmpty) return;
-        this.dropFromProbation();
-      }
+      if (this.dropFromMain(false)) continue;
+      if (this.probation.isEmpty || !this.main.fits(block.size)) return false;
+      this.dropFromProbation();
     }
     this.link(this.main.push(block));
+    return true;
   }
 
   /** Takes the oldest block out of probation: into the main queue if it was hit, else out of the cache. */
@@ -283,29 +291,32 @@ export class TokenCache {
 
   private promote(block: VerifiedToken): void {
     while (!this.main.fits(block.size)) {
-      if (!this.dropFromMain()) return;
+      if (!this.dropFromMain(false)) return;
     }
     this.link(this.main.push(block));
   }
 
-  /** Drops one block of the main queue, sparing those that were hit. @returns false where there is none */
-  private dropFromMain(): bool {
-    for (let spared = 0; !this.main.isEmpty;) {
-      if (this.main.oldestIsFiller) {
+  /**
+   * Drops one block of the main queue, sparing those that were hit.
+   *
+   * @param anyway drop one that was hit rather than none
+   * @returns false where there is none to drop
+   */
+  private dropFromMain(anyway: bool): bool {
+    while (!this.main.isEmpty) {
+      if (this.main.oldestIsFiller || !this.isLinked(this.main.oldest)) {
         this.main.pop();
         return true;
       }
       const block = this.main.oldest;
-      if (!this.isLinked(block)) {
-        this.main.pop();
-        return true;
-      }
+      const isSpared = block.hits > 0 && this.mercy > 0;
+      if (block.hits > 0 && !isSpared && !anyway) return false;
       this.unlink(block);
-      if (block.hits == 0 || spared == MAX_SPARED) {
+      if (!isSpared) {
         this.main.pop();
         return true;
       }
-      spared++;
+      this.mercy--;
       block.hits--;
       this.recycle(block);
     }

@@ -54,7 +54,7 @@ export interface HostOptions {
   fetch?: (call: HttpCall) => Promise<HttpResponse>;
   /** Names of the clusters; absent: any. */
   clusters?: readonly string[];
-  /** Source of random bytes. */
+  /** Source of random bytes; one that throws has none to give. */
   random?: (bytes: Uint8Array) => void;
   /** Share it among hosts that stand for one process's workers. */
   sharedData?: SharedData;

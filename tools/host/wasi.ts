@@ -9,7 +9,7 @@ export interface WasiHost {
   now(): bigint;
   /** Nanoseconds that never go back. */
   monotonicNow(): bigint;
-  /** Fills with random bytes. */
+  /** Fills with random bytes; throws where there are none. */
   random(bytes: Uint8Array): void;
   /** @param level number of a log level */
   log(level: number, message: string): void;
@@ -88,7 +88,11 @@ export function wasiImports(vm: Vm, host: WasiHost): WebAssembly.ModuleImports {
     random_get(address: number, size: number): number {
       if (size >>> 0 > RANDOM_MAX_BYTES) return Errno.Invalid;
       const bytes = new Uint8Array(size >>> 0);
-      host.random(bytes);
+      try {
+        host.random(bytes);
+      } catch {
+        return Errno.NoSystem;
+      }
       return done(vm.memory.write(address >>> 0, bytes));
     },
     sched_yield: () => Errno.Success,
