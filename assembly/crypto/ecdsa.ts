@@ -117,8 +117,8 @@ export class EcPublicKey {
   static refusal: string = "";
 
   /**
-   * @param x the coordinates, big-endian; shorter than the curve's they count as padded with zeros, longer ones must be
-   * @param y
+   * @param x a coordinate, big-endian, with zero bytes in front or without
+   * @param y the other
    * @returns null, and `refusal`, unless both are less than p, (x, y) is on the curve, and the host verifies signatures
    */
   static create(curve: Curve, x: Slice, y: Slice): EcPublicKey | null {

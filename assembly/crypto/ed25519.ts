@@ -42,9 +42,9 @@ const MINUS: usize = ELEMENT_SIZE;
 const TWICE_D: usize = 2 * ELEMENT_SIZE;
 const ENTRY_SIZE: usize = 3 * ELEMENT_SIZE;
 
-// A scalar is 44 digits from -32 to 32, each worth 64 times the one before. A table has a row for every fourth digit, its
-// entries 1 to 32 times 2^(24 · row) times the point: the digits between share the row, and doublings make up for it.
-// Fewer digits a row would need fewer doublings and more memory: each row is 3.4 KiB in every key.
+// A scalar is 44 digits from -31 to 32, each worth 64 times the one before. A table has a row for every fourth digit: 1 to
+// 32 times 2^(24 · row) times the point. The digits between share the row, and doublings make up for it. Fewer digits a
+// row need fewer doublings and more memory: a row takes 3.4 KiB in every key.
 const DIGIT_BITS: i32 = 6;
 const DIGITS: i32 = 44;
 const DIGITS_PER_ROW: i32 = 4;
@@ -141,7 +141,7 @@ export class Ed25519PublicKey {
   }
 }
 
-/** POINT = S times the base table's point plus k times the key table's; the digits are in `DIGITS_OF_S` and `…_K`. */
+/** POINT = the number in DIGITS_OF_S times the point of table `base`, plus that in DIGITS_OF_K times that of `key`. */
 function addMultiples(base: usize, key: usize): void {
   setNeutral(POINT);
   for (let place = DIGITS_PER_ROW - 1; place >= 0; place--) {
@@ -157,14 +157,14 @@ function addMultiples(base: usize, key: usize): void {
   }
 }
 
-/** Adds the digit's multiple, from its row, to POINT. */
+/** Adds the digit's multiple, an entry of the row, to POINT. */
 function addDigit(row: usize, digit: i32): void {
   if (digit > 0) {
     const entry = row + <usize>(digit - 1) * ENTRY_SIZE;
     add(E3, POINT + Z, POINT + Z);
     addPrepared(POINT, entry, entry + MINUS, entry + TWICE_D, false);
   } else if (digit < 0) {
-    // The negative of (x, y) is (-x, y): y + x and y - x change places, 2·d·x·y its sign.
+    // The negative of (x, y) is (-x, y): y + x and y - x change places, and 2·d·x·y its sign.
     const entry = row + <usize>(-digit - 1) * ENTRY_SIZE;
     add(E3, POINT + Z, POINT + Z);
     addPrepared(POINT, entry + MINUS, entry, entry + TWICE_D, true);
@@ -210,9 +210,11 @@ function doublePoint(point: usize): void {
 }
 
 /**
- * RFC 8032 §5.1.4, addition (add-2008-hwcd-3); complete, so any two points will do: point = point ± q.
- * @param plus Y + X, @param minus Y - X and @param twiceD 2·d·T of q (or of -q: the first two exchanged, `negative`)
- * E3 holds 2·Z·Z(q), D of the formula.
+ * RFC 8032 §5.1.4, addition (add-2008-hwcd-3): point = point + q. Complete: any two points will do. E3 holds the
+ * formula's D, 2·Z·Z of point and q.
+ * @param plus Y + X of q
+ * @param minus Y - X of q
+ * @param twiceD 2·d·T of q, or where `negative` its negative
  */
 function addPrepared(point: usize, plus: usize, minus: usize, twiceD: usize, negative: bool): void {
   subtract(E0, point + Y, point);
@@ -266,7 +268,6 @@ function fillTable(table: usize, point: usize): void {
   const products = points + <usize>ENTRIES * POINT_SIZE;
   let multiple = points;
   for (let row = 0; row < ROWS; row++) {
-    // E4, E5, E6 and STEP's Z: `point` prepared for addition.
     memory.copy(STEP, point, POINT_SIZE);
     memory.copy(multiple, point, POINT_SIZE);
     multiple += POINT_SIZE;
