@@ -1,0 +1,92 @@
+/** The page of answers has each text that the filter can say, and no other; its commands are the tool's. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { blocks, ROOT, readMarkdown } from "./markdown.ts";
+
+const page = readMarkdown("docs/troubleshooting.md");
+const reference = readMarkdown("docs/reference/commands.md");
+
+const source = (file: string) => readFileSync(join(ROOT, "assembly", file), "utf8");
+
+/** Cells of the rows under a heading, without those of the table's head. */
+function rows(heading: string): string[][] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(`${heading}\n`)) ?? "";
+  const lines = section.split("\n").filter((line) => line.startsWith("| "));
+  return lines.slice(2).map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const HEADINGS = {
+  forbidden: "403",
+  token: "401: the token is not good now, or not here",
+  form: "401: it is not a token as RFC 7515 and 7519 want it",
+};
+
+describe("docs/troubleshooting.md", () => {
+  test("has every refusal of a token, and of a policy", () => {
+    const status = source("jose/status.ts");
+    const refusals = [...status.matchAll(/^define\(\s*Status\.\w+,\s*"(.*?)",?\s*\);/gms)].map(
+      ([, text]) => text,
+    );
+    const start = /CLAIM_REFUSAL_START = new Text\("(.*)"\)/.exec(status)?.[1];
+    const end = /CLAIM_REFUSAL_END = new Text\("(.*)"\)/.exec(status)?.[1];
+    const denied = /ACCESS_DENIED = new Text\("(.*)"\)/.exec(source("stream.ts"))?.[1];
+    const told = Object.values(HEADINGS).flatMap((heading) => rows(heading).map(([body]) => body));
+    expect(told.toSorted()).toEqual(
+      [...refusals, `${start}NAME${end}`, denied].map((text) => `\`${text}\``).toSorted(),
+    );
+    expect(refusals.length).toBeGreaterThan(25);
+  });
+
+  test("has 403 for what is answered 403", () => {
+    const [, only] = /status == Status\.(\w+) \? 403 : 401/.exec(source("jose/status.ts")) ?? [];
+    const [, body] = new RegExp(`Status\\.${only}, "(.*)"`).exec(source("jose/status.ts")) ?? [];
+    expect(rows(HEADINGS.forbidden).map(([text]) => text)).toEqual(["`RBAC: access denied`", `\`${body}\``]);
+  });
+
+  test("has the answer of 500, with its details", () => {
+    const stream = source("stream.ts");
+    const [, body] = /HOST_FAILURE = new Text\("(.*)"\)/.exec(stream) ?? [];
+    const [, details] = /HOST_FAILURE_DETAILS = new Text\("(.*)"\)/.exec(stream) ?? [];
+    const [status, text, cause] = rows("500 and 503")[0] ?? [];
+    expect([status, text]).toEqual(["500", `\`${body}\``]);
+    expect(cause).toContain(`\`${details}\``);
+  });
+
+  test("has every reason why keys are not fetched", () => {
+    const calls = source("authn/remote-jwks.ts").matchAll(/this\.fail\(\s*now,\s*(["'`])(.*?)\1,?\s*\)/gs);
+    const reasons = [...calls].map(([, , reason = ""]) => `\`${reason.replace(/\$\{.*?\}/g, "…")}\``);
+    expect(rows("Keys are not fetched").map(([reason]) => reason)).toEqual(
+      expect.arrayContaining([...new Set(reasons)]),
+    );
+    expect(rows("Keys are not fetched")).toHaveLength(new Set(reasons).size);
+  });
+
+  test("has a cause and a command for each refusal", () => {
+    for (const [body = "", cause = "", command = ""] of Object.values(HEADINGS).flatMap(rows)) {
+      expect(cause, body).not.toBe("");
+      expect(command, body).toMatch(/^`jwtgate /);
+    }
+  });
+
+  test("names commands and options that there are", () => {
+    const typed = [
+      ...[...page.matchAll(/`(jwtgate [^`]*)`/g)].map(([, command = ""]) => command),
+      ...blocks(page).flatMap(({ text }) => text.split("\n").filter((line) => line.startsWith("jwtgate "))),
+    ].filter((command) => !command.startsWith("jwtgate_"));
+    for (const command of typed) {
+      const [, name = ""] = /^jwtgate ((?:token )?[a-z]+)/.exec(command) ?? [];
+      const section = reference.split(/^#+ jwtgate /m).find((text) => text.startsWith(`${name}\n`)) ?? "";
+      expect(section, command).not.toBe("");
+      for (const [option] of command.replace(/'.*'/, "").matchAll(/(?<= )--?[a-z-]+/g)) {
+        expect(section, command).toMatch(new RegExp(`^ .*${option}\\b`, "m"));
+      }
+    }
+    expect(typed.length).toBeGreaterThan(30);
+  });
+});
