@@ -21,8 +21,11 @@ import { Plugin } from "./plugin";
 /** What the host is to do with the request (proxy-wasm FilterHeadersStatus). */
 export const enum Verdict {
   Continue = 0,
-  /** It was answered, or it waits. */
-  StopIteration = 1,
+  /**
+   * It was answered, or it waits: all of it. StopIteration (1) would stop the headers only where the plugin's
+   * `allow_on_headers_stop_iteration` says so, and the body would take them along to the backend.
+   */
+  StopAllIterationAndWatermark = 4,
 }
 
 /** How often one request may wait: for its first keys, for a fetch under way, and for one of its own. */
@@ -101,7 +104,7 @@ function wait(
   const until = deadline != 0 ? deadline : nowMilliseconds() + plugin.maxWait;
   plugin.waiting.add(streamId, until, source, source.keys != null, waits + 1);
   plugin.jwksCounters.waited(1);
-  return Verdict.StopIteration;
+  return Verdict.StopAllIterationAndWatermark;
 }
 
 /**
@@ -184,7 +187,7 @@ function answerHostFailure(plugin: Plugin): Verdict {
 export function answerUnconfigured(): Verdict {
   reset();
   sendLocalResponse(500, HOST_FAILURE_DETAILS.slice, HOST_FAILURE.slice, EMPTY, EMPTY);
-  return Verdict.StopIteration;
+  return Verdict.StopAllIterationAndWatermark;
 }
 
 function answer(
@@ -200,7 +203,7 @@ function answer(
   if (!sendLocalResponse(status, details, body, headerName, headerValue)) {
     return answerHostFailure(plugin);
   }
-  return Verdict.StopIteration;
+  return Verdict.StopAllIterationAndWatermark;
 }
 
 /**
