@@ -80,7 +80,7 @@ interface SignOptions {
   iss?: string;
   sub?: string;
   aud?: string[];
-  exp: number | undefined;
+  exp: number | "never";
   nbf?: number;
   claim?: Record<string, unknown>;
   claims?: string;
@@ -141,7 +141,7 @@ function claimsOf({ iss, sub, aud, exp, nbf, claim, claims }: SignOptions): obje
   const [audience, ...more] = aud ?? [];
   return {
     iat: inSeconds(0),
-    ...(exp !== undefined && { exp }),
+    ...(exp !== "never" && { exp }),
     ...(claims !== undefined && readClaims(claims)),
     ...(nbf !== undefined && { nbf }),
     ...(iss !== undefined && { iss }),
@@ -168,8 +168,8 @@ function inSeconds(delta: number): number {
   return Math.floor(Date.now() / 1000) + delta;
 }
 
-function parseExpiry(text: string): number | undefined {
-  return text === "never" ? undefined : parseTime(text);
+function parseExpiry(text: string): number | "never" {
+  return text === "never" ? text : parseTime(text);
 }
 
 function decodeCommand(): Command {
