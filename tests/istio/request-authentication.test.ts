@@ -210,6 +210,10 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
       "the Host header is removed from no request: use another header, such as x-jwt-claim",
     ],
     [
+      "issuer: i, outputClaimToHeaders: [{header: ▲Content-Length, claim: c}]",
+      '"Content-Length" says where a request ends: no claim may, use another header, such as x-jwt-claim',
+    ],
+    [
       "issuer: i, outputClaimToHeaders: [{header: ▲a.b, claim: c}]",
       '"a.b" cannot be a header\'s name: use letters, digits, - and _, such as x-jwt-claim',
     ],

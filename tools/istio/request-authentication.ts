@@ -40,6 +40,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** istiod's narrower form for the names of claim headers. */
 const CLAIM_HEADER = /^[-_A-Za-z0-9]+$/;
 
+/** They say where a request ends, or which protocol follows it. */
+const FRAMING = new Set(["connection", "content-length", "transfer-encoding", "upgrade"]);
+
 export function readRequestAuthentication(
   spec: Fields,
   metadata: Metadata | undefined,
@@ -158,6 +161,11 @@ function checkOutputHeader({ value, at }: Located<string>, pattern: RegExp, repo
     report.error(at, `${quote(value)} cannot be a header's name: use ${allowed}, such as x-jwt-claim`);
   } else if (value.toLowerCase() === "host") {
     report.error(at, "the Host header is removed from no request: use another header, such as x-jwt-claim");
+  } else if (FRAMING.has(value.toLowerCase())) {
+    report.error(
+      at,
+      `${quote(value)} says where a request ends: no claim may, use another header, such as x-jwt-claim`,
+    );
   }
 }
 
