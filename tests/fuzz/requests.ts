@@ -114,7 +114,7 @@ function subjects({ path = "", headers = [] }: DownstreamRequest): Set<string> {
   for (const payload of text.matchAll(/(?<=\.)[\w-]+(?=\.)/g)) {
     try {
       const { sub } = JSON.parse(Buffer.from(payload[0], "base64url").toString()) as { sub?: unknown };
-      found.add(String(sub));
+      found.add(Buffer.from(String(sub)).toString("latin1").trim());
     } catch {
       // What is no payload names nobody.
     }
