@@ -1,8 +1,7 @@
 /** Reads input whose size nobody promised: files, `-` for standard input, and what only looks like a file. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { decodeText } from "../istio/yaml.ts";
 import { UserError } from "./output.ts";
-import { reasonOf } from "./sources.ts";
+import { readUpTo, reasonOf } from "./sources.ts";
 
 /** Keys, tokens and claims are small; what is larger is another file than was meant. */
 const MAX_TEXT_BYTES = 1024 * 1024;
@@ -36,38 +35,4 @@ export function readText(path: string): string {
   if ("text" in decoded) return decoded.text;
   const { line, column, message } = decoded.diagnostic;
   throw new UserError(`${nameOf(path)}:${line}:${column}: ${message}`);
-}
-
-function readUpTo(path: string, limit: number): Buffer {
-  const descriptor = path === "-" ? 0 : openSync(path, "r");
-  try {
-    // Reading a folder says so too, but not on every system.
-    if (fstatSync(descriptor).isDirectory()) throw new Error("this is a folder");
-    const parts: Buffer[] = [];
-    let size = 0;
-    for (;;) {
-      const part = Buffer.allocUnsafe(64 * 1024);
-      const count = readSome(descriptor, part);
-      if (count === 0) return Buffer.concat(parts);
-      parts.push(part.subarray(0, count));
-      size += count;
-      if (size > limit) throw new Error(`this is larger than ${limit / 1024 / 1024} MiB`);
-    }
-  } finally {
-    if (descriptor !== 0) closeSync(descriptor);
-  }
-}
-
-/** Like readSync, but waits where standard input is a terminal or pipe that does not. */
-function readSome(descriptor: number, part: Buffer): number {
-  for (;;) {
-    try {
-      return readSync(descriptor, part);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "EOF") return 0;
-      if (code !== "EAGAIN") throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
 }

@@ -1,5 +1,5 @@
 /** Reads what a command is told to read: files, folders, and `-` for standard input. */
-import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
@@ -19,8 +19,8 @@ const TEST_FILE = /\.test\.(ya?ml|json)$/i;
 /** What is looked for in a folder. */
 export type SourceKind = "policies" | "tests";
 
-/** More is no policy that a person wrote. */
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** More is no policy that a person wrote: a cluster takes no resource over 1.5 MiB. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /**
  * @param paths files, folders (read with their folders, hidden ones left out) and `-`
@@ -29,24 +29,24 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
  */
 export function readSources(paths: readonly string[], kind: SourceKind = "policies"): Sources {
   const sources: Sources = { files: [], diagnostics: [] };
-  for (const path of new Set(paths)) {
+  const attempt = (path: string, read: () => void): void => {
     try {
-      const stats: Stats | undefined = path === "-" ? undefined : statSync(path);
-      if (!stats?.isDirectory()) {
-        sources.files.push(readSource(path, stats?.size ?? 0));
-        continue;
-      }
+      read();
+    } catch (error) {
+      const place = { file: nameOf(path), line: 0, column: 0, severity: "error" as const };
+      const told =
+        error instanceof DiagnosticError ? error.diagnostic : { ...place, message: reasonOf(error) };
+      sources.diagnostics.push(told);
+    }
+  };
+  const add = (path: string) => attempt(path, () => sources.files.push(readSource(path)));
+  for (const path of new Set(paths)) {
+    attempt(path, () => {
+      if (path === "-" || !statSync(path).isDirectory()) return add(path);
       const found = filesOf(path, kind);
       if (found.length === 0) throw new Error(NONE_FOUND[kind]);
-      for (const file of found) sources.files.push(readSource(file, statSync(file).size));
-    } catch (error) {
-      if (error instanceof DiagnosticError) {
-        sources.diagnostics.push(error.diagnostic);
-        continue;
-      }
-      const message = reasonOf(error);
-      sources.diagnostics.push({ file: nameOf(path), line: 0, column: 0, severity: "error", message });
-    }
+      found.forEach(add);
+    });
   }
   return sources;
 }
@@ -69,11 +69,50 @@ function filesOf(folder: string, kind: SourceKind): string[] {
 }
 
 /** @throws {DiagnosticError} where the bytes are no text */
-function readSource(path: string, size: number): SourceFile {
-  if (size > MAX_FILE_BYTES) throw new Error(`the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`);
-  const decoded = decodeText(nameOf(path), readFileSync(path === "-" ? 0 : path));
+function readSource(path: string): SourceFile {
+  const decoded = decodeText(nameOf(path), readUpTo(path, MAX_FILE_BYTES));
   if ("diagnostic" in decoded) throw new DiagnosticError(decoded.diagnostic);
   return { name: nameOf(path), text: decoded.text };
+}
+
+/**
+ * The bytes of a file, or of standard input for `-`.
+ *
+ * @param limit in bytes; reading ends there, so that endless devices and pipes end too
+ * @throws where it cannot be read or is larger
+ */
+export function readUpTo(path: string, limit: number): Buffer {
+  const descriptor = path === "-" ? 0 : openSync(path, "r");
+  try {
+    // Reading a folder says so too, but not on every system.
+    if (fstatSync(descriptor).isDirectory()) throw new Error("this is a folder");
+    const parts: Buffer[] = [];
+    let size = 0;
+    for (;;) {
+      const part = Buffer.allocUnsafe(64 * 1024);
+      const count = readSome(descriptor, part);
+      if (count === 0) return Buffer.concat(parts);
+      parts.push(part.subarray(0, count));
+      size += count;
+      if (size > limit) throw new Error(`this is larger than ${limit / 1024 / 1024} MiB`);
+    }
+  } finally {
+    if (descriptor !== 0) closeSync(descriptor);
+  }
+}
+
+/** Like readSync, but waits where standard input is a terminal or pipe that does not. */
+function readSome(descriptor: number, part: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(descriptor, part);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EOF") return 0;
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
 }
 
 /** Something that is wrong at a place in a file. */
