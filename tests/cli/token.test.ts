@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -23,6 +23,7 @@ const ALGORITHMS = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA 
 function makeKey(algorithm: string): string {
   const secret = algorithm.startsWith("HS");
   const file = secret ? `${algorithm}.jwks` : `${algorithm}.pem`;
+  if (existsSync(workspace.path(file))) return file;
   const { status, stdout, stderr } = workspace.run([
     "jwk",
     "--generate",
@@ -37,6 +38,7 @@ function makeKey(algorithm: string): string {
 const keySet = (algorithm: string) => JSON.parse(readFileSync(workspace.path(`${algorithm}.jwks`), "utf8"));
 
 beforeAll(() => {
+  makeKey("ES256");
   mkdirSync(workspace.path("policies"));
   write("policies/sample.yaml", readFileSync(SAMPLE));
 });

@@ -1,0 +1,130 @@
+/** The package alone: packed, installed offline into an empty folder, run, imported, and its types checked. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ROOT, Workspace } from "../support/cli.ts";
+
+const workspace = new Workspace();
+afterAll(() => workspace.remove());
+
+const APP = workspace.path("app");
+const INSTALLED = join(APP, "node_modules/jwtgate");
+
+beforeAll(() => {
+  const npm = (cwd: string, ...args: string[]) =>
+    execFileSync("npm", [...args, "--loglevel=error", "--cache", workspace.path("cache")], {
+      cwd,
+      encoding: "utf8",
+    });
+  // What prepack would build has been built before the tests.
+  npm(workspace.folder, "pack", ROOT, "--ignore-scripts");
+  const tarball = readdirSync(workspace.folder).find((name) => name.endsWith(".tgz"));
+  if (tarball === undefined) throw new Error("npm packed nothing");
+  mkdirSync(APP);
+  npm(APP, "install", join("..", tarball), "--offline", "--no-audit", "--no-fund");
+}, 120_000);
+
+function npx(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(join(APP, "node_modules/.bin/jwtgate"), args, {
+    cwd: APP,
+    encoding: "utf8",
+  });
+  return { status, stdout, stderr };
+}
+
+test("it needs no other package, and brings what the documents name", () => {
+  expect(readdirSync(join(APP, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["jwtgate"]);
+  for (const path of [
+    "build/jwtgate.wasm",
+    "schema/configuration.schema.json",
+    "dist/types/lib.d.ts",
+    "dist/THIRD-PARTY-NOTICES.txt",
+    "envoy/istio/skip-a-path.yaml",
+    "docs/configuration.md",
+    "LICENSE",
+    "NOTICE",
+    "README.md",
+  ]) {
+    expect(existsSync(join(INSTALLED, path)), path).toBe(true);
+  }
+  for (const path of ["tools", "tests", "assembly", "scripts", "node_modules"]) {
+    expect(existsSync(join(INSTALLED, path)), path).toBe(false);
+  }
+});
+
+test("the notices name every package that is inside", () => {
+  const notices = readFileSync(join(INSTALLED, "dist/THIRD-PARTY-NOTICES.txt"), "utf8");
+  const bundles = ["jwtgate.mjs", "index.mjs"].map((name) =>
+    readFileSync(join(INSTALLED, "dist", name), "utf8"),
+  );
+  const bundled = bundles.flatMap((text) =>
+    [...text.matchAll(/^(?:\/\/| {2}") ?node_modules\/((?:@[^/]+\/)?[^/]+)\//gm)].map(([, name]) => name),
+  );
+  expect(new Set(bundled).size).toBeGreaterThan(2);
+  for (const name of new Set(bundled)) expect(notices).toMatch(new RegExp(`^${name} \\d+\\.`, "m"));
+});
+
+test("the tool runs, with the module of the package", () => {
+  const sample = "node_modules/jwtgate/envoy/istio/skip-a-path.yaml";
+  const { status, stdout, stderr } = npx(
+    ...["compile", "-f", sample, "--output", "envoy", "--listen", "127.0.0.1:8080", "--upstream", "a:1"],
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toContain(`filename: ${join(INSTALLED, "build/jwtgate.wasm")}\n`);
+  expect(npx("image", "image.tar").status).toBe(0);
+  expect(npx("--version").stdout).toBe(
+    `${(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version}\n`,
+  );
+});
+
+test("a program imports the compiler and the host", () => {
+  writeFileSync(
+    join(APP, "program.mjs"),
+    `import { readFile } from "node:fs/promises";
+import { compile, createHost, moduleFile } from "jwtgate";
+
+const name = "node_modules/jwtgate/envoy/istio/skip-a-path.yaml";
+const { configuration } = compile([{ name, text: await readFile(name, "utf8") }], { target: "envoy" });
+const host = await createHost(await readFile(moduleFile));
+host.configure(configuration);
+for (const path of ["/productpage", "/api/v1/products/0"]) {
+  const { answer } = await host.request({ path });
+  console.log(path, answer?.status ?? "passes");
+}
+`,
+  );
+  const output = execFileSync(process.execPath, ["program.mjs"], { cwd: APP, encoding: "utf8" });
+  expect(output).toBe("/productpage passes\n/api/v1/products/0 403\n");
+});
+
+test("its types hold under the strictest compiler, without a package beside it", () => {
+  writeFileSync(
+    join(APP, "program.mts"),
+    `import { compile, type Configuration, createHost, type Diagnostic, formatDiagnostic, type Outcome } from "jwtgate";
+
+const { configuration, diagnostics } = compile([{ name: "a.yaml", text: "" }], { target: "wasmplugin" });
+const first: Diagnostic | undefined = diagnostics[0];
+const whole: Configuration | undefined = configuration;
+const issuers: (string | undefined)[] = whole?.providers?.map(({ issuer }) => issuer) ?? [];
+const host = await createHost(new Uint8Array());
+const outcome: Outcome = await host.request({ path: "/", headers: [["a", "b"]] });
+export const told = [first && formatDiagnostic(first), issuers, outcome.answer?.status, outcome.upstream?.path];
+// @ts-expect-error: no such target
+compile([], { target: "nginx" });
+// @ts-expect-error: one of the schema's words
+export const wrong: Configuration = { version: 1, providers: [{ name: "a", presence: "SOMETIMES" }] };
+`,
+  );
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [
+      join(ROOT, "node_modules/typescript/bin/tsc"),
+      ...["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"],
+      ...["--module", "nodenext", "--target", "es2023", "program.mts"],
+    ],
+    { cwd: APP, encoding: "utf8" },
+  );
+  expect(stdout).toBe("");
+  expect(status).toBe(0);
+});
