@@ -1,0 +1,357 @@
+/** Each finding: policies that have it, at the very place, and policies that are nearly the same and have it not. */
+import { generateKeyPairSync } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { check } from "../../tools/check/check.ts";
+import { type Code, type Finding, KINDS } from "../../tools/check/findings.ts";
+import { compile } from "../../tools/compile.ts";
+import { Report } from "../../tools/istio/report.ts";
+import { readResources } from "../../tools/istio/resource.ts";
+import { parseYaml } from "../../tools/istio/yaml.ts";
+
+const FILE = "p.yaml";
+const ISSUER = "https://idp.example.com";
+
+function findingsOf(text: string): Finding[] {
+  const { diagnostics } = compile([{ name: FILE, text }], { target: "envoy" });
+  expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+  const resources = readResources(parseYaml(FILE, text).documents, "default", new Report());
+  return check(resources, diagnostics, { rootNamespace: "istio-system" });
+}
+
+const rsa = (modulusLength: number) => generateKeyPairSync("rsa", { modulusLength });
+const publicJwk = (bits: number) => rsa(bits).publicKey.export({ format: "jwk" });
+const EC = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const GOOD = { ...EC.publicKey.export({ format: "jwk" }), kid: "a" };
+const jwks = (...keys: object[]) => JSON.stringify({ keys });
+const secret = (bytes: number, alg?: string) => ({
+  kty: "oct",
+  k: Buffer.alloc(bytes, 7).toString("base64url"),
+  alg,
+});
+
+const resource = (kind: string, name: string, spec: object, metadata: object = {}) =>
+  JSON.stringify({ apiVersion: "security.istio.io/v1", kind, metadata: { name, ...metadata }, spec });
+const authentication = (rule: object, name = "idp") =>
+  resource("RequestAuthentication", name, { jwtRules: [rule] });
+const rule = (members: object = {}) => ({ issuer: ISSUER, audiences: ["me"], jwks: jwks(GOOD), ...members });
+const policy = (name: string, action: string, rules: object[], metadata: object = {}) =>
+  resource("AuthorizationPolicy", name, { action, rules }, metadata);
+const all = (...documents: string[]) => documents.join("\n---\n");
+const IDP = authentication(rule());
+const from = (source: object) => ({ from: [{ source }] });
+const to = (operation: object) => ({ to: [{ operation }] });
+const when = (key: string, values: string[], name = "values") => ({ when: [{ key, [name]: values }] });
+const TOKEN = policy("token", "ALLOW", [from({ requestPrincipals: ["*"] })]);
+const allow = (...rules: object[]) => all(IDP, policy("p", "ALLOW", rules));
+const deny = (...rules: object[]) => all(IDP, TOKEN, policy("p", "DENY", rules));
+
+/** By code: what has it, and what has it not. */
+const CASES: Record<Code, { found: string[]; not: string[] }> = {
+  JG000: {
+    found: [
+      all(policy("p", "DENY", [{ ...to({ paths: ["/a/*"] }), ...when("request.headersx[a]", ["b"]) }])),
+    ],
+    not: [all(IDP, TOKEN)],
+  },
+  JG001: {
+    found: [
+      IDP,
+      all(IDP, policy("p", "ALLOW", [to({ paths: ["/a"] })])),
+      all(IDP, policy("p", "DENY", [from({ requestPrincipals: ["*"] })])),
+      // For another namespace; on trial.
+      all(IDP, policy("p", "ALLOW", [from({ requestPrincipals: ["*"] })], { namespace: "other" })),
+      all(
+        IDP,
+        policy("p", "ALLOW", [from({ requestPrincipals: ["*"] })], {
+          annotations: { "istio.io/dry-run": "true" },
+        }),
+      ),
+    ],
+    not: [
+      all(IDP, TOKEN),
+      all(IDP, policy("p", "DENY", [from({ notRequestPrincipals: ["*"] })])),
+      all(IDP, policy("p", "ALLOW", [when("request.auth.claims[role]", ["a"])])),
+      all(IDP, resource("AuthorizationPolicy", "nothing", {})),
+      all(IDP, policy("p", "ALLOW", [from({ requestPrincipals: ["*"] })], { namespace: "istio-system" })),
+      authentication(rule({ presence: "REQUIRED" })),
+    ],
+  },
+  JG002: { found: [all(authentication(rule({ audiences: [] })), TOKEN)], not: [all(IDP, TOKEN)] },
+  JG003: { found: [all(authentication(rule({ jwks: jwks(secret(32)) })), TOKEN)], not: [all(IDP, TOKEN)] },
+  JG004: {
+    found: [all(authentication(rule({ jwks: jwks(EC.privateKey.export({ format: "jwk" })) })), TOKEN)],
+    not: [all(IDP, TOKEN)],
+  },
+  JG005: {
+    found: [secret(31), secret(31, "HS256"), secret(47, "HS384"), secret(63, "HS512")].map((key) =>
+      all(authentication(rule({ jwks: jwks(key) })), TOKEN),
+    ),
+    not: [secret(32), secret(48, "HS384"), secret(64, "HS512")].map((key) =>
+      all(authentication(rule({ jwks: jwks(key) })), TOKEN),
+    ),
+  },
+  JG006: {
+    found: [all(authentication(rule({ jwks: jwks(publicJwk(1024), GOOD) })), TOKEN)],
+    not: [all(authentication(rule({ jwks: jwks(publicJwk(2048)) })), TOKEN)],
+  },
+  JG007: {
+    found: [all(authentication(rule({ jwks: jwks(publicJwk(2048)) })), TOKEN)],
+    not: [all(authentication(rule({ jwks: jwks(publicJwk(3072)) })), TOKEN)],
+  },
+  JG008: {
+    found: [all(authentication({ audiences: ["me"], jwksUri: "https://idp.example.com/keys" }), TOKEN)],
+    not: [all(IDP, TOKEN)],
+  },
+  JG009: {
+    found: [all(authentication({ issuer: ISSUER, jwksUri: "http://idp.example.com/keys" }), TOKEN)],
+    not: [all(authentication({ issuer: ISSUER, jwksUri: "https://idp.example.com/keys" }), TOKEN)],
+  },
+  JG010: {
+    found: [all(authentication(rule({ fromParams: ["t"] })), TOKEN)],
+    not: [all(authentication(rule({ fromCookies: ["t"] })), TOKEN)],
+  },
+  JG011: {
+    found: [all(authentication(rule({ jwks: jwks(GOOD, { ...GOOD, use: "enc" }) })), TOKEN)],
+    not: [all(IDP, TOKEN)],
+  },
+  JG101: {
+    found: [allow(from({ requestPrincipals: ["alice"] })), allow(when("request.auth.principal", ["alice"]))],
+    not: [
+      allow(from({ requestPrincipals: [`${ISSUER}/alice`] })),
+      allow(from({ requestPrincipals: ["*alice"] })),
+    ],
+  },
+  JG102: {
+    found: [allow(from({ requestPrincipals: ["*/*"] }))],
+    not: [allow(from({ requestPrincipals: ["*", "*/alice"] }))],
+  },
+  JG103: {
+    found: [
+      allow(from({ requestPrincipals: ["https://idp*"] })),
+      allow(from({ requestPrincipals: ["https://idp.example.com"] })),
+    ],
+    not: [allow(from({ requestPrincipals: [`${ISSUER}/*`] }))],
+  },
+  JG104: {
+    found: [
+      allow(from({ requestPrincipals: ["https://other.example.com/*"] })),
+      all(
+        authentication(rule({ issuer: `${ISSUER}/` })),
+        policy("p", "ALLOW", [from({ requestPrincipals: [`${ISSUER}/a`] })]),
+      ),
+    ],
+    not: [
+      all(
+        authentication(rule({ issuer: `${ISSUER}/` })),
+        policy("p", "ALLOW", [from({ requestPrincipals: [`${ISSUER}//a`] })]),
+      ),
+      allow(from({ requestPrincipals: ["*.example.com/a"] })),
+      // Any issuer is trusted, and none is known.
+      all(
+        authentication({ jwksUri: "https://a.example/keys" }),
+        policy("p", "ALLOW", [from({ requestPrincipals: ["https://b/a"] })]),
+      ),
+      policy("p", "ALLOW", [from({ requestPrincipals: ["https://b/a"] })]),
+    ],
+  },
+  JG105: {
+    found: [
+      allow(to({ paths: ["/a/*/b"] })),
+      allow(to({ hosts: ["*.a.*"] })),
+      allow(when("request.headers[x]", ["*a*"])),
+    ],
+    not: [allow(to({ paths: ["/a/{*}/b", "/a/*", "*.html", "*"] })), allow(from({ namespaces: ["a*b"] }))],
+  },
+  JG106: {
+    found: [
+      allow(when("request.auth.claims[exp]", ["1"])),
+      allow(when("request.auth.claims[realm_access]", ["a"])),
+    ],
+    not: [
+      allow(when("request.auth.claims[realm_access][roles]", ["a"])),
+      allow(when("request.auth.claims[sub]", ["1a"])),
+    ],
+  },
+  JG107: {
+    found: [
+      allow(when("request.auth.claims[email_verified]", ["yes"])),
+      allow(when("request.auth.claims[admin]", ["true"])),
+    ],
+    not: [allow(when("request.auth.claims[admin]", ["truer"]))],
+  },
+  JG108: {
+    found: [
+      allow(when("request.auth.claims[scope]", ["read write"])),
+      all(
+        authentication(rule({ spaceDelimitedClaims: ["roles"] })),
+        policy("p", "ALLOW", [when("request.auth.claims[roles]", ["a b"])]),
+      ),
+    ],
+    not: [
+      allow(when("request.auth.claims[scope]", ["read", "write"])),
+      allow(when("request.auth.claims[roles]", ["a b"])),
+    ],
+  },
+  JG109: { found: [allow(to({ methods: ["get"] }))], not: [allow(to({ methods: ["GET", "*"] }))] },
+  JG110: {
+    found: ["a", "/a?b", "/a#b", "/a/../b", "/a/.", "/%41", "/%7euser"].map((path) =>
+      allow(to({ paths: [path] })),
+    ),
+    not: [allow(to({ paths: ["/a", "/a%2Fb", "*.js", "/a.b/..c", "/%20", "/%5B"] }))],
+  },
+  JG111: {
+    found: [
+      allow(to({ paths: ["/a", "/b"], notPaths: ["/*"] })),
+      allow(to({ hosts: ["A.example"], notHosts: ["a.example"] })),
+    ],
+    not: [
+      allow(to({ paths: ["/*"], notPaths: ["/a"] })),
+      allow(to({ paths: ["/a", "/b"], notPaths: ["/a"] })),
+    ],
+  },
+  JG201: {
+    found: [deny(from({ principals: ["cluster.local/ns/a/sa/b"] })), deny(when("source.namespace", ["a"]))],
+    not: [deny(from({ notPrincipals: ["*"] })), allow(from({ principals: ["*"] }))],
+  },
+  JG202: { found: [allow(from({ notNamespaces: ["a"] }))], not: [allow(from({ namespaces: ["a"] }))] },
+  JG203: {
+    found: [all(IDP, policy("p", "DENY", [when("request.auth.claims[role]", ["guest"])]))],
+    not: [
+      deny(when("request.auth.claims[role]", ["guest"])),
+      deny(when("request.auth.claims[role]", ["a"], "notValues")),
+    ],
+  },
+  JG204: {
+    found: [
+      all(
+        TOKEN,
+        policy("a", "DENY", [to({ paths: ["/a", "/a/*"] })]),
+        policy("b", "ALLOW", [to({ paths: ["/A"] })]),
+      ),
+      allow(to({ paths: ["/a"] }), to({ paths: ["/a/"] })),
+    ],
+    not: [
+      allow(to({ paths: ["/a", "/a/"] }), to({ paths: ["/b"] })),
+      allow(to({ paths: ["/a", "/a/"] }), to({ paths: ["/a/"] })),
+    ],
+  },
+  JG205: {
+    found: [deny(to({ paths: ["/admin"] }))],
+    not: [
+      deny(to({ paths: ["/admin", "/admin/*"] })),
+      deny(to({ paths: ["/admin*"] })),
+      allow(to({ paths: ["/admin"] })),
+    ],
+  },
+  JG206: {
+    found: [
+      all(
+        IDP,
+        policy("a", "DENY", [to({ paths: ["/a*"] })]),
+        policy("b", "ALLOW", [{ ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/a/b"] }) }]),
+      ),
+    ],
+    not: [
+      all(
+        IDP,
+        policy("a", "DENY", [to({ paths: ["/a/b"] })]),
+        policy("b", "ALLOW", [to({ paths: ["/a*"] })]),
+      ),
+      all(
+        IDP,
+        policy("a", "DENY", [to({ paths: ["/a*"] })], { namespace: "other" }),
+        policy("b", "ALLOW", [to({ paths: ["/a/b"] })]),
+      ),
+      all(
+        policy("a", "DENY", [to({ paths: ["/a*"], methods: ["GET"] })]),
+        policy("b", "ALLOW", [to({ paths: ["/a/b"] })]),
+      ),
+      all(
+        policy("a", "DENY", [to({ paths: ["/a*"], notMethods: ["GET"] })]),
+        policy("b", "ALLOW", [to({ paths: ["/a/b"] })]),
+      ),
+    ],
+  },
+  JG207: {
+    found: [
+      allow(to({ paths: ["/a/*"] }), to({ paths: ["/a/b"], methods: ["GET"] })),
+      allow(to({ paths: ["/a"] }), to({ paths: ["/a"] })),
+      allow(to({ paths: ["/a"], notMethods: ["GET"] }), to({ paths: ["/a"], notMethods: ["GET", "PUT"] })),
+    ],
+    not: [
+      allow(to({ paths: ["/a"], methods: ["GET"] }), to({ paths: ["/a"], methods: ["PUT"] })),
+      allow(to({ paths: ["/a"] }), to({ notPaths: ["/a"] })),
+    ],
+  },
+  JG208: { found: [allow({})], not: [all(IDP, TOKEN, policy("p", "DENY", [{}]))] },
+  JG209: {
+    found: [policy("p", "ALLOW", [to({ paths: ["/a"] })], { annotations: { "istio.io/dry-run": "true" } })],
+    not: [policy("p", "ALLOW", [to({ paths: ["/a"] })], { annotations: { "istio.io/dry-run": "false" } })],
+  },
+  JG210: {
+    found: [allow(to({ hosts: ["a.example"] })), deny(to({ hosts: ["a.example", "b.example:*"] }))],
+    not: [
+      allow(to({ hosts: ["a.example", "a.example:*"] })),
+      allow(to({ hosts: ["a.example*", "b.example:80", "*"] })),
+    ],
+  },
+  JG211: {
+    found: [allow(to({ notPaths: ["/admin*"] }))],
+    not: [allow(to({ paths: ["/*"], notPaths: ["/admin*"] })), deny(to({ notPaths: ["/open*"] }))],
+  },
+  JG212: {
+    found: [allow({ ...to({ paths: ["/a"] }), ...when("request.headers[x-internal]", ["true"]) })],
+    not: [
+      allow({ ...from({ requestPrincipals: ["*"] }), ...when("request.headers[x-internal]", ["true"]) }),
+      allow(to({ paths: ["/a"] })),
+      all(
+        authentication(rule({ outputClaimToHeaders: [{ header: "x-role", claim: "role" }] })),
+        policy("p", "ALLOW", [when("request.headers[X-Role]", ["a"])]),
+      ),
+    ],
+  },
+};
+
+describe.each(Object.entries(CASES))("%s", (code, { found, not }) => {
+  const count = (text: string) => findingsOf(text).filter((finding) => finding.code === code).length;
+  test.each(found.map((text, i) => ({ i, text })))("is found ($i)", ({ text }) =>
+    expect(count(text)).toBe(1),
+  );
+  test.each(not.map((text, i) => ({ i, text })))("is not found ($i)", ({ text }) =>
+    expect(count(text)).toBe(0),
+  );
+});
+
+test("every code has cases", () => expect(Object.keys(CASES).sort()).toEqual(Object.keys(KINDS).sort()));
+
+test("every finding is one line, with a place in the file, and shows no key", () => {
+  const texts = Object.values(CASES).flatMap(({ found }) => found);
+  const private_ = EC.privateKey.export({ format: "jwk" }).d ?? "";
+  for (const finding of texts.flatMap(findingsOf)) {
+    expect(finding).toMatchObject({ file: FILE, line: expect.any(Number), column: expect.any(Number) });
+    expect(finding.line).toBeGreaterThan(0);
+    const words = `${finding.message} ${finding.remedy}`;
+    expect(words).not.toMatch(/[\n\r]/);
+    expect(words).not.toContain(private_);
+    expect(words).not.toContain(Buffer.alloc(31, 7).toString("base64url").slice(0, 20));
+  }
+});
+
+test("policies that a reviewer would let pass have no finding", () => {
+  const clean = all(
+    authentication(rule()),
+    policy("read", "ALLOW", [
+      {
+        ...from({ requestPrincipals: [`${ISSUER}/*`] }),
+        ...to({ paths: ["/products", "/products/*"], methods: ["GET"] }),
+      },
+    ]),
+    policy("admin", "DENY", [
+      {
+        ...to({ paths: ["/admin", "/admin/*"] }),
+        ...when("request.auth.claims[role]", ["admin"], "notValues"),
+      },
+    ]),
+  );
+  expect(findingsOf(clean)).toEqual([]);
+});
