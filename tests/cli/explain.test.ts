@@ -1,0 +1,387 @@
+/** `jwtgate explain`: what it says of requests, how it reads them, and what it never shows. */
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ISTIO_TOKEN } from "../../tools/demo/tokens.ts";
+import { CurlError, parseCurl } from "../../tools/explain/curl.ts";
+import { ROOT, TOOL, Workspace } from "../support/cli.ts";
+import { TestKey } from "../support/tokens.ts";
+
+const workspace = new Workspace();
+afterAll(() => workspace.remove());
+const run = (...args: string[]) => workspace.run(["explain", ...args], { env: { NO_COLOR: "1" } });
+const write = (name: string, content: string | Uint8Array) => writeFileSync(workspace.path(name), content);
+
+const ISSUER = "https://idp.example.com";
+const KEY = TestKey.generate("ES256", "a");
+const POLICIES = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: idp}
+spec:
+  jwtRules:
+  - issuer: ${ISSUER}
+    audiences: [shop]
+    jwks: '${KEY.jwks}'
+    outputClaimToHeaders: [{header: x-sub, claim: sub}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: blocked}
+spec:
+  action: DENY
+  rules:
+  - from: [{source: {ipBlocks: [10.0.0.0/8]}}]
+  - when: [{key: "request.auth.claims[role]", values: [guest]}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: readers}
+spec:
+  rules:
+  - from: [{source: {requestPrincipals: ["${ISSUER}/*"]}}]
+    to:
+    - operation: {methods: [GET], paths: ["/shop/*"]}
+    - operation: {hosts: ["admin.example.com"]}
+    when: [{key: "request.auth.claims[groups]", values: [readers], notValues: [banned]}]
+`;
+
+const claims = { iss: ISSUER, sub: "alice", aud: "shop", groups: ["readers"] };
+
+beforeAll(() => {
+  write("p.yaml", POLICIES);
+  write("good.jwt", `${KEY.token(claims)}\n`);
+});
+
+/** The line that has these words. */
+const lineWith = (text: string, words: string) => text.split("\n").find((line) => line.includes(words)) ?? "";
+
+describe("says step by step", () => {
+  test("how a request comes to pass", () => {
+    const { status, stdout, stderr } = run("-f", "p.yaml", "--token", "@good.jwt", "--path", "/shop/1?x=y");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("GET /shop/1 of localhost");
+    expect(lineWith(stdout, "issuer ")).toContain("p.yaml:6:5, RequestAuthentication default/idp");
+    expect(stdout).toContain('key 0 (EC, ES256, kid "a"): verified');
+    expect(lineWith(stdout, "blocked, rule 0")).toContain(
+      "✗ default/blocked, rule 0: does not match  p.yaml:17:5",
+    );
+    expect(lineWith(stdout, "ipBlocks")).toContain("p.yaml:17:33: the peer is 127.0.0.1");
+    expect(lineWith(stdout, "readers, rule 0")).toContain("✓ default/readers, rule 0: matches  p.yaml:25:5");
+    expect(lineWith(stdout, "paths /shop/*")).toContain("the path is /shop/1");
+    expect(lineWith(stdout, "✗ hosts")).toContain("the host is localhost");
+    expect(lineWith(stdout, "groups] readers")).toMatch(/✓ .*: groups is \["readers"\]$/);
+    expect(lineWith(stdout, "groups] banned")).toMatch(/✓ not request.auth.claims\[groups\] banned/);
+    expect(stdout).toMatch(/forwarded\n {2}default\/readers, rule 0 \(p.yaml:25:5\) allows it\n/);
+    expect(stdout).toContain("- header authorization\n");
+    expect(stdout).toContain("+ header x-sub: alice\n");
+  });
+
+  test("that no ALLOW rule matches", () => {
+    const { stdout } = run("-f", "p.yaml", "--token", "@good.jwt", "--path", "/other");
+    expect(stdout).toContain("403 RBAC: access denied\n  no rule of an ALLOW policy matches\n");
+  });
+
+  test("which DENY rule matches, and that ALLOW was not asked", () => {
+    const { stdout } = run("-f", "p.yaml", "--token", "@good.jwt", "--peer", "10.1.2.3");
+    expect(stdout).toContain("403 RBAC: access denied\n  default/blocked, rule 0 (p.yaml:17:5) refuses it\n");
+    expect(lineWith(stdout, "readers, rule 0")).toContain("not asked: it was decided before");
+  });
+
+  test.each<[string, object, string[], string]>([
+    ["an issuer", { iss: "https://other" }, [], 'the token\'s iss is "https://other"'],
+    ["an audience", { aud: "mail" }, [], 'its aud is "mail", and one of ["shop"] is needed'],
+    ["a time", { exp: 1_700_000_000 }, [], "exp is 2023-11-14T22:13:20Z"],
+    ["a time before", { nbf: 4_000_000_000 }, [], "nbf is 2096-10-02T07:06:40Z"],
+    ["a time that --now decides", {}, ["--now", "2101-01-01"], "Jwt is expired: exp is 2100-01-01T00:00:00Z"],
+  ])("why a token is refused: %s", (_, changed, flags, words) => {
+    const { status, stdout } = run("-f", "p.yaml", "--token", KEY.token({ ...claims, ...changed }), ...flags);
+    expect(status).toBe(0);
+    expect(stdout).toContain(words);
+    expect(stdout).toContain("a token was refused, so policies were not asked");
+  });
+
+  test("why each key does not verify", () => {
+    const other = TestKey.generate("ES256", "b");
+    expect(run("-f", "p.yaml", "--token", other.token(claims)).stdout).toContain(
+      'key 0 (EC, ES256, kid "a"): not tried: its kid is not "b"',
+    );
+    const impostor = TestKey.generate("ES256", "a");
+    expect(run("-f", "p.yaml", "--token", impostor.token(claims)).stdout).toContain(
+      "tried: the signature is not by this key",
+    );
+    const hmac = TestKey.generate("HS256", "a");
+    expect(run("-f", "p.yaml", "--token", hmac.token(claims)).stdout).toContain(
+      "not tried: it is for ES256 only, and the token says HS256",
+    );
+  });
+
+  test.each([
+    ["a.b", "it has 2 sections instead of 3"],
+    ["a..b", "its payload is empty"],
+  ])("what is wrong with the form of %s", (token, words) => {
+    expect(run("-f", "p.yaml", "--token", token).stdout).toContain(words);
+  });
+
+  test("where it looked for tokens", () => {
+    expect(run("-f", "p.yaml").stdout).toContain(
+      'no token found: looked in the header authorization behind "Bearer ", the query parameter access_token',
+    );
+  });
+
+  test("what Envoy itself refuses", () => {
+    expect(run("-f", "p.yaml", "--method", "FOO").stdout).toContain("Envoy itself refuses such a request");
+  });
+
+  test("client certificates and server names", () => {
+    write(
+      "mtls.yaml",
+      `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: a}
+spec: {rules: [{from: [{source: {namespaces: [foo]}}], when: [{key: connection.sni, values: [a.example]}]}]}
+`,
+    );
+    const san = "spiffe://cluster.local/ns/foo/sa/bar";
+    const { stdout } = run("-f", "mtls.yaml", "--client-san", san, "--sni", "a.example");
+    expect(stdout).toContain(`the client's certificate says ${san}`);
+    expect(stdout).toContain("forwarded");
+    expect(run("-f", "mtls.yaml").stdout).toContain("there is no client certificate");
+  });
+});
+
+describe("the same as JSON", () => {
+  test("with every step", () => {
+    const { stdout } = run("-f", "p.yaml", "--token", "@good.jwt", "--path", "/shop/1", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      request: { method: "GET", path: "/shop/1" },
+      authentication: {
+        refusal: null,
+        providers: [
+          { at: "p.yaml:6:5", tokens: [{ claims: { sub: "alice" }, keys: [{ outcome: "verified" }] }] },
+        ],
+      },
+      policies: [
+        { action: "DENY", rules: [{ matched: false }, { matched: false }] },
+        { action: "ALLOW", rules: [{ matched: true, at: "p.yaml:25:5", from: [[{ verdict: true }]] }] },
+      ],
+      decision: { forwarded: true, rule: "ns[default]-policy[readers]-rule[0]", at: "p.yaml:25:5" },
+      upstream: { removed: ["authorization"], added: { "x-sub": "alice" } },
+      disagreements: [],
+    });
+  });
+});
+
+test("never shows a token, a signature, a secret or a query", () => {
+  const secret = TestKey.generate("HS256", "s");
+  write("secret.yaml", POLICIES.replace(KEY.jwks, secret.jwks));
+  const token = secret.token(claims);
+  const k = secret.jwk["k"] ?? "";
+  for (const flags of [[], ["--json"]]) {
+    const curl = `curl -H 'authorization: Bearer ${token}' 'localhost/shop/1?access_token=${token}&key=hunter2'`;
+    const { stdout, stderr } = run("-f", "secret.yaml", "--curl", curl, ...flags);
+    const said = stdout + stderr;
+    expect(said).toContain("alice");
+    for (const hidden of [token, token.split(".")[2] ?? "", k, "hunter2"]) expect(said).not.toContain(hidden);
+  }
+});
+
+describe("keys that are fetched", () => {
+  const uri = "https://idp.example.com/keys";
+  beforeAll(() => {
+    const remote = POLICIES.replace(/jwks: .*/, `jwksUri: ${uri}`);
+    write("remote.yaml", remote);
+    write("discovered.yaml", POLICIES.replace(/\n {4}jwks: .*/, ""));
+    write("keys.json", KEY.jwks);
+  });
+
+  test("come from a file", () => {
+    const { stdout } = run(
+      "-f",
+      "remote.yaml",
+      "--token",
+      "@good.jwt",
+      "--jwks",
+      `${uri}=keys.json`,
+      "--path",
+      "/shop/1",
+    );
+    expect(stdout).toContain("verified");
+    expect(stdout).toContain("allows it");
+  });
+
+  test("are missed where nobody gives them", () => {
+    const { stdout } = run("-f", "remote.yaml", "--token", "@good.jwt");
+    expect(stdout).toContain(`Jwks remote fetch is failed: there are no keys from ${uri}`);
+  });
+
+  test("are found by discovery", () => {
+    write("openid.json", JSON.stringify({ issuer: ISSUER, jwks_uri: `${ISSUER}/k` }));
+    const document = `${ISSUER}/.well-known/openid-configuration=openid.json`;
+    const { stdout } = run(
+      "-f",
+      "discovered.yaml",
+      "--token",
+      "@good.jwt",
+      "--jwks",
+      document,
+      "--jwks",
+      `${ISSUER}/k=keys.json`,
+    );
+    expect(stdout).toContain("✓ verified");
+  });
+
+  test("are fetched with --fetch, and only then", async () => {
+    const server = createServer((_, response) => response.end(KEY.jwks)).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    write("local.yaml", POLICIES.replace(/jwks: .*/, `jwksUri: http://127.0.0.1:${port}/k`));
+    const child = spawn(
+      process.execPath,
+      [TOOL, "explain", "-f", "local.yaml", "--token", "@good.jwt", "--fetch"],
+      {
+        cwd: workspace.folder,
+      },
+    );
+    let stdout = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      stdout += chunk;
+    });
+    await new Promise((resolve) => child.on("close", resolve));
+    server.close();
+    expect(stdout).toContain("✓ verified");
+  });
+
+  test("a server that does not answer is named", () => {
+    write("dead.yaml", POLICIES.replace(/jwks: .*/, "jwksUri: http://127.0.0.1:1/k"));
+    const { status, stderr } = run("-f", "dead.yaml", "--fetch");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: --fetch: http:\/\/127\.0\.0\.1:1\/k: .+\n$/);
+  });
+});
+
+describe("wrong input is said in one line", () => {
+  mkdirSync(workspace.path("empty"));
+  write("binary.yaml", Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 0xff));
+  test.each<[string[], number, string]>([
+    [["-f", "missing.yaml"], 1, "missing.yaml: there is no such file or folder\n"],
+    [["-f", "empty"], 1, "empty: no .yaml, .yml or .json file is in this folder\n"],
+    [["-f", "/dev/zero"], 1, "/dev/zero: this is larger than 16 MiB\n"],
+    [["-f", "p.yaml", "--token", "@missing"], 1, "missing: there is no such file or folder\n"],
+    [["-f", "p.yaml", "--jwks", "https://a/b=missing"], 1, "missing: there is no such file or folder\n"],
+    [["-f", "p.yaml", "--peer", "a"], 2, "Write an IP address"],
+    [["-f", "p.yaml", "--path", "a"], 2, "A path begins with /"],
+    [["-f", "p.yaml", "--method", "get"], 2, "in capital letters"],
+    [["-f", "p.yaml", "-H", "a b: c"], 2, "Write NAME: VALUE."],
+    [["-f", "p.yaml", "--now", "yesterday"], 2, "Write a time such as"],
+    [["-f", "p.yaml", "--jwks", "a"], 2, "Write URI=FILE"],
+    [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is no curl line"],
+    [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http or https"],
+    [["-f", "p.yaml", "--mode", "edge"], 2, "Allowed choices are gateway, sidecar"],
+    [[], 2, "required option '-f, --file <path...>' not specified"],
+  ])("%j", (args, status, words) => {
+    const ran = run(...args);
+    expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
+    expect(ran.stderr).toContain(words);
+    expect(ran.stderr).not.toMatch(/\n {4}at /);
+  });
+
+  test("bytes that are no text", () => {
+    const { status, stderr } = run("-f", "binary.yaml");
+    expect(status).toBe(1);
+    expect(stderr).toBe("binary.yaml:1:5: the bytes here are no UTF-8: save the file as UTF-8\n");
+  });
+});
+
+describe("a curl line", () => {
+  const parse = (line: string, variables = {}) => parseCurl(line, variables);
+  const header = (line: string, name: string) =>
+    parse(line).headers.find(([other]) => other.toLowerCase() === name)?.[1];
+
+  test("as a browser copies it", () => {
+    const line = `curl 'https://a.example/b?c=d' \\\n  -H 'accept: text/html' \\\n  -H $'x: it\\'s' --compressed --insecure`;
+    expect(parse(line)).toEqual({
+      method: "GET",
+      url: "https://a.example/b?c=d",
+      headers: [
+        ["User-Agent", "curl"],
+        ["accept", "text/html"],
+        ["x", "it's"],
+      ],
+      body: "",
+    });
+  });
+
+  test.each([
+    ["curl a", "GET"],
+    ["curl -XPUT a", "PUT"],
+    ["curl -sSX DELETE a", "DELETE"],
+    ["curl --request PATCH a", "PATCH"],
+    ["curl -sI a", "HEAD"],
+    ["curl -d x=y a", "POST"],
+    ["curl -G -d x=y a", "GET"],
+    ["curl --json '{}' a", "POST"],
+    ["curl -F f=@x a", "POST"],
+  ])("%s is a %s", (line, method) => expect(parse(line).method).toBe(method));
+
+  test("its own headers, and those that take them away", () => {
+    expect(header("curl a", "accept")).toBe("*/*");
+    expect(header("curl -H Accept: a", "accept")).toBeUndefined();
+    expect(header("curl -H 'X-Empty;' a", "x-empty")).toBe("");
+    expect(header("curl -A me a", "user-agent")).toBe("me");
+    expect(header("curl -b s=1 a", "cookie")).toBe("s=1");
+    expect(header("curl -u a:b a", "authorization")).toBe("Basic YTpi");
+    expect(header("curl --oauth2-bearer t a", "authorization")).toBe("Bearer t");
+    expect(header("curl -d x a", "content-type")).toBe("application/x-www-form-urlencoded");
+  });
+
+  test("data and query", () => {
+    expect(parse("curl -d a=1 -d b=2 u").body).toBe("a=1&b=2");
+    expect(parse("curl -G -d a=1 'u?b=2'").url).toBe("u?b=2&a=1");
+  });
+
+  test("options that change nothing are passed over, with their values", () => {
+    expect(
+      parse("curl -o out -w '%{http_code}' --max-time 5 -k -L --resolve a:1:2 --no-progress-meter u").url,
+    ).toBe("u");
+  });
+
+  test("variables are those of the environment, in double quotes and outside", () => {
+    const line = "curl -H \"authorization: Bearer $TOKEN\" ${HOST}/a -H 'x: $TOKEN'";
+    const { url, headers } = parse(line, { TOKEN: "t", HOST: "h" });
+    expect(url).toBe("h/a");
+    expect(headers).toContainEqual(["authorization", "Bearer t"]);
+    expect(headers).toContainEqual(["x", "$TOKEN"]);
+  });
+
+  test("what comes behind a pipe is not curl's", () => expect(parse("curl a | jq . > b").url).toBe("a"));
+
+  test.each([
+    ["curl", "has no URL"],
+    ["curl a b", "has two URLs"],
+    ["curl --frobnicate a", "the option --frobnicate of curl is not understood"],
+    ["curl -Z a", "the option -Z of curl is not understood"],
+    ["curl -H", "-H needs a value"],
+    ["curl 'a", "a single quote is not closed"],
+    ['curl "a', "a double quote is not closed"],
+    ["curl $(cat url)", "would run a command"],
+    ["curl `cat url`", "would run a command"],
+    ["curl $URL", "the variable URL is not set here"],
+    ["curl -d @file a", "data from a file is not read"],
+    ["curl -b jar a", "-b with a file is not read"],
+    ["curl -H @file a", "-H with a file is not read"],
+    ["wget a", "this is no curl line"],
+    ["", "this is no curl line"],
+  ])("%j is refused", (line, words) => {
+    expect(() => parse(line)).toThrow(CurlError);
+    expect(() => parse(line)).toThrow(words);
+  });
+});
+
+test("the sample's own token passes the sample", () => {
+  const sample = join(ROOT, "envoy/istio/one-principal.yaml");
+  expect(readFileSync(sample, "utf8")).toContain("DHFbpoIUqrY8t2zpA2qXfCmr5VO5ZEr4RzHU_-envvQ");
+  expect(run("-f", sample, "--token", ISTIO_TOKEN).stdout).toContain("default/one-principal, rule 0");
+});
