@@ -44,7 +44,7 @@ Examples:
   The same for a curl line, pasted as it is; $NAME is taken from the environment, nothing is run:
     $ jwtgate explain -f envoy/istio/one-principal.yaml --curl 'curl -H "Authorization: Bearer invalid" localhost/productpage'
   With a token from a file, at a time, and as JSON:
-    $ jwtgate explain -f envoy/istio/ --token @token.jwt --now 2026-01-31T12:00:00Z --json
+    $ jwtgate explain -f envoy/istio/one-principal.yaml --token @token.jwt --now 2026-01-31T12:00:00Z --json
   With the keys that a jwksUri has, from a file or fetched now:
     $ jwtgate explain -f policies/ --token @token.jwt --jwks https://idp.example.com/jwks.json=keys.json
     $ jwtgate explain -f policies/ --token @token.jwt --fetch
@@ -124,8 +124,15 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
       ? `${JSON.stringify(explanationToJson(told), null, 2)}\n`
       : formatExplanation(told, styleFor(process.stdout)),
   );
+  if (!options.fetch && explanation.expected.authentication?.refusal === NO_KEYS)
+    process.stderr.write(
+      "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks URI=FILE\n",
+    );
   if (explanation.disagreements.length > 0) throw new UserError("");
 }
+
+/** The body of a refusal for want of fetched keys (assembly/jose/status.ts). */
+const NO_KEYS = "Jwks remote fetch is failed";
 
 /** The module that belongs to this tool. */
 export async function loadModule(): Promise<WebAssembly.Module> {

@@ -22,7 +22,7 @@ export interface Decision {
   status: number;
   /** Envoy's response-code details. */
   details: string;
-  /** The body of a refusal by the filter, or else those details where the answer is an error. */
+  /** The body of a refusal by the filter, or else those details where Envoy could not get an answer. */
   reason?: string;
   /** ISSUER/SUBJECT of the verified token. */
   principal?: string;
@@ -39,7 +39,9 @@ export function parseDecision(line: string, { rules }: SourceMap): Decision | un
   const { time, method, path, status, details, principal, policy, reason } = logged;
   const rule = policy || undefined;
   const at = rule === undefined ? undefined : rules[rule];
-  const why = reason === "allowed" ? undefined : (reason ?? (status >= 400 ? details : undefined));
+  // Envoy's own errors, such as a service that is not there; not the service's.
+  const failure = status >= 400 && details !== "via_upstream" ? details : undefined;
+  const why = reason && reason !== "allowed" ? reason : failure;
   return {
     time,
     method,
