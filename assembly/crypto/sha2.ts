@@ -89,6 +89,8 @@ export const HASH_STATE_SIZE: i32 = 64;
 
 /** The eight working words H0…H7 between blocks. */
 const STATE: usize = memory.data(HASH_STATE_SIZE, 16);
+/** The sixteen words of the next rounds, with their constants. */
+const SCHEDULE: usize = memory.data(MAX_BLOCK_LENGTH, 16);
 /** The bytes of a block that is not full yet. */
 const BLOCK: usize = memory.data(MAX_BLOCK_LENGTH, 16);
 
@@ -175,11 +177,22 @@ function compress(block: usize, end: usize): void {
   else compressWords<u64>(block, end);
 }
 
-/** A word of a message: FIPS 180-4 counts bytes from the most significant. */
+/** Sixteen bytes of a message as words: FIPS 180-4 counts bytes from the most significant. */
 // @ts-ignore: decorator
 @inline
-function bigEndian<T>(block: usize, offset: usize): T {
-  return bswap<T>(load<T>(block + offset));
+function messageWords<T>(block: usize, offset: usize): v128 {
+  const bytes = v128.load(block + offset);
+  // prettier-ignore
+  return sizeof<T>() == 4
+    ? v128.shuffle<u8>(bytes, bytes, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12)
+    : v128.shuffle<u8>(bytes, bytes, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
+}
+
+/** Leaves words and their constants, added, for the rounds. */
+// @ts-ignore: decorator
+@inline
+function putWords<T>(offset: usize, words: v128, k: usize): void {
+  v128.store(SCHEDULE + offset, v128.add<T>(words, v128.load(k + offset)));
 }
 
 /** FIPS 180-4 (4.2) and (4.8), with one operation less. */
@@ -214,28 +227,61 @@ function bigSigma1<T>(x: T): T {
     : rotr<T>(x, 14) ^ rotr<T>(x, 18) ^ rotr<T>(x, 41);
 }
 
+/** ROTR of FIPS 180-4 §3.2 on every word of a vector. */
+// @ts-ignore: decorator
+@inline
+function rotateRight<T>(x: v128, bits: i32): v128 {
+  return v128.or(v128.shr<T>(x, bits), v128.shl<T>(x, 8 * <i32>sizeof<T>() - bits));
+}
+
 /** FIPS 180-4 (4.6) and (4.12). */
 // @ts-ignore: decorator
 @inline
-function smallSigma0<T>(x: T): T {
+function smallSigma0<T>(x: v128): v128 {
   return sizeof<T>() == 4
-    ? rotr<T>(x, 7) ^ rotr<T>(x, 18) ^ (x >> 3)
-    : rotr<T>(x, 1) ^ rotr<T>(x, 8) ^ (x >> 7);
+    ? v128.xor(v128.xor(rotateRight<T>(x, 7), rotateRight<T>(x, 18)), v128.shr<T>(x, 3))
+    : v128.xor(v128.xor(rotateRight<T>(x, 1), rotateRight<T>(x, 8)), v128.shr<T>(x, 7));
 }
 
 /** FIPS 180-4 (4.7) and (4.13). */
 // @ts-ignore: decorator
 @inline
-function smallSigma1<T>(x: T): T {
+function smallSigma1<T>(x: v128): v128 {
   return sizeof<T>() == 4
-    ? rotr<T>(x, 17) ^ rotr<T>(x, 19) ^ (x >> 10)
-    : rotr<T>(x, 19) ^ rotr<T>(x, 61) ^ (x >> 6);
+    ? v128.xor(v128.xor(rotateRight<T>(x, 17), rotateRight<T>(x, 19)), v128.shr<T>(x, 10))
+    : v128.xor(v128.xor(rotateRight<T>(x, 19), rotateRight<T>(x, 61)), v128.shr<T>(x, 6));
+}
+
+/**
+ * The next four words of SHA-256's message schedule (FIPS 180-4 §6.2.2 step 1), from the sixteen before. Words 2 and 3
+ * depend on words 0 and 1.
+ */
+// @ts-ignore: decorator
+@inline
+function nextFourWords(x0: v128, x1: v128, x2: v128, x3: v128): v128 {
+  const zero = i32x4.splat(0);
+  const sum = i32x4.add(x0, smallSigma0<u32>(v128.shuffle<u32>(x0, x1, 1, 2, 3, 4)));
+  const sums = i32x4.add(sum, v128.shuffle<u32>(x2, x3, 1, 2, 3, 4));
+  const first = i32x4.add(sums, smallSigma1<u32>(v128.shuffle<u32>(x3, zero, 2, 3, 4, 4)));
+  return i32x4.add(first, smallSigma1<u32>(v128.shuffle<u32>(zero, first, 0, 0, 4, 5)));
+}
+
+/** The next two words of SHA-512's message schedule (FIPS 180-4 §6.4.2 step 1), from the sixteen before. */
+// @ts-ignore: decorator
+@inline
+function nextTwoWords(x0: v128, x1: v128, x4: v128, x5: v128, x7: v128): v128 {
+  const sum = i64x2.add(x0, smallSigma0<u64>(v128.shuffle<u64>(x0, x1, 1, 2)));
+  return i64x2.add(i64x2.add(sum, v128.shuffle<u64>(x4, x5, 1, 2)), smallSigma1<u64>(x7));
 }
 
 /**
  * FIPS 180-4 §6.2.2 and §6.4.2 over the blocks from `block` up to `end`, at least one. Sixteen rounds are written out,
- * so that the working variables change names instead of places and the message schedule stays in sixteen locals. The sums
- * begin with what is known first: a round waits for the one before it only with its last two additions.
+ * so that the working variables change names instead of places. The sums begin with what is known first: a round waits
+ * for the one before it only with its last two additions.
+ *
+ * The sixteen words of the message schedule that the next sixteen rounds need are computed between these, in vectors:
+ * x0 to x3 with four words of 32 bits each, or x0 to x7 with two of 64. Like that the processor does both at a time. The
+ * last sixteen rounds leave sixteen words that nobody reads; to ask whether they are the last would take longer.
  */
 function compressWords<T>(block: usize, end: usize): void {
   let a = load<T>(STATE, 0 * sizeof<T>());
@@ -249,88 +295,98 @@ function compressWords<T>(block: usize, end: usize): void {
   const firstK = sizeof<T>() == 4 ? K256 : K512;
   const lastK = firstK + (sizeof<T>() == 4 ? 48 : 64) * sizeof<T>();
   do {
-    let w0 = bigEndian<T>(block, 0 * sizeof<T>());
-    let w1 = bigEndian<T>(block, 1 * sizeof<T>());
-    let w2 = bigEndian<T>(block, 2 * sizeof<T>());
-    let w3 = bigEndian<T>(block, 3 * sizeof<T>());
-    let w4 = bigEndian<T>(block, 4 * sizeof<T>());
-    let w5 = bigEndian<T>(block, 5 * sizeof<T>());
-    let w6 = bigEndian<T>(block, 6 * sizeof<T>());
-    let w7 = bigEndian<T>(block, 7 * sizeof<T>());
-    let w8 = bigEndian<T>(block, 8 * sizeof<T>());
-    let w9 = bigEndian<T>(block, 9 * sizeof<T>());
-    let w10 = bigEndian<T>(block, 10 * sizeof<T>());
-    let w11 = bigEndian<T>(block, 11 * sizeof<T>());
-    let w12 = bigEndian<T>(block, 12 * sizeof<T>());
-    let w13 = bigEndian<T>(block, 13 * sizeof<T>());
-    let w14 = bigEndian<T>(block, 14 * sizeof<T>());
-    let w15 = bigEndian<T>(block, 15 * sizeof<T>());
-    for (let k = firstK; ; k += 16 * sizeof<T>()) {
-      h = h + w0 + load<T>(k, 0 * sizeof<T>()) + choose<T>(e, f, g) + bigSigma1<T>(e);
+    let x0 = messageWords<T>(block, 0);
+    let x1 = messageWords<T>(block, 16);
+    let x2 = messageWords<T>(block, 32);
+    let x3 = messageWords<T>(block, 48);
+    let x4 = sizeof<T>() == 8 ? messageWords<T>(block, 64) : x0;
+    let x5 = sizeof<T>() == 8 ? messageWords<T>(block, 80) : x0;
+    let x6 = sizeof<T>() == 8 ? messageWords<T>(block, 96) : x0;
+    let x7 = sizeof<T>() == 8 ? messageWords<T>(block, 112) : x0;
+    putWords<T>(0, x0, firstK);
+    putWords<T>(16, x1, firstK);
+    putWords<T>(32, x2, firstK);
+    putWords<T>(48, x3, firstK);
+    if (sizeof<T>() == 8) putWords<T>(64, x4, firstK);
+    if (sizeof<T>() == 8) putWords<T>(80, x5, firstK);
+    if (sizeof<T>() == 8) putWords<T>(96, x6, firstK);
+    if (sizeof<T>() == 8) putWords<T>(112, x7, firstK);
+    for (let k = firstK; ;) {
+      const isLast = k == lastK;
+      k = isLast ? firstK : k + 16 * sizeof<T>();
+      if (sizeof<T>() == 8) x0 = nextTwoWords(x0, x1, x4, x5, x7);
+      if (sizeof<T>() == 4) x0 = nextFourWords(x0, x1, x2, x3);
+      h = h + load<T>(SCHEDULE, 0 * sizeof<T>()) + choose<T>(e, f, g) + bigSigma1<T>(e);
       d += h;
       h = h + majority<T>(a, b, c) + bigSigma0<T>(a);
-      g = g + w1 + load<T>(k, 1 * sizeof<T>()) + choose<T>(d, e, f) + bigSigma1<T>(d);
+      g = g + load<T>(SCHEDULE, 1 * sizeof<T>()) + choose<T>(d, e, f) + bigSigma1<T>(d);
       c += g;
       g = g + majority<T>(h, a, b) + bigSigma0<T>(h);
-      f = f + w2 + load<T>(k, 2 * sizeof<T>()) + choose<T>(c, d, e) + bigSigma1<T>(c);
+      if (sizeof<T>() == 8) putWords<T>(0, x0, k);
+      if (sizeof<T>() == 8) x1 = nextTwoWords(x1, x2, x5, x6, x0);
+      f = f + load<T>(SCHEDULE, 2 * sizeof<T>()) + choose<T>(c, d, e) + bigSigma1<T>(c);
       b += f;
       f = f + majority<T>(g, h, a) + bigSigma0<T>(g);
-      e = e + w3 + load<T>(k, 3 * sizeof<T>()) + choose<T>(b, c, d) + bigSigma1<T>(b);
+      e = e + load<T>(SCHEDULE, 3 * sizeof<T>()) + choose<T>(b, c, d) + bigSigma1<T>(b);
       a += e;
       e = e + majority<T>(f, g, h) + bigSigma0<T>(f);
-      d = d + w4 + load<T>(k, 4 * sizeof<T>()) + choose<T>(a, b, c) + bigSigma1<T>(a);
+      if (sizeof<T>() == 8) putWords<T>(16, x1, k);
+      if (sizeof<T>() == 4) putWords<T>(0, x0, k);
+      if (sizeof<T>() == 8) x2 = nextTwoWords(x2, x3, x6, x7, x1);
+      if (sizeof<T>() == 4) x1 = nextFourWords(x1, x2, x3, x0);
+      d = d + load<T>(SCHEDULE, 4 * sizeof<T>()) + choose<T>(a, b, c) + bigSigma1<T>(a);
       h += d;
       d = d + majority<T>(e, f, g) + bigSigma0<T>(e);
-      c = c + w5 + load<T>(k, 5 * sizeof<T>()) + choose<T>(h, a, b) + bigSigma1<T>(h);
+      c = c + load<T>(SCHEDULE, 5 * sizeof<T>()) + choose<T>(h, a, b) + bigSigma1<T>(h);
       g += c;
       c = c + majority<T>(d, e, f) + bigSigma0<T>(d);
-      b = b + w6 + load<T>(k, 6 * sizeof<T>()) + choose<T>(g, h, a) + bigSigma1<T>(g);
+      if (sizeof<T>() == 8) putWords<T>(32, x2, k);
+      if (sizeof<T>() == 8) x3 = nextTwoWords(x3, x4, x7, x0, x2);
+      b = b + load<T>(SCHEDULE, 6 * sizeof<T>()) + choose<T>(g, h, a) + bigSigma1<T>(g);
       f += b;
       b = b + majority<T>(c, d, e) + bigSigma0<T>(c);
-      a = a + w7 + load<T>(k, 7 * sizeof<T>()) + choose<T>(f, g, h) + bigSigma1<T>(f);
+      a = a + load<T>(SCHEDULE, 7 * sizeof<T>()) + choose<T>(f, g, h) + bigSigma1<T>(f);
       e += a;
       a = a + majority<T>(b, c, d) + bigSigma0<T>(b);
-      h = h + w8 + load<T>(k, 8 * sizeof<T>()) + choose<T>(e, f, g) + bigSigma1<T>(e);
+      if (sizeof<T>() == 8) putWords<T>(48, x3, k);
+      if (sizeof<T>() == 4) putWords<T>(16, x1, k);
+      if (sizeof<T>() == 8) x4 = nextTwoWords(x4, x5, x0, x1, x3);
+      if (sizeof<T>() == 4) x2 = nextFourWords(x2, x3, x0, x1);
+      h = h + load<T>(SCHEDULE, 8 * sizeof<T>()) + choose<T>(e, f, g) + bigSigma1<T>(e);
       d += h;
       h = h + majority<T>(a, b, c) + bigSigma0<T>(a);
-      g = g + w9 + load<T>(k, 9 * sizeof<T>()) + choose<T>(d, e, f) + bigSigma1<T>(d);
+      g = g + load<T>(SCHEDULE, 9 * sizeof<T>()) + choose<T>(d, e, f) + bigSigma1<T>(d);
       c += g;
       g = g + majority<T>(h, a, b) + bigSigma0<T>(h);
-      f = f + w10 + load<T>(k, 10 * sizeof<T>()) + choose<T>(c, d, e) + bigSigma1<T>(c);
+      if (sizeof<T>() == 8) putWords<T>(64, x4, k);
+      if (sizeof<T>() == 8) x5 = nextTwoWords(x5, x6, x1, x2, x4);
+      f = f + load<T>(SCHEDULE, 10 * sizeof<T>()) + choose<T>(c, d, e) + bigSigma1<T>(c);
       b += f;
       f = f + majority<T>(g, h, a) + bigSigma0<T>(g);
-      e = e + w11 + load<T>(k, 11 * sizeof<T>()) + choose<T>(b, c, d) + bigSigma1<T>(b);
+      e = e + load<T>(SCHEDULE, 11 * sizeof<T>()) + choose<T>(b, c, d) + bigSigma1<T>(b);
       a += e;
       e = e + majority<T>(f, g, h) + bigSigma0<T>(f);
-      d = d + w12 + load<T>(k, 12 * sizeof<T>()) + choose<T>(a, b, c) + bigSigma1<T>(a);
+      if (sizeof<T>() == 8) putWords<T>(80, x5, k);
+      if (sizeof<T>() == 4) putWords<T>(32, x2, k);
+      if (sizeof<T>() == 8) x6 = nextTwoWords(x6, x7, x2, x3, x5);
+      if (sizeof<T>() == 4) x3 = nextFourWords(x3, x0, x1, x2);
+      d = d + load<T>(SCHEDULE, 12 * sizeof<T>()) + choose<T>(a, b, c) + bigSigma1<T>(a);
       h += d;
       d = d + majority<T>(e, f, g) + bigSigma0<T>(e);
-      c = c + w13 + load<T>(k, 13 * sizeof<T>()) + choose<T>(h, a, b) + bigSigma1<T>(h);
+      c = c + load<T>(SCHEDULE, 13 * sizeof<T>()) + choose<T>(h, a, b) + bigSigma1<T>(h);
       g += c;
       c = c + majority<T>(d, e, f) + bigSigma0<T>(d);
-      b = b + w14 + load<T>(k, 14 * sizeof<T>()) + choose<T>(g, h, a) + bigSigma1<T>(g);
+      if (sizeof<T>() == 8) putWords<T>(96, x6, k);
+      if (sizeof<T>() == 8) x7 = nextTwoWords(x7, x0, x3, x4, x6);
+      b = b + load<T>(SCHEDULE, 14 * sizeof<T>()) + choose<T>(g, h, a) + bigSigma1<T>(g);
       f += b;
       b = b + majority<T>(c, d, e) + bigSigma0<T>(c);
-      a = a + w15 + load<T>(k, 15 * sizeof<T>()) + choose<T>(f, g, h) + bigSigma1<T>(f);
+      a = a + load<T>(SCHEDULE, 15 * sizeof<T>()) + choose<T>(f, g, h) + bigSigma1<T>(f);
       e += a;
       a = a + majority<T>(b, c, d) + bigSigma0<T>(b);
-      if (k == lastK) break;
-      w0 += smallSigma1<T>(w14) + w9 + smallSigma0<T>(w1);
-      w1 += smallSigma1<T>(w15) + w10 + smallSigma0<T>(w2);
-      w2 += smallSigma1<T>(w0) + w11 + smallSigma0<T>(w3);
-      w3 += smallSigma1<T>(w1) + w12 + smallSigma0<T>(w4);
-      w4 += smallSigma1<T>(w2) + w13 + smallSigma0<T>(w5);
-      w5 += smallSigma1<T>(w3) + w14 + smallSigma0<T>(w6);
-      w6 += smallSigma1<T>(w4) + w15 + smallSigma0<T>(w7);
-      w7 += smallSigma1<T>(w5) + w0 + smallSigma0<T>(w8);
-      w8 += smallSigma1<T>(w6) + w1 + smallSigma0<T>(w9);
-      w9 += smallSigma1<T>(w7) + w2 + smallSigma0<T>(w10);
-      w10 += smallSigma1<T>(w8) + w3 + smallSigma0<T>(w11);
-      w11 += smallSigma1<T>(w9) + w4 + smallSigma0<T>(w12);
-      w12 += smallSigma1<T>(w10) + w5 + smallSigma0<T>(w13);
-      w13 += smallSigma1<T>(w11) + w6 + smallSigma0<T>(w14);
-      w14 += smallSigma1<T>(w12) + w7 + smallSigma0<T>(w15);
-      w15 += smallSigma1<T>(w13) + w8 + smallSigma0<T>(w0);
+      if (sizeof<T>() == 8) putWords<T>(112, x7, k);
+      if (sizeof<T>() == 4) putWords<T>(48, x3, k);
+      if (isLast) break;
     }
     store<T>(STATE, (a += load<T>(STATE, 0 * sizeof<T>())), 0 * sizeof<T>());
     store<T>(STATE, (b += load<T>(STATE, 1 * sizeof<T>())), 1 * sizeof<T>());
