@@ -21,13 +21,17 @@ configuration with \`oct\` keys holds secrets: Envoy's \`/config_dump\` and the 
 
 /** The text of `docs/configuration.md`. */
 export function renderConfiguration(): string {
-  const { $defs: definitions = {}, ...root } = configurationSchema();
-  const order = referenced(root, definitions);
-  const sections = [
-    section("Configuration", root),
-    ...order.map((name) => section(name, definitions[name] ?? {})),
-  ];
-  return `${[INTRODUCTION, ...sections].join("\n").trimEnd()}\n`;
+  return `${INTRODUCTION}\n${renderSections("Configuration", configurationSchema())}`;
+}
+
+/**
+ * A section for a schema, and one for each of its parts in the order in which a reader meets them.
+ *
+ * @param title of the first
+ */
+export function renderSections(title: string, { $defs: definitions = {}, ...root }: Schema): string {
+  const parts = referenced(root, definitions).map((name) => section(name, definitions[name] ?? {}));
+  return `${[section(title, root), ...parts].join("\n").trimEnd()}\n`;
 }
 
 /** Names of the definitions in the order in which a reader meets them. */
@@ -92,6 +96,8 @@ function typeOf(schema: Schema, detailed = false): string {
   }
   if ("const" in schema) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.anyOf) return schema.anyOf.map((form) => typeOf(form)).join(" or ");
+  const [values] = Object.values(schema.patternProperties ?? {});
+  if (values) return typeOf(values) === "any" ? "object" : `names to ${plural(typeOf(values))}`;
   if (schema.type === "array") return `list of ${plural(typeOf(schema.items ?? {}, detailed))}`;
   if (schema.type === "object" && schema.properties && !detailed) {
     const members = Object.entries(schema.properties).map(([name, value]) => `\`${name}\`: ${typeOf(value)}`);

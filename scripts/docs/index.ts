@@ -4,12 +4,14 @@ import { renderCommands } from "./commands.ts";
 import { renderConfiguration } from "./configuration.ts";
 import { renderSchema } from "./schema.ts";
 import { renderTestSchema } from "./test-schema.ts";
+import { renderTesting } from "./testing.ts";
 
 /** From the path of a generated file to what generates its text. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
   "docs/check.md": renderFindings,
   "docs/configuration.md": renderConfiguration,
   "docs/reference/commands.md": renderCommands,
+  "docs/testing.md": renderTesting,
   "schema/configuration.schema.json": renderSchema,
   "schema/test.schema.json": renderTestSchema,
 };

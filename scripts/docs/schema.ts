@@ -1,4 +1,4 @@
-/** The JSON Schema of the filter's configuration, as a file for editors and other programs. */
+/** The JSON Schema of the filter's configuration, as a file for editors and other programs; and of other TypeBox sources. */
 import * as source from "../../tools/config/schema.ts";
 
 /** The parts of JSON Schema that `tools/config/schema.ts` uses. */
@@ -20,6 +20,7 @@ export interface Schema {
   minLength?: number;
   maxLength?: number;
   properties?: Record<string, Schema>;
+  patternProperties?: Record<string, Schema>;
   required?: string[];
   additionalProperties?: boolean;
 }
@@ -33,9 +34,18 @@ export function definitionOf(reference: string): string {
 
 /** @returns the schema of a whole configuration, in which each exported part stands once, under `$defs` */
 export function configurationSchema(): Schema {
+  return schemaWithParts(source, "Configuration");
+}
+
+/**
+ * @param parts a module's exports, the TypeBox schemas among them
+ * @param whole name of the one that holds the others
+ * @returns its schema, in which each exported part stands once, under `$defs`
+ */
+export function schemaWithParts(parts: Readonly<Record<string, unknown>>, whole: string): Schema {
   const names = new Map<string, string>();
-  for (const [name, value] of Object.entries(source)) {
-    if (typeof value === "object" && name !== "Configuration") names.set(JSON.stringify(value), name);
+  for (const [name, value] of Object.entries(parts)) {
+    if (typeof value === "object" && name !== whole) names.set(JSON.stringify(value), name);
   }
   const definitions: Record<string, Schema> = {};
   const rewrite = (node: unknown, isRoot = false): unknown => {
@@ -57,7 +67,7 @@ export function configurationSchema(): Schema {
         .filter(([name]) => name !== "$id")
         .map(([name, value]) => [name, name === "$ref" ? DEFINITIONS + value : rewrite(value)]),
     );
-  const root = rewrite(JSON.parse(JSON.stringify(source.Configuration)), true) as Schema;
+  const root = rewrite(JSON.parse(JSON.stringify(parts[whole])), true) as Schema;
   return { $schema: "https://json-schema.org/draft/2020-12/schema", ...root, $defs: definitions };
 }
 
