@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { findEnvoy } from "../tools/envoy/provision.ts";
 import { MODULE_FILE, PACKAGE_FOLDER } from "../tools/package.ts";
 import { CONTENDERS, type ContenderName } from "./contenders.ts";
-import { compileEmptyFilter } from "./empty-filter.ts";
+import { compileFilters } from "./filters.ts";
 import { SHAPES } from "./policies.ts";
 import { drawing } from "./report/drawing.ts";
 import { type Measured, report } from "./report/results.ts";
@@ -16,11 +16,12 @@ import { measureHost } from "./stages/host.ts";
 import { measureMemory } from "./stages/memory.ts";
 import { measureRules } from "./stages/rules.ts";
 import type { StageOptions } from "./stages/stage.ts";
+import { measureSteps } from "./stages/steps.ts";
 import { MODES, measureTokens } from "./stages/tokens.ts";
 import { measureUpdate } from "./stages/update.ts";
 import { ALGORITHMS } from "./tokens.ts";
 
-const STAGES = ["tokens", "rules", "memory", "update", "host"] as const;
+const STAGES = ["tokens", "steps", "rules", "memory", "update", "host"] as const;
 
 /** Contenders of the stage `rules` and of `update`: an empty filter has no rules, and caches do not touch them. */
 const WITH_RULES: readonly ContenderName[] = ["none", "native-cache", "jwtgate-other", "jwtgate"];
@@ -107,7 +108,7 @@ const stage: StageOptions = {
   envoy,
   module: options.module,
   otherModule: options.otherModule ?? "",
-  emptyModule: await compileEmptyFilter(join(PACKAGE_FOLDER, "build/bench/empty-filter.wasm")),
+  steps: await compileFilters(join(PACKAGE_FOLDER, "build/bench")),
   connections: options.connections,
   rounds: options.rounds,
   requests: options.requests,
@@ -127,6 +128,7 @@ const measured: Measured = {
   tokens: wanted("tokens")
     ? await measureTokens({ ...stage, algorithms, modes, contenders, tokenBytes })
     : [],
+  steps: wanted("steps") ? await measureSteps({ ...stage, tokenBytes }) : new Map(),
   rules: wanted("rules")
     ? await measureRules({ ...stage, shapes, rules, tokenBytes, contenders: among(WITH_RULES) })
     : [],

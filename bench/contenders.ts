@@ -2,6 +2,7 @@
 import type { Configuration } from "../tools/config/schema.ts";
 import { Envoy } from "../tools/envoy/process.ts";
 import { bootstrap, jwtgateFilter, listener, type Message } from "../tools/render/bootstrap.ts";
+import { STEPS, type Step } from "./filters.ts";
 import { ask, Load } from "./load.ts";
 import { nativeFilters } from "./native.ts";
 import { requestBytes, type Target } from "./policies.ts";
@@ -17,12 +18,16 @@ export const CONTENDERS = [
   "jwtgate-other",
   "jwtgate",
 ] as const;
-export type ContenderName = (typeof CONTENDERS)[number];
+export type ContenderName = (typeof CONTENDERS)[number] | Step;
 
 /** How people call them. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   none: "no filter",
   empty: "empty Wasm filter",
+  streams: "… told of each stream's beginning and end",
+  headers: "… that reads the headers",
+  clock: "… and the clock",
+  removal: "… and takes the token out",
   native: "native",
   "native-cache": "native with its cache",
   "jwtgate-no-cache": "jwtgate, cache off",
@@ -34,9 +39,10 @@ export const TITLES: Readonly<Record<ContenderName, string>> = {
 export interface Bench {
   /** Envoy's executable. */
   envoy: string;
-  /** The filter, and the one that does nothing. */
+  /** The filter. */
   module: string;
-  emptyModule: string;
+  /** Filters that do part of what it does. */
+  steps: Record<Step, string>;
   /** Another build of the filter, to see what a change of it brings. */
   otherModule: string;
   /** Connections of the load generator. */
@@ -51,8 +57,6 @@ export function filtersOf(name: ContenderName, configuration: Configuration, ben
   switch (name) {
     case "none":
       return [];
-    case "empty":
-      return [wasmFilter(bench.emptyModule)];
     case "native":
       return nativeFilters(configuration);
     case "native-cache":
@@ -63,16 +67,18 @@ export function filtersOf(name: ContenderName, configuration: Configuration, ben
       return [jwtgateFilter(configuration, bench.otherModule)];
     case "jwtgate":
       return [jwtgateFilter(configuration, bench.module)];
+    default:
+      return [wasmFilter(bench.steps[name])];
   }
 }
 
 function wasmFilter(module: string): Message {
   return {
-    name: "empty",
+    name: "step",
     typed_config: {
       "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
       config: {
-        name: "empty",
+        name: "step",
         vm_config: { runtime: "envoy.wasm.runtime.v8", code: { local: { filename: module } } },
       },
     },
@@ -132,7 +138,7 @@ export class Contender {
    * refuses a tampered one, none, and a target that no rule is about. Then opens the connections.
    */
   async prove(target: Target, token: string): Promise<void> {
-    const refuses = this.name !== "none" && this.name !== "empty";
+    const refuses = this.name !== "none" && !STEPS.some((step) => step === this.name);
     const passed = await this.status(target, token, 200);
     await this.status(target, tampered(token), refuses ? 401 : 200);
     const elsewhere = { path: "/no/rule/is/about/this", host: "nobody.example", headers: {} };

@@ -27,6 +27,7 @@ const SETTLED = 10_000;
 const TOKENS = 20_000;
 /** What Envoy's own buffers and counters may come to, in bytes, over all requests. */
 const ENVOY_ALLOWANCE = 1024 * 1024;
+const NO_STEPS = { empty: "", streams: "", headers: "", clock: "", removal: "" };
 const MEBIBYTE = 1024 * 1024;
 
 const signer = new Signer("HS256");
@@ -87,7 +88,7 @@ async function soakHost(count: number): Promise<boolean> {
 async function soakEnvoy(count: number): Promise<boolean> {
   const progress = (line: string): void => console.error(line);
   const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
-  const bench = { envoy, module: options.module, otherModule: "", emptyModule: "", connections: 8 };
+  const bench = { envoy, module: options.module, otherModule: "", steps: NO_STEPS, connections: 8 };
   const gate = await Contender.start("jwtgate", configuration, bench);
   try {
     await gate.prove(first as Target, hot);

@@ -31,7 +31,7 @@ const STEPS = [
       "--no-error-on-unmatched-pattern",
       "--check",
       "assembly",
-      "bench/empty-filter",
+      "bench/filters",
       "tests/support/guest",
     ],
   },

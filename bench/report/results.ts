@@ -4,6 +4,7 @@ import type { Shape } from "../policies.ts";
 import type { HostResult } from "../stages/host.ts";
 import type { MemoryResult } from "../stages/memory.ts";
 import type { RulesResult } from "../stages/rules.ts";
+import type { StepsResult } from "../stages/steps.ts";
 import type { TokensResult } from "../stages/tokens.ts";
 import type { UpdateResult } from "../stages/update.ts";
 import { difference, type Estimate, estimate, ratio } from "../statistics.ts";
@@ -20,6 +21,7 @@ export interface Machine {
 /** As they were measured. */
 export interface Measured {
   tokens: TokensResult[];
+  steps: StepsResult;
   rules: RulesResult[];
   memory: MemoryResult;
   update: UpdateResult[];
@@ -52,6 +54,8 @@ export interface Report {
     /** What is added with jwtgate's cache on to what is added with it off. */
     cacheOnToOff?: Estimate;
   }[];
+  /** One token again and again: filters that do more and more, and jwtgate. */
+  steps: Cost[];
   rules: {
     shape: Shape;
     series: {
@@ -80,6 +84,7 @@ export function report(
   return {
     ...about,
     tokens: measured.tokens.map(tokensReport),
+    steps: costsOf(measured.steps),
     rules: measured.rules.map(rulesReport),
     memory: [...measured.memory].map(([contender, runs]) => ({
       contender,
@@ -110,15 +115,27 @@ export function report(
 }
 
 function tokensReport({ algorithm, mode, tokenBytes, cpu }: TokensResult): Report["tokens"][number] {
+  const on = addedBy("jwtgate", cpu);
+  const off = addedBy("jwtgate-no-cache", cpu);
+  const costs = costsOf(cpu);
+  return { algorithm, mode, tokenBytes, costs, ...(on && off && { cacheOnToOff: ratio(on, off) }) };
+}
+
+/** What a contender takes over no filter, a number a round. */
+function addedBy(
+  name: ContenderName,
+  cpu: ReadonlyMap<ContenderName, readonly number[]>,
+): number[] | undefined {
   const none = cpu.get("none");
-  const addedBy = (name: ContenderName): number[] | undefined => {
-    const total = cpu.get(name);
-    return none && total && name !== "none" ? difference(total, none) : undefined;
-  };
-  const costs = [...cpu].map(([contender, total]): Cost => {
-    const added = addedBy(contender);
+  const total = cpu.get(name);
+  return none && total && name !== "none" ? difference(total, none) : undefined;
+}
+
+function costsOf(cpu: ReadonlyMap<ContenderName, readonly number[]>): Cost[] {
+  return [...cpu].map(([contender, total]): Cost => {
+    const added = addedBy(contender, cpu);
     const to = (base: ContenderName): Estimate | undefined => {
-      const baseline = base === contender ? undefined : addedBy(base);
+      const baseline = base === contender ? undefined : addedBy(base, cpu);
       return added && baseline && ratio(added, baseline);
     };
     const toNative = to("native");
@@ -132,9 +149,6 @@ function tokensReport({ algorithm, mode, tokenBytes, cpu }: TokensResult): Repor
       ...(toNativeCache && { toNativeCache }),
     };
   });
-  const on = addedBy("jwtgate");
-  const off = addedBy("jwtgate-no-cache");
-  return { algorithm, mode, tokenBytes, costs, ...(on && off && { cacheOnToOff: ratio(on, off) }) };
 }
 
 function rulesReport({ shape, none, series }: RulesResult): Report["rules"][number] {

@@ -9,6 +9,7 @@ export function tables({
   rounds,
   requests,
   tokens,
+  steps,
   rules,
   memory,
   update,
@@ -31,6 +32,12 @@ export function tables({
       `${heading}\n${table(["", "in all", "added", "÷ native", "÷ native with its cache"], rows)}`,
     );
     if (cacheOnToOff) sections.push(`jwtgate, cache on ÷ off, of what is added: ${interval(cacheOnToOff)}`);
+  }
+  if (steps.length > 0) {
+    const rows = steps.map(({ title, total, added }) => [title, number(total.median), interval(added)]);
+    sections.push(
+      `Steps towards jwtgate, one token: CPU, µs a request\n${table(["", "in all", "added"], rows)}`,
+    );
   }
   for (const { shape, series } of rules) {
     const numbers = [...new Set(series.flatMap(({ points }) => points.map((point) => point.rules)))];

@@ -1,5 +1,5 @@
 /** How the cost grows with the number of rules: one token, requests that are spread over the rules. */
-import { CONTENDERS, Contender, type ContenderName } from "../contenders.ts";
+import { Contender, type ContenderName } from "../contenders.ts";
 import { compilePolicy, requestBytes, type Shape, targets } from "../policies.ts";
 import { interleave } from "../rounds.ts";
 import { Signer } from "../tokens.ts";
@@ -86,7 +86,7 @@ async function measureShape(shape: Shape, options: RulesOptions): Promise<RulesR
       none: none?.cpu ?? [],
       series: all
         .filter((entry) => entry !== none)
-        .sort((a, b) => CONTENDERS.indexOf(a.contender) - CONTENDERS.indexOf(b.contender)),
+        .sort((a, b) => names.indexOf(a.contender) - names.indexOf(b.contender)),
     };
   } finally {
     await Promise.all(running.map((contender) => contender.stop()));

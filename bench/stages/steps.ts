@@ -1,0 +1,31 @@
+/** Where the time of a known token goes: filters that do more and more of what jwtgate does, beside it. */
+
+import type { ContenderName } from "../contenders.ts";
+import { STEPS } from "../filters.ts";
+import { compilePolicy, requestBytes, targets } from "../policies.ts";
+import { interleave } from "../rounds.ts";
+import { Signer } from "../tokens.ts";
+import { type StageOptions, withContenders } from "./stage.ts";
+
+/** Microseconds a request, by contender, a number a round. */
+export type StepsResult = Map<ContenderName, number[]>;
+
+export async function measureSteps(options: StageOptions & { tokenBytes: number }): Promise<StepsResult> {
+  const { rounds, requests: count, progress } = options;
+  const signer = new Signer("RS256");
+  const token = signer.token(options.tokenBytes);
+  const [target] = targets("exact", 1);
+  if (target === undefined) throw new Error("a policy of one rule has one target");
+  const requests = Array.from({ length: count }, () => requestBytes(target, token));
+  const configuration = compilePolicy(signer.jwks, "exact", 1);
+  const names = ["none", ...STEPS, "jwtgate"] as const;
+  return withContenders(names, configuration, { target, token }, options, async (contenders) => {
+    for (const contender of contenders)
+      for (let i = 0; i < 3_000; i += count) await contender.measure(requests);
+    const series = contenders.map((contender) => ({
+      name: contender.name,
+      measure: () => contender.measure(requests),
+    }));
+    return interleave(series, rounds, (round) => progress(`steps: round ${round} of ${rounds}`, true));
+  });
+}
