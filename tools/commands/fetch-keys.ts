@@ -12,10 +12,11 @@ const MAX_BYTES = 256 * 1024;
  */
 export async function fetchKeys(configuration: Configuration, documents: Map<string, string>): Promise<void> {
   for (const { remoteJwks } of configuration.providers ?? []) {
-    const discovery = remoteJwks?.discovery?.uri;
+    if (remoteJwks === undefined) continue;
+    const discovery = remoteJwks.discovery?.uri;
     if (discovery !== undefined) await fetchInto(discovery, documents);
-    const uri = remoteJwks?.uri ?? jwksUriOf(documents.get(discovery ?? "") ?? "{}", discovery ?? "");
-    if (remoteJwks !== undefined) await fetchInto(uri, documents);
+    const uri = remoteJwks.uri ?? jwksUriOf(documents.get(discovery ?? "") ?? "{}", discovery ?? "");
+    await fetchInto(uri, documents);
   }
 }
 
