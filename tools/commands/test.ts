@@ -107,11 +107,11 @@ async function watchAll(paths: readonly string[], options: Options): Promise<voi
         process.stderr.write(`${error.message}\n`);
         return { files: [...paths] };
       });
-      process.stderr.write("waiting for a change; Ctrl-C ends\n");
       let forget = () => {};
       const changed = new Promise<void>((resolve) => {
         forget = watchFiles(files, resolve);
       });
+      process.stderr.write("waiting for a change; Ctrl-C ends\n");
       await Promise.race([changed, stopping.promise]);
       forget();
     }

@@ -138,7 +138,7 @@ function formatRule(rule: RuleStep, style: Style): string[] {
 function formatCondition({ name, at, values, verdict, actual }: ConditionStep, style: Style): string {
   const mark = verdict ? style.good("✓") : style.bad("✗");
   const shown = values.slice(0, 5).join(", ") + (values.length > 5 ? `, … (${values.length})` : "");
-  return `        ${mark} ${name} ${shown}  ${style.faint(formatPosition(at))}: ${actual}`;
+  return `        ${mark} ${name} ${printable(shown)}  ${style.faint(formatPosition(at))}: ${printable(actual)}`;
 }
 
 /** `ns[foo]-policy[bar]-rule[0]` → `foo/bar, rule 0`. */
@@ -183,7 +183,15 @@ export function because({ expected, outcome, decidedBy }: Explanation): string |
 
 /** Text from bytes. */
 function readable(value: string): string {
-  return Buffer.from(value, "latin1").toString();
+  return printable(Buffer.from(value, "latin1").toString());
+}
+
+/** Text that does nothing to a terminal: control characters are written out. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\0-\x08\x0b-\x1f\x7f-\x9f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }
 
 /** A query may hold a token. */

@@ -1,6 +1,6 @@
 /** Results of tests: for people, as TAP, as JUnit's XML, as JSON. */
 import { formatPosition } from "../diagnostics.ts";
-import { nameOfRule, type Style } from "../explain/format.ts";
+import { nameOfRule, printable, type Style } from "../explain/format.ts";
 import type { CaseResult, Failure, SuiteResult } from "./run.ts";
 
 export const REPORTERS = ["people", "tap", "junit", "json"] as const;
@@ -53,7 +53,8 @@ function formatForPeople(results: readonly SuiteResult[], style: Style): string 
 }
 
 function formatCase(result: CaseResult, style: Style): string[] {
-  const { name, at, failures, skipped, decidedBy, answer } = result;
+  const { at, failures, skipped, decidedBy } = result;
+  const [name, answer] = [printable(result.name), printable(result.answer)];
   if (skipped !== undefined) return [`  - ${name}: skipped: ${skipped}`];
   const place = decidedBy ? style.faint(`  ${formatPosition(decidedBy.at)}`) : "";
   if (failures.length === 0) return [`  ${style.good("✓")} ${name}${place}`];
@@ -66,9 +67,12 @@ function formatCase(result: CaseResult, style: Style): string[] {
 }
 
 function formatFailure({ what, at, expected, actual }: Failure, style: Style): string[] {
-  const lines = (mark: string, text: string) => text.split("\n").map((line) => `        ${mark} ${line}`);
+  const lines = (mark: string, text: string) =>
+    printable(text)
+      .split("\n")
+      .map((line) => `        ${mark} ${line}`);
   return [
-    `      ${what}  ${style.faint(formatPosition(at))}`,
+    `      ${printable(what)}  ${style.faint(formatPosition(at))}`,
     ...lines("-", expected).map(style.good),
     ...lines("+", actual).map(style.bad),
   ];

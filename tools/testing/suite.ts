@@ -113,6 +113,7 @@ class Loader {
     for (const [name, key] of Object.entries(value.keys ?? {})) this.makeKey(name, key);
     const documents = new Map<string, string>();
     if (compiled?.result.configuration) this.trust(compiled.result.configuration, documents);
+    for (const name of Object.keys(value.tokens ?? {})) this.token(name, this.at("tokens", name));
     const cases = value.tests.map((test, index) => this.prepare(test, index));
     const address = this.address();
     const result: LoadedSuite = { diagnostics: this.report.diagnostics, files: this.used };

@@ -1,0 +1,486 @@
+/** `jwtgate test`: what its files can say, what it says of them, and what it prints for whom. */
+import { spawn, spawnSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { mint, SigningKey } from "../../tools/testing/mint.ts";
+import { parseMoment } from "../../tools/testing/time.ts";
+import { ROOT, TOOL, Workspace } from "../support/cli.ts";
+
+const workspace = new Workspace();
+afterAll(() => workspace.remove());
+const run = (...args: string[]) => workspace.run(["test", ...args], { env: { NO_COLOR: "1" } });
+const write = (name: string, content: string | Uint8Array) => writeFileSync(workspace.path(name), content);
+
+const ISSUER = "https://idp.example.com";
+const POLICIES = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: idp}
+spec:
+  jwtRules:
+  - issuer: ${ISSUER}
+    jwksUri: ${ISSUER}/keys
+    fromHeaders: [{name: authorization, prefix: "Bearer "}, {name: x-jwt}]
+    fromParams: [t]
+    fromCookies: [session]
+    outputPayloadToHeader: x-payload
+    outputClaimToHeaders: [{header: x-sub, claim: sub}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: readers}
+spec:
+  rules:
+  - from: [{source: {requestPrincipals: ["${ISSUER}/alice"]}}]
+    to: [{operation: {paths: ["/shop*"]}}]
+  - from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]
+  - from: [{source: {principals: ["cluster.local/ns/a/sa/b"]}}]
+`;
+const HEAD = `policies: [p.yaml]
+keys: {idp: {alg: ES256, issuer: ${ISSUER}}}
+tokens: {alice: {key: idp, claims: {sub: alice}}}
+`;
+
+beforeAll(() => write("p.yaml", POLICIES));
+
+/** Runs a test file. */
+function suite(text: string, ...flags: string[]) {
+  write("x.test.yaml", text);
+  const ran = run("x.test.yaml", ...flags);
+  expect(ran.stdout + ran.stderr).not.toContain("has a bug");
+  return ran;
+}
+
+/** The verdicts of the tests of a file, by their names. */
+function verdicts(text: string): Record<string, string> {
+  const { stdout, stderr } = suite(text, "--reporter", "json");
+  expect(stderr).toBe("");
+  const { files } = JSON.parse(stdout) as {
+    files: { tests: { name: string; verdict: string; failures: { what: string }[] }[] }[];
+  };
+  const tests = files.flatMap((file) => file.tests);
+  return Object.fromEntries(
+    tests.map(({ name, verdict, failures }) => [
+      name,
+      [verdict, ...failures.map(({ what }) => what)].join(": "),
+    ]),
+  );
+}
+
+describe("the sample", () => {
+  const sample = `${ROOT}envoy/istio/one-principal.test.yaml`;
+
+  test("passes", () => {
+    const { status, stdout, stderr } = run(sample);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/\n7 passed\n$/);
+  });
+
+  test("has the form of the schema", () => {
+    const schema: object = JSON.parse(readFileSync(`${ROOT}schema/test.schema.json`, "utf8"));
+    const validate = new Ajv2020({ strict: false }).compile(schema);
+    validate(parse(readFileSync(sample, "utf8")));
+    expect(validate.errors).toBeNull();
+  });
+});
+
+describe("what a test file can say", () => {
+  test("a token at every place, and that it is taken out", () => {
+    expect(
+      verdicts(`${HEAD}
+tests:
+- {name: header, request: {path: /shop, token: alice}, expect: {status: 200, upstream: {headers: {authorization: null, x-sub: alice}}}}
+- {name: another header, request: {path: /shop, token: {name: alice, header: X-JWT}}, expect: {status: 200, upstream: {headers: {x-jwt: null}}}}
+- {name: query, request: {path: /shop?a=b, token: {name: alice, param: t}}, expect: {status: 200, upstream: {path: "/shop?a=b"}}}
+- {name: cookie, request: {path: /shop, headers: {cookie: a=b}, token: {name: alice, cookie: session}}, expect: 200}
+- {name: two, request: {path: /shop, token: [alice, {name: alice, cookie: session}]}, expect: {status: 200, upstream: {headers: {x-sub: [alice, alice]}}}}
+- {name: forged header, request: {path: /shop, headers: {x-sub: root}, peer: 10.0.0.1}, expect: {status: 200, rule: "default/readers[1]", upstream: {headers: {x-sub: null}}}}
+`),
+    ).toEqual({
+      header: "passed",
+      "another header": "passed",
+      query: "passed",
+      cookie: "passed",
+      two: "passed",
+      "forged header": "passed",
+    });
+  });
+
+  test("when it happens, and how long tokens are good", () => {
+    expect(
+      verdicts(`${HEAD.replace("tokens: {", "now: 2026-01-31T12:00:00Z\ntokens: {\n  old: {key: idp, claims: {sub: alice}, expires: 2h ago},\n  young: {key: idp, claims: {sub: alice}, notBefore: in 2h, expires: in 4h},\n  endless: {key: idp, claims: {sub: alice}, without: [exp]},")}
+tests:
+- {name: good, request: {path: /shop, token: alice}, expect: 200}
+- {name: an hour and a half later, now: "2026-01-31T13:30:00Z", request: {path: /shop, token: alice}, expect: {status: 401, body: Jwt is expired}}
+- {name: old, request: {path: /shop, token: old}, expect: {status: 401, body: Jwt is expired}}
+- {name: young, request: {path: /shop, token: young}, expect: {status: 401, body: Jwt not yet valid}}
+- {name: young later, now: "2026-01-31T14:00:00Z", request: {path: /shop, token: young}, expect: 200}
+- {name: endless, now: "2040-01-01", request: {path: /shop, token: endless}, expect: 200}
+`),
+    ).toEqual({
+      good: "passed",
+      "an hour and a half later": "passed",
+      old: "passed",
+      young: "passed",
+      "young later": "passed",
+      endless: "passed",
+    });
+  });
+
+  test("tokens that nobody should take", () => {
+    expect(
+      verdicts(`policies: [p.yaml]
+keys:
+  idp: {issuer: "${ISSUER}"}
+  stranger: {alg: ES256, kid: idp}
+tokens:
+  bob: {key: idp, claims: {sub: bob}}
+  other: {key: stranger, claims: {iss: "${ISSUER}", sub: alice}}
+  tampered: {from: bob, claims: {sub: alice}}
+  flipped: {from: bob, signature: flip}
+  cut: {from: bob, signature: empty}
+  longer: {from: bob, append: AAAA}
+  none: {key: idp, alg: none}
+  confused: {key: idp, alg: HS256, claims: {sub: alice}}
+  critical: {key: idp, header: {crit: [x]}}
+  nobody: {key: idp, without: [iss]}
+  unnamed: {key: idp, without: [kid], claims: {sub: alice}}
+  junk: a.b.c
+tests:
+- {name: other, request: {token: other}, expect: {status: 401, body: "Jwks doesn't have key to match kid or alg from Jwt"}}
+- {name: tampered, request: {token: tampered}, expect: {status: 401, body: Jwt verification fails}}
+- {name: flipped, request: {token: flipped}, expect: {status: 401, body: Jwt verification fails}}
+- {name: cut, request: {token: cut}, expect: {status: 401, body: Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections}}
+- {name: longer, request: {token: longer}, expect: 401}
+- {name: none, request: {token: none}, expect: 401}
+- {name: confused, request: {token: confused}, expect: {status: 401, details: "jwt_authn_access_denied{Jwks_doesn't_have_key_to_match_kid_or_alg_from_Jwt}"}}
+- {name: critical, request: {token: critical}, expect: {body: "Jwt header [crit] is not supported"}}
+- {name: nobody, request: {token: nobody}, expect: {body: Jwt issuer is not configured}}
+- {name: unnamed, request: {path: /shop, token: unnamed}, expect: 200}
+- {name: junk, request: {token: junk}, expect: {body: Jwt header is an invalid Base64url encoded}}
+`),
+    ).toEqual(
+      Object.fromEntries(
+        "other tampered flipped cut longer none confused critical nobody unnamed junk"
+          .split(" ")
+          .map((name) => [name, "passed"]),
+      ),
+    );
+  });
+
+  test("policies written out, with their places, and a workload", () => {
+    const { stdout } = suite(
+      `policies:
+- apiVersion: security.istio.io/v1
+  kind: AuthorizationPolicy
+  metadata: {name: a, namespace: foo}
+  spec: {selector: {matchLabels: {app: a}}, rules: [{to: [{operation: {ports: ["9999"], methods: [GET]}}]}]}
+workload: {namespace: foo, labels: {app: a}}
+listener: {address: "10.0.0.1:9999", mode: sidecar, pathNormalization: NONE}
+tests:
+- {name: get, expect: {status: 200, rule: foo/a}}
+- {name: post, request: {method: POST, body: x}, expect: {status: 403, rule: none}}
+`,
+      "--reporter",
+      "json",
+    );
+    expect(JSON.parse(stdout)).toMatchObject({
+      passed: 2,
+      failed: 0,
+      files: [{ tests: [{ decidedBy: { name: "foo/a, rule 0", at: "x.test.yaml:5:53" } }, {}] }],
+    });
+  });
+
+  test("client certificates", () => {
+    expect(
+      verdicts(`${HEAD}
+tests:
+- {name: mine, request: {tls: {client: ["spiffe://cluster.local/ns/a/sa/b"]}}, expect: {rule: "default/readers[2]"}}
+- {name: another, request: {tls: {client: ["spiffe://cluster.local/ns/a/sa/c"], sni: a}}, expect: 403}
+`),
+    ).toEqual({ mine: "passed", another: "passed" });
+  });
+
+  test("private keys of one's own, and whole key sets", () => {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    write("key.pem", privateKey.export({ type: "pkcs8", format: "pem" }));
+    const jwk = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ format: "jwk" });
+    const keys = `keys:
+  pem: {file: key.pem, issuer: "${ISSUER}"}
+  jwk: {jwk: ${JSON.stringify({ ...jwk, kid: "mine" })}, jwksUri: "${ISSUER}/keys"}
+  broken: {jwks: "{", issuer: "${ISSUER}"}
+tokens: {a: {key: pem, claims: {sub: alice}}, b: {key: jwk, claims: {iss: "${ISSUER}", sub: alice}}}
+`;
+    const tests = (expected: string) => `tests:
+- {name: a, request: {path: /shop, token: a}, expect: ${expected}}
+- {name: b, request: {path: /shop, token: b}, expect: ${expected}}
+`;
+    const without = keys.replace(/ {2}broken.*\n/, "");
+    expect(verdicts(`policies: [p.yaml]\n${without}${tests("200")}`)).toEqual({ a: "passed", b: "passed" });
+    const fails = "{body: Jwks remote fetch is failed}";
+    expect(verdicts(`policies: [p.yaml]\n${keys}${tests(fails)}`)).toEqual({ a: "passed", b: "passed" });
+  });
+});
+
+describe("a failure", () => {
+  const FAILING = `${HEAD}
+tests:
+- name: passes
+  expect: 403
+- name: is <wrong> & more
+  request: {path: /shop, token: alice}
+  expect:
+    status: 403
+    body: nothing
+    rule: none
+    details: none
+    headers: {x-a: b}
+    upstream: {method: PUT, path: /x, headers: {x-sub: bob, x-none: [a, b]}}
+- {name: not reached, expect: {upstream: {}}}
+`;
+
+  test("says what differs, where it is written, and which line decided", () => {
+    const { status, stdout } = suite(FAILING);
+    expect(status).toBe(1);
+    expect(stdout).toContain("  ✓ passes\n");
+    expect(stdout).toContain("  ✗ is <wrong> & more  x.test.yaml:8:3\n");
+    for (const [what, at, expected, actual] of [
+      ["status", "11:13", "403", "200"],
+      ["body", "12:11", "nothing", "the upstream's own"],
+      ["rule", "13:11", "none", "ns[default]-policy[readers]-rule[0]"],
+      ["details", "14:14", "none", "none: it was forwarded"],
+      ["header x-a of the answer", "15:20", "b", "absent"],
+      ["method at the upstream", "16:24", "PUT", "GET"],
+      ["path at the upstream", "16:35", "/x", "/shop"],
+      ["header x-sub of the upstream", "16:56", "bob", "alice"],
+    ]) {
+      expect(stdout).toContain(
+        `      ${what}  x.test.yaml:${at}\n        - ${expected}\n        + ${actual}\n`,
+      );
+    }
+    expect(stdout).toContain("        - a\n        - b\n        + absent\n");
+    expect(stdout).toContain("because default/readers, rule 0 (p.yaml:19:5) allows it\n");
+    expect(stdout).toContain("        - to be reached\n        + not reached\n");
+    expect(stdout).toContain("because no rule of an ALLOW policy matches\n");
+    expect(stdout).toMatch(/\n2 failed, 1 passed\n$/);
+  });
+
+  test("as TAP", () => {
+    const { stdout } = suite(FAILING, "--reporter", "tap");
+    const lines = stdout.split("\n");
+    expect(lines.slice(0, 4)).toEqual([
+      "TAP version 14",
+      "1..3",
+      "ok 1 - x.test.yaml: passes",
+      "not ok 2 - x.test.yaml: is <wrong> & more",
+    ]);
+    const block = stdout.slice(stdout.indexOf("  ---\n") + 6, stdout.indexOf("  ...\n"));
+    expect(parse(block)).toMatchObject({
+      at: "x.test.yaml:8:3",
+      failures: expect.arrayContaining([
+        { what: "status", at: "x.test.yaml:11:13", expected: "403", actual: "200" },
+      ]),
+    });
+  });
+
+  test("as JUnit", () => {
+    const { stdout } = suite(FAILING, "--reporter", "junit");
+    expect(stdout).toMatch(
+      /^<\?xml version="1.0" encoding="UTF-8"\?>\n<testsuites name="jwtgate test" tests="3" failures="2"/,
+    );
+    expect(stdout).toContain('name="is &lt;wrong&gt; &amp; more" file="x.test.yaml" line="8"');
+    expect(stdout).toContain('<failure message="status: expected 403, got 200">');
+    const opened = [...stdout.matchAll(/<(test\w+)(?: [^>]*[^/])?>/g)].map(([, name]) => name).sort();
+    const closed = [...stdout.matchAll(/<\/(test\w+)>/g)].map(([, name]) => name).sort();
+    expect(opened).toEqual(closed);
+  });
+});
+
+describe("a wrong file is said with its place", () => {
+  const body = `${HEAD}tests: [{name: a, expect: 403}]\n`;
+  test.each<[string, string]>([
+    ["polices: [p.yaml]\ntests: []\n", '1:1: unknown field "polices" here: did you mean `policies`?'],
+    ["policies: p.yaml\ntests: []\n", '1:11: policies must be a list, not a string: write ["p.yaml"]'],
+    ["policies: []\ntests: [{name: a, expect: 403}]\n", "1:11: policies must not be empty"],
+    [
+      "policies: [q.yaml]\ntests: [{name: a, expect: 403}]\n",
+      "1:12: q.yaml: there is no such file or folder",
+    ],
+    ["tests: [{name: a, expect: 403}]\n", "1:1: policies is missing"],
+    [body.replace("ES256", "ES128"), '2:19: keys.idp.alg cannot be "ES128": write RS256'],
+    [
+      body.replace(`issuer: ${ISSUER}`, "issuer: https://idp.example.org"),
+      "2:34: no rule of the policies has the issuer",
+    ],
+    [body.replace("key: idp", "key: idpp"), '3:23: there is no key "idpp": did you mean idp?'],
+    [body.replace("claims: {sub: alice}", "expires: soon"), '3:37: "soon" is no time: write "in 5m"'],
+    [body.replace("claims: {sub: alice}", "alg: ES999"), "3:33: "],
+    [
+      body.replace("{key: idp, claims: {sub: alice}}", "{from: alice}"),
+      '3:24: the token "alice" is made from itself',
+    ],
+    [
+      body.replace("{key: idp, claims: {sub: alice}}", "{from: x}, x: junk"),
+      "cannot be read, so it cannot be changed",
+    ],
+    [
+      body.replace("expect: 403", "expect: {statuss: 403}"),
+      '4:28: unknown field "statuss" in tests[0].expect: did you mean `status`?',
+    ],
+    [
+      body.replace("expect: 403", "expect: 99"),
+      "4:27: tests[0].expect must be a whole number from 100 to 599",
+    ],
+    [
+      body.replace("expect: 403", "expect: no"),
+      "4:27: tests[0].expect must be a number or an object, not the boolean false",
+    ],
+    [body.replace("expect: 403", "request: {token: bob}, expect: 403"), '4:36: there is no token "bob"'],
+    [body.replace("expect: 403", "request: {method: get}, expect: 403"), "in capital letters"],
+    [body.replace("expect: 403", "request: {path: /a b}, expect: 403"), "write %20 for a space"],
+    [body.replace("expect: 403", "request: {peer: me}, expect: 403"), '"me" is no IP address'],
+    [
+      body.replace("expect: 403", "request: {headers: {Host: a}}, expect: 403"),
+      "write the Host header as `host`",
+    ],
+    [
+      body.replace("expect: 403", "request: {token: {name: alice, param: a, cookie: b}}, expect: 403"),
+      "one of header, param and cookie",
+    ],
+    [body.replace("expect: 403", "now: today, expect: 403"), '4:24: "today" is no time'],
+    [`${body}listener: {address: localhost}\n`, '"localhost" is no address: write IP:PORT'],
+    [body.replace("alg: ES256", "jwk: {kty: oct}, file: a"), "has several of jwk, file and jwks"],
+    [body.replace("alg: ES256", "file: p.yaml"), "keys.idp is no private key"],
+    [body.replace("alg: ES256", "file: missing"), "2:13: missing: there is no such file or folder"],
+    [`${body}---\n${body}`, "a test file is one document"],
+    ["[1, 2]\n", "1:1: the file must be an object with fields, not a list"],
+    ["", "there are no tests in this file"],
+    [`${body}a: *b\n`, "5:4: "],
+  ])("%j", (text, words) => {
+    const { status, stdout, stderr } = suite(text);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain(words);
+    expect(stderr).toMatch(/^(x\.test\.yaml(:\d+){0,2}: .+\n)+$/);
+  });
+
+  test("a policy's own fault stands where it is", () => {
+    write("wrong.yaml", POLICIES.replace("rules:", "ruls:"));
+    const { status, stderr } = suite("policies: [wrong.yaml]\ntests: [{name: a, expect: 403}]\n");
+    expect(status).toBe(1);
+    expect(stderr).toContain('wrong.yaml:18:3: unknown field "ruls"');
+  });
+
+  test("a key is never quoted", () => {
+    write("secret.jwk", '{"kty": "oct", "k": "hunter2');
+    const { stderr } = suite(body.replace("alg: ES256", "file: secret.jwk"));
+    expect(stderr).toContain("no private key");
+    expect(stderr).not.toContain("hunter2");
+  });
+
+  test.each([
+    [["missing.yaml"], 1, "missing.yaml: there is no such file or folder\n"],
+    [["empty"], 1, "empty: no .test.yaml file is in this folder\n"],
+    [["/dev/zero"], 1, "/dev/zero: this is larger than 16 MiB\n"],
+    [[], 2, "missing required argument 'file'"],
+    [["a", "--reporter", "xml"], 2, "Allowed choices are people, tap, junit, json"],
+  ])("%j", (args, status, words) => {
+    mkdirSync(workspace.path("empty"), { recursive: true });
+    const ran = run(...args);
+    expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
+    expect(ran.stderr).toContain(words);
+  });
+});
+
+test("tests in a folder are found, and are no policies", () => {
+  mkdirSync(workspace.path("both/below"), { recursive: true });
+  write("both/p.yaml", POLICIES);
+  write("both/below/a.test.yaml", "policies: [..]\ntests: [{name: a, expect: 403}]\n");
+  expect(run("both")).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining("both/below/a.test.yaml\n  ✓ a\n"),
+  });
+  expect(workspace.run(["check", "-f", "both"]).stderr).toBe("");
+});
+
+test("--watch runs again when a policy changes, and goes with its parent's signal", async () => {
+  write("watched.yaml", POLICIES);
+  write("watched.test.yaml", "policies: [watched.yaml]\ntests: [{name: a, expect: 403}]\n");
+  const child = spawn(process.execPath, [TOOL, "test", "watched.test.yaml", "--watch"], {
+    cwd: workspace.folder,
+  });
+  let stdout = "";
+  const until = (words: string) =>
+    new Promise<void>((resolve) => {
+      const look = () => stdout.includes(words) && resolve();
+      child.stdout.on("data", look);
+      look();
+    });
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    stdout += chunk;
+  });
+  const waiting = new Promise<void>((resolve) => {
+    child.stderr.once("data", () => resolve());
+  });
+  await until("1 passed");
+  await waiting;
+  write("watched.yaml", POLICIES.replace("remoteIpBlocks: [10.0.0.0/8]", "remoteIpBlocks: [0.0.0.0/0]"));
+  await until("1 failed, 0 passed");
+  child.kill("SIGTERM");
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  expect(code).toBe(0);
+});
+
+test("a reader that stops reading is no error", () => {
+  const script = '"$0" "$1" test "$2" | true; echo "${PIPESTATUS[0]}"';
+  const sample = `${ROOT}envoy/istio/one-principal.test.yaml`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", script, process.execPath, TOOL, sample], {
+    encoding: "utf8",
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: "0\n", stderr: "" });
+});
+
+describe("minted tokens", () => {
+  const ALGORITHMS = [
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "HS256",
+    "HS384",
+    "HS512",
+    "EdDSA",
+  ] as const;
+  test.each(ALGORITHMS)("%s is what jose verifies", async (alg) => {
+    const key = SigningKey.generate(alg, "k");
+    const token = mint(key, { alg, kid: "k" }, { sub: "alice" }, alg);
+    await compactVerify(token, await importJWK(key.jwk, alg), { algorithms: [alg] });
+    expect(decodeProtectedHeader(token)).toEqual({ alg, kid: "k" });
+    expect(decodeJwt(token)).toEqual({ sub: "alice" });
+  });
+
+  test("a key signs only what its kind can", () => {
+    expect(() => SigningKey.generate("ES256", "k").sign("x", "RS256")).toThrow(
+      "a key for ES256 makes no RS256 signature",
+    );
+  });
+});
+
+test.each([
+  ["in 5m", 300_000],
+  ["5m ago", -300_000],
+  ["in 1.5h", 5_400_000],
+  ["now", 0],
+  ["1000001", 1_000_001_000 - 1_000_000_000],
+])("%s", (text, offset) => expect(parseMoment(text, 1_000_000_000)).toBe(1_000_000_000 + offset));
+
+test.each(["5m", "in 5m ago", "soon", "", "in 5 m", "2026"])("%j is no moment", (text) => {
+  expect(parseMoment(text === "2026" ? "2026-13-45" : text, 0)).toBeUndefined();
+});
