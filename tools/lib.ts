@@ -4,7 +4,7 @@
  * @example
  * ```ts
  * import { readFile } from "node:fs/promises";
- * import { compile, createHost, moduleFile } from "jwtgate";
+ * import { compile, createHost, formatDiagnostic, moduleFile } from "jwtgate";
  *
  * const text = await readFile("policies.yaml", "utf8");
  * const { configuration, diagnostics } = compile([{ name: "policies.yaml", text }], { target: "envoy" });
