@@ -1,0 +1,300 @@
+/** `jwtgate run` on a real Envoy: it decides, tells, follows its files, keeps what works, and leaves nothing behind. */
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { TOOL, Workspace } from "../support/cli.ts";
+import { envoyBinary } from "../support/envoy.ts";
+import { Http1Client, headerOf, http1 } from "../support/http1.ts";
+import { JwksServer, keys } from "../support/jwks-server.ts";
+import { bearer, TestKey } from "../support/tokens.ts";
+import { until } from "../support/until.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
+
+const key = TestKey.generate("ES256", "k");
+const token = key.token({ iss: "https://issuer.example", sub: "alice" });
+
+const authentication = (keys: string) => `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata:
+  name: issuer
+  namespace: ns
+spec:
+  jwtRules:
+  - issuer: https://issuer.example
+    ${keys}
+`;
+const AUTHENTICATION = authentication(`jwks: '${key.jwks}'`);
+
+const policy = (path: string) => `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: token-needed
+  namespace: ns
+spec:
+  action: DENY
+  rules:
+  - from:
+    - source:
+        notRequestPrincipals: ['*']
+    to:
+    - operation:
+        paths: [${path}]
+`;
+
+let binary: string;
+let upstream: Upstream;
+let workspace: Workspace;
+let child: ChildProcess | undefined;
+
+beforeAll(async () => {
+  binary = await envoyBinary();
+  upstream = await startUpstream();
+});
+afterAll(() => upstream.close());
+
+beforeEach(() => {
+  workspace = new Workspace();
+  mkdirSync(workspace.path("policies"));
+  mkdirSync(workspace.path("tmp"));
+  writeFileSync(workspace.path("policies/authentication.yaml"), AUTHENTICATION);
+  writeFileSync(workspace.path("policies/policy.yaml"), policy("/secret"));
+});
+afterEach(() => {
+  child?.kill("SIGKILL");
+  workspace.remove();
+});
+
+interface Running {
+  port: number;
+  stdout: () => string;
+  stderr: () => string;
+  /** Waits for words on standard error. */
+  told(words: string): Promise<unknown>;
+  ended: Promise<number | null>;
+}
+
+function spawnRun(...args: string[]): Running {
+  const started = spawn(process.execPath, [TOOL, "run", ...args], {
+    cwd: workspace.folder,
+    env: { ...process.env, ENVOY_BIN: binary, TMPDIR: workspace.path("tmp") },
+  });
+  child = started;
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    started[name].setEncoding("utf8").on("data", (text: string) => {
+      output[name] += text;
+    });
+  }
+  return {
+    port: 0,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    told: (words) => until(words, async () => output.stderr.includes(words)),
+    ended: new Promise((resolve) => started.on("close", resolve)),
+  };
+}
+
+async function start(...args: string[]): Promise<Running> {
+  const running = spawnRun(
+    ...["-f", "policies", "--upstream", `127.0.0.1:${upstream.port}`, "--listen", "127.0.0.1:0", ...args],
+  );
+  await running.told("Ctrl-C ends it");
+  const port = Number(/http:\/\/127\.0\.0\.1:(\d+) →/.exec(running.stderr())?.[1]);
+  return { ...running, port };
+}
+
+const ask = async ({ port }: Running, path: string, headers: [string, string][] = []) =>
+  (await http1({ host: "127.0.0.1", port }, { path, headers })).status;
+
+async function stop({ ended }: Running, signal: NodeJS.Signals = "SIGINT"): Promise<number | null> {
+  child?.kill(signal);
+  return ended;
+}
+
+test("decides, tells each decision in a line, and leaves nothing behind", async () => {
+  const running = await start();
+  expect(running.stderr()).toContain(
+    `jwtgate: 1 JWT rule, 1 authorization rule; http://127.0.0.1:${running.port}`,
+  );
+  expect(await ask(running, "/secret?token=x")).toBe(403);
+  expect(await ask(running, "/secret", [bearer(token)])).toBe(200);
+  expect(await ask(running, "/open", [bearer("x")])).toBe(401);
+  expect(await ask(running, "/open")).toBe(200);
+  await until("four lines", async () => running.stdout().split("\n").length > 4);
+  const time = /^\d\d:\d\d:\d\d /;
+  const lines = running.stdout().trim().split("\n");
+  for (const line of lines) expect(line).toMatch(time);
+  expect(lines.map((line) => line.replace(time, ""))).toEqual([
+    "GET /secret 403 RBAC: access denied token-needed (policies/policy.yaml:9:5)",
+    "GET /secret 200 as https://issuer.example/alice",
+    "GET /open 401 Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections RequestAuthentication (policies/authentication.yaml:8:5)",
+    "GET /open 200",
+  ]);
+  expect(await stop(running)).toBe(0);
+  expect(readdirSync(workspace.path("tmp"))).toEqual([]);
+  await expect(ask(running, "/open")).rejects.toThrow();
+});
+
+test("tells decisions as JSON", async () => {
+  const running = await start("--json");
+  await ask(running, "/secret");
+  await until("a line", async () => running.stdout().includes("\n"));
+  expect(JSON.parse(running.stdout())).toEqual({
+    time: expect.stringMatching(/^\d{4}-/),
+    method: "GET",
+    path: "/secret",
+    status: 403,
+    details: expect.stringMatching(/^rbac_access_denied_matched_policy/),
+    reason: "RBAC: access denied",
+    rule: "ns[ns]-policy[token-needed]-rule[0]",
+    at: { file: "policies/policy.yaml", line: 9, column: 5 },
+  });
+  expect(await stop(running, "SIGTERM")).toBe(0);
+});
+
+describe("a file that changes", () => {
+  const edit = (text: string) => writeFileSync(workspace.path("policies/policy.yaml"), text);
+
+  test("is in force as soon as it is saved; what is wrong is told and changes nothing", async () => {
+    const running = await start();
+    expect(await ask(running, "/other")).toBe(200);
+    edit(policy("/other"));
+    await running.told("jwtgate: reloaded: 1 JWT rule, 1 authorization rule");
+    expect(await ask(running, "/other")).toBe(403);
+    expect(await ask(running, "/secret")).toBe(200);
+
+    edit(policy("/secret").replace("paths", "pats"));
+    await running.told("jwtgate: the policies before stay in force");
+    expect(running.stderr()).toContain('policies/policy.yaml:14:9: unknown field "pats"');
+    expect(await ask(running, "/other")).toBe(403);
+
+    rmSync(workspace.path("policies"), { recursive: true });
+    await running.told("policies: there is no such file or folder");
+    expect(await ask(running, "/other")).toBe(403);
+
+    mkdirSync(workspace.path("policies"));
+    writeFileSync(workspace.path("policies/a.yaml"), AUTHENTICATION);
+    await until("a reload without policy", async () =>
+      running.stderr().includes("1 JWT rule, 0 authorization rules"),
+    );
+    expect(await ask(running, "/other")).toBe(200);
+    expect(await ask(running, "/other", [bearer("x")])).toBe(401);
+    expect(await stop(running)).toBe(0);
+  });
+
+  test("may be a link that leads elsewhere, as a ConfigMap's are", async () => {
+    for (const version of ["one", "two"]) {
+      mkdirSync(workspace.path(version));
+      writeFileSync(workspace.path(version, "policy.yaml"), policy(`/${version}`));
+    }
+    const link = workspace.path("policies/policy.yaml");
+    const lead = (version: string) => {
+      rmSync(link);
+      symlinkSync(workspace.path(version, "policy.yaml"), link);
+    };
+    lead("one");
+    const running = await start();
+    expect(await ask(running, "/two")).toBe(200);
+    lead("two");
+    await running.told("reloaded");
+    expect(await ask(running, "/two")).toBe(403);
+    expect(await stop(running)).toBe(0);
+  });
+
+  test("leaves a connection open, whose next request is decided anew", async () => {
+    const running = await start();
+    const client = new Http1Client({ host: "127.0.0.1", port: running.port });
+    try {
+      expect((await client.request({ path: "/other" })).status).toBe(200);
+      edit(policy("/other"));
+      await running.told("reloaded");
+      const answer = await client.request({ path: "/secret", headers: [bearer(token)] });
+      expect([answer.status, headerOf(answer, "x-received") !== undefined]).toEqual([200, true]);
+    } finally {
+      client.close();
+    }
+    expect(await stop(running)).toBe(0);
+  });
+
+  test("may bring keys that are fetched", async () => {
+    const server = await JwksServer.start(keys([key.jwk as never]));
+    try {
+      const running = await start();
+      writeFileSync(
+        workspace.path("policies/authentication.yaml"),
+        authentication(`jwksUri: ${server.origin}/jwks`),
+      );
+      await running.told("reloaded");
+      expect(await ask(running, "/secret", [bearer(token)])).toBe(200);
+      expect(await stop(running)).toBe(0);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe("what cannot be served is told, and nothing is left", () => {
+  test("an address that is taken", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    const running = spawnRun(
+      ...["-f", "policies", "--upstream", "127.0.0.1:1", "--listen", `127.0.0.1:${port}`],
+    );
+    expect(await running.ended).toBe(1);
+    server.close();
+    expect(running.stderr()).toBe(
+      `Envoy refused the configuration: Error adding/updating listener(s) gate: cannot bind '127.0.0.1:${port}': Address already in use\n`,
+    );
+    expect(readdirSync(workspace.path("tmp"))).toEqual([]);
+  });
+
+  test("policies that are wrong from the start", async () => {
+    writeFileSync(workspace.path("policies/policy.yaml"), "a: [");
+    const running = spawnRun("-f", "policies", "--upstream", "127.0.0.1:1");
+    expect(await running.ended).toBe(1);
+    expect(running.stderr()).toMatch(/^policies\/policy\.yaml:1:/);
+  });
+
+  test("an Envoy that ends by itself", async () => {
+    const running = await start();
+    const [folder = ""] = readdirSync(workspace.path("tmp"));
+    expect(existsSync(workspace.path("tmp", folder, "envoy.json"))).toBe(true);
+    process.kill(envoyOf(child?.pid ?? 0), "SIGKILL");
+    expect(await running.ended).toBe(1);
+    expect(running.stderr()).toContain("Envoy ended by itself\n");
+    await until("the folder is gone", async () => readdirSync(workspace.path("tmp")).length === 0);
+  });
+
+  test("standard input, which does not change", async () => {
+    const running = spawnRun("-f", "-", "--upstream", "127.0.0.1:1");
+    expect(await running.ended).toBe(2);
+    expect(running.stderr()).toContain("run follows files as they change");
+  });
+});
+
+/** The Envoy that a process started. */
+function envoyOf(parent: number): number {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [, , , ppid] = readFileSync(join("/proc", pid, "stat"), "utf8")
+        .replace(/\(.*\)/, "()")
+        .split(" ");
+      if (Number(ppid) === parent) return Number(pid);
+    } catch {
+      // Ended between two looks.
+    }
+  }
+  throw new Error(`process ${parent} has no child`);
+}
