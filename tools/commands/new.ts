@@ -169,6 +169,12 @@ function readJwks(file: string): string {
   }
 }
 
+/** A label of DNS (RFC 1123), which every name in Kubernetes may be. */
+function checkLabel(text: string): string | undefined {
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) return undefined;
+  return "Write lower-case letters, digits and -, at most 63 characters.";
+}
+
 /** Asks for what flags have not said. */
 async function ask(options: Options): Promise<Answers> {
   const questions = new Questions(process.stdin, process.stderr);
@@ -193,8 +199,12 @@ async function askAll(questions: Questions, said: Answers, options: Options): Pr
   const claimHeaders = options.claimHeader ?? (await askClaims(questions));
   const scope = said.scope === "all" ? await askScope(questions) : said.scope;
   const match = scope === "all" || said.scope !== "all" ? said.match : await askMatch(questions);
-  const name = await questions.ask("Name of the resources", options.name);
-  const namespace = options.namespace ?? (await questions.ask("Namespace (empty: kubectl's)", ""));
+  const name = await questions.ask("Name of the resources", options.name, checkLabel);
+  const namespace =
+    options.namespace ??
+    (await questions.ask("Namespace (empty: kubectl's)", "", (text) =>
+      text === "" ? undefined : checkLabel(text),
+    ));
   const { namespace: _namespace, ...rest } = said;
   return {
     ...rest,
