@@ -27,7 +27,7 @@ const ALGORITHMS = [
 
 export const Algorithm = Type.Union(
   ALGORITHMS.map((name) => Type.Literal(name)),
-  { description: "Of a key and the signatures that it makes." },
+  { default: "RS256", description: "Of a key and the signatures that it makes." },
 );
 
 export const Key = Type.Object(
@@ -73,7 +73,7 @@ export const Key = Type.Object(
 );
 export type Key = Static<typeof Key>;
 
-const Claims = Type.Record(Type.String(), Type.Unknown());
+const Claims = (description: string) => Type.Record(Type.String(), Type.Unknown(), { description });
 const Without = Type.Optional(
   Names("Claims and header members that are left out, such as iss, exp or kid, though they would be there."),
 );
@@ -81,8 +81,8 @@ const Without = Type.Optional(
 export const ChangedToken = Type.Object(
   {
     from: Type.String({ minLength: 1, description: "Name of the token." }),
-    claims: Type.Optional(Claims),
-    header: Type.Optional(Claims),
+    claims: Type.Optional(Claims("Claims that are put in, or changed.")),
+    header: Type.Optional(Claims("Members of the header that are put in, or changed.")),
     without: Without,
     signature: Type.Optional(
       Type.Union([Type.Literal("keep"), Type.Literal("flip"), Type.Literal("empty")], {
@@ -99,8 +99,10 @@ export type ChangedToken = Static<typeof ChangedToken>;
 export const MintedToken = Type.Object(
   {
     key: Type.String({ minLength: 1, description: "Name of the key that signs it." }),
-    claims: Type.Optional(Claims),
-    header: Type.Optional(Claims),
+    claims: Type.Optional(
+      Claims("The payload, beside `iss`, which is the key's issuer, and the times below."),
+    ),
+    header: Type.Optional(Claims("Members of the header beside `alg`, `kid` and `typ`, or in their place.")),
     alg: Type.Optional(
       Type.String({
         description:
@@ -108,9 +110,11 @@ export const MintedToken = Type.Object(
       }),
     ),
     kid: Type.Optional(Type.String({ description: "That of the key where absent." })),
-    expires: Type.Optional(Type.String({ default: "in 1h", description: "`in 5m`, `2h ago`, or a time." })),
-    notBefore: Type.Optional(Type.String({ description: "`in 5m`, `2h ago`, or a time." })),
-    issuedAt: Type.Optional(Type.String({ description: "`in 5m`, `2h ago`, or a time." })),
+    expires: Type.Optional(
+      Type.String({ default: "in 1h", description: "`exp`: `in 5m`, `2h ago`, or a time." }),
+    ),
+    notBefore: Type.Optional(Type.String({ description: "`nbf`: `in 5m`, `2h ago`, or a time." })),
+    issuedAt: Type.Optional(Type.String({ description: "`iat`: `in 5m`, `2h ago`, or a time." })),
     without: Without,
   },
   { ...strict, description: "A token that is made and signed when the tests run." },
@@ -129,10 +133,10 @@ export const Placement = Type.Union([
   Type.Object(
     {
       name: Type.String({ minLength: 1, description: "Of the token." }),
-      header: Type.Optional(Type.String({ minLength: 1 })),
+      header: Type.Optional(Type.String({ minLength: 1, description: "The header's name." })),
       prefix: Type.Optional(Type.String({ description: "Before the token in the header." })),
-      param: Type.Optional(Type.String({ minLength: 1, description: "Query parameter." })),
-      cookie: Type.Optional(Type.String({ minLength: 1 })),
+      param: Type.Optional(Type.String({ minLength: 1, description: "The query parameter's name." })),
+      cookie: Type.Optional(Type.String({ minLength: 1, description: "The cookie's name." })),
     },
     { ...strict, description: "A token at a place of its own." },
   ),
@@ -143,11 +147,13 @@ const HeaderValue = Type.Union([Type.String(), Type.Array(Type.String())]);
 
 export const Request = Type.Object(
   {
-    method: Type.Optional(Type.String({ minLength: 1, default: "GET" })),
+    method: Type.Optional(Type.String({ minLength: 1, default: "GET", description: "In capital letters." })),
     path: Type.Optional(Type.String({ minLength: 1, default: "/", description: "With its query." })),
-    host: Type.Optional(Type.String({ default: "localhost" })),
-    headers: Type.Optional(Type.Record(Type.String(), HeaderValue)),
-    token: Type.Optional(Type.Union([Placement, Type.Array(Placement)])),
+    host: Type.Optional(Type.String({ default: "localhost", description: "The Host header." })),
+    headers: Type.Optional(
+      Type.Record(Type.String(), HeaderValue, { description: "A list sends the header several times." }),
+    ),
+    token: Type.Optional(Type.Union([Placement, Type.Array(Placement)], { description: "One, or several." })),
     peer: Type.Optional(Type.String({ default: "127.0.0.1", description: "IP address of who connects." })),
     tls: Type.Optional(
       Type.Object(
@@ -162,7 +168,7 @@ export const Request = Type.Object(
         { ...strict, description: "The connection is TLS." },
       ),
     ),
-    body: Type.Optional(Type.String()),
+    body: Type.Optional(Type.String({ description: "Sent with its length." })),
   },
   { ...strict, description: "What the client sends." },
 );
@@ -189,8 +195,8 @@ export const Expectation = Type.Object(
     upstream: Type.Optional(
       Type.Object(
         {
-          method: Type.Optional(Type.String()),
-          path: Type.Optional(Type.String({ description: "With its query." })),
+          method: Type.Optional(Type.String({ description: "Exactly." })),
+          path: Type.Optional(Type.String({ description: "With its query, exactly." })),
           headers: ExpectedHeaders("That the upstream gets."),
         },
         {
@@ -212,11 +218,14 @@ export const Expectation = Type.Object(
 );
 export type Expectation = Static<typeof Expectation>;
 
-const Time = Type.String({ description: "Such as 2026-01-31T12:00:00Z." });
+const Time = Type.String({
+  description:
+    "When this test happens, such as 2026-01-31T12:00:00Z; absent: when all do. Tokens stay as they are.",
+});
 
 export const Case = Type.Object(
   {
-    name: Type.String({ minLength: 1 }),
+    name: Type.String({ minLength: 1, description: "What must be so." }),
     request: Type.Optional(Request),
     expect: Type.Union([
       Type.Integer({ minimum: 100, maximum: 599, description: "The status alone." }),
@@ -235,15 +244,34 @@ export const TestFile = Type.Object(
         Type.String({ minLength: 1, description: "A file or folder, relative to the test file." }),
         Type.Record(Type.String(), Type.Unknown(), { description: "A resource, written out here." }),
       ]),
-      { minItems: 1 },
+      {
+        minItems: 1,
+        description:
+          "Files and folders, relative to the test file, and resources written out here. All apply together.",
+      },
     ),
     workload: Type.Optional(
       Type.Object(
         {
-          namespace: Type.Optional(Type.String({ minLength: 1 })),
-          labels: Type.Optional(Type.Record(Type.String(), Type.String())),
-          gateway: Type.Optional(Type.String({ minLength: 1 })),
-          rootNamespace: Type.Optional(Type.String({ minLength: 1 })),
+          namespace: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description: "Its namespace; also that of resources that name none.",
+            }),
+          ),
+          labels: Type.Optional(
+            Type.Record(Type.String(), Type.String(), { description: "All its labels." }),
+          ),
+          gateway: Type.Optional(
+            Type.String({ minLength: 1, description: "The Gateway that it is an instance of." }),
+          ),
+          rootNamespace: Type.Optional(
+            Type.String({
+              minLength: 1,
+              default: "istio-system",
+              description: "Where policies for all namespaces are.",
+            }),
+          ),
         },
         { ...strict, description: "Whose policies apply, as with `compile`; absent: all." },
       ),
@@ -252,7 +280,10 @@ export const TestFile = Type.Object(
       Type.Object(
         {
           mode: Type.Optional(
-            Type.Union([Type.Literal("gateway"), Type.Literal("sidecar")], { default: "gateway" }),
+            Type.Union([Type.Literal("gateway"), Type.Literal("sidecar")], {
+              default: "gateway",
+              description: "At the edge, or behind a proxy whose X-Forwarded-For is trusted.",
+            }),
           ),
           pathNormalization: Type.Optional(
             Type.Union(
@@ -262,20 +293,20 @@ export const TestFile = Type.Object(
                 Type.Literal("MERGE_SLASHES"),
                 Type.Literal("DECODE_AND_MERGE_SLASHES"),
               ],
-              { default: "BASE" },
+              { default: "BASE", description: "As in Istio's mesh config." },
             ),
           ),
           address: Type.Optional(Type.String({ default: "127.0.0.1:8080", description: "IP:PORT." })),
         },
-        strict,
+        { ...strict, description: "Where the requests arrive." },
       ),
     ),
     now: Type.Optional(
       Type.String({ description: "When the tests happen, such as 2026-01-31T12:00:00Z; absent: now." }),
     ),
-    keys: Type.Optional(Type.Record(Type.String(), Key)),
-    tokens: Type.Optional(Type.Record(Type.String(), Token)),
-    tests: Type.Array(Case, { minItems: 1 }),
+    keys: Type.Optional(Type.Record(Type.String(), Key, { description: "By names that tokens use." })),
+    tokens: Type.Optional(Type.Record(Type.String(), Token, { description: "By names that requests use." })),
+    tests: Type.Array(Case, { minItems: 1, description: "In their order, each for itself." }),
   },
   { ...strict, $id: "urn:jwtgate:test:1", title: "jwtgate policy tests" },
 );
