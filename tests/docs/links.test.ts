@@ -14,6 +14,12 @@ test.each(markdownFiles())("the links of %s", (file) => {
   expect(broken).toEqual([]);
 });
 
+test("the index leads to every page of docs/", () => {
+  const pages = markdownFiles().filter((file) => /^docs\/(?!README|decisions\/0)/.test(file));
+  const linked = links(readMarkdown("docs/README.md")).map((link) => normalize(join("docs", link)));
+  expect(pages.filter((page) => !linked.includes(page))).toEqual([]);
+});
+
 test("this check reads links and headings", () => {
   expect(links("[a](b.md#c) `[no](x)` [web](https://example.com)\n```\n[no](y)\n```\n[d](#e)")).toEqual([
     "b.md#c",
