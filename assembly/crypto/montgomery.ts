@@ -172,8 +172,14 @@ export class Modulus {
       bits |= (<u64>(carry & DIGIT_MASK)) << count;
       carry >>= DIGIT_BITS;
       count += DIGIT_BITS;
-      if (count < 32 && k + 1 < <usize>this.digits) continue;
-      for (; count >= 8 && at > bytes; count -= 8) {
+      if (count >= 32 && at >= bytes + 4) {
+        at -= 4;
+        store<u32>(at, bswap<u32>(<u32>bits));
+        bits >>= 32;
+        count -= 32;
+      }
+      // The last three bytes or less, one by one.
+      for (; at < bytes + 4 && at > bytes && count >= 8; count -= 8) {
         store<u8>(--at, <u8>bits);
         bits >>= 8;
       }

@@ -38,6 +38,8 @@ const DIGEST: usize = memory.data(MAX_DIGEST_LENGTH, 16);
 /** RFC 8017 §9.1.2 step 5: eight zero bytes in front of the message's digest. */
 const EIGHT_ZEROS: usize = memory.data(8, 8);
 const COUNTER: usize = memory.data(4, 4);
+/** What MGF1 makes, up to a whole digest. */
+const MASK: usize = memory.data(MAX_MODULUS_LENGTH + MAX_DIGEST_LENGTH, 16);
 
 const writer = new DerWriter();
 
@@ -176,19 +178,17 @@ function encodePublicKey(n: Slice, e: Slice): StaticArray<u8> {
   return writer.copyWritten();
 }
 
-/** XORs MGF1(seed at `h`, maskLength) (RFC 8017 B.2.1) onto the bytes at `masked`. */
-function unmask(hash: Hash, masked: usize, maskLength: i32, h: usize): void {
-  const length = digestLength(hash);
-  for (let done = 0, counter: u32 = 0; done < maskLength; done += length, counter++) {
+/** XORs MGF1 (RFC 8017 B.2.1) of the digest at `h` onto the `length` bytes at `masked`. */
+function unmask(hash: Hash, masked: usize, length: i32, h: usize): void {
+  const hashLength = digestLength(hash);
+  for (let done = 0, counter: u32 = 0; done < length; done += hashLength, counter++) {
     store<u32>(COUNTER, bswap<u32>(counter));
     hashBegin(hash);
-    hashUpdate(slice(h, length));
+    hashUpdate(slice(h, hashLength));
     hashUpdate(slice(COUNTER, 4));
-    hashFinish(DIGEST);
-    const part = min(length, maskLength - done);
-    for (let i = 0; i < part; i++) {
-      const at = masked + <usize>(done + i);
-      store<u8>(at, load<u8>(at) ^ load<u8>(DIGEST + <usize>i));
-    }
+    hashFinish(MASK + <usize>done);
   }
+  let i: usize = 0;
+  for (; i + 8 <= <usize>length; i += 8) store<u64>(masked + i, load<u64>(masked + i) ^ load<u64>(MASK + i));
+  for (; i < <usize>length; i++) store<u8>(masked + i, load<u8>(masked + i) ^ load<u8>(MASK + i));
 }
