@@ -15,10 +15,14 @@
  * With R = 2^(13 · digits), Montgomery's step makes T/R modulo n of a product T, in two products of which only one half
  * is needed: q = T · (-1/n) modulo R, and T + q · n, which is a multiple of R, divided by R.
  *
- * Bounds, for the longest modulus (640 digits). A digit is at most D = 4490, because a column of T + q·n is at most
- * 2 · 640 · D² < 2^34.6, the first carry out of it at most 2^21.6, and the second at most 2^8.6 < D - 2^12. A sum of 52
- * rows is at most 52 · 2 · D² < 2^31, one of 24 rows of doubled digits 24 · 2 · 2 D² < 2^31. |q| is at most D/8191 · R < 0.55 R; R is at least 8 n; so from numbers of at most
- * 1.5 n Montgomery's step makes one of at most (1.5²/8 + 0.55) n < n.
+ * Bounds, for the longest modulus (640 digits). Digits are at most D = 4600, those that come from bytes at most 4097. So
+ * a column of T + q·n is at most 640 · (D² + 4097 D) < 2^34.6, taken apart into upper halves that count 2^34.6 / 2^13 in
+ * the next column, and at most 14 lower halves below 2^16. A column of both is below 2^22, the carry out of it at most
+ * 2^22 / 2^13 = 512, and what remains at most 2^12: D is 4608 by these round numbers, and 4590 by exact ones. 48 rows sum
+ * up to at most 48 · 2 · D² < 2^31, 24 rows of doubled digits to at most 24 · 2 · 2 D² < 2^31.
+ *
+ * A number with such digits is at most D / 8191 · R < 0.57 R. R is at least 8 n; so from numbers of at most 1.5 n
+ * Montgomery's step makes one of at most (1.5² / 8 + 0.57) n < n.
  *
  * Not constant time, and need not be: nothing secret passes here.
  */
@@ -40,7 +44,7 @@ const BLOCK: i32 = 16;
  * Rows (of two digits) that are summed up before the columns are carried, where no digit is doubled and where some are.
  * Multiples of four, see `sumRows`.
  */
-const ROWS_PER_SUM: i32 = 52;
+const ROWS_PER_SUM: i32 = 48;
 const DOUBLED_ROWS_PER_SUM: i32 = 24;
 
 const MAX_DIGITS: i32 = 640;
@@ -72,6 +76,7 @@ const QUOTIENT: usize = memory.data(NUMBER_SIZE, 16);
 /** The numbers of `power`. */
 const BASE: usize = memory.data(NUMBER_SIZE, 16);
 const RESULT: usize = memory.data(NUMBER_SIZE, 16);
+
 /**
  * An odd modulus with what Montgomery's step needs of it. Numbers modulo it are addresses of `NUMBER_SIZE` bytes (zeroed
  * when they are first used) and may be negative; a·R, "Montgomery's form" of a, is what products stay in.
@@ -222,8 +227,8 @@ export class Modulus {
   }
 
   /**
-   * The lower half of T + q·n is a multiple of R. Which one, its two highest columns tell: what all others add up to is
-   * less than R / 32, so rounding to the nearest is exact.
+   * The lower half of T + q·n is a multiple of R. Which one, its two highest columns tell: all others together are less
+   * than 2^34 · 2^(13 · (digits - 3)) · 2 = R / 16, so rounding to the nearest is exact.
    */
   private carryIntoUpperHalf(): i32 {
     const digits = this.digits;
