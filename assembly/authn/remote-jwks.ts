@@ -25,6 +25,7 @@ import {
   subslice,
 } from "../abi/slice";
 import { Region } from "../abi/region";
+import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
 import { JsonDocument, JsonKind, NONE } from "../encoding/json";
 import { Uri } from "../http/uri";
 import { Jws } from "../jose/jws";
@@ -121,6 +122,8 @@ export class RemoteJwks {
   private nextFetchAt: u64 = 0;
   private failures: i32 = 0;
   private kidMissAt: u64 = 0;
+  /** Fingerprint of the document that the keys in force are of. */
+  private document: u64 = 0;
   /** How many keys are loaded, as the gauge knows it. */
   private keyCount: i32 = 0;
   private readonly retired: RetiredKids = new RetiredKids();
@@ -147,7 +150,7 @@ export class RemoteJwks {
       this.inFlight = false;
       this.fail(now, "no answer came");
     }
-    if (this.keys && now > this.fetchedAt + this.options.stale) {
+    if (this.keys && this.failures > 0 && now > this.fetchedAt + this.options.stale) {
       this.keys = null;
       this.counters.loaded(this.keyCount, 0);
       this.keyCount = 0;
@@ -200,9 +203,16 @@ export class RemoteJwks {
     }
     const maxAge = this.lifetime(responseHeader(CACHE_CONTROL.slice));
     const body = readHttpCallBody(bodySize);
+    const document = fingerprintOf(body);
+    // Most fetches bring what is there already: nothing is read again, and tokens verified under it stay good.
+    if (!this.discovering && this.keys && document == this.document) return this.keep(now, maxAge);
     const json = new JsonDocument();
     if (lengthOf(body) != <i32>bodySize || !json.parse(body)) return this.fail(now, "the answer is not JSON");
-    return this.discovering ? this.discover(now, json) : this.take(now, json, maxAge);
+    if (this.discovering) return this.discover(now, json);
+    const isTaken = this.take(json);
+    if (!isTaken) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`);
+    this.document = document;
+    return this.keep(now, maxAge);
   }
 
   /** OpenID Connect Discovery 1.0, section 4.3: the issuer must be the one that was asked for. */
@@ -245,21 +255,26 @@ export class RemoteJwks {
     return EMPTY;
   }
 
-  private take(now: u64, json: JsonDocument, lifetime: u64): bool {
+  /** Puts the document's keys in force. @returns false, and JwkSet's refusal, where it is no set with a usable key */
+  private take(json: JsonDocument): bool {
     const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys);
-    if (!keys) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`);
+    if (!keys) return false;
     const previous = this.keys;
     if (previous) this.retired.note(previous, keys);
-    if (!previous || this.failures > 0) {
-      logInfo(`jwtgate: ${this.name}: ${keys.keys.length.toString()} keys loaded`);
-    }
+    if (!previous) logInfo(`jwtgate: ${this.name}: ${keys.keys.length.toString()} keys loaded`);
     if (keys.skipped.length > 0 && (!previous || previous.skipped.length != keys.skipped.length)) {
       logWarning(`jwtgate: ${this.name}: unusable keys skipped: ${keys.skipped.join("; ")}`);
     }
     this.keys = keys;
-    this.counters.success.add(1);
     this.counters.loaded(this.keyCount, keys.keys.length);
     this.keyCount = keys.keys.length;
+    return true;
+  }
+
+  /** The keys in force were fetched just now. @returns true: the fetch has come to an end */
+  private keep(now: u64, lifetime: u64): bool {
+    if (this.failures > 0) logInfo(`jwtgate: ${this.name}: fetched again`);
+    this.counters.success.add(1);
     this.counters.lastSuccess.record(now / 1000);
     this.failures = 0;
     this.fetchedAt = now;
@@ -332,6 +347,13 @@ export class RemoteJwks {
   private get name(): string {
     return String.UTF8.decodeUnsafe(pointerOf(this.options.uri), <usize>lengthOf(this.options.uri));
   }
+}
+
+/** SHA-256 tells documents apart, so that a set is never taken for another. */
+function fingerprintOf(document: Slice): u64 {
+  fingerprintBegin();
+  fingerprintAdd(document);
+  return fingerprint();
 }
 
 /** How many kids of keys that are gone are kept in mind. */
