@@ -1,5 +1,5 @@
 /** `docs/check.md`: what a reviewer would say, with every code. */
-import { type Code, KINDS, type Kind } from "../../tools/check/findings.ts";
+import { type Code, KINDS, type Kind, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
 
 const INTRODUCTION = `# What a reviewer would say
 
@@ -21,7 +21,7 @@ none is, and 2 where the command line is wrong. \`--namespace\`, \`--labels\` an
 workload, as with \`compile\`.
 
 What is not clear is not said: where one rule is compared with another, \`check\` speaks only if the one matches whatever
-the other does. No finding is no proof.
+the other does, and more than ${MAX_COMPARED_RULES.toLocaleString("en-US")} rules are not compared at all. No finding is no proof.
 
 A finding that is as you want it has no switch to hide it: it stays visible, and \`--fail-on\` decides what stops a
 pipeline.

@@ -11,7 +11,7 @@ import type {
 import type { Located } from "../istio/yaml.ts";
 import { checkJwtRule } from "./authentication.ts";
 import { checkClause, type Surroundings } from "./conditions.ts";
-import { type Finding, Findings } from "./findings.ts";
+import { type Finding, Findings, MAX_COMPARED_RULES } from "./findings.ts";
 import { covers } from "./patterns.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
 
@@ -221,6 +221,7 @@ class Reviewer {
   /** Rules that another makes unreachable or needless. */
   private checkCoverage(): void {
     const all = this.enforced.flatMap((policy) => policy.spec.rules.map((rule) => ({ policy, rule })));
+    if (all.length > MAX_COMPARED_RULES) return;
     for (const [index, { policy, rule }] of all.entries()) {
       const { action } = policy.spec;
       const wider = (wanted: string) =>

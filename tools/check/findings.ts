@@ -247,6 +247,9 @@ export const KINDS = {
   },
 } as const satisfies Record<string, Kind>;
 
+/** More rules than these are not compared with each other: each with each would take minutes. */
+export const MAX_COMPARED_RULES = 5_000;
+
 export type Code = keyof typeof KINDS;
 
 export interface Finding extends Position {

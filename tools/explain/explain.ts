@@ -46,9 +46,6 @@ export interface Expected {
   asked?: Asked;
   /** The rule that decided; "" where none matched; absent where policies were not asked. */
   ruleId?: string;
-  /** By action: AUDIT, DENY, ALLOW. */
-  dryRun?: (string | undefined)[];
-  audited?: string;
   answer?: { status: number; body: string; details: string };
   upstream?: ReturnType<typeof forwardRequest>;
 }
@@ -69,7 +66,7 @@ export interface Explanation {
 
 /** Sends the request to the gate and explains what comes of it. */
 export async function explain(gate: Gate, subject: Subject, request: CompleteRequest): Promise<Explanation> {
-  const expected = expect(subject, request);
+  const expected = predict(subject, request);
   const outcome = await gate.send(request);
   const { configuration, positions, sources } = subject;
   const { ruleId = "", asked } = expected;
@@ -85,7 +82,7 @@ export async function explain(gate: Gate, subject: Subject, request: CompleteReq
 }
 
 /** What the plain evaluator says of a request. */
-export function expect(subject: Subject, request: CompleteRequest): Expected {
+export function predict(subject: Subject, request: CompleteRequest): Expected {
   const received = receiveRequest(request, subject.listener);
   if ("status" in received) return { refusedByEnvoy: received };
   const { configuration, documents, now } = subject;
@@ -110,8 +107,6 @@ export function expect(subject: Subject, request: CompleteRequest): Expected {
     authentication,
     asked,
     ruleId: decision.ruleId,
-    dryRun: decision.shadow,
-    ...(decision.enforced[0] && { audited: decision.enforced[0] }),
   };
   if (!decision.refused) return { ...told, upstream };
   const details = `rbac_access_denied_matched_policy[${decision.ruleId || "none"}]`;

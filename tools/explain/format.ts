@@ -107,9 +107,20 @@ function formatClaims(claims: Claims, first: readonly string[]): string {
   return shown.join(", ") + (more > 0 ? ` and ${more} more` : "") || "none";
 }
 
+/** Rules of one action that do not match and are shown all the same. */
+const MAX_UNMATCHED = 20;
+
 function formatAction({ action, rules }: ActionStep, style: Style): string[] {
   if (rules.length === 0) return [`  ${action}: no rule`];
-  return [`  ${action}`, ...rules.flatMap((rule) => formatRule(rule, style))];
+  const unmatched = rules.filter(({ matched }) => !matched);
+  const hidden = new Set(unmatched.slice(MAX_UNMATCHED));
+  const shown = rules.filter((rule) => !hidden.has(rule));
+  const more = `    … and ${hidden.size} more that do not match (--json has them all)`;
+  return [
+    `  ${action}`,
+    ...shown.flatMap((rule) => formatRule(rule, style)),
+    ...(hidden.size > 0 ? [style.faint(more)] : []),
+  ];
 }
 
 function formatRule(rule: RuleStep, style: Style): string[] {

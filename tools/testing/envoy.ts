@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { Envoy } from "../envoy/process.ts";
-import { compare, type Expected, type Explanation, expect, type Subject } from "../explain/explain.ts";
+import { compare, type Expected, type Explanation, predict, type Subject } from "../explain/explain.ts";
 import { because } from "../explain/format.ts";
 import type { Documents } from "../explain/gate.ts";
 import type { Outcome } from "../host/host.ts";
@@ -119,7 +119,7 @@ function withPort(subject: Subject, port: number): Subject {
 async function runCase(test: PreparedCase, subject: Subject, port: number): Promise<CaseResult> {
   const started = performance.now();
   const outcome = await send(test, subject.listener.address.ip, port);
-  const expected = expect(subject, test.request);
+  const expected = predict(subject, test.request);
   const at = subject.positions.rules[expected.ruleId ?? ""];
   const decidedBy: Explanation["decidedBy"] = at && { rule: expected.ruleId ?? "", at };
   const explanation: Explanation = { expected, outcome, disagreements: [], ...(decidedBy && { decidedBy }) };
