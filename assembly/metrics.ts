@@ -51,6 +51,11 @@ export class JwksCounters {
   }
 }
 
+/** Says whether the host verifies signatures of RSA and ECDSA (`verify_signature`): 1, or 0 where it does not. */
+export function recordHostVerifies(verifies: bool): void {
+  Metric.gauge("jwtgate_host_verifies_signatures").record(verifies ? 1 : 0);
+}
+
 /** One plugin configuration's counters; Envoy adds up those of the same name over configurations and workers. */
 export class Counters {
   /** Requests let through. */

@@ -2,6 +2,7 @@
  * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all.
  */
 import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice } from "../abi/slice";
+import { logInfo, logWarning } from "../abi/log";
 import { Region } from "../abi/region";
 import { AuthenticationLimits, Authenticator } from "../authn/authenticator";
 import { Extractor } from "../authn/extractor";
@@ -11,10 +12,11 @@ import { JwksHost, RemoteJwks, RemoteJwksOptions } from "../authn/remote-jwks";
 import { TokenCache } from "../authn/token-cache";
 import { WaitingList } from "../authn/waiting-list";
 import { Engine } from "../authz/engine";
+import { hostVerifies } from "../crypto/host-verifier";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { Uri } from "../http/uri";
 import { JwkSet } from "../jose/jwks";
-import { Counters, JwksCounters } from "../metrics";
+import { Counters, JwksCounters, recordHostVerifies } from "../metrics";
 import { DecisionLog, Plugin } from "../plugin";
 import { Reader } from "./reader";
 
@@ -122,6 +124,19 @@ class FetchLimits {
   maxJwksKeys: i32 = 100;
 }
 
+/** Finds out who verifies signatures of RSA and ECDSA, before the first key is read, and says it. */
+function tryHost(): void {
+  const verifies = hostVerifies();
+  recordHostVerifies(verifies);
+  if (verifies) {
+    logInfo("jwtgate: the host verifies signatures of RSA and ECDSA (verify_signature)");
+  } else {
+    logWarning(
+      "jwtgate: the host has no verify_signature: RSA is verified in Wasm, and ECDSA keys cannot be used",
+    );
+  }
+}
+
 class PluginReader {
   private readonly limits: AuthenticationLimits = new AuthenticationLimits();
   private readonly fetchLimits: FetchLimits = new FetchLimits();
@@ -140,6 +155,7 @@ class PluginReader {
     const reader = this.reader;
     const root = reader.json.root;
     if (!this.isReadableVersion(root) || !reader.object(root, FIELDS)) return null;
+    tryHost();
     checkForPeople(reader, root, "compiler");
     this.readLimits(reader.get(root, "limits"));
     const authorization = reader.get(root, "authorization");
