@@ -40,8 +40,11 @@ class Reviewer {
   private readonly findings = new Findings();
   private readonly authentications: RequestAuthenticationResource[];
   private readonly policies: AuthorizationPolicyResource[];
+  private readonly selections = new Map<Resource, string>();
   /** Those that decide. */
   private readonly enforced: AuthorizationPolicyResource[];
+  /** Those of them for which a request needs a token. */
+  private readonly requiring: AuthorizationPolicyResource[];
 
   constructor(
     resources: readonly Resource[],
@@ -50,6 +53,7 @@ class Reviewer {
     this.authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
     this.policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
     this.enforced = this.policies.filter(({ spec }) => !spec.dryRun);
+    this.requiring = this.enforced.filter(requiresToken);
   }
 
   review(warnings: readonly Diagnostic[]): Finding[] {
@@ -86,7 +90,7 @@ class Reviewer {
     const { spec, at, metadata } = authentication;
     for (const rule of spec.jwtRules) checkJwtRule(rule, this.findings);
     if (spec.jwtRules.length === 0 || spec.jwtRules.some(({ presence }) => presence === "REQUIRED")) return;
-    if (this.enforced.some((policy) => this.canMeet(policy, authentication) && requiresToken(policy))) return;
+    if (this.isTokenRequired(authentication)) return;
     const message = `requests without a token pass: no policy requires one where ${metadata.name} is in force`;
     const remedy =
       'add an AuthorizationPolicy with action: ALLOW and from: [{source: {requestPrincipals: ["*"]}}]';
@@ -123,8 +127,7 @@ class Reviewer {
       if (name === "paths") this.checkDeniedPaths(values);
     }
     const token = clauses.find(({ name, values }) => isToken(name) && values.length > 0);
-    const isRequired = this.enforced.some((other) => this.canMeet(other, policy) && requiresToken(other));
-    if (token && !isRequired) {
+    if (token && !this.isTokenRequired(policy)) {
       const message = `${token.name} is never true without a token, and no policy requires one`;
       this.findings.add("JG203", token.at, message);
     }
@@ -251,6 +254,11 @@ class Reviewer {
     }
   }
 
+  /** Whether some policy requires a token where the resource is in force. */
+  private isTokenRequired(resource: Resource): boolean {
+    return this.requiring.some((policy) => this.canMeet(policy, resource));
+  }
+
   /** Whether two resources can be for the same workload. */
   private canMeet(a: Resource, b: Resource): boolean {
     const { rootNamespace } = this.options;
@@ -264,19 +272,26 @@ class Reviewer {
 
   /** Whether one resource is in force wherever the other is. */
   private appliesWherever(a: Resource, b: Resource): boolean {
-    const sameSelection =
-      JSON.stringify(selectionOf(a.attachment)) === JSON.stringify(selectionOf(b.attachment));
-    const isForAll =
-      JSON.stringify(selectionOf(a.attachment)) === JSON.stringify(selectionOf({ targetRefs: [] }));
-    const { rootNamespace } = this.options;
-    if (a.metadata.namespace === b.metadata.namespace) return sameSelection || isForAll;
-    return a.metadata.namespace === rootNamespace && isForAll;
+    const selection = this.selection(a);
+    if (a.metadata.namespace === b.metadata.namespace) {
+      return selection === EVERY_WORKLOAD || selection === this.selection(b);
+    }
+    return a.metadata.namespace === this.options.rootNamespace && selection === EVERY_WORKLOAD;
+  }
+
+  /** Equal for those that are for the same workloads of their namespaces. */
+  private selection(resource: Resource): string {
+    const known = this.selections.get(resource) ?? selectionOf(resource.attachment);
+    this.selections.set(resource, known);
+    return known;
   }
 }
 
-function selectionOf({ matchLabels = {}, targetRefs }: Attachment): unknown {
-  return [Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1)), targetRefs];
+function selectionOf({ matchLabels = {}, targetRefs }: Attachment): string {
+  return JSON.stringify([Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1)), targetRefs]);
 }
+
+const EVERY_WORKLOAD = selectionOf({ targetRefs: [] });
 
 const CERTIFICATE = new Set([
   ...["principals", "namespaces", "serviceAccounts", "trustDomains"],
