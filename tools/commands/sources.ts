@@ -141,4 +141,6 @@ const SYSTEM_ERRORS: Record<string, string> = {
   ELOOP: "the path goes in a circle of links",
   EEXIST: "the file is there already",
   EMFILE: "too many files are open",
+  ENOSPC: "the disk is full",
+  EROFS: "nothing can be written there",
 };

@@ -12,6 +12,7 @@ import {
   isAlias,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Pair,
   type ParsedNode,
@@ -59,6 +60,9 @@ export interface YamlFile {
 
 /** Levels of lists and maps: far more than any resource has, far fewer than the stack bears. */
 const MAX_DEPTH = 100;
+
+/** What the parser has open: lists and maps, the document around them and the value in them. */
+const MAX_STACK = MAX_DEPTH + 2;
 
 /** Tags that change nothing but that a scalar is a string. */
 const TAGS = ["!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"];
@@ -155,13 +159,8 @@ class Reader {
   ) {}
 
   read(): YamlFile {
-    // The parser keeps its own stack; the composer descends recursively, so what it is given must not be too deep.
-    const tokens = [...new Parser(this.lines.addNewLine).parse(this.source)];
-    const tooDeep = tokens.map(findTooDeep).find((offset) => offset !== undefined);
-    if (tooDeep !== undefined) {
-      this.error(this.position(tooDeep), "lists and maps are nested too deeply");
-      return { documents: [], diagnostics: this.diagnostics };
-    }
+    const tokens = this.tokens();
+    if (tokens === undefined) return { documents: [], diagnostics: this.diagnostics };
     const documents = new Composer({ schema: "failsafe", version: "1.1" }).compose(tokens);
     const nodes: YamlNode[] = [];
     for (const document of documents) {
@@ -182,6 +181,26 @@ class Reader {
       }
     }
     return { documents: this.diagnostics.length > 0 ? [] : nodes, diagnostics: this.diagnostics };
+  }
+
+  /**
+   * The documents' tokens. The parser keeps a stack of its own, but the composer descends recursively, so what it is given
+   * must not be too deep; what is, ends here, before much is made of it.
+   */
+  private tokens(): CST.Token[] | undefined {
+    const parser = new Parser(this.lines.addNewLine);
+    const tokens: CST.Token[] = [];
+    this.lines.addNewLine(0);
+    for (const lexeme of new Lexer().lex(this.source)) {
+      const { offset } = parser;
+      tokens.push(...parser.next(lexeme));
+      if (parser.stack.length > MAX_STACK) {
+        this.error(this.position(offset), "lists and maps are nested too deeply");
+        return undefined;
+      }
+    }
+    tokens.push(...parser.end());
+    return tokens;
   }
 
   private error(at: Position, message: string): void {
@@ -273,24 +292,6 @@ class Reader {
       for (const [name, entry] of map.entries) if (!entries.has(name)) entries.set(name, entry);
     }
   }
-}
-
-/** The offset of a token below which more lists and maps are nested than any resource needs. */
-function findTooDeep(document: CST.Token): number | undefined {
-  const pending: { token: CST.Token | null | undefined; depth: number }[] = [{ token: document, depth: 0 }];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { token, depth } = next;
-    if (!token) continue;
-    if (depth > MAX_DEPTH) return token.offset;
-    if ("items" in token) {
-      for (const { key, value } of token.items) {
-        pending.push({ token: key, depth: depth + 1 }, { token: value, depth: depth + 1 });
-      }
-    } else if (token.type === "document") {
-      pending.push({ token: token.value, depth });
-    }
-  }
-  return undefined;
 }
 
 const WRITTEN_TWICE =
