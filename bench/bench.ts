@@ -72,6 +72,7 @@ const program = new Command("npm run bench --")
     [1, 10, 100, 1_000, 10_000],
   )
   .option("--rounds <number>", "how often everything is measured", count, 61)
+  .option("--starts <number>", "over how many starts of Envoy those of tokens are spread", count, 3)
   .option("--requests <number>", "of one measurement", count, 200)
   .option("--runs <number>", "how often memory and updates are measured", count, 5)
   .option("--token-bytes <number>", "the least length of a token", count, 600)
@@ -93,6 +94,7 @@ const options = program.parse().opts<{
   shapes: (typeof SHAPES)[number][];
   rules: number[];
   rounds: number;
+  starts: number;
   requests: number;
   runs: number;
   tokenBytes: number;
@@ -126,7 +128,7 @@ const contenders = among(CONTENDERS);
 const started = performance.now();
 const measured: Measured = {
   tokens: wanted("tokens")
-    ? await measureTokens({ ...stage, algorithms, modes, contenders, tokenBytes })
+    ? await measureTokens({ ...stage, algorithms, modes, contenders, tokenBytes, starts: options.starts })
     : [],
   steps: wanted("steps") ? await measureSteps({ ...stage, tokenBytes }) : new Map(),
   rules: wanted("rules")

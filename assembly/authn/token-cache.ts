@@ -2,27 +2,29 @@
  * Verified tokens, remembered by all their bytes. One cache belongs to one plugin configuration in one VM; only what
  * verified is remembered, never a refusal. Whoever asks checks time and key anew at every hit.
  *
- * Eviction is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023): a token first goes
- * to a small queue and is dropped at its end unless it was hit there; only then, or when it comes back soon after it was
- * dropped, does it enter the main queue. A flood of tokens that are seen once runs through the small queue and cannot
- * push the hot ones out of the main one. Both queues are rings of bytes, so nothing is allocated after the start.
+ * While there is room, every token gets in. Once the cache is full, a token gets in only when it comes a second time, soon
+ * after the first: of the first time nothing is kept but half of its hash (the A1out queue of 2Q: Johnson and Shasha, VLDB
+ * 1994). So a flood of tokens that come once drops nothing, and costs one store each; a hot token is verified twice instead
+ * of once. Who leaves is decided as by CLOCK: the oldest, unless it was hit since it was last looked at. Blocks stand in a
+ * ring of bytes, so nothing is allocated after the start.
  */
 import { allocate } from "../abi/arena";
 import { fillRandom } from "../abi/random";
 import { Slice, equals, lengthOf, pointerOf } from "../abi/slice";
 import { VerifiedToken } from "./verified-token";
 
-/** The small queue's part of the memory, and of the entries once there are all: 1 / 8. */
-const PROBATION_SHIFT: i32 = 3;
-/** How often a token in the main queue may be spared since it was last moved. */
+/** How often a token may be spared after its last hit. */
 const MAX_HITS: u32 = 3;
 /** How many tokens one insertion may spare: bounds its work. Where more are hot, it does without. */
 const MAX_SPARED: i32 = 16;
 
+/** A token that takes more than an eighth of the ring is not remembered. */
+const LARGEST_SHIFT: u32 = 3;
+/** Bytes of a slot of the table. */
+const SLOT: usize = 8;
+
 /** A queue of blocks in a ring of bytes. A block is never split: what is left at the ring's end is a filler. */
 class Ring {
-  /** Blocks in the ring, those included that are forgotten. */
-  count: i32 = 0;
   private head: u32 = 0;
   private tail: u32 = 0;
   private used: u32 = 0;
@@ -31,10 +33,6 @@ class Ring {
     readonly start: usize,
     readonly capacity: u32,
   ) {}
-
-  get isEmpty(): bool {
-    return this.used == 0;
-  }
 
   /** The oldest block. Not where the ring is empty. */
   get oldest(): VerifiedToken {
@@ -55,7 +53,6 @@ class Ring {
       this.used -= size;
       this.tail += size;
       if (this.tail == this.capacity) this.tail = 0;
-      this.count--;
     }
     if (this.used == 0) {
       this.head = 0;
@@ -88,7 +85,6 @@ class Ring {
     this.head += size;
     this.used += size;
     if (this.head == this.capacity) this.head = 0;
-    this.count++;
     return changetype<VerifiedToken>(target);
   }
 }
@@ -117,18 +113,18 @@ function giveStorage(storage: usize, size: usize): void {
 export class TokenCache {
   /** Tokens remembered now. */
   count: i32 = 0;
-  private readonly probation: Ring;
-  private readonly main: Ring;
-  /** Open addressing: addresses of blocks, 0 where free. */
+  private readonly ring: Ring;
+  /**
+   * Open addressing: a block's address and, above it, the lower half of its hash; 0 where free. So a search for a token that
+   * is not there, the case of every new one, touches the table alone and no block.
+   */
   private readonly table: usize;
   private readonly mask: u32;
-  /** Halves of the hashes of tokens that were dropped from probation, by the other half. */
+  /** Halves of the hashes of tokens that came while the cache was full, by the other half. */
   private readonly ghosts: usize;
   private readonly seed: u64;
   private readonly multiplier: u64;
-  /** How many tokens the insertion under way may still spare. */
-  private mercy: i32 = 0;
-  /** Both queues, the table and the ghosts, one behind the other. */
+  /** The table, the ghosts and the ring, one behind the other. */
   private readonly storage: usize;
   private readonly storageSize: usize;
 
@@ -142,19 +138,17 @@ export class TokenCache {
     let slots: u32 = 16;
     while (slots < <u32>maxEntries * 2) slots <<= 1;
     this.mask = slots - 1;
-    const probationBytes = (maxBytes >> (<u32>PROBATION_SHIFT)) & ~15;
-    const mainBytes = (maxBytes - probationBytes) & ~15;
-    const tableBytes = <usize>slots * 4;
-    const size = <usize>probationBytes + <usize>mainBytes + 2 * tableBytes;
+    const ringBytes = maxBytes & ~15;
+    const tableBytes = <usize>slots * SLOT;
+    const ghostBytes = <usize>slots * 4;
+    const size = tableBytes + ghostBytes + <usize>ringBytes;
     const storage = takeStorage(size);
     this.storage = storage;
     this.storageSize = size;
     this.table = storage;
     this.ghosts = storage + tableBytes;
-    memory.fill(storage, 0, 2 * tableBytes);
-    const queues = storage + 2 * tableBytes;
-    this.probation = new Ring(queues, probationBytes);
-    this.main = new Ring(queues + probationBytes, mainBytes);
+    memory.fill(storage, 0, tableBytes + ghostBytes);
+    this.ring = new Ring(storage + tableBytes + ghostBytes, ringBytes);
   }
 
   /**
@@ -209,14 +203,12 @@ export class TokenCache {
    * @returns the block, good until the next `insert`, or null
    */
   find(token: Slice, hash: u64, provider: i32): VerifiedToken | null {
-    let slot = (<u32>hash) & this.mask;
-    for (
-      let address = load<u32>(this.table + slot * 4);
-      address != 0;
-      address = load<u32>(this.table + slot * 4)
-    ) {
+    const half = <u32>hash;
+    let slot = half & this.mask;
+    for (let entry = this.entryAt(slot); entry != 0; entry = this.entryAt(slot)) {
       slot = (slot + 1) & this.mask;
-      const block = changetype<VerifiedToken>(<usize>address);
+      if (hashHalf(entry) != half) continue;
+      const block = blockOf(entry);
       if (block.hash == hash && (provider < 0 || block.provider == provider) && equals(block.token, token)) {
         return block;
       }
@@ -235,146 +227,113 @@ export class TokenCache {
     block.hits = 0;
   }
 
-  /** Remembers a copy of `block`; what was found before may be gone afterwards. */
+  /** Remembers a copy of `block`, where it gets in; what was found before may be gone afterwards. */
   insert(block: VerifiedToken): void {
-    if (this.maxEntries == 0 || block.size > this.probation.capacity >> 1) return;
+    const size = block.size;
+    if (this.maxEntries == 0 || size > this.ring.capacity >> LARGEST_SHIFT) return;
+    if (!this.hasRoom(size)) {
+      const ghost = this.ghosts + <usize>((<u32>block.hash) & this.mask) * 4;
+      const half = <u32>(block.hash >> 32);
+      const isReturning = load<u32>(ghost) == half;
+      store<u32>(ghost, half);
+      if (!isReturning || !this.makeRoom(size)) return;
+    }
     block.hits = 0;
-    this.mercy = MAX_SPARED;
-    const ghost = this.ghosts + ((<u32>block.hash) & this.mask) * 4;
-    const returning = load<u32>(ghost) == <u32>(block.hash >> 32);
-    if (returning || (this.main.fits(block.size) && this.count < this.maxEntries)) {
-      store<u32>(ghost, 0);
-      if (this.insertIntoMain(block)) return;
-    }
-    while (!this.probation.fits(block.size) || this.count >= this.maxEntries) {
-      // Tokens that came while there was room fill the main queue, hot or not: they make way until probation has its share.
-      const isSmall =
-        this.probation.fits(block.size) && this.probation.count < this.maxEntries >> PROBATION_SHIFT;
-      if ((isSmall || this.probation.isEmpty) && this.dropFromMain(this.probation.isEmpty)) continue;
-      if (this.probation.isEmpty) return;
-      this.dropFromProbation();
-    }
-    this.link(this.probation.push(block));
+    this.link(this.ring.push(block));
   }
 
-  /** @returns false where too many in the main queue are hot */
-  private insertIntoMain(block: VerifiedToken): bool {
-    while (!this.main.fits(block.size) || this.count >= this.maxEntries) {
-      if (this.dropFromMain(false)) continue;
-      if (this.probation.isEmpty || !this.main.fits(block.size)) return false;
-      this.dropFromProbation();
+  private hasRoom(size: u32): bool {
+    return this.count < this.maxEntries && this.ring.fits(size);
+  }
+
+  /** Drops the oldest tokens that were not hit. @returns false where too many were */
+  private makeRoom(size: u32): bool {
+    let spared = 0;
+    while (!this.hasRoom(size)) {
+      if (!this.ring.oldestIsFiller) {
+        const oldest = this.ring.oldest;
+        if (oldest.hits > 0) {
+          if (spared == MAX_SPARED) return false;
+          spared++;
+          oldest.hits--;
+          this.recycle(oldest);
+          continue;
+        }
+        this.unlink(oldest);
+      }
+      this.ring.pop();
     }
-    this.link(this.main.push(block));
     return true;
   }
 
-  /** Takes the oldest block out of probation: into the main queue if it was hit, else out of the cache. */
-  private dropFromProbation(): void {
-    if (this.probation.oldestIsFiller) {
-      this.probation.pop();
-      return;
-    }
-    const block = this.probation.oldest;
-    const known = this.isLinked(block);
-    if (known) {
-      this.unlink(block);
-      if (block.hits > 0) {
-        block.hits = 0;
-        // A promotion may drop from the main queue, never from this one, so `block` stays whole meanwhile.
-        this.promote(block);
-      } else {
-        store<u32>(this.ghosts + ((<u32>block.hash) & this.mask) * 4, <u32>(block.hash >> 32));
-      }
-    }
-    this.probation.pop();
-  }
-
-  private promote(block: VerifiedToken): void {
-    while (!this.main.fits(block.size)) {
-      if (!this.dropFromMain(false)) return;
-    }
-    this.link(this.main.push(block));
-  }
-
-  /**
-   * Drops one block of the main queue, sparing those that were hit.
-   *
-   * @param anyway drop one that was hit rather than none
-   * @returns false where there is none to drop
-   */
-  private dropFromMain(anyway: bool): bool {
-    while (!this.main.isEmpty) {
-      if (this.main.oldestIsFiller || !this.isLinked(this.main.oldest)) {
-        this.main.pop();
-        return true;
-      }
-      const block = this.main.oldest;
-      const isSpared = block.hits > 0 && this.mercy > 0;
-      if (block.hits > 0 && !isSpared && !anyway) return false;
-      this.unlink(block);
-      if (!isSpared) {
-        this.main.pop();
-        return true;
-      }
-      this.mercy--;
-      block.hits--;
-      this.recycle(block);
-    }
-    return false;
-  }
-
-  /** Moves the oldest block of the main queue to its end. */
+  /** Moves the oldest block to the ring's end. */
   private recycle(block: VerifiedToken): void {
+    this.unlink(block);
     const size = block.size;
     const copy = allocate(size);
     memory.copy(copy, changetype<usize>(block), size);
-    this.main.pop();
-    if (this.main.fits(size)) this.link(this.main.push(changetype<VerifiedToken>(copy)));
+    this.ring.pop();
+    if (this.ring.fits(size)) this.link(this.ring.push(changetype<VerifiedToken>(copy)));
   }
 
   private link(block: VerifiedToken): void {
-    let slot = (<u32>block.hash) & this.mask;
-    while (load<u32>(this.table + slot * 4) != 0) slot = (slot + 1) & this.mask;
-    store<u32>(this.table + slot * 4, <u32>changetype<usize>(block));
+    const half = <u32>block.hash;
+    let slot = half & this.mask;
+    while (this.entryAt(slot) != 0) slot = (slot + 1) & this.mask;
+    this.setEntry(slot, entryOf(block));
     this.count++;
   }
 
-  /** The slot that holds `block`, or -1. */
-  private slotOf(block: VerifiedToken): i32 {
-    const wanted = <u32>changetype<usize>(block);
-    let slot = (<u32>block.hash) & this.mask;
-    for (
-      let address = load<u32>(this.table + slot * 4);
-      address != 0;
-      address = load<u32>(this.table + slot * 4)
-    ) {
-      if (address == wanted) return <i32>slot;
-      slot = (slot + 1) & this.mask;
-    }
-    return -1;
-  }
-
-  private isLinked(block: VerifiedToken): bool {
-    return this.slotOf(block) >= 0;
-  }
-
-  /** Removes `block` from the table and closes the gap, so that no search ends too early. */
+  /** Removes `block` from the table, unless it is forgotten already, and closes the gap: no search may end too early. */
   private unlink(block: VerifiedToken): void {
-    const found = this.slotOf(block);
-    if (found < 0) return;
+    const wanted = entryOf(block);
+    let gap = (<u32>block.hash) & this.mask;
+    for (let entry = this.entryAt(gap); entry != wanted; entry = this.entryAt(gap)) {
+      if (entry == 0) return;
+      gap = (gap + 1) & this.mask;
+    }
     this.count--;
-    let gap = <u32>found;
-    for (let slot = (gap + 1) & this.mask; ; slot = (slot + 1) & this.mask) {
-      const address = load<u32>(this.table + slot * 4);
-      if (address == 0) break;
-      const home = (<u32>changetype<VerifiedToken>(<usize>address).hash) & this.mask;
+    let slot = (gap + 1) & this.mask;
+    for (let entry = this.entryAt(slot); entry != 0; entry = this.entryAt(slot)) {
+      const home = hashHalf(entry) & this.mask;
       if (((slot - home) & this.mask) >= ((slot - gap) & this.mask)) {
-        store<u32>(this.table + gap * 4, address);
+        this.setEntry(gap, entry);
         gap = slot;
       }
+      slot = (slot + 1) & this.mask;
     }
-    store<u32>(this.table + gap * 4, 0);
+    this.setEntry(gap, 0);
   }
+
+  // @ts-ignore: decorator
+  @inline
+  private entryAt(slot: u32): u64 {
+    return load<u64>(this.table + <usize>slot * SLOT);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private setEntry(slot: u32, entry: u64): void {
+    store<u64>(this.table + <usize>slot * SLOT, entry);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function entryOf(block: VerifiedToken): u64 {
+  return (block.hash << 32) | (<u64>changetype<usize>(block));
+}
+
+// @ts-ignore: decorator
+@inline
+function blockOf(entry: u64): VerifiedToken {
+  return changetype<VerifiedToken>(<usize>(<u32>entry));
+}
+
+// @ts-ignore: decorator
+@inline
+function hashHalf(entry: u64): u32 {
+  return <u32>(entry >> 32);
 }
 
 /** Carries a hash on by a word. */

@@ -18,6 +18,8 @@ export interface TokensOptions extends StageOptions {
   contenders: readonly ContenderName[];
   /** The least length of a token, in bytes. */
   tokenBytes: number;
+  /** Over how many starts of Envoy the rounds are spread: two processes of the same are never quite alike. */
+  starts: number;
 }
 
 export interface TokensResult {
@@ -35,7 +37,7 @@ export async function measureTokens(options: TokensOptions): Promise<TokensResul
 }
 
 async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): Promise<TokensResult[]> {
-  const { modes, rounds, requests, contenders: names, tokenBytes, progress } = options;
+  const { modes, rounds, starts, requests, contenders: names, tokenBytes, progress } = options;
   const signer = new Signer(algorithm);
   const configuration = compilePolicy(signer.jwks, "exact", 1);
   const [target] = targets("exact", 1);
@@ -54,27 +56,31 @@ async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): P
   };
 
   const proof = { target, token: signer.token(tokenBytes) };
-  return withContenders(names, configuration, proof, options, async (contenders) => {
-    // V8 compiles what runs often a second time, better: measured is what a proxy does for the rest of its life.
-    for (const contender of contenders) {
-      progress(`${algorithm}: warming up ${contender.name} …`, true);
-      await contender.measure(rotation);
-      for (let i = 0; i < 3_000; i += requests) await contender.measure(hot);
-    }
-    const results: TokensResult[] = [];
-    for (const mode of modes) {
-      const cpu = await interleave(
-        contenders.map((contender) => ({
+  const results = modes.map(
+    (mode): TokensResult => ({ algorithm, mode, tokenBytes: length, cpu: new Map() }),
+  );
+  for (let start = 0; start < starts; start++) {
+    const first = Math.floor((start * rounds) / starts);
+    const last = Math.floor(((start + 1) * rounds) / starts);
+    await withContenders(names, configuration, proof, options, async (contenders) => {
+      for (const contender of contenders) {
+        progress(`${algorithm}: warming up ${contender.name} …`, true);
+        await contender.measure(rotation);
+        for (let i = 0; i < 3_000; i += requests) await contender.measure(hot);
+      }
+      for (const { mode, cpu } of results) {
+        const series = contenders.map((contender) => ({
           name: contender.name,
-          measure: (round) => contender.measure(take[mode](round)),
-        })),
-        rounds,
-        (round) => progress(`${algorithm}, ${mode}: round ${round} of ${rounds}`, true),
-      );
-      results.push({ algorithm, mode, tokenBytes: length, cpu });
-    }
-    return results;
-  });
+          measure: (round: number) => contender.measure(take[mode](first + round)),
+        }));
+        const samples = await interleave(series, last - first, (round) =>
+          progress(`${algorithm}, ${mode}: round ${first + round} of ${rounds}`, true),
+        );
+        for (const [name, numbers] of samples) cpu.set(name, [...(cpu.get(name) ?? []), ...numbers]);
+      }
+    });
+  }
+  return results;
 }
 
 /** `count` elements from `start` on, beginning anew at the end. */

@@ -153,7 +153,7 @@ describe("bounds", () => {
   /** How many of these tokens are remembered; asking for one that is not may drop another that was. */
   function remembered(from: Host, tokens: readonly string[]): number {
     let hits = 0;
-    for (const token of tokens.toReversed()) {
+    for (const token of tokens) {
       verified = 0;
       expect(ask(from, token)).toBe("alice");
       if (verified === 0) hits++;
@@ -168,8 +168,7 @@ describe("bounds", () => {
     const bounded = await startHost(configuration({ tokenCache: { maxEntries } }));
     for (const token of tokens) ask(bounded, token);
     const hits = remembered(bounded, tokens);
-    expect(hits).toBeLessThanOrEqual(maxEntries);
-    expect(hits > 0).toBe(maxEntries > 0);
+    expect(hits).toBe(maxEntries);
   });
 
   test.each([0, 16_384, 65_536])("%d bytes", async (maxBytes) => {
@@ -192,10 +191,9 @@ describe("bounds", () => {
     );
     for (const token of many) expect(ask(full, token)).toBe("alice");
     const before = counters(full);
-    for (const token of many.toReversed().slice(0, 4_096)) ask(full, token);
+    for (const token of many) ask(full, token);
     const { hit } = counters(full);
-    expect(hit - before.hit).toBeLessThanOrEqual(4_096);
-    expect(hit - before.hit).toBeGreaterThan(1_000);
+    expect(hit - before.hit).toBe(4_096);
   });
 
   test("a flood of 20,000 tokens between hot ones costs none of them its place", async () => {
