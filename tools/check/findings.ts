@@ -47,7 +47,7 @@ export const KINDS = {
     severity: "error",
     title: "A private key stands in the policies",
     reason: "Verifying needs the public key only. Who can read this file can make tokens.",
-    remedy: "Take the private members out (`jwtgate jwk --public`), and replace the key: it is disclosed.",
+    remedy: "Take the private members out (`jwtgate jwk FILE`), and replace the key: it is disclosed.",
   },
   JG005: {
     severity: "error",

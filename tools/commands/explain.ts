@@ -1,17 +1,17 @@
 /** `jwtgate explain`: one request against policies, step by step. */
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { Configuration } from "../config/schema.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import { CurlError, parseCurl } from "../explain/curl.ts";
 import { type CompleteRequest, explain } from "../explain/explain.ts";
 import { explanationToJson, formatExplanation } from "../explain/format.ts";
 import { Gate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
-import { MODULE_FILE } from "../package.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
-import { fetchKeys } from "./fetch-keys.ts";
+import { fetchDocuments } from "../token/documents.ts";
 import { readText } from "./input.ts";
+import { loadModule } from "./module.ts";
 import { print, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
@@ -107,8 +107,9 @@ export function explainCommand(): Command {
 
 async function run(options: Options, request: CompleteRequest): Promise<void> {
   const { sources, result } = loadPolicies(options);
-  const documents = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readText(file)]));
-  if (options.fetch && result.configuration) await fetchKeys(result.configuration, documents);
+  const given = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readText(file)]));
+  const documents =
+    options.fetch && result.configuration ? await fetchAll(result.configuration, given) : given;
   const { mode, pathNormalization, listen } = options;
   const address = { ip: listen.host, port: listen.port };
   const subject = subjectOf(result, sources, options.namespace, {
@@ -131,19 +132,18 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   if (explanation.disagreements.length > 0) throw new UserError("");
 }
 
+/** @throws {UserError} where a server does not give what it should */
+async function fetchAll(
+  configuration: Configuration,
+  given: ReadonlyMap<string, string>,
+): Promise<Map<string, string>> {
+  const { documents, failures } = await fetchDocuments(configuration, given);
+  for (const [uri, error] of failures) throw new UserError(`error: --fetch: ${uri}: ${reasonOf(error)}`);
+  return documents;
+}
+
 /** The body of a refusal for want of fetched keys (assembly/jose/status.ts). */
 const NO_KEYS = "Jwks remote fetch is failed";
-
-/** The module that belongs to this tool. */
-export async function loadModule(): Promise<WebAssembly.Module> {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(MODULE_FILE);
-  } catch (error) {
-    throw new UserError(`${MODULE_FILE}: ${reasonOf(error)}: run \`npm run build\``);
-  }
-  return WebAssembly.compile(bytes);
-}
 
 /** The request of the flags, or of the curl line with flags over it. */
 function readRequest(options: Options, command: Command): CompleteRequest {

@@ -73,6 +73,8 @@ export function tokenCommand(): Command {
     );
 }
 
+const DEFAULT_LIFETIME_SECONDS = 3600;
+
 interface SignOptions {
   key: string;
   alg?: string;
@@ -80,7 +82,7 @@ interface SignOptions {
   iss?: string;
   sub?: string;
   aud?: string[];
-  exp: number | "never";
+  exp?: number | "never";
   nbf?: number;
   claim?: Record<string, unknown>;
   claims?: string;
@@ -101,11 +103,7 @@ function signCommand(): Command {
     .option("--iss <issuer>", "who issued it")
     .option("--sub <subject>", "whom it is about")
     .option("--aud <audience>", "whom it is for; may be repeated", collect)
-    .addOption(
-      new Option("--exp <time>", "until when it is good, or never")
-        .argParser(parseExpiry)
-        .default(inSeconds(3600), "1h"),
-    )
+    .option("--exp <time>", "until when it is good, or never (default: 1h)", parseExpiry)
     .option("--nbf <time>", "from when on it is good", parseTime)
     .option("--claim <name=value>", "any other claim; JSON, or else a string; may be repeated", parseNamed)
     .option("--claims <file>", "claims as a JSON object, or - for standard input")
@@ -139,9 +137,10 @@ function readSigner(
 
 function claimsOf({ iss, sub, aud, exp, nbf, claim, claims }: SignOptions): object {
   const [audience, ...more] = aud ?? [];
+  const iat = Math.floor(Date.now() / 1000);
   return {
-    iat: inSeconds(0),
-    ...(exp !== "never" && { exp }),
+    iat,
+    ...(exp !== "never" && { exp: exp ?? iat + DEFAULT_LIFETIME_SECONDS }),
     ...(claims !== undefined && readClaims(claims)),
     ...(nbf !== undefined && { nbf }),
     ...(iss !== undefined && { iss }),
@@ -161,11 +160,6 @@ function readClaims(file: string): object {
     throw new UserError(`${file}: ${error.message}`);
   }
   throw new UserError(`${file}: claims are a JSON object`);
-}
-
-/** Seconds since 1970, so many from now. */
-function inSeconds(delta: number): number {
-  return Math.floor(Date.now() / 1000) + delta;
 }
 
 function parseExpiry(text: string): number | "never" {
@@ -315,7 +309,7 @@ interface Judge {
 async function verify(argument: string, options: VerifyOptions): Promise<void> {
   const token = readToken(argument);
   const { configuration, positions } = await judgeOf(options);
-  const { documents, failures } = await fetchDocuments(configuration, options.jwksCa);
+  const { documents, failures } = await fetchDocuments(configuration, new Map(), options.jwksCa);
   for (const [uri, error] of failures) process.stderr.write(`warning: ${uri}: ${reasonOf(error)}\n`);
   const now = options.at === undefined ? Date.now() : options.at * 1000;
   const verdict = await verifyToken(token, { module: await loadModule(), configuration, documents, now });

@@ -12,10 +12,15 @@ export interface Fetched {
 /**
  * Every document that the configuration's providers need, once.
  *
+ * @param known what is at hand already, by URL: not fetched
  * @param caFile authorities of the servers' certificates, PEM; the system's where absent
  */
-export async function fetchDocuments({ providers = [] }: Configuration, caFile?: string): Promise<Fetched> {
-  const fetched: Fetched = { documents: new Map(), failures: new Map() };
+export async function fetchDocuments(
+  { providers = [] }: Configuration,
+  known: ReadonlyMap<string, string>,
+  caFile?: string,
+): Promise<Fetched> {
+  const fetched: Fetched = { documents: new Map(known), failures: new Map() };
   const { documents, failures } = fetched;
   const get = async (uri: string): Promise<void> => {
     if (documents.has(uri) || failures.has(uri)) return;
