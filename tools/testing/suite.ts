@@ -3,28 +3,18 @@
 import { isIP } from "node:net";
 import { dirname } from "node:path";
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
-import type { Configuration, Provider } from "../config/schema.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import type { CompleteRequest, Subject } from "../explain/explain.ts";
 import { subjectOf } from "../explain/subject.ts";
-import { closest } from "../istio/fields.ts";
 import { quote, Report } from "../istio/report.ts";
 import { parseYaml, type YamlNode } from "../istio/yaml.ts";
-import { normalizeJwks } from "../jwks/normalize.ts";
-import { decodePart, encodePart, mint, SigningKey } from "./mint.ts";
+import type { Context } from "./context.ts";
+import { Keyring } from "./keyring.ts";
 import { nodeAt, positionAt, read } from "./read.ts";
-import {
-  type Case,
-  type ChangedToken,
-  type Expectation,
-  type Key,
-  type MintedToken,
-  type Placement,
-  TestFile,
-  type Token,
-} from "./schema.ts";
-import { parseMoment, parseTime } from "./time.ts";
+import { type Case, type Expectation, type Placement, TestFile } from "./schema.ts";
+import { parseTime } from "./time.ts";
+import { Tokens } from "./tokens.ts";
 
 /** How a suite reads what its file names. Paths are as the user would write them. */
 export interface Files {
@@ -85,36 +75,30 @@ export function loadSuite(source: SourceFile, files: Files, now: number): Loaded
 }
 
 const DEFAULT_ADDRESS = { ip: "127.0.0.1", port: 8080 };
-const DEFAULT_LIFETIME = "in 1h";
 const PEER_PORT = 40_000;
 
-class Loader {
+class Loader implements Context {
   private readonly used: string[];
-  private readonly keys = new Map<string, SigningKey>();
-  private readonly tokens = new Map<string, string>();
-  /** Names of tokens that are being made, for one that is made from itself. */
-  private readonly making = new Set<string>();
-  private now = 0;
 
   constructor(
     private readonly file: string,
     private readonly node: YamlNode,
     private readonly value: TestFile,
     private readonly files: Files,
-    private readonly report: Report,
+    readonly report: Report,
   ) {
     this.used = [file];
   }
 
   load(now: number): LoadedSuite {
     const { value } = this;
-    this.now = value.now === undefined ? now : (this.time(value.now, "now") ?? now);
+    const time = value.now === undefined ? now : (this.time(value.now, "now") ?? now);
     const compiled = this.compile();
-    for (const [name, key] of Object.entries(value.keys ?? {})) this.makeKey(name, key);
+    const keyring = new Keyring(value.keys ?? {}, this);
     const documents = new Map<string, string>();
-    if (compiled?.result.configuration) this.trust(compiled.result.configuration, documents);
-    for (const name of Object.keys(value.tokens ?? {})) this.token(name, this.at("tokens", name));
-    const cases = value.tests.map((test, index) => this.prepare(test, index));
+    if (compiled?.result.configuration) keyring.trust(compiled.result.configuration, documents);
+    const tokens = new Tokens(value.tokens ?? {}, value.keys ?? {}, keyring, time, this);
+    const cases = value.tests.map((test, index) => this.prepare(test, index, tokens, time));
     const address = this.address();
     const result: LoadedSuite = { diagnostics: this.report.diagnostics, files: this.used };
     if (compiled === undefined || this.report.hasErrors) return result;
@@ -126,14 +110,14 @@ class Loader {
         address,
         localAddress: "127.0.0.1",
       },
-      now: this.now,
+      now: time,
     });
     const hasClock = value.now !== undefined;
     const hasAddress = value.listener?.address !== undefined;
     return { ...result, suite: { file: this.file, subject, cases, hasClock, hasAddress } };
   }
 
-  private at(...path: (string | number)[]): Position {
+  at(...path: (string | number)[]): Position {
     return positionAt(this.node, ...path);
   }
 
@@ -141,6 +125,17 @@ class Loader {
   private resolve(path: string): string {
     const folder = dirname(this.file);
     return folder === "." || path.startsWith("/") ? path : `${folder}/${path}`;
+  }
+
+  text(path: string, at: Position): string | undefined {
+    try {
+      const resolved = this.resolve(path);
+      this.used.push(resolved);
+      return this.files.text(resolved);
+    } catch (error) {
+      this.report.error(at, error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
   }
 
   private compile(): { result: CompileResult; sources: SourceFile[] } | undefined {
@@ -152,11 +147,14 @@ class Loader {
         if (node) written.push(node);
         continue;
       }
-      const { files, diagnostics } = this.files.policies([this.resolve(entry)]);
-      for (const { line, message } of diagnostics.filter((diagnostic) => diagnostic.line === 0)) {
-        if (line === 0) this.report.error(this.at("policies", index), `${entry}: ${message}`);
+      const path = this.resolve(entry);
+      this.used.push(path);
+      const { files, diagnostics } = this.files.policies([path]);
+      for (const diagnostic of diagnostics) {
+        // What is no place in a file is said where the file is named.
+        if (diagnostic.line > 0) this.report.diagnostics.push(diagnostic);
+        else this.report.error(this.at("policies", index), `${diagnostic.file}: ${diagnostic.message}`);
       }
-      this.report.diagnostics.push(...diagnostics.filter(({ line }) => line > 0));
       sources.push(...files);
     }
     this.used.push(...sources.map(({ name }) => name));
@@ -168,92 +166,10 @@ class Loader {
     return { result, sources };
   }
 
-  private makeKey(name: string, key: Key): void {
-    const { alg, kid = name, jwk, file, jwks } = key;
-    const at = this.at("keys", name);
-    const sources = [jwk, file, jwks].filter((source) => source !== undefined);
-    if (sources.length > 1) {
-      this.report.error(at, `keys.${name} has several of jwk, file and jwks: keep one`);
-    } else if (jwks === undefined) {
-      try {
-        if (jwk === undefined && file === undefined) {
-          this.keys.set(name, SigningKey.generate(alg ?? "RS256", kid));
-          return;
-        }
-        const text = file === undefined ? JSON.stringify(jwk) : this.text(file, at);
-        if (text !== undefined)
-          this.keys.set(name, SigningKey.from(text, key.kid ?? kidOf(text) ?? name, alg));
-      } catch {
-        // What the library says may quote the key.
-        const where = this.at("keys", name, file === undefined ? "jwk" : "file");
-        this.report.error(
-          where,
-          `keys.${name} is no private key: write PEM, or a JWK with its private members`,
-        );
-      }
-    }
-  }
-
-  private text(path: string, at: Position): string | undefined {
-    try {
-      const resolved = this.resolve(path);
-      this.used.push(resolved);
-      return this.files.text(resolved);
-    } catch (error) {
-      this.report.error(at, error instanceof Error ? error.message : String(error));
-      return undefined;
-    }
-  }
-
-  /** Puts the file's keys where the policies look for keys. */
-  private trust(configuration: Configuration, documents: Map<string, string>): void {
-    const providers = configuration.providers ?? [];
-    const chosen = new Map<Provider, { keys: object[]; literal?: string }>();
-    for (const [name, { issuer, jwksUri, jwks }] of Object.entries(this.value.keys ?? {})) {
-      for (const [field, wanted] of Object.entries({ issuer, jwksUri })) {
-        if (wanted === undefined) continue;
-        const found = providers.filter((provider) => namesOf(provider, field).includes(wanted));
-        if (found.length === 0)
-          this.report.error(this.at("keys", name, field), unknownOrigin(field, wanted, providers));
-        for (const provider of found) {
-          const entry = chosen.get(provider) ?? { keys: [] };
-          const jwk = this.keys.get(name)?.jwk;
-          if (jwk && !entry.keys.some((other) => JSON.stringify(other) === JSON.stringify(jwk)))
-            entry.keys.push(jwk);
-          chosen.set(provider, { ...entry, ...(jwks !== undefined && { literal: jwks }) });
-        }
-      }
-    }
-    for (const [provider, { keys, literal }] of chosen) {
-      const text = literal ?? JSON.stringify({ keys });
-      if (provider.remoteJwks) serve(provider, text, documents);
-      else this.replace(provider, text);
-    }
-  }
-
-  private replace(provider: Provider, text: string): void {
-    const { keys, problems } = normalizeJwks(text);
-    if (keys.length > 0) {
-      provider.localJwks = { keys };
-      return;
-    }
-    const [index] = Object.entries(this.value.keys ?? {}).filter(([, key]) => key.jwks === text);
-    const at = index ? this.at("keys", index[0], "jwks") : this.at("keys");
-    for (const { message } of problems) this.report.error(at, `jwks: ${message}`);
-  }
-
   private time(text: string, ...path: (string | number)[]): number | undefined {
     const time = parseTime(text);
     if (time === undefined) {
       this.report.error(this.at(...path), `${quote(text)} is no time: write it like 2026-01-31T12:00:00Z`);
-    }
-    return time;
-  }
-
-  private moment(text: string, at: Position): number | undefined {
-    const time = parseMoment(text, this.now);
-    if (time === undefined) {
-      this.report.error(at, `${quote(text)} is no time: write "in 5m", "2h ago" or 2026-01-31T12:00:00Z`);
     }
     return time;
   }
@@ -268,108 +184,20 @@ class Loader {
     return DEFAULT_ADDRESS;
   }
 
-  /** The token of that name, made once. */
-  private token(name: string, at: Position): string {
-    const made = this.tokens.get(name);
-    if (made !== undefined) return made;
-    const tokens = this.value.tokens ?? {};
-    const token = Object.hasOwn(tokens, name) ? tokens[name] : undefined;
-    if (token === undefined) {
-      this.report.error(at, this.unknown("token", name, Object.keys(tokens)));
-      return "";
-    }
-    if (this.making.has(name)) {
-      this.report.error(at, `the token ${quote(name)} is made from itself: name another in from`);
-      return "";
-    }
-    this.making.add(name);
-    const text = this.makeToken(name, token);
-    this.making.delete(name);
-    this.tokens.set(name, text);
-    return text;
-  }
-
-  private unknown(what: string, name: string, names: string[]): string {
-    const meant = closest(name, names);
-    const advice = meant
-      ? `did you mean ${meant}?`
-      : `write it under ${what}s, where there is ${names.join(", ") || "none"}`;
-    return `there is no ${what} ${quote(name)}: ${advice}`;
-  }
-
-  private makeToken(name: string, token: Token): string {
-    if (typeof token === "string") return token;
-    return "from" in token ? this.changeToken(name, token) : this.mintToken(name, token);
-  }
-
-  private mintToken(name: string, token: MintedToken): string {
-    const key = this.keys.get(token.key);
-    const at = this.at("tokens", name, "key");
-    if (key === undefined) {
-      const keys = this.value.keys ?? {};
-      if (!Object.hasOwn(keys, token.key))
-        this.report.error(at, this.unknown("key", token.key, Object.keys(keys)));
-      else if (keys[token.key]?.jwks !== undefined)
-        this.report.error(at, `the key ${token.key} is a public key set: it signs no token`);
-      return "";
-    }
-    const { alg = key.alg, kid = key.kid, claims = {}, header = {}, without = [] } = token;
-    const seconds = (text: string | undefined, field: string) => {
-      const time = text === undefined ? undefined : this.moment(text, this.at("tokens", name, field));
-      return time === undefined ? undefined : Math.floor(time / 1000);
-    };
-    const issuer = this.value.keys?.[token.key]?.issuer;
-    const times = {
-      exp: seconds(token.expires ?? DEFAULT_LIFETIME, "expires"),
-      nbf: seconds(token.notBefore, "notBefore"),
-      iat: seconds(token.issuedAt, "issuedAt"),
-    };
-    const payload = omit({ iss: issuer, ...times, ...claims }, without);
-    try {
-      return mint(key, omit({ alg, kid, typ: "JWT", ...header }, without), payload, alg);
-    } catch (error) {
-      const reason =
-        error instanceof RangeError ? error.message : `${quote(alg)} is no algorithm that can sign`;
-      this.report.error(this.at("tokens", name, "alg"), reason);
-      return "";
-    }
-  }
-
-  private changeToken(name: string, change: ChangedToken): string {
-    const at = this.at("tokens", name, "from");
-    const original = this.token(change.from, at);
-    const { claims = {}, header = {}, without = [], signature = "keep", append = "" } = change;
-    const [headerPart = "", payloadPart = "", signaturePart = ""] = original.split(".");
-    try {
-      const encode = (part: string, changes: Record<string, unknown>) => {
-        const value = decodePart(part);
-        const isTouched =
-          Object.keys(changes).length > 0 || without.some((member) => Object.hasOwn(value, member));
-        return isTouched ? encodePart(omit({ ...value, ...changes }, without)) : part;
-      };
-      const kept = signature === "flip" ? flip(signaturePart) : signature === "empty" ? "" : signaturePart;
-      return `${encode(headerPart, header)}.${encode(payloadPart, claims)}.${kept}${append}`;
-    } catch {
-      if (original !== "")
-        this.report.error(at, `the token ${quote(change.from)} cannot be read, so it cannot be changed`);
-      return "";
-    }
-  }
-
-  private prepare(test: Case, index: number): PreparedCase {
+  private prepare(test: Case, index: number, tokens: Tokens, time: number): PreparedCase {
     const path = (...rest: (string | number)[]) => this.at("tests", index, ...rest);
-    const now = test.now === undefined ? this.now : (this.time(test.now, "tests", index, "now") ?? this.now);
+    const now = test.now === undefined ? time : (this.time(test.now, "tests", index, "now") ?? time);
     return {
       name: test.name,
       at: path(),
-      request: this.request(test, index),
+      request: this.request(test, index, tokens),
       expect: typeof test.expect === "number" ? { status: test.expect } : test.expect,
       positionOf: (...rest) => path("expect", ...rest),
       now,
     };
   }
 
-  private request({ request = {} }: Case, index: number): CompleteRequest {
+  private request({ request = {} }: Case, index: number, tokens: Tokens): CompleteRequest {
     const { method = "GET", path = "/", host = "localhost", peer = "127.0.0.1", body = "" } = request;
     const at = (...rest: (string | number)[]) => this.at("tests", index, "request", ...rest);
     const headers = Object.entries(request.headers ?? {}).flatMap(([name, value]): [string, string][] => {
@@ -393,7 +221,7 @@ class Loader {
     const placements = request.token === undefined ? [] : [request.token].flat();
     const isList = Array.isArray(request.token);
     for (const [i, placement] of placements.entries()) {
-      this.place(placement, target, isList ? at("token", i) : at("token"));
+      this.place(placement, tokens, target, isList ? at("token", i) : at("token"));
     }
     const { sni, client } = request.tls ?? {};
     const tls = tlsInfo({
@@ -414,6 +242,7 @@ class Loader {
 
   private place(
     placement: Placement,
+    tokens: Tokens,
     target: { path: string; headers: [string, string][] },
     at: Position,
   ): void {
@@ -423,7 +252,7 @@ class Loader {
     if (places.length > 1) this.report.error(at, "a token is placed in one of header, param and cookie");
     if (prefix !== undefined && header === undefined)
       this.report.error(at, "prefix goes with header: name the header");
-    const token = this.token(name, at);
+    const token = tokens.get(name, at);
     if (param !== undefined) {
       target.path += `${target.path.includes("?") ? "&" : "?"}${encodeURIComponent(param)}=${encodeURIComponent(token)}`;
     } else if (cookie !== undefined) {
@@ -434,47 +263,6 @@ class Loader {
       target.headers.push(["authorization", `Bearer ${bytes(token)}`]);
     }
   }
-}
-
-/** The members that have a value and are not left out. */
-function omit(members: Record<string, unknown>, without: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(members).filter(([name, value]) => value !== undefined && !without.includes(name)),
-  );
-}
-
-/** The signature with its first bit changed. */
-function flip(signature: string): string {
-  const bytes = Buffer.from(signature, "base64url");
-  if (bytes[0] !== undefined) bytes[0] ^= 0x80;
-  return bytes.toString("base64url");
-}
-
-function kidOf(text: string): string | undefined {
-  if (!text.trimStart().startsWith("{")) return undefined;
-  const { kid } = JSON.parse(text) as { kid?: unknown };
-  return typeof kid === "string" ? kid : undefined;
-}
-
-/** What a key's `issuer` or `jwksUri` can name of a provider. */
-function namesOf({ issuer, remoteJwks }: Provider, field: string): string[] {
-  const names = field === "issuer" ? [issuer] : [remoteJwks?.uri, remoteJwks?.discovery?.uri];
-  return names.filter((name) => name !== undefined);
-}
-
-function unknownOrigin(field: string, wanted: string, providers: readonly Provider[]): string {
-  const names = [...new Set(providers.flatMap((provider) => namesOf(provider, field)))];
-  const meant = closest(wanted, names);
-  const have = meant ? `did you mean ${meant}?` : `there is ${names.join(", ") || "none"}`;
-  return `no rule of the policies has the ${field} ${quote(wanted)}: ${have}`;
-}
-
-/** Puts a key set where a provider fetches it; with discovery, the document that leads there too. */
-function serve({ issuer, remoteJwks }: Provider, text: string, documents: Map<string, string>): void {
-  const discovery = remoteJwks?.discovery?.uri;
-  const uri = remoteJwks?.uri ?? new URL("/jwtgate-test/jwks.json", discovery).href;
-  if (discovery !== undefined) documents.set(discovery, JSON.stringify({ issuer, jwks_uri: uri }));
-  documents.set(uri, text);
 }
 
 /** A string whose characters are the bytes of its UTF-8. */

@@ -1,0 +1,21 @@
+/** What reads a test file shares: where things stand in it, what is wrong with it, and the files that it names. */
+import type { Position } from "../diagnostics.ts";
+import { closest } from "../istio/fields.ts";
+import { quote, type Report } from "../istio/report.ts";
+
+export interface Context {
+  report: Report;
+  /** The place of a value of the test file, by the names and indexes that lead to it. */
+  at(...path: (string | number)[]): Position;
+  /** A file that the test file names; none, with an error at the place, where it cannot be read. */
+  text(path: string, at: Position): string | undefined;
+}
+
+/** Says that nothing has that name, and what probably has. */
+export function unknownName(what: string, name: string, names: string[]): string {
+  const meant = closest(name, names);
+  const advice = meant
+    ? `did you mean ${meant}?`
+    : `write it under ${what}s, where there is ${names.join(", ") || "none"}`;
+  return `there is no ${what} ${quote(name)}: ${advice}`;
+}

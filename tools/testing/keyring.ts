@@ -1,0 +1,118 @@
+/** The keys of a test file: made or read, and put where the policies look for keys. */
+import type { Configuration, Provider } from "../config/schema.ts";
+import { closest } from "../istio/fields.ts";
+import { quote } from "../istio/report.ts";
+import { normalizeJwks } from "../jwks/normalize.ts";
+import type { Context } from "./context.ts";
+import { SigningKey } from "./mint.ts";
+import type { Key } from "./schema.ts";
+
+export class Keyring {
+  private readonly keys = new Map<string, SigningKey>();
+
+  /** @param described the test file's `keys` */
+  constructor(
+    private readonly described: Readonly<Record<string, Key>>,
+    private readonly context: Context,
+  ) {
+    for (const [name, key] of Object.entries(described)) this.makeKey(name, key);
+  }
+
+  /** The key of that name; none for one that is only a key set, or was wrong. */
+  get(name: string): SigningKey | undefined {
+    return this.keys.get(name);
+  }
+
+  private makeKey(name: string, key: Key): void {
+    const { alg, kid = name, jwk, file, jwks } = key;
+    const at = this.context.at("keys", name);
+    const sources = [jwk, file, jwks].filter((source) => source !== undefined);
+    if (sources.length > 1) {
+      this.context.report.error(at, `keys.${name} has several of jwk, file and jwks: keep one`);
+    } else if (jwks === undefined) {
+      try {
+        if (jwk === undefined && file === undefined) {
+          this.keys.set(name, SigningKey.generate(alg ?? "RS256", kid));
+          return;
+        }
+        const text = file === undefined ? JSON.stringify(jwk) : this.context.text(file, at);
+        if (text !== undefined)
+          this.keys.set(name, SigningKey.from(text, key.kid ?? kidOf(text) ?? name, alg));
+      } catch {
+        // What the library says may quote the key.
+        const where = this.context.at("keys", name, file === undefined ? "jwk" : "file");
+        this.context.report.error(
+          where,
+          `keys.${name} is no private key: write PEM, or a JWK with its private members`,
+        );
+      }
+    }
+  }
+
+  /** Puts the file's keys where the policies look for keys. */
+  trust(configuration: Configuration, documents: Map<string, string>): void {
+    const providers = configuration.providers ?? [];
+    const chosen = new Map<Provider, { keys: object[]; literal?: string }>();
+    for (const [name, { issuer, jwksUri, jwks }] of Object.entries(this.described)) {
+      for (const [field, wanted] of Object.entries({ issuer, jwksUri })) {
+        if (wanted === undefined) continue;
+        const found = providers.filter((provider) => namesOf(provider, field).includes(wanted));
+        if (found.length === 0)
+          this.context.report.error(
+            this.context.at("keys", name, field),
+            unknownOrigin(field, wanted, providers),
+          );
+        for (const provider of found) {
+          const entry = chosen.get(provider) ?? { keys: [] };
+          const jwk = this.keys.get(name)?.jwk;
+          if (jwk && !entry.keys.some((other) => JSON.stringify(other) === JSON.stringify(jwk)))
+            entry.keys.push(jwk);
+          chosen.set(provider, { ...entry, ...(jwks !== undefined && { literal: jwks }) });
+        }
+      }
+    }
+    for (const [provider, { keys, literal }] of chosen) {
+      const text = literal ?? JSON.stringify({ keys });
+      if (provider.remoteJwks) serve(provider, text, documents);
+      else this.replace(provider, text);
+    }
+  }
+
+  private replace(provider: Provider, text: string): void {
+    const { keys, problems } = normalizeJwks(text);
+    if (keys.length > 0) {
+      provider.localJwks = { keys };
+      return;
+    }
+    const [index] = Object.entries(this.described).filter(([, key]) => key.jwks === text);
+    const at = index ? this.context.at("keys", index[0], "jwks") : this.context.at("keys");
+    for (const { message } of problems) this.context.report.error(at, `jwks: ${message}`);
+  }
+}
+
+function kidOf(text: string): string | undefined {
+  if (!text.trimStart().startsWith("{")) return undefined;
+  const { kid } = JSON.parse(text) as { kid?: unknown };
+  return typeof kid === "string" ? kid : undefined;
+}
+
+/** What a key's `issuer` or `jwksUri` can name of a provider. */
+function namesOf({ issuer, remoteJwks }: Provider, field: string): string[] {
+  const names = field === "issuer" ? [issuer] : [remoteJwks?.uri, remoteJwks?.discovery?.uri];
+  return names.filter((name) => name !== undefined);
+}
+
+function unknownOrigin(field: string, wanted: string, providers: readonly Provider[]): string {
+  const names = [...new Set(providers.flatMap((provider) => namesOf(provider, field)))];
+  const meant = closest(wanted, names);
+  const have = meant ? `did you mean ${meant}?` : `there is ${names.join(", ") || "none"}`;
+  return `no rule of the policies has the ${field} ${quote(wanted)}: ${have}`;
+}
+
+/** Puts a key set where a provider fetches it; with discovery, the document that leads there too. */
+function serve({ issuer, remoteJwks }: Provider, text: string, documents: Map<string, string>): void {
+  const discovery = remoteJwks?.discovery?.uri;
+  const uri = remoteJwks?.uri ?? new URL("/jwtgate-test/jwks.json", discovery).href;
+  if (discovery !== undefined) documents.set(discovery, JSON.stringify({ issuer, jwks_uri: uri }));
+  documents.set(uri, text);
+}
