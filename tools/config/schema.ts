@@ -358,7 +358,12 @@ export type Limits = Static<typeof Limits>;
 export const TokenCache = Type.Object(
   {
     maxEntries: Limit("Verified tokens remembered in one VM; 0 turns the cache off.", 0, 1_000_000, 4_096),
-    maxBytes: Limit("Bytes of memory they may take.", 0, 268_435_456, 4_194_304),
+    maxBytes: Limit(
+      "Bytes of memory they may take. One that takes more than an eighth is not remembered.",
+      0,
+      268_435_456,
+      4_194_304,
+    ),
   },
   strict,
 );
