@@ -7,7 +7,9 @@
  * - any REQUIRED: all of {P for a REQUIRED one, any of {P, missing} for an OPTIONAL one}.
  *
  * A provider succeeds when every token at its places verifies; the last place is looked at first. What a verified token
- * does to the request (outputs added, token taken out) happens at once, as in Envoy, so the next provider sees it.
+ * does to the request (outputs added, token taken out) happens at once, as in Envoy, so the next provider sees it. Before
+ * a provider looks at tokens it removes the headers that it writes, whoever wrote them: of two providers that share a
+ * header the later one has it to itself, even where it finds no token.
  */
 import { allocate } from "../abi/arena";
 import { nowNanoseconds } from "../abi/clock";
@@ -52,8 +54,12 @@ export class Authenticator {
   /** The token that `jws` holds; null where that is one of an earlier request. */
   private parsed: Candidate | null = null;
   private now: u64 = 0;
-  /** Whether a token was taken out of the request. */
+  /** Whether the tokens of the request are no longer those that were there at first. */
   private changed: bool = false;
+  /** Whether a verified token wrote a header. */
+  private wrote: bool = false;
+  /** Whether it was one where tokens are looked for: they are looked for anew, as Envoy does for each provider. */
+  private wrotePlace: bool = false;
   private readonly anyRequired: bool;
   private readonly statuses: StaticArray<Status>;
 
@@ -75,13 +81,7 @@ export class Authenticator {
    * becomes of it.
    */
   sanitize(request: Request): void {
-    for (let i = 0; i < this.providers.length; i++) {
-      const provider = unchecked(this.providers[i]);
-      if (provider.payloadHeader != EMPTY) request.removeHeader(provider.payloadHeader);
-      for (let j = 0; j < provider.claimsToHeaders.length; j++) {
-        request.removeHeader(unchecked(provider.claimsToHeaders[j]).headerName);
-      }
-    }
+    for (let i = 0; i < this.providers.length; i++) removeOutputs(request, unchecked(this.providers[i]));
   }
 
   /** For a request that is not authenticated: it has no identity. */
@@ -99,6 +99,8 @@ export class Authenticator {
     this.parsed = null;
     this.now = 0;
     this.changed = false;
+    this.wrote = false;
+    this.wrotePlace = false;
     if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
     if (this.extractor.count == 0 && !this.anyRequired) return Status.Ok;
     if (this.anyRequired) return this.all(request, false);
@@ -113,7 +115,7 @@ export class Authenticator {
   private all(request: Request, onlyAgain: bool): Status {
     for (let i = 0; i < this.providers.length; i++) {
       const provider = unchecked(this.providers[i]);
-      // Nothing but a token taken out meanwhile can change what a provider said before.
+      // Nothing but a token that went or came meanwhile can change what a provider said before.
       const status =
         onlyAgain && !this.changed ? unchecked(this.statuses[i]) : this.verify(request, provider);
       if (status != Status.Ok && (status != Status.JwtMissed || provider.required)) return status;
@@ -136,6 +138,11 @@ export class Authenticator {
 
   /** Every token at the provider's places, from the last one. */
   private verify(request: Request, provider: Provider): Status {
+    if (this.wrote) removeOutputs(request, provider);
+    if (this.wrotePlace) {
+      this.parsed = null;
+      if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
+    }
     const count = this.extractor.count;
     let chosen: u64 = 0;
     for (let i = 0; i < count; i++) {
@@ -166,7 +173,7 @@ export class Authenticator {
       this.hits++;
       this.cache.touch(block);
       // A further token may move the block while the request still points into it.
-      const stays = this.extractor.count == 1 && !this.anyRequired;
+      const stays = this.extractor.count == 1 && !this.anyRequired && !this.wrotePlace;
       this.accept(request, provider, candidate, stays ? block : copyBlock(block));
       return Status.Ok;
     }
@@ -292,6 +299,10 @@ export class Authenticator {
   /** What a verified token does to the request. */
   private accept(request: Request, provider: Provider, candidate: Candidate, block: VerifiedToken): void {
     if (provider.payloadHeader != EMPTY) request.addHeader(provider.payloadHeader, block.payloadSegment);
+    if (provider.payloadHeader != EMPTY || block.outputCount > 0) {
+      this.wrote = true;
+      if (provider.writesPlaces) this.wrotePlace = this.changed = true;
+    }
     let output = block.outputs;
     for (let i = 0; i < block.outputCount; i++) {
       const claim = unchecked(provider.claimsToHeaders[outputIndex(output)]);
@@ -304,6 +315,13 @@ export class Authenticator {
     }
     this.verified = block;
   }
+}
+
+/** Removes the headers that a provider writes. */
+function removeOutputs(request: Request, provider: Provider): void {
+  if (provider.payloadHeader != EMPTY) request.removeHeader(provider.payloadHeader);
+  const claims = provider.claimsToHeaders;
+  for (let i = 0; i < claims.length; i++) request.removeHeader(unchecked(claims[i]).headerName);
 }
 
 /** What no other provider changes: the request passes, waits, or is answered 500. */

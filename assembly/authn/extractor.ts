@@ -3,7 +3,7 @@
  * provider looks at is its own choice of places; a token that one provider takes out of the request is gone for the
  * next.
  */
-import { Slice, byteAt, equals, indexOfByte, lengthOf, startsWith, subslice } from "../abi/slice";
+import { Slice, Text, byteAt, equals, indexOfByte, lengthOf, startsWith, subslice } from "../abi/slice";
 import { cookieFound, findCookie } from "../http/cookies";
 import { findParameter, parameterFound, withoutParameter } from "../http/query";
 import { Request } from "../http/request";
@@ -12,6 +12,8 @@ import { Place, PlaceKind, comparePlaces } from "./place";
 
 /** What a request may hold at the most, whatever the configuration says. */
 const MAX_CANDIDATES: i32 = 64;
+
+const COOKIE = new Text("cookie");
 
 /** A token found at a place. */
 export class Candidate {
@@ -63,6 +65,16 @@ export class Extractor {
       }
     }
     return selected;
+  }
+
+  /** Whether a token may be looked for in the header of that lower-case name. At configuration only. */
+  looksAtHeader(name: Slice): bool {
+    for (let i = 0; i < this.places.length; i++) {
+      const place = unchecked(this.places[i]);
+      if (place.kind == PlaceKind.Header && equals(place.name, name)) return true;
+      if (place.kind == PlaceKind.Cookie && equals(name, COOKIE.slice)) return true;
+    }
+    return false;
   }
 
   /**
@@ -125,19 +137,28 @@ export class Extractor {
     return unchecked(this.candidates[i]);
   }
 
-  /** Takes a token out of the request, and with it all that stands at the same header or parameter. Cookies stay. */
+  /**
+   * Takes a token out of the request, and with it all that stands at the same header or parameter. Cookies stay, unless
+   * the token was found by the name of their header.
+   */
   remove(request: Request, candidate: Candidate): void {
     const place = unchecked(this.places[candidate.place]);
     if (place.kind == PlaceKind.Cookie) return;
+    let cookies = false;
     if (place.kind == PlaceKind.Header) {
       request.removeHeader(place.name);
+      cookies = equals(place.name, COOKIE.slice);
     } else {
       request.replacePath(withoutParameter(request.path, request.query, place.name));
     }
     for (let i = 0; i < this.count; i++) {
       const other = this.at(i);
       const otherPlace = unchecked(this.places[other.place]);
-      if (otherPlace.kind == place.kind && equals(otherPlace.name, place.name)) other.present = false;
+      const isGone =
+        otherPlace.kind == PlaceKind.Cookie
+          ? cookies
+          : otherPlace.kind == place.kind && equals(otherPlace.name, place.name);
+      if (isGone) other.present = false;
     }
   }
 }

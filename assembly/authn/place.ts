@@ -1,5 +1,5 @@
 /** Where a token may be: one header with its prefix, one query parameter or one cookie. */
-import { Slice, compare, equals } from "../abi/slice";
+import { Slice, byteAt, compare, equals, lengthOf } from "../abi/slice";
 
 /** The order in which Envoy looks: headers, then parameters, then cookies. */
 export const enum PlaceKind {
@@ -26,9 +26,31 @@ export class Place {
   }
 }
 
-/** Envoy keeps places in maps: by kind, then by name, then by prefix, in byte order. */
+/**
+ * Envoy keeps places in maps: by kind, then by name in byte order, where a header's name and its prefix make one key, so
+ * that `x-t-2` comes before `x-t` with the prefix `JWT`.
+ */
 export function comparePlaces(a: Place, b: Place): i32 {
   if (a.kind != b.kind) return <i32>a.kind - <i32>b.kind;
-  const order = compare(a.name, b.name);
-  return order != 0 ? order : compare(a.prefix, b.prefix);
+  const order = compareKeys(a, b);
+  return order != 0 ? order : compare(a.name, b.name);
+}
+
+function compareKeys(a: Place, b: Place): i32 {
+  const length = min(keyLength(a), keyLength(b));
+  for (let i = 0; i < length; i++) {
+    const order = <i32>keyByte(a, i) - <i32>keyByte(b, i);
+    if (order != 0) return order;
+  }
+  return keyLength(a) - keyLength(b);
+}
+
+function keyLength(place: Place): i32 {
+  return lengthOf(place.name) + lengthOf(place.prefix);
+}
+
+/** Byte `i` of a place's key, 0 ≤ i < keyLength. */
+function keyByte(place: Place, i: i32): u8 {
+  const nameLength = lengthOf(place.name);
+  return i < nameLength ? byteAt(place.name, i) : byteAt(place.prefix, i - nameLength);
 }

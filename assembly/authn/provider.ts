@@ -35,6 +35,8 @@ export class Provider {
   /** Lower-case; EMPTY for none. */
   payloadHeader: Slice = 0;
   claimsToHeaders: StaticArray<ClaimToHeader> = [];
+  /** Whether one of its outputs is a header where some provider looks for tokens. */
+  writesPlaces: bool = false;
   /** Top-level string claims that policies see as lists. */
   spaceDelimitedClaims: StaticArray<Slice> = [];
   /** Whether a request without a token of this provider is refused. */

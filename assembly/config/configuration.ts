@@ -260,7 +260,14 @@ class PluginReader {
     }
     const extractor = new Extractor();
     extractor.configure(allPlaces);
-    for (let i = 0; i < count; i++) providers[i].looksAt = extractor.select(placesOf[i]);
+    for (let i = 0; i < count; i++) {
+      const provider = providers[i];
+      provider.looksAt = extractor.select(placesOf[i]);
+      provider.writesPlaces = extractor.looksAtHeader(provider.payloadHeader);
+      for (let j = 0; j < provider.claimsToHeaders.length; j++) {
+        if (extractor.looksAtHeader(provider.claimsToHeaders[j].headerName)) provider.writesPlaces = true;
+      }
+    }
     return new Authenticator(providers, extractor, cache, engine, this.limits);
   }
 

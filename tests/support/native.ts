@@ -57,12 +57,12 @@ export function rbac(
 
 export const ANY: Message = { any: true };
 
-/** Whether a claim matches. */
-export function claim(name: string, match: Message): Message {
+/** Whether a claim matches; several names go down into objects. */
+export function claim(name: string | readonly string[], match: Message): Message {
   return {
     metadata: {
       filter: "envoy.filters.http.jwt_authn",
-      path: [{ key: "payload" }, { key: name }],
+      path: ["payload", ...[name].flat()].map((key) => ({ key })),
       value: {
         or_match: {
           value_matchers: [{ string_match: match }, { list_match: { one_of: { string_match: match } } }],

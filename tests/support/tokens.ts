@@ -50,14 +50,14 @@ export class TestKey {
     return JSON.stringify({ keys: [this.jwk] });
   }
 
-  /** A token with these claims, good until 2100 where they do not say otherwise. */
-  token(claims: object): string {
-    return this.tokenOf(JSON.stringify({ exp: EXPIRES, ...claims }));
+  /** A token with these claims, good until 2100 where they do not say otherwise; with this `kid`, none if undefined. */
+  token(claims: object, header: { kid?: string } = { kid: this.kid }): string {
+    return this.tokenOf(JSON.stringify({ exp: EXPIRES, ...claims }), header);
   }
 
   /** A token with this payload, JSON or not. */
-  tokenOf(payload: string): string {
-    const parts = [JSON.stringify({ alg: this.algorithm, kid: this.kid }), payload];
+  tokenOf(payload: string, header: { kid?: string } = { kid: this.kid }): string {
+    const parts = [JSON.stringify({ alg: this.algorithm, ...header }), payload];
     const text = parts.map((part) => Buffer.from(part).toString("base64url")).join(".");
     return `${text}.${this.sign(Buffer.from(text)).toString("base64url")}`;
   }

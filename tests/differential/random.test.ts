@@ -1,0 +1,278 @@
+/**
+ * Random policies and random requests, to jwtgate and to Envoy's own filters as istiod would configure them, side by side
+ * in one Envoy: both say the same to the client, and the same reaches the upstream. Before them, what such requests have
+ * found.
+ *
+ * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compile } from "../../tools/compile.ts";
+import type { Configuration } from "../../tools/config/schema.ts";
+import { formatDiagnostic } from "../../tools/diagnostics.ts";
+import type { Envoy } from "../../tools/envoy/process.ts";
+import { cluster, listener } from "../../tools/render/bootstrap.ts";
+import { Random } from "../fuzz/random.ts";
+import { DETAILS_HEADER, MODULE, startEnvoy, tellDetails } from "../support/envoy.ts";
+import { Http1Client, type Http1Request, type Http1Response, headerOf } from "../support/http1.ts";
+import { istiodFilters } from "../support/istiod.ts";
+import { withFilters } from "../support/native.ts";
+import { bearer, TestKey } from "../support/tokens.ts";
+import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
+import { type Gate, randomGate, randomRequest } from "./random-cases.ts";
+
+const numberOf = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
+const SEED = numberOf("RANDOM_SEED", 20_261_122);
+const GATES = numberOf("RANDOM_GATES", 30);
+const REQUESTS = numberOf("RANDOM_REQUESTS", 50);
+
+const A = "https://a.example";
+const B = "https://b.example";
+const keyOfA = TestKey.generate("ES256", "a");
+const keyOfB = TestKey.generate("ES256", "b");
+const tokenOfA = keyOfA.token({ iss: A, sub: "alice", next: "junk" });
+const tokenOfB = keyOfB.token({ iss: B, sub: "bob" });
+const expiredOfA = keyOfA.token({ iss: A, exp: 1_600_000_000 });
+
+/** What was once answered otherwise. */
+interface Found {
+  rules: Gate["rules"];
+  request: Http1Request;
+  /** That of both. */
+  status: number;
+}
+
+const FOUND: Record<string, Found> = {
+  "a header's name and its prefix are one key, by which places are put in order": {
+    rules: [
+      { issuer: A, jwks: keyOfA.jwks, fromHeaders: [{ name: "x-t", prefix: "JWT " }, { name: "x-t-2" }] },
+    ],
+    request: {
+      headers: [
+        ["x-t", `JWT ${expiredOfA}`],
+        ["x-t-2", "junk"],
+      ],
+    },
+    status: 401,
+  },
+  "a later provider removes what an earlier one wrote to its header": {
+    rules: [
+      {
+        issuer: A,
+        jwks: keyOfA.jwks,
+        fromHeaders: [{ name: "x-bad" }],
+        fromParams: ["t"],
+        outputPayloadToHeader: "x-payload",
+      },
+      { issuer: B, jwks: keyOfB.jwks, outputPayloadToHeader: "x-payload" },
+    ],
+    request: { path: `/?t=${tokenOfA}`, headers: [["x-bad", expiredOfA], bearer(tokenOfB)] },
+    status: 200,
+  },
+  "so does one that finds no token": {
+    rules: [
+      { issuer: A, jwks: keyOfA.jwks, outputPayloadToHeader: "x-payload", presence: "REQUIRED" },
+      {
+        issuer: B,
+        jwks: keyOfB.jwks,
+        fromHeaders: [{ name: "x-b" }],
+        outputClaimToHeaders: [{ header: "x-payload", claim: "sub" }],
+      },
+    ],
+    request: { headers: [bearer(tokenOfA)] },
+    status: 200,
+  },
+  "a cookie goes with the header that a token was taken out of": {
+    rules: [
+      {
+        issuer: A,
+        jwks: keyOfA.jwks,
+        fromHeaders: [{ name: "cookie", prefix: "session=" }],
+        presence: "REQUIRED",
+      },
+      { issuer: B, jwks: keyOfB.jwks, fromCookies: ["session"] },
+    ],
+    request: { headers: [["cookie", `session=${tokenOfA}`]] },
+    status: 200,
+  },
+  "a claim that is written where the next provider looks is a token to it": {
+    rules: [
+      {
+        issuer: A,
+        jwks: keyOfA.jwks,
+        outputClaimToHeaders: [{ header: "x-t", claim: "next" }],
+        presence: "REQUIRED",
+      },
+      { issuer: B, jwks: keyOfB.jwks, fromHeaders: [{ name: "x-t" }] },
+    ],
+    request: { headers: [bearer(tokenOfA)] },
+    status: 401,
+  },
+};
+
+const random = new Random(SEED);
+const GATES_OF_RANDOM: Gate[] = Array.from({ length: GATES }, () => randomGate(random));
+const ALL: Record<string, Gate> = Object.fromEntries([
+  ...Object.entries(FOUND).map(([name, { rules }]) => [name, { rules, policies: [], tokens: [] }]),
+  ...GATES_OF_RANDOM.map((gate, index) => [`random ${index}`, gate]),
+]);
+
+let upstream: Upstream;
+let envoy: Envoy;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+  const listeners = Object.entries(ALL).flatMap(([name, gate]) =>
+    (["jwtgate", "native"] as const).map((kind) => {
+      const made = tellDetails(
+        listener({
+          name: `${kind} ${name}`,
+          address: { host: "127.0.0.1", port: 0 },
+          module: MODULE,
+          configuration: configurationOf(gate),
+          cluster: "upstream",
+          accessLog: false,
+        }),
+      );
+      return kind === "native" ? withFilters(made, istiodFilters(gate.rules, gate.policies)) : made;
+    }),
+  );
+  envoy = await startEnvoy({
+    listeners,
+    clusters: [cluster({ name: "upstream", address: { host: "127.0.0.1", port: upstream.port } })],
+  });
+});
+
+afterAll(async () => {
+  await envoy?.stop();
+  await upstream?.close();
+});
+
+/** What jwtgate's compiler makes of the same policies; keys that would be fetched stand in the configuration instead. */
+function configurationOf({ rules, policies }: Gate): Configuration {
+  const fetched = new Map<string, string>();
+  const jwtRules = rules.map((rule, index) => {
+    if (rule.issuer !== undefined) return rule;
+    // Without an issuer, keys can only be fetched.
+    const { jwks, ...others } = rule;
+    const jwksUri = `https://keys.example/${index}`;
+    fetched.set(jwksUri, jwks);
+    return { ...others, jwksUri };
+  });
+  const resource = (kind: string, name: string, spec: object): string =>
+    JSON.stringify({
+      apiVersion: "security.istio.io/v1",
+      kind,
+      metadata: { name, namespace: "foo" },
+      spec,
+    });
+  const text = [
+    resource("RequestAuthentication", "a", { jwtRules }),
+    ...policies.map(({ name, ...spec }) => resource("AuthorizationPolicy", name, spec)),
+  ].join("\n---\n");
+  const { configuration, diagnostics } = compile([{ name: "policies.yaml", text }], { target: "envoy" });
+  if (configuration === undefined) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
+  for (const provider of configuration.providers ?? []) {
+    const { remoteJwks } = provider;
+    if (remoteJwks === undefined) continue;
+    delete provider.remoteJwks;
+    provider.localJwks = JSON.parse(fetched.get(remoteJwks.uri ?? "") ?? "");
+  }
+  return configuration;
+}
+
+/** What a client and a backend see. */
+function seen(response: Http1Response): object {
+  const received = receivedOf(response);
+  return {
+    status: response.status,
+    body: response.body,
+    headers: valuesOf(response.headers),
+    received: received && {
+      ...received,
+      path: withSortedQuery(received.path),
+      headers: valuesOf(received.headers),
+    },
+  };
+}
+
+/** The values of each header, in their order. */
+function valuesOf(headers: readonly [string, string][]): Record<string, string[]> {
+  const own = /^(date|x-request-id|x-envoy-.*|x-received)$/;
+  const values: Record<string, string[]> = {};
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase();
+    if (!own.test(key)) values[key] = [...(values[key] ?? []), value];
+  }
+  return values;
+}
+
+/** Envoy writes a query anew when it takes a token out; jwtgate leaves the rest as it came (docs/differences.md). */
+function withSortedQuery(path: string): string {
+  const [before = "", query = ""] = path.split("?");
+  const parameters = decodeURIComponent(query)
+    .split("&")
+    .map((parameter) => parameter.replace(/^[^=]*$/, "$&="))
+    .filter((parameter) => parameter !== "=");
+  return `${before}?${parameters.sort().join("&")}`;
+}
+
+/** S2 (docs/strictness.md): white space in base64url, as where a scheme is taken for a part of the token. */
+function isStricter(jwtgate: Http1Response, native: Http1Response): boolean {
+  return (
+    headerOf(jwtgate, DETAILS_HEADER) ===
+      "jwt_authn_access_denied{Jwt_header_is_an_invalid_Base64url_encoded}" &&
+    headerOf(native, DETAILS_HEADER) === "jwt_authn_access_denied{Jwt_header_is_an_invalid_JSON}"
+  );
+}
+
+/** Both listeners of a gate. */
+class Pair {
+  private constructor(
+    private readonly jwtgate: Http1Client,
+    private readonly native: Http1Client,
+  ) {}
+
+  static async of(gate: string): Promise<Pair> {
+    const client = async (kind: string): Promise<Http1Client> =>
+      new Http1Client({ host: "127.0.0.1", port: await envoy.portOf(`${kind} ${gate}`) });
+    return new Pair(await client("jwtgate"), await client("native"));
+  }
+
+  /** @returns the status that both answered */
+  async compare(request: Http1Request): Promise<number> {
+    const [jwtgate, native] = [await this.jwtgate.request(request), await this.native.request(request)];
+    if (!isStricter(jwtgate, native)) expect(seen(jwtgate), JSON.stringify(request)).toEqual(seen(native));
+    return jwtgate.status;
+  }
+
+  close(): void {
+    this.jwtgate.close();
+    this.native.close();
+  }
+}
+
+describe("found", () => {
+  test.each(Object.entries(FOUND))("%s", async (name, { request, status }) => {
+    const pair = await Pair.of(name);
+    expect(await pair.compare(request)).toBe(status);
+    pair.close();
+  });
+});
+
+describe(`seed ${SEED}`, () => {
+  const statuses = new Set<number>();
+
+  test.each(GATES_OF_RANDOM.map((gate, index) => ({ index, gate })))(
+    "gate $index",
+    async ({ index, gate }) => {
+      const requests = new Random(SEED + index + 1);
+      const pair = await Pair.of(`random ${index}`);
+      for (let i = 0; i < REQUESTS; i++) statuses.add(await pair.compare(randomRequest(requests, gate)));
+      pair.close();
+    },
+  );
+
+  test("some pass, and some are refused for either reason", () => {
+    expect(statuses).toEqual(new Set([200, 401, 403]));
+  });
+});
