@@ -79,7 +79,7 @@ export function tables({
       interval(onToOff, 3),
     ]);
     sections.push(
-      `In the TypeScript host, tokens that come once: CPU, µs a request\n${table(["", "cache on", "cache off", "on ÷ off"], rows)}`,
+      `In the TypeScript host, tokens that come once: µs a request\n${table(["", "cache on", "cache off", "on ÷ off"], rows)}`,
     );
   }
   return `${sections.join("\n\n")}\n`;
