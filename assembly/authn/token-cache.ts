@@ -5,8 +5,10 @@
  * While there is room, every token gets in. Once the cache is full, a token gets in only when it comes a second time, soon
  * after the first: of the first time nothing is kept but half of its hash (the A1out queue of 2Q: Johnson and Shasha, VLDB
  * 1994). So a flood of tokens that come once drops nothing, and costs one store each; a hot token is verified twice instead
- * of once. Who leaves is decided as by CLOCK: the oldest, unless it was hit since it was last looked at. Blocks stand in a
- * ring of bytes, so nothing is allocated after the start.
+ * of once. Who leaves is decided as by CLOCK: the oldest, unless it was hit since it was last looked at.
+ *
+ * Blocks stand in a ring of bytes. It begins small, for a VM may hold the caches of hundreds of configurations, and grows
+ * in a few steps to what the configuration allows; but for those steps nothing is allocated after the start.
  */
 import { allocate } from "../abi/arena";
 import { fillRandom } from "../abi/random";
@@ -20,6 +22,11 @@ const MAX_SPARED: i32 = 16;
 
 /** A token that takes more than an eighth of the ring is not remembered. */
 const LARGEST_SHIFT: u32 = 3;
+/** What the ring begins with, in bytes; each step multiplies it by four. */
+const FIRST_RING_BYTES: u32 = 64 * 1024;
+const GROWTH_SHIFT: u32 = 2;
+/** Where the VM has more memory than this, no ring grows: the host gives a VM 1 GiB at the most, and then it traps. */
+const MAX_VM_BYTES: u64 = 512 * 1024 * 1024;
 /** Bytes of a slot of the table. */
 const SLOT: usize = 8;
 
@@ -29,10 +36,26 @@ class Ring {
   private tail: u32 = 0;
   private used: u32 = 0;
 
-  constructor(
-    readonly start: usize,
-    readonly capacity: u32,
-  ) {}
+  start: usize = 0;
+  capacity: u32 = 0;
+
+  /** Begins anew, empty. */
+  begin(start: usize, capacity: u32): void {
+    this.start = start;
+    this.capacity = capacity;
+    this.head = 0;
+    this.tail = 0;
+    this.used = 0;
+  }
+
+  get isEmpty(): bool {
+    return this.used == 0;
+  }
+
+  /** Behind the newest block, while no block was ever popped. */
+  get end(): usize {
+    return this.start + this.head;
+  }
 
   /** The oldest block. Not where the ring is empty. */
   get oldest(): VerifiedToken {
@@ -113,7 +136,12 @@ function giveStorage(storage: usize, size: usize): void {
 export class TokenCache {
   /** Tokens remembered now. */
   count: i32 = 0;
-  private readonly ring: Ring;
+  private ring: Ring = new Ring();
+  /** Empty but while the ring grows. */
+  private nextRing: Ring = new Ring();
+  /** A ring that has grown: memory of its own; 0 for none. */
+  private grown: usize = 0;
+  private readonly maxRingBytes: u32;
   /**
    * Open addressing: a block's address and, above it, the lower half of its hash; 0 where free. So a search for a token that
    * is not there, the case of every new one, touches the table alone and no block.
@@ -124,7 +152,7 @@ export class TokenCache {
   private readonly ghosts: usize;
   private readonly seed: u64;
   private readonly multiplier: u64;
-  /** The table, the ghosts and the ring, one behind the other. */
+  /** The table, the ghosts and the ring that is begun with, one behind the other. */
   private readonly storage: usize;
   private readonly storageSize: usize;
 
@@ -138,7 +166,8 @@ export class TokenCache {
     let slots: u32 = 16;
     while (slots < <u32>maxEntries * 2) slots <<= 1;
     this.mask = slots - 1;
-    const ringBytes = maxBytes & ~15;
+    this.maxRingBytes = maxBytes & ~15;
+    const ringBytes = min(this.maxRingBytes, FIRST_RING_BYTES);
     const tableBytes = <usize>slots * SLOT;
     const ghostBytes = <usize>slots * 4;
     const size = tableBytes + ghostBytes + <usize>ringBytes;
@@ -148,7 +177,7 @@ export class TokenCache {
     this.table = storage;
     this.ghosts = storage + tableBytes;
     memory.fill(storage, 0, tableBytes + ghostBytes);
-    this.ring = new Ring(storage + tableBytes + ghostBytes, ringBytes);
+    this.ring.begin(storage + tableBytes + ghostBytes, ringBytes);
   }
 
   /**
@@ -164,6 +193,7 @@ export class TokenCache {
 
   /** Gives the memory back. The cache is of no use afterwards. */
   dispose(): void {
+    if (this.grown != 0) heap.free(this.grown);
     giveStorage(this.storage, this.storageSize);
   }
 
@@ -230,7 +260,9 @@ export class TokenCache {
   /** Remembers a copy of `block`, where it gets in; what was found before may be gone afterwards. */
   insert(block: VerifiedToken): void {
     const size = block.size;
-    if (this.maxEntries == 0 || size > this.ring.capacity >> LARGEST_SHIFT) return;
+    if (this.maxEntries == 0 || size > this.maxRingBytes >> LARGEST_SHIFT) return;
+    while (this.wantsToGrow(size) && this.grow()) {}
+    if (size > this.ring.capacity >> LARGEST_SHIFT) return;
     if (!this.hasRoom(size)) {
       const ghost = this.ghosts + <usize>((<u32>block.hash) & this.mask) * 4;
       const half = <u32>(block.hash >> 32);
@@ -240,6 +272,46 @@ export class TokenCache {
     }
     block.hits = 0;
     this.link(this.ring.push(block));
+  }
+
+  private wantsToGrow(size: u32): bool {
+    return (
+      size > this.ring.capacity >> LARGEST_SHIFT || (this.count < this.maxEntries && !this.ring.fits(size))
+    );
+  }
+
+  /** Moves all blocks to a larger ring. @returns false where there is none */
+  private grow(): bool {
+    const old = this.ring;
+    const capacity = min(old.capacity << GROWTH_SHIFT, this.maxRingBytes);
+    if (capacity <= old.capacity || ((<u64>memory.size()) << 16) + capacity > MAX_VM_BYTES) return false;
+    const next = this.nextRing;
+    next.begin(heap.alloc(capacity), capacity);
+    for (; !old.isEmpty; old.pop()) {
+      if (!old.oldestIsFiller && this.isLinked(old.oldest)) next.push(old.oldest);
+    }
+    memory.fill(this.table, 0, (<usize>this.mask + 1) * SLOT);
+    this.count = 0;
+    for (let at = next.start; at < next.end;) {
+      const block = changetype<VerifiedToken>(at);
+      this.link(block);
+      at += block.size;
+    }
+    if (this.grown != 0) heap.free(this.grown);
+    this.grown = next.start;
+    this.ring = next;
+    this.nextRing = old;
+    return true;
+  }
+
+  private isLinked(block: VerifiedToken): bool {
+    const wanted = entryOf(block);
+    let slot = (<u32>block.hash) & this.mask;
+    for (let entry = this.entryAt(slot); entry != 0; entry = this.entryAt(slot)) {
+      if (entry == wanted) return true;
+      slot = (slot + 1) & this.mask;
+    }
+    return false;
   }
 
   private hasRoom(size: u32): bool {

@@ -109,14 +109,30 @@ describe("bounds", () => {
     expect(cache.count).toBeGreaterThanOrEqual(16);
   });
 
-  test("all its memory is taken when it is made", () => {
+  test("it begins small, grows in a few steps, and then takes no more", () => {
     cache.create(4_096, 4_194_304);
-    const before = cache.memorySize;
-    for (let i = 0; i < 50_000; i++) {
+    const use = (from: number, to: number) => {
+      for (let i = from; i < to; i++) {
+        cache.insert(token(i));
+        cache.has(token(i - (i % 7)));
+      }
+    };
+    const empty = cache.memorySize;
+    expect(empty).toBeLessThan(1_048_576);
+    use(0, 10_000);
+    const full = cache.memorySize;
+    expect(full - empty).toBeLessThan(2 * 4_194_304);
+    use(10_000, 60_000);
+    expect(cache.memorySize).toBe(full);
+  });
+
+  test("what it holds outlives its growth", () => {
+    cache.create(4_096, 4_194_304);
+    for (let i = 0; i < 2_000; i++) {
       cache.insert(token(i));
-      cache.has(token(i - (i % 7)));
+      expect(cache.count).toBe(i + 1);
     }
-    expect(cache.memorySize).toBe(before);
+    for (let i = 0; i < 2_000; i++) expect(cache.has(token(i))).toBe(true);
   });
 
   test("one made after another was disposed of takes no more memory", () => {
