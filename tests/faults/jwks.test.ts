@@ -182,6 +182,12 @@ describe("keys", () => {
           setTimeout(() => response.destroy(), 20);
         },
         () => {},
+        // A slow drip that never ends.
+        (_, response) => {
+          response.writeHead(200, { "content-type": "application/json" });
+          const drip = setInterval(() => response.write(" "), 20);
+          response.on("close", () => clearInterval(drip));
+        },
       ];
       for (const failure of failures) {
         g.server.behaviour = failure;
@@ -196,6 +202,26 @@ describe("keys", () => {
       await g.close();
     }
   }, 60_000);
+
+  test("stay in use when the server is gone altogether", async () => {
+    const g = await gate(keys([first.publicJwk]));
+    try {
+      const token = await first.sign(ISSUER);
+      expect((await g.get(token)).status).toBe(200);
+      await g.server.reached(6);
+      await g.server.close();
+      const failed = async () =>
+        (await g.envoy.stats("jwtgate_jwks_fetch_failed")).get("wasmcustom.jwtgate_jwks_fetch_failed") ?? 0;
+      const end = Date.now() + 10_000;
+      while ((await failed()) < 4 && Date.now() < end) {
+        expect((await g.get(await first.sign(ISSUER, { jti: String(Math.random()) }))).status).toBe(200);
+      }
+      expect(await failed()).toBeGreaterThanOrEqual(4);
+      expect((await g.get(token)).status).toBe(200);
+    } finally {
+      await g.envoy.stop();
+    }
+  });
 
   test("that never come: 401 after a bounded wait, and requests without a token pass", async () => {
     const g = await gate(answer(503, "down"), {}, { maxWaitMs: 200 });
