@@ -22,9 +22,12 @@ const MAX_SPARED: i32 = 16;
 
 /** A token that takes more than an eighth of the ring is not remembered. */
 const LARGEST_SHIFT: u32 = 3;
-/** What the ring begins with, in bytes; each step multiplies it by four. */
+/**
+ * What the ring begins with, in bytes; each step multiplies it by 64. One step leads to the default: the pages of every smaller
+ * ring would stay behind.
+ */
 const FIRST_RING_BYTES: u32 = 64 * 1024;
-const GROWTH_SHIFT: u32 = 2;
+const GROWTH_SHIFT: u32 = 6;
 /** Where the VM has more memory than this, no ring grows: the host gives a VM 1 GiB at the most, and then it traps. */
 const MAX_VM_BYTES: u64 = 512 * 1024 * 1024;
 /** Bytes of a slot of the table. */
@@ -283,7 +286,7 @@ export class TokenCache {
   /** Moves all blocks to a larger ring. @returns false where there is none */
   private grow(): bool {
     const old = this.ring;
-    const capacity = min(old.capacity << GROWTH_SHIFT, this.maxRingBytes);
+    const capacity = <u32>min((<u64>old.capacity) << GROWTH_SHIFT, <u64>this.maxRingBytes);
     if (capacity <= old.capacity || ((<u64>memory.size()) << 16) + capacity > MAX_VM_BYTES) return false;
     const next = this.nextRing;
     next.begin(heap.alloc(capacity), capacity);
