@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { mint, SigningKey } from "../../tools/testing/mint.ts";
 import { parseMoment } from "../../tools/testing/time.ts";
+import { ALGORITHMS } from "../support/algorithms.ts";
 import { ROOT, TOOL, Workspace } from "../support/cli.ts";
 
 const workspace = new Workspace();
@@ -443,21 +444,6 @@ test("a reader that stops reading is no error", () => {
 });
 
 describe("minted tokens", () => {
-  const ALGORITHMS = [
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "HS256",
-    "HS384",
-    "HS512",
-    "EdDSA",
-  ] as const;
   test.each(ALGORITHMS)("%s is what jose verifies", async (alg) => {
     const key = SigningKey.generate(alg, "k");
     const token = mint(key, { alg, kid: "k" }, { sub: "alice" }, alg);

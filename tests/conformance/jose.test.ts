@@ -6,16 +6,13 @@ import { readFileSync } from "node:fs";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose";
 import { describe, expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { ALGORITHMS } from "../support/algorithms.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer } from "../support/tokens.ts";
 
 const ISSUER = "https://issuer.example";
 const TOKENS = 8;
 const SEED = 20_261_122;
-
-const ALGORITHMS = ["RS", "PS", "ES", "HS"]
-  .flatMap((family) => [256, 384, 512].map((bits) => `${family}${bits}`))
-  .concat("EdDSA");
 
 /** Mulberry32: the same tokens are spoilt in the same way in every run. */
 function generator(seed: number): (below: number) => number {

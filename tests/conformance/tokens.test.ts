@@ -4,28 +4,13 @@ import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from "j
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { ALGORITHMS } from "../support/algorithms.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer } from "../support/tokens.ts";
 
 const ISSUER = "https://issuer.example";
 /** 1 January 2026. */
 const NOW = 1_767_225_600;
-
-const ALGORITHMS = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "HS256",
-  "HS384",
-  "HS512",
-  "EdDSA",
-];
 
 interface Pair {
   jwk: JWK;
