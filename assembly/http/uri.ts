@@ -10,6 +10,7 @@ import {
   startsWith,
   subslice,
 } from "../abi/slice";
+import { lowerCased } from "../encoding/ascii";
 
 const HTTP = new Text("http");
 const HTTPS = new Text("https");
@@ -79,19 +80,10 @@ export class Uri {
 
   /** Whether both have the same scheme, host (ASCII case ignored) and port (RFC 6454). */
   sameOrigin(other: Uri): bool {
-    return equals(this.scheme, other.scheme) && this.port == other.port && sameHost(this.host, other.host);
+    return (
+      equals(this.scheme, other.scheme) &&
+      this.port == other.port &&
+      equals(lowerCased(this.host), lowerCased(other.host))
+    );
   }
-}
-
-function sameHost(a: Slice, b: Slice): bool {
-  const length = lengthOf(a);
-  if (length != lengthOf(b)) return false;
-  for (let i = 0; i < length; i++) {
-    if (lower(byteAt(a, i)) != lower(byteAt(b, i))) return false;
-  }
-  return true;
-}
-
-function lower(byte: u8): u8 {
-  return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
 }
