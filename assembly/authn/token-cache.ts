@@ -32,6 +32,10 @@ const GROWTH_SHIFT: u32 = 6;
 const MAX_VM_BYTES: u64 = 512 * 1024 * 1024;
 /** Bytes of a slot of the table. */
 const SLOT: usize = 8;
+/** Bytes of what is kept of a token that came once. */
+const GHOST: usize = 4;
+/** How many of them share a place: were it one, two hot tokens that come by turns could keep each other out for ever. */
+const GHOST_GROUP: u32 = 4;
 
 /** A queue of blocks in a ring of bytes. A block is never split: what is left at the ring's end is a filler. */
 class Ring {
@@ -151,7 +155,7 @@ export class TokenCache {
    */
   private readonly table: usize;
   private readonly mask: u32;
-  /** Halves of the hashes of tokens that came while the cache was full, by the other half. */
+  /** Halves of the hashes of tokens that came while the cache was full, by the other half; in groups, the latest first. */
   private readonly ghosts: usize;
   private readonly seed: u64;
   private readonly multiplier: u64;
@@ -172,7 +176,7 @@ export class TokenCache {
     this.maxRingBytes = maxBytes & ~15;
     const ringBytes = min(this.maxRingBytes, FIRST_RING_BYTES);
     const tableBytes = <usize>slots * SLOT;
-    const ghostBytes = <usize>slots * 4;
+    const ghostBytes = <usize>slots * GHOST;
     const size = tableBytes + ghostBytes + <usize>ringBytes;
     const storage = takeStorage(size);
     this.storage = storage;
@@ -267,14 +271,25 @@ export class TokenCache {
     while (this.wantsToGrow(size) && this.grow()) {}
     if (size > this.ring.capacity >> LARGEST_SHIFT) return;
     if (!this.hasRoom(size)) {
-      const ghost = this.ghosts + <usize>((<u32>block.hash) & this.mask) * 4;
-      const half = <u32>(block.hash >> 32);
-      const isReturning = load<u32>(ghost) == half;
-      store<u32>(ghost, half);
-      if (!isReturning || !this.makeRoom(size)) return;
+      if (!this.isReturning(block.hash) || !this.makeRoom(size)) return;
     }
     block.hits = 0;
     this.link(this.ring.push(block));
+  }
+
+  /** Whether a token came lately while the cache was full. Notes that it came now, as the latest of its group. */
+  private isReturning(hash: u64): bool {
+    const group = this.ghosts + <usize>((<u32>hash) & this.mask & ~(GHOST_GROUP - 1)) * GHOST;
+    const half = <u32>(hash >> 32);
+    let latest = half;
+    for (let i: u32 = 0; i < GHOST_GROUP; i++) {
+      const at = group + <usize>i * GHOST;
+      const ghost = load<u32>(at);
+      store<u32>(at, latest);
+      if (ghost == half) return true;
+      latest = ghost;
+    }
+    return false;
   }
 
   private wantsToGrow(size: u32): bool {
