@@ -51,8 +51,8 @@ export function equals(a: Slice, b: Slice): bool {
 }
 
 /**
- * Whether `length` bytes at both addresses are the same, whatever their alignment: sixteen or eight at a time, the last ones
- * together with some that were compared before.
+ * Whether `length` bytes at both addresses are the same, whatever their alignment: 64, sixteen or eight at a time, the last
+ * ones together with some that were compared before.
  */
 function sameBytes(a: usize, b: usize, length: usize): bool {
   if (length < 8) {
@@ -62,11 +62,23 @@ function sameBytes(a: usize, b: usize, length: usize): bool {
     return true;
   }
   let i: usize = 0;
+  for (; i + 64 <= length; i += 64) {
+    const x = v128.or(difference(a + i, b + i), difference(a + i + 16, b + i + 16));
+    const y = v128.or(difference(a + i + 32, b + i + 32), difference(a + i + 48, b + i + 48));
+    if (v128.any_true(v128.or(x, y))) return false;
+  }
   for (; i + 16 <= length; i += 16) {
-    if (v128.any_true(v128.xor(v128.load(a + i), v128.load(b + i)))) return false;
+    if (v128.any_true(difference(a + i, b + i))) return false;
   }
   if (i + 8 <= length && load<u64>(a + i) != load<u64>(b + i)) return false;
   return load<u64>(a + length - 8) == load<u64>(b + length - 8);
+}
+
+/** Zero where the sixteen bytes at both addresses are the same. */
+// @ts-ignore: decorator
+@inline
+function difference(a: usize, b: usize): v128 {
+  return v128.xor(v128.load(a), v128.load(b));
 }
 
 /** Whether `s` begins with `prefix`. */

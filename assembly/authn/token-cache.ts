@@ -30,6 +30,8 @@ const FIRST_RING_BYTES: u32 = 64 * 1024;
 const GROWTH_SHIFT: u32 = 6;
 /** Where the VM has more memory than this, no ring grows: the host gives a VM 1 GiB at the most, and then it traps. */
 const MAX_VM_BYTES: u64 = 512 * 1024 * 1024;
+/** Bytes at a token's end that its hash is made of. A signature takes 43 at the least. */
+const HASHED_BYTES: usize = 64;
 /** Bytes of a slot of the table. */
 const SLOT: usize = 8;
 /** Bytes of what is kept of a token that came once. */
@@ -205,14 +207,16 @@ export class TokenCache {
   }
 
   /**
-   * A hash of the token that nobody outside can foresee. Four words at a time go through four chains of multiplications
-   * that do not wait for each other.
+   * A hash of the token's length and end that nobody outside can foresee. Its end is its signature, and tokens that verify
+   * have no two alike; what comes with another's signature finds that token, and is told apart by its bytes. Four words at
+   * a time go through four chains of multiplications that do not wait for each other.
    */
   hash(token: Slice): u64 {
-    const start = pointerOf(token);
-    const length = <usize>lengthOf(token);
+    const tokenLength = <usize>lengthOf(token);
+    const length = min(tokenLength, HASHED_BYTES);
+    const start = pointerOf(token) + tokenLength - length;
     const multiplier = this.multiplier;
-    let a = this.seed ^ length;
+    let a = this.seed ^ tokenLength;
     let b = a * multiplier;
     let c = b * multiplier;
     let d = c * multiplier;
