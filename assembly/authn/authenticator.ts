@@ -178,7 +178,7 @@ export class Authenticator {
       return Status.Ok;
     }
     // Known under another provider, so it parses: its issuer is all that this provider needs for the usual refusal.
-    const known = this.cache.find(token, hash, -1);
+    const known = this.providers.length > 1 ? this.cache.find(token, hash, -1) : null;
     if (known && provider.issuer != EMPTY && !equals(known.issuer, provider.issuer)) {
       return Status.JwtUnknownIssuer;
     }
