@@ -1,6 +1,6 @@
 import { reset } from "../abi/arena";
 import { Region } from "../abi/region";
-import { Slice, endsWith, equals, startsWith } from "../abi/slice";
+import { Slice, endsWith, equals, startsWith, textOf } from "../abi/slice";
 import {
   Anchor,
   Pattern,
@@ -44,6 +44,19 @@ function templateMatches(template: string, path: string): bool {
   const pattern = loadTemplate(reader, 0);
   expect(reader.error).toBe("");
   return matches(pattern, bytes(path));
+}
+
+/** The keys that a template may be looked up by beside its beginning: each segment's number and text. */
+function templateAlternatives(template: string): string {
+  read(`"${template}"`);
+  const alternatives = loadTemplate(reader, 0).alternatives;
+  expect(reader.error).toBe("");
+  let text = "";
+  for (let i = 0; i < alternatives.length; i++) {
+    expect(alternatives[i].anchor).toBe(Anchor.Segment);
+    text += ` ${alternatives[i].segment.toString()}:${textOf(alternatives[i].key)}`;
+  }
+  return text;
 }
 
 function templateFault(template: string): string {
@@ -117,6 +130,12 @@ describe("a match of a string", () => {
 });
 
 describe("a template", () => {
+  it("may be looked up by every literal segment that has its place", () => {
+    expect(templateAlternatives("/x/{*}/y/{**}/z")).toBe(" 0:x 2:y");
+    expect(templateAlternatives("/{*}/{*}")).toBe("");
+    expect(templateAlternatives("/{*}/y/")).toBe(" 1:y");
+  });
+
   it("has segments of one kind or the other", () => {
     expect(templateMatches("/x/{*}", "/x/a")).toBe(true);
     expect(templateMatches("/x/{*}", "/x/")).toBe(false);

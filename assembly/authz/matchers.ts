@@ -37,7 +37,12 @@ export const enum Anchor {
   Whole,
   Start,
   End,
+  /** It is one of the value's segments between slashes. */
+  Segment,
 }
+
+/** Segments behind this many are no keys: bounds what a path is searched for. */
+export const MAX_SEGMENTS: i32 = 32;
 
 /** What a value must be beside having the pattern's key. */
 export abstract class Check {
@@ -46,10 +51,15 @@ export abstract class Check {
 }
 
 export class Pattern {
+  /** Further keys that a value must have to match, each as good as this one to look it up by. */
+  readonly alternatives: Array<Pattern> = [];
+
+  /** @param segment where the anchor is Segment: which one, from 0 to `MAX_SEGMENTS - 1` */
   constructor(
     readonly anchor: Anchor,
     readonly key: Slice,
     readonly check: Check | null = null,
+    readonly segment: i32 = 0,
   ) {}
 }
 
@@ -99,9 +109,11 @@ export function loadTemplate(reader: Reader, node: Node): Pattern {
     reader.fail(node, "must begin with /");
     return noPattern();
   }
-  // Everything up to the first operator is the key, all to its last slash.
+  // The keys: everything up to the first operator, and each literal segment that has its place.
+  const literals: Array<Pattern> = [];
   let keyEnd = -1;
   let anyAt = -1;
+  let count = 0;
   for (let start = 1; start <= length;) {
     const slash = indexOfByte(template, SLASH, start);
     const end = slash < 0 ? length : slash;
@@ -117,42 +129,43 @@ export function loadTemplate(reader: Reader, node: Node): Pattern {
     } else if (start < length && !isLiteral(segment)) {
       reader.fail(node, "must have segments of URI characters, {*} or {**}");
       return noPattern();
+    } else if (start < length && anyAt < 0 && count < MAX_SEGMENTS) {
+      literals.push(new Pattern(Anchor.Segment, segment, null, count));
     }
+    count++;
     start = end + 1;
   }
   if (keyEnd < 0) return new Pattern(Anchor.Whole, template);
-  return new Pattern(
-    Anchor.Start,
-    subslice(template, 0, keyEnd),
-    new TemplateCheck(
-      subslice(template, keyEnd, anyAt < 0 ? length : anyAt),
-      anyAt < 0 ? EMPTY : subslice(template, anyAt + lengthOf(DOUBLE_STAR.slice), length),
-      anyAt >= 0,
-      keyEnd,
-    ),
+  const check = new TemplateCheck(
+    subslice(template, 0, anyAt < 0 ? length : anyAt),
+    anyAt < 0 ? EMPTY : subslice(template, anyAt + lengthOf(DOUBLE_STAR.slice), length),
+    anyAt >= 0,
   );
+  const pattern = new Pattern(Anchor.Start, subslice(template, 0, keyEnd), check);
+  for (let i = 0; i < literals.length; i++) {
+    pattern.alternatives.push(new Pattern(Anchor.Segment, literals[i].key, check, literals[i].segment));
+  }
+  return pattern;
 }
 
-/** A URI template behind its literal beginning. */
+/** A URI template. */
 class TemplateCheck extends Check {
   /**
    * @param segments literals and `{*}` up to `{**}`
    * @param ending what is literal behind `{**}`
    * @param hasAny whether there is a `{**}`
-   * @param offset where in a value `segments` begins
    */
   constructor(
     private readonly segments: Slice,
     private readonly ending: Slice,
     private readonly hasAny: bool,
-    private readonly offset: i32,
   ) {
     super();
   }
 
   matches(path: Slice): bool {
     const pathLength = lengthOf(path);
-    let at = this.offset;
+    let at = 0;
     for (let i = 0; i < lengthOf(this.segments); i++) {
       if (byteAt(this.segments, i) != 0x7b /* { */) {
         if (at == pathLength || byteAt(path, at) != byteAt(this.segments, i)) return false;

@@ -3,12 +3,17 @@
  * with the value and with what matches, not with how many predicates there are.
  *
  * A subject is what predicates are about (the path, one header, one claim …). Per subject the index knows the lengths
- * of its keys; the value's bytes are hashed once, and at each of those lengths looked up.
+ * of its keys; the value's bytes are hashed once, and at each of those lengths looked up. What is between operators of URI
+ * templates is looked up segment by segment.
  */
-import { Slice, lengthOf, subslice } from "../abi/slice";
+import { Slice, indexOfByte, lengthOf, subslice } from "../abi/slice";
 import { HashTable, NO_ENTRY, emptyHash, hashBackward, hashForward } from "./hash-table";
-import { Anchor, Check, Pattern } from "./matchers";
+import { Anchor, Check, MAX_SEGMENTS, Pattern } from "./matchers";
 import { SparseSet } from "./sparse-set";
+
+const SLASH: u8 = 0x2f;
+/** So many predicates of one key are a crowd, whatever their number. */
+const MAX_CROWD: i32 = 16;
 
 /** A number from `ValueIndex.addSubject`. */
 export type Subject = i32;
@@ -34,20 +39,36 @@ export class ValueIndex {
 
   /** Makes `predicate` one that holds where a value of `subject` matches `pattern`. */
   add(subject: Subject, pattern: Pattern, predicate: i32): void {
-    const length = lengthOf(pattern.key);
-    const lengths = this.lengths[subject];
-    let hash: u64;
-    if (pattern.anchor == Anchor.End) {
-      insertSorted(lengths.ofEnds, length);
-      hash = hashBackward(emptyHash(endSpace(subject)), pattern.key, 0, length);
-    } else {
-      if (pattern.anchor == Anchor.Start) insertSorted(lengths.ofStarts, length);
-      else lengths.longestWhole = max(lengths.longestWhole, length);
-      hash = hashForward(emptyHash(startSpace(subject)), pattern.key, 0, length);
+    let rarest = pattern;
+    let crowd = this.crowd(subject, pattern);
+    for (let i = 0; i < pattern.alternatives.length && crowd > 0; i++) {
+      const alternative = pattern.alternatives[i];
+      const others = this.crowd(subject, alternative);
+      if (others >= crowd) continue;
+      rarest = alternative;
+      crowd = others;
     }
-    this.isWhole[predicate] = pattern.anchor == Anchor.Whole;
-    this.checks[predicate] = pattern.check;
-    this.table.add(hash, pattern.key, predicate);
+    const lengths = this.lengths[subject];
+    const length = lengthOf(rarest.key);
+    if (rarest.anchor == Anchor.End) insertSorted(lengths.ofEnds, length);
+    else if (rarest.anchor == Anchor.Start) insertSorted(lengths.ofStarts, length);
+    else if (rarest.anchor == Anchor.Segment) lengths.segments = max(lengths.segments, rarest.segment + 1);
+    else lengths.longestWhole = max(lengths.longestWhole, length);
+    this.isWhole[predicate] = rarest.anchor == Anchor.Whole;
+    this.checks[predicate] = rarest.check;
+    this.table.add(hashOf(subject, rarest), rarest.key, predicate);
+  }
+
+  /** How many predicates share a pattern's key, counted up to a limit. */
+  private crowd(subject: Subject, pattern: Pattern): i32 {
+    const hash = hashOf(subject, pattern);
+    let count = 0;
+    let entry = this.table.find(hash, pattern.key);
+    while (entry != NO_ENTRY && count < MAX_CROWD) {
+      count++;
+      entry = this.table.findNext(entry, hash, pattern.key);
+    }
+    return count;
   }
 
   /** Adds to `found` every predicate of `subject` that holds of `value`. */
@@ -81,6 +102,14 @@ export class ValueIndex {
       hashed = length;
       this.collect(hash, subslice(value, valueLength - length, valueLength), value, found);
     }
+
+    for (let segment = 0, start = 1; segment < lengths.segments && start <= valueLength; segment++) {
+      const slash = indexOfByte(value, SLASH, start);
+      const end = slash < 0 ? valueLength : slash;
+      hash = hashForward(emptyHash(segmentSpace(subject, segment)), value, start, end);
+      this.collect(hash, subslice(value, start, end), value, found);
+      start = end + 1;
+    }
   }
 
   /** Adds the predicates of that key that hold of the value. */
@@ -105,6 +134,17 @@ class KeyLengths {
   readonly ofStarts: Array<i32> = [];
   readonly ofEnds: Array<i32> = [];
   longestWhole: i32 = -1;
+  /** How many segments are looked up, from the first. */
+  segments: i32 = 0;
+}
+
+function hashOf(subject: Subject, pattern: Pattern): u64 {
+  const key = pattern.key;
+  const length = lengthOf(key);
+  if (pattern.anchor == Anchor.End) return hashBackward(emptyHash(endSpace(subject)), key, 0, length);
+  const isSegment = pattern.anchor == Anchor.Segment;
+  const space = isSegment ? segmentSpace(subject, pattern.segment) : startSpace(subject);
+  return hashForward(emptyHash(space), key, 0, length);
 }
 
 /** Keys that begin a value or are it share a space, so that one pass over the value finds both. */
@@ -114,6 +154,11 @@ function startSpace(subject: Subject): i32 {
 
 function endSpace(subject: Subject): i32 {
   return 2 * subject + 1;
+}
+
+/** Below zero, where no other space is. */
+function segmentSpace(subject: Subject, segment: i32): i32 {
+  return -2 - (subject * MAX_SEGMENTS + segment);
 }
 
 /** Inserts `value` into an ascending array, unless it is there. */

@@ -40,6 +40,9 @@ const PATHS = [
   "/a//b",
   "/%41",
   "/a/b|c",
+  "/a/x/b",
+  "/a/b/c/d",
+  "/a/b/b/c",
 ];
 const HOSTS = ["a.example", "A.Example:80", "b.example", "example", ""];
 const METHODS = ["GET", "POST", "get"];
@@ -79,6 +82,12 @@ const TEMPLATES = [
   "/a/{*}/",
   "/{**}/c",
   "/b/{*}",
+  "/a/{*}/b",
+  "/a/{*}/c",
+  "/a/{*}/b/{**}",
+  "/a/{*}/{*}/d",
+  "/{*}/b/{**}",
+  "/{*}/{*}/c",
 ];
 
 function stringMatch(random: Random, values: readonly string[]): StringMatch {

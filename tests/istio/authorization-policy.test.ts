@@ -245,9 +245,16 @@ describe("guards", () => {
     ],
     ["{when: [{key: 'request.headers[x]', values: ['*']}]}", []],
     ["{to: [{operation: {notPaths: [/a]}}]}", []],
-    ["{to: [{operation: {paths: ['*.jpg']}}]}", []],
-    ["{to: [{operation: {paths: [/a, '*.jpg'], hosts: [h]}}]}", [{ host: { exact: "h" } }]],
-    ["{to: [{operation: {paths: ['/a/{*}']}}]}", []],
+    ["{to: [{operation: {paths: ['*.jpg']}}]}", [{ path: { suffix: ".jpg" } }]],
+    [
+      "{to: [{operation: {paths: [/a, '*.jpg'], hosts: [h]}}]}",
+      [{ path: { exact: "/a" } }, { path: { suffix: ".jpg" } }],
+    ],
+    [
+      "{to: [{operation: {paths: ['/a/{*}'], methods: [GET], hosts: ['*.b']}}]}",
+      [{ path: { template: "/a/{*}" } }],
+    ],
+    ["{to: [{operation: {paths: ['*'], hosts: ['*.b']}}]}", [{ host: { suffix: ".b" } }]],
     ["{to: [{operation: {paths: [/a]}}, {operation: {notPaths: [/b]}}]}", []],
     ["{}", []],
   ])("%s", (text, expected) => expect(guard(text)).toEqual(expected));

@@ -156,7 +156,7 @@ export const Rule = Type.Object(
       Type.Array(Type.Integer({ minimum: 0 }), {
         minItems: 1,
         description:
-          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Exact and prefix predicates, addresses and claims cost nothing where they do not match. The filter proves the implication on load.",
+          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Predicates are looked up by what a request says, so those that do not hold cost nothing. The filter proves the implication on load.",
       }),
     ),
   },

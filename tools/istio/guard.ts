@@ -45,11 +45,11 @@ function find(condition: Condition, table: PredicateTable): Guard | undefined {
   return undefined;
 }
 
-/** Requests in a thousand for an exact value; a prefix is taken to match four times as many. */
-const PREFIX = 4;
+/** A prefix or suffix is taken to match so many times the requests that an exact value does; a template is one of paths. */
+const PART = 4;
 
 function costOf(predicate: Predicate): number | undefined {
-  if ("path" in predicate && !("template" in predicate.path)) return ofMatch(predicate.path, 1);
+  if ("path" in predicate) return "template" in predicate.path ? PART : ofMatch(predicate.path, 1);
   if ("principal" in predicate) return ofMatch(predicate.principal, 4);
   if ("header" in predicate && !("present" in predicate.match)) return ofMatch(predicate.match, 20);
   if ("host" in predicate) return ofMatch(predicate.host, 30);
@@ -62,7 +62,8 @@ function costOf(predicate: Predicate): number | undefined {
   return undefined;
 }
 
+/** @returns requests in a thousand that match, where an exact value is taken to match `exact` of them */
 function ofMatch(match: StringMatch, exact: number): number | undefined {
   if ("exact" in match) return exact;
-  return "prefix" in match ? PREFIX * exact : undefined;
+  return "nonEmpty" in match ? undefined : PART * exact;
 }
