@@ -56,14 +56,14 @@ describe("a WasmPlugin", () => {
       { mode: "sidecar" },
     );
     expect(spec["selector"]).toEqual({ matchLabels: { app: "httpbin", "example.com/Version": "V_1.0" } });
-    expect(metadata.name).toBe("jwtgate-httpbin-v-1-0");
+    expect(metadata.name).toMatch(/^jwtgate-httpbin-v-1-0-[0-9a-f]{10}$/);
   });
 
   test("carries targets over, and needs no mode where they are Gateways", () => {
     const { spec, metadata } = render(GATEWAY);
     expect(spec["targetRefs"]).toEqual(GATEWAY.targetRefs);
     expect(spec).not.toHaveProperty("match");
-    expect(metadata.name).toBe("jwtgate-edge");
+    expect(metadata.name).toMatch(/^jwtgate-edge-[0-9a-f]{10}$/);
     expect(isForGateway(GATEWAY)).toBe(true);
     expect(isForGateway({ namespace: "foo" })).toBe(false);
     expect(isForGateway({ namespace: "foo", targetRefs: [{ group: "", kind: "Service", name: "a" }] })).toBe(
@@ -79,6 +79,42 @@ describe("a WasmPlugin", () => {
     const { metadata } = render({ namespace: "foo", matchLabels: { a: "x".repeat(56), b: "-".repeat(9) } });
     expect(metadata.name).toMatch(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
     expect(metadata.name.length).toBeLessThanOrEqual(63);
+  });
+});
+
+describe("no two selections of a namespace have one name: the later plugin would replace the earlier", () => {
+  const long = "x".repeat(60);
+  const labelled = (...all: Record<string, string>[]): Selection[] =>
+    all.map((matchLabels) => ({ namespace: "foo", matchLabels }));
+  const selections: Selection[] = [
+    { namespace: "foo" },
+    ...labelled(
+      { app: "a.b" },
+      { app: "a_b" },
+      { app: "a-b" },
+      { app: "A-B" },
+      { tier: "a-b" },
+      { app: "a", tier: "b" },
+      { app: `${long}1` },
+      { app: `${long}2` },
+    ),
+    ...["Gateway", "Service"].map((kind) => ({
+      namespace: "foo",
+      targetRefs: [{ group: "", kind: kind as "Gateway", name: "a-b" }],
+    })),
+  ];
+
+  test("whatever a name leaves out", () => {
+    const names = selections.map((selection) => render(selection, { mode: "gateway" }).metadata.name);
+    expect(new Set(names).size).toBe(selections.length);
+    for (const name of names) expect(name).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
+  });
+
+  test("and one selection has one name, in whatever order its labels are said", () => {
+    const [a, b] = labelled({ app: "a", tier: "b" }, { tier: "b", app: "a" }).map(
+      (selection) => render(selection, { mode: "gateway" }).metadata.name,
+    );
+    expect(a).toBe(b);
   });
 });
 

@@ -5,6 +5,7 @@
 import type { Configuration } from "../config/schema.ts";
 import type { Selection } from "../istio/selection.ts";
 import type { Message, Mode } from "./bootstrap.ts";
+import { uniqueName } from "./names.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
 export interface WasmPluginOptions {
@@ -51,15 +52,15 @@ export function renderWasmPlugin(
   };
 }
 
-/** A name that differs where selections in one namespace differ, and is a DNS label's (RFC 1123). */
+/** Every selection in a namespace has a name of its own, in whatever order its labels were said. */
 function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
-  const parts = [...Object.values(matchLabels), ...targetRefs.map(({ name }) => name)];
-  return ["jwtgate", ...parts]
-    .join("-")
-    .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, "-")
-    .slice(0, 63)
-    .replace(/-+$/, "");
+  const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (labels.length + targetRefs.length === 0) return "jwtgate";
+  const values = [...labels.map(([, value]) => value), ...targetRefs.map(({ name }) => name)];
+  return uniqueName(
+    ["jwtgate", ...values],
+    [labels, targetRefs.map(({ group, kind, name }) => [group, kind, name])],
+  );
 }
 
 const REASONS: Reasons = {
