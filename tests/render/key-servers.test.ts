@@ -44,7 +44,7 @@ describe("a server inside the mesh", () => {
 
   test("that speaks TLS gets a name of its own, so that the application's own calls stay as they are", () => {
     const { cluster, resources } = render("https://idp.auth.svc.cluster.local/keys");
-    const host = "jwks-idp-auth-svc-cluster-local.jwtgate.internal";
+    const host = "idp.auth.svc.cluster.local.jwtgate.internal";
     expect(cluster).toBe(`outbound|443||${host}`);
     expect(resources.map(({ kind }) => kind)).toEqual(["ServiceEntry", "DestinationRule"]);
     expect(resources[0]?.spec).toMatchObject({
@@ -92,7 +92,7 @@ describe("a server outside the mesh", () => {
     const { cluster, resources } = render("http://keys.example.com:8080/jwks");
     expect(cluster).toBe("outbound|8080||keys.example.com");
     expect(resources.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
-      "ServiceEntry jwks-keys-example-com-8080",
+      expect.stringMatching(/^ServiceEntry jwks-keys-example-com-8080-[0-9a-f]{10}$/),
     ]);
   });
 
@@ -102,5 +102,60 @@ describe("a server outside the mesh", () => {
     const [host] = (resources[0]?.spec["hosts"] ?? []) as string[];
     expect(cluster).toBe(`outbound|80||${host}`);
     expect(resources[0]?.spec).toMatchObject({ resolution: "STATIC", endpoints: [{ address: bare }] });
+  });
+});
+
+describe("keys come from the server that the policy names, never from another", () => {
+  /** Policies of the root namespace and of another, each with one server of keys. */
+  const compiled = (first: string, second: string, target: "envoy" | "wasmplugin") => {
+    const text = [
+      ["istio-system", "https://a.example", first],
+      ["foo", "https://b.example", second],
+    ]
+      .map(
+        ([namespace, issuer, jwksUri]) => `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a, namespace: ${namespace}}
+spec: {jwtRules: [{issuer: "${issuer}", jwksUri: "${jwksUri}"}]}
+`,
+      )
+      .join("---");
+    const { configuration, diagnostics } = compile([{ name: "a.yaml", text }], {
+      target,
+      namespace: "foo",
+      labels: {},
+    });
+    return { configuration, errors: diagnostics.map(({ message }) => message) };
+  };
+
+  test.each([
+    // A short name is a service of the policy's own namespace.
+    ["https://keys/jwks", "https://keys/jwks"],
+    ["https://keys.team-a.svc/jwks", "https://keys-team.a.svc/jwks"],
+    ["https://[fd00::1]/jwks", "https://[fd00:1::]/jwks"],
+    ["https://a.b.example/jwks", "https://a-b.example/jwks"],
+    [`https://${"x".repeat(60)}.a.example/jwks`, `https://${"x".repeat(60)}.b.example/jwks`],
+  ])("%s and %s", (first, second) => {
+    const { configuration, errors } = compiled(first, second, "wasmplugin");
+    expect(errors).toEqual([]);
+    if (configuration === undefined) throw new Error("it does not compile");
+    const clusters = configuration.providers?.map(({ remoteJwks }) => remoteJwks?.cluster);
+    expect(new Set(clusters).size).toBe(2);
+    const resources = renderKeyServers(configuration, { namespace: "foo" }) as {
+      kind: string;
+      metadata: { name: string };
+    }[];
+    expect(new Set(resources.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).size).toBe(4);
+  });
+
+  test.each([
+    ["http://keys.example:10443/jwks", "https://keys.example/jwks", "wasmplugin"],
+    ["https://keys.example:40000/jwks", "https://keys.example:60000/jwks", "wasmplugin"],
+    ["http://keys.example:443/jwks", "https://keys.example/jwks", "envoy"],
+  ] as const)("%s and %s are refused for %s, where both would be one cluster", (first, second, target) => {
+    const { configuration, errors } = compiled(first, second, target);
+    expect(configuration).toBeUndefined();
+    expect(errors).toEqual([expect.stringContaining("would be fetched from one of the two")]);
   });
 });

@@ -5,7 +5,7 @@
 import type { Provider, RemoteJwks } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
-import { isMetadataService } from "../jwks/source.ts";
+import { isMetadataService, portOf } from "../jwks/source.ts";
 import { quote, type Report } from "./report.ts";
 import type { JwtRule } from "./request-authentication.ts";
 import type { RequestAuthenticationResource } from "./resource.ts";
@@ -41,13 +41,37 @@ export function compileProviders(
     // Equal issuers keep their order.
     .sort((a, b) => byBytes(a.rule.issuer?.value ?? "", b.rule.issuer?.value ?? ""));
   const positions: Record<string, Position> = {};
+  const clusters = new Clusters(options.clusterFor, report);
   const providers = rules.map(({ rule, metadata: { namespace, name: policyName } }, index) => {
     const name = `origins-${index}`;
     positions[name] = rule.at;
     const policy = `${namespace}/${policyName}`;
-    return { name, policy, ...compileRule(rule, namespace, options, report) };
+    const clusterFor = (url: URL) => clusters.of(url, namespace, rule.at);
+    return { name, policy, ...compileRule(rule, { ...options, clusterFor }, report) };
   });
   return { providers, positions };
+}
+
+/** Which clusters keys are fetched through. */
+class Clusters {
+  private readonly known = new Map<string, URL>();
+
+  constructor(
+    private readonly clusterFor: ProviderOptions["clusterFor"],
+    private readonly report: Report,
+  ) {}
+
+  /** The cluster's name tells hosts apart. It leads to one port, with TLS or without, so keys of another are not to be had by it. */
+  of(url: URL, namespace: string, at: Position): string {
+    const cluster = this.clusterFor(url, namespace);
+    const first = this.known.get(cluster) ?? url;
+    this.known.set(cluster, first);
+    if (first.protocol !== url.protocol || portOf(first) !== portOf(url)) {
+      const message = `keys of ${quote(url.origin)} and of ${quote(first.origin)} would be fetched from one of the two, for both are the Envoy cluster "${cluster}": give one of the servers another port`;
+      this.report.error(at, message);
+    }
+    return cluster;
+  }
 }
 
 /** The workload's namespace before the root's; then the older first, then by name. */
@@ -72,12 +96,12 @@ function byBytes(a: string, b: string): number {
 /** Claims that are lists whether the rule says so or not. */
 const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
 
-function compileRule(
-  rule: JwtRule,
-  namespace: string,
-  options: ProviderOptions,
-  report: Report,
-): Omit<Provider, "name"> {
+/** As `ProviderOptions`, for the rules of one policy. */
+interface RuleOptions extends Omit<ProviderOptions, "clusterFor"> {
+  clusterFor: (url: URL) => string;
+}
+
+function compileRule(rule: JwtRule, options: RuleOptions, report: Report): Omit<Provider, "name"> {
   const { issuer, audiences, outputPayloadToHeader, outputClaimToHeaders, forwardOriginalToken, presence } =
     rule;
   const delimited = new Set(
@@ -86,7 +110,7 @@ function compileRule(
   return {
     ...(issuer && { issuer: issuer.value }),
     ...(audiences.length > 0 && { audiences }),
-    ...compileKeys(rule, namespace, options, report),
+    ...compileKeys(rule, options, report),
     ...compilePlaces(rule),
     ...(forwardOriginalToken && { forward: true }),
     ...(outputPayloadToHeader && { forwardPayloadHeader: outputPayloadToHeader.toLowerCase() }),
@@ -118,12 +142,7 @@ function compilePlaces({ fromHeaders, fromParams, fromCookies }: JwtRule): Parti
   };
 }
 
-function compileKeys(
-  rule: JwtRule,
-  namespace: string,
-  options: ProviderOptions,
-  report: Report,
-): Partial<Provider> {
+function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Partial<Provider> {
   const { issuer, jwks, jwksUri, timeoutMs } = rule;
   if (jwks) return compileInlineKeys(jwks, report);
   const source = jwksUri ?? issuer;
@@ -147,8 +166,8 @@ function compileKeys(
   }
   return {
     remoteJwks: {
-      ...(found === undefined ? { discovery: compileDiscovery(url, namespace, options) } : { uri: url }),
-      cluster: options.clusterFor(target, namespace),
+      ...(found === undefined ? { discovery: compileDiscovery(url, options) } : { uri: url }),
+      cluster: options.clusterFor(target),
       ...(timeoutMs !== undefined && { timeoutMs }),
     },
   };
@@ -161,10 +180,9 @@ export function discoveryUrl(issuer: string): string {
 
 function compileDiscovery(
   uri: string,
-  namespace: string,
-  { jwksHosts = [], clusterFor }: ProviderOptions,
+  { jwksHosts = [], clusterFor }: RuleOptions,
 ): NonNullable<RemoteJwks["discovery"]> {
-  const hosts = jwksHosts.map((origin) => ({ origin, cluster: clusterFor(new URL(origin), namespace) }));
+  const hosts = jwksHosts.map((origin) => ({ origin, cluster: clusterFor(new URL(origin)) }));
   return { uri, ...(hosts.length > 0 && { jwksHosts: hosts }) };
 }
 

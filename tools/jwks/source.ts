@@ -18,6 +18,9 @@ export interface MeshHost {
 
 const CLUSTER_DOMAIN = "svc.cluster.local";
 
+/** Where made-up names are. */
+const OWN_DOMAIN = "jwtgate.internal";
+
 /** What is added to a port of HTTPS: see `meshHost`. */
 const ORIGINATION_OFFSET = 10_000;
 
@@ -50,17 +53,28 @@ export function bootstrapCluster(url: URL): string {
 export function meshHost(url: URL, namespace: string): MeshHost {
   const host = hostOf(url).replace(/\.$/, "");
   const port = portOf(url);
-  const madeUp = `jwks-${host.replace(/[^a-zA-Z0-9]+/g, "-").replace(/^-|-$/g, "")}.jwtgate.internal`;
-  if (isIP(host) !== 0) return { host: madeUp, port, inMesh: false, endpoint: { address: host, port } };
+  if (isIP(host) !== 0) {
+    return {
+      host: `jwks-${labelOf(host)}.${OWN_DOMAIN}`,
+      port,
+      inMesh: false,
+      endpoint: { address: host, port },
+    };
+  }
   const service = serviceHost(host, namespace);
   const secure = url.protocol === "https:";
   if (service !== undefined) {
     if (!secure) return { host: service, port, inMesh: true };
-    return { host: madeUp, port, inMesh: false, endpoint: { address: service, port } };
+    return { host: `${service}.${OWN_DOMAIN}`, port, inMesh: false, endpoint: { address: service, port } };
   }
   if (!secure) return { host, port, inMesh: false };
   const known = port + ORIGINATION_OFFSET <= 65_535 ? port + ORIGINATION_OFFSET : port - ORIGINATION_OFFSET;
   return { host, port: known, inMesh: false, endpoint: { address: host, port } };
+}
+
+/** An IP address as a DNS label. Each has its own: by the name alone keys are one server's or another's. */
+function labelOf(address: string): string {
+  return address.replace(/^:/, "0:").replace(/:$/, ":0").replace(/[.:]/g, "-");
 }
 
 /** A Service's full name; none for a host outside the mesh. */

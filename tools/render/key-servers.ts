@@ -6,6 +6,7 @@ import { isIP } from "node:net";
 import type { Configuration } from "../config/schema.ts";
 import { hostOf, type MeshHost, meshHost } from "../jwks/source.ts";
 import type { Message } from "./bootstrap.ts";
+import { uniqueName } from "./names.ts";
 
 export interface KeyServerOptions {
   /** Of the plugin: the resources are for it alone. */
@@ -100,9 +101,5 @@ function destinationRule(
 
 function nameOf({ host, port }: MeshHost): string {
   const name = `${host.replace(/\.jwtgate\.internal$/, "")}-${port}`;
-  return (name.startsWith("jwks-") ? name : `jwks-${name}`)
-    .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, "-")
-    .slice(0, 63)
-    .replace(/-+$/, "");
+  return uniqueName([name.startsWith("jwks-") ? name : `jwks-${name}`], [host, port]);
 }
