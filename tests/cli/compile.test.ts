@@ -72,6 +72,17 @@ describe("--output config", () => {
     expect(names(run(["compile", "-f", "policies"]).stdout)).toEqual(["a", "b", "c"]);
   });
 
+  test("refuses a policy in a folder that is named as a test, rather than leave it out", () => {
+    mkdirSync(join(folder, "named/nested"), { recursive: true });
+    writeFileSync(join(folder, "named/a.yaml"), POLICY.replace("NAME", "a"));
+    writeFileSync(join(folder, "named/a.test.yaml"), "policies: [a.yaml]\ntests: []\n");
+    expect(names(run(["compile", "-f", "named"]).stdout)).toEqual(["a"]);
+    writeFileSync(join(folder, "named/nested/deny.test.yaml"), `# one\n---\n${POLICY.replace("NAME", "b")}`);
+    const { status, stdout, stderr } = run(["compile", "-f", "named"]);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^named\/nested\/deny\.test\.yaml:\d+:1: .*: rename the file\n$/);
+  });
+
   test("reads several files, however they are given, and one only once", () => {
     const [a, b] = ["policies/a.yaml", "policies/nested/b.yml"] as const;
     expect(names(run(["compile", "-f", a, b, "--output", "config"]).stdout)).toEqual(["a", "b"]);

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 
 import { join } from "node:path";
 import type { SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
-import { decodeText } from "../istio/yaml.ts";
+import { decodeText, parseYaml } from "../istio/yaml.ts";
 
 export interface Sources {
   files: SourceFile[];
@@ -46,9 +46,22 @@ export function readSources(paths: readonly string[], kind: SourceKind = "polici
       const found = filesOf(path, kind);
       if (found.length === 0) throw new Error(NONE_FOUND[kind]);
       found.forEach(add);
+      if (kind === "policies")
+        for (const test of filesOf(path, "tests")) attempt(test, () => refuseResources(test));
     });
   }
   return sources;
+}
+
+/** A policy that is left out for its file's name leaves a door open. */
+function refuseResources(path: string): void {
+  const { name, text } = readSource(path);
+  const { documents } = parseYaml(name, text);
+  const resource = documents.find((node) => node.kind === "map" && node.entries.has("kind"));
+  if (resource === undefined) return;
+  const message =
+    "files named *.test.* are tests and are not compiled, but this is a resource: rename the file";
+  throw new DiagnosticError({ ...resource.at, severity: "error", message });
 }
 
 const NONE_FOUND: Record<SourceKind, string> = {
