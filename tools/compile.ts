@@ -1,11 +1,18 @@
 /** The compiler: Istio's policies in, the filter's configuration out. Neither files nor a process: a library. */
 import { CONFIGURATION_VERSION, type Configuration, type Provider } from "./config/schema.ts";
-import { byPosition, type Diagnostic, type Position } from "./diagnostics.ts";
+import { byPosition, type Diagnostic, formatPosition, type Position } from "./diagnostics.ts";
 import { compileAuthorization } from "./istio/authorization.ts";
 import { compileProviders } from "./istio/providers.ts";
 import { Report } from "./istio/report.ts";
 import { type Resource, readResources } from "./istio/resource.ts";
-import { nameOf, partition, type SelectedResources, type Selection, selectFor } from "./istio/selection.ts";
+import {
+  findStrangers,
+  nameOf,
+  partition,
+  type SelectedResources,
+  type Selection,
+  selectFor,
+} from "./istio/selection.ts";
 import { parseYaml, type YamlNode } from "./istio/yaml.ts";
 import { bootstrapCluster, meshCluster } from "./jwks/source.ts";
 
@@ -141,6 +148,10 @@ function duplicate(resource: Resource, { at }: Resource): string {
   return `${nameOf(resource)} is there already, at ${place}, and a cluster would keep only one of them: rename or remove one`;
 }
 
+function together(resource: Resource, other: Resource): string {
+  return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), and here both apply to one: what either allows is allowed; say with --namespace, --labels or --gateway which workload it is`;
+}
+
 /** Which policies go together. */
 function select(
   resources: Resource[],
@@ -150,7 +161,11 @@ function select(
 ): (Omit<SelectedResources, "selection"> & { selection?: Selection })[] {
   const { namespace, labels, gateway } = options;
   if (namespace === undefined && labels === undefined && gateway === undefined) {
-    if (options.target !== "wasmplugin") return [{ resources }];
+    if (options.target !== "wasmplugin") {
+      const strangers = findStrangers(resources, rootNamespace);
+      if (strangers) report.warning(strangers[0].at, together(...strangers));
+      return [{ resources }];
+    }
     return partition(resources, rootNamespace, report) ?? [];
   }
   const selected = selectFor({ namespace, labels, gateway }, resources, rootNamespace, report);

@@ -157,6 +157,15 @@ describe("keys", () => {
   });
 });
 
+test.each(["spec: {}", "spec: {jwtRules: []}", "spec:"])(
+  "one without rules, as %j, checks nothing, and that is said",
+  (spec) => {
+    const head =
+      "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: a, namespace: foo}\n";
+    expect(messages(`${head}${spec}`)).toEqual([expect.stringContaining("without jwtRules checks no token")]);
+  },
+);
+
 describe("what istiod, the API server or Envoy refuse, is refused", () => {
   test.each([
     ["issuer: ▲''", "spec.jwtRules[0].issuer must not be empty: leave it out where any issuer will do"],

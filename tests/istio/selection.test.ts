@@ -16,6 +16,30 @@ function selected(text: string, options: Partial<CompileOptions>): string[] {
   return resources.flatMap((resource) => (resource.selected ? [resource.name] : []));
 }
 
+describe("policies that no workload has both of, compiled together", () => {
+  const allow = (name: string, namespace: string, attachment = "") =>
+    policy(name, namespace, attachment ? `${attachment}, rules: [{}]` : "rules: [{}]");
+
+  test.each([
+    ["namespaces", allow("a", "foo") + allow("b", "bar")],
+    ["labels", allow("a", "foo", labels("app: a")) + allow("b", "foo", labels("app: b"))],
+    ["gateways", allow("a", "foo", gateway("g")) + allow("b", "foo", gateway("h"))],
+  ])("of two %s are named: what one allows is open for the other", (_what, text) => {
+    expect(messages(text)).toEqual([
+      expect.stringMatching(
+        /^6:1: warning: no workload has both this AuthorizationPolicy \w+\/b and AuthorizationPolicy foo\/a \(policy\.yaml:1:1\)/,
+      ),
+    ]);
+    expect(messages(text, { namespace: "foo", labels: { app: "a" }, gateway: "g" })).toEqual([]);
+  });
+
+  test("others are not", () => {
+    const text =
+      allow("a", "foo") + allow("b", "foo", labels("app: a")) + allow("c", "istio-system", labels("tier: b"));
+    expect(messages(text)).toEqual([]);
+  });
+});
+
 describe("which policies are for a workload", () => {
   const all =
     policy("mesh", "istio-system") +

@@ -55,6 +55,12 @@ export function readRequestAuthentication(
       `${DRY_RUN} is for AuthorizationPolicy only: remove it, or compile with --shadow`,
     );
   const rules = spec.objects("jwtRules");
+  if (rules.length === 0) {
+    report.warning(
+      spec.keyAt("jwtRules"),
+      "a RequestAuthentication without jwtRules checks no token: write one",
+    );
+  }
   if (rules.length > MAX_JWT_RULES) {
     report.error(spec.keyAt("jwtRules"), `spec.jwtRules has more than ${MAX_JWT_RULES} entries`);
   }

@@ -143,6 +143,28 @@ export function partition(
   return all.map(({ selection, resources: members }) => ({ selection, resources: members }));
 }
 
+/**
+ * Two policies that no workload has both of: compiled together, what one allows stands open for the workloads of the other.
+ *
+ * @returns the later and the earlier of the first such two
+ */
+export function findStrangers(
+  resources: Resource[],
+  rootNamespace: string,
+): [Resource, Resource] | undefined {
+  const firsts = new Map<string, { selection: Selection; resource: Resource }>();
+  for (const resource of resources) {
+    const selection = selectionOf(resource.metadata.namespace, resource.attachment);
+    const key = JSON.stringify(selection);
+    if (firsts.has(key)) continue;
+    for (const first of firsts.values()) {
+      if (areDisjoint(first.selection, selection, rootNamespace)) return [resource, first.resource];
+    }
+    firsts.set(key, { selection, resource });
+  }
+  return undefined;
+}
+
 /** Equal selections look the same. */
 function selectionOf(namespace: string, { matchLabels = {}, targetRefs }: Attachment): Selection {
   const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
