@@ -41,6 +41,8 @@ export interface CompileOptions {
   shadow?: boolean | undefined;
   /** Write principal, policy and reason into filter state, for access logs. */
   filterState?: boolean | undefined;
+  /** Remove headers that a backend may take for an output header, too. */
+  removeLookalikes?: boolean | undefined;
   /** What the configuration says it was written by. */
   compiler?: string | undefined;
   /** The jwks_uri of discovery documents that were read already, by the document's URL. */
@@ -201,6 +203,7 @@ function compileWorkload(
     const message = `this needs the filter state ${DIRECT_REMOTE_ADDRESS} to hold the direct peer's address: --output envoy arranges that`;
     report.warning(needsDirectPeer, message);
   }
+  if (options.removeLookalikes) refuseFramingLookalikes(providers, positions, report);
   const [firstPolicy] = policies;
   if (target === "wasmplugin" && firstPolicy)
     report.warning(firstPolicy.at, uncoveredTcp(firstPolicy, selection));
@@ -211,6 +214,7 @@ function compileWorkload(
       ...(options.compiler && { compiler: options.compiler }),
       ...(options.shadow && { shadow: true }),
       ...(options.filterState && { filterState: true }),
+      ...(options.removeLookalikes && { removeLookalikes: true }),
       ...(needsDirectPeer && { directRemoteAddress: DIRECT_REMOTE_ADDRESS }),
       ...(providers.length > 0 && { providers }),
       ...(authorization.authorization && { authorization: authorization.authorization }),
@@ -231,6 +235,24 @@ function warnOfClusters(
     const uri = remoteJwks.uri ?? remoteJwks.discovery?.uri;
     const message = `the keys are fetched from ${uri} through the Envoy cluster "${remoteJwks.cluster}": your Envoy must have it (--output envoy writes it)`;
     report.warning(at, message);
+  }
+}
+
+/** Where lookalikes of output headers are removed, one of these would take along the header that says where a body ends. */
+const FRAMING_LOOKALIKE = /^(content.length|transfer.encoding)$/;
+
+function refuseFramingLookalikes(
+  providers: readonly Provider[],
+  positions: Record<string, Position>,
+  report: Report,
+): void {
+  for (const { name, forwardPayloadHeader, claimToHeaders = [] } of providers) {
+    const at = positions[name];
+    const outputs = [forwardPayloadHeader ?? "", ...claimToHeaders.map(({ headerName }) => headerName)];
+    const header = outputs.find((output) => FRAMING_LOOKALIKE.test(output));
+    if (header === undefined || at === undefined) continue;
+    const message = `"${header}" looks like a header that says where a request ends, which --remove-lookalikes would remove: use another header, such as x-jwt-claim`;
+    report.error(at, message);
   }
 }
 

@@ -69,6 +69,7 @@ export class Authenticator {
     private readonly cache: TokenCache,
     private readonly engine: Engine | null,
     private readonly limits: AuthenticationLimits,
+    private readonly removesLookalikes: bool,
   ) {
     let required = false;
     for (let i = 0; i < providers.length; i++) required = required || providers[i].required;
@@ -77,11 +78,15 @@ export class Authenticator {
   }
 
   /**
-   * Removes every header that this filter writes, so that no client supplies an identity. On every request, whatever
-   * becomes of it.
+   * Removes every header that this filter writes, and where the configuration says so what a backend may take for it, so
+   * that no client supplies an identity. On every request, whatever becomes of it.
    */
   sanitize(request: Request): void {
-    for (let i = 0; i < this.providers.length; i++) removeOutputs(request, unchecked(this.providers[i]));
+    for (let i = 0; i < this.providers.length; i++) {
+      const provider = unchecked(this.providers[i]);
+      removeOutputs(request, provider);
+      if (this.removesLookalikes) removeLookalikes(request, provider);
+    }
   }
 
   /** For a request that is not authenticated: it has no identity. */
@@ -322,6 +327,13 @@ function removeOutputs(request: Request, provider: Provider): void {
   if (provider.payloadHeader != EMPTY) request.removeHeader(provider.payloadHeader);
   const claims = provider.claimsToHeaders;
   for (let i = 0; i < claims.length; i++) request.removeHeader(unchecked(claims[i]).headerName);
+}
+
+/** Removes the headers that a backend may take for those that a provider writes. */
+function removeLookalikes(request: Request, provider: Provider): void {
+  if (provider.payloadHeader != EMPTY) request.removeLookalikes(provider.payloadHeader);
+  const claims = provider.claimsToHeaders;
+  for (let i = 0; i < claims.length; i++) request.removeLookalikes(unchecked(claims[i]).headerName);
 }
 
 /** What no other provider changes: the request passes, waits, or is answered 500. */

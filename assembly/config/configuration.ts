@@ -14,6 +14,7 @@ import { WaitingList } from "../authn/waiting-list";
 import { Engine } from "../authz/engine";
 import { hostVerifies } from "../crypto/host-verifier";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+import { looksAlike } from "../http/request";
 import { Uri } from "../http/uri";
 import { JwkSet } from "../jose/jwks";
 import { Counters, JwksCounters, recordHostVerifies } from "../metrics";
@@ -30,6 +31,7 @@ const FIELDS: StaticArray<string> = [
   "compiler",
   "shadow",
   "filterState",
+  "removeLookalikes",
   "directRemoteAddress",
   "providers",
   "authorization",
@@ -145,6 +147,8 @@ class PluginReader {
   private maxWaitingRequests: i32 = 1000;
   private maxWait: u64 = 5000;
   private maxDecisionLogs: i32 = 10;
+  /** Whether headers that look like the filter's own are removed. */
+  private removesLookalikes: bool = false;
 
   constructor(
     private readonly reader: Reader,
@@ -168,6 +172,7 @@ class PluginReader {
         : filterStateProperty(reader.region, reader.nonEmptyString(directAddress));
     const shadow = reader.flag(root, "shadow");
     const filterState = reader.flag(root, "filterState");
+    this.removesLookalikes = reader.flag(root, "removeLookalikes");
     if (reader.failed) return null;
     // The cache's memory is not the collector's: what can still fail gives it back.
     const cache = readTokenCache(reader, reader.get(root, "tokenCache"));
@@ -268,7 +273,7 @@ class PluginReader {
         if (extractor.looksAtHeader(provider.claimsToHeaders[j].headerName)) provider.writesPlaces = true;
       }
     }
-    return new Authenticator(providers, extractor, cache, engine, this.limits);
+    return new Authenticator(providers, extractor, cache, engine, this.limits, this.removesLookalikes);
   }
 
   private readProvider(node: Node, places: Array<Place>): Provider {
@@ -284,8 +289,8 @@ class PluginReader {
     readPlaces(reader, node, places);
     provider.forward = reader.flag(node, "forward");
     const payloadHeader = reader.get(node, "forwardPayloadHeader");
-    if (payloadHeader != NONE) provider.payloadHeader = readOutputHeaderName(reader, payloadHeader);
-    provider.claimsToHeaders = readClaimsToHeaders(reader, reader.get(node, "claimToHeaders"));
+    if (payloadHeader != NONE) provider.payloadHeader = this.readOutputHeaderName(payloadHeader);
+    provider.claimsToHeaders = this.readClaimsToHeaders(reader.get(node, "claimToHeaders"));
     provider.spaceDelimitedClaims = readSpaceDelimitedClaims(
       reader,
       reader.get(node, "spaceDelimitedClaims"),
@@ -293,6 +298,34 @@ class PluginReader {
     provider.required = readPresence(reader, reader.get(node, "presence"));
     provider.clockSkew = reader.integerOr(node, "clockSkewSeconds", 0, 3_600, 60);
     return provider;
+  }
+
+  private readClaimsToHeaders(node: Node): StaticArray<ClaimToHeader> {
+    const reader = this.reader;
+    if (node == NONE || !reader.array(node)) return [];
+    const json = reader.json;
+    const claims = new StaticArray<ClaimToHeader>(json.size(node));
+    let i = 0;
+    for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
+      const valid = reader.object(child, ["headerName", "claimName"]);
+      const headerName = valid ? this.readOutputHeaderName(reader.require(child, "headerName")) : EMPTY;
+      const claimName = valid ? reader.nonEmptyString(reader.require(child, "claimName")) : EMPTY;
+      unchecked((claims[i++] = new ClaimToHeader(headerName, claimName)));
+    }
+    return claims;
+  }
+
+  /** The name of a header that this filter writes, and so removes from every request, with its lookalikes or without. */
+  private readOutputHeaderName(node: Node): Slice {
+    const reader = this.reader;
+    const name = readHeaderName(reader, node);
+    for (let i = 0; i < FRAMING.length; i++) {
+      const framing = FRAMING[i].slice;
+      if (equals(name, framing) || (this.removesLookalikes && looksAlike(name, framing))) {
+        reader.fail(node, "must not be a header that frames the request");
+      }
+    }
+    return name;
   }
 
   private readKeys(node: Node, provider: Provider): void {
@@ -438,20 +471,6 @@ function readNamedPlaces(reader: Reader, node: Node, kind: PlaceKind, places: Ar
   }
 }
 
-function readClaimsToHeaders(reader: Reader, node: Node): StaticArray<ClaimToHeader> {
-  if (node == NONE || !reader.array(node)) return [];
-  const json = reader.json;
-  const claims = new StaticArray<ClaimToHeader>(json.size(node));
-  let i = 0;
-  for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-    const valid = reader.object(child, ["headerName", "claimName"]);
-    const headerName = valid ? readOutputHeaderName(reader, reader.require(child, "headerName")) : EMPTY;
-    const claimName = valid ? reader.nonEmptyString(reader.require(child, "claimName")) : EMPTY;
-    unchecked((claims[i++] = new ClaimToHeader(headerName, claimName)));
-  }
-  return claims;
-}
-
 /** A header's name: a token (RFC 9110 section 5.6.2) in lower case, so that it compares with what the host shows. */
 function readHeaderName(reader: Reader, node: Node): Slice {
   const name = reader.nonEmptyString(node);
@@ -465,15 +484,6 @@ function readHeaderName(reader: Reader, node: Node): Slice {
   }
   // To Envoy it is `:authority`, without which no request goes on.
   if (equals(name, HOST.slice)) reader.fail(node, "must not be the Host header");
-  return name;
-}
-
-/** The name of a header that this filter writes, and so removes from every request. */
-function readOutputHeaderName(reader: Reader, node: Node): Slice {
-  const name = readHeaderName(reader, node);
-  for (let i = 0; i < FRAMING.length; i++) {
-    if (equals(name, FRAMING[i].slice)) reader.fail(node, "must not be a header that frames the request");
-  }
   return name;
 }
 

@@ -179,6 +179,15 @@ export class Request {
     }
   }
 
+  /** Removes every header that a backend may take for one of that name (`looksAlike`). */
+  removeLookalikes(name: Slice): void {
+    for (let i = 0; i < this.headerCount; i++) {
+      const candidate = this.headerName(i);
+      if (!looksAlike(candidate, name) || byteAt(candidate, 0) == 0x3a /* : */) continue;
+      this.removeHeader(candidate);
+    }
+  }
+
   /** Appends a header. The bytes must live as long as the request is handled. */
   addHeader(name: Slice, value: Slice): void {
     if (this.headerCount == this.capacity) {
@@ -322,4 +331,22 @@ export class Request {
     if (result == PropertyResult.Failed) this.failed = true;
     return result == PropertyResult.Found ? propertyValue : EMPTY;
   }
+}
+
+/**
+ * Whether two lower-case names of headers are one to a backend that makes variables of them, as CGI does (RFC 3875
+ * section 4.1.18) and what came after it: there whatever is neither letter nor digit becomes `_`.
+ */
+export function looksAlike(a: Slice, b: Slice): bool {
+  if (lengthOf(a) != lengthOf(b)) return false;
+  for (let i = 0; i < lengthOf(a); i++) {
+    const x = byteAt(a, i);
+    const y = byteAt(b, i);
+    if (x != y && (isAlphanumeric(x) || isAlphanumeric(y))) return false;
+  }
+  return true;
+}
+
+function isAlphanumeric(c: u8): bool {
+  return <u8>(c - 0x61) < 26 || <u8>(c - 0x30) < 10;
 }

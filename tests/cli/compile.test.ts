@@ -110,6 +110,30 @@ describe("--output config", () => {
   test("carries --shadow", () => {
     expect(JSON.parse(run(["compile", "-f", "policies", "--shadow"]).stdout)).toMatchObject({ shadow: true });
   });
+
+  test("carries --remove-lookalikes, but for headers that look like framing", () => {
+    const authentication = (header: string) => `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a}
+spec:
+  jwtRules:
+  - issuer: i
+    jwks: '{"keys":[{"kty":"oct","alg":"HS256","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}]}'
+    outputClaimToHeaders: [{header: ${header}, claim: c}]
+`;
+    const compiled = (header: string, ...options: string[]) =>
+      run(["compile", "-f", "-", ...options], authentication(header));
+    expect(JSON.parse(compiled("x-c", "--remove-lookalikes").stdout)).toMatchObject({
+      removeLookalikes: true,
+    });
+    expect(JSON.parse(compiled("x-c").stdout)).not.toHaveProperty("removeLookalikes");
+    expect(compiled("content_length").status).toBe(0);
+    const { status, stderr } = compiled("content_length", "--remove-lookalikes");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^<stdin>:6:5: "content_length" looks like a header that says where a request ends/,
+    );
+  });
 });
 
 describe("--output envoy", () => {

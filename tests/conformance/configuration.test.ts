@@ -106,6 +106,15 @@ describe("a bad configuration is refused with the place of its fault", () => {
       /\/providers\/0\/forwardPayloadHeader/,
     ],
     [
+      "a payload header that looks like one",
+      {
+        ...good,
+        removeLookalikes: true,
+        providers: [{ ...good.providers?.[0], forwardPayloadHeader: "content_length" }],
+      },
+      /\/providers\/0\/forwardPayloadHeader/,
+    ],
+    [
       "tokens in the Host header",
       { ...good, providers: [{ ...good.providers?.[0], fromHeaders: [{ name: "host" }] }] },
       /\/providers\/0\/fromHeaders\/0\/name/,

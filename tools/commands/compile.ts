@@ -43,6 +43,7 @@ interface Options {
   rootNamespace?: string;
   shadow?: boolean;
   filterState?: boolean;
+  removeLookalikes?: boolean;
   sourceMap?: string;
   mode?: Mode;
   listen?: Address;
@@ -105,6 +106,10 @@ export function compileCommand(): Command {
     .option(
       "--filter-state",
       "tell access logs the principal, the policy and the reason (docs/observability.md)",
+    )
+    .option(
+      "--remove-lookalikes",
+      "remove X_User too where x-user is an output header (docs/security-model.md)",
     )
     .option("--shadow", "decide, count and log, but never answer or change a request")
     .optionsGroup("Which workload (all policies apply where none of these is given):")
@@ -182,6 +187,7 @@ async function run(options: Options): Promise<void> {
     rootNamespace: options.rootNamespace,
     shadow: options.shadow,
     filterState: options.filterState,
+    removeLookalikes: options.removeLookalikes,
     compiler: `jwtgate ${VERSION}`,
     jwksHosts: options.jwksHost,
     allowMetadataService: options.allowJwksMetadataService,

@@ -388,6 +388,13 @@ export const Configuration = Type.Object(
           "Write filter state for access logs: wasm.jwtgate.principal (ISSUER/SUBJECT), wasm.jwtgate.policy (the rule that decided) and wasm.jwtgate.reason (`allowed`, or the refusal's body).",
       }),
     ),
+    removeLookalikes: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          "Remove from every request not only the headers that the filter writes, but also those that a backend may take for them: names that differ only in characters that are neither letters nor digits, as `X_User` from `x-user`, of which CGI, WSGI and PHP make one variable.",
+      }),
+    ),
     directRemoteAddress: Type.Optional(
       Type.String({
         minLength: 1,

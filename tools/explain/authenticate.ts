@@ -107,14 +107,16 @@ class Authenticator {
   }
 
   run(): Authentication {
-    // No client supplies an identity: output headers are removed from every request.
+    // No client supplies an identity: output headers are removed from every request, with their lookalikes or without.
+    const folded = (name: string) =>
+      this.configuration.removeLookalikes ? name.replace(/[^a-z0-9]/g, "-") : name;
     const outputs = new Set(
       this.providers.flatMap(({ forwardPayloadHeader, claimToHeaders = [] }) => [
-        ...(forwardPayloadHeader ? [forwardPayloadHeader] : []),
-        ...claimToHeaders.map(({ headerName }) => headerName),
+        ...(forwardPayloadHeader ? [folded(forwardPayloadHeader)] : []),
+        ...claimToHeaders.map(({ headerName }) => folded(headerName)),
       ]),
     );
-    this.headers = this.headers.filter(([name]) => !outputs.has(name));
+    this.headers = this.headers.filter(([name]) => name.startsWith(":") || !outputs.has(folded(name)));
     const preflight = this.isPreflight();
     const refusal = preflight || this.providers.length === 0 ? "" : this.authenticate();
     return {
