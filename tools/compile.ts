@@ -13,7 +13,7 @@ import {
   type Selection,
   selectFor,
 } from "./istio/selection.ts";
-import { parseYaml, type YamlNode } from "./istio/yaml.ts";
+import { readYaml, type YamlNode } from "./istio/yaml.ts";
 import { bootstrapCluster, meshCluster } from "./jwks/source.ts";
 
 export interface SourceFile {
@@ -129,13 +129,16 @@ export function compile(sources: SourceFile[], options: CompileOptions): Compile
 function readSources(sources: SourceFile[], { namespace }: CompileOptions, report: Report): Resource[] {
   const known = new Map<string, Resource>();
   for (const { name, text, documents: read } of sources) {
-    const { documents, diagnostics } = read ? { documents: read, diagnostics: [] } : parseYaml(name, text);
-    report.diagnostics.push(...diagnostics);
-    for (const resource of readResources(documents, namespace ?? DEFAULT_NAMESPACE, report)) {
-      const first = known.get(nameOf(resource));
-      if (first === undefined) known.set(nameOf(resource), resource);
-      else report.error(resource.at, duplicate(resource, first));
+    const faults: Diagnostic[] = [];
+    for (const document of read ?? readYaml(name, text, faults)) {
+      for (const resource of readResources([document], namespace ?? DEFAULT_NAMESPACE, report)) {
+        const first = known.get(nameOf(resource));
+        if (first === undefined) known.set(nameOf(resource), resource);
+        else report.error(resource.at, duplicate(resource, first));
+      }
+      if (report.isFull(name)) break;
     }
+    report.addAll(faults);
   }
   if (known.size === 0 && !report.hasErrors) {
     const message =

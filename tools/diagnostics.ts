@@ -16,6 +16,9 @@ export interface Diagnostic extends Position {
   message: string;
 }
 
+/** How many errors of a file are told: more is another file than was meant, or one mistake made again and again. */
+export const MAX_ERRORS = 50;
+
 /** `FILE:LINE:COLUMN`, without what is 0. */
 export function formatPosition({ file, line, column }: Position): string {
   return [file, line || undefined, column || undefined].filter((part) => part !== undefined).join(":");

@@ -20,6 +20,10 @@ const INPUTS: Record<string, (path: string) => void> = {
   "binary.yaml": (path) => writeFileSync(path, Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0xff, 0xfe])),
   "invalid-utf8.yaml": (path) => writeFileSync(path, Buffer.from("a: \xe9\xff\n", "latin1")),
   "large.yaml": (path) => writeFileSync(path, Buffer.alloc(50 * MIB, "- a: b\n")),
+  "values.yaml": (path) => writeFileSync(path, Buffer.alloc(5 * MIB, "- a: b\n")),
+  "errors.yaml": (path) => writeFileSync(path, Buffer.alloc(5 * MIB, "}\n")),
+  "documents.yaml": (path) => writeFileSync(path, Buffer.alloc(5 * MIB, "---\na: b\na: c\n")),
+  "twice.yaml": (path) => writeFileSync(path, Buffer.alloc(5 * MIB, "a: b\n")),
   "one-line.yaml": (path) => writeFileSync(path, Buffer.alloc(5 * MIB, "[")),
   "bomb.yaml": (path) => {
     const names = "abcdefghij".split("");
@@ -142,6 +146,41 @@ describe("a reader that goes away", () => {
       },
     );
     expect(stdout).toBe("2\n");
+  });
+});
+
+describe("many policies", () => {
+  const policy = (name: number, field: string) => `---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: p${name}
+spec:
+  rules:
+  - to:
+    - operation:
+        ${field}: ["/${name}"]
+`;
+  const write = (field: string) => {
+    const texts = Array.from({ length: 10_000 }, (_, i) => policy(i, field));
+    writeFileSync(workspace.path("many.yaml"), texts.join(""));
+  };
+
+  test("ten thousand of them compile", { timeout: 60_000 }, () => {
+    write("paths");
+    const { status, stdout, stderr } = workspace.run(["compile", "-f", "many.yaml"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("policy[p9999]");
+  });
+
+  test("of as many errors the first are told, and that there are more", () => {
+    write("pats");
+    const { status, stderr } = workspace.run(["compile", "-f", "many.yaml"]);
+    const lines = stderr.trimEnd().split("\n");
+    expect(status).toBe(1);
+    expect(lines).toHaveLength(51);
+    expect(lines[49]).toMatch(/^many\.yaml:500:9: unknown field "pats"/);
+    expect(lines[50]).toBe("many.yaml: there are more errors in this file than these 50: mend these first");
   });
 });
 

@@ -165,6 +165,36 @@ describe("hostile files end in an error, soon", () => {
     ["block maps", Array.from({ length: 500 }, (_, i) => `${" ".repeat(i)}a:\n`).join("")],
     ["keys", "? ".repeat(5_000)],
   ])("deep %s", (_, text) => expect(refusal(text)).toEqual(["lists and maps are nested too deeply"]));
+  test.each([
+    ["a field that is written over and over", "a: b\n", "this field is written twice"],
+    ["documents that each have a fault", "---\n}\n", "this is no YAML"],
+  ])("%s: no more is told than anybody reads", (_, line, message) => {
+    const told = refusal(line.repeat(130_000));
+    expect(told).toHaveLength(51);
+    for (const fault of told) expect(fault).toContain(message);
+  });
+  test("a fault in the structure again and again is one fault", () => {
+    expect(refusal("}\n".repeat(500_000))).toEqual([expect.stringContaining("this is no YAML")]);
+  });
+  test("a document that would fill the memory", { timeout: 30_000 }, () => {
+    expect(refusal("- a: b\n".repeat(700_000))).toEqual([
+      expect.stringContaining("this document is too large"),
+    ]);
+  });
+  test("directives without end", () => {
+    expect(refusal("%FOO\n".repeat(200_000))).toEqual([expect.stringContaining("these are too many")]);
+  });
+});
+
+describe("large files that are right", () => {
+  test("a hundred thousand fields of one object", { timeout: 30_000 }, () => {
+    const [document] = read(Array.from({ length: 100_000 }, (_, i) => `k${i}: v\n`).join(""));
+    expect(Object.keys(document as object)).toHaveLength(100_000);
+  });
+  test("more in all than one document may have", { timeout: 30_000 }, () => {
+    const document = `---\n${"- a: b\n".repeat(120_000)}`;
+    expect(read(document + document)).toHaveLength(2);
+  });
 });
 
 describe("bytes", () => {

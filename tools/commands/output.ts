@@ -1,5 +1,5 @@
 /** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
-import { type Diagnostic, formatDiagnostic } from "../diagnostics.ts";
+import { type Diagnostic, formatDiagnostic, MAX_ERRORS } from "../diagnostics.ts";
 
 /** What a process ends with; documented, so that scripts can rely on it. */
 export const EXIT = {
@@ -26,11 +26,23 @@ export function print(text: string | Uint8Array): Promise<void> {
   });
 }
 
-/** Writes diagnostics, and says whether there is an error among them. */
+/** Writes diagnostics, of each file not more than anybody reads, and says whether there is an error among them. */
 export function report(diagnostics: readonly Diagnostic[]): boolean {
-  for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic)}\n`);
-  return diagnostics.some(({ severity }) => severity === "error");
+  const errors = new Map<string, number>();
+  const lines: string[] = [];
+  for (const diagnostic of diagnostics) {
+    const { file, severity } = diagnostic;
+    const before = errors.get(file) ?? 0;
+    if (severity === "error") errors.set(file, before + 1);
+    if (before > MAX_ERRORS) continue;
+    const isLast = severity === "error" && before === MAX_ERRORS;
+    lines.push(isLast ? `${file}: ${MORE_ERRORS}\n` : `${formatDiagnostic(diagnostic)}\n`);
+  }
+  process.stderr.write(lines.join(""));
+  return errors.size > 0;
 }
+
+const MORE_ERRORS = `there are more errors in this file than these ${MAX_ERRORS}: mend these first`;
 
 /** Whether the other end of our output was closed. */
 export function isClosedPipe(error: unknown): boolean {

@@ -1,8 +1,9 @@
 /** Collects what there is to say about the input. */
-import type { Diagnostic, Position } from "../diagnostics.ts";
+import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
 
 export class Report {
   readonly diagnostics: Diagnostic[] = [];
+  private readonly errors = new Map<string, number>();
 
   /** @param message what is wrong and what to write instead; one line */
   error(at: Position, message: string): void {
@@ -14,10 +15,24 @@ export class Report {
   }
 
   get hasErrors(): boolean {
-    return this.diagnostics.some(({ severity }) => severity === "error");
+    return this.errors.size > 0;
+  }
+
+  /** Whether more is wrong with a file than is told. */
+  isFull(file: string): boolean {
+    return (this.errors.get(file) ?? 0) > MAX_ERRORS;
+  }
+
+  /** Takes over what somebody else had to say. */
+  addAll(diagnostics: readonly Diagnostic[]): void {
+    for (const { severity, message, ...at } of diagnostics) this.add(severity, at, message);
   }
 
   private add(severity: Diagnostic["severity"], { file, line, column }: Position, message: string): void {
+    if (severity === "error") {
+      if (this.isFull(file)) return;
+      this.errors.set(file, (this.errors.get(file) ?? 0) + 1);
+    }
     this.diagnostics.push({ file, line, column, severity, message });
   }
 }

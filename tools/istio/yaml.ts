@@ -9,6 +9,7 @@ import {
   type Alias,
   Composer,
   type CST,
+  type Document,
   isAlias,
   isScalar,
   isSeq,
@@ -19,7 +20,7 @@ import {
   Parser,
   Scalar,
 } from "yaml";
-import type { Diagnostic, Position } from "../diagnostics.ts";
+import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
 
 /** A value and where it stands. */
 export interface Located<T> {
@@ -63,6 +64,12 @@ const MAX_DEPTH = 100;
 
 /** What the parser has open: lists and maps, the document around them and the value in them. */
 const MAX_STACK = MAX_DEPTH + 2;
+
+/** Faults in a file's structure, or directives, after which the rest is not read. */
+const MAX_FAULTS = 1000;
+
+/** Words, marks and line ends of a document: some thousands of policies, and some hundred megabytes in the parser. */
+const MAX_LEXEMES = 2_000_000;
 
 /** Tags that change nothing but that a scalar is a string. */
 const TAGS = ["!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"];
@@ -109,18 +116,27 @@ export function decodeText(file: string, bytes: Uint8Array): { text: string } | 
  * @param text its content
  */
 export function parseYaml(file: string, text: string): YamlFile {
+  const diagnostics: Diagnostic[] = [];
+  const documents = [...readYaml(file, text, diagnostics)];
+  return { documents: diagnostics.length > 0 ? [] : documents, diagnostics };
+}
+
+/**
+ * The same, a document at a time: who has seen enough stops, and the rest is not read.
+ *
+ * @param diagnostics where it is said what is wrong; a document with a fault is left out
+ */
+export function* readYaml(file: string, text: string, diagnostics: Diagnostic[]): Generator<YamlNode> {
   const source = text.startsWith("\uFEFF") ? text.slice(1) : text;
   const control = FORBIDDEN.exec(source);
   if (control !== null) {
     const code = control[0].codePointAt(0) ?? 0;
     const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
     const message = `the character ${name} cannot stand in YAML: remove it, or write it as an escape in double quotes`;
-    return {
-      documents: [],
-      diagnostics: [{ ...positionAt(file, source, control.index), severity: "error", message }],
-    };
+    diagnostics.push({ ...positionAt(file, source, control.index), severity: "error", message });
+    return;
   }
-  return new Reader(file, source).read();
+  yield* new Reader(file, source, diagnostics).read();
 }
 
 /**
@@ -147,7 +163,6 @@ class YamlFault extends Error {
 
 class Reader {
   private readonly lines = new LineCounter();
-  private readonly diagnostics: Diagnostic[] = [];
   /** The last value with each anchor, of the document being read. */
   private readonly anchors = new Map<string, ParsedNode>();
   private aliasedNodes = 0;
@@ -156,55 +171,78 @@ class Reader {
   constructor(
     private readonly file: string,
     private readonly source: string,
+    private readonly diagnostics: Diagnostic[],
   ) {}
 
-  read(): YamlFile {
-    const tokens = this.tokens();
-    if (tokens === undefined) return { documents: [], diagnostics: this.diagnostics };
-    const documents = new Composer({ schema: "failsafe", version: "1.1" }).compose(tokens);
-    const nodes: YamlNode[] = [];
-    for (const document of documents) {
-      // What follows a fault in the structure follows from it.
-      const isDuplicate = ({ code }: { code: string }) => code === "DUPLICATE_KEY";
-      const faults = document.errors.filter((error) => !isDuplicate(error));
-      for (const { code, message, pos } of [...document.errors.filter(isDuplicate), ...faults.slice(0, 1)]) {
-        this.error(this.position(pos[0]), explain(code, message));
+  /** Ends early where more is wrong than anybody reads. */
+  *read(): Generator<YamlNode> {
+    // Its own search for equal names takes time with the square of their number; `add` finds them too.
+    const composer = new Composer({ schema: "failsafe", version: "1.1", uniqueKeys: false });
+    try {
+      for (const token of this.tokens()) {
+        for (const document of composer.next(token)) yield* this.document(document);
+        if (this.diagnostics.length > MAX_ERRORS) return;
       }
-      if (document.errors.length > 0 || document.contents === null) continue;
-      this.anchors.clear();
-      try {
-        const node = this.node(document.contents, 0);
-        if (node.kind !== "null") nodes.push(node);
-      } catch (error) {
-        if (!(error instanceof YamlFault)) throw error;
-        this.error(error.at, error.message);
-      }
+    } catch (error) {
+      this.fail(error);
     }
-    return { documents: this.diagnostics.length > 0 ? [] : nodes, diagnostics: this.diagnostics };
+    for (const document of composer.end()) yield* this.document(document);
+  }
+
+  private *document({ errors: [fault], contents }: Document.Parsed): Generator<YamlNode> {
+    if (fault !== undefined) {
+      // What follows a fault in the structure follows from it.
+      this.error(this.position(fault.pos[0]), explain(fault.code, fault.message));
+      return;
+    }
+    if (contents === null) return;
+    this.anchors.clear();
+    const before = this.diagnostics.length;
+    try {
+      const node = this.node(contents, 0);
+      if (node.kind !== "null" && this.diagnostics.length === before) yield node;
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /**
    * The documents' tokens. The parser keeps a stack of its own, but the composer descends recursively, so what it is given
-   * must not be too deep; what is, ends here, before much is made of it.
+   * must not be too deep, and both keep a whole document in memory; what is too much ends here, before much is made of it.
    */
-  private tokens(): CST.Token[] | undefined {
+  private *tokens(): Generator<CST.Token> {
     const parser = new Parser(this.lines.addNewLine);
-    const tokens: CST.Token[] = [];
+    let faults = 0;
+    let directives = 0;
+    let lexemes = 0;
     this.lines.addNewLine(0);
     for (const lexeme of new Lexer().lex(this.source)) {
       const { offset } = parser;
-      tokens.push(...parser.next(lexeme));
+      for (const token of parser.next(lexeme)) {
+        yield token;
+        if (token.type === "error") faults++;
+        if (token.type === "document") lexemes = 0;
+        if (token.type === "directive" && ++directives > MAX_FAULTS) {
+          throw new YamlFault(this.position(offset), TOO_MANY_DIRECTIVES);
+        }
+      }
+      if (faults > MAX_FAULTS) break;
+      if (++lexemes > MAX_LEXEMES) throw new YamlFault(this.position(offset), TOO_LARGE);
       if (parser.stack.length > MAX_STACK) {
-        this.error(this.position(offset), "lists and maps are nested too deeply");
-        return undefined;
+        throw new YamlFault(this.position(offset), "lists and maps are nested too deeply");
       }
     }
-    tokens.push(...parser.end());
-    return tokens;
+    yield* parser.end();
+  }
+
+  /** Says what stopped the reading. */
+  private fail(error: unknown): void {
+    if (!(error instanceof YamlFault)) throw error;
+    this.error(error.at, error.message);
   }
 
   private error(at: Position, message: string): void {
-    this.diagnostics.push({ ...at, severity: "error", message });
+    if (this.diagnostics.length <= MAX_ERRORS) this.diagnostics.push({ ...at, severity: "error", message });
   }
 
   private position(offset: number): Position {
@@ -265,8 +303,11 @@ class Reader {
   }
 
   private add(entries: MapNode["entries"], name: string, at: Position, value: YamlNode): void {
-    // The library has looked for equal names, but not through aliases.
-    if (entries.has(name)) throw new YamlFault(at, WRITTEN_TWICE);
+    if (entries.has(name)) {
+      // Where an alias leads has been read before.
+      if (this.insideAlias === 0) this.error(at, WRITTEN_TWICE);
+      return;
+    }
     entries.set(name, { key: { value: name, at }, value });
   }
 
@@ -297,13 +338,17 @@ class Reader {
 const WRITTEN_TWICE =
   "this field is written twice: keep one of the two (a second value of a list goes into the same list)";
 
+const TOO_LARGE =
+  "this document is too large to be read as one: split it into several, with a line --- between them";
+
+const TOO_MANY_DIRECTIVES =
+  "lines that begin with % are directives in YAML, and these are too many: remove them";
+
 const QUOTE_STAR = 'put a value that begins with * in quotes, such as "*"';
 
 /** The library's words where they say what to do, ours where they do not. */
 function explain(code: string, message: string): string {
   switch (code) {
-    case "DUPLICATE_KEY":
-      return WRITTEN_TWICE;
     case "TAB_AS_INDENT":
       return "a tab cannot indent YAML: use spaces";
     case "BAD_ALIAS":

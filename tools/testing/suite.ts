@@ -60,7 +60,7 @@ export interface LoadedSuite {
 export function loadSuite(source: SourceFile, files: Files, now: number): LoadedSuite {
   const report = new Report();
   const { documents, diagnostics } = parseYaml(source.name, source.text);
-  report.diagnostics.push(...diagnostics);
+  report.addAll(diagnostics);
   const [node, second] = documents;
   if (second)
     report.error(second.at, "a test file is one document: put these tests into a file of their own");
@@ -152,7 +152,7 @@ class Loader implements Context {
       const { files, diagnostics } = this.files.policies([path]);
       for (const diagnostic of diagnostics) {
         // What is no place in a file is said where the file is named.
-        if (diagnostic.line > 0) this.report.diagnostics.push(diagnostic);
+        if (diagnostic.line > 0) this.report.addAll([diagnostic]);
         else this.report.error(this.at("policies", index), `${diagnostic.file}: ${diagnostic.message}`);
       }
       sources.push(...files);
@@ -162,7 +162,7 @@ class Loader implements Context {
     if (written.length > 0) sources.push({ name: this.file, text: "", documents: written });
     if (this.report.hasErrors) return undefined;
     const result = compile(sources, { target: "envoy", ...this.value.workload });
-    this.report.diagnostics.push(...result.diagnostics);
+    this.report.addAll(result.diagnostics);
     return { result, sources };
   }
 
