@@ -355,3 +355,40 @@ test("policies that a reviewer would let pass have no finding", () => {
   );
   expect(findingsOf(clean)).toEqual([]);
 });
+
+describe("long lists", () => {
+  /** Patterns, and many that have nothing to do with them: lists of some length are compared in another way. */
+  const padded = (values: string[]) => [...values, ...Array.from({ length: 40 }, (_, i) => `/other/${i}`)];
+  const PAIRS: [wide: string, narrow: string][] = [
+    "*",
+    "/a",
+    "/a/*",
+    "/a/b",
+    "/a/b*",
+    "*/b",
+    "*b",
+    "/{*}",
+  ].flatMap((wide) =>
+    ["*", "/a", "/a/*", "/a/b", "/a/b/*", "*/b", "/{*}", "/a/{*}"].map((narrow): [string, string] => [
+      wide,
+      narrow,
+    ]),
+  );
+
+  test.each(PAIRS)("%s and %s are compared as in short ones", (wide, narrow) => {
+    const codes = (paths: string[]) =>
+      findingsOf(deny(to({ paths }), to({ paths: [narrow], methods: ["GET"] }))).some(
+        ({ code }) => code === "JG207",
+      );
+    expect(codes(padded([wide]))).toBe(codes([wide]));
+  });
+
+  test("a hundred thousand denied paths, and as many hosts", { timeout: 60_000 }, () => {
+    const names = Array.from({ length: 100_000 }, (_, i) => `${i}`);
+    const paths = names.map((name) => `/${name}`);
+    const hosts = names.map((name) => `a${name}.example.com`);
+    const findings = findingsOf(deny(to({ paths, hosts })));
+    expect(findings.filter(({ code }) => code === "JG205")).toHaveLength(100_000);
+    expect(findings.filter(({ code }) => code === "JG210")).toHaveLength(100_000);
+  });
+});

@@ -137,7 +137,7 @@ class Reviewer {
     for (const { value, at } of values) {
       if (!/^\/[^*{}]*[^*{}/]$/.test(value)) continue;
       const below = `${value}/`;
-      if (values.some((other) => covers("paths", other.value, below))) continue;
+      if (covers("paths", values, below)) continue;
       const remedy = `write ${quote(value)} and ${quote(`${below}*`)}`;
       this.findings.add("JG205", at, `${quote(value)} is denied and ${quote(below)} is not`, remedy);
     }
@@ -193,7 +193,7 @@ class Reviewer {
       for (const list of [values, notValues]) {
         for (const { value, at } of list) {
           if (value.includes(":") || value.endsWith("*")) continue;
-          if (list.some((other) => covers("hosts", other.value, `${value}:80`))) continue;
+          if (covers("hosts", list, `${value}:80`)) continue;
           const remedy = `write ${quote(value)} and ${quote(`${value}:*`)}`;
           this.findings.add("JG210", at, `${quote(value)} does not match ${quote(`${value}:8080`)}`, remedy);
         }

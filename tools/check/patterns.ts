@@ -1,6 +1,7 @@
 /** What patterns of policies have in common: which values one matches that another does too. */
 import { stringMatch } from "../istio/attributes.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
+import type { Located } from "../istio/yaml.ts";
 
 /** Attributes whose values are exact, `x*`, `*x` or `*`. Others are compared as they are written. */
 const STRING_ATTRIBUTES = new Set(["hosts", "methods", "paths", "connection.sni"]);
@@ -15,16 +16,34 @@ export function isClaim(name: string): boolean {
   return name.startsWith("request.auth.claims[") || /^request\.auth\.(audiences|presenter)$/.test(name);
 }
 
+/** Lists that are longer are worth an index. */
+const SHORT_LIST = 16;
+
+/** What long lists match: each is compared with many values. */
+const matchers = new WeakMap<readonly Located<string>[], (narrow: string) => boolean>();
+
 /**
- * Whether every value that `narrow` matches is matched by `wide` too. Sound, not complete: false where it is not clear.
+ * Whether every value that the pattern `narrow` matches is matched by one of others too. Sound, not complete: false where it
+ * is not clear.
  *
- * @param name of the attribute that both are about
+ * @param name of the attribute that all of them are about
  */
-export function covers(name: string, wide: string, narrow: string): boolean {
+export function covers(name: string, wide: readonly Located<string>[], narrow: string): boolean {
+  if (wide.length <= SHORT_LIST) return wide.some(({ value }) => coversOne(name, value, narrow));
+  const matcher = matchers.get(wide) ?? matcherOf(name, wide);
+  matchers.set(wide, matcher);
+  return matcher(narrow);
+}
+
+/** Hosts are compared without their case. */
+function fold(name: string, value: string): string {
+  return name === "hosts" ? value.toLowerCase() : value;
+}
+
+function coversOne(name: string, wide: string, narrow: string): boolean {
   if (wide === narrow) return true;
   if (!hasPatterns(name) || isPathTemplate(wide) || isPathTemplate(narrow)) return false;
-  const fold = (value: string) => (name === "hosts" ? value.toLowerCase() : value);
-  const [w, n] = [stringMatch(fold(wide)), stringMatch(fold(narrow))];
+  const [w, n] = [stringMatch(fold(name, wide)), stringMatch(fold(name, narrow))];
   // `*` is anything but nothing and line breaks; of headers it is anything at all.
   if ("nonEmpty" in w)
     return name.startsWith("request.headers[") || ("exact" in n && !n.exact.includes("\n"));
@@ -33,4 +52,39 @@ export function covers(name: string, wide: string, narrow: string): boolean {
   if ("prefix" in w) return !("suffix" in n) && text.startsWith(w.prefix);
   if ("suffix" in w) return !("prefix" in n) && text.endsWith(w.suffix);
   return "exact" in n && text === w.exact;
+}
+
+/** As `coversOne`, of a whole list, in a time that hardly depends on its length. */
+function matcherOf(name: string, patterns: readonly Located<string>[]): (narrow: string) => boolean {
+  const written = new Set(patterns.map(({ value }) => value));
+  if (!hasPatterns(name)) return (narrow) => written.has(narrow);
+  const [exact, prefixes, suffixes] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  let any = false;
+  for (const value of written) {
+    if (isPathTemplate(value)) continue;
+    const match = stringMatch(fold(name, value));
+    if ("nonEmpty" in match) any = true;
+    else if ("prefix" in match) prefixes.add(match.prefix);
+    else if ("suffix" in match) suffixes.add(match.suffix);
+    else if ("exact" in match) exact.add(match.exact);
+  }
+  const [prefixLengths, suffixLengths] = [lengthsOf(prefixes), lengthsOf(suffixes)];
+  const begins = (text: string) => prefixLengths.some((length) => prefixes.has(text.slice(0, length)));
+  const ends = (text: string) =>
+    suffixLengths.some((length) => suffixes.has(text.slice(Math.max(0, text.length - length))));
+  return (narrow) => {
+    if (written.has(narrow)) return true;
+    if (isPathTemplate(narrow)) return false;
+    const match = stringMatch(fold(name, narrow));
+    // `*` is anything but nothing and line breaks; of headers it is anything at all.
+    if (any && (name.startsWith("request.headers[") || ("exact" in match && !match.exact.includes("\n"))))
+      return true;
+    if ("prefix" in match) return begins(match.prefix);
+    if ("suffix" in match) return ends(match.suffix);
+    return "exact" in match && (exact.has(match.exact) || begins(match.exact) || ends(match.exact));
+  };
+}
+
+function lengthsOf(texts: ReadonlySet<string>): number[] {
+  return [...new Set([...texts].map(({ length }) => length))];
 }

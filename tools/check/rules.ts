@@ -27,7 +27,7 @@ function clauseCovers(wide: Clause, narrow: Clause): boolean {
   if (wide.name !== narrow.name || !wide.attribute || !narrow.attribute) return false;
   const { name } = wide;
   const isWithin = (values: Clause["values"], others: Clause["values"]) =>
-    values.every(({ value }) => others.some((other) => covers(name, other.value, value)));
+    values.every(({ value }) => covers(name, others, value));
   const positive =
     wide.values.length === 0 || (narrow.values.length > 0 && isWithin(narrow.values, wide.values));
   return positive && isWithin(wide.notValues, narrow.notValues);
