@@ -121,11 +121,8 @@ async function serve(options: Options): Promise<void> {
     });
     const unwatch = watchFiles(options.file, () => reload.request());
     try {
-      const { host } = options.listen;
-      const shown = host.includes(":") ? `[${host}]` : host;
-      say(
-        `${summary(first)}; http://${shown}:${await gate.port} → ${options.upstream.host}:${options.upstream.port}`,
-      );
+      const listening = formatAddress({ ...options.listen, port: await gate.port });
+      say(`${summary(first)}; http://${listening} → ${options.upstream.host}:${options.upstream.port}`);
       say("Ctrl-C ends it");
       await Promise.race([stopping.promise, gate.ended, reload.failure]);
       if (!stopping.received) throw new UserError("Envoy ended by itself");
@@ -136,6 +133,10 @@ async function serve(options: Options): Promise<void> {
   } finally {
     stopping.forget();
   }
+}
+
+function formatAddress({ host, port }: Address): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function say(line: string): void {
@@ -162,8 +163,15 @@ async function start(
       onLine,
     });
   } catch (error) {
-    if (error instanceof EnvoyUnavailable || error instanceof EnvoyFailure || error instanceof Refused)
-      throw new UserError(error.message);
+    if (error instanceof EnvoyFailure || error instanceof Refused) {
+      const [, address, reason] = /cannot bind '([^']+)': ([^`\n]*)/.exec(error.message) ?? [];
+      if (address === undefined) throw new UserError(error.message);
+      const option = admin !== undefined && address === formatAddress(admin) ? "--admin" : "--listen";
+      throw new UserError(
+        `${option} ${address} cannot be had (${reason}): say another with ${option} IP:PORT`,
+      );
+    }
+    if (error instanceof EnvoyUnavailable) throw new UserError(error.message);
     throw error;
   }
 }
