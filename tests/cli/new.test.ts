@@ -238,3 +238,11 @@ describe("questions", () => {
     await expect(terminal().questions.ask("Well", "")).rejects.toThrow(Interrupted);
   });
 });
+
+test("a path that no request has is refused, and a method's case is mended", () => {
+  const args = ["new", "--issuer", ISSUER, "--jwks", "jwks.json", "--auth-if"];
+  const { status, stderr } = workspace.run([...args, "--path", "healthz"]);
+  expect(status).toBe(2);
+  expect(stderr).toContain("Write a path that begins with / or *");
+  expect(yamlOf("--auth-if", "--method", "get")).toContain("methods: [GET]");
+});

@@ -72,9 +72,9 @@ export function newCommand(): Command {
     .optionsGroup("Which requests need a token (default: all):")
     .option("--auth-if", "only those that match")
     .option("--bypass-if", "all but those that match")
-    .option("--path <path>", "a path to match: /x, /x*, */x; may be repeated", collect)
+    .option("--path <path>", "a path to match: /x, /x*, */x; may be repeated", collectPath)
     .option("--host <host>", "a host to match, with any port; may be repeated", collect)
-    .option("--method <method>", "a method to match; may be repeated", collect)
+    .option("--method <method>", "a method to match; may be repeated", collectMethod)
     .optionsGroup("The resources:")
     .option("--name <name>", "their name", "jwt-gateway")
     .option("--namespace <name>", "their namespace")
@@ -103,6 +103,23 @@ function parseClaimHeader(text: string, previous: Answers["claimHeaders"] = []):
   if (header === undefined || claim === undefined)
     throw new InvalidArgumentError("Write HEADER=CLAIM, such as x-user=sub.");
   return [...previous, { header, claim }];
+}
+
+const WRITE_PATH = "Write a path that begins with / or *, such as /healthz, /public/* or */health.";
+
+/** No request has another: the resource would be right, and never match. */
+function isPath(text: string): boolean {
+  return /^[/*]/.test(text);
+}
+
+function collectPath(text: string, previous: string[] = []): string[] {
+  if (!isPath(text)) throw new InvalidArgumentError(WRITE_PATH);
+  return [...previous, text];
+}
+
+/** Policies compare methods with their case. */
+function collectMethod(text: string, previous: string[] = []): string[] {
+  return [...previous, text.toUpperCase()];
 }
 
 function checkUsage(options: Options, command: Command): void {
@@ -270,6 +287,10 @@ function askScope(questions: Questions): Promise<Scope> {
 async function askMatch(questions: Questions): Promise<Answers["match"]> {
   for (;;) {
     const paths = await questions.list("Paths, such as /healthz /public/* (empty: any)");
+    if (!paths.every(isPath)) {
+      process.stderr.write(`  ${WRITE_PATH}\n`);
+      continue;
+    }
     const hosts = await questions.list("Hosts (empty: any)");
     const methods = await questions.list("Methods (empty: any)");
     if (paths.length + hosts.length + methods.length > 0) {
