@@ -212,6 +212,14 @@ describe("keys that are fetched", () => {
     expect(stdout).toContain("allows it");
   });
 
+  test("that no policy asks for are told", () => {
+    const given = ["--jwks", `${uri}/=keys.json`];
+    expect(run("-f", "remote.yaml", ...given).stderr).toBe(
+      `warning: --jwks ${uri}/: no policy takes keys from there: they take them from ${uri}\n`,
+    );
+    expect(run("-f", "remote.yaml", "--jwks", `${uri}=keys.json`).stderr).toBe("");
+  });
+
   test("are missed where nobody gives them", () => {
     const { stdout } = run("-f", "remote.yaml", "--token", "@good.jwt");
     expect(stdout).toContain(`Jwks remote fetch is failed: there are no keys from ${uri}`);

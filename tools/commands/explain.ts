@@ -6,7 +6,7 @@ import { tlsInfo } from "../explain/certificate.ts";
 import { CurlError, parseCurl } from "../explain/curl.ts";
 import { type CompleteRequest, explain } from "../explain/explain.ts";
 import { explanationToJson, formatExplanation } from "../explain/format.ts";
-import { Gate } from "../explain/gate.ts";
+import { discoveredUri, Gate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { fetchDocuments } from "../token/documents.ts";
@@ -110,6 +110,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   const given = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readText(file)]));
   const documents =
     options.fetch && result.configuration ? await fetchAll(result.configuration, given) : given;
+  if (result.configuration) warnOfUnused(result.configuration, given);
   const { mode, pathNormalization, listen } = options;
   const address = { ip: listen.host, port: listen.port };
   const subject = subjectOf(result, sources, options.namespace, {
@@ -130,6 +131,21 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
       "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks URI=FILE\n",
     );
   if (explanation.disagreements.length > 0) throw new UserError("");
+}
+
+/** A URI that differs by a letter would be taken for keys that are missing. */
+function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<string, string>): void {
+  const asked = new Set(
+    providers.flatMap(({ issuer, remoteJwks: { uri, discovery } = {} }) =>
+      [uri, discovery?.uri, discoveredUri(discovery?.uri, issuer, given)].filter((one) => one !== undefined),
+    ),
+  );
+  const known =
+    asked.size === 0 ? "they have all their keys" : `they take them from ${[...asked].join(", ")}`;
+  for (const uri of given.keys()) {
+    if (!asked.has(uri))
+      process.stderr.write(`warning: --jwks ${uri}: no policy takes keys from there: ${known}\n`);
+  }
 }
 
 /** @throws {UserError} where a server does not give what it should */

@@ -101,7 +101,8 @@ export function keysOf({ issuer, localJwks, remoteJwks }: Provider, documents: D
   return usable.length > 0 ? usable : undefined;
 }
 
-function discoveredUri(
+/** The jwks_uri of an issuer's discovery document, where that is there. */
+export function discoveredUri(
   uri: string | undefined,
   issuer: string | undefined,
   documents: Documents,
