@@ -27,7 +27,25 @@ export function formatPosition({ file, line, column }: Position): string {
 /** `FILE:LINE:COLUMN: message`, a warning marked as such. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const mark = diagnostic.severity === "warning" ? "warning: " : "";
-  return `${formatPosition(diagnostic)}: ${mark}${diagnostic.message}`;
+  return `${formatPosition(diagnostic)}: ${mark}${oneLine(diagnostic.message)}`;
+}
+
+/** No message is longer but for what it quotes from a file. */
+const MAX_MESSAGE_LENGTH = 2000;
+
+/** A message as one line that a terminal only shows, whatever it quotes: its end, which says what to write, stays. */
+export function oneLine(message: string): string {
+  const text =
+    message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, 200)}…${message.slice(-150)}` : message;
+  return printable(text);
+}
+
+/** Text that came from outside, without what a terminal would obey: control and direction characters are escaped. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** The first position first; errors and warnings together, as a compiler prints them. */

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { check } from "../check/check.ts";
 import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
 import { compile } from "../compile.ts";
-import { formatPosition } from "../diagnostics.ts";
+import { formatPosition, oneLine } from "../diagnostics.ts";
 import { Report } from "../istio/report.ts";
 import { type Resource, readResources } from "../istio/resource.ts";
 import { parseYaml } from "../istio/yaml.ts";
@@ -82,7 +82,7 @@ function format(findings: readonly Finding[], style: Style): string {
   const lines = findings.map((finding) => {
     const { severity, code, message, remedy } = finding;
     const mark = severity === "error" ? style.bad(severity) : severity;
-    return `${formatPosition(finding)}: ${mark} ${code}: ${message}; ${clauseOf(remedy)}`;
+    return `${formatPosition(finding)}: ${mark} ${code}: ${oneLine(message)}; ${oneLine(clauseOf(remedy))}`;
   });
   const counts = SEVERITIES.flatMap((severity) => {
     const count = findings.filter((finding) => finding.severity === severity).length;

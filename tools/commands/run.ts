@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { compile, type SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
 import { policyOf, whoDecided } from "../demo/decision.ts";
-import { formatPosition } from "../diagnostics.ts";
+import { formatPosition, printable } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
 import { PACKAGE_FOLDER, VERSION } from "../package.ts";
@@ -16,7 +16,7 @@ import { print, report, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
 import { readSources } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
-import { printable, type Style, styleFor } from "./style.ts";
+import { type Style, styleFor } from "./style.ts";
 import { parseAddress, parseListenAddress } from "./values.ts";
 import { watchFiles } from "./watch.ts";
 

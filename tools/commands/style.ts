@@ -18,11 +18,3 @@ export function styleFor({ isTTY = false }: { isTTY?: boolean | undefined }): St
   if (!coloured) return { good: plain, bad: plain, faint: plain, strong: plain };
   return { good: sgr(32, 39), bad: sgr(31, 39), faint: sgr(2, 22), strong: sgr(1, 22) };
 }
-
-/** Text that came from outside, without what a terminal would obey: control and direction characters are escaped. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}

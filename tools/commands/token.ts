@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import type { SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
-import { formatPosition } from "../diagnostics.ts";
+import { formatPosition, printable } from "../diagnostics.ts";
 import type { ProviderStep } from "../explain/authenticate.ts";
 import { parseJws, Refusal } from "../explain/jws.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
@@ -17,7 +17,7 @@ import { loadModule } from "./module.ts";
 import { print, report, UserError } from "./output.ts";
 import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
-import { printable, type Style, styleFor } from "./style.ts";
+import { type Style, styleFor } from "./style.ts";
 import { collect, parseNamed, parseTime } from "./values.ts";
 
 const SIGN_EXAMPLES = `
