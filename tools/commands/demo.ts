@@ -16,7 +16,10 @@ Examples:
   See them answered, and nothing else; exit code 0 only if every answer is as expected:
     $ jwtgate demo --once
   With an Envoy of your own:
-    $ ENVOY_BIN=/usr/local/bin/envoy jwtgate demo`;
+    $ ENVOY_BIN=/usr/local/bin/envoy jwtgate demo
+
+Exit code: 0 after Ctrl-C, or with --once where every answer is as expected; 1 where one is not, or Envoy cannot run; 2
+where the command line is wrong.`;
 
 export function demoCommand(): Command {
   return new Command("demo")
