@@ -10,7 +10,7 @@ import { Request } from "../http/request";
 import { Status } from "../jose/status";
 import { Place, PlaceKind, comparePlaces } from "./place";
 
-/** What a request may hold at the most, whatever the configuration says. */
+/** What is looked at in a request at the most, whatever the configuration says. */
 const MAX_CANDIDATES: i32 = 64;
 
 const COOKIE = new Text("cookie");
@@ -20,6 +20,8 @@ export class Candidate {
   token: Slice = 0;
   /** Index of its place. */
   place: i32 = 0;
+  /** Index of the header whose value it was found in; -1 where it is a parameter or a cookie. */
+  header: i32 = -1;
   /** Still in the request. */
   present: bool = false;
   /** Whether it was parsed, which is the authenticator's affair. */
@@ -36,6 +38,8 @@ export class Extractor {
   private readonly candidates: StaticArray<Candidate> = new StaticArray<Candidate>(MAX_CANDIDATES);
   /** Tokens that the last `extract` found. */
   count: i32 = 0;
+  /** Those among them that the request holds: what several prefixes find in one header is one. */
+  private held: i32 = 0;
 
   constructor() {
     for (let i = 0; i < MAX_CANDIDATES; i++) unchecked((this.candidates[i] = new Candidate()));
@@ -85,25 +89,25 @@ export class Extractor {
    */
   extract(request: Request, maxTokens: i32): bool {
     this.count = 0;
-    const limit = min(maxTokens, MAX_CANDIDATES);
+    this.held = 0;
     for (let i = 0; i < this.places.length; i++) {
       const place = unchecked(this.places[i]);
       let fits = true;
       if (place.kind == PlaceKind.Header) {
-        fits = this.extractHeader(request, place, i, limit);
+        fits = this.extractHeader(request, place, i, maxTokens);
       } else if (place.kind == PlaceKind.Parameter) {
         const token = findParameter(request.query, place.name);
-        if (parameterFound) fits = this.add(token, i, limit);
+        if (parameterFound) fits = this.add(token, i, -1, maxTokens);
       } else {
         const token = findCookie(request, place.name);
-        if (cookieFound) fits = this.add(token, i, limit);
+        if (cookieFound) fits = this.add(token, i, -1, maxTokens);
       }
       if (!fits) return false;
     }
     return true;
   }
 
-  private extractHeader(request: Request, place: Place, index: i32, limit: i32): bool {
+  private extractHeader(request: Request, place: Place, index: i32, maxTokens: i32): bool {
     for (
       let header = request.findHeader(place.name, 0);
       header >= 0;
@@ -115,19 +119,28 @@ export class Extractor {
         if (start < 0) continue;
         token = skipToToken(token, start + lengthOf(place.prefix));
       }
-      if (!this.add(token, index, limit)) return false;
+      if (!this.add(token, index, header, maxTokens)) return false;
     }
     return true;
   }
 
-  private add(token: Slice, place: i32, limit: i32): bool {
-    if (this.count == limit) return false;
+  private add(token: Slice, place: i32, header: i32, maxTokens: i32): bool {
+    if (!this.isHeld(header) && ++this.held > maxTokens) return false;
+    if (this.count == MAX_CANDIDATES) return false;
     const candidate = unchecked(this.candidates[this.count++]);
     candidate.token = token;
     candidate.place = place;
+    candidate.header = header;
     candidate.present = true;
     candidate.isParsed = false;
     return true;
+  }
+
+  /** Whether another place has found a token in that header already. */
+  private isHeld(header: i32): bool {
+    if (header < 0) return false;
+    for (let i = 0; i < this.count; i++) if (this.at(i).header == header) return true;
+    return false;
   }
 
   /** Token `i` of those found, 0 ≤ i < count. */

@@ -1,6 +1,6 @@
 /**
  * Query parameters, found as Envoy finds them (Http::Utility::QueryParamsMulti, decoded): split at `&`, the first `=`
- * ends the name, names and values percent-decoded, a name without `=` taken as it stands.
+ * ends the name, names and values percent-decoded, a name without `=` has an empty value.
  *
  * Removal differs from Envoy by design: Envoy writes all other parameters anew, sorted by name and decoded but not
  * encoded again, so that `a=%26b` becomes `a=&b`. Here they stay as they are, byte for byte and in their order.
@@ -67,7 +67,6 @@ function parameterEnd(query: Slice, start: i32): i32 {
 
 function isNamed(parameter: Slice, name: Slice): bool {
   const separator = indexOfByte(parameter, 0x3d /* = */);
-  return separator < 0
-    ? equals(parameter, name)
-    : equals(percentDecode(subslice(parameter, 0, separator)), name);
+  const end = separator < 0 ? lengthOf(parameter) : separator;
+  return equals(percentDecode(subslice(parameter, 0, end)), name);
 }

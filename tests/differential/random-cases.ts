@@ -325,6 +325,7 @@ function randomParameter(random: Random, name: string, token: string): string {
   return random.pick([
     name,
     `${name}=`,
+    `%${name.charCodeAt(0).toString(16)}${name.slice(1)}`,
     `${name}=${token.replaceAll(".", "%2E")}`,
     `${name.replace(/^./, (first) => `%${first.charCodeAt(0).toString(16)}`)}=${token}`,
     `${name}=${token}&${name}=${token}`,

@@ -107,6 +107,23 @@ const FOUND: Record<string, Found> = {
     request: { headers: [bearer(tokenOfA)] },
     status: 401,
   },
+  "a parameter's name is decoded where it has no value too": {
+    rules: [{ issuer: A, jwks: keyOfA.jwks, fromParams: ["t[]"] }],
+    request: { path: "/?t%5B%5D" },
+    status: 401,
+  },
+  "what several prefixes find in one header is one token": {
+    rules: [
+      { issuer: A, jwks: keyOfA.jwks, fromHeaders: [{ name: "x-t", prefix: "JWT" }] },
+      ...["J", "W", "T"].map((prefix) => ({
+        issuer: B,
+        jwks: keyOfB.jwks,
+        fromHeaders: [{ name: "x-t", prefix }],
+      })),
+    ],
+    request: { headers: Array.from({ length: 3 }, () => ["x-t", `JWT ${tokenOfA}`]) },
+    status: 200,
+  },
 };
 
 const random = new Random(SEED);

@@ -62,6 +62,8 @@ export type KeysOf = (provider: Provider) => readonly Jwk[] | undefined;
 
 const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 const DEFAULT_MAX_TOKENS = 8;
+/** What is looked at, whatever the configuration says. */
+const MAX_CANDIDATES = 64;
 const DEFAULT_MAX_KEYS_TRIED = 16;
 const DEFAULT_CLOCK_SKEW_SECONDS = 60;
 
@@ -81,6 +83,8 @@ export function authenticate(
 interface Candidate {
   place: Place;
   token: string;
+  /** The header that it was found in; absent for a parameter and a cookie. */
+  header?: Header;
   /** Still in the request. */
   present: boolean;
 }
@@ -144,7 +148,9 @@ class Authenticator {
     const { maxTokens = DEFAULT_MAX_TOKENS } = this.configuration.limits ?? {};
     const places = distinct(this.providers.flatMap(placesOf));
     this.candidates = places.flatMap((place) => this.extract(place));
-    if (this.candidates.length > maxTokens) return REFUSAL.tooMany;
+    // What several prefixes find in one header is one token.
+    const held = new Set(this.candidates.map((candidate) => candidate.header ?? candidate));
+    if (held.size > maxTokens || this.candidates.length > MAX_CANDIDATES) return REFUSAL.tooMany;
     if (this.anyRequired) return this.all();
     const [only] = this.providers;
     if (this.providers.length === 1 && only) {
@@ -320,9 +326,10 @@ class Authenticator {
       return cookie ? [found(cookie.value)] : [];
     }
     const name = place.name === "host" ? ":authority" : place.name;
-    const values = this.headers.filter(([other]) => other === name).map(([, value]) => value);
     const prefix = toBytes(place.prefix);
-    return values.filter((value) => value.includes(prefix)).map((value) => found(behind(value, prefix)));
+    return this.headers
+      .filter(([other, value]) => other === name && value.includes(prefix))
+      .map((header) => ({ ...found(behind(header[1], prefix)), header }));
   }
 }
 
@@ -371,7 +378,7 @@ function parametersOf(path: string): { text: string; name: string; value: string
     if (text === "" && i === all.length - 1) return [];
     const equals = text.indexOf("=");
     return equals < 0
-      ? [{ text, name: text, value: "" }]
+      ? [{ text, name: percentDecode(text), value: "" }]
       : [{ text, name: percentDecode(text.slice(0, equals)), value: percentDecode(text.slice(equals + 1)) }];
   });
 }
