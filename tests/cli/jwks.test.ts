@@ -186,6 +186,7 @@ describe("refused sets", () => {
     ],
     ["x5c that is none", JSON.stringify({ keys: [{ ...RSA, x5c }] }), "[x5c] must be a list of certificates"],
     ["numeric kid", JSON.stringify({ keys: [{ ...EC, kid: 1 }] }), "[kid] must be a string"],
+    ["numeric crv", JSON.stringify({ keys: [{ ...EC, crv: 1 }] }), "[crv] must be a string"],
     ["no base64", JSON.stringify({ keys: [{ ...EC, x: "a b" }] }), "[x] must be a base64url string"],
     ["two alphabets", JSON.stringify({ keys: [{ ...RSA, n: "-+" }] }), "[n] must be a base64url string"],
     [

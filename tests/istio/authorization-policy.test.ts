@@ -361,6 +361,18 @@ describe("what istiod or the API server refuse, is refused", () => {
       "{when: [{key: ▲'request.auth.claims[]', values: [a]}]}",
       'the key "request.auth.claims[]" needs a name in brackets: write request.auth.claims[NAME]',
     ],
+    [
+      "{when: [{key: ▲'request.auth.claims[a][]', values: [a]}]}",
+      'the key "request.auth.claims[a][]" has brackets without a name in them',
+    ],
+    [
+      "{when: [{key: ▲'request.auth.claims[][a]', notValues: [a]}]}",
+      'the key "request.auth.claims[][a]" has brackets without a name in them',
+    ],
+    [
+      "{when: [{key: 'request.auth.claims[a]', values: [▲1]}]}",
+      'spec.rules[0].when[0].values[0] must be a string, and YAML reads 1 as a number: put it in quotes, "1"',
+    ],
     ["{when: [{key: ▲source.ips, values: [a]}]}", 'unknown key "source.ips": did you mean source.ip?'],
     [
       "{when: [{key: ▲destination.namespace, values: [a]}]}",
@@ -392,7 +404,7 @@ describe("what istiod or the API server refuse, is refused", () => {
       "{action: DENY, ▲rules: []}",
       "a DENY policy without rules would deny nothing: write a rule, or `- {}` to deny everything",
     ],
-    ["{provider: ▲{name: a}}", "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it"],
+    ["{▲provider: {name: a}}", "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it"],
     ["{rules: ▲{}}", "spec.rules must be a list, not a map"],
     [
       "{▲jwtRules: []}",

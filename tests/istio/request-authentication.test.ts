@@ -183,6 +183,18 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     ["issuer: i, jwksUri: ▲ftp://k", 'jwksUri "ftp://k" must be a URL with http:// or https://'],
     ["issuer: i, jwksUri: ▲/jwks", 'jwksUri "/jwks" must be a URL with http:// or https://'],
     [
+      "issuer: i, jwksUri: ▲' https://k'",
+      'jwksUri " https://k" has white space that no URL can have: remove it',
+    ],
+    [
+      'issuer: i, jwksUri: ▲"https://k/\\n"',
+      'jwksUri "https://k/\\n" has white space that no URL can have: remove it',
+    ],
+    [
+      "issuer: i, jwksUri: ▲'https://k/%zz?%zz'",
+      'jwksUri "https://k/%zz?%zz" has a % that escapes nothing: write it as %25',
+    ],
+    [
       "issuer: i, jwksUri: https://k, ▲jwks_uri: https://k",
       "jwks_uri is jwksUri in an old spelling: keep one",
     ],

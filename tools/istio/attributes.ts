@@ -111,7 +111,11 @@ export function whenAttribute(
     if (!brackets.startsWith("[")) return { ungeneratable: true };
     // Envoy refuses a configuration with these (well_known_regex HTTP_HEADER_NAME).
     if (base === HEADERS && /[\0\r\n]/.test(key)) return { refused: `${quote(key)} is no header's name` };
-    return { attribute: base === HEADERS ? header(brackets.slice(1, -1)) : claim(claimPath(brackets)) };
+    if (base === HEADERS) return { attribute: header(brackets.slice(1, -1)) };
+    const names = claimPath(brackets);
+    // And one with these (type.matcher.v3.MetadataMatcher.PathSegment).
+    if (names.includes("")) return { refused: `the key ${quote(key)} has brackets without a name in them` };
+    return { attribute: claim(names) };
   }
   const former = Object.keys(FORMER_KEYS).find((name) => key === name || key.startsWith(`${name}[`));
   if (former !== undefined)

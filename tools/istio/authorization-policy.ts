@@ -71,7 +71,7 @@ function readAction(spec: Fields, report: Report): Action {
     case "AUDIT":
       if (provider)
         report.error(
-          provider.at,
+          spec.keyAt("provider"),
           "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it",
         );
       return action?.value ?? "ALLOW";
@@ -184,10 +184,12 @@ function checkServiceAccounts(fields: Fields, report: Report): void {
 
 function readCondition(fields: Fields, report: Report): Clause | undefined {
   const key = fields.string("key");
+  const before = report.diagnostics.length;
   const values = fields.strings("values");
   const notValues = fields.strings("notValues");
   if (key?.value === "" || !fields.has("key")) fields.miss(`${fields.path}.key is missing`);
-  else if (values.length + notValues.length === 0) {
+  // Values that are no strings have been named, and are values in their author's mind.
+  else if (values.length + notValues.length === 0 && report.diagnostics.length === before) {
     fields.miss(`${fields.path} needs values or notValues: a condition without them asks nothing`, key?.at);
   }
   fields.finish();

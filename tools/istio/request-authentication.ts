@@ -105,12 +105,22 @@ function readJwksUri(fields: Fields, report: Report): { jwksUri?: Located<string
   const jwksUri = nonEmpty(fields, names[0] ?? "jwksUri", "leave it out where there is none", report);
   if (jwksUri === undefined) return {};
   const url = URL.canParse(jwksUri.value) ? new URL(jwksUri.value) : undefined;
+  const fault = faultOfUrl(jwksUri.value);
   if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
     report.error(jwksUri.at, `jwksUri ${quote(jwksUri.value)} must be a URL with http:// or https://`);
+  } else if (fault !== undefined) {
+    report.error(jwksUri.at, `jwksUri ${quote(jwksUri.value)} ${fault}`);
   } else if (jwksUri.value.length > MAX_URI_LENGTH) {
     report.error(jwksUri.at, `jwksUri is longer than ${MAX_URI_LENGTH} characters`);
   }
   return { jwksUri };
+}
+
+/** What istiod's reader of URLs (Go's net/url) refuses where ours mends it. */
+function faultOfUrl(text: string): string | undefined {
+  if (text.startsWith(" ") || /\p{Cc}/u.test(text)) return "has white space that no URL can have: remove it";
+  const escaped = text.replace(/\?[^#]*/, "");
+  return /%(?![\da-f]{2})/i.test(escaped) ? "has a % that escapes nothing: write it as %25" : undefined;
 }
 
 function checkKeySource(fields: Fields, { issuer, jwksUri, jwks }: JwtRule, report: Report): void {

@@ -116,16 +116,16 @@ function missingKeys(set: Json): string {
   return '[keys] is missing: write {"keys": [ … ]}';
 }
 
-/** Members by type of key: what must be there, and what istiod reads as base64. */
-const MEMBERS: Record<string, { required: string[]; binary: string[] }> = {
-  RSA: { required: ["n", "e"], binary: ["n", "e", "d", "p", "q", "dp", "dq", "qi"] },
-  EC: { required: ["crv", "x", "y"], binary: ["x", "y", "d"] },
-  OKP: { required: ["crv", "x"], binary: ["x", "d"] },
-  oct: { required: ["k"], binary: ["k"] },
+/** Members by type of key: what must be there, and what istiod reads as base64 and as strings. */
+const MEMBERS: Record<string, { required: string[]; binary: string[]; text: string[] }> = {
+  RSA: { required: ["n", "e"], binary: ["n", "e", "d", "p", "q", "dp", "dq", "qi"], text: [] },
+  EC: { required: ["crv", "x", "y"], binary: ["x", "y", "d"], text: ["crv"] },
+  OKP: { required: ["crv", "x"], binary: ["x", "d"], text: ["crv"] },
+  oct: { required: ["k"], binary: ["k"], text: [] },
 };
 
 /** Members that istiod reads as strings, in a key of any type. */
-const TEXT_MEMBERS = ["kid", "alg", "use", "crv", "x5t", "x5t#S256", "x5u"];
+const TEXT_MEMBERS = ["kid", "alg", "use", "x5t", "x5t#S256"];
 
 /** Refuses what makes istiod refuse the whole resource. Like Go, it takes null for an absent value. */
 function checkMembers(key: Json, index: number): void {
@@ -138,7 +138,7 @@ function faultOf(key: Json): string | undefined {
   if (kty === undefined) return "[kty] is missing: write RSA, EC, OKP or oct";
   const members = typeof kty === "string" && Object.hasOwn(MEMBERS, kty) ? MEMBERS[kty] : undefined;
   if (members === undefined) return "[kty] must be one of RSA, EC, OKP and oct";
-  for (const name of TEXT_MEMBERS) {
+  for (const name of [...TEXT_MEMBERS, ...members.text]) {
     if (key[name] != null && typeof key[name] !== "string") return `[${name}] must be a string`;
   }
   for (const name of members.required) {
