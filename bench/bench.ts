@@ -43,7 +43,7 @@ function count(text: string): number {
 
 const EXAMPLES = `
 Examples:
-  Everything, in about ten minutes:
+  Everything, in about a quarter of an hour:
     $ npm run bench
   What a token costs that comes again and again, and nothing else:
     $ npm run bench -- --stages tokens --algorithms RS256 --modes hot
@@ -71,8 +71,8 @@ const program = new Command("npm run bench --")
     (text) => text.split(",").map(count),
     [1, 10, 100, 1_000, 10_000],
   )
-  .option("--rounds <number>", "how often everything is measured", count, 61)
-  .option("--starts <number>", "over how many starts of Envoy those of tokens are spread", count, 3)
+  .option("--rounds <number>", "how often everything is measured", count, 121)
+  .option("--starts <number>", "over how many starts of Envoy those of tokens are spread", count, 12)
   .option("--requests <number>", "of one measurement", count, 200)
   .option("--runs <number>", "how often memory and updates are measured", count, 5)
   .option("--token-bytes <number>", "the least length of a token", count, 600)
