@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { CACHE_ENTRIES } from "../contenders.ts";
 import { compilePolicy, targets } from "../policies.ts";
 import { type Algorithm, Signer } from "../tokens.ts";
 import type { StageOptions } from "./stage.ts";
 
-/** Pairs that warm up and are not measured. */
-const WARM_UP = 5;
+/** Tokens that warm up and are not measured: they fill the cache, whose pages cost the kernel time when they are first used. */
+const WARM_UP_TOKENS = CACHE_ENTRIES + 1_000;
 
 export interface HostOptions extends StageOptions {
   algorithms: readonly Algorithm[];
@@ -28,6 +29,7 @@ export async function measureHost(options: HostOptions): Promise<HostResult[]> {
   const results: HostResult[] = [];
   for (const algorithm of options.algorithms) {
     const { requests, pairs, tokenBytes, progress } = options;
+    const warmUp = Math.ceil(WARM_UP_TOKENS / requests);
     const signer = new Signer(algorithm);
     const configuration = compilePolicy(signer.jwks, "exact", 1);
     const [target] = targets("exact", 1);
@@ -45,13 +47,13 @@ export async function measureHost(options: HostOptions): Promise<HostResult[]> {
     };
     // All tokens are made before: what signing leaves to the garbage collector is nobody's cost here.
     progress(`host, ${algorithm}: signing tokens …`, true);
-    const tokens = Array.from({ length: (pairs + WARM_UP) * requests }, () => signer.token(tokenBytes));
-    for (let pair = -WARM_UP; pair < pairs; pair++) {
+    const tokens = Array.from({ length: (pairs + warmUp) * requests }, () => signer.token(tokenBytes));
+    for (let pair = -warmUp; pair < pairs; pair++) {
       progress(`host, ${algorithm}: pair ${Math.max(pair + 1, 0)} of ${pairs}`, true);
       // Token by token the one and the other, now this one first, now that one.
       const nanoseconds = { on: 0n, off: 0n };
       for (let i = 0; i < requests; i++) {
-        const token = tokens[(pair + WARM_UP) * requests + i] ?? "";
+        const token = tokens[(pair + warmUp) * requests + i] ?? "";
         for (const which of i % 2 === 0 ? (["on", "off"] as const) : (["off", "on"] as const)) {
           const start = process.hrtime.bigint();
           ask(which === "on" ? on : off, token);
