@@ -32,12 +32,19 @@ const GROWTH_SHIFT: u32 = 6;
 const MAX_VM_BYTES: u64 = 512 * 1024 * 1024;
 /** Bytes at a token's end that its hash is made of. A signature takes 43 at the least. */
 const HASHED_BYTES: usize = 64;
-/** Bytes of a slot of the table. */
+/**
+ * Bytes of a line of the table, which is one of the processor's: looking for a token that is new, and noting that it came,
+ * touch one of them and no other memory.
+ */
+const LINE: usize = 64;
+/** Slots of a line. */
+const SLOTS: u32 = 6;
+/** Bytes of a slot. */
 const SLOT: usize = 8;
 /** Bytes of what is kept of a token that came once. */
 const GHOST: usize = 4;
-/** How many of them share a place: were it one, two hot tokens that come by turns could keep each other out for ever. */
-const GHOST_GROUP: u32 = 4;
+/** How many of them a line has behind its slots: with one, two hot tokens that come by turns could keep each other out for ever. */
+const GHOSTS: u32 = 4;
 
 /** A queue of blocks in a ring of bytes. A block is never split: what is left at the ring's end is a filler. */
 class Ring {
@@ -152,16 +159,17 @@ export class TokenCache {
   private grown: usize = 0;
   private readonly maxRingBytes: u32;
   /**
-   * Open addressing: a block's address and, above it, the lower half of its hash; 0 where free. So a search for a token that
-   * is not there, the case of every new one, touches the table alone and no block.
+   * Lines of slots, then ghosts. Slots: open addressing over all lines; a block's address and, above it, the lower half of its
+   * hash, which says the line that its search begins with; 0 where free. So a search for a token that is not there touches
+   * no block. Ghosts: upper halves of the hashes of tokens that came while the cache was full, the latest first.
    */
   private readonly table: usize;
-  private readonly mask: u32;
-  /** Halves of the hashes of tokens that came while the cache was full, by the other half; in groups, the latest first. */
-  private readonly ghosts: usize;
+  private readonly lineMask: u32;
+  /** Slots of all lines. */
+  private readonly slots: u32;
   private readonly seed: u64;
   private readonly multiplier: u64;
-  /** The table, the ghosts and the ring that is begun with, one behind the other. */
+  /** The table and the ring that is begun with, one behind the other. */
   private readonly storage: usize;
   private readonly storageSize: usize;
 
@@ -172,21 +180,21 @@ export class TokenCache {
   ) {
     this.seed = load<u64>(seeds);
     this.multiplier = load<u64>(seeds, 8) | 1;
-    let slots: u32 = 16;
-    while (slots < <u32>maxEntries * 2) slots <<= 1;
-    this.mask = slots - 1;
+    // At most two thirds of the slots are taken.
+    let lines: u32 = 1;
+    while (lines * 4 < <u32>maxEntries) lines <<= 1;
+    this.lineMask = lines - 1;
+    this.slots = lines * SLOTS;
     this.maxRingBytes = maxBytes & ~15;
     const ringBytes = min(this.maxRingBytes, FIRST_RING_BYTES);
-    const tableBytes = <usize>slots * SLOT;
-    const ghostBytes = <usize>slots * GHOST;
-    const size = tableBytes + ghostBytes + <usize>ringBytes;
+    const tableBytes = <usize>lines * LINE;
+    const size = LINE + tableBytes + <usize>ringBytes;
     const storage = takeStorage(size);
     this.storage = storage;
     this.storageSize = size;
-    this.table = storage;
-    this.ghosts = storage + tableBytes;
-    memory.fill(storage, 0, tableBytes + ghostBytes);
-    this.ring.begin(storage + tableBytes + ghostBytes, ringBytes);
+    this.table = (storage + LINE - 1) & ~(LINE - 1);
+    memory.fill(this.table, 0, tableBytes);
+    this.ring.begin(this.table + tableBytes, ringBytes);
   }
 
   /**
@@ -245,9 +253,9 @@ export class TokenCache {
    */
   find(token: Slice, hash: u64, provider: i32): VerifiedToken | null {
     const half = <u32>hash;
-    let slot = half & this.mask;
+    let slot = this.home(half);
     for (let entry = this.entryAt(slot); entry != 0; entry = this.entryAt(slot)) {
-      slot = (slot + 1) & this.mask;
+      slot = this.next(slot);
       if (hashHalf(entry) != half) continue;
       const block = blockOf(entry);
       if (block.hash == hash && (provider < 0 || block.provider == provider) && equals(block.token, token)) {
@@ -281,13 +289,13 @@ export class TokenCache {
     this.link(this.ring.push(block));
   }
 
-  /** Whether a token came lately while the cache was full. Notes that it came now, as the latest of its group. */
+  /** Whether a token came lately while the cache was full. Notes that it came now, as the latest of its line. */
   private isReturning(hash: u64): bool {
-    const group = this.ghosts + <usize>((<u32>hash) & this.mask & ~(GHOST_GROUP - 1)) * GHOST;
+    const ghosts = this.table + <usize>((<u32>hash) & this.lineMask) * LINE + <usize>SLOTS * SLOT;
     const half = <u32>(hash >> 32);
     let latest = half;
-    for (let i: u32 = 0; i < GHOST_GROUP; i++) {
-      const at = group + <usize>i * GHOST;
+    for (let i: u32 = 0; i < GHOSTS; i++) {
+      const at = ghosts + <usize>i * GHOST;
       const ghost = load<u32>(at);
       store<u32>(at, latest);
       if (ghost == half) return true;
@@ -312,7 +320,7 @@ export class TokenCache {
     for (; !old.isEmpty; old.pop()) {
       if (!old.oldestIsFiller && this.isLinked(old.oldest)) next.push(old.oldest);
     }
-    memory.fill(this.table, 0, (<usize>this.mask + 1) * SLOT);
+    memory.fill(this.table, 0, (<usize>this.lineMask + 1) * LINE);
     this.count = 0;
     for (let at = next.start; at < next.end;) {
       const block = changetype<VerifiedToken>(at);
@@ -328,10 +336,10 @@ export class TokenCache {
 
   private isLinked(block: VerifiedToken): bool {
     const wanted = entryOf(block);
-    let slot = (<u32>block.hash) & this.mask;
+    let slot = this.home(<u32>block.hash);
     for (let entry = this.entryAt(slot); entry != 0; entry = this.entryAt(slot)) {
       if (entry == wanted) return true;
-      slot = (slot + 1) & this.mask;
+      slot = this.next(slot);
     }
     return false;
   }
@@ -371,9 +379,8 @@ export class TokenCache {
   }
 
   private link(block: VerifiedToken): void {
-    const half = <u32>block.hash;
-    let slot = half & this.mask;
-    while (this.entryAt(slot) != 0) slot = (slot + 1) & this.mask;
+    let slot = this.home(<u32>block.hash);
+    while (this.entryAt(slot) != 0) slot = this.next(slot);
     this.setEntry(slot, entryOf(block));
     this.count++;
   }
@@ -381,34 +388,58 @@ export class TokenCache {
   /** Removes `block` from the table, unless it is forgotten already, and closes the gap: no search may end too early. */
   private unlink(block: VerifiedToken): void {
     const wanted = entryOf(block);
-    let gap = (<u32>block.hash) & this.mask;
+    let gap = this.home(<u32>block.hash);
     for (let entry = this.entryAt(gap); entry != wanted; entry = this.entryAt(gap)) {
       if (entry == 0) return;
-      gap = (gap + 1) & this.mask;
+      gap = this.next(gap);
     }
     this.count--;
-    let slot = (gap + 1) & this.mask;
+    let slot = this.next(gap);
     for (let entry = this.entryAt(slot); entry != 0; entry = this.entryAt(slot)) {
-      const home = hashHalf(entry) & this.mask;
-      if (((slot - home) & this.mask) >= ((slot - gap) & this.mask)) {
+      const home = this.home(hashHalf(entry));
+      if (this.distance(home, slot) >= this.distance(gap, slot)) {
         this.setEntry(gap, entry);
         gap = slot;
       }
-      slot = (slot + 1) & this.mask;
+      slot = this.next(slot);
     }
     this.setEntry(gap, 0);
+  }
+
+  /** The slot that the search for a hash's lower half begins with. */
+  // @ts-ignore: decorator
+  @inline
+  private home(half: u32): u32 {
+    return (half & this.lineMask) * SLOTS;
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private next(slot: u32): u32 {
+    return slot + 1 == this.slots ? 0 : slot + 1;
+  }
+
+  /** How many slots a search goes from the one to the other. */
+  private distance(from: u32, to: u32): u32 {
+    return to >= from ? to - from : to + this.slots - from;
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private addressOf(slot: u32): usize {
+    return this.table + <usize>(slot / SLOTS) * LINE + <usize>(slot % SLOTS) * SLOT;
   }
 
   // @ts-ignore: decorator
   @inline
   private entryAt(slot: u32): u64 {
-    return load<u64>(this.table + <usize>slot * SLOT);
+    return load<u64>(this.addressOf(slot));
   }
 
   // @ts-ignore: decorator
   @inline
   private setEntry(slot: u32, entry: u64): void {
-    store<u64>(this.table + <usize>slot * SLOT, entry);
+    store<u64>(this.addressOf(slot), entry);
   }
 }
 
