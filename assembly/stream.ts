@@ -11,7 +11,7 @@ import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./abi/slice";
 import { continueRequest, setCurrentStream, setEffectiveContext } from "./abi/stream-control";
 import { Authenticator } from "./authn/authenticator";
 import { RemoteJwks } from "./authn/remote-jwks";
-import { Action, Decision } from "./authz/decision";
+import { Decision, RuleSet } from "./authz/decision";
 import { ByteBuilder } from "./encoding/byte-builder";
 import { Request } from "./http/request";
 import { Status, claimRefusal, httpStatus, statusText } from "./jose/status";
@@ -83,7 +83,7 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
     const verified = authenticator ? authenticator.verified : null;
     engine.decide(request, verified ? verified.bits : 0, decision);
     if (request.failed) return answerHostFailure(plugin);
-    reportUnenforced(plugin);
+    if (decision.unenforced != 0) reportUnenforced(plugin);
     if (decision.refused) return refuseByPolicy(plugin);
   }
   if (!plugin.shadow && !request.flush()) return answerHostFailure(plugin);
@@ -261,13 +261,12 @@ function policyDetails(ruleId: Slice): Slice {
 /** Counts and logs what policies say that change no answer: AUDIT and dry-run. */
 function reportUnenforced(plugin: Plugin): void {
   const counters = plugin.counters;
-  const audit = unchecked(decision.enforced[Action.Audit]);
-  if (audit.matched) report(plugin, counters.audited, "AUDIT matched", audit.ruleId);
-  const auditDryRun = unchecked(decision.shadow[Action.Audit]);
-  if (auditDryRun.matched) report(plugin, counters.audited, "dry-run AUDIT matched", auditDryRun.ruleId);
-  for (let action = <i32>Action.Deny; action <= <i32>Action.Allow; action++) {
-    const outcome = unchecked(decision.shadow[action]);
-    if (outcome.refuses) report(plugin, counters.dryRunDenied, "dry-run would refuse", outcome.ruleId);
+  for (let left = decision.unenforced; left != 0; left &= left - 1) {
+    const ruleSet: RuleSet = ctz(left);
+    const ruleId = decision.firstMatch(ruleSet);
+    if (ruleSet == RuleSet.Audit) report(plugin, counters.audited, "AUDIT matched", ruleId);
+    else if (ruleSet == RuleSet.DryRunAudit) report(plugin, counters.audited, "dry-run AUDIT matched", ruleId);
+    else report(plugin, counters.dryRunDenied, "dry-run would refuse", ruleId);
   }
 }
 

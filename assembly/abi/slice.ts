@@ -51,11 +51,17 @@ export function equals(a: Slice, b: Slice): bool {
 }
 
 /**
- * Whether `length` bytes at both addresses are the same, whatever their alignment: 64, sixteen or eight at a time, the last
+ * Whether `length` bytes at both addresses are the same, whatever their alignment: as many at a time as there are, the last
  * ones together with some that were compared before.
  */
 function sameBytes(a: usize, b: usize, length: usize): bool {
-  if (length < 8) {
+  if (length < 16) {
+    if (length >= 8) {
+      return load<u64>(a) == load<u64>(b) && load<u64>(a + length - 8) == load<u64>(b + length - 8);
+    }
+    if (length >= 4) {
+      return load<u32>(a) == load<u32>(b) && load<u32>(a + length - 4) == load<u32>(b + length - 4);
+    }
     for (let i: usize = 0; i < length; i++) {
       if (load<u8>(a + i) != load<u8>(b + i)) return false;
     }
@@ -70,8 +76,7 @@ function sameBytes(a: usize, b: usize, length: usize): bool {
   for (; i + 16 <= length; i += 16) {
     if (v128.any_true(difference(a + i, b + i))) return false;
   }
-  if (i + 8 <= length && load<u64>(a + i) != load<u64>(b + i)) return false;
-  return load<u64>(a + length - 8) == load<u64>(b + length - 8);
+  return !v128.any_true(difference(a + length - 16, b + length - 16));
 }
 
 /** Zero where the sixteen bytes at both addresses are the same. */

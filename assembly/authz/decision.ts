@@ -8,28 +8,33 @@ export const enum Action {
   Allow,
 }
 
-/** What the rules of one action say: the enforced or the dry-run ones. */
-export class Outcome {
-  /** Whether there are such rules and they were asked: behind a refusal none are. */
-  asked: bool = false;
-  matched: bool = false;
-  /** The id of the first rule that matched, or EMPTY. */
-  ruleId: Slice = EMPTY;
+/** The rules of one action, dry-run or enforced, in the order in which they are asked. */
+export const enum RuleSet {
+  DryRunAudit,
+  Audit,
+  DryRunDeny,
+  Deny,
+  DryRunAllow,
+  Allow,
+}
 
-  /** @param action of the rules */
-  constructor(readonly action: Action) {}
+/** How many there are. */
+export const RULE_SETS: i32 = 6;
 
-  /** Whether these rules refuse the request, or would if they were enforced. Those of AUDIT never do. */
-  get refuses(): bool {
-    if (this.action == Action.Deny) return this.matched;
-    return this.action == Action.Allow && this.asked && !this.matched;
-  }
+/** A set of them: bit i is rule set i. */
+export type RuleSets = u32;
 
-  reset(): void {
-    this.asked = false;
-    this.matched = false;
-    this.ruleId = EMPTY;
-  }
+/** The dry-run or the enforced rules of an action. */
+// @ts-ignore: decorator
+@inline
+export function ruleSetOf(action: Action, isDryRun: bool): RuleSet {
+  return 2 * <i32>action + (isDryRun ? 0 : 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function only(ruleSet: RuleSet): RuleSets {
+  return 1 << (<u32>ruleSet);
 }
 
 export class Decision {
@@ -37,22 +42,59 @@ export class Decision {
   refused: bool = false;
   /** The rule that decided: the DENY rule that matched, else the ALLOW rule that did; EMPTY where none matched. */
   ruleId: Slice = EMPTY;
-  /** By action: what enforced rules say. */
-  readonly enforced: StaticArray<Outcome> = outcomes();
-  /** By action: what dry-run rules say. */
-  readonly shadow: StaticArray<Outcome> = outcomes();
+  /** Those that were asked: behind a refusal none are. */
+  private asked: RuleSets = 0;
+  /** Those of which a rule matched. */
+  private matching: RuleSets = 0;
+  /** By rule set in `matching`: the first rule that matched. */
+  private readonly ruleIds: StaticArray<Slice> = new StaticArray<Slice>(RULE_SETS);
 
   reset(): void {
     this.refused = false;
     this.ruleId = EMPTY;
-    for (let action = 0; action < this.enforced.length; action++) {
-      unchecked(this.enforced[action]).reset();
-      unchecked(this.shadow[action]).reset();
-    }
+    this.asked = 0;
+    this.matching = 0;
   }
-}
 
-/** One for each action. */
-function outcomes(): StaticArray<Outcome> {
-  return [new Outcome(Action.Audit), new Outcome(Action.Deny), new Outcome(Action.Allow)];
+  /** Notes that no rule of the set matched. */
+  // @ts-ignore: decorator
+  @inline
+  addUnmatched(ruleSet: RuleSet): void {
+    this.asked |= only(ruleSet);
+    if (ruleSet == RuleSet.Allow) this.refused = true;
+  }
+
+  /** Notes the first rule of the set that matched. */
+  // @ts-ignore: decorator
+  @inline
+  addMatched(ruleSet: RuleSet, ruleId: Slice): void {
+    this.asked |= only(ruleSet);
+    this.matching |= only(ruleSet);
+    unchecked((this.ruleIds[ruleSet] = ruleId));
+    if (ruleSet == RuleSet.Deny) this.refused = true;
+    if (ruleSet == RuleSet.Deny || ruleSet == RuleSet.Allow) this.ruleId = ruleId;
+  }
+
+  /** Whether there are rules of that set and they were asked. */
+  wasAsked(ruleSet: RuleSet): bool {
+    return (this.asked & only(ruleSet)) != 0;
+  }
+
+  /** Whether a rule of that set matched. */
+  matched(ruleSet: RuleSet): bool {
+    return (this.matching & only(ruleSet)) != 0;
+  }
+
+  /** The first rule of that set that matched, or EMPTY. */
+  firstMatch(ruleSet: RuleSet): Slice {
+    return this.matched(ruleSet) ? unchecked(this.ruleIds[ruleSet]) : EMPTY;
+  }
+
+  /** What is to be told though it changes no answer: AUDIT that matched, and dry-run that would refuse. */
+  // @ts-ignore: decorator
+  @inline
+  get unenforced(): RuleSets {
+    const onMatch = only(RuleSet.DryRunAudit) | only(RuleSet.Audit) | only(RuleSet.DryRunDeny);
+    return (this.matching & onMatch) | (this.asked & ~this.matching & only(RuleSet.DryRunAllow));
+  }
 }

@@ -11,20 +11,17 @@ import { Reader } from "../config/reader";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Request } from "../http/request";
 import { Program } from "./condition";
-import { Action, Decision, Outcome } from "./decision";
+import { Action, Decision, RULE_SETS, RuleSet, RuleSets, ruleSetOf } from "./decision";
 import { Facts } from "./facts";
 import { Predicates } from "./predicates";
 import { NO_RULE, Rules } from "./rules";
 
-/** How many actions there are. */
-const ACTIONS: i32 = 3;
-
 export class Engine {
   private readonly facts: Facts;
-  /** By action; null where nothing is enforced. An empty list enforces that nothing matches. */
-  private readonly enforced: StaticArray<Rules | null> = new StaticArray<Rules | null>(ACTIONS);
-  /** By action: dry-run. */
-  private readonly shadow: StaticArray<Rules | null> = new StaticArray<Rules | null>(ACTIONS);
+  /** By rule set; null where there is none. An empty list of ALLOW rules allows nothing. */
+  private readonly rules: StaticArray<Rules | null> = new StaticArray<Rules | null>(RULE_SETS);
+  /** Those that there are. */
+  private ruleSets: RuleSets = 0;
 
   /** @param region holds the texts that rules and predicates point to */
   private constructor(
@@ -52,12 +49,14 @@ export class Engine {
 
   private loadAction(reader: Reader, ruleSet: Node, action: Action, program: Program): void {
     if (ruleSet == NONE || !reader.object(ruleSet, ["rules", "shadowRules"])) return;
-    const rules = reader.get(ruleSet, "rules");
-    if (rules != NONE) this.enforced[action] = Rules.load(reader, rules, this.predicates, program);
-    const shadowRules = reader.get(ruleSet, "shadowRules");
-    if (shadowRules != NONE) {
-      this.shadow[action] = Rules.load(reader, shadowRules, this.predicates, program);
-    }
+    this.loadRules(reader, reader.get(ruleSet, "rules"), ruleSetOf(action, false), program);
+    this.loadRules(reader, reader.get(ruleSet, "shadowRules"), ruleSetOf(action, true), program);
+  }
+
+  private loadRules(reader: Reader, list: Node, ruleSet: RuleSet, program: Program): void {
+    if (list == NONE) return;
+    this.rules[ruleSet] = Rules.load(reader, list, this.predicates, program);
+    this.ruleSets |= 1 << (<u32>ruleSet);
   }
 
   /** The bytes that `evaluateToken` writes: whole 64-bit words. */
@@ -85,23 +84,12 @@ export class Engine {
   decide(request: Request, tokenBits: usize, decision: Decision): void {
     decision.reset();
     this.facts.begin(request, tokenBits);
-    for (let action: i32 = Action.Audit; action < ACTIONS; action++) {
-      this.ask(unchecked(this.shadow[action]), unchecked(decision.shadow[action]));
-      const outcome = unchecked(decision.enforced[action]);
-      this.ask(unchecked(this.enforced[action]), outcome);
-      if (action != Action.Audit) decision.ruleId = outcome.ruleId;
-      decision.refused = outcome.refuses;
-      if (decision.refused) return;
-    }
-  }
-
-  private ask(rules: Rules | null, outcome: Outcome): void {
-    if (rules === null) return;
-    const rule = rules.firstMatch(this.facts);
-    outcome.asked = true;
-    if (rule != NO_RULE) {
-      outcome.matched = true;
-      outcome.ruleId = rules.id(rule);
+    for (let left = this.ruleSets; left != 0 && !decision.refused; left &= left - 1) {
+      const ruleSet: RuleSet = ctz(left);
+      const rules = unchecked(this.rules[ruleSet]) as Rules;
+      const rule = rules.firstMatch(this.facts);
+      if (rule == NO_RULE) decision.addUnmatched(ruleSet);
+      else decision.addMatched(ruleSet, rules.id(rule));
     }
   }
 }

@@ -6,7 +6,7 @@
 import { allocate, reset } from "../../../assembly/abi/arena";
 import { Region } from "../../../assembly/abi/region";
 import { EMPTY, Slice, slice } from "../../../assembly/abi/slice";
-import { Action, Decision } from "../../../assembly/authz/decision";
+import { Action, Decision, ruleSetOf } from "../../../assembly/authz/decision";
 import { Engine } from "../../../assembly/authz/engine";
 import { Reader } from "../../../assembly/config/reader";
 import { JsonDocument } from "../../../assembly/encoding/json";
@@ -86,8 +86,9 @@ export function ruleId(): Slice {
 
 /** @returns 0 where these rules were not asked, 1 where none matched, else the id of the first that did */
 export function outcome(action: Action, shadow: bool): Slice {
-  const found = shadow ? decision.shadow[action] : decision.enforced[action];
-  return found.asked ? (found.matched ? found.ruleId : 1) : 0;
+  const ruleSet = ruleSetOf(action, shadow);
+  if (!decision.wasAsked(ruleSet)) return 0;
+  return decision.matched(ruleSet) ? decision.firstMatch(ruleSet) : 1;
 }
 
 /** Frees what nothing refers to, as the filter does behind a configuration. */
