@@ -20,10 +20,12 @@ export function estimate(samples: readonly number[]): Estimate {
   const median = (at(Math.floor((n - 1) / 2)) + at(Math.ceil((n - 1) / 2))) / 2;
   // How many of the smallest and of the largest may be left out, so that each tail has at most 2.5 %.
   let cut = 0;
-  let tail = 2 ** -n;
-  for (let probability = tail; tail <= 0.025 && cut < (n - 1) / 2; cut++) {
-    probability *= (n - cut) / (cut + 1);
-    tail += probability;
+  // In logarithms, for of a thousand samples and more the first probabilities are too small for a number.
+  let probability = -n * Math.LN2;
+  let tail = Math.exp(probability);
+  for (; tail <= 0.025 && cut < (n - 1) / 2; cut++) {
+    probability += Math.log((n - cut) / (cut + 1));
+    tail += Math.exp(probability);
   }
   // `cut` of them are below the tail's limit: the interval is from the one before.
   const first = Math.max(0, cut - 1);

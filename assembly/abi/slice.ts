@@ -4,6 +4,9 @@
  */
 export type Slice = u64;
 
+/** One in each byte of a word. */
+const EACH_BYTE: u64 = 0x0101010101010101;
+
 /** The slice of no bytes; also "absent" where a function says so. */
 // @ts-ignore: decorator
 @inline
@@ -45,6 +48,8 @@ export function subslice(s: Slice, start: i32, end: i32): Slice {
 }
 
 /** Whether both hold the same bytes. Not constant time: never for secrets (see `crypto/constant-time.ts`). */
+// @ts-ignore: decorator
+@inline
 export function equals(a: Slice, b: Slice): bool {
   const length = lengthOf(a);
   return length == lengthOf(b) && sameBytes(pointerOf(a), pointerOf(b), <usize>length);
@@ -87,12 +92,16 @@ function difference(a: usize, b: usize): v128 {
 }
 
 /** Whether `s` begins with `prefix`. */
+// @ts-ignore: decorator
+@inline
 export function startsWith(s: Slice, prefix: Slice): bool {
   const length = lengthOf(prefix);
   return lengthOf(s) >= length && sameBytes(pointerOf(s), pointerOf(prefix), <usize>length);
 }
 
 /** Whether `s` ends with `suffix`. */
+// @ts-ignore: decorator
+@inline
 export function endsWith(s: Slice, suffix: Slice): bool {
   const length = lengthOf(suffix);
   const start = lengthOf(s) - length;
@@ -114,6 +123,30 @@ export function indexOfByte(s: Slice, byte: u8, from: i32 = 0): i32 {
     if (load<u8>(start + <usize>i) == byte) return i;
   }
   return -1;
+}
+
+/** The first index of one of two bytes, or -1. */
+export function indexOfEither(s: Slice, x: u8, y: u8): i32 {
+  const start = pointerOf(s);
+  const length = lengthOf(s);
+  let i = 0;
+  for (const words = length & ~7; i < words; i += 8) {
+    const word = load<u64>(start + <usize>i);
+    const found = zeroBytes(word ^ (EACH_BYTE * x)) | zeroBytes(word ^ (EACH_BYTE * y));
+    if (found != 0) return i + <i32>(ctz(found) >>> 3);
+  }
+  for (; i < length; i++) {
+    const byte = load<u8>(start + <usize>i);
+    if (byte == x || byte == y) return i;
+  }
+  return -1;
+}
+
+/** The highest bit of every byte that is zero, exact up to the first of them (Mycroft; Hacker's Delight, section 6-1). */
+// @ts-ignore: decorator
+@inline
+function zeroBytes(word: u64): u64 {
+  return (word - EACH_BYTE) & ~word & (EACH_BYTE << 7);
 }
 
 /** The bytes, UTF-8, as a string, for messages. Allocates. */

@@ -4,7 +4,7 @@
  */
 import { EMPTY } from "../abi/slice";
 import { Cidr, IpAddress, maskedHi, maskedLo } from "../http/address";
-import { HashTable, NO_ENTRY, emptyHash, hashNumber } from "./hash-table";
+import { HashTable, NO_ENTRY, beginHash, hashNumber } from "./hash-table";
 import { SparseSet } from "./sparse-set";
 
 /** Blocks of one attribute. */
@@ -50,5 +50,5 @@ export class AddressIndex {
 
 /** Of the first `width` bits of the address. */
 function hashOf(address: IpAddress, width: i32): u64 {
-  return hashNumber(hashNumber(emptyHash(width), maskedHi(address, width)), maskedLo(address, width));
+  return hashNumber(hashNumber(beginHash(width), maskedHi(address, width)), maskedLo(address, width));
 }

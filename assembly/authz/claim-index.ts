@@ -7,7 +7,7 @@
  */
 import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
-import { HashTable, NO_ENTRY, emptyHash, hashForward } from "./hash-table";
+import { HashTable, NO_ENTRY, hashKey } from "./hash-table";
 import { SparseSet } from "./sparse-set";
 import { Subject, ValueIndex } from "./value-index";
 
@@ -122,7 +122,7 @@ export class ClaimIndex {
 }
 
 function nameHash(branch: Branch, name: Slice): u64 {
-  return hashForward(emptyHash(branch), name, 0, lengthOf(name));
+  return hashKey(branch, name);
 }
 
 function isSpaceDelimited(name: Slice, others: StaticArray<Slice>): bool {

@@ -2,11 +2,11 @@
  * A hash table from keys in several spaces to integers; one key may have several. It grows while a configuration is
  * loaded and is only read afterwards.
  *
- * A key is a byte slice, looked up by a hash that the caller can carry on byte by byte, so that all prefixes of a
- * value cost one pass over it; or a number, which its hash stands for alone. What requests bring is only looked up,
- * never stored, so nobody but the configuration's author can make keys collide.
+ * A key is a byte slice, looked up by a hash that the caller can carry on from length to length, so that all prefixes of a
+ * value cost one pass over it, and so do all suffixes; or a number, which its hash stands for alone. What requests bring is
+ * only looked up, never stored, so nobody but the configuration's author can make keys collide.
  */
-import { EMPTY, Slice, byteAt, equals, lengthOf } from "../abi/slice";
+import { EMPTY, Slice, equals, lengthOf, pointerOf } from "../abi/slice";
 
 /** Of the table; the caller keeps apart what shares one. */
 export type Space = i32;
@@ -16,11 +16,12 @@ export const NO_ENTRY: Entry = -1;
 
 /** 2^64 divided by the golden ratio, odd, so that multiplying by it loses nothing (Knuth, TAOCP 3, section 6.4). */
 const MULTIPLIER: u64 = 0x9e3779b97f4a7c15;
+const WORD: i32 = 8;
 
-/** The hash of no bytes in a space. */
+/** What hashing begins with in a space. */
 // @ts-ignore: decorator
 @inline
-export function emptyHash(space: Space): u64 {
+export function beginHash(space: Space): u64 {
   return (<u64>space + 1) * MULTIPLIER;
 }
 
@@ -28,21 +29,66 @@ export function emptyHash(space: Space): u64 {
 // @ts-ignore: decorator
 @inline
 export function hashNumber(hash: u64, value: u64): u64 {
-  return (hash ^ value) * MULTIPLIER;
+  const product = (hash ^ value) * MULTIPLIER;
+  return product ^ (product >>> 32);
 }
 
-/** Carries a hash on by the bytes from `start` up to and without `end`. */
+/**
+ * Carries a hash on by the whole words of the first `end` bytes.
+ *
+ * @param start where it was carried on to: bytes, a multiple of a word
+ */
 export function hashForward(hash: u64, s: Slice, start: i32, end: i32): u64 {
-  for (let i = start; i < end; i++) hash = hashNumber(hash, byteAt(s, i));
+  const bytes = pointerOf(s);
+  for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, load<u64>(bytes + <usize>i));
   return hash;
 }
 
-/** Carries a hash on by the bytes from `end - 1` down to `start`. */
+/** The hash of the first `end` bytes. @param hash carried on by their whole words */
+export function endForward(hash: u64, s: Slice, end: i32): u64 {
+  return hashRest(hash, pointerOf(s) + <usize>wholeWords(end), end - wholeWords(end));
+}
+
+/**
+ * As `hashForward`, from a value's end: by the whole words of the last `end` bytes, the last one first.
+ *
+ * @param start where it was carried on to, from the value's end
+ */
 export function hashBackward(hash: u64, s: Slice, start: i32, end: i32): u64 {
-  for (let i = end - 1; i >= start; i--) hash = hashNumber(hash, byteAt(s, i));
+  const bytes = pointerOf(s) + <usize>(lengthOf(s) - WORD);
+  for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, load<u64>(bytes - <usize>i));
   return hash;
 }
 
+/** The hash of the last `end` bytes. @param hash carried on by their whole words */
+export function endBackward(hash: u64, s: Slice, end: i32): u64 {
+  return hashRest(hash, pointerOf(s) + <usize>(lengthOf(s) - end), end - wholeWords(end));
+}
+
+/** Carries a hash on by what is left of less than a word, as a number with its length above it. */
+function hashRest(hash: u64, bytes: usize, length: i32): u64 {
+  let rest: u64 = 0;
+  if (length >= 4) {
+    const last = <usize>length - 4;
+    rest = <u64>load<u32>(bytes) | ((<u64>load<u32>(bytes + last)) << (<u64>last * 8));
+  } else {
+    for (let i = 0; i < length; i++) rest |= (<u64>load<u8>(bytes + <usize>i)) << (<u64>i * 8);
+  }
+  return hashNumber(hash, rest | ((<u64>length) << 56));
+}
+
+/** The bytes of the whole words among so many bytes: where hashing goes on. */
+// @ts-ignore: decorator
+@inline
+export function wholeWords(length: i32): i32 {
+  return length & ~(WORD - 1);
+}
+
+/** The hash of all bytes of a key. */
+export function hashKey(space: Space, key: Slice): u64 {
+  const length = lengthOf(key);
+  return endForward(hashForward(beginHash(space), key, 0, length), key, length);
+}
 export class HashTable {
   private hashes: StaticArray<u64> = new StaticArray<u64>(8);
   private keys: StaticArray<Slice> = new StaticArray<Slice>(8);
@@ -58,7 +104,7 @@ export class HashTable {
   /**
    * Adds an entry, beside any of the same key.
    *
-   * @param hash of the key, begun with `emptyHash(space)`
+   * @param hash of the key, begun with `beginHash(space)`
    * @param key its bytes, which live as long as the table; EMPTY where the hash stands for the key
    */
   add(hash: u64, key: Slice, value: i32): void {

@@ -12,7 +12,7 @@ import { PeerCertificate } from "../http/peer";
 import { Request } from "../http/request";
 import { AddressIndex } from "./address-index";
 import { ClaimIndex } from "./claim-index";
-import { HashTable, NO_ENTRY, emptyHash, hashForward, hashNumber } from "./hash-table";
+import { HashTable, NO_ENTRY, beginHash, hashKey, hashNumber } from "./hash-table";
 import {
   Anchor,
   Pattern,
@@ -343,7 +343,7 @@ export class Predicates {
 }
 
 function headerHash(name: Slice): u64 {
-  return hashForward(emptyHash(0), name, 0, lengthOf(name));
+  return hashKey(0, name);
 }
 
 function lengthBit(name: Slice): u64 {
@@ -351,5 +351,5 @@ function lengthBit(name: Slice): u64 {
 }
 
 function portHash(port: i32): u64 {
-  return hashNumber(emptyHash(0), <u64>port);
+  return hashNumber(beginHash(0), <u64>port);
 }

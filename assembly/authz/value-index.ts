@@ -7,7 +7,17 @@
  * templates is looked up segment by segment.
  */
 import { Slice, indexOfByte, lengthOf, subslice } from "../abi/slice";
-import { HashTable, NO_ENTRY, emptyHash, hashBackward, hashForward } from "./hash-table";
+import {
+  HashTable,
+  NO_ENTRY,
+  beginHash,
+  endBackward,
+  endForward,
+  hashBackward,
+  hashForward,
+  hashKey,
+  wholeWords,
+} from "./hash-table";
 import { Anchor, Check, MAX_SEGMENTS, Pattern } from "./matchers";
 import { SparseSet } from "./sparse-set";
 
@@ -76,7 +86,7 @@ export class ValueIndex {
     const lengths = unchecked(this.lengths[subject]);
     const valueLength = lengthOf(value);
 
-    let hash = emptyHash(startSpace(subject));
+    let hash = beginHash(startSpace(subject));
     let hashed = 0;
     let lookedUp = -1;
     const starts = lengths.ofStarts;
@@ -84,30 +94,32 @@ export class ValueIndex {
       const length = unchecked(starts[i]);
       if (length > valueLength) break;
       hash = hashForward(hash, value, hashed, length);
-      hashed = length;
+      hashed = wholeWords(length);
       lookedUp = length;
-      this.collect(hash, subslice(value, 0, length), value, found);
+      this.collect(endForward(hash, value, length), subslice(value, 0, length), value, found);
     }
     if (lookedUp < valueLength && valueLength <= lengths.longestWhole) {
-      this.collect(hashForward(hash, value, hashed, valueLength), value, value, found);
+      hash = hashForward(hash, value, hashed, valueLength);
+      this.collect(endForward(hash, value, valueLength), value, value, found);
     }
 
-    hash = emptyHash(endSpace(subject));
+    hash = beginHash(endSpace(subject));
     hashed = 0;
     const ends = lengths.ofEnds;
     for (let i = 0; i < ends.length; i++) {
       const length = unchecked(ends[i]);
       if (length > valueLength) break;
-      hash = hashBackward(hash, value, valueLength - length, valueLength - hashed);
-      hashed = length;
-      this.collect(hash, subslice(value, valueLength - length, valueLength), value, found);
+      hash = hashBackward(hash, value, hashed, length);
+      hashed = wholeWords(length);
+      const end = subslice(value, valueLength - length, valueLength);
+      this.collect(endBackward(hash, value, length), end, value, found);
     }
 
     for (let segment = 0, start = 1; segment < lengths.segments && start <= valueLength; segment++) {
       const slash = indexOfByte(value, SLASH, start);
       const end = slash < 0 ? valueLength : slash;
-      hash = hashForward(emptyHash(segmentSpace(subject, segment)), value, start, end);
-      this.collect(hash, subslice(value, start, end), value, found);
+      const key = subslice(value, start, end);
+      this.collect(hashKey(segmentSpace(subject, segment), key), key, value, found);
       start = end + 1;
     }
   }
@@ -141,10 +153,11 @@ class KeyLengths {
 function hashOf(subject: Subject, pattern: Pattern): u64 {
   const key = pattern.key;
   const length = lengthOf(key);
-  if (pattern.anchor == Anchor.End) return hashBackward(emptyHash(endSpace(subject)), key, 0, length);
+  if (pattern.anchor == Anchor.End) {
+    return endBackward(hashBackward(beginHash(endSpace(subject)), key, 0, length), key, length);
+  }
   const isSegment = pattern.anchor == Anchor.Segment;
-  const space = isSegment ? segmentSpace(subject, pattern.segment) : startSpace(subject);
-  return hashForward(emptyHash(space), key, 0, length);
+  return hashKey(isSegment ? segmentSpace(subject, pattern.segment) : startSpace(subject), key);
 }
 
 /** Keys that begin a value or are it share a space, so that one pass over the value finds both. */

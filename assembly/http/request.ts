@@ -15,7 +15,18 @@ import {
   unpackPairs,
 } from "../abi/header-map";
 import { PropertyResult, getProperty, propertyInteger, propertyValue } from "../abi/property";
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
+import {
+  EMPTY,
+  Slice,
+  Text,
+  byteAt,
+  equals,
+  indexOfByte,
+  indexOfEither,
+  lengthOf,
+  slice,
+  subslice,
+} from "../abi/slice";
 import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../abi/slice-list";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
@@ -25,6 +36,10 @@ const PATH = new Text(":path");
 const AUTHORITY = new Text(":authority");
 const SCHEME = new Text(":scheme");
 const HOST = new Text("host");
+const PATH_LENGTH: i32 = 5;
+/** Of `:method`, and of `:scheme`. */
+const METHOD_LENGTH: i32 = 7;
+const AUTHORITY_LENGTH: i32 = 10;
 const OPTIONS = new Text("OPTIONS");
 const ORIGIN = new Text("origin");
 const ACCESS_CONTROL_REQUEST_METHOD = new Text("access-control-request-method");
@@ -104,18 +119,19 @@ export class Request {
     this.removedNames = allocateSlices(count);
     for (let i = 0; i < count; i++) {
       const name = this.headerName(i);
-      if (lengthOf(name) > 0 && byteAt(name, 0) == 0x3a /* : */)
-        this.readPseudoHeader(name, this.headerValue(i));
+      // Most names are ruled out by their length, without a look at their bytes.
+      const length = lengthOf(name);
+      if (length == PATH_LENGTH) {
+        if (equals(name, PATH.slice)) this.setPath(this.headerValue(i));
+      } else if (length == METHOD_LENGTH) {
+        if (equals(name, METHOD.slice)) this.method = this.headerValue(i);
+        else if (equals(name, SCHEME.slice)) this.scheme = this.headerValue(i);
+      } else if (length == AUTHORITY_LENGTH) {
+        if (equals(name, AUTHORITY.slice)) this.authority = this.headerValue(i);
+      }
     }
     this.originalPathAndQuery = this.pathAndQuery;
     return true;
-  }
-
-  private readPseudoHeader(name: Slice, value: Slice): void {
-    if (equals(name, METHOD.slice)) this.method = value;
-    else if (equals(name, PATH.slice)) this.setPath(value);
-    else if (equals(name, AUTHORITY.slice)) this.authority = value;
-    else if (equals(name, SCHEME.slice)) this.scheme = value;
   }
 
   private start(count: i32, directAddressProperty: Slice): void {
@@ -213,14 +229,8 @@ export class Request {
 
   private setPath(pathAndQuery: Slice): void {
     this.pathAndQuery = pathAndQuery;
-    const length = lengthOf(pathAndQuery);
-    let end = 0;
-    while (end < length) {
-      const byte = byteAt(pathAndQuery, end);
-      if (byte == 0x3f /* ? */ || byte == 0x23 /* # */) break;
-      end++;
-    }
-    this.path = subslice(pathAndQuery, 0, end);
+    const end = indexOfEither(pathAndQuery, 0x3f /* ? */, 0x23 /* # */);
+    this.path = end < 0 ? pathAndQuery : subslice(pathAndQuery, 0, end);
   }
 
   /** The query behind the first `?`, without a fragment; EMPTY where there is none. */
