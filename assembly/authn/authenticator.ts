@@ -61,6 +61,8 @@ export class Authenticator {
   /** Whether it was one where tokens are looked for: they are looked for anew, as Envoy does for each provider. */
   private wrotePlace: bool = false;
   private readonly anyRequired: bool;
+  /** The names of all headers that providers write. */
+  private readonly outputs: StaticArray<Slice>;
   private readonly statuses: StaticArray<Status>;
 
   constructor(
@@ -74,6 +76,7 @@ export class Authenticator {
     let required = false;
     for (let i = 0; i < providers.length; i++) required = required || providers[i].required;
     this.anyRequired = required;
+    this.outputs = outputNames(providers);
     this.statuses = new StaticArray<Status>(providers.length);
   }
 
@@ -82,10 +85,10 @@ export class Authenticator {
    * that no client supplies an identity. On every request, whatever becomes of it.
    */
   sanitize(request: Request): void {
-    for (let i = 0; i < this.providers.length; i++) {
-      const provider = unchecked(this.providers[i]);
-      removeOutputs(request, provider);
-      if (this.removesLookalikes) removeLookalikes(request, provider);
+    for (let i = 0; i < this.outputs.length; i++) {
+      const name = unchecked(this.outputs[i]);
+      if (this.removesLookalikes) request.removeLookalikes(name);
+      else request.removeHeader(name);
     }
   }
 
@@ -329,11 +332,22 @@ function removeOutputs(request: Request, provider: Provider): void {
   for (let i = 0; i < claims.length; i++) request.removeHeader(unchecked(claims[i]).headerName);
 }
 
-/** Removes the headers that a backend may take for those that a provider writes. */
-function removeLookalikes(request: Request, provider: Provider): void {
-  if (provider.payloadHeader != EMPTY) request.removeLookalikes(provider.payloadHeader);
-  const claims = provider.claimsToHeaders;
-  for (let i = 0; i < claims.length; i++) request.removeLookalikes(unchecked(claims[i]).headerName);
+/** The names of all headers that providers write, each once. */
+function outputNames(providers: StaticArray<Provider>): StaticArray<Slice> {
+  const names: Array<Slice> = [];
+  for (let i = 0; i < providers.length; i++) {
+    addName(names, providers[i].payloadHeader);
+    const claims = providers[i].claimsToHeaders;
+    for (let k = 0; k < claims.length; k++) addName(names, claims[k].headerName);
+  }
+  return StaticArray.fromArray<Slice>(names);
+}
+
+/** Adds a name that is neither EMPTY nor there already. */
+function addName(names: Array<Slice>, name: Slice): void {
+  if (name == EMPTY) return;
+  for (let i = 0; i < names.length; i++) if (equals(names[i], name)) return;
+  names.push(name);
 }
 
 /** What no other provider changes: the request passes, waits, or is answered 500. */

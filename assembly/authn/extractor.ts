@@ -96,6 +96,7 @@ export class Extractor {
       if (place.kind == PlaceKind.Header) {
         fits = this.extractHeader(request, place, i, maxTokens);
       } else if (place.kind == PlaceKind.Parameter) {
+        if (!request.hasQuery) continue;
         const token = findParameter(request.query, place.name);
         if (parameterFound) fits = this.add(token, i, -1, maxTokens);
       } else {
@@ -160,12 +161,14 @@ export class Extractor {
     let cookies = false;
     if (place.kind == PlaceKind.Header) {
       request.removeHeader(place.name);
-      cookies = equals(place.name, COOKIE.slice);
+      cookies = this.count > 1 && equals(place.name, COOKIE.slice);
     } else {
       request.replacePath(withoutParameter(request.path, request.query, place.name));
     }
+    candidate.present = false;
     for (let i = 0; i < this.count; i++) {
       const other = this.at(i);
+      if (!other.present) continue;
       const otherPlace = unchecked(this.places[other.place]);
       const isGone =
         otherPlace.kind == PlaceKind.Cookie

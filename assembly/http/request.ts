@@ -24,23 +24,18 @@ import {
   indexOfByte,
   indexOfEither,
   lengthOf,
-  slice,
+  pointerOf,
   subslice,
 } from "../abi/slice";
 import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../abi/slice-list";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
 
-const METHOD = new Text(":method");
 const PATH = new Text(":path");
 const AUTHORITY = new Text(":authority");
-const SCHEME = new Text(":scheme");
 const HOST = new Text("host");
-const PATH_LENGTH: i32 = 5;
-/** Of `:method`, and of `:scheme`. */
-const METHOD_LENGTH: i32 = 7;
-const AUTHORITY_LENGTH: i32 = 10;
 const OPTIONS = new Text("OPTIONS");
+const OPTIONS_LENGTH: i32 = 7;
 const ORIGIN = new Text("origin");
 const ACCESS_CONTROL_REQUEST_METHOD = new Text("access-control-request-method");
 
@@ -119,15 +114,24 @@ export class Request {
     this.removedNames = allocateSlices(count);
     for (let i = 0; i < count; i++) {
       const name = this.headerName(i);
-      // Most names are ruled out by their length, without a look at their bytes.
-      const length = lengthOf(name);
-      if (length == PATH_LENGTH) {
-        if (equals(name, PATH.slice)) this.setPath(this.headerValue(i));
-      } else if (length == METHOD_LENGTH) {
-        if (equals(name, METHOD.slice)) this.method = this.headerValue(i);
-        else if (equals(name, SCHEME.slice)) this.scheme = this.headerValue(i);
-      } else if (length == AUTHORITY_LENGTH) {
-        if (equals(name, AUTHORITY.slice)) this.authority = this.headerValue(i);
+      // Every request has these, so what they are compared with is in the code: most names are ruled out by their length.
+      const start = pointerOf(name);
+      switch (lengthOf(name)) {
+        case 5:
+          if (isFour(start, 0x7461703a /* :pat */, 0x68746170 /* path */, 1)) this.setPath(this.headerValue(i));
+          break;
+        case 7:
+          if (isFour(start, 0x74656d3a /* :met */, 0x646f6874 /* thod */, 3)) this.method = this.headerValue(i);
+          else if (isFour(start, 0x6863733a /* :sch */, 0x656d6568 /* heme */, 3)) this.scheme = this.headerValue(i);
+          break;
+        case 10:
+          if (
+            load<u64>(start) == 0x69726f687475613a /* :authori */ &&
+            load<u64>(start, 2) == 0x797469726f687475 /* uthority */
+          ) {
+            this.authority = this.headerValue(i);
+          }
+          break;
       }
     }
     this.originalPathAndQuery = this.pathAndQuery;
@@ -233,6 +237,13 @@ export class Request {
     this.path = end < 0 ? pathAndQuery : subslice(pathAndQuery, 0, end);
   }
 
+  /** Whether there is a query or a fragment. */
+  // @ts-ignore: decorator
+  @inline
+  get hasQuery(): bool {
+    return this.path != this.pathAndQuery;
+  }
+
   /** The query behind the first `?`, without a fragment; EMPTY where there is none. */
   get query(): Slice {
     const start = lengthOf(this.path) + 1;
@@ -257,6 +268,7 @@ export class Request {
   /** Whether this is a CORS preflight, which authentication lets pass (Envoy jwt_authn, bypass_cors_preflight). */
   get isCorsPreflight(): bool {
     return (
+      lengthOf(this.method) == OPTIONS_LENGTH &&
       equals(this.method, OPTIONS.slice) &&
       this.hasNonEmptyHeader(ORIGIN.slice) &&
       this.hasNonEmptyHeader(ACCESS_CONTROL_REQUEST_METHOD.slice)
@@ -341,6 +353,13 @@ export class Request {
     if (result == PropertyResult.Failed) this.failed = true;
     return result == PropertyResult.Found ? propertyValue : EMPTY;
   }
+}
+
+/** Whether four bytes at `start` are `first`, and four at `start + offset` are `last`, as numbers in memory's order. */
+// @ts-ignore: decorator
+@inline
+function isFour(start: usize, first: u32, last: u32, offset: usize): bool {
+  return load<u32>(start) == first && load<u32>(start + offset) == last;
 }
 
 /**
