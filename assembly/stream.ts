@@ -265,7 +265,8 @@ function reportUnenforced(plugin: Plugin): void {
     const ruleSet: RuleSet = ctz(left);
     const ruleId = decision.firstMatch(ruleSet);
     if (ruleSet == RuleSet.Audit) report(plugin, counters.audited, "AUDIT matched", ruleId);
-    else if (ruleSet == RuleSet.DryRunAudit) report(plugin, counters.audited, "dry-run AUDIT matched", ruleId);
+    else if (ruleSet == RuleSet.DryRunAudit)
+      report(plugin, counters.audited, "dry-run AUDIT matched", ruleId);
     else report(plugin, counters.dryRunDenied, "dry-run would refuse", ruleId);
   }
 }

@@ -70,7 +70,7 @@ function hashRest(hash: u64, bytes: usize, length: i32): u64 {
   let rest: u64 = 0;
   if (length >= 4) {
     const last = <usize>length - 4;
-    rest = <u64>load<u32>(bytes) | ((<u64>load<u32>(bytes + last)) << (<u64>last * 8));
+    rest = (<u64>load<u32>(bytes)) | ((<u64>load<u32>(bytes + last)) << (<u64>last * 8));
   } else {
     for (let i = 0; i < length; i++) rest |= (<u64>load<u8>(bytes + <usize>i)) << (<u64>i * 8);
   }

@@ -51,15 +51,17 @@ export abstract class Check {
 }
 
 export class Pattern {
-  /** Further keys that a value must have to match, each as good as this one to look it up by. */
-  readonly alternatives: Array<Pattern> = [];
-
-  /** @param segment where the anchor is Segment: which one, from 0 to `MAX_SEGMENTS - 1` */
+  /**
+   * @param check what a value of that key must pass beside
+   * @param segment where the anchor is Segment: which one, from 0 to `MAX_SEGMENTS - 1`
+   * @param alternatives further keys that a value must have to match, each as good as this one to look it up by
+   */
   constructor(
     readonly anchor: Anchor,
     readonly key: Slice,
     readonly check: Check | null = null,
     readonly segment: i32 = 0,
+    readonly alternatives: Array<Pattern> = [],
   ) {}
 }
 
@@ -141,11 +143,7 @@ export function loadTemplate(reader: Reader, node: Node): Pattern {
     anyAt < 0 ? EMPTY : subslice(template, anyAt + lengthOf(DOUBLE_STAR.slice), length),
     anyAt >= 0,
   );
-  const pattern = new Pattern(Anchor.Start, subslice(template, 0, keyEnd), check);
-  for (let i = 0; i < literals.length; i++) {
-    pattern.alternatives.push(new Pattern(Anchor.Segment, literals[i].key, check, literals[i].segment));
-  }
-  return pattern;
+  return new Pattern(Anchor.Start, subslice(template, 0, keyEnd), check, 0, literals);
 }
 
 /** A URI template. */

@@ -65,7 +65,7 @@ export class ValueIndex {
     else if (rarest.anchor == Anchor.Segment) lengths.segments = max(lengths.segments, rarest.segment + 1);
     else lengths.longestWhole = max(lengths.longestWhole, length);
     this.isWhole[predicate] = rarest.anchor == Anchor.Whole;
-    this.checks[predicate] = rarest.check;
+    this.checks[predicate] = pattern.check;
     this.table.add(hashOf(subject, rarest), rarest.key, predicate);
   }
 

@@ -118,11 +118,14 @@ export class Request {
       const start = pointerOf(name);
       switch (lengthOf(name)) {
         case 5:
-          if (isFour(start, 0x7461703a /* :pat */, 0x68746170 /* path */, 1)) this.setPath(this.headerValue(i));
+          if (isFour(start, 0x7461703a /* :pat */, 0x68746170 /* path */, 1))
+            this.setPath(this.headerValue(i));
           break;
         case 7:
-          if (isFour(start, 0x74656d3a /* :met */, 0x646f6874 /* thod */, 3)) this.method = this.headerValue(i);
-          else if (isFour(start, 0x6863733a /* :sch */, 0x656d6568 /* heme */, 3)) this.scheme = this.headerValue(i);
+          if (isFour(start, 0x74656d3a /* :met */, 0x646f6874 /* thod */, 3))
+            this.method = this.headerValue(i);
+          else if (isFour(start, 0x6863733a /* :sch */, 0x656d6568 /* heme */, 3))
+            this.scheme = this.headerValue(i);
           break;
         case 10:
           if (
