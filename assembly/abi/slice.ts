@@ -40,6 +40,20 @@ export function byteAt(s: Slice, index: i32): u8 {
   return load<u8>(pointerOf(s) + <usize>index);
 }
 
+/** The four bytes at `index` as a number, in memory's order; the caller has checked `0 <= index <= lengthOf(s) - 4`. */
+// @ts-ignore: decorator
+@inline
+export function fourBytesAt(s: Slice, index: i32): u32 {
+  return load<u32>(pointerOf(s) + <usize>index);
+}
+
+/** The eight bytes at `index` as a number, in memory's order; the caller has checked `0 <= index <= lengthOf(s) - 8`. */
+// @ts-ignore: decorator
+@inline
+export function eightBytesAt(s: Slice, index: i32): u64 {
+  return load<u64>(pointerOf(s) + <usize>index);
+}
+
 /** The bytes from `start` up to and without `end`; the caller has checked `0 <= start <= end <= lengthOf(s)`. */
 // @ts-ignore: decorator
 @inline

@@ -6,7 +6,7 @@
  * value cost one pass over it, and so do all suffixes; or a number, which its hash stands for alone. What requests bring is
  * only looked up, never stored, so nobody but the configuration's author can make keys collide.
  */
-import { EMPTY, Slice, equals, lengthOf, pointerOf } from "../abi/slice";
+import { EMPTY, Slice, byteAt, eightBytesAt, equals, fourBytesAt, lengthOf } from "../abi/slice";
 
 /** Of the table; the caller keeps apart what shares one. */
 export type Space = i32;
@@ -39,14 +39,13 @@ export function hashNumber(hash: u64, value: u64): u64 {
  * @param start where it was carried on to: bytes, a multiple of a word
  */
 export function hashForward(hash: u64, s: Slice, start: i32, end: i32): u64 {
-  const bytes = pointerOf(s);
-  for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, load<u64>(bytes + <usize>i));
+  for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, eightBytesAt(s, i));
   return hash;
 }
 
 /** The hash of the first `end` bytes. @param hash carried on by their whole words */
 export function endForward(hash: u64, s: Slice, end: i32): u64 {
-  return hashRest(hash, pointerOf(s) + <usize>wholeWords(end), end - wholeWords(end));
+  return hashRest(hash, s, wholeWords(end), end);
 }
 
 /**
@@ -55,26 +54,28 @@ export function endForward(hash: u64, s: Slice, end: i32): u64 {
  * @param start where it was carried on to, from the value's end
  */
 export function hashBackward(hash: u64, s: Slice, start: i32, end: i32): u64 {
-  const bytes = pointerOf(s) + <usize>(lengthOf(s) - WORD);
-  for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, load<u64>(bytes - <usize>i));
+  const last = lengthOf(s) - WORD;
+  for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, eightBytesAt(s, last - i));
   return hash;
 }
 
 /** The hash of the last `end` bytes. @param hash carried on by their whole words */
 export function endBackward(hash: u64, s: Slice, end: i32): u64 {
-  return hashRest(hash, pointerOf(s) + <usize>(lengthOf(s) - end), end - wholeWords(end));
+  const length = lengthOf(s);
+  return hashRest(hash, s, length - end, length - wholeWords(end));
 }
 
-/** Carries a hash on by what is left of less than a word, as a number with its length above it. */
-function hashRest(hash: u64, bytes: usize, length: i32): u64 {
+/** Carries a hash on by the bytes from `start` to `end`, less than a word, as a number with their count above it. */
+function hashRest(hash: u64, s: Slice, start: i32, end: i32): u64 {
+  const count = <u64>(end - start);
   let rest: u64 = 0;
-  if (length >= 4) {
-    const last = <usize>length - 4;
-    rest = (<u64>load<u32>(bytes)) | ((<u64>load<u32>(bytes + last)) << (<u64>last * 8));
+  if (count >= 4) {
+    const last = <u64>fourBytesAt(s, end - 4);
+    rest = (<u64>fourBytesAt(s, start)) | (last << ((count - 4) * 8));
   } else {
-    for (let i = 0; i < length; i++) rest |= (<u64>load<u8>(bytes + <usize>i)) << (<u64>i * 8);
+    for (let i = end - 1; i >= start; i--) rest = (rest << 8) | (<u64>byteAt(s, i));
   }
-  return hashNumber(hash, rest | ((<u64>length) << 56));
+  return hashNumber(hash, rest | (count << 56));
 }
 
 /** The bytes of the whole words among so many bytes: where hashing goes on. */

@@ -20,11 +20,12 @@ import {
   Slice,
   Text,
   byteAt,
+  eightBytesAt,
   equals,
+  fourBytesAt,
   indexOfByte,
   indexOfEither,
   lengthOf,
-  pointerOf,
   subslice,
 } from "../abi/slice";
 import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../abi/slice-list";
@@ -113,32 +114,33 @@ export class Request {
     this.receivedCount = count;
     this.removedNames = allocateSlices(count);
     for (let i = 0; i < count; i++) {
-      const name = this.headerName(i);
-      // Every request has these, so what they are compared with is in the code: most names are ruled out by their length.
-      const start = pointerOf(name);
-      switch (lengthOf(name)) {
-        case 5:
-          if (isFour(start, 0x7461703a /* :pat */, 0x68746170 /* path */, 1))
-            this.setPath(this.headerValue(i));
-          break;
-        case 7:
-          if (isFour(start, 0x74656d3a /* :met */, 0x646f6874 /* thod */, 3))
-            this.method = this.headerValue(i);
-          else if (isFour(start, 0x6863733a /* :sch */, 0x656d6568 /* heme */, 3))
-            this.scheme = this.headerValue(i);
-          break;
-        case 10:
-          if (
-            load<u64>(start) == 0x69726f687475613a /* :authori */ &&
-            load<u64>(start, 2) == 0x797469726f687475 /* uthority */
-          ) {
-            this.authority = this.headerValue(i);
-          }
-          break;
-      }
+      this.readPseudoHeader(this.headerName(i), this.headerValue(i));
     }
     this.originalPathAndQuery = this.pathAndQuery;
     return true;
+  }
+
+  /** Every request has these, so what names are compared with is in the code: most are ruled out by their length. */
+  // @ts-ignore: decorator
+  @inline
+  private readPseudoHeader(name: Slice, value: Slice): void {
+    switch (lengthOf(name)) {
+      case 5:
+        if (spells(name, 0x7461703a /* :pat */, 0x68746170 /* path */)) this.setPath(value);
+        break;
+      case 7:
+        if (spells(name, 0x74656d3a /* :met */, 0x646f6874 /* thod */)) this.method = value;
+        else if (spells(name, 0x6863733a /* :sch */, 0x656d6568 /* heme */)) this.scheme = value;
+        break;
+      case 10:
+        if (
+          eightBytesAt(name, 0) == 0x69726f687475613a /* :authori */ &&
+          eightBytesAt(name, 2) == 0x797469726f687475 /* uthority */
+        ) {
+          this.authority = value;
+        }
+        break;
+    }
   }
 
   private start(count: i32, directAddressProperty: Slice): void {
@@ -358,11 +360,11 @@ export class Request {
   }
 }
 
-/** Whether four bytes at `start` are `first`, and four at `start + offset` are `last`, as numbers in memory's order. */
+/** Whether the first and the last four bytes of a name, of four to eight, are these, as numbers in memory's order. */
 // @ts-ignore: decorator
 @inline
-function isFour(start: usize, first: u32, last: u32, offset: usize): bool {
-  return load<u32>(start) == first && load<u32>(start + offset) == last;
+function spells(name: Slice, first: u32, last: u32): bool {
+  return fourBytesAt(name, 0) == first && fourBytesAt(name, lengthOf(name) - 4) == last;
 }
 
 /**
