@@ -28,6 +28,50 @@ function holds(predicate: Predicate, request = GET): boolean {
   return guest.decide(request).refused;
 }
 
+describe("keys of every length", () => {
+  const text = "/the-quick/brown-fox/jumps-over/the-lazy-dog";
+  const lengths = Array.from({ length: text.length }, (_, i) => i + 1);
+  const predicates: Predicate[] = [
+    ...lengths.map((n) => ({ path: { prefix: text.slice(0, n) } })),
+    ...lengths.map((n) => ({ path: { suffix: text.slice(-n) } })),
+    ...lengths.map((n) => ({ path: { exact: text.slice(0, n) } })),
+  ];
+
+  /** Whether exactly these hold of that path, of all that stand in one index. */
+  function expectHeld(path: string, held: boolean[]): void {
+    const all = { and: held.map((holds, i) => (holds ? i : { not: i })) };
+    load({ predicates, deny: { rules: [{ id: "all", condition: all }] } });
+    const headers: Facts["headers"] = [
+      [":method", "GET"],
+      [":path", path],
+      [":authority", "example.com"],
+    ];
+    expect(guest.decide({ headers }).refused, path).toBe(true);
+  }
+
+  test("whichever byte differs", () => {
+    for (let k = 0; k < text.length; k++) {
+      const path = `${text.slice(0, k)}!${text.slice(k + 1)}`;
+      expectHeld(path, [
+        ...lengths.map((n) => n <= k),
+        ...lengths.map((n) => n < text.length - k),
+        ...lengths.map(() => false),
+      ]);
+    }
+  });
+
+  test("wherever the value ends", () => {
+    for (let k = 1; k <= text.length; k++) {
+      const path = text.slice(0, k);
+      expectHeld(path, [
+        ...lengths.map((n) => n <= k),
+        ...lengths.map((n) => path.endsWith(text.slice(-n))),
+        ...lengths.map((n) => n === k),
+      ]);
+    }
+  });
+});
+
 describe("rules", () => {
   const always = { id: "always", condition: { and: [] } };
   const never = { id: "never", condition: { or: [] } };
