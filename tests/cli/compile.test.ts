@@ -256,6 +256,7 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     [["-f", "a", ...envoy, "--tls-cert", "a"], "--tls-cert and --tls-key go together"],
     [["-f", "a", ...envoy, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"],
     [["-f", "a", "--labels", "app"], "Write NAME=VALUE"],
+    [["-f", "a", "--labels", "app=a,v=1", "--labels", "app=b"], "A workload has one value of app: a or b?"],
     [["-f", "a", "--output", "wasmplugin", "--image", "a b"], "Write oci://"],
     [["-f", "a", "--output", "wasmplugin", "--sha256", "123"], "Write 64 hexadecimal digits"],
   ])("%j", (args, words) => {

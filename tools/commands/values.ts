@@ -33,7 +33,14 @@ export function parseLabels(text: string, previous: Record<string, string> = {})
     const at = pair.indexOf("=");
     if (at <= 0)
       throw new InvalidArgumentError("Write NAME=VALUE,NAME=VALUE, such as app=httpbin,version=v1.");
-    labels[pair.slice(0, at)] = pair.slice(at + 1);
+    const name = pair.slice(0, at);
+    const value = pair.slice(at + 1);
+    const other = Object.hasOwn(labels, name) ? labels[name] : value;
+    // Of two values one would be left out, and with it the policies that select by it.
+    if (other !== value) {
+      throw new InvalidArgumentError(`A workload has one value of ${name}: ${other} or ${value}?`);
+    }
+    labels[name] = value;
   }
   return labels;
 }
