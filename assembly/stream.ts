@@ -83,7 +83,7 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
     const verified = authenticator ? authenticator.verified : null;
     engine.decide(request, verified ? verified.bits : 0, decision);
     if (request.failed) return answerHostFailure(plugin);
-    if (decision.unenforced != 0) reportUnenforced(plugin);
+    reportUnenforced(plugin);
     if (decision.refused) return refuseByPolicy(plugin);
   }
   if (!plugin.shadow && !request.flush()) return answerHostFailure(plugin);

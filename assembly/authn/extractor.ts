@@ -158,25 +158,23 @@ export class Extractor {
   remove(request: Request, candidate: Candidate): void {
     const place = unchecked(this.places[candidate.place]);
     if (place.kind == PlaceKind.Cookie) return;
-    let cookies = false;
     if (place.kind == PlaceKind.Header) {
       request.removeHeader(place.name);
-      cookies = this.count > 1 && equals(place.name, COOKIE.slice);
     } else {
       request.replacePath(withoutParameter(request.path, request.query, place.name));
     }
-    candidate.present = false;
     for (let i = 0; i < this.count; i++) {
       const other = this.at(i);
-      if (!other.present) continue;
-      const otherPlace = unchecked(this.places[other.place]);
-      const isGone =
-        otherPlace.kind == PlaceKind.Cookie
-          ? cookies
-          : otherPlace.kind == place.kind && equals(otherPlace.name, place.name);
-      if (isGone) other.present = false;
+      if (isTakenAlong(unchecked(this.places[other.place]), place)) other.present = false;
     }
   }
+}
+
+/** Whether what stands at `other` is gone when what stands at `place`, a header or a parameter, is. */
+function isTakenAlong(other: Place, place: Place): bool {
+  if (other.kind == PlaceKind.Cookie)
+    return place.kind == PlaceKind.Header && equals(place.name, COOKIE.slice);
+  return other.kind == place.kind && equals(other.name, place.name);
 }
 
 /** The first position of `needle` in `s`, or -1. */

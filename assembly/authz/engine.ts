@@ -11,7 +11,7 @@ import { Reader } from "../config/reader";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Request } from "../http/request";
 import { Program } from "./condition";
-import { Action, Decision, RULE_SETS, RuleSet, RuleSets, ruleSetOf } from "./decision";
+import { Action, Decision, RULE_SETS, RuleSet, ruleSetOf } from "./decision";
 import { Facts } from "./facts";
 import { Predicates } from "./predicates";
 import { NO_RULE, Rules } from "./rules";
@@ -20,8 +20,6 @@ export class Engine {
   private readonly facts: Facts;
   /** By rule set; null where there is none. An empty list of ALLOW rules allows nothing. */
   private readonly rules: StaticArray<Rules | null> = new StaticArray<Rules | null>(RULE_SETS);
-  /** Those that there are. */
-  private ruleSets: RuleSets = 0;
 
   /** @param region holds the texts that rules and predicates point to */
   private constructor(
@@ -54,9 +52,7 @@ export class Engine {
   }
 
   private loadRules(reader: Reader, list: Node, ruleSet: RuleSet, program: Program): void {
-    if (list == NONE) return;
-    this.rules[ruleSet] = Rules.load(reader, list, this.predicates, program);
-    this.ruleSets |= 1 << (<u32>ruleSet);
+    if (list != NONE) this.rules[ruleSet] = Rules.load(reader, list, this.predicates, program);
   }
 
   /** The bytes that `evaluateToken` writes: whole 64-bit words. */
@@ -84,9 +80,9 @@ export class Engine {
   decide(request: Request, tokenBits: usize, decision: Decision): void {
     decision.reset();
     this.facts.begin(request, tokenBits);
-    for (let left = this.ruleSets; left != 0 && !decision.refused; left &= left - 1) {
-      const ruleSet: RuleSet = ctz(left);
-      const rules = unchecked(this.rules[ruleSet]) as Rules;
+    for (let ruleSet: RuleSet = 0; ruleSet < RULE_SETS && !decision.refused; ruleSet++) {
+      const rules = unchecked(this.rules[ruleSet]);
+      if (rules === null) continue;
       const rule = rules.firstMatch(this.facts);
       if (rule == NO_RULE) decision.addUnmatched(ruleSet);
       else decision.addMatched(ruleSet, rules.id(rule));

@@ -36,7 +36,6 @@ const PATH = new Text(":path");
 const AUTHORITY = new Text(":authority");
 const HOST = new Text("host");
 const OPTIONS = new Text("OPTIONS");
-const OPTIONS_LENGTH: i32 = 7;
 const ORIGIN = new Text("origin");
 const ACCESS_CONTROL_REQUEST_METHOD = new Text("access-control-request-method");
 
@@ -273,7 +272,6 @@ export class Request {
   /** Whether this is a CORS preflight, which authentication lets pass (Envoy jwt_authn, bypass_cors_preflight). */
   get isCorsPreflight(): bool {
     return (
-      lengthOf(this.method) == OPTIONS_LENGTH &&
       equals(this.method, OPTIONS.slice) &&
       this.hasNonEmptyHeader(ORIGIN.slice) &&
       this.hasNonEmptyHeader(ACCESS_CONTROL_REQUEST_METHOD.slice)

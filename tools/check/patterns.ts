@@ -16,10 +16,7 @@ export function isClaim(name: string): boolean {
   return name.startsWith("request.auth.claims[") || /^request\.auth\.(audiences|presenter)$/.test(name);
 }
 
-/** Lists that are longer are worth an index. */
-const SHORT_LIST = 16;
-
-/** What long lists match: each is compared with many values. */
+/** What lists match: each is compared with many values. */
 const matchers = new WeakMap<readonly Located<string>[], (narrow: string) => boolean>();
 
 /**
@@ -29,7 +26,6 @@ const matchers = new WeakMap<readonly Located<string>[], (narrow: string) => boo
  * @param name of the attribute that all of them are about
  */
 export function covers(name: string, wide: readonly Located<string>[], narrow: string): boolean {
-  if (wide.length <= SHORT_LIST) return wide.some(({ value }) => coversOne(name, value, narrow));
   const matcher = matchers.get(wide) ?? matcherOf(name, wide);
   matchers.set(wide, matcher);
   return matcher(narrow);
@@ -40,21 +36,7 @@ function fold(name: string, value: string): string {
   return name === "hosts" ? value.toLowerCase() : value;
 }
 
-function coversOne(name: string, wide: string, narrow: string): boolean {
-  if (wide === narrow) return true;
-  if (!hasPatterns(name) || isPathTemplate(wide) || isPathTemplate(narrow)) return false;
-  const [w, n] = [stringMatch(fold(name, wide)), stringMatch(fold(name, narrow))];
-  // `*` is anything but nothing and line breaks; of headers it is anything at all.
-  if ("nonEmpty" in w)
-    return name.startsWith("request.headers[") || ("exact" in n && !n.exact.includes("\n"));
-  if ("nonEmpty" in n) return false;
-  const text = Object.values(n)[0] ?? "";
-  if ("prefix" in w) return !("suffix" in n) && text.startsWith(w.prefix);
-  if ("suffix" in w) return !("prefix" in n) && text.endsWith(w.suffix);
-  return "exact" in n && text === w.exact;
-}
-
-/** As `coversOne`, of a whole list, in a time that hardly depends on its length. */
+/** Tells whether patterns cover another, in a time that hardly depends on how many they are. */
 function matcherOf(name: string, patterns: readonly Located<string>[]): (narrow: string) => boolean {
   const written = new Set(patterns.map(({ value }) => value));
   if (!hasPatterns(name)) return (narrow) => written.has(narrow);
