@@ -7,10 +7,9 @@ import { allocate, reset } from "./abi/arena";
 import { readPluginConfiguration } from "./abi/buffer";
 import { nowMilliseconds } from "./abi/clock";
 import { forgetLines, linesLogged, logError } from "./abi/log";
-import { setTickPeriod } from "./abi/timer";
 import { loadPlugin } from "./config/configuration";
 import { Plugin } from "./plugin";
-import { answerUnconfigured, expireWaiting, handleRequest, resumeWaiting } from "./stream";
+import { answerUnconfigured, handleRequest, resumeWaiting } from "./stream";
 
 /** Log lines leave garbage; after so many of them it is collected on a tick. */
 const LINES_BETWEEN_COLLECTIONS: i32 = 64;
@@ -72,7 +71,7 @@ function configure(root: RootContext, size: u32): u32 {
   const previous = root.plugin;
   root.plugin = plugin;
   if (previous) previous.dispose();
-  setTickPeriod(plugin.tickPeriod);
+  plugin.planTicks(nowMilliseconds(), root.id);
   return 1;
 }
 
@@ -84,7 +83,8 @@ export function proxy_on_tick(rootContextId: u32): void {
   if (!plugin) return;
   const now = nowMilliseconds();
   plugin.tick(now);
-  expireWaiting(plugin, now);
+  resumeWaiting(plugin, now);
+  plugin.planTicks(now, root.id);
   if (linesLogged >= LINES_BETWEEN_COLLECTIONS) collectGarbage();
 }
 
@@ -97,24 +97,25 @@ export function proxy_on_http_call_response(
 ): void {
   reset();
   const root = findRootContext(rootContextId);
-  const plugin = root ? root.plugin : null;
+  if (!root) return;
+  const plugin = root.plugin;
   if (!plugin) return;
-  const remoteKeys = plugin.remoteKeys;
-  for (let i = 0; i < remoteKeys.length; i++) {
-    const source = unchecked(remoteKeys[i]);
-    if (!source.expects(token)) continue;
-    if (source.receive(nowMilliseconds(), headerCount, bodySize)) resumeWaiting(plugin, source);
-    // The document, and the keys that it replaced.
-    collectGarbage();
-    return;
-  }
+  const now = nowMilliseconds();
+  if (!plugin.receive(token, now, headerCount, bodySize)) return;
+  resumeWaiting(plugin, now);
+  plugin.planTicks(now, root.id);
+  // The document, and the keys that it replaced.
+  collectGarbage();
 }
 
 export function proxy_on_request_headers(contextId: u32, headers: u32, endOfStream: u32): u32 {
   const root = streamRoot;
   if (root && contextId == streamId) {
     const plugin = root.plugin;
-    if (plugin) return handleRequest(plugin, contextId);
+    if (plugin) {
+      plugin.waiting.beginCallback();
+      return handleRequest(plugin, contextId);
+    }
   }
   return answerUnconfigured();
 }
@@ -125,7 +126,7 @@ export function proxy_on_delete(contextId: u32): void {
     const root = unchecked(rootContexts[i]);
     if (root.id != contextId) {
       const other = root.plugin;
-      if (other && other.waiting.remove(contextId)) other.jwksCounters.waited(-1);
+      if (other) other.waiting.remove(contextId);
       continue;
     }
     rootContexts.splice(i, 1);

@@ -5,6 +5,8 @@
  */
 import { Slice } from "./abi/slice";
 import { Region } from "./abi/region";
+import { setEffectiveContext } from "./abi/stream-control";
+import { setTickPeriod } from "./abi/timer";
 import { Authenticator } from "./authn/authenticator";
 import { RemoteJwks } from "./authn/remote-jwks";
 import { TokenCache } from "./authn/token-cache";
@@ -15,8 +17,13 @@ import { Counters, JwksCounters } from "./metrics";
 /** Counters reach the host this often, in milliseconds. */
 const FLUSH_INTERVAL: u64 = 1000;
 
+/** While requests are let go, a callback at a time: how often `tick` is to be called, in milliseconds. */
+const LET_GO_PERIOD: u32 = 10;
+
 export class Plugin {
   private flushedAt: u64 = 0;
+  /** What the host was asked for last, in milliseconds. */
+  private currentPeriod: u32 = 0;
 
   /**
    * @param region the bytes that everything here points to
@@ -30,7 +37,7 @@ export class Plugin {
    * @param filterState put principal, policy and reason into filter state
    * @param directAddressProperty property path of the direct peer's address, or EMPTY
    * @param decisionLog what may still be logged of AUDIT, dry-run and shadow decisions
-   * @param tickPeriod how often `tick` is to be called, in milliseconds
+   * @param tickPeriod how often `tick` is to be called if no request is to be let go, in milliseconds
    */
   constructor(
     private readonly region: Region,
@@ -44,14 +51,25 @@ export class Plugin {
     readonly filterState: bool,
     readonly directAddressProperty: Slice,
     readonly decisionLog: DecisionLog,
-    readonly tickPeriod: u32,
+    private readonly tickPeriod: u32,
     readonly counters: Counters,
     readonly jwksCounters: JwksCounters,
   ) {}
 
+  /** Whether requests may wait for keys. In shadow none does. */
+  // @ts-ignore: decorator
+  @inline
+  get mayWait(): bool {
+    return this.waiting.isOpen && !this.shadow;
+  }
+
   /** @param now milliseconds since 1970 */
   tick(now: u64): void {
-    for (let i = 0; i < this.remoteKeys.length; i++) unchecked(this.remoteKeys[i]).tick(now);
+    for (let i = 0; i < this.remoteKeys.length; i++) {
+      const source = unchecked(this.remoteKeys[i]);
+      source.tick(now);
+      if (source.takeEnd()) this.waiting.release(source);
+    }
     if (now < this.flushedAt + FLUSH_INTERVAL) return;
     this.flushedAt = now;
     this.counters.flush();
@@ -59,10 +77,43 @@ export class Plugin {
     this.decisionLog.refill();
   }
 
+  /**
+   * Takes the answer to a call of the filter's own.
+   *
+   * @param token of the call
+   * @param now milliseconds since 1970
+   * @param headerCount 0 if the call failed
+   * @param bodySize in bytes
+   * @returns whether a key set expected it
+   */
+  receive(token: u32, now: u64, headerCount: u32, bodySize: u32): bool {
+    for (let i = 0; i < this.remoteKeys.length; i++) {
+      const source = unchecked(this.remoteKeys[i]);
+      if (!source.expects(token)) continue;
+      source.receive(now, headerCount, bodySize);
+      if (source.takeEnd()) this.waiting.release(source);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Asks the host for ticks: soon, if requests are to be let go, else at their usual period. At the end of a callback.
+   *
+   * @param now milliseconds since 1970
+   * @param rootContextId whose ticks they are
+   */
+  planTicks(now: u64, rootContextId: u32): void {
+    const period = this.waiting.hasDue(now) ? LET_GO_PERIOD : this.tickPeriod;
+    if (period == this.currentPeriod || !setEffectiveContext(rootContextId)) return;
+    this.currentPeriod = period;
+    setTickPeriod(period);
+  }
+
   /** Gives back what the garbage collector does not see. Nothing may use the plugin afterwards. */
   dispose(): void {
     for (let i = 0; i < this.remoteKeys.length; i++) unchecked(this.remoteKeys[i]).dispose();
-    this.jwksCounters.waited(-this.waiting.count);
+    this.waiting.dispose();
     this.counters.flush();
     this.jwksCounters.flush();
     this.cache.dispose();

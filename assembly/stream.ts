@@ -11,6 +11,7 @@ import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./abi/slice";
 import { continueRequest, setCurrentStream, setEffectiveContext } from "./abi/stream-control";
 import { Authenticator } from "./authn/authenticator";
 import { RemoteJwks } from "./authn/remote-jwks";
+import { Waiting } from "./authn/waiting-list";
 import { Decision, RuleSet } from "./authz/decision";
 import { ByteBuilder } from "./encoding/byte-builder";
 import { Request } from "./http/request";
@@ -72,7 +73,8 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
   if (!request.read(plugin.directAddressProperty)) return answerHostFailure(plugin);
   const authenticator = plugin.authenticator;
   if (authenticator) {
-    authenticator.mayWait = waits < MAX_WAITS && !plugin.waiting.isFull && !plugin.shadow;
+    authenticator.mayWait = plugin.mayWait && waits < MAX_WAITS;
+    authenticator.deadline = deadline;
     const status = authenticate(plugin, authenticator);
     if (status == Status.JwksPending) return wait(plugin, authenticator, streamId, deadline, waits);
     if (status == Status.HostFailed) return answerHostFailure(plugin);
@@ -92,7 +94,7 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
   return Verdict.Continue;
 }
 
-/** The request goes on when its keys have come, or its time is over. */
+/** The request goes on when its keys have come or its time is over, and at once if there is no room for it. */
 function wait(
   plugin: Plugin,
   authenticator: Authenticator,
@@ -100,45 +102,34 @@ function wait(
   deadline: u64,
   waits: i32,
 ): Verdict {
+  const waiting = plugin.waiting;
   const source = authenticator.waitsFor as RemoteJwks;
   const until = deadline != 0 ? deadline : nowMilliseconds() + plugin.maxWait;
-  plugin.waiting.add(streamId, until, source, source.keys != null, waits + 1);
-  plugin.jwksCounters.waited(1);
+  if (!waiting.add(streamId, until, source, authenticator.waitsForKid, waits + 1)) {
+    return handleRequest(plugin, streamId, deadline, MAX_WAITS);
+  }
+  for (let other: Waiting | null = waiting.nextDisplaced(); other; other = waiting.nextDisplaced()) {
+    resume(plugin, other.streamId, other.deadline, MAX_WAITS);
+  }
   return Verdict.StopAllIterationAndWatermark;
 }
 
 /**
- * Lets requests go on whose keys have come: each is read anew and goes the whole way again.
+ * Lets requests go on whose keys have come or whose time is over, the oldest first, as many as one callback may: each is
+ * read anew and goes the whole way again.
  *
- * @param source whose fetch has come to an end
+ * @param now milliseconds since 1970
  */
-export function resumeWaiting(plugin: Plugin, source: RemoteJwks): void {
+export function resumeWaiting(plugin: Plugin, now: u64): void {
   const waiting = plugin.waiting;
-  waiting.beginRound();
-  for (let i = 0; i < waiting.count;) {
-    const entry = waiting.at(i);
-    const goesOn = entry.source == source && (entry.hasKeys || source.keys != null);
-    if (goesOn && waiting.isOfEarlierRound(entry)) resume(plugin, i, entry.waits);
-    else i++;
+  waiting.beginCallback();
+  for (let entry: Waiting | null = waiting.takeDue(now); entry; entry = waiting.takeDue(now)) {
+    resume(plugin, entry.streamId, entry.deadline, entry.deadline <= now ? MAX_WAITS : entry.waits);
   }
 }
 
-/** Answers requests that have waited long enough. @param now milliseconds since 1970 */
-export function expireWaiting(plugin: Plugin, now: u64): void {
-  for (let i = 0; i < plugin.waiting.count;) {
-    const deadline = plugin.waiting.at(i).deadline;
-    // Further ahead than any wait is long: the clock was set back.
-    if (now >= deadline || deadline > now + plugin.maxWait) resume(plugin, i, MAX_WAITS);
-    else i++;
-  }
-}
-
-function resume(plugin: Plugin, i: i32, waits: i32): void {
-  const entry = plugin.waiting.take(i);
-  const streamId = entry.streamId;
-  const deadline = entry.deadline;
-  plugin.jwksCounters.waited(-1);
-  // A stream that has ended meanwhile is nobody's loss.
+function resume(plugin: Plugin, streamId: u32, deadline: u64, waits: i32): void {
+  // The stream has already ended.
   if (!setEffectiveContext(streamId)) return;
   if (handleRequest(plugin, streamId, deadline, waits) == Verdict.Continue) continueRequest();
 }

@@ -23,9 +23,10 @@ import { JwkSet } from "../jose/jwks";
 import { Status } from "../jose/status";
 import { Candidate, Extractor } from "./extractor";
 import { Provider } from "./provider";
-import { RemoteJwks } from "./remote-jwks";
+import { RemoteJwks, kidHash } from "./remote-jwks";
 import { TokenCache } from "./token-cache";
 import { VerifiedToken, nextOutput, outputIndex, outputValue, writeOutput } from "./verified-token";
+import { FIRST_KEYS } from "./waiting-list";
 
 /** What a request may ask of the authenticator. */
 export class AuthenticationLimits {
@@ -35,6 +36,8 @@ export class AuthenticationLimits {
   maxTokens: i32 = 8;
   /** Keys tried for one token. */
   maxKeysTried: i32 = 16;
+  /** How long a request waits for keys, in milliseconds. */
+  maxWait: u64 = 5_000;
 }
 
 export class Authenticator {
@@ -44,8 +47,12 @@ export class Authenticator {
   refusedClaim: Slice = EMPTY;
   /** The keys that the request waits for, where the status is JwksPending. */
   waitsFor: RemoteJwks | null = null;
+  /** The hash of the kid that it waits for, or FIRST_KEYS. */
+  waitsForKid: u64 = 0;
   /** Whether the request may wait for keys. */
   mayWait: bool = false;
+  /** Until when it waits, in milliseconds since 1970; 0 if it has not begun to. */
+  deadline: u64 = 0;
   /** Cache hits and misses since the last request began. */
   hits: i32 = 0;
   misses: i32 = 0;
@@ -217,8 +224,9 @@ export class Authenticator {
     const status = keys ? keys.verify(jws, this.limits.maxKeysTried) : Status.JwksFetchFail;
     const remote = provider.remoteKeys;
     if (status == Status.Ok || status == Status.HostFailed || !remote || !this.mayWait) return status;
-    if (!remote.mayHelp(jws)) return status;
+    if (!remote.mayHelp(jws, this.deadline, this.limits.maxWait)) return status;
     this.waitsFor = remote;
+    this.waitsForKid = remote.keys ? kidHash(jws) : FIRST_KEYS;
     return Status.JwksPending;
   }
 

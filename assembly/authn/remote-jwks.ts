@@ -1,7 +1,7 @@
 /**
- * Keys that live elsewhere: fetched before traffic needs them, refreshed ahead of expiry, kept when a fetch fails, and
- * fetched early, within limits, when a token names a key that is not there. One object a key set, whichever providers
- * share it; one fetch in flight at a time.
+ * Remote JWKS: key sets that are fetched before traffic needs them, refreshed ahead of expiry, kept if a fetch fails, and
+ * fetched early, within limits, if a token names a key that is not there. One object for each key set, whichever
+ * providers share it; one fetch in flight at a time.
  *
  * What comes back is hostile until proven: status, size, form and at least one usable key are checked before it
  * replaces anything.
@@ -35,6 +35,7 @@ import { JwksCounters } from "../metrics";
 
 const STATUS = new Text(":status");
 const OK = new Text("200");
+const GATEWAY_TIMEOUT = new Text("504");
 const CACHE_CONTROL = new Text("cache-control");
 const MAX_AGE = new Text("max-age=");
 const NO_STORE = new Text("no-store");
@@ -70,7 +71,7 @@ export class RemoteJwksOptions {
   stale: u64 = 86_400_000;
   backoff: u64 = 1_000;
   maxBackoff: u64 = 60_000;
-  kidMiss: u64 = 5_000;
+  kidMiss: u64 = 2_000;
   maxBytes: u32 = 262_144;
   maxKeys: i32 = 100;
 
@@ -116,17 +117,27 @@ export class RemoteJwks {
   private discovering: bool = false;
 
   private inFlight: bool = false;
+  /** Whether a fetch has come to an end since `takeEnd`. */
+  private hasEnded: bool = false;
+  /** Whether the latest fetch failed in a way that leaves no doubt, and none has begun since. */
+  private failedForCertain: bool = false;
   private token: u32 = 0;
   private startedAt: u64 = 0;
   private fetchedAt: u64 = 0;
   private nextFetchAt: u64 = 0;
   private failures: i32 = 0;
+  /** When the latest refetch for an unknown kid began. */
   private kidMissAt: u64 = 0;
+  /** Whether requests wait for a refetch that `kidMiss` did not allow yet. */
+  private isRefetchWanted: bool = false;
   /** Fingerprint of the document that the keys in force are of. */
   private document: u64 = 0;
   /** How many keys are loaded, as the gauge knows it. */
   private keyCount: i32 = 0;
-  private readonly retired: RetiredKids = new RetiredKids();
+  /** Kids of keys that were taken out of the set, the latest of them. */
+  private readonly retired: KidTimes = new KidTimes(RETIRED_KIDS);
+  /** Unknown kids, and when the refetch began, or will begin, that may bring them. */
+  private readonly asked: KidTimes = new KidTimes(ASKED_KIDS);
 
   /**
    * @param rootContextId where answers come to
@@ -148,7 +159,7 @@ export class RemoteJwks {
     if (now < this.startedAt) this.forgetTimes(now);
     if (this.inFlight && now > this.startedAt + this.options.timeout + LOST_CALL_GRACE) {
       this.inFlight = false;
-      this.fail(now, "no answer came");
+      this.fail(now, "no answer came", false);
     }
     if (this.keys && this.failures > 0 && now > this.fetchedAt + this.options.stale) {
       this.keys = null;
@@ -156,7 +167,21 @@ export class RemoteJwks {
       this.keyCount = 0;
       logWarning(`jwtgate: ${this.name}: the keys are older than staleMs allows and no longer used`);
     }
-    if (!this.inFlight && now >= this.nextFetchAt) this.fetch(now);
+    if (this.inFlight) return;
+    if (this.isRefetchWanted && now >= this.refetchAt) this.refetch(now);
+    else if (now >= this.nextFetchAt) this.fetch(now);
+  }
+
+  /** @returns whether a fetch has come to an end since the last call */
+  takeEnd(): bool {
+    const hasEnded = this.hasEnded;
+    this.hasEnded = false;
+    return hasEnded;
+  }
+
+  /** Whether it is worth waiting for first keys: there are none, and the latest fetch has not failed for certain. */
+  get mayBringFirstKeys(): bool {
+    return !this.keys && !this.failedForCertain;
   }
 
   /** The clock was set back: what was planned by it is due now, and nothing is younger than now. */
@@ -165,11 +190,14 @@ export class RemoteJwks {
     this.fetchedAt = min(this.fetchedAt, now);
     this.nextFetchAt = now;
     this.kidMissAt = 0;
+    this.asked.clear();
   }
 
   /** Begins a fetch. In the root context. */
   private fetch(now: u64): void {
     this.discovering = this.options.discovers;
+    this.isRefetchWanted = false;
+    this.failedForCertain = false;
     this.startedAt = now;
     this.call(now, this.start, this.options.cluster);
   }
@@ -177,7 +205,7 @@ export class RemoteJwks {
   private call(now: u64, uri: Uri, cluster: Slice): void {
     this.inFlight = get(cluster, uri.scheme, uri.authority, uri.pathAndQuery, this.options.timeout);
     this.token = callToken;
-    if (!this.inFlight) this.fail(now, "the proxy has no such cluster, or refuses the call");
+    if (!this.inFlight) this.fail(now, "the proxy has no such cluster, or refuses the call", true);
   }
 
   /** Whether the answer to call `token` belongs here. */
@@ -190,16 +218,17 @@ export class RemoteJwks {
    *
    * @param headerCount 0 where there was none: the call failed
    * @param bodySize in bytes; looked at before anything is copied
-   * @returns whether the fetch has come to an end
    */
-  receive(now: u64, headerCount: u32, bodySize: u32): bool {
+  receive(now: u64, headerCount: u32, bodySize: u32): void {
     this.inFlight = false;
-    if (headerCount == 0) return this.fail(now, "the connection failed");
+    if (headerCount == 0) return this.fail(now, "the connection failed", true);
     const status = responseHeader(STATUS.slice);
-    if (!equals(status, OK.slice)) return this.fail(now, "the answer's status is not 200");
-    if (bodySize == 0) return this.fail(now, "the answer is empty");
+    // The proxy itself answers 504 if no answer came in time: that says nothing of the next fetch.
+    if (equals(status, GATEWAY_TIMEOUT.slice)) return this.fail(now, "the answer's status is 504", false);
+    if (!equals(status, OK.slice)) return this.fail(now, "the answer's status is not 200", true);
+    if (bodySize == 0) return this.fail(now, "the answer is empty", true);
     if (bodySize > this.options.maxBytes) {
-      return this.fail(now, `the answer has ${bodySize.toString()} bytes, more than maxJwksBytes`);
+      return this.fail(now, `the answer has ${bodySize.toString()} bytes, more than maxJwksBytes`, true);
     }
     const maxAge = this.lifetime(responseHeader(CACHE_CONTROL.slice));
     const body = readHttpCallBody(bodySize);
@@ -207,16 +236,17 @@ export class RemoteJwks {
     // Most fetches bring what is there already: nothing is read again, and tokens verified under it stay good.
     if (!this.discovering && this.keys && document == this.document) return this.keep(now, maxAge);
     const json = new JsonDocument();
-    if (lengthOf(body) != <i32>bodySize || !json.parse(body)) return this.fail(now, "the answer is not JSON");
+    if (lengthOf(body) != <i32>bodySize || !json.parse(body))
+      return this.fail(now, "the answer is not JSON", true);
     if (this.discovering) return this.discover(now, json);
     const isTaken = this.take(json);
-    if (!isTaken) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`);
+    if (!isTaken) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`, true);
     this.document = document;
-    return this.keep(now, maxAge);
+    this.keep(now, maxAge);
   }
 
   /** OpenID Connect Discovery 1.0, section 4.3: the issuer must be the one that was asked for. */
-  private discover(now: u64, json: JsonDocument): bool {
+  private discover(now: u64, json: JsonDocument): void {
     const issuer = json.member(json.root, ISSUER.slice);
     const jwksUri = json.member(json.root, JWKS_URI.slice);
     if (
@@ -225,25 +255,25 @@ export class RemoteJwks {
       jwksUri == NONE ||
       json.kind(jwksUri) != JsonKind.String
     ) {
-      return this.fail(now, 'the discovery document lacks "issuer" or "jwks_uri"');
+      return this.fail(now, 'the discovery document lacks "issuer" or "jwks_uri"', true);
     }
     if (!equals(json.text(issuer), this.options.issuer)) {
-      return this.fail(now, "the discovery document is of another issuer");
+      return this.fail(now, "the discovery document is of another issuer", true);
     }
     this.targetRegion = new Region();
     if (!this.target.parse(this.targetRegion.keep(json.text(jwksUri)))) {
-      return this.fail(now, "the discovery document's jwks_uri is no http(s) URI");
+      return this.fail(now, "the discovery document's jwks_uri is no http(s) URI", true);
     }
     this.targetCluster = this.clusterOf(this.target);
     if (this.targetCluster == EMPTY) {
       return this.fail(
         now,
         "the discovery document's jwks_uri has another origin than the issuer; name its host with --jwks-host",
+        true,
       );
     }
     this.discovering = false;
     this.call(now, this.target, this.targetCluster);
-    return !this.inFlight;
   }
 
   private clusterOf(uri: Uri): Slice {
@@ -260,7 +290,7 @@ export class RemoteJwks {
     const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys);
     if (!keys) return false;
     const previous = this.keys;
-    if (previous) this.retired.note(previous, keys);
+    if (previous) this.noteRetired(previous, keys);
     if (!previous) logInfo(`jwtgate: ${this.name}: ${keys.keys.length.toString()} keys loaded`);
     if (keys.skipped.length > 0 && (!previous || previous.skipped.length != keys.skipped.length)) {
       logWarning(`jwtgate: ${this.name}: unusable keys skipped: ${keys.skipped.join("; ")}`);
@@ -271,19 +301,32 @@ export class RemoteJwks {
     return true;
   }
 
-  /** The keys in force were fetched just now. @returns true: the fetch has come to an end */
-  private keep(now: u64, lifetime: u64): bool {
+  /** Keeps the kids in mind that `before` names and `after` does not, and forgets those that have come back. */
+  private noteRetired(before: JwkSet, after: JwkSet): void {
+    for (let i = 0; i < before.keys.length; i++) {
+      const kid = before.keys[i].kid;
+      if (lengthOf(kid) > 0 && !after.hasKid(kid)) this.retired.note(hashOf(kid), 1);
+    }
+    for (let i = 0; i < after.keys.length; i++) this.retired.forget(hashOf(after.keys[i].kid));
+  }
+
+  /** The keys in force were fetched just now: the fetch has come to an end. */
+  private keep(now: u64, lifetime: u64): void {
     if (this.failures > 0) logInfo(`jwtgate: ${this.name}: fetched again`);
     this.counters.success.add(1);
     this.counters.lastSuccess.record(now / 1000);
     this.failures = 0;
     this.fetchedAt = now;
     this.nextFetchAt = now + ahead(lifetime);
-    return true;
+    this.hasEnded = true;
   }
 
-  /** The last good keys stay; the next try comes after a back-off. @returns true: the fetch has come to an end */
-  private fail(now: u64, reason: string): bool {
+  /**
+   * The fetch has come to an end. The last good keys stay; the next try comes after a back-off.
+   *
+   * @param isCertain whether the server, or the proxy at once, said no; false if no answer came in time
+   */
+  private fail(now: u64, reason: string, isCertain: bool): void {
     const delay = min(this.options.maxBackoff, this.options.backoff << (<u64>min(this.failures, 20)));
     if (this.failures == 0) {
       const meanwhile = this.keys ? "the last good keys stay in use" : "there are no keys";
@@ -292,7 +335,8 @@ export class RemoteJwks {
     this.failures++;
     this.counters.failed.add(1);
     this.nextFetchAt = now + ahead(delay);
-    return true;
+    this.failedForCertain = isCertain;
+    this.hasEnded = true;
   }
 
   /** How long the answer is good for, in milliseconds: max-age within limits, or what the configuration says. */
@@ -315,27 +359,60 @@ export class RemoteJwks {
   }
 
   /**
-   * A token passed all checks but that of its signature. Whether it should wait for other keys: a fetch is in flight, or
-   * one that may help is allowed now and was begun. In the root context or a stream's.
+   * A token passed all checks but that of its signature. Begins a refetch if one may help and is allowed. In the root
+   * context or a stream's.
+   *
+   * @param deadline until when the request waits, in milliseconds since 1970; 0 if it has not begun to
+   * @param maxWait how long it may wait, in milliseconds
+   * @returns whether the request is to wait for the end of the next fetch
    */
-  mayHelp(jws: Jws): bool {
+  mayHelp(jws: Jws, deadline: u64, maxWait: u64): bool {
     const keys = this.keys;
-    // Without keys every token of the issuer waits: they may come with any of the next fetches.
-    if (!keys) return true;
-    const now = nowMilliseconds();
+    // Without keys every token of the issuer waits, until a fetch has failed for certain.
+    if (!keys) return this.inFlight || this.mayBringFirstKeys;
+    const hash = kidHash(jws);
     // Tokens of a key that was taken out of the set go on coming for a while. They are no reason to ask.
-    if (this.retired.has(jws.kid)) return false;
-    const kidIsUnknown = lengthOf(jws.kid) > 0 && !keys.hasKid(jws.kid);
-    if (!kidIsUnknown && now <= this.fetchedAt + this.options.kidMiss) return false;
+    if (this.retired.timeOf(hash) != 0) return false;
+    const now = nowMilliseconds();
+    const mayRefetch = !this.inFlight && (this.kidMissAt == 0 || now >= this.refetchAt);
+    if (keys.hasKid(jws.kid)) {
+      // The key may have been replaced under its kid, but more likely the token is forged: it does not wait.
+      if (mayRefetch && now > this.fetchedAt + this.options.kidMiss) this.refetchFromStream(now);
+      return false;
+    }
     if (this.inFlight) return true;
-    if (this.kidMissAt != 0 && now < this.kidMissAt + this.options.kidMiss) return false;
+    if (mayRefetch) {
+      this.asked.note(hash, now);
+      this.refetchFromStream(now);
+      return this.inFlight;
+    }
+    const askedAt = this.asked.timeOf(hash);
+    if (this.isRefetchWanted && askedAt == this.refetchAt) return true;
+    // Its refetch came to nothing a moment ago.
+    if (askedAt != 0 && now < askedAt + 2 * this.options.kidMiss) return false;
+    if (this.refetchAt > (deadline != 0 ? deadline : now + maxWait)) return false;
+    this.isRefetchWanted = true;
+    this.asked.note(hash, this.refetchAt);
+    return true;
+  }
+
+  /** When the next refetch for an unknown kid is allowed. */
+  private get refetchAt(): u64 {
+    return this.kidMissAt + this.options.kidMiss;
+  }
+
+  /** Begins a fetch for an unknown kid. In the root context. */
+  private refetch(now: u64): void {
     this.kidMissAt = now;
-    // The answer is to come to the root context: the stream may end before it.
-    const streamId = currentStream();
-    if (!setEffectiveContext(this.rootContextId)) return false;
     this.fetch(now);
-    if (!setEffectiveContext(streamId)) return false;
-    return this.inFlight;
+  }
+
+  /** As `refetch`, in a stream's context. The answer is to come to the root context: the stream may end before it. */
+  private refetchFromStream(now: u64): void {
+    const streamId = currentStream();
+    if (!setEffectiveContext(this.rootContextId)) return;
+    this.refetch(now);
+    setEffectiveContext(streamId);
   }
 
   /** Takes its keys out of the gauge. */
@@ -358,32 +435,56 @@ function fingerprintOf(document: Slice): u64 {
 
 /** How many kids of keys that are gone are kept in mind. */
 const RETIRED_KIDS: i32 = 32;
+/** How many unknown kids are kept in mind that a refetch was begun for. */
+const ASKED_KIDS: i32 = 64;
 
-/** The kids of keys that were taken out of the set, the latest of them. */
-class RetiredKids {
-  private readonly hashes: StaticArray<u64> = new StaticArray<u64>(RETIRED_KIDS);
+/** A few kids with a time each, the latest of them. */
+class KidTimes {
+  private readonly hashes: StaticArray<u64>;
+  private readonly times: StaticArray<u64>;
   private next: i32 = 0;
 
-  /** Takes note of what `before` names and `after` does not, and forgets what has come back. */
-  note(before: JwkSet, after: JwkSet): void {
-    for (let i = 0; i < before.keys.length; i++) {
-      const kid = before.keys[i].kid;
-      if (lengthOf(kid) == 0 || after.hasKid(kid) || this.has(kid)) continue;
-      unchecked((this.hashes[this.next] = hashOf(kid)));
-      this.next = (this.next + 1) % RETIRED_KIDS;
-    }
-    for (let i = 0; i < after.keys.length; i++) {
-      const found = this.hashes.indexOf(hashOf(after.keys[i].kid));
-      if (found >= 0) unchecked((this.hashes[found] = 0));
-    }
+  constructor(size: i32) {
+    this.hashes = new StaticArray<u64>(size);
+    this.times = new StaticArray<u64>(size);
   }
 
-  has(kid: Slice): bool {
-    return lengthOf(kid) > 0 && this.hashes.indexOf(hashOf(kid)) >= 0;
+  /** @param time other than 0 */
+  note(hash: u64, time: u64): void {
+    let i = this.hashes.indexOf(hash);
+    if (i < 0) {
+      i = this.next;
+      this.next = (i + 1) % this.hashes.length;
+    }
+    unchecked((this.hashes[i] = hash));
+    unchecked((this.times[i] = time));
+  }
+
+  /** @returns 0 for a kid that is not there */
+  timeOf(hash: u64): u64 {
+    const i = this.hashes.indexOf(hash);
+    return i < 0 ? 0 : unchecked(this.times[i]);
+  }
+
+  forget(hash: u64): void {
+    const i = this.hashes.indexOf(hash);
+    if (i >= 0) unchecked((this.hashes[i] = 0));
+  }
+
+  clear(): void {
+    this.hashes.fill(0);
   }
 }
 
-/** FNV-1a. Only keys' owners put names in; a collision costs one early refetch. Never 0. */
+/** The hash of a token's kid, for a token that names none that of the empty kid. Never FIRST_KEYS. */
+export function kidHash(jws: Jws): u64 {
+  return hashOf(jws.kid);
+}
+
+/**
+ * FNV-1a. Whoever makes two kids of one hash makes them wait together, or is taken for an owner of the other: each costs
+ * or saves one refetch. Never 0.
+ */
 function hashOf(kid: Slice): u64 {
   let hash: u64 = 0xcbf29ce484222325;
   for (let i = 0; i < lengthOf(kid); i++) hash = (hash ^ (<u64>byteAt(kid, i))) * 0x100000001b3;

@@ -1,81 +1,329 @@
 /**
- * Requests that wait for keys. Of each it keeps the stream's id, a deadline and what it waits for, no more: whatever the
- * request said is read anew when it goes on. The list is made once and bounded.
+ * Requests that wait for keys. Of each the list keeps the stream's id, a deadline and what it waits for, no more: the
+ * request is read anew when it goes on. The list is made once and bounded.
+ *
+ * Requests that wait for the same thing form a group: the first keys of a key set, or a refetch that may bring a key of
+ * one `kid`. Before the refetch ends nobody can tell a made-up kid from that of a new key. But a rotation brings one kid
+ * in many requests, and a stranger has to bring many kids, or many requests of one. So groups keep strangers from filling
+ * the list:
+ *
+ * - at most `maxKids` unknown kids of a key set wait at a time; a further one displaces the oldest group that one callback
+ *   can let go;
+ * - if the list is full, a request displaces one of the largest group, unless its own is as large.
+ *
+ * A displaced request is answered at once from the keys that there are.
  */
+import { JwksCounters } from "../metrics";
 import { RemoteJwks } from "./remote-jwks";
 
+/** In place of a kid's hash: the request waits for the first keys of the set. */
+export const FIRST_KEYS: u64 = 0;
+
+/** One request. */
 export class Waiting {
   streamId: u32 = 0;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970. Every request may wait equally long, so the earliest deadline is the oldest request's. */
   deadline: u64 = 0;
-  source: RemoteJwks | null = null;
-  /** Whether the source had keys, only not the token's: any end of the fetch lets the request go on. */
-  hasKeys: bool = false;
-  /** How often it has begun to wait. */
+  /** How often the request has begun to wait. */
   waits: i32 = 0;
-  /** In which round it was added. */
-  round: u32 = 0;
+  group: WaitingGroup | null = null;
+  /** Its neighbours in the group, by deadline. */
+  previous: Waiting | null = null;
+  next: Waiting | null = null;
+  /** The next one of its bucket, or of the free ones. */
+  chained: Waiting | null = null;
+}
+
+/** Requests that wait for the same thing, by deadline. */
+class WaitingGroup {
+  source: RemoteJwks | null = null;
+  /** A hash of the kid, or FIRST_KEYS. */
+  kid: u64 = 0;
+  count: i32 = 0;
+  /** What it waited for has happened: its requests go on, and no other joins them. */
+  isReady: bool = false;
+  head: Waiting | null = null;
+  tail: Waiting | null = null;
 }
 
 export class WaitingList {
   /** Requests that wait now. */
   count: i32 = 0;
-  private round: u32 = 0;
-  private readonly entries: StaticArray<Waiting>;
+  /** How many requests this callback may still let go. */
+  private left: i32;
+  /** The group that `nextDisplaced` takes requests from, and how many. */
+  private displaced: WaitingGroup | null = null;
+  private displacedLeft: i32 = 0;
+  /** The first `groupCount` have requests, in the order in which they began. */
+  private readonly groups: StaticArray<WaitingGroup>;
+  private groupCount: i32 = 0;
+  /** The latest time that `takeDue` was given. */
+  private latest: u64 = 0;
+  private free: Waiting | null = null;
+  /** Entries by the lowest bits of the stream's id: the host counts its ids up. */
+  private readonly buckets: StaticArray<Waiting | null>;
 
-  constructor(capacity: i32) {
-    this.entries = new StaticArray<Waiting>(capacity);
-    for (let i = 0; i < capacity; i++) unchecked((this.entries[i] = new Waiting()));
+  /**
+   * @param capacity how many requests may wait; 0: none
+   * @param maxKids how many unknown kids of one key set may wait
+   * @param maxPerCallback how many requests one callback lets go. The host ends a request inside the call in which it
+   *   ended the one before, so each takes a part of its stack (proxy-wasm-cpp-host, doAfterVmCallActions)
+   * @param counters of the gauge of waiting requests
+   */
+  constructor(
+    private readonly capacity: i32,
+    private readonly maxKids: i32,
+    private readonly maxPerCallback: i32,
+    private readonly counters: JwksCounters,
+  ) {
+    this.left = maxPerCallback;
+    // One more than capacity: a request is added before the one that it displaces has gone.
+    const size = capacity == 0 ? 0 : capacity + 1;
+    let buckets = 1;
+    while (buckets < size) buckets <<= 1;
+    this.groups = new StaticArray<WaitingGroup>(size);
+    this.buckets = new StaticArray<Waiting | null>(buckets);
+    for (let i = 0; i < size; i++) {
+      unchecked((this.groups[i] = new WaitingGroup()));
+      const entry = new Waiting();
+      entry.chained = this.free;
+      this.free = entry;
+    }
   }
 
-  /** What is added from now on belongs to a new round. */
-  beginRound(): void {
-    this.round++;
+  /** Whether a request may wait at all. */
+  get isOpen(): bool {
+    return this.capacity > 0;
   }
 
-  /** Whether the entry was there before the last `beginRound`: what waits again is not let go at once. */
-  isOfEarlierRound(entry: Waiting): bool {
-    return entry.round != this.round;
+  /** A callback begins: it may let `maxPerCallback` requests go. */
+  // @ts-ignore: decorator
+  @inline
+  beginCallback(): void {
+    this.left = this.maxPerCallback;
   }
 
-  get isFull(): bool {
-    return this.count == this.entries.length;
-  }
-
-  /** 0 ≤ i < count. */
-  at(i: i32): Waiting {
-    return unchecked(this.entries[i]);
-  }
-
-  /** Not where the list is full. */
-  add(streamId: u32, deadline: u64, source: RemoteJwks, hasKeys: bool, waits: i32): void {
-    const entry = unchecked(this.entries[this.count++]);
+  /**
+   * Adds a request. Those that it displaces are the next that `nextDisplaced` returns.
+   *
+   * @param deadline milliseconds since 1970
+   * @param kid a hash of the token's kid, or FIRST_KEYS
+   * @param waits how often the request has begun to wait
+   * @returns false if there is no room for it
+   */
+  add(streamId: u32, deadline: u64, source: RemoteJwks, kid: u64, waits: i32): bool {
+    let group = this.find(source, kid);
+    if (!this.makeRoom(source, kid, group)) return false;
+    if (!group) {
+      group = unchecked(this.groups[this.groupCount++]);
+      group.source = source;
+      group.kid = kid;
+      group.isReady = false;
+    }
+    const entry = this.free as Waiting;
+    this.free = entry.chained;
     entry.streamId = streamId;
     entry.deadline = deadline;
-    entry.source = source;
-    entry.hasKeys = hasKeys;
     entry.waits = waits;
-    entry.round = this.round;
+    const bucket = this.bucketOf(streamId);
+    entry.chained = unchecked(this.buckets[bucket]);
+    unchecked((this.buckets[bucket] = entry));
+    join(group, entry);
+    this.count++;
+    this.counters.waited(1);
+    return true;
   }
 
-  /** Takes entry `i` out; the last one takes its place. @returns the entry, good until the next `add` */
-  take(i: i32): Waiting {
-    const entry = unchecked(this.entries[i]);
-    const last = --this.count;
-    unchecked((this.entries[i] = this.entries[last]));
-    unchecked((this.entries[last] = entry));
-    entry.source = null;
+  /** @returns the next request that the latest `add` displaced, good until the next `add`; or null */
+  nextDisplaced(): Waiting | null {
+    const group = this.displaced;
+    if (!group || this.displacedLeft == 0) return null;
+    this.displacedLeft--;
+    return this.take(group.head as Waiting);
+  }
+
+  /** A fetch of `source` has come to an end, and with it what its requests wait for. */
+  release(source: RemoteJwks): void {
+    for (let i = 0; i < this.groupCount; i++) {
+      const group = unchecked(this.groups[i]);
+      if (group.source == source && (group.kid != FIRST_KEYS || !source.mayBringFirstKeys))
+        group.isReady = true;
+    }
+  }
+
+  /**
+   * Takes the oldest request that goes on: one that was released, or has waited until its deadline.
+   *
+   * @param now milliseconds since 1970
+   * @returns the request, good until the next `add`; null if there is none or this callback has let enough go
+   */
+  takeDue(now: u64): Waiting | null {
+    if (now < this.latest) this.expireAll();
+    this.latest = now;
+    if (this.left == 0) return null;
+    const oldest = this.findDue(now);
+    return oldest ? this.take(oldest) : null;
+  }
+
+  /** Whether requests go on now that `takeDue` has not returned. */
+  hasDue(now: u64): bool {
+    return this.findDue(now) != null;
+  }
+
+  /** Forgets a stream that has ended. */
+  remove(streamId: u32): void {
+    if (this.count == 0) return;
+    const entry = entryOf(unchecked(this.buckets[this.bucketOf(streamId)]), streamId);
+    if (entry) this.forget(entry);
+  }
+
+  /** Takes every request out of the gauge. */
+  dispose(): void {
+    this.counters.waited(-this.count);
+  }
+
+  /** The clock was set back: no deadline means anything now. */
+  private expireAll(): void {
+    for (let i = 0; i < this.groupCount; i++) {
+      let entry = unchecked(this.groups[i]).head;
+      while (entry) {
+        entry.deadline = 0;
+        entry = entry.next;
+      }
+    }
+  }
+
+  private findDue(now: u64): Waiting | null {
+    let oldest: Waiting | null = null;
+    for (let i = 0; i < this.groupCount; i++) {
+      const group = unchecked(this.groups[i]);
+      const head = group.head as Waiting;
+      if (!group.isReady && head.deadline > now) continue;
+      if (!oldest || head.deadline < oldest.deadline) oldest = head;
+    }
+    return oldest;
+  }
+
+  /** The group that a request joins, or null. */
+  private find(source: RemoteJwks, kid: u64): WaitingGroup | null {
+    for (let i = 0; i < this.groupCount; i++) {
+      const group = unchecked(this.groups[i]);
+      if (group.kid == kid && group.source == source && !group.isReady) return group;
+    }
+    return null;
+  }
+
+  /**
+   * Decides what a request displaces, if it displaces anything.
+   *
+   * @param own the group that it joins, or null for a new one
+   * @returns false if there is no room for it
+   */
+  private makeRoom(source: RemoteJwks, kid: u64, own: WaitingGroup | null): bool {
+    this.displacedLeft = 0;
+    if (!own && kid != FIRST_KEYS) {
+      let kids = 0;
+      let victim: WaitingGroup | null = null;
+      for (let i = 0; i < this.groupCount; i++) {
+        const group = unchecked(this.groups[i]);
+        if (group.source != source || group.isReady || group.kid == FIRST_KEYS) continue;
+        kids++;
+        if (!victim && group.count <= this.left) victim = group;
+      }
+      if (kids >= this.maxKids) {
+        if (!victim) return false;
+        victim.isReady = true;
+        return this.displace(victim, victim.count);
+      }
+    }
+    if (this.count < this.capacity) return true;
+    let largest: WaitingGroup | null = null;
+    for (let i = 0; i < this.groupCount; i++) {
+      const group = unchecked(this.groups[i]);
+      if (!largest || group.count > largest.count) largest = group;
+    }
+    if (!largest || this.left == 0 || largest.count <= (own ? own.count : 0) + 1) return false;
+    return this.displace(largest, 1);
+  }
+
+  private displace(group: WaitingGroup, count: i32): bool {
+    this.displaced = group;
+    this.displacedLeft = count;
+    return true;
+  }
+
+  /** Lets a request go: forgets it, and counts it for this callback. */
+  private take(entry: Waiting): Waiting {
+    this.left--;
+    this.forget(entry);
     return entry;
   }
 
-  /** Forgets a stream that has ended. @returns whether it waited */
-  remove(streamId: u32): bool {
-    for (let i = 0; i < this.count; i++) {
-      if (unchecked(this.entries[i]).streamId == streamId) {
-        this.take(i);
-        return true;
-      }
+  private forget(entry: Waiting): void {
+    const group = entry.group as WaitingGroup;
+    leave(group, entry);
+    if (group.count == 0) this.removeGroup(group);
+    const bucket = this.bucketOf(entry.streamId);
+    const first = unchecked(this.buckets[bucket]) as Waiting;
+    if (first == entry) {
+      unchecked((this.buckets[bucket] = entry.chained));
+    } else {
+      let before = first;
+      while (before.chained != entry) before = before.chained as Waiting;
+      before.chained = entry.chained;
     }
-    return false;
+    entry.chained = this.free;
+    this.free = entry;
+    this.count--;
+    this.counters.waited(-1);
   }
+
+  private removeGroup(group: WaitingGroup): void {
+    group.source = null;
+    if (this.displaced == group) this.displacedLeft = 0;
+    let i = 0;
+    while (unchecked(this.groups[i]) != group) i++;
+    const last = --this.groupCount;
+    for (; i < last; i++) unchecked((this.groups[i] = this.groups[i + 1]));
+    unchecked((this.groups[last] = group));
+  }
+
+  private bucketOf(streamId: u32): i32 {
+    return streamId & (this.buckets.length - 1);
+  }
+}
+
+/** Looks for a stream in its bucket, from the first entry. */
+function entryOf(first: Waiting | null, streamId: u32): Waiting | null {
+  let entry = first;
+  while (entry && entry.streamId != streamId) entry = entry.chained;
+  return entry;
+}
+
+/** Puts a request into a group before those with later deadlines: a request that waits again keeps its deadline. */
+function join(group: WaitingGroup, entry: Waiting): void {
+  let previous = group.tail;
+  while (previous && previous.deadline > entry.deadline) previous = previous.previous;
+  const next = previous ? previous.next : group.head;
+  entry.group = group;
+  entry.previous = previous;
+  entry.next = next;
+  if (previous) previous.next = entry;
+  else group.head = entry;
+  if (next) next.previous = entry;
+  else group.tail = entry;
+  group.count++;
+}
+
+function leave(group: WaitingGroup, entry: Waiting): void {
+  const previous = entry.previous;
+  const next = entry.next;
+  if (previous) previous.next = next;
+  else group.head = next;
+  if (next) next.previous = previous;
+  else group.tail = previous;
+  entry.group = null;
+  entry.previous = null;
+  entry.next = null;
+  group.count--;
 }

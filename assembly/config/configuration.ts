@@ -62,6 +62,8 @@ const LIMIT_FIELDS: StaticArray<string> = [
   "maxJwksBytes",
   "maxJwksKeys",
   "maxWaitingRequests",
+  "maxWaitingKids",
+  "maxResumedPerCallback",
   "maxWaitMs",
   "maxDecisionLogsPerSecond",
 ];
@@ -144,8 +146,9 @@ class PluginReader {
   private readonly fetchLimits: FetchLimits = new FetchLimits();
   private readonly remoteKeys: Array<RemoteJwks> = new Array<RemoteJwks>();
   private readonly jwksCounters: JwksCounters = new JwksCounters();
-  private maxWaitingRequests: i32 = 1000;
-  private maxWait: u64 = 5000;
+  private maxWaitingRequests: i32 = 2_000;
+  private maxWaitingKids: i32 = 64;
+  private maxResumedPerCallback: i32 = 16;
   private maxDecisionLogs: i32 = 10;
   /** Whether headers that look like the filter's own are removed. */
   private removesLookalikes: bool = false;
@@ -186,8 +189,13 @@ class PluginReader {
       reader.region,
       authenticator,
       this.remoteKeys,
-      new WaitingList(this.remoteKeys.length == 0 ? 0 : this.maxWaitingRequests),
-      this.maxWait,
+      new WaitingList(
+        this.remoteKeys.length == 0 ? 0 : this.maxWaitingRequests,
+        this.maxWaitingKids,
+        this.maxResumedPerCallback,
+        this.jwksCounters,
+      ),
+      this.limits.maxWait,
       cache,
       engine,
       shadow,
@@ -227,8 +235,10 @@ class PluginReader {
     const fetch = this.fetchLimits;
     fetch.maxJwksBytes = <u32>reader.integerOr(node, "maxJwksBytes", 1_024, 4_194_304, 262_144);
     fetch.maxJwksKeys = <i32>reader.integerOr(node, "maxJwksKeys", 1, 1_000, 100);
-    this.maxWaitingRequests = <i32>reader.integerOr(node, "maxWaitingRequests", 0, 100_000, 1_000);
-    this.maxWait = reader.integerOr(node, "maxWaitMs", 1, 60_000, 5_000);
+    this.maxWaitingRequests = <i32>reader.integerOr(node, "maxWaitingRequests", 0, 100_000, 2_000);
+    this.maxWaitingKids = <i32>reader.integerOr(node, "maxWaitingKids", 1, 1_000, 64);
+    this.maxResumedPerCallback = <i32>reader.integerOr(node, "maxResumedPerCallback", 1, 64, 16);
+    limits.maxWait = reader.integerOr(node, "maxWaitMs", 1, 60_000, 5_000);
     this.maxDecisionLogs = <i32>reader.integerOr(node, "maxDecisionLogsPerSecond", 0, 1_000, 10);
   }
 
@@ -239,7 +249,7 @@ class PluginReader {
       const options = this.remoteKeys[i].options;
       shortest = min(shortest, min(options.refresh, options.minRefresh));
       shortest = min(shortest, min(options.backoff, options.kidMiss));
-      shortest = min(shortest, this.maxWait);
+      shortest = min(shortest, this.limits.maxWait);
     }
     return <u32>max<u64>(shortest / 10, 10);
   }
@@ -402,7 +412,7 @@ function readRemoteJwks(reader: Reader, node: Node, issuer: Slice): RemoteJwksOp
   options.stale = reader.integerOr(node, "staleMs", 0, 2_592_000_000, 86_400_000);
   options.backoff = reader.integerOr(node, "backoffMs", 10, 3_600_000, 1_000);
   options.maxBackoff = reader.integerOr(node, "maxBackoffMs", 10, 3_600_000, 60_000);
-  options.kidMiss = reader.integerOr(node, "kidMissMs", 10, 3_600_000, 5_000);
+  options.kidMiss = reader.integerOr(node, "kidMissMs", 10, 3_600_000, 2_000);
   return options;
 }
 

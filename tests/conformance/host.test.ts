@@ -276,3 +276,18 @@ test("the host runs where there is no Node", async () => {
   );
   expect(path).toBe("/b");
 });
+
+describe("requests that are answered in one callback", () => {
+  async function answerMany(count: number): Promise<Host> {
+    const host = await hostWith();
+    const held = Array.from({ length: count }, () => host.send(doing("hold")));
+    const ids = held.map((_, i) => i + 2);
+    host.send(doing(ids.map((id) => `effective ${id}|local 403 -1 refused body`).join("|")));
+    return host;
+  }
+
+  test("end one inside the other, and a few hundred end the machine, as in Envoy", async () => {
+    expect((await answerMany(200)).trapped).toBeUndefined();
+    expect((await answerMany(320)).trapped?.message).toBe("Maximum call stack size exceeded");
+  });
+});

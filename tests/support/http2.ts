@@ -2,15 +2,33 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
 import type { Http1Request, Http1Response, Target } from "./http1.ts";
 
-/** Sends one request on a connection of its own; the answer's trailers stand behind its headers. */
+/** Sends one request on a connection of its own; the answer's trailers follow its headers. */
 export async function http2(target: Target, request: Http1Request): Promise<Http1Response> {
-  const { host, port, tls } = target;
-  const origin = `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const session = connect(origin, { ...tls, settings: { enablePush: false } });
+  const client = new Http2Client(target);
   try {
-    return await exchange(session, request);
+    return await client.request(request);
   } finally {
-    session.destroy();
+    client.close();
+  }
+}
+
+/** One connection, for any number of requests at once. */
+export class Http2Client {
+  private readonly session: ClientHttp2Session;
+
+  constructor({ host, port, tls }: Target) {
+    const origin = `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    this.session = connect(origin, { ...tls, settings: { enablePush: false } });
+    this.session.setMaxListeners(0);
+  }
+
+  /** The answer's trailers follow its headers. */
+  request(request: Http1Request): Promise<Http1Response> {
+    return exchange(this.session, request);
+  }
+
+  close(): void {
+    this.session.destroy();
   }
 }
 
