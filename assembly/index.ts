@@ -7,9 +7,10 @@ import { allocate, reset } from "./abi/arena";
 import { readPluginConfiguration } from "./abi/buffer";
 import { nowMilliseconds } from "./abi/clock";
 import { forgetLines, linesLogged, logError } from "./abi/log";
+import { answerHostFailure } from "./answer";
 import { loadPlugin } from "./config/configuration";
 import { Plugin } from "./plugin";
-import { answerUnconfigured, handleRequest, resumeWaiting } from "./stream";
+import { handleRequest, resumeWaiting } from "./stream";
 
 /** Log lines leave garbage; after so many of them it is collected on a tick. */
 const LINES_BETWEEN_COLLECTIONS: i32 = 64;
@@ -117,7 +118,7 @@ export function proxy_on_request_headers(contextId: u32, headers: u32, endOfStre
       return handleRequest(plugin, contextId);
     }
   }
-  return answerUnconfigured();
+  return answerHostFailure();
 }
 
 /** A stream has ended, or a root context. */

@@ -11,20 +11,20 @@
  * a provider looks at tokens it removes the headers that it writes, whoever wrote them: of two providers that share a
  * header the later one has it to itself, even where it finds no token.
  */
-import { allocate } from "../abi/arena";
 import { nowNanoseconds } from "../abi/clock";
-import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { EMPTY, Slice, equals, lengthOf } from "../abi/slice";
 import { allocateSlices, setSlice, sliceAt } from "../abi/slice-list";
-import { Engine } from "../authz/engine";
 import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
 import { Jws } from "../jose/jws";
 import { JwkSet } from "../jose/jwks";
 import { Status } from "../jose/status";
+import { Authentication } from "./authentication";
 import { Candidate, Extractor } from "./extractor";
 import { Provider } from "./provider";
 import { RemoteJwks, kidHash } from "./remote-jwks";
 import { TokenCache } from "./token-cache";
+import { TokenEvaluator } from "./token-evaluator";
 import { VerifiedToken, nextOutput, outputIndex, outputValue, writeOutput } from "./verified-token";
 import { FIRST_KEYS } from "./waiting-list";
 
@@ -41,22 +41,10 @@ export class AuthenticationLimits {
 }
 
 export class Authenticator {
-  /** The token whose payload policies see, or null. Lives as long as the request is handled, or until `insert`. */
-  verified: VerifiedToken | null = null;
-  /** The claim that a refusal names (`JwtClaimNotHeaderValue`). */
-  refusedClaim: Slice = EMPTY;
-  /** The keys that the request waits for, where the status is JwksPending. */
-  waitsFor: RemoteJwks | null = null;
-  /** The hash of the kid that it waits for, or FIRST_KEYS. */
-  waitsForKid: u64 = 0;
-  /** Whether the request may wait for keys. */
-  mayWait: bool = false;
-  /** Until when it waits, in milliseconds since 1970; 0 if it has not begun to. */
-  deadline: u64 = 0;
-  /** Cache hits and misses since the last request began. */
-  hits: i32 = 0;
-  misses: i32 = 0;
-
+  /** Of the request that is authenticated now. */
+  private result: Authentication = new Authentication();
+  private mayWait: bool = false;
+  private deadline: u64 = 0;
   private readonly jws: Jws = new Jws();
   /** The token that `jws` holds; null where that is one of an earlier request. */
   private parsed: Candidate | null = null;
@@ -76,7 +64,7 @@ export class Authenticator {
     readonly providers: StaticArray<Provider>,
     private readonly extractor: Extractor,
     private readonly cache: TokenCache,
-    private readonly engine: Engine | null,
+    private readonly evaluator: TokenEvaluator | null,
     private readonly limits: AuthenticationLimits,
     private readonly removesLookalikes: bool,
   ) {
@@ -99,23 +87,25 @@ export class Authenticator {
     }
   }
 
-  /** For a request that is not authenticated: it has no identity. */
-  skip(): void {
-    this.verified = null;
-    this.refusedClaim = EMPTY;
-    this.waitsFor = null;
-    this.hits = 0;
-    this.misses = 0;
-  }
-
-  /** @returns Ok, or why the request is refused */
-  authenticate(request: Request): Status {
-    this.skip();
+  /**
+   * @param mayWait whether the request may wait for keys
+   * @param deadline until when it waits, in milliseconds since 1970; 0 if it has not begun to
+   * @param result is overwritten
+   */
+  authenticate(request: Request, mayWait: bool, deadline: u64, result: Authentication): void {
+    result.reset();
+    this.result = result;
+    this.mayWait = mayWait;
+    this.deadline = deadline;
     this.parsed = null;
     this.now = 0;
     this.changed = false;
     this.wrote = false;
     this.wrotePlace = false;
+    result.status = this.decide(request);
+  }
+
+  private decide(request: Request): Status {
     if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
     if (this.extractor.count == 0 && !this.anyRequired) return Status.Ok;
     if (this.anyRequired) return this.all(request, false);
@@ -143,12 +133,17 @@ export class Authenticator {
     let final: Status = Status.JwtMissed;
     for (let i = 0; i < this.providers.length; i++) {
       const status = this.verify(request, unchecked(this.providers[i]));
-      if (isFinal(status)) return status;
+      if (this.isFinal(status)) return status;
       unchecked((this.statuses[i] = status));
       final = prefer(final, status);
     }
     const status = this.all(request, true);
-    return isFinal(status) ? status : prefer(final, status);
+    return this.isFinal(status) ? status : prefer(final, status);
+  }
+
+  /** What no other provider changes: the request passes, waits, or is answered 500. */
+  private isFinal(status: Status): bool {
+    return status == Status.Ok || status == Status.HostFailed || this.result.waitsFor != null;
   }
 
   /** Every token at the provider's places, from the last one. */
@@ -185,11 +180,11 @@ export class Authenticator {
     if (block) {
       const status = this.checkTime(provider, block.expiresAt, block.notBefore);
       if (status != Status.Ok) return status;
-      this.hits++;
+      this.result.hits++;
       this.cache.touch(block);
       // A further token may move the block while the request still points into it.
       const stays = this.extractor.count == 1 && !this.anyRequired && !this.wrotePlace;
-      this.accept(request, provider, candidate, stays ? block : copyBlock(block));
+      this.accept(request, provider, candidate, stays ? block : block.copy());
       return Status.Ok;
     }
     // Known under another provider, so it parses: its issuer is all that this provider needs for the usual refusal.
@@ -199,7 +194,7 @@ export class Authenticator {
     }
     const status = this.check(provider, candidate);
     if (status != Status.Ok) return status;
-    this.misses++;
+    this.result.misses++;
     const fresh = this.remember(provider, token, hash);
     if (!fresh) return Status.JwtClaimNotHeaderValue;
     this.accept(request, provider, candidate, fresh);
@@ -225,9 +220,9 @@ export class Authenticator {
     const remote = provider.remoteKeys;
     if (status == Status.Ok || status == Status.HostFailed || !remote || !this.mayWait) return status;
     if (!remote.mayHelp(jws, this.deadline, this.limits.maxWait)) return status;
-    this.waitsFor = remote;
-    this.waitsForKid = remote.keys ? kidHash(jws) : FIRST_KEYS;
-    return Status.JwksPending;
+    this.result.waitsFor = remote;
+    this.result.waitsForKid = remote.keys ? kidHash(jws) : FIRST_KEYS;
+    return status;
   }
 
   private parse(candidate: Candidate): void {
@@ -268,37 +263,30 @@ export class Authenticator {
       const claim = unchecked(claims[i]);
       const value = claimHeaderValue(jws.payload, claim.claimName);
       if (value == ClaimValue.INVALID) {
-        this.refusedClaim = claim.claimName;
+        this.result.refusedClaim = claim.claimName;
         return null;
       }
       setSlice(values, i, value);
       if (lengthOf(value) > 0) outputBytes += 8 + lengthOf(value);
     }
-    const engine = this.engine;
-    const bitsLength = engine ? engine.tokenPredicateBytes : 0;
-    const bodySize =
-      lengthOf(token) + lengthOf(jws.issuer) + lengthOf(jws.subject) + bitsLength + outputBytes;
-    const size = (<u32>offsetof<VerifiedToken>() + <u32>bodySize + 15) & ~15;
-    const block = changetype<VerifiedToken>(allocate(size));
+    const evaluator = this.evaluator;
+    const bitsLength = evaluator ? evaluator.tokenPredicateBytes : 0;
     const keys = provider.keys as JwkSet;
+    const block = VerifiedToken.create(
+      token,
+      jws.payloadSegment,
+      jws.issuer,
+      jws.subject,
+      bitsLength,
+      outputBytes,
+    );
     block.hash = hash;
     block.expiresAt = jws.expiresAt;
     block.notBefore = jws.notBefore;
     block.keyFingerprint = keys.verifiedBy;
     block.keyGeneration = keys.generation;
     block.provider = provider.index;
-    block.size = size;
-    block.tokenLength = lengthOf(token);
-    block.payloadStart = <i32>(pointerOf(jws.payloadSegment) - pointerOf(token));
-    block.payloadEnd = block.payloadStart + lengthOf(jws.payloadSegment);
-    block.issuerLength = lengthOf(jws.issuer);
-    block.subjectLength = lengthOf(jws.subject);
-    block.bitsLength = bitsLength;
-    block.hits = 0;
-    copyInto(block.token, token);
-    copyInto(block.issuer, jws.issuer);
-    copyInto(block.subject, jws.subject);
-    if (engine) engine.evaluateToken(jws.payload, provider.spaceDelimitedClaims, block.bits);
+    if (evaluator) evaluator.evaluateToken(jws.payload, provider.spaceDelimitedClaims, block.bits);
     let count = 0;
     let output = block.outputs;
     for (let i = 0; i < claims.length; i++) {
@@ -329,7 +317,7 @@ export class Authenticator {
       this.extractor.remove(request, candidate);
       this.changed = true;
     }
-    this.verified = block;
+    this.result.verified = block;
   }
 }
 
@@ -358,11 +346,6 @@ function addName(names: Array<Slice>, name: Slice): void {
   names.push(name);
 }
 
-/** What no other provider changes: the request passes, waits, or is answered 500. */
-function isFinal(status: Status): bool {
-  return status == Status.Ok || status == Status.JwksPending || status == Status.HostFailed;
-}
-
 /** Envoy's choice among the failures of an any-of: one that is neither missing nor of an unknown issuer, the last. */
 function prefer(final: Status, status: Status): Status {
   const telling = status != Status.JwtMissed && status != Status.JwtUnknownIssuer;
@@ -372,14 +355,4 @@ function prefer(final: Status, status: Status): Status {
 function saturatedAdd(a: u64, b: u64): u64 {
   const sum = a + b;
   return sum < a ? u64.MAX_VALUE : sum;
-}
-
-function copyBlock(block: VerifiedToken): VerifiedToken {
-  const copy = allocate(block.size);
-  memory.copy(copy, changetype<usize>(block), block.size);
-  return changetype<VerifiedToken>(copy);
-}
-
-function copyInto(target: Slice, source: Slice): void {
-  memory.copy(pointerOf(target), pointerOf(source), <usize>lengthOf(source));
 }

@@ -6,6 +6,7 @@
  *
  * An output is a claim that goes into a header: u32 index into the provider's claimsToHeaders, u32 length, the value.
  */
+import { allocate } from "../abi/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
 
 
@@ -36,6 +37,46 @@ export class VerifiedToken {
   /** Hits since it was last moved, up to 3: what the cache's eviction goes by. */
   hits: u32;
   reserved: u32;
+
+  /**
+   * Makes a block in the arena. Its texts are there; the caller sets the other fields, and writes bits and outputs.
+   *
+   * @param payloadSegment points into `token`
+   * @param bitsLength bytes of the predicate bits
+   * @param outputBytes bytes of all outputs
+   */
+  static create(
+    token: Slice,
+    payloadSegment: Slice,
+    issuer: Slice,
+    subject: Slice,
+    bitsLength: i32,
+    outputBytes: i32,
+  ): VerifiedToken {
+    const bodySize = lengthOf(token) + lengthOf(issuer) + lengthOf(subject) + bitsLength + outputBytes;
+    const size = (<u32>offsetof<VerifiedToken>() + <u32>bodySize + 15) & ~15;
+    const block = changetype<VerifiedToken>(allocate(size));
+    block.size = size;
+    block.tokenLength = lengthOf(token);
+    block.payloadStart = <i32>(pointerOf(payloadSegment) - pointerOf(token));
+    block.payloadEnd = block.payloadStart + lengthOf(payloadSegment);
+    block.issuerLength = lengthOf(issuer);
+    block.subjectLength = lengthOf(subject);
+    block.bitsLength = bitsLength;
+    block.outputCount = 0;
+    block.hits = 0;
+    copyInto(block.token, token);
+    copyInto(block.issuer, issuer);
+    copyInto(block.subject, subject);
+    return block;
+  }
+
+  /** A copy of the block in the arena. */
+  copy(): VerifiedToken {
+    const copy = allocate(this.size);
+    memory.copy(copy, changetype<usize>(this), this.size);
+    return changetype<VerifiedToken>(copy);
+  }
 
   // @ts-ignore: decorator
   @inline
@@ -92,4 +133,8 @@ export function writeOutput(address: usize, index: i32, value: Slice): usize {
   store<i32>(address, lengthOf(value), 4);
   memory.copy(address + 8, pointerOf(value), <usize>lengthOf(value));
   return nextOutput(address);
+}
+
+function copyInto(target: Slice, source: Slice): void {
+  memory.copy(pointerOf(target), pointerOf(source), <usize>lengthOf(source));
 }

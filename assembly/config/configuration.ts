@@ -10,6 +10,7 @@ import { Place, PlaceKind } from "../authn/place";
 import { ClaimToHeader, Provider } from "../authn/provider";
 import { JwksHost, RemoteJwks, RemoteJwksOptions } from "../authn/remote-jwks";
 import { TokenCache } from "../authn/token-cache";
+import { TokenEvaluator } from "../authn/token-evaluator";
 import { WaitingList } from "../authn/waiting-list";
 import { Engine } from "../authz/engine";
 import { hostVerifies } from "../crypto/host-verifier";
@@ -141,6 +142,21 @@ function tryHost(): void {
   }
 }
 
+/** Lets the policies evaluate what depends on a token alone when it is verified. */
+class PolicyPredicates extends TokenEvaluator {
+  constructor(private readonly engine: Engine) {
+    super();
+  }
+
+  get tokenPredicateBytes(): i32 {
+    return this.engine.tokenPredicateBytes;
+  }
+
+  evaluateToken(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, bits: usize): void {
+    this.engine.evaluateToken(payload, spaceDelimited, bits);
+  }
+}
+
 class PluginReader {
   private readonly limits: AuthenticationLimits = new AuthenticationLimits();
   private readonly fetchLimits: FetchLimits = new FetchLimits();
@@ -180,7 +196,8 @@ class PluginReader {
     // The cache's memory is not the collector's: what can still fail gives it back.
     const cache = readTokenCache(reader, reader.get(root, "tokenCache"));
     if (!cache) return null;
-    const authenticator = this.readAuthenticator(reader.get(root, "providers"), cache, engine);
+    const evaluator = engine ? new PolicyPredicates(engine) : null;
+    const authenticator = this.readAuthenticator(reader.get(root, "providers"), cache, evaluator);
     if (reader.failed) {
       cache.dispose();
       return null;
@@ -254,7 +271,11 @@ class PluginReader {
     return <u32>max<u64>(shortest / 10, 10);
   }
 
-  private readAuthenticator(node: Node, cache: TokenCache, engine: Engine | null): Authenticator | null {
+  private readAuthenticator(
+    node: Node,
+    cache: TokenCache,
+    evaluator: TokenEvaluator | null,
+  ): Authenticator | null {
     const reader = this.reader;
     if (node == NONE || !reader.array(node)) return null;
     const json = reader.json;
@@ -283,7 +304,7 @@ class PluginReader {
         if (extractor.looksAtHeader(provider.claimsToHeaders[j].headerName)) provider.writesPlaces = true;
       }
     }
-    return new Authenticator(providers, extractor, cache, engine, this.limits, this.removesLookalikes);
+    return new Authenticator(providers, extractor, cache, evaluator, this.limits, this.removesLookalikes);
   }
 
   private readProvider(node: Node, places: Array<Place>): Provider {

@@ -2,8 +2,7 @@
  * Why a token is refused: Envoy's Status (source/common/jwt/status.h), as far as a request can meet it, and what
  * jwtgate adds. Texts are the response's body, byte for byte.
  */
-import { EMPTY, Slice, Text, lengthOf } from "../abi/slice";
-import { ByteBuilder } from "../encoding/byte-builder";
+import { EMPTY, Slice, Text } from "../abi/slice";
 
 /** Envoy's numbers up to 72; those from 73 on are jwtgate's (docs/strictness.md, S1, S9, S12). */
 export const enum Status {
@@ -38,16 +37,14 @@ export const enum Status {
   JwksFetchFail = 40,
   /** S1. */
   JwtHeaderNotImplementedCrit = 73,
-  /** S9; `claimRefusal` has the text. */
+  /** S9; the text names the claim. */
   JwtClaimNotHeaderValue = 74,
   /** S12. */
   JwtTooLarge = 75,
   /** S12. */
   TooManyJwts = 76,
-  /** No answer: the request waits for keys. */
-  JwksPending = 77,
   /** Nothing is known of the token, for the host failed: the request is answered 500. */
-  HostFailed = 78,
+  HostFailed = 77,
 }
 
 /** By status; null for those that are no refusal or have a text of their own. */
@@ -96,26 +93,4 @@ define(Status.TooManyJwts, "Too many Jwts in the request");
 export function statusText(status: Status): Slice {
   const text = TEXTS[status];
   return text ? text.slice : EMPTY;
-}
-
-/** 403 for an audience that is not allowed, 401 for every other refusal (Envoy: jwt_authn/filter.cc). */
-export function httpStatus(status: Status): i32 {
-  return status == Status.JwtAudienceNotAllowed ? 403 : 401;
-}
-
-const builder = new ByteBuilder();
-const CLAIM_REFUSAL_START = new Text("Jwt claim [");
-const CLAIM_REFUSAL_END = new Text("] is not a valid header value");
-
-/**
- * The body of a JwtClaimNotHeaderValue refusal.
- *
- * @param name the claim, as the configuration names it
- * @returns the text, in the arena
- */
-export function claimRefusal(name: Slice): Slice {
-  const start = CLAIM_REFUSAL_START.slice;
-  const end = CLAIM_REFUSAL_END.slice;
-  const size = lengthOf(start) + lengthOf(name) + lengthOf(end);
-  return builder.begin(size).append(start).append(name).append(end).slice;
 }

@@ -20,8 +20,8 @@ const ASSEMBLY: Rooms = {
   http: ["abi", "encoding"],
   jose: ["abi", "encoding", "crypto"],
   authz: ["abi", "encoding", "config/reader", "http"],
-  authn: ["abi", "metrics", "encoding", "crypto", "config/reader", "http", "jose", "authz"],
-  plugin: ["abi", "metrics", "encoding", "http", "jose", "authz", "authn"],
+  authn: ["abi", "metrics", "encoding", "crypto", "http", "jose"],
+  plugin: ["abi", "metrics", "authz", "authn"],
   config: [
     "abi",
     "metrics",
@@ -34,8 +34,10 @@ const ASSEMBLY: Rooms = {
     "authn",
     "plugin",
   ],
-  stream: ["abi", "metrics", "encoding", "http", "jose", "authz", "authn", "plugin"],
-  index: ["abi", "config", "plugin", "stream"],
+  answer: ["abi", "encoding", "http", "jose"],
+  report: ["abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
+  stream: ["abi", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
+  index: ["abi", "config", "plugin", "answer", "stream"],
 };
 
 /** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */

@@ -30,12 +30,13 @@ const HEADINGS = {
 describe("docs/troubleshooting.md", () => {
   test("has every refusal of a token, and of a policy", () => {
     const status = source("jose/status.ts");
+    const answer = source("answer.ts");
     const refusals = [...status.matchAll(/^define\(\s*Status\.\w+,\s*"(.*?)",?\s*\);/gms)].map(
       ([, text]) => text,
     );
-    const start = /CLAIM_REFUSAL_START = new Text\("(.*)"\)/.exec(status)?.[1];
-    const end = /CLAIM_REFUSAL_END = new Text\("(.*)"\)/.exec(status)?.[1];
-    const denied = /ACCESS_DENIED = new Text\("(.*)"\)/.exec(source("stream.ts"))?.[1];
+    const start = /CLAIM_REFUSAL = new Text\("(.*)"\)/.exec(answer)?.[1];
+    const end = /CLAIM_REFUSAL_END = new Text\("(.*)"\)/.exec(answer)?.[1];
+    const denied = /ACCESS_DENIED = new Text\("(.*)"\)/.exec(answer)?.[1];
     const told = Object.values(HEADINGS).flatMap((heading) => rows(heading).map(([body]) => body));
     expect(told.toSorted()).toEqual(
       [...refusals, `${start}NAME${end}`, denied].map((text) => `\`${text}\``).toSorted(),
@@ -44,22 +45,24 @@ describe("docs/troubleshooting.md", () => {
   });
 
   test("has 403 for what is answered 403", () => {
-    const [, only] = /status == Status\.(\w+) \? 403 : 401/.exec(source("jose/status.ts")) ?? [];
+    const [, only] = /status == Status\.(\w+) \? 403 : 401/.exec(source("answer.ts")) ?? [];
     const [, body] = new RegExp(`Status\\.${only}, "(.*)"`).exec(source("jose/status.ts")) ?? [];
     expect(rows(HEADINGS.forbidden).map(([text]) => text)).toEqual(["`RBAC: access denied`", `\`${body}\``]);
   });
 
   test("has the answer of 500, with its details", () => {
-    const stream = source("stream.ts");
-    const [, body] = /HOST_FAILURE = new Text\("(.*)"\)/.exec(stream) ?? [];
-    const [, details] = /HOST_FAILURE_DETAILS = new Text\("(.*)"\)/.exec(stream) ?? [];
+    const answer = source("answer.ts");
+    const [, body] = /HOST_FAILURE = new Text\("(.*)"\)/.exec(answer) ?? [];
+    const [, details] = /HOST_FAILURE_DETAILS = new Text\("(.*)"\)/.exec(answer) ?? [];
     const [status, text, cause] = rows("500 and 503")[0] ?? [];
     expect([status, text]).toEqual(["500", `\`${body}\``]);
     expect(cause).toContain(`\`${details}\``);
   });
 
   test("has every reason why keys are not fetched", () => {
-    const calls = source("authn/remote-jwks.ts").matchAll(/this\.fail\(\s*now,\s*(["'`])(.*?)\1,\s*\w+,?\s*\)/gs);
+    const calls = source("authn/remote-jwks.ts").matchAll(
+      /this\.fail\(\s*now,\s*(["'`])(.*?)\1,\s*\w+,?\s*\)/gs,
+    );
     const reasons = [...calls].map(([, , reason = ""]) => `\`${reason.replace(/\$\{.*?\}/g, "…")}\``);
     expect(rows("Keys are not fetched").map(([reason]) => reason)).toEqual(
       expect.arrayContaining([...new Set(reasons)]),

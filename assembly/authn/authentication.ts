@@ -1,0 +1,33 @@
+/** What authentication came to. One object, overwritten for each request. */
+import { EMPTY, Slice } from "../abi/slice";
+import { Status } from "../jose/status";
+import { RemoteJwks } from "./remote-jwks";
+import { VerifiedToken } from "./verified-token";
+import { FIRST_KEYS } from "./waiting-list";
+
+export class Authentication {
+  /** Ok, or why the request is refused, unless it waits. */
+  status: Status = Status.Ok;
+  /** The token whose payload policies see, or null. Lives as long as the request is handled, or until `insert`. */
+  verified: VerifiedToken | null = null;
+  /** The claim that a refusal names (`JwtClaimNotHeaderValue`). */
+  refusedClaim: Slice = EMPTY;
+  /** The keys that the request waits for, or null if it does not wait. */
+  waitsFor: RemoteJwks | null = null;
+  /** The hash of the kid that it waits for, or FIRST_KEYS. */
+  waitsForKid: u64 = FIRST_KEYS;
+  /** How many tokens the cache knew, and how many were verified anew. */
+  hits: i32 = 0;
+  misses: i32 = 0;
+
+  /** Nothing is known of the request: it has no identity and is not refused. */
+  reset(): void {
+    this.status = Status.Ok;
+    this.verified = null;
+    this.refusedClaim = EMPTY;
+    this.waitsFor = null;
+    this.waitsForKid = FIRST_KEYS;
+    this.hits = 0;
+    this.misses = 0;
+  }
+}
