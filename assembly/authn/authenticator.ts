@@ -16,7 +16,7 @@ import { EMPTY, Slice, equals, lengthOf } from "../abi/slice";
 import { allocateSlices, setSlice, sliceAt } from "../abi/slice-list";
 import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
-import { Jws } from "../jose/jws";
+import { Jwt } from "../jose/jwt";
 import { JwkSet } from "../jose/jwks";
 import { Status } from "../jose/status";
 import { Authentication } from "./authentication";
@@ -45,8 +45,8 @@ export class Authenticator {
   private result: Authentication = new Authentication();
   private mayWait: bool = false;
   private deadline: u64 = 0;
-  private readonly jws: Jws = new Jws();
-  /** The token that `jws` holds; null where that is one of an earlier request. */
+  private readonly jwt: Jwt = new Jwt();
+  /** The token that `jwt` holds; null where that is one of an earlier request. */
   private parsed: Candidate | null = null;
   private now: u64 = 0;
   /** Whether the tokens of the request are no longer those that were there at first. */
@@ -209,27 +209,27 @@ export class Authenticator {
       return Status.JwtUnknownIssuer;
     // Many providers cost many comparisons, not many readings: only where the issuer is theirs is it read again.
     if (this.parsed != candidate) this.parse(candidate);
-    const jws = this.jws;
-    const timeStatus = this.checkTime(provider, jws.expiresAt, jws.notBefore);
+    const jwt = this.jwt;
+    const timeStatus = this.checkTime(provider, jwt.expiresAt, jwt.notBefore);
     if (timeStatus != Status.Ok) return timeStatus;
-    if (provider.audiences.length > 0 && !jws.audienceAllowed(provider.audiences)) {
+    if (provider.audiences.length > 0 && !jwt.audienceAllowed(provider.audiences)) {
       return Status.JwtAudienceNotAllowed;
     }
     const keys = provider.keys;
-    const status = keys ? keys.verify(jws, this.limits.maxKeysTried) : Status.JwksFetchFail;
+    const status = keys ? keys.verify(jwt.jws, this.limits.maxKeysTried) : Status.JwksFetchFail;
     const remote = provider.remoteKeys;
     if (status == Status.Ok || status == Status.HostFailed || !remote || !this.mayWait) return status;
-    if (!remote.mayHelp(jws, this.deadline, this.limits.maxWait)) return status;
+    if (!remote.mayHelp(jwt.jws, this.deadline, this.limits.maxWait)) return status;
     this.result.waitsFor = remote;
-    this.result.waitsForKid = remote.keys ? kidHash(jws) : FIRST_KEYS;
+    this.result.waitsForKid = remote.keys ? kidHash(jwt.jws) : FIRST_KEYS;
     return status;
   }
 
   private parse(candidate: Candidate): void {
     this.parsed = candidate;
     candidate.isParsed = true;
-    candidate.parseStatus = this.jws.parse(candidate.token);
-    candidate.issuer = candidate.parseStatus == Status.Ok ? this.jws.issuer : EMPTY;
+    candidate.parseStatus = this.jwt.parse(candidate.token);
+    candidate.issuer = candidate.parseStatus == Status.Ok ? this.jwt.issuer : EMPTY;
   }
 
   private checkTime(provider: Provider, expiresAt: u64, notBefore: u64): Status {
@@ -253,15 +253,15 @@ export class Authenticator {
     return true;
   }
 
-  /** Builds what later requests need of the token in `jws`. @returns null where a claim cannot be a header's value */
+  /** Builds what later requests need of the token in `jwt`. @returns null where a claim cannot be a header's value */
   private remember(provider: Provider, token: Slice, hash: u64): VerifiedToken | null {
-    const jws = this.jws;
+    const jwt = this.jwt;
     const claims = provider.claimsToHeaders;
     let outputBytes = 0;
     const values = allocateSlices(claims.length);
     for (let i = 0; i < claims.length; i++) {
       const claim = unchecked(claims[i]);
-      const value = claimHeaderValue(jws.payload, claim.claimName);
+      const value = claimHeaderValue(jwt.payload, claim.claimName);
       if (value == ClaimValue.INVALID) {
         this.result.refusedClaim = claim.claimName;
         return null;
@@ -274,19 +274,19 @@ export class Authenticator {
     const keys = provider.keys as JwkSet;
     const block = VerifiedToken.create(
       token,
-      jws.payloadSegment,
-      jws.issuer,
-      jws.subject,
+      jwt.jws.payloadSegment,
+      jwt.issuer,
+      jwt.subject,
       bitsLength,
       outputBytes,
     );
     block.hash = hash;
-    block.expiresAt = jws.expiresAt;
-    block.notBefore = jws.notBefore;
+    block.expiresAt = jwt.expiresAt;
+    block.notBefore = jwt.notBefore;
     block.keyFingerprint = keys.verifiedBy;
     block.keyGeneration = keys.generation;
     block.provider = provider.index;
-    if (evaluator) evaluator.evaluateToken(jws.payload, provider.spaceDelimitedClaims, block.bits);
+    if (evaluator) evaluator.evaluateToken(jwt.payload, provider.spaceDelimitedClaims, block.bits);
     let count = 0;
     let output = block.outputs;
     for (let i = 0; i < claims.length; i++) {

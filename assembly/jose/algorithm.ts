@@ -1,8 +1,11 @@
-/** The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none`. */
-import { Slice, byteAt, lengthOf } from "../abi/slice";
+/**
+ * The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1), everything about each in one row. There is
+ * no `none`.
+ */
+import { Slice, Text, equals } from "../abi/slice";
+import { Curve } from "../crypto/ecdsa";
 import { Hash } from "../crypto/sha2";
 
-/** In threes by hash: `hashOf` counts on the order. */
 export const enum Algorithm {
   /** Of a token: not supported. Of a key: any that its type can do. */
   None,
@@ -21,33 +24,107 @@ export const enum Algorithm {
   EdDSA,
 }
 
-/** The first two letters, and the number behind them, as bytes from the highest. */
-const RS: u32 = 0x5253;
-const PS: u32 = 0x5053;
-const ES: u32 = 0x4553;
-const HS: u32 = 0x4853;
-const ED: u32 = 0x4564;
-const N256: u32 = 0x323536;
-const N384: u32 = 0x333834;
-const N512: u32 = 0x353132;
-const DSA: u32 = 0x445341;
+/** How a signature is made. */
+export const enum Scheme {
+  RsaPkcs1,
+  RsaPss,
+  Ecdsa,
+  Hmac,
+  Ed25519,
+}
+
+/** The key types in use (RFC 7518 section 6.1, RFC 8037 section 2). */
+export const enum KeyType {
+  RSA,
+  EC,
+  Oct,
+  OKP,
+}
+
+/** A set of algorithms: bit k is the algorithm of number k. */
+export type Algorithms = u32;
+
+/** For algorithms that have no elliptic curve to choose, or no hash. */
+const ANY_CURVE: Curve = Curve.P256;
+const OWN_HASH: Hash = Hash.Sha512;
+
+class Row {
+  readonly name: Text;
+
+  constructor(
+    readonly algorithm: Algorithm,
+    name: string,
+    readonly keyType: KeyType,
+    readonly scheme: Scheme,
+    readonly hash: Hash,
+    readonly curve: Curve = ANY_CURVE,
+  ) {
+    this.name = new Text(name);
+  }
+}
+
+/** By number. */
+const ROWS: StaticArray<Row> = [
+  new Row(Algorithm.None, "", KeyType.Oct, Scheme.Hmac, OWN_HASH),
+  new Row(Algorithm.RS256, "RS256", KeyType.RSA, Scheme.RsaPkcs1, Hash.Sha256),
+  new Row(Algorithm.RS384, "RS384", KeyType.RSA, Scheme.RsaPkcs1, Hash.Sha384),
+  new Row(Algorithm.RS512, "RS512", KeyType.RSA, Scheme.RsaPkcs1, Hash.Sha512),
+  new Row(Algorithm.PS256, "PS256", KeyType.RSA, Scheme.RsaPss, Hash.Sha256),
+  new Row(Algorithm.PS384, "PS384", KeyType.RSA, Scheme.RsaPss, Hash.Sha384),
+  new Row(Algorithm.PS512, "PS512", KeyType.RSA, Scheme.RsaPss, Hash.Sha512),
+  new Row(Algorithm.ES256, "ES256", KeyType.EC, Scheme.Ecdsa, Hash.Sha256, Curve.P256),
+  new Row(Algorithm.ES384, "ES384", KeyType.EC, Scheme.Ecdsa, Hash.Sha384, Curve.P384),
+  new Row(Algorithm.ES512, "ES512", KeyType.EC, Scheme.Ecdsa, Hash.Sha512, Curve.P521),
+  new Row(Algorithm.HS256, "HS256", KeyType.Oct, Scheme.Hmac, Hash.Sha256),
+  new Row(Algorithm.HS384, "HS384", KeyType.Oct, Scheme.Hmac, Hash.Sha384),
+  new Row(Algorithm.HS512, "HS512", KeyType.Oct, Scheme.Hmac, Hash.Sha512),
+  new Row(Algorithm.EdDSA, "EdDSA", KeyType.OKP, Scheme.Ed25519, OWN_HASH),
+];
 
 /** The algorithm of that name, case-sensitive; None for an unknown one. */
 export function parseAlgorithm(name: Slice): Algorithm {
-  if (lengthOf(name) != 5) return Algorithm.None;
-  const family = ((<u32>byteAt(name, 0)) << 8) | byteAt(name, 1);
-  const rest = ((<u32>byteAt(name, 2)) << 16) | ((<u32>byteAt(name, 3)) << 8) | byteAt(name, 4);
-  if (family == ED) return rest == DSA ? Algorithm.EdDSA : Algorithm.None;
-  const hash = rest == N256 ? 0 : rest == N384 ? 1 : rest == N512 ? 2 : -1;
-  if (hash < 0) return Algorithm.None;
-  if (family == RS) return Algorithm.RS256 + hash;
-  if (family == PS) return Algorithm.PS256 + hash;
-  if (family == ES) return Algorithm.ES256 + hash;
-  if (family == HS) return Algorithm.HS256 + hash;
+  for (let i = 1; i < ROWS.length; i++) {
+    const row = unchecked(ROWS[i]);
+    if (equals(row.name.slice, name)) return row.algorithm;
+  }
   return Algorithm.None;
 }
 
-/** The hash of an algorithm other than None and EdDSA, whose hash is its own affair. */
+/** How signatures of an algorithm other than None are made. */
+export function schemeOf(algorithm: Algorithm): Scheme {
+  return unchecked(ROWS[algorithm]).scheme;
+}
+
+/** The hash of an algorithm other than None and EdDSA, which has one of its own. */
 export function hashOf(algorithm: Algorithm): Hash {
-  return <Hash>((algorithm - Algorithm.RS256) % 3);
+  return unchecked(ROWS[algorithm]).hash;
+}
+
+/** The curve of an ECDSA algorithm (docs/strictness.md, S5). */
+export function curveOf(algorithm: Algorithm): Curve {
+  return unchecked(ROWS[algorithm]).curve;
+}
+
+/** The algorithms that a key of that type can verify. */
+export function algorithmsOf(type: KeyType): Algorithms {
+  let algorithms: Algorithms = 0;
+  for (let i = 1; i < ROWS.length; i++) {
+    const row = unchecked(ROWS[i]);
+    if (row.keyType == type) algorithms |= only(row.algorithm);
+  }
+  return algorithms;
+}
+
+/** The ECDSA algorithm of a curve. */
+export function algorithmOfCurve(curve: Curve): Algorithm {
+  for (let i = 1; i < ROWS.length; i++) {
+    const row = unchecked(ROWS[i]);
+    if (row.keyType == KeyType.EC && row.curve == curve) return row.algorithm;
+  }
+  return Algorithm.None;
+}
+
+/** The set of one algorithm. */
+export function only(algorithm: Algorithm): Algorithms {
+  return 1 << algorithm;
 }

@@ -15,7 +15,19 @@ import { RsaPublicKey } from "../crypto/rsa";
 import { decodeLenient } from "../encoding/base64url";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { formatUnsigned } from "../encoding/number";
-import { Algorithm, hashOf, parseAlgorithm } from "./algorithm";
+import {
+  Algorithm,
+  Algorithms,
+  KeyType,
+  Scheme,
+  algorithmOfCurve,
+  algorithmsOf,
+  curveOf,
+  hashOf,
+  only,
+  parseAlgorithm,
+  schemeOf,
+} from "./algorithm";
 import { Jws } from "./jws";
 
 const KTY = new Text("kty");
@@ -40,21 +52,13 @@ const P384 = new Text("P-384");
 const P521 = new Text("P-521");
 const ED25519 = new Text("Ed25519");
 
-/** The key types in use (RFC 7518 section 6.1, RFC 8037 section 2). */
-export const enum KeyType {
-  RSA,
-  EC,
-  Oct,
-  OKP,
-}
-
 export class Jwk {
   private rsa: RsaPublicKey | null = null;
   private ec: EcPublicKey | null = null;
   private hmac: HmacKey | null = null;
   private ed25519: Ed25519PublicKey | null = null;
-  /** Bit k: verifies the algorithm of number k. */
-  private verifiable: u32 = 0;
+  /** What the key can verify. */
+  private verifiable: Algorithms = 0;
 
   private constructor(
     /** EMPTY, or of no bytes, where the key has no name. */
@@ -98,7 +102,7 @@ export class Jwk {
 
   /** Whether the key can verify signatures of this algorithm. */
   canVerify(algorithm: Algorithm): bool {
-    return ((this.verifiable >> algorithm) & 1) != 0;
+    return (this.verifiable & only(algorithm)) != 0;
   }
 
   /** Whether the token's signature is one of this key's by the token's algorithm. */
@@ -107,9 +111,9 @@ export class Jwk {
     if (!this.canVerify(algorithm)) return false;
     const rsa = this.rsa;
     if (rsa) {
-      return algorithm < Algorithm.PS256
-        ? rsa.verifyPkcs1(hashOf(algorithm), jws.signature, jws.signedText)
-        : rsa.verifyPss(hashOf(algorithm), jws.signature, jws.signedText);
+      return schemeOf(algorithm) == Scheme.RsaPss
+        ? rsa.verifyPss(hashOf(algorithm), jws.signature, jws.signedText)
+        : rsa.verifyPkcs1(hashOf(algorithm), jws.signature, jws.signedText);
     }
     const ec = this.ec;
     if (ec) return ec.verify(hashOf(algorithm), jws.signature, jws.signedText);
@@ -121,7 +125,7 @@ export class Jwk {
 
   /** RFC 7518 section 6.3.1. */
   private loadRsa(json: JsonDocument, key: Node): Jwk | null {
-    if (!this.allows(Algorithm.RS256, Algorithm.PS512)) return null;
+    if (!this.allows(algorithmsOf(KeyType.RSA))) return null;
     const n = binaryMember(json, key, N, "[n] is missing or not base64url");
     const e = binaryMember(json, key, E, "[e] is missing or not base64url");
     if (n == EMPTY || e == EMPTY) return null;
@@ -135,27 +139,23 @@ export class Jwk {
     const member = json.member(key, CRV.slice);
     if (member != NONE && json.kind(member) != JsonKind.String) return refuse("[crv] is not a string");
     const crv = stringMember(json, key, CRV);
-    let own: Algorithm;
-    if (lengthOf(crv) == 0) {
-      own = this.algorithm == Algorithm.None ? Algorithm.ES256 : this.algorithm;
-    } else if (equals(crv, P256.slice)) own = Algorithm.ES256;
-    else if (equals(crv, P384.slice)) own = Algorithm.ES384;
-    else if (equals(crv, P521.slice)) own = Algorithm.ES512;
-    else return refuse("[crv] is not P-256, P-384 or P-521");
-    if (own < Algorithm.ES256 || own > Algorithm.ES512 || !this.allows(own, own)) {
-      return refuse("[alg] does not go with the key's type or curve");
-    }
+    let own = this.algorithm == Algorithm.None ? algorithmOfCurve(Curve.P256) : this.algorithm;
+    if (equals(crv, P256.slice)) own = algorithmOfCurve(Curve.P256);
+    else if (equals(crv, P384.slice)) own = algorithmOfCurve(Curve.P384);
+    else if (equals(crv, P521.slice)) own = algorithmOfCurve(Curve.P521);
+    else if (lengthOf(crv) > 0) return refuse("[crv] is not P-256, P-384 or P-521");
+    if (!this.allows(algorithmsOf(KeyType.EC) & only(own))) return null;
     const x = binaryMember(json, key, X, "[x] is missing or not base64url");
     const y = binaryMember(json, key, Y, "[y] is missing or not base64url");
     if (x == EMPTY || y == EMPTY) return null;
-    this.ec = EcPublicKey.create(<Curve>(own - Algorithm.ES256), x, y);
+    this.ec = EcPublicKey.create(curveOf(own), x, y);
     if (!this.ec) return refuse(EcPublicKey.refusal);
     return this.identify(x, y);
   }
 
   /** RFC 7518 section 6.4. */
   private loadOct(json: JsonDocument, key: Node): Jwk | null {
-    if (!this.allows(Algorithm.HS256, Algorithm.HS512)) return null;
+    if (!this.allows(algorithmsOf(KeyType.Oct))) return null;
     const k = binaryMember(json, key, K, "[k] is missing or not base64url");
     if (k == EMPTY) return null;
     this.hmac = HmacKey.create(k);
@@ -165,7 +165,7 @@ export class Jwk {
 
   /** RFC 8037 section 2. */
   private loadOkp(json: JsonDocument, key: Node): Jwk | null {
-    if (!this.allows(Algorithm.EdDSA, Algorithm.EdDSA)) return null;
+    if (!this.allows(algorithmsOf(KeyType.OKP))) return null;
     if (!equals(stringMember(json, key, CRV), ED25519.slice)) return refuse("[crv] is not Ed25519");
     const x = binaryMember(json, key, X, "[x] is missing or not base64url");
     if (x == EMPTY) return null;
@@ -175,21 +175,15 @@ export class Jwk {
   }
 
   /**
-   * Sets what the key can verify: the algorithms of its type from `first` to `last`, or of these its `alg`.
+   * Sets what the key can verify: the algorithms of its type and curve, or of these its `alg`.
    *
-   * @returns whether `alg` is one of them or missing
+   * @returns whether `alg` is one of them or missing, else `refusal`
    */
-  private allows(first: Algorithm, last: Algorithm): bool {
-    if (this.algorithm != Algorithm.None) {
-      if (this.algorithm < first || this.algorithm > last) {
-        Jwk.refusal = "[alg] does not go with the key's type or curve";
-        return false;
-      }
-      this.verifiable = 1 << this.algorithm;
-      return true;
-    }
-    for (let algorithm = first; algorithm <= last; algorithm++) this.verifiable |= 1 << algorithm;
-    return true;
+  private allows(algorithms: Algorithms): bool {
+    this.verifiable = this.algorithm == Algorithm.None ? algorithms : algorithms & only(this.algorithm);
+    if (this.verifiable != 0) return true;
+    Jwk.refusal = "[alg] does not go with the key's type or curve";
+    return false;
   }
 
   /** Computes the fingerprint of a key whose parameters are `a` and `b`. */

@@ -3,8 +3,8 @@ import { Region } from "../abi/region";
 import { Slice, equals, lengthOf } from "../abi/slice";
 import { takeHostFault } from "../crypto/host-verifier";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
-import { Algorithm } from "./algorithm";
-import { Jwk, KeyType } from "./jwk";
+import { Algorithm, KeyType } from "./algorithm";
+import { Jwk } from "./jwk";
 import { Jws } from "./jws";
 import { Status } from "./status";
 

@@ -15,11 +15,12 @@ import { Hash, digestLength, hashBegin, hashFinish, hashUpdate } from "../../../
 import { decodeStrict } from "../../../assembly/encoding/base64url";
 import { JsonDocument } from "../../../assembly/encoding/json";
 import { JwkSet } from "../../../assembly/jose/jwks";
-import { Jws } from "../../../assembly/jose/jws";
+import { Jwt } from "../../../assembly/jose/jwt";
 import { Status } from "../../../assembly/jose/status";
 
 const json = new JsonDocument();
-const jws = new Jws();
+const jwt = new Jwt();
+const jws = jwt.jws;
 
 let refusalText: ArrayBuffer = new ArrayBuffer(0);
 let hmac: HmacKey | null = null;
@@ -139,7 +140,7 @@ export function loadKeys(text: usize, size: i32): bool {
  */
 export function verifyJws(text: usize, size: i32): Status {
   const token = slice(text, size);
-  let status = jws.parse(token);
+  let status = jwt.parse(token);
   if (status == Status.JwtPayloadParseErrorBadJson) {
     let dot = size;
     while (load<u8>(text + <usize>--dot) != 0x2e) {}

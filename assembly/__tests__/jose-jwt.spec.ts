@@ -2,19 +2,20 @@ import { reset } from "../abi/arena";
 import { EMPTY, Slice } from "../abi/slice";
 import { JsonKind, NONE } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";
-import { Jws } from "../jose/jws";
+import { Jwt } from "../jose/jwt";
 import { Status, statusText } from "../jose/status";
 import { bytes, section, toHex, toText, token } from "./support";
 
 const HEADER = '{"alg":"RS256","kid":"k"}';
 const PAYLOAD = '{"iss":"i","sub":"s"}';
 
-const jws = new Jws();
+const jwt = new Jwt();
+const jws = jwt.jws;
 
 function parse(text: string): Status {
   const received = bytes(text);
   reset();
-  return jws.parse(received);
+  return jwt.parse(received);
 }
 
 /** The text that refuses a token; "OK" where nothing does. */
@@ -230,7 +231,7 @@ describe("payload", () => {
     expect(payload("{}{}")).toBe(refusal);
     expect(payload("{}")).toBe("OK");
     expect(payload("null")).toBe("OK");
-    expect(jws.issuer).toBe(EMPTY);
+    expect(jwt.issuer).toBe(EMPTY);
   });
 
   it("strings", () => {
@@ -245,11 +246,11 @@ describe("payload", () => {
       expect(payload(`{"${names[i]}":""}`)).toBe("OK");
     }
     expect(payload('{"iss":"i\\u0000","sub":"é"}')).toBe("OK");
-    expect(toHex(jws.issuer)).toBe("6900");
-    expect(toText(jws.subject)).toBe("é");
+    expect(toHex(jwt.issuer)).toBe("6900");
+    expect(toText(jwt.subject)).toBe("é");
     expect(payload("{}")).toBe("OK");
-    expect(jws.issuer).toBe(EMPTY);
-    expect(jws.subject).toBe(EMPTY);
+    expect(jwt.issuer).toBe(EMPTY);
+    expect(jwt.subject).toBe(EMPTY);
   });
 
   it("times", () => {
@@ -278,24 +279,24 @@ describe("payload", () => {
 
   it("times in seconds, without their fraction", () => {
     expect(payload('{"exp":1300819380,"nbf":1300819379}')).toBe("OK");
-    expect(jws.expiresAt).toBe(1300819380);
-    expect(jws.notBefore).toBe(1300819379);
+    expect(jwt.expiresAt).toBe(1300819380);
+    expect(jwt.notBefore).toBe(1300819379);
     expect(payload('{"exp":1300819380.9,"nbf":1.3e9}')).toBe("OK");
-    expect(jws.expiresAt).toBe(1300819380);
-    expect(jws.notBefore).toBe(1300000000);
+    expect(jwt.expiresAt).toBe(1300819380);
+    expect(jwt.notBefore).toBe(1300000000);
     expect(payload('{"exp":9223372036854775808}')).toBe("OK");
-    expect(jws.expiresAt).toBe(9223372036854775808);
-    expect(jws.notBefore).toBe(0);
+    expect(jwt.expiresAt).toBe(9223372036854775808);
+    expect(jwt.notBefore).toBe(0);
     expect(payload('{"nbf":0}')).toBe("OK");
-    expect(jws.expiresAt).toBe(u64.MAX_VALUE);
-    expect(jws.notBefore).toBe(0);
+    expect(jwt.expiresAt).toBe(u64.MAX_VALUE);
+    expect(jwt.notBefore).toBe(0);
   });
 
   it("an exp that truncates to 0 is one (S8)", () => {
     const values: StaticArray<string> = ["0", "-0", "0.0", "0.5", "1e-400"];
     for (let i = 0; i < values.length; i++) {
       expect(payload(`{"exp":${values[i]}}`)).toBe("OK");
-      expect(jws.expiresAt).toBe(0, values[i]);
+      expect(jwt.expiresAt).toBe(0, values[i]);
     }
   });
 
@@ -315,8 +316,8 @@ describe("payload", () => {
 
   it("other claims may be anything", () => {
     expect(payload('{"azp":1,"scope":[],"x":{"iss":1},"":null}')).toBe("OK");
-    expect<i32>(jws.payload.kind(jws.payload.root)).toBe(JsonKind.Object);
-    expect(jws.payload.member(jws.payload.root, bytes("azp"))).not.toBe(NONE);
+    expect<i32>(jwt.payload.kind(jwt.payload.root)).toBe(JsonKind.Object);
+    expect(jwt.payload.member(jwt.payload.root, bytes("azp"))).not.toBe(NONE);
   });
 });
 
@@ -361,8 +362,8 @@ describe("parts", () => {
     expect(answer(text)).toBe("OK");
     expect(toText(jws.signedText)).toBe(`${section(HEADER)}.${section(PAYLOAD)}`);
     expect(toText(jws.payloadSegment)).toBe(section(PAYLOAD));
-    expect(toText(jws.issuer)).toBe("i");
-    expect(toText(jws.subject)).toBe("s");
+    expect(toText(jwt.issuer)).toBe("i");
+    expect(toText(jwt.subject)).toBe("s");
     expect(toText(jws.kid)).toBe("k");
   });
 
@@ -370,29 +371,29 @@ describe("parts", () => {
     expect(payload('{"iss":"i","sub":"s","exp":1,"nbf":1,"aud":"a"}')).toBe("OK");
     expect(answer(token('{"alg":"HS256"}', "{}"))).toBe("OK");
     expect(jws.kid).toBe(EMPTY);
-    expect(jws.issuer).toBe(EMPTY);
-    expect(jws.subject).toBe(EMPTY);
-    expect(jws.expiresAt).toBe(u64.MAX_VALUE);
-    expect(jws.notBefore).toBe(0);
-    expect(jws.audienceAllowed(audiences(["a"]))).toBe(false);
+    expect(jwt.issuer).toBe(EMPTY);
+    expect(jwt.subject).toBe(EMPTY);
+    expect(jwt.expiresAt).toBe(u64.MAX_VALUE);
+    expect(jwt.notBefore).toBe(0);
+    expect(jwt.audienceAllowed(audiences(["a"]))).toBe(false);
   });
 });
 
 describe("audiences", () => {
   it("any of the token's is any of the provider's", () => {
     payload('{"aud":["x","b"]}');
-    expect(jws.audienceAllowed(audiences(["a", "b"]))).toBe(true);
-    expect(jws.audienceAllowed(audiences(["a", "c"]))).toBe(false);
-    expect(jws.audienceAllowed(audiences(["B"]))).toBe(false);
+    expect(jwt.audienceAllowed(audiences(["a", "b"]))).toBe(true);
+    expect(jwt.audienceAllowed(audiences(["a", "c"]))).toBe(false);
+    expect(jwt.audienceAllowed(audiences(["B"]))).toBe(false);
     payload('{"aud":"a"}');
-    expect(jws.audienceAllowed(audiences(["a"]))).toBe(true);
-    expect(jws.audienceAllowed(audiences(["aa", ""]))).toBe(false);
+    expect(jwt.audienceAllowed(audiences(["a"]))).toBe(true);
+    expect(jwt.audienceAllowed(audiences(["aa", ""]))).toBe(false);
     payload('{"aud":[]}');
-    expect(jws.audienceAllowed(audiences(["a"]))).toBe(false);
+    expect(jwt.audienceAllowed(audiences(["a"]))).toBe(false);
     payload('{"aud":""}');
-    expect(jws.audienceAllowed(audiences(["a"]))).toBe(false);
+    expect(jwt.audienceAllowed(audiences(["a"]))).toBe(false);
     payload("{}");
-    expect(jws.audienceAllowed(audiences(["a"]))).toBe(false);
+    expect(jwt.audienceAllowed(audiences(["a"]))).toBe(false);
   });
 
   it("without scheme in front and one slash at the end", () => {
@@ -407,17 +408,17 @@ describe("audiences", () => {
     for (let i = 0; i < same.length; i++) {
       payload(`{"aud":"${same[i]}"}`);
       for (let j = 0; j < same.length; j++) {
-        expect(jws.audienceAllowed(audiences([same[j]]))).toBe(true, `${same[i]} ${same[j]}`);
+        expect(jwt.audienceAllowed(audiences([same[j]]))).toBe(true, `${same[i]} ${same[j]}`);
       }
-      expect(jws.audienceAllowed(audiences(["H.io"]))).toBe(false);
-      expect(jws.audienceAllowed(audiences(["h.io//"]))).toBe(false);
-      expect(jws.audienceAllowed(audiences(["HTTP://h.io"]))).toBe(false);
-      expect(jws.audienceAllowed(audiences(["ftp://h.io"]))).toBe(false);
+      expect(jwt.audienceAllowed(audiences(["H.io"]))).toBe(false);
+      expect(jwt.audienceAllowed(audiences(["h.io//"]))).toBe(false);
+      expect(jwt.audienceAllowed(audiences(["HTTP://h.io"]))).toBe(false);
+      expect(jwt.audienceAllowed(audiences(["ftp://h.io"]))).toBe(false);
     }
     payload('{"aud":"https://"}');
-    expect(jws.audienceAllowed(audiences(["/"]))).toBe(true);
+    expect(jwt.audienceAllowed(audiences(["/"]))).toBe(true);
     payload('{"aud":"http:///"}');
-    expect(jws.audienceAllowed(audiences(["http://"]))).toBe(true);
+    expect(jwt.audienceAllowed(audiences(["http://"]))).toBe(true);
   });
 });
 
