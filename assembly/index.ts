@@ -6,7 +6,7 @@ import "./abi/abort";
 import { allocate, reset } from "./abi/arena";
 import { readPluginConfiguration } from "./abi/buffer";
 import { nowMilliseconds } from "./abi/clock";
-import { forgetLines, linesLogged, logError } from "./abi/log";
+import { lineCount, logError, resetLineCount } from "./abi/log";
 import { answerHostFailure } from "./answer";
 import { loadPlugin } from "./config/configuration";
 import { Plugin } from "./plugin";
@@ -86,7 +86,7 @@ export function proxy_on_tick(rootContextId: u32): void {
   plugin.tick(now);
   resumeWaiting(plugin, now);
   plugin.planTicks(now, root.id);
-  if (linesLogged >= LINES_BETWEEN_COLLECTIONS) collectGarbage();
+  if (lineCount() >= LINES_BETWEEN_COLLECTIONS) collectGarbage();
 }
 
 export function proxy_on_http_call_response(
@@ -143,6 +143,6 @@ export function proxy_on_delete(contextId: u32): void {
 /** Only where no object is held by the stack alone: the collector does not look there. */
 function collectGarbage(): void {
   reset();
-  forgetLines();
+  resetLineCount();
   __collect();
 }

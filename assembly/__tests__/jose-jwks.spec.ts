@@ -4,6 +4,7 @@ import { JsonDocument } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";
 import { Jwk } from "../jose/jwk";
 import { JwkSet } from "../jose/jwks";
+import { KeyFault } from "../crypto/key-fault";
 import { Jwt } from "../jose/jwt";
 import { Status, statusText } from "../jose/status";
 import { bytes, toText } from "./support";
@@ -99,6 +100,7 @@ const OCT_KEY = `"kty":"oct","k":"${K1}"`;
 const OTHER_OCT_KEY = `"kty":"oct","k":"${K2}"`;
 
 const json = new JsonDocument();
+const fault = new KeyFault();
 const jwt = new Jwt();
 const jws = jwt.jws;
 
@@ -107,13 +109,13 @@ function load(keys: StaticArray<string>, maxKeys: i32 = 100): JwkSet | null {
   const text = bytes(`[{${keys.join("},{")}}]`);
   reset();
   expect(json.parse(text)).toBe(true, "a list of keys");
-  return JwkSet.load(json, json.root, maxKeys);
+  return JwkSet.load(json, json.root, maxKeys, fault);
 }
 
 /** The only key of a set, given by its members. */
 function loadKey(members: string): Jwk {
   const set = load([members]);
-  if (!set) expect(JwkSet.refusal).toBe("", members);
+  if (!set) expect(fault.reason).toBe("", members);
   return (set as JwkSet).keys[0];
 }
 
@@ -121,8 +123,8 @@ function loadKey(members: string): Jwk {
 function refusal(members: string): string {
   const prefix = "no key can be used: keys[0]: ";
   if (load([members])) return "none";
-  expect(JwkSet.refusal.startsWith(prefix)).toBe(true, JwkSet.refusal);
-  return JwkSet.refusal.substring(prefix.length);
+  expect(fault.reason.startsWith(prefix)).toBe(true, fault.reason);
+  return fault.reason.substring(prefix.length);
 }
 
 /** The numbers of the algorithms that a key verifies. */
@@ -137,7 +139,7 @@ function verifiable(key: Jwk): string {
 /** What the keys say of a token: "OK", or the text that refuses it. */
 function answer(keys: StaticArray<string>, token: string, maxKeysTried: i32 = 16): string {
   const set = load(keys);
-  if (!set) return JwkSet.refusal;
+  if (!set) return fault.reason;
   const received = bytes(token);
   reset();
   expect<i32>(jwt.parse(received)).toBe(Status.Ok);
@@ -424,23 +426,23 @@ describe("sets", () => {
   it("refused: no list, no key, no usable key, too many", () => {
     reset();
     json.parse(bytes('{"keys":{}}'));
-    expect(JwkSet.load(json, json.member(json.root, bytes("keys")), 100) == null).toBe(true);
-    expect(JwkSet.refusal).toBe("[keys] is not a list");
-    expect(JwkSet.load(json, json.member(json.root, bytes("none")), 100) == null).toBe(true);
-    expect(JwkSet.refusal).toBe("[keys] is not a list");
+    expect(JwkSet.load(json, json.member(json.root, bytes("keys")), 100, fault) == null).toBe(true);
+    expect(fault.reason).toBe("[keys] is not a list");
+    expect(JwkSet.load(json, json.member(json.root, bytes("none")), 100, fault) == null).toBe(true);
+    expect(fault.reason).toBe("[keys] is not a list");
     json.parse(bytes("[]"));
-    expect(JwkSet.load(json, json.root, 100) == null).toBe(true);
-    expect(JwkSet.refusal).toBe("there are no keys");
+    expect(JwkSet.load(json, json.root, 100, fault) == null).toBe(true);
+    expect(fault.reason).toBe("there are no keys");
     json.parse(bytes("[1,null]"));
-    expect(JwkSet.load(json, json.root, 100) == null).toBe(true);
-    expect(JwkSet.refusal).toBe(
+    expect(JwkSet.load(json, json.root, 100, fault) == null).toBe(true);
+    expect(fault.reason).toBe(
       "no key can be used: keys[0]: it is not an object; keys[1]: it is not an object",
     );
     json.parse(bytes("[1,2,3,4,5,6,7]"));
-    expect(JwkSet.load(json, json.root, 100) == null).toBe(true);
-    expect(JwkSet.refusal.endsWith("; and 2 more")).toBe(true);
+    expect(JwkSet.load(json, json.root, 100, fault) == null).toBe(true);
+    expect(fault.reason.endsWith("; and 2 more")).toBe(true);
     expect(load([OCT_KEY, OCT_KEY, OCT_KEY], 2) == null).toBe(true);
-    expect(JwkSet.refusal).toBe("3 keys are more than 2");
+    expect(fault.reason).toBe("3 keys are more than 2");
   });
 
   it("outlives the document it was read from", () => {

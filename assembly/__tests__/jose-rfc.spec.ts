@@ -8,6 +8,7 @@ import { decodeStrict } from "../encoding/base64url";
 import { JsonDocument } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";
 import { JwkSet } from "../jose/jwks";
+import { KeyFault } from "../crypto/key-fault";
 import { Jwt } from "../jose/jwt";
 import { Status } from "../jose/status";
 import { bytes, toText } from "./support";
@@ -74,6 +75,7 @@ const HS256_HEADER = "eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZm
 const HS256_SIGNATURE = "s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0";
 
 const json = new JsonDocument();
+const fault = new KeyFault();
 const jwt = new Jwt();
 const jws = jwt.jws;
 
@@ -81,8 +83,8 @@ const jws = jwt.jws;
 function setOf(key: string): JwkSet {
   reset();
   expect(json.parse(bytes(`[${key}]`))).toBe(true, key);
-  const set = JwkSet.load(json, json.root, 1);
-  if (!set) expect(JwkSet.refusal).toBe("");
+  const set = JwkSet.load(json, json.root, 1, fault);
+  if (!set) expect(fault.reason).toBe("");
   return set as JwkSet;
 }
 

@@ -16,17 +16,17 @@ const JSON_TYPE = new Text("application/json");
 /** The headers of a call, names and values in turn; made once, because calls that come to nothing are never collected. */
 const headers = new StaticArray<Slice>(10);
 
-/** The token of the call that `get` began. */
-export let callToken: u32 = 0;
+/** No call was begun: no answer will come. */
+export const NO_CALL: i64 = -1;
 
 /**
- * Begins a GET. The answer comes as `proxy_on_http_call_response` with `callToken`.
+ * Begins a GET. The answer comes as `proxy_on_http_call_response` with the call's token.
  *
  * @param cluster the host's name of the upstream cluster
  * @param timeout in milliseconds
- * @returns false where the host refuses (the cluster is unknown, say): no answer will come
+ * @returns the token, or NO_CALL if the host refuses (the cluster is unknown, say)
  */
-export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice, timeout: u32): bool {
+export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice, timeout: u32): i64 {
   unchecked((headers[0] = METHOD.slice));
   unchecked((headers[1] = GET.slice));
   unchecked((headers[2] = SCHEME.slice));
@@ -50,8 +50,7 @@ export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice
     timeout,
     OUT,
   );
-  callToken = load<u32>(OUT);
-  return result == WasmResultValues.Ok;
+  return result == WasmResultValues.Ok ? <i64>load<u32>(OUT) : NO_CALL;
 }
 
 /** @returns the first value of a header of the answer at hand, in the arena, or EMPTY */

@@ -2,17 +2,21 @@
 import { proxy_log } from "@solo-io/proxy-runtime/assembly/imports";
 import { LogLevelValues } from "@solo-io/proxy-runtime/assembly/runtime";
 
-/** Lines that were written since `forgetLines`: each has left garbage behind. */
-export let linesLogged: i32 = 0;
+let lines: i32 = 0;
 
-/** The garbage is collected. */
-export function forgetLines(): void {
-  linesLogged = 0;
+/** How many lines were written since `resetLineCount`: each left garbage. */
+export function lineCount(): i32 {
+  return lines;
+}
+
+/** Begins to count anew, after a collection. */
+export function resetLineCount(): void {
+  lines = 0;
 }
 
 function log(level: LogLevelValues, message: string): void {
   const bytes = String.UTF8.encode(message);
-  linesLogged++;
+  lines++;
   proxy_log(level, changetype<usize>(bytes), bytes.byteLength);
 }
 

@@ -2,7 +2,7 @@
 import { proxy_get_property, proxy_set_property } from "@solo-io/proxy-runtime/assembly/imports";
 import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { OUT } from "./arena";
-import { EMPTY, Slice, lengthOf, pointerOf, slice } from "./slice";
+import { ABSENT, FAILED, Slice, lengthOf, pointerOf, slice } from "./slice";
 
 /**
  * Writes filter state `wasm.PATH`, which access logs print with %FILTER_STATE(wasm.PATH:PLAIN)%.
@@ -16,32 +16,21 @@ export function setProperty(path: Slice, value: Slice): bool {
   );
 }
 
-export const enum PropertyResult {
-  Found,
-  /** The attribute does not exist for this connection or request. */
-  Absent,
-  /** The host failed; the caller fails closed. */
-  Failed,
-}
-
-/** The value of the last `Found`, in the arena. */
-export let propertyValue: Slice = EMPTY;
-
-/** The value of the last `Found` as the integer that Envoy writes (64 bits, little-endian); -1 where it is no integer. */
-export function propertyInteger(): i64 {
-  return lengthOf(propertyValue) == 8 ? load<i64>(pointerOf(propertyValue)) : -1;
-}
-
 /**
  * @param path the attribute's segments, separated by NUL (`source\0address`)
+ * @returns the value, in the arena; ABSENT if the attribute does not exist for this connection or request; FAILED if the
+ *   host failed, upon which the caller fails closed
  */
-export function getProperty(path: Slice): PropertyResult {
-  propertyValue = EMPTY;
+export function getProperty(path: Slice): Slice {
   store<u32>(OUT, 0);
   store<u32>(OUT, 0, 4);
   const result = proxy_get_property(pointerOf(path), lengthOf(path), OUT, OUT + 4);
-  if (result == WasmResultValues.NotFound) return PropertyResult.Absent;
-  if (result != WasmResultValues.Ok) return PropertyResult.Failed;
-  propertyValue = slice(load<u32>(OUT), load<i32>(OUT, 4));
-  return PropertyResult.Found;
+  if (result == WasmResultValues.NotFound) return ABSENT;
+  if (result != WasmResultValues.Ok) return FAILED;
+  return slice(load<u32>(OUT), load<i32>(OUT, 4));
+}
+
+/** The integer that Envoy writes as a property (64 bits, little-endian); -1 for another value. */
+export function propertyInteger(value: Slice): i64 {
+  return lengthOf(value) == 8 ? load<i64>(pointerOf(value)) : -1;
 }

@@ -7,10 +7,20 @@ export type Slice = u64;
 /** One in each byte of a word. */
 const EACH_BYTE: u64 = 0x0101010101010101;
 
-/** The slice of no bytes; also "absent" where a function says so. */
+/** The slice of no bytes at no address. */
 // @ts-ignore: decorator
 @inline
 export const EMPTY: Slice = 0;
+
+/** Returned for what is not there. What is there and has no bytes has an address. */
+// @ts-ignore: decorator
+@inline
+export const ABSENT: Slice = 0;
+
+/** Returned if the host failed. */
+// @ts-ignore: decorator
+@inline
+export const FAILED: Slice = u64.MAX_VALUE;
 
 /** Packs `length` bytes at `pointer`. */
 // @ts-ignore: decorator

@@ -3,9 +3,19 @@
  * provider looks at is its own choice of places; a token that one provider takes out of the request is gone for the
  * next.
  */
-import { Slice, Text, byteAt, equals, indexOfByte, lengthOf, startsWith, subslice } from "../abi/slice";
-import { cookieFound, findCookie } from "../http/cookies";
-import { findParameter, parameterFound, withoutParameter } from "../http/query";
+import {
+  ABSENT,
+  Slice,
+  Text,
+  byteAt,
+  equals,
+  indexOfByte,
+  lengthOf,
+  startsWith,
+  subslice,
+} from "../abi/slice";
+import { findCookie } from "../http/cookies";
+import { findParameter, withoutParameter } from "../http/query";
 import { Request } from "../http/request";
 import { Status } from "../jose/status";
 import { Place, PlaceKind, comparePlaces } from "./place";
@@ -98,10 +108,10 @@ export class Extractor {
       } else if (place.kind == PlaceKind.Parameter) {
         if (!request.hasQuery) continue;
         const token = findParameter(request.query, place.name);
-        if (parameterFound) fits = this.add(token, i, -1, maxTokens);
+        if (token != ABSENT) fits = this.add(token, i, -1, maxTokens);
       } else {
         const token = findCookie(request, place.name);
-        if (cookieFound) fits = this.add(token, i, -1, maxTokens);
+        if (token != ABSENT) fits = this.add(token, i, -1, maxTokens);
       }
       if (!fits) return false;
     }

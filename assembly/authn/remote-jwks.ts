@@ -7,7 +7,7 @@
  * replaces anything.
  */
 import { readHttpCallBody } from "../abi/buffer";
-import { callToken, get, responseHeader } from "../abi/http-call";
+import { NO_CALL, get, responseHeader } from "../abi/http-call";
 import { logInfo, logWarning } from "../abi/log";
 import { nowMilliseconds } from "../abi/clock";
 import { randomBelow } from "../abi/random";
@@ -26,6 +26,7 @@ import {
 } from "../abi/slice";
 import { Region } from "../abi/region";
 import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
+import { KeyFault } from "../crypto/key-fault";
 import { JsonDocument, JsonKind, NONE } from "../encoding/json";
 import { Uri } from "../http/uri";
 import { Jws } from "../jose/jws";
@@ -203,8 +204,9 @@ export class RemoteJwks {
   }
 
   private call(now: u64, uri: Uri, cluster: Slice): void {
-    this.inFlight = get(cluster, uri.scheme, uri.authority, uri.pathAndQuery, this.options.timeout);
-    this.token = callToken;
+    const token = get(cluster, uri.scheme, uri.authority, uri.pathAndQuery, this.options.timeout);
+    this.inFlight = token != NO_CALL;
+    this.token = <u32>token;
     if (!this.inFlight) this.fail(now, "the proxy has no such cluster, or refuses the call", true);
   }
 
@@ -239,8 +241,8 @@ export class RemoteJwks {
     if (lengthOf(body) != <i32>bodySize || !json.parse(body))
       return this.fail(now, "the answer is not JSON", true);
     if (this.discovering) return this.discover(now, json);
-    const isTaken = this.take(json);
-    if (!isTaken) return this.fail(now, `the answer is no key set: ${JwkSet.refusal}`, true);
+    const fault = new KeyFault();
+    if (!this.take(json, fault)) return this.fail(now, `the answer is no key set: ${fault.reason}`, true);
     this.document = document;
     this.keep(now, maxAge);
   }
@@ -285,9 +287,14 @@ export class RemoteJwks {
     return EMPTY;
   }
 
-  /** Puts the document's keys in force. @returns false, and JwkSet's refusal, where it is no set with a usable key */
-  private take(json: JsonDocument): bool {
-    const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys);
+  /**
+   * Puts the document's keys in force.
+   *
+   * @param fault why there are none
+   * @returns whether there is a usable key
+   */
+  private take(json: JsonDocument, fault: KeyFault): bool {
+    const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys, fault);
     if (!keys) return false;
     const previous = this.keys;
     if (previous) this.noteRetired(previous, keys);

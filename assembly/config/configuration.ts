@@ -14,6 +14,7 @@ import { TokenEvaluator } from "../authn/token-evaluator";
 import { WaitingList } from "../authn/waiting-list";
 import { Engine } from "../authz/engine";
 import { hostVerifies } from "../crypto/host-verifier";
+import { KeyFault } from "../crypto/key-fault";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { looksAlike } from "../http/request";
 import { Uri } from "../http/uri";
@@ -379,8 +380,9 @@ class PluginReader {
     const reader = this.reader;
     if (!reader.object(node, ["keys"])) return null;
     const keys = reader.require(node, "keys");
-    const set = JwkSet.load(reader.json, keys, this.fetchLimits.maxJwksKeys);
-    if (!set) reader.fail(keys, JwkSet.refusal);
+    const fault = new KeyFault();
+    const set = JwkSet.load(reader.json, keys, this.fetchLimits.maxJwksKeys, fault);
+    if (!set) reader.fail(keys, fault.reason);
     return set;
   }
 

@@ -6,7 +6,9 @@ import { EMPTY, Slice, lengthOf, pointerOf, slice, subslice } from "../abi/slice
 import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
 import { hostVerifies, verifyAtHost } from "./host-verifier";
 import { Modulus, NUMBER_SIZE } from "./montgomery";
+import { KeyFault } from "./key-fault";
 import { Hash } from "./sha2";
+import { Verification } from "./verification";
 
 /** The curves of RFC 7518 §6.2.1.1. */
 export const enum Curve {
@@ -113,43 +115,36 @@ export class EcPublicKey {
     private readonly publicKeyInfo: StaticArray<u8>,
   ) {}
 
-  /** Why the latest `create` returned null; for people. */
-  static refusal: string = "";
-
   /**
    * @param x a coordinate, big-endian, with zero bytes in front or without
    * @param y the other
-   * @returns null, and `refusal`, unless both are less than p, (x, y) is on the curve, and the host verifies signatures
+   * @param fault why the key cannot be used
+   * @returns null unless both are less than p, (x, y) is on the curve, and the host verifies signatures
    */
-  static create(curve: Curve, x: Slice, y: Slice): EcPublicKey | null {
+  static create(curve: Curve, x: Slice, y: Slice, fault: KeyFault): EcPublicKey | null {
     if (!hostVerifies()) {
-      return EcPublicKey.refuse("this host has no verify_signature, without which ECDSA cannot be verified");
+      return refuse(fault, "this host has no verify_signature, without which ECDSA cannot be verified");
     }
     const parameters = curve == Curve.P256 ? P256 : curve == Curve.P384 ? P384 : P521;
     const length = parameters.length;
     const paddedX = padded(COORDINATES, x, length);
     const paddedY = padded(COORDINATES + <usize>length, y, length);
     if (paddedX == EMPTY || paddedY == EMPTY || !parameters.contains(paddedX, paddedY)) {
-      return EcPublicKey.refuse("the point is not on the curve");
+      return refuse(fault, "the point is not on the curve");
     }
     return new EcPublicKey(parameters, encodePublicKey(parameters));
-  }
-
-  private static refuse(reason: string): EcPublicKey | null {
-    EcPublicKey.refusal = reason;
-    return null;
   }
 
   /**
    * @param signature r and s, big-endian, each exactly as long as a coordinate (RFC 7518 §3.4), from 1 to n - 1
    */
-  verify(hash: Hash, signature: Slice, text: Slice): bool {
+  verify(hash: Hash, signature: Slice, text: Slice): Verification {
     const parameters = this.parameters;
     const length = parameters.length;
-    if (lengthOf(signature) != 2 * length) return false;
+    if (lengthOf(signature) != 2 * length) return Verification.Bad;
     const r = subslice(signature, 0, length);
     const s = subslice(signature, length, 2 * length);
-    if (!parameters.isScalar(r) || !parameters.isScalar(s)) return false;
+    if (!parameters.isScalar(r) || !parameters.isScalar(s)) return Verification.Bad;
     // ECDSA-Sig-Value (RFC 3279 §2.2.3)
     writer.begin(SIGNATURE, SIGNATURE_SIZE);
     const end = writer.position;
@@ -201,4 +196,9 @@ function fromHex(text: string): StaticArray<u8> {
   const result = new StaticArray<u8>(text.length / 2);
   for (let i = 0; i < result.length; i++) result[i] = <u8>parseInt(text.substring(2 * i, 2 * i + 2), 16);
   return result;
+}
+
+function refuse(fault: KeyFault, reason: string): EcPublicKey | null {
+  fault.reason = reason;
+  return null;
 }

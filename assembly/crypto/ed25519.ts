@@ -26,6 +26,7 @@ import {
   subtract,
 } from "./field25519";
 import { isCanonicalScalar, reduceScalar } from "./scalar25519";
+import { KeyFault } from "./key-fault";
 import { Hash, MAX_DIGEST_LENGTH, hashBegin, hashFinish, hashUpdate } from "./sha2";
 
 /** The length of a public key, and half that of a signature, in bytes. */
@@ -85,16 +86,14 @@ export class Ed25519PublicKey {
 
   private constructor() {}
 
-  /** Why the latest `create` returned null; for people. */
-  static refusal: string = "";
-
   /**
    * @param x the public key as RFC 8032 §5.1.2 encodes it
-   * @returns null, and `refusal`, unless it has 32 bytes, is the canonical encoding of a point, and the point's order is
+   * @param fault why the key cannot be used
+   * @returns null unless it has 32 bytes, is the canonical encoding of a point, and the point's order is
    *   not small (1, 2, 4 or 8: under such a key a signature can be good for any message)
    */
-  static create(x: Slice): Ed25519PublicKey | null {
-    if (lengthOf(x) != LENGTH) return Ed25519PublicKey.refuse("the public key does not have 32 bytes");
+  static create(x: Slice, fault: KeyFault): Ed25519PublicKey | null {
+    if (lengthOf(x) != LENGTH) return refuse(fault, "the public key does not have 32 bytes");
     let base = baseTable;
     if (base === null) {
       base = new StaticArray<u8>(TABLE_SIZE);
@@ -102,19 +101,14 @@ export class Ed25519PublicKey {
       baseTable = base;
     }
     if (!decodePoint(POINT, pointerOf(x))) {
-      return Ed25519PublicKey.refuse("the public key is not the canonical encoding of a point");
+      return refuse(fault, "the public key is not the canonical encoding of a point");
     }
-    if (isOfSmallOrder(POINT)) return Ed25519PublicKey.refuse("the public key is a point of small order");
+    if (isOfSmallOrder(POINT)) return refuse(fault, "the public key is a point of small order");
     const result = new Ed25519PublicKey();
     memory.copy(changetype<usize>(result.encoded), pointerOf(x), LENGTH);
     negate(POINT);
     fillTable(changetype<usize>(result.table), POINT);
     return result;
-  }
-
-  private static refuse(reason: string): Ed25519PublicKey | null {
-    Ed25519PublicKey.refusal = reason;
-    return null;
   }
 
   /**
@@ -387,4 +381,9 @@ function encodePoint(target: usize, point: usize): void {
   multiply(E2, point + Y, E0);
   encode(target, E2);
   if (isOdd(E1)) store<u8>(target, load<u8>(target, 31) | 0x80, 31);
+}
+
+function refuse(fault: KeyFault, reason: string): Ed25519PublicKey | null {
+  fault.reason = reason;
+  return null;
 }

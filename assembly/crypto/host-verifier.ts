@@ -3,10 +3,11 @@
  * Envoy's `capability_restriction_config` can take it away), so it is tried once, before the first key is loaded.
  */
 import { allocate } from "../abi/arena";
-import { Slice, lengthOf, slice } from "../abi/slice";
-import { callVerifySignature, verifySignatureAnswer } from "../abi/verify-signature";
+import { FAILED, Slice, lengthOf, slice } from "../abi/slice";
+import { callVerifySignature } from "../abi/verify-signature";
 import { BYTES_FIELD_OVERHEAD, putBytes, varintField } from "../encoding/protobuf";
 import { Hash } from "./sha2";
+import { Verification, verified } from "./verification";
 
 /** The fields of `envoy.source.extensions.common.wasm.VerifySignatureArguments`. */
 const enum Argument {
@@ -53,7 +54,6 @@ const enum Availability {
 }
 
 let availability: Availability = Availability.Unknown;
-let fault: bool = false;
 
 /**
  * Whether this host verifies signatures: its status is OK, a known signature is good, and the same one is not good for
@@ -63,11 +63,9 @@ let fault: bool = false;
 export function hostVerifies(): bool {
   if (availability == Availability.Unknown) {
     const works =
-      verifyAtHost(Hash.Sha256, KNOWN_KEY, KNOWN_SIGNATURE, KNOWN_TEXT) &&
-      !verifyAtHost(Hash.Sha256, KNOWN_KEY, KNOWN_SIGNATURE, OTHER_TEXT) &&
-      !fault;
+      verifyAtHost(Hash.Sha256, KNOWN_KEY, KNOWN_SIGNATURE, KNOWN_TEXT) == Verification.Good &&
+      verifyAtHost(Hash.Sha256, KNOWN_KEY, KNOWN_SIGNATURE, OTHER_TEXT) == Verification.Bad;
     availability = works ? Availability.Available : Availability.Unavailable;
-    fault = false;
   }
   return availability == Availability.Available;
 }
@@ -76,9 +74,9 @@ export function hostVerifies(): bool {
  * Asks the host; which algorithm it is follows from the key.
  * @param publicKey a DER SubjectPublicKeyInfo
  * @param signature as long as the modulus for RSA, DER (RFC 3279 §2.2.3) for ECDSA
- * @returns false also where the call failed; `takeHostFault` then tells
+ * @returns Unavailable if the call failed: the host that could verify no longer does
  */
-export function verifyAtHost(hash: Hash, publicKey: Slice, signature: Slice, text: Slice): bool {
+export function verifyAtHost(hash: Hash, publicKey: Slice, signature: Slice, text: Slice): Verification {
   const name = hash == Hash.Sha256 ? SHA256 : hash == Hash.Sha384 ? SHA384 : SHA512;
   const size =
     lengthOf(name) + lengthOf(publicKey) + lengthOf(signature) + lengthOf(text) + 4 * BYTES_FIELD_OVERHEAD;
@@ -87,19 +85,6 @@ export function verifyAtHost(hash: Hash, publicKey: Slice, signature: Slice, tex
   end = putBytes(end, Argument.PublicKey, publicKey);
   end = putBytes(end, Argument.Signature, signature);
   end = putBytes(end, Argument.Text, text);
-  if (!callVerifySignature(slice(request, <i32>(end - request)))) {
-    fault = true;
-    return false;
-  }
-  return varintField(verifySignatureAnswer(), RESULT) == 1;
-}
-
-/**
- * Whether a call failed since this was asked last: the host that could verify no longer does. The request is answered
- * with 500 then, for nothing is known about its token.
- */
-export function takeHostFault(): bool {
-  const result = fault;
-  fault = false;
-  return result;
+  const answer = callVerifySignature(slice(request, <i32>(end - request)));
+  return answer == FAILED ? Verification.Unavailable : verified(varintField(answer, RESULT) == 1);
 }

@@ -6,8 +6,10 @@
 import { Slice, byteAt, lengthOf, pointerOf, slice } from "../abi/slice";
 import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
 import { hostVerifies, verifyAtHost } from "./host-verifier";
+import { KeyFault } from "./key-fault";
 import { MAX_MODULUS_BITS, Modulus } from "./montgomery";
 import { Hash, MAX_DIGEST_LENGTH, digest, digestLength, hashBegin, hashFinish, hashUpdate } from "./sha2";
+import { Verification, verified } from "./verification";
 
 /** Below this a modulus is no longer safe (RFC 7518 §3.3); above, a verification would take too long. */
 export const MIN_RSA_BITS: i32 = 2048;
@@ -51,31 +53,23 @@ export class RsaPublicKey {
     private readonly publicKeyInfo: StaticArray<u8>,
   ) {}
 
-  /** Why the latest `create` returned null; for people, without anything of the key. */
-  static refusal: string = "";
-
   /**
    * @param n the modulus, big-endian; leading zero bytes are ignored
    * @param e the public exponent, big-endian; leading zero bytes are ignored
-   * @returns null, and `refusal`, unless n is odd and of `MIN_RSA_BITS` to `MAX_RSA_BITS` bits and e is 3 or 65537 (what
+   * @param fault why the key cannot be used
+   * @returns null unless n is odd and of `MIN_RSA_BITS` to `MAX_RSA_BITS` bits and e is 3 or 65537 (what
    *   Envoy takes)
    */
-  static create(n: Slice, e: Slice): RsaPublicKey | null {
+  static create(n: Slice, e: Slice, fault: KeyFault): RsaPublicKey | null {
     const number = withoutLeadingZeros(n);
     const length = lengthOf(number);
-    if (length == 0 || (byteAt(number, length - 1) & 1) == 0)
-      return RsaPublicKey.refuse("the modulus is not odd");
+    if (length == 0 || (byteAt(number, length - 1) & 1) == 0) return refuse(fault, "the modulus is not odd");
     const bits = 8 * length - clz<i32>(byteAt(number, 0)) + 24;
-    if (bits < MIN_RSA_BITS) return RsaPublicKey.refuse(`the modulus has fewer than ${MIN_RSA_BITS} bits`);
-    if (bits > MAX_RSA_BITS) return RsaPublicKey.refuse(`the modulus has more than ${MAX_RSA_BITS} bits`);
+    if (bits < MIN_RSA_BITS) return refuse(fault, `the modulus has fewer than ${MIN_RSA_BITS} bits`);
+    if (bits > MAX_RSA_BITS) return refuse(fault, `the modulus has more than ${MAX_RSA_BITS} bits`);
     const exponent = smallNumber(e);
-    if (exponent != 3 && exponent != 65537) return RsaPublicKey.refuse("the exponent is neither 3 nor 65537");
+    if (exponent != 3 && exponent != 65537) return refuse(fault, "the exponent is neither 3 nor 65537");
     return new RsaPublicKey(new Modulus(number), exponent, encodePublicKey(number, withoutLeadingZeros(e)));
-  }
-
-  private static refuse(reason: string): RsaPublicKey | null {
-    RsaPublicKey.refusal = reason;
-    return null;
   }
 
   /** The length of the modulus in bits. */
@@ -87,13 +81,13 @@ export class RsaPublicKey {
    * RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2): the expected EM is built and compared as a whole, so nothing is parsed.
    * @param signature must be exactly as long as the modulus, and less than it
    */
-  verifyPkcs1(hash: Hash, signature: Slice, text: Slice): bool {
-    if (lengthOf(signature) != this.modulus.byteLength) return false;
+  verifyPkcs1(hash: Hash, signature: Slice, text: Slice): Verification {
+    if (lengthOf(signature) != this.modulus.byteLength) return Verification.Bad;
     if (hostVerifies()) {
       const key = this.publicKeyInfo;
       return verifyAtHost(hash, slice(changetype<usize>(key), key.length), signature, text);
     }
-    if (!this.recover(signature)) return false;
+    if (!this.recover(signature)) return Verification.Bad;
     // RFC 8017 §9.2: 00 01 FF … FF 00 DigestInfo
     const length = this.modulus.byteLength;
     const suffix = DIGEST_INFO_LENGTH + digestLength(hash);
@@ -104,7 +98,7 @@ export class RsaPublicKey {
     store<u8>(info - 1, 0);
     memory.copy(info, DIGEST_INFO + <usize>(DIGEST_INFO_LENGTH * hash), DIGEST_INFO_LENGTH);
     digest(hash, text, info + DIGEST_INFO_LENGTH);
-    return memory.compare(ENCODED, EXPECTED, <usize>length) == 0;
+    return verified(memory.compare(ENCODED, EXPECTED, <usize>length) == 0);
   }
 
   /**
@@ -191,4 +185,9 @@ function unmask(hash: Hash, masked: usize, length: i32, h: usize): void {
   let i: usize = 0;
   for (; i + 8 <= <usize>length; i += 8) store<u64>(masked + i, load<u64>(masked + i) ^ load<u64>(MASK + i));
   for (; i < <usize>length; i++) store<u8>(masked + i, load<u8>(masked + i) ^ load<u8>(MASK + i));
+}
+
+function refuse(fault: KeyFault, reason: string): RsaPublicKey | null {
+  fault.reason = reason;
+  return null;
 }

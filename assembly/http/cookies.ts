@@ -1,20 +1,16 @@
 /** Cookies of a request, read as Envoy reads them (source/common/http/utility.cc, parseCookies). */
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { ABSENT, Slice, Text, byteAt, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
 import { Request } from "./request";
 
 const COOKIE = new Text("cookie");
-
-/** Whether the last `findCookie` found one; its value may be empty. */
-export let cookieFound: bool = false;
 
 /**
  * The first cookie of that name, over all cookie headers; names are case-sensitive, and double quotes around a value
  * are taken off.
  *
- * @returns the value; `cookieFound` tells an empty one from none
+ * @returns the value, which may be empty, or ABSENT
  */
 export function findCookie(request: Request, name: Slice): Slice {
-  cookieFound = false;
   for (
     let header = request.findHeader(COOKIE.slice, 0);
     header >= 0;
@@ -30,13 +26,12 @@ export function findCookie(request: Request, name: Slice): Slice {
       const cookie = subslice(value, start, end);
       const separator = indexOfByte(cookie, 0x3d /* = */);
       if (separator >= 0 && equals(subslice(cookie, 0, separator), name)) {
-        cookieFound = true;
         return unquote(subslice(cookie, separator + 1, lengthOf(cookie)));
       }
       start = end + 1;
     }
   }
-  return EMPTY;
+  return ABSENT;
 }
 
 function unquote(value: Slice): Slice {

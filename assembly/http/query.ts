@@ -5,35 +5,31 @@
  * Removal differs from Envoy by design: Envoy writes all other parameters anew, sorted by name and decoded but not
  * encoded again, so that `a=%26b` becomes `a=&b`. Here they stay as they are, byte for byte and in their order.
  */
-import { EMPTY, Slice, equals, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
+import { ABSENT, Slice, equals, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
 import { ByteBuilder } from "../encoding/byte-builder";
 import { percentDecode } from "../encoding/percent";
 
 const builder = new ByteBuilder();
 
-/** Whether the last `findParameter` found one; its value may be empty. */
-export let parameterFound: bool = false;
-
 /**
  * @param query without the `?`
  * @param name decoded, case-sensitive
- * @returns the decoded value of the first parameter of that name; `parameterFound` tells an empty one from none
+ * @returns the decoded value of the first parameter of that name, which may be empty, or ABSENT
  */
 export function findParameter(query: Slice, name: Slice): Slice {
-  parameterFound = false;
   const length = lengthOf(query);
   let start = 0;
   while (start < length) {
     const end = parameterEnd(query, start);
     const parameter = subslice(query, start, end);
     if (isNamed(parameter, name)) {
-      parameterFound = true;
+      const length = lengthOf(parameter);
       const separator = indexOfByte(parameter, 0x3d /* = */);
-      return separator < 0 ? EMPTY : percentDecode(subslice(parameter, separator + 1, lengthOf(parameter)));
+      return percentDecode(subslice(parameter, separator < 0 ? length : separator + 1, length));
     }
     start = end + 1;
   }
-  return EMPTY;
+  return ABSENT;
 }
 
 /**

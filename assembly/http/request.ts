@@ -14,9 +14,11 @@ import {
   replaceRequestHeader,
   unpackPairs,
 } from "../abi/header-map";
-import { PropertyResult, getProperty, propertyInteger, propertyValue } from "../abi/property";
+import { getProperty, propertyInteger } from "../abi/property";
 import {
+  ABSENT,
   EMPTY,
+  FAILED,
   Slice,
   Text,
   byteAt,
@@ -286,8 +288,7 @@ export class Request {
   /** The listener's own port, or -1 where the host does not know it. */
   destinationPort(): i32 {
     if (this.learn(Known.DestinationPort)) {
-      this.property(DESTINATION_PORT.slice);
-      this.port = <i32>propertyInteger();
+      this.port = <i32>propertyInteger(this.property(DESTINATION_PORT.slice));
     }
     return this.port;
   }
@@ -352,9 +353,10 @@ export class Request {
   }
 
   private property(path: Slice): Slice {
-    const result = getProperty(path);
-    if (result == PropertyResult.Failed) this.failed = true;
-    return result == PropertyResult.Found ? propertyValue : EMPTY;
+    const value = getProperty(path);
+    if (value != FAILED) return value;
+    this.failed = true;
+    return ABSENT;
   }
 }
 

@@ -11,7 +11,9 @@ import { Curve, EcPublicKey } from "../crypto/ecdsa";
 import { Ed25519PublicKey } from "../crypto/ed25519";
 import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
 import { HmacKey } from "../crypto/hmac";
+import { KeyFault } from "../crypto/key-fault";
 import { RsaPublicKey } from "../crypto/rsa";
+import { Verification, verified } from "../crypto/verification";
 import { decodeLenient } from "../encoding/base64url";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { formatUnsigned } from "../encoding/number";
@@ -71,33 +73,31 @@ export class Jwk {
   /** Tells two keys apart: equal only for the same key of the same `kid` and `alg`. Never leaves the VM. */
   fingerprint: u64 = 0;
 
-  /** Why the latest `load` returned null; for people, without key material. */
-  static refusal: string = "";
-
   /**
    * Reads one key. Encodings are read leniently and values checked: on the curve, sizes, no even modulus.
    *
    * @param json a document with the key at `key`
    * @param region keeps the key's name
-   * @returns null, and `refusal`, for what no token can be verified with
+   * @param fault why no token can be verified with it
+   * @returns null for a key that no token can be verified with
    */
-  static load(json: JsonDocument, key: Node, region: Region): Jwk | null {
-    if (json.kind(key) != JsonKind.Object) return refuse("it is not an object");
-    if (!isForVerifying(json, key)) return null;
+  static load(json: JsonDocument, key: Node, region: Region, fault: KeyFault): Jwk | null {
+    if (json.kind(key) != JsonKind.Object) return refuse(fault, "it is not an object");
+    if (!isForVerifying(json, key, fault)) return null;
     const kty = json.member(key, KTY.slice);
-    if (kty == NONE) return refuse("[kty] is missing");
+    if (kty == NONE) return refuse(fault, "[kty] is missing");
     const type = json.text(kty);
     // As in Envoy, a kid or alg that is no string counts as missing.
     const kid = stringMember(json, key, KID);
     const alg = stringMember(json, key, ALG);
     const algorithm = parseAlgorithm(alg);
-    if (lengthOf(alg) > 0 && algorithm == Algorithm.None) return refuse("[alg] is not supported");
+    if (lengthOf(alg) > 0 && algorithm == Algorithm.None) return refuse(fault, "[alg] is not supported");
     const name = lengthOf(kid) > 0 ? region.keep(kid) : EMPTY;
-    if (equals(type, RSA.slice)) return new Jwk(name, algorithm, KeyType.RSA).loadRsa(json, key);
-    if (equals(type, EC.slice)) return new Jwk(name, algorithm, KeyType.EC).loadEc(json, key);
-    if (equals(type, OCT.slice)) return new Jwk(name, algorithm, KeyType.Oct).loadOct(json, key);
-    if (equals(type, OKP.slice)) return new Jwk(name, algorithm, KeyType.OKP).loadOkp(json, key);
-    return refuse("[kty] is not RSA, EC, oct or OKP");
+    if (equals(type, RSA.slice)) return new Jwk(name, algorithm, KeyType.RSA).loadRsa(json, key, fault);
+    if (equals(type, EC.slice)) return new Jwk(name, algorithm, KeyType.EC).loadEc(json, key, fault);
+    if (equals(type, OCT.slice)) return new Jwk(name, algorithm, KeyType.Oct).loadOct(json, key, fault);
+    if (equals(type, OKP.slice)) return new Jwk(name, algorithm, KeyType.OKP).loadOkp(json, key, fault);
+    return refuse(fault, "[kty] is not RSA, EC, oct or OKP");
   }
 
   /** Whether the key can verify signatures of this algorithm. */
@@ -105,84 +105,84 @@ export class Jwk {
     return (this.verifiable & only(algorithm)) != 0;
   }
 
-  /** Whether the token's signature is one of this key's by the token's algorithm. */
-  verify(jws: Jws): bool {
+  /** Checks the token's signature by the token's algorithm. */
+  verify(jws: Jws): Verification {
     const algorithm = jws.algorithm;
-    if (!this.canVerify(algorithm)) return false;
+    if (!this.canVerify(algorithm)) return Verification.Bad;
     const rsa = this.rsa;
     if (rsa) {
       return schemeOf(algorithm) == Scheme.RsaPss
-        ? rsa.verifyPss(hashOf(algorithm), jws.signature, jws.signedText)
+        ? verified(rsa.verifyPss(hashOf(algorithm), jws.signature, jws.signedText))
         : rsa.verifyPkcs1(hashOf(algorithm), jws.signature, jws.signedText);
     }
     const ec = this.ec;
     if (ec) return ec.verify(hashOf(algorithm), jws.signature, jws.signedText);
     const hmac = this.hmac;
-    if (hmac) return hmac.verify(hashOf(algorithm), jws.signature, jws.signedText);
+    if (hmac) return verified(hmac.verify(hashOf(algorithm), jws.signature, jws.signedText));
     const ed25519 = this.ed25519;
-    return ed25519 ? ed25519.verify(jws.signature, jws.signedText) : false;
+    return verified(ed25519 != null && ed25519.verify(jws.signature, jws.signedText));
   }
 
   /** RFC 7518 section 6.3.1. */
-  private loadRsa(json: JsonDocument, key: Node): Jwk | null {
-    if (!this.allows(algorithmsOf(KeyType.RSA))) return null;
-    const n = binaryMember(json, key, N, "[n] is missing or not base64url");
-    const e = binaryMember(json, key, E, "[e] is missing or not base64url");
+  private loadRsa(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
+    if (!this.allows(algorithmsOf(KeyType.RSA), fault)) return null;
+    const n = binaryMember(json, key, N, fault, "[n] is missing or not base64url");
+    const e = binaryMember(json, key, E, fault, "[e] is missing or not base64url");
     if (n == EMPTY || e == EMPTY) return null;
-    this.rsa = RsaPublicKey.create(n, e);
-    if (!this.rsa) return refuse(RsaPublicKey.refusal);
+    this.rsa = RsaPublicKey.create(n, e, fault);
+    if (!this.rsa) return null;
     return this.identify(n, e);
   }
 
   /** RFC 7518 section 6.2.1. Where `crv` is missing it follows from `alg`, and is P-256 without one, as in Envoy. */
-  private loadEc(json: JsonDocument, key: Node): Jwk | null {
+  private loadEc(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
     const member = json.member(key, CRV.slice);
-    if (member != NONE && json.kind(member) != JsonKind.String) return refuse("[crv] is not a string");
+    if (member != NONE && json.kind(member) != JsonKind.String) return refuse(fault, "[crv] is not a string");
     const crv = stringMember(json, key, CRV);
     let own = this.algorithm == Algorithm.None ? algorithmOfCurve(Curve.P256) : this.algorithm;
     if (equals(crv, P256.slice)) own = algorithmOfCurve(Curve.P256);
     else if (equals(crv, P384.slice)) own = algorithmOfCurve(Curve.P384);
     else if (equals(crv, P521.slice)) own = algorithmOfCurve(Curve.P521);
-    else if (lengthOf(crv) > 0) return refuse("[crv] is not P-256, P-384 or P-521");
-    if (!this.allows(algorithmsOf(KeyType.EC) & only(own))) return null;
-    const x = binaryMember(json, key, X, "[x] is missing or not base64url");
-    const y = binaryMember(json, key, Y, "[y] is missing or not base64url");
+    else if (lengthOf(crv) > 0) return refuse(fault, "[crv] is not P-256, P-384 or P-521");
+    if (!this.allows(algorithmsOf(KeyType.EC) & only(own), fault)) return null;
+    const x = binaryMember(json, key, X, fault, "[x] is missing or not base64url");
+    const y = binaryMember(json, key, Y, fault, "[y] is missing or not base64url");
     if (x == EMPTY || y == EMPTY) return null;
-    this.ec = EcPublicKey.create(curveOf(own), x, y);
-    if (!this.ec) return refuse(EcPublicKey.refusal);
+    this.ec = EcPublicKey.create(curveOf(own), x, y, fault);
+    if (!this.ec) return null;
     return this.identify(x, y);
   }
 
   /** RFC 7518 section 6.4. */
-  private loadOct(json: JsonDocument, key: Node): Jwk | null {
-    if (!this.allows(algorithmsOf(KeyType.Oct))) return null;
-    const k = binaryMember(json, key, K, "[k] is missing or not base64url");
+  private loadOct(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
+    if (!this.allows(algorithmsOf(KeyType.Oct), fault)) return null;
+    const k = binaryMember(json, key, K, fault, "[k] is missing or not base64url");
     if (k == EMPTY) return null;
     this.hmac = HmacKey.create(k);
-    if (!this.hmac) return refuse("[k] is empty");
+    if (!this.hmac) return refuse(fault, "[k] is empty");
     return this.identify(k, EMPTY);
   }
 
   /** RFC 8037 section 2. */
-  private loadOkp(json: JsonDocument, key: Node): Jwk | null {
-    if (!this.allows(algorithmsOf(KeyType.OKP))) return null;
-    if (!equals(stringMember(json, key, CRV), ED25519.slice)) return refuse("[crv] is not Ed25519");
-    const x = binaryMember(json, key, X, "[x] is missing or not base64url");
+  private loadOkp(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
+    if (!this.allows(algorithmsOf(KeyType.OKP), fault)) return null;
+    if (!equals(stringMember(json, key, CRV), ED25519.slice)) return refuse(fault, "[crv] is not Ed25519");
+    const x = binaryMember(json, key, X, fault, "[x] is missing or not base64url");
     if (x == EMPTY) return null;
-    this.ed25519 = Ed25519PublicKey.create(x);
-    if (!this.ed25519) return refuse(Ed25519PublicKey.refusal);
+    this.ed25519 = Ed25519PublicKey.create(x, fault);
+    if (!this.ed25519) return null;
     return this.identify(x, EMPTY);
   }
 
   /**
    * Sets what the key can verify: the algorithms of its type and curve, or of these its `alg`.
    *
-   * @returns whether `alg` is one of them or missing, else `refusal`
+   * @returns whether `alg` is one of them or missing, else `fault`
    */
-  private allows(algorithms: Algorithms): bool {
+  private allows(algorithms: Algorithms, fault: KeyFault): bool {
     this.verifiable = this.algorithm == Algorithm.None ? algorithms : algorithms & only(this.algorithm);
     if (this.verifiable != 0) return true;
-    Jwk.refusal = "[alg] does not go with the key's type or curve";
+    fault.reason = "[alg] does not go with the key's type or curve";
     return false;
   }
 
@@ -200,16 +200,16 @@ export class Jwk {
   }
 }
 
-function refuse(reason: string): Jwk | null {
-  Jwk.refusal = reason;
+function refuse(fault: KeyFault, reason: string): Jwk | null {
+  fault.reason = reason;
   return null;
 }
 
 /** RFC 7517 sections 4.2 and 4.3: neither `use` nor `key_ops` says otherwise. */
-function isForVerifying(json: JsonDocument, key: Node): bool {
+function isForVerifying(json: JsonDocument, key: Node, fault: KeyFault): bool {
   const use = json.member(key, USE.slice);
   if (!isMissing(json, use) && !equals(json.text(use), SIG.slice)) {
-    Jwk.refusal = '[use] is not "sig"';
+    fault.reason = '[use] is not "sig"';
     return false;
   }
   const operations = json.member(key, KEY_OPS.slice);
@@ -219,7 +219,7 @@ function isForVerifying(json: JsonDocument, key: Node): bool {
       if (equals(json.text(n), VERIFY.slice)) return true;
     }
   }
-  Jwk.refusal = '[key_ops] has no "verify"';
+  fault.reason = '[key_ops] has no "verify"';
   return false;
 }
 
@@ -234,10 +234,10 @@ function stringMember(json: JsonDocument, object: Node, name: Text): Slice {
   return member == NONE ? EMPTY : json.text(member);
 }
 
-/** The bytes of a base64url member, in the arena; EMPTY, and `refusal`, where there are none. */
-function binaryMember(json: JsonDocument, object: Node, name: Text, refusal: string): Slice {
+/** The bytes of a base64url member, in the arena; EMPTY, and `reason` as the fault, if there are none. */
+function binaryMember(json: JsonDocument, object: Node, name: Text, fault: KeyFault, reason: string): Slice {
   const text = stringMember(json, object, name);
   const bytes = text == EMPTY ? EMPTY : decodeLenient(text);
-  if (bytes == EMPTY) Jwk.refusal = refusal;
+  if (bytes == EMPTY) fault.reason = reason;
   return bytes;
 }

@@ -1,7 +1,8 @@
 /** JSON Web Key Sets (RFC 7517 section 5) and the choice of the key that verifies a token. */
 import { Region } from "../abi/region";
 import { Slice, equals, lengthOf } from "../abi/slice";
-import { takeHostFault } from "../crypto/host-verifier";
+import { KeyFault } from "../crypto/key-fault";
+import { Verification } from "../crypto/verification";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { Algorithm, KeyType } from "./algorithm";
 import { Jwk } from "./jwk";
@@ -31,35 +32,28 @@ export class JwkSet {
 
   private constructor() {}
 
-  /** Why the latest `load` returned null; for people. */
-  static refusal: string = "";
-
   /**
    * @param json a document with the list of keys, the value of `keys`, at `keys`
    * @param maxKeys a longer list is refused
-   * @returns the set; null, and `refusal`, where the list is none, is too long or has no usable key
+   * @param fault why there is no set
+   * @returns the set; null if the list is not one, is too long or has no usable key
    */
-  static load(json: JsonDocument, keys: Node, maxKeys: i32): JwkSet | null {
-    if (keys == NONE || json.kind(keys) != JsonKind.Array) return JwkSet.refuse("[keys] is not a list");
+  static load(json: JsonDocument, keys: Node, maxKeys: i32, fault: KeyFault): JwkSet | null {
+    if (keys == NONE || json.kind(keys) != JsonKind.Array) return refuse(fault, "[keys] is not a list");
     const count = json.size(keys);
-    if (count > maxKeys) return JwkSet.refuse(`${count} keys are more than ${maxKeys}`);
+    if (count > maxKeys) return refuse(fault, `${count} keys are more than ${maxKeys}`);
     const set = new JwkSet();
     let index = 0;
     for (let n = json.firstChild(keys); n != NONE; n = json.nextSibling(n)) {
-      const key = Jwk.load(json, n, set.region);
+      const key = Jwk.load(json, n, set.region, fault);
       if (key) set.keys.push(key);
-      else set.skipped.push(`keys[${index}]: ${Jwk.refusal}`);
+      else set.skipped.push(`keys[${index}]: ${fault.reason}`);
       index++;
     }
     if (set.keys.length > 0) return set;
     const reasons = set.skipped.slice(0, MAX_REASONS).join("; ");
     const more = count > MAX_REASONS ? `; and ${count - MAX_REASONS} more` : "";
-    return JwkSet.refuse(count == 0 ? "there are no keys" : `no key can be used: ${reasons}${more}`);
-  }
-
-  private static refuse(reason: string): JwkSet | null {
-    JwkSet.refusal = reason;
-    return null;
+    return refuse(fault, count == 0 ? "there are no keys" : `no key can be used: ${reasons}${more}`);
   }
 
   /** Whether the set has the very key of that fingerprint. */
@@ -87,11 +81,7 @@ export class JwkSet {
    *   try might have
    */
   verify(jws: Jws, maxKeysTried: i32): Status {
-    const status = this.tryKeys(jws, maxKeysTried);
-    return takeHostFault() && status != Status.Ok ? Status.HostFailed : status;
-  }
-
-  private tryKeys(jws: Jws, maxKeysTried: i32): Status {
+    let hostFailed = false;
     let isMatched = false;
     let tried = 0;
     for (let i = 0; i < this.keys.length; i++) {
@@ -101,6 +91,7 @@ export class JwkSet {
       isMatched = true;
       // Envoy gives up here, whatever the token's algorithm is; S5 changes the text for those other than EdDSA.
       if (key.type == KeyType.OKP && lengthOf(jws.signature) != ED25519_SIGNATURE_LENGTH) {
+        if (hostFailed) return Status.HostFailed;
         return jws.algorithm == Algorithm.EdDSA
           ? Status.JwtEd25519SignatureWrongLength
           : Status.JwtVerificationFail;
@@ -108,11 +99,19 @@ export class JwkSet {
       if (!key.canVerify(jws.algorithm)) continue;
       if (tried == maxKeysTried) break;
       tried++;
-      if (key.verify(jws)) {
+      const verification = key.verify(jws);
+      if (verification == Verification.Good) {
         this.verifiedBy = key.fingerprint;
         return Status.Ok;
       }
+      if (verification == Verification.Unavailable) hostFailed = true;
     }
+    if (hostFailed) return Status.HostFailed;
     return isMatched ? Status.JwtVerificationFail : Status.JwksKidAlgMismatch;
   }
+}
+
+function refuse(fault: KeyFault, reason: string): JwkSet | null {
+  fault.reason = reason;
+  return null;
 }

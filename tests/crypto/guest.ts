@@ -177,8 +177,8 @@ export class CryptoGuest {
     return this.exports.hostAvailable() === 1;
   }
 
-  /** Whether a call of the host failed since this was asked last. */
-  takeHostFault(): boolean {
+  /** Whether the host failed in the latest verification. */
+  get hostFailed(): boolean {
     return this.exports.hostFault() === 1;
   }
 

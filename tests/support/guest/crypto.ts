@@ -3,16 +3,17 @@
  * `malloc` gives; there is one key of each kind at a time.
  */
 import { allocate, reset } from "../../../assembly/abi/arena";
-import { Slice, lengthOf, pointerOf, slice, subslice } from "../../../assembly/abi/slice";
+import { Slice, slice } from "../../../assembly/abi/slice";
 import { Curve, EcPublicKey } from "../../../assembly/crypto/ecdsa";
 import { Ed25519PublicKey } from "../../../assembly/crypto/ed25519";
 import { HmacKey } from "../../../assembly/crypto/hmac";
-import { hostVerifies, takeHostFault } from "../../../assembly/crypto/host-verifier";
+import { hostVerifies } from "../../../assembly/crypto/host-verifier";
+import { KeyFault } from "../../../assembly/crypto/key-fault";
 import { Modulus } from "../../../assembly/crypto/montgomery";
 import { RsaPublicKey } from "../../../assembly/crypto/rsa";
 import { reduceScalar } from "../../../assembly/crypto/scalar25519";
 import { Hash, digestLength, hashBegin, hashFinish, hashUpdate } from "../../../assembly/crypto/sha2";
-import { decodeStrict } from "../../../assembly/encoding/base64url";
+import { Verification } from "../../../assembly/crypto/verification";
 import { JsonDocument } from "../../../assembly/encoding/json";
 import { JwkSet } from "../../../assembly/jose/jwks";
 import { Jwt } from "../../../assembly/jose/jwt";
@@ -20,7 +21,10 @@ import { Status } from "../../../assembly/jose/status";
 
 const json = new JsonDocument();
 const jwt = new Jwt();
-const jws = jwt.jws;
+const fault = new KeyFault();
+
+/** Whether the host failed in the latest verification. */
+let hostFailed: bool = false;
 
 let refusalText: ArrayBuffer = new ArrayBuffer(0);
 let hmac: HmacKey | null = null;
@@ -72,8 +76,8 @@ export function verifyHmac(algorithm: Hash, tag: usize, tagSize: i32, text: usiz
 }
 
 export function loadRsa(n: usize, nSize: i32, e: usize, eSize: i32): bool {
-  rsa = RsaPublicKey.create(slice(n, nSize), slice(e, eSize));
-  return known(rsa === null, RsaPublicKey.refusal);
+  rsa = RsaPublicKey.create(slice(n, nSize), slice(e, eSize), fault);
+  return known(rsa === null, fault.reason);
 }
 
 export function rsaBits(): i32 {
@@ -81,7 +85,7 @@ export function rsaBits(): i32 {
 }
 
 export function verifyPkcs1(algorithm: Hash, s: usize, sSize: i32, text: usize, size: i32): bool {
-  return rsa!.verifyPkcs1(algorithm, slice(s, sSize), slice(text, size));
+  return isGood(rsa!.verifyPkcs1(algorithm, slice(s, sSize), slice(text, size)));
 }
 
 export function verifyPss(algorithm: Hash, s: usize, sSize: i32, text: usize, size: i32): bool {
@@ -89,17 +93,17 @@ export function verifyPss(algorithm: Hash, s: usize, sSize: i32, text: usize, si
 }
 
 export function loadEc(curve: Curve, x: usize, xSize: i32, y: usize, ySize: i32): bool {
-  ec = EcPublicKey.create(curve, slice(x, xSize), slice(y, ySize));
-  return known(ec === null, EcPublicKey.refusal);
+  ec = EcPublicKey.create(curve, slice(x, xSize), slice(y, ySize), fault);
+  return known(ec === null, fault.reason);
 }
 
 export function verifyEc(algorithm: Hash, s: usize, sSize: i32, text: usize, size: i32): bool {
-  return ec!.verify(algorithm, slice(s, sSize), slice(text, size));
+  return isGood(ec!.verify(algorithm, slice(s, sSize), slice(text, size)));
 }
 
 export function loadEd25519(x: usize, size: i32): bool {
-  ed25519 = Ed25519PublicKey.create(slice(x, size));
-  return known(ed25519 === null, Ed25519PublicKey.refusal);
+  ed25519 = Ed25519PublicKey.create(slice(x, size), fault);
+  return known(ed25519 === null, fault.reason);
 }
 
 export function verifyEd25519(s: usize, sSize: i32, text: usize, size: i32): bool {
@@ -124,12 +128,17 @@ export function hostAvailable(): bool {
 }
 
 export function hostFault(): bool {
-  return takeHostFault();
+  return hostFailed;
+}
+
+function isGood(verification: Verification): bool {
+  hostFailed = verification == Verification.Unavailable;
+  return verification == Verification.Good;
 }
 
 /** Loads the keys of a JSON list. */
 export function loadKeys(text: usize, size: i32): bool {
-  keys = json.parse(slice(text, size)) ? JwkSet.load(json, json.root, 100) : null;
+  keys = json.parse(slice(text, size)) ? JwkSet.load(json, json.root, 100, fault) : null;
   return known(keys === null, "");
 }
 
@@ -141,12 +150,6 @@ export function loadKeys(text: usize, size: i32): bool {
 export function verifyJws(text: usize, size: i32): Status {
   const token = slice(text, size);
   let status = jwt.parse(token);
-  if (status == Status.JwtPayloadParseErrorBadJson) {
-    let dot = size;
-    while (load<u8>(text + <usize>--dot) != 0x2e) {}
-    jws.signedText = subslice(token, 0, dot);
-    jws.signature = decodeStrict(subslice(token, dot + 1, size));
-    status = lengthOf(jws.signature) > 0 ? Status.Ok : Status.JwtSignatureParseErrorBadBase64;
-  }
-  return status == Status.Ok ? keys!.verify(jws, 16) : status;
+  if (status == Status.JwtPayloadParseErrorBadJson) status = jwt.jws.readSignature();
+  return status == Status.Ok ? keys!.verify(jwt.jws, 16) : status;
 }
