@@ -1,7 +1,7 @@
 /** Answers of the filter's own, byte for byte those of Envoy's filters (docs/semantics.md). */
-import { reset } from "./abi/arena";
+import { reset } from "./memory/arena";
 import { sendLocalResponse } from "./abi/local-response";
-import { EMPTY, Slice, Text, lengthOf, subslice } from "./abi/slice";
+import { EMPTY, Slice, Text, lengthOf, subslice } from "./memory/slice";
 import { ByteBuilder } from "./encoding/byte-builder";
 import { Request } from "./http/request";
 import { Status, statusText } from "./jose/status";

@@ -3,7 +3,7 @@
  * only those that do something are here.
  */
 import "./abi/abort";
-import { allocate, reset } from "./abi/arena";
+import { allocate, reset } from "./memory/arena";
 import { readPluginConfiguration } from "./abi/buffer";
 import { nowMilliseconds } from "./abi/clock";
 import { lineCount, logError, resetLineCount } from "./abi/log";

@@ -3,8 +3,8 @@
  * waiting requests, counters. It belongs to one root context; a VM may hold several at a time, and none sees another's
  * verdicts.
  */
-import { Slice } from "./abi/slice";
-import { Region } from "./abi/region";
+import { Slice } from "./memory/slice";
+import { Region } from "./memory/region";
 import { setEffectiveContext } from "./abi/stream-control";
 import { setTickPeriod } from "./abi/timer";
 import { Authenticator } from "./authn/authenticator";

@@ -1,7 +1,7 @@
 /** What the filter says of a request beside its answer: counters, filter state for access logs, and log lines. */
 import { logInfo } from "./abi/log";
 import { setProperty } from "./abi/property";
-import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./abi/slice";
+import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./memory/slice";
 import { VerifiedToken } from "./authn/verified-token";
 import { Decision, RuleSet } from "./authz/decision";
 import { ByteBuilder } from "./encoding/byte-builder";

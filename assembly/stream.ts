@@ -2,9 +2,9 @@
  * One request's way: read → sanitise → authenticate → authorise → forward. It keeps nothing between callbacks, so a
  * request that had to wait goes the whole way again.
  */
-import { reset } from "./abi/arena";
+import { reset } from "./memory/arena";
 import { nowMilliseconds } from "./abi/clock";
-import { EMPTY } from "./abi/slice";
+import { EMPTY } from "./memory/slice";
 import { continueRequest, setCurrentStream, setEffectiveContext } from "./abi/stream-control";
 import {
   Verdict,

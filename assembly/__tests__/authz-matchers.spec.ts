@@ -1,6 +1,6 @@
-import { reset } from "../abi/arena";
-import { Region } from "../abi/region";
-import { Slice, endsWith, equals, startsWith, textOf } from "../abi/slice";
+import { reset } from "../memory/arena";
+import { Region } from "../memory/region";
+import { Slice, endsWith, equals, startsWith, textOf } from "../memory/slice";
 import {
   Anchor,
   Pattern,
@@ -10,7 +10,7 @@ import {
   loadTemplate,
   loadTrustDomain,
 } from "../authz/matchers";
-import { Reader } from "../config/reader";
+import { Reader } from "../document/reader";
 import { JsonDocument } from "../encoding/json";
 import { bytes, hex } from "./support";
 

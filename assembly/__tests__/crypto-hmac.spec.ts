@@ -1,5 +1,5 @@
 /** HMAC's known answers: RFC 4231 section 4. */
-import { lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { lengthOf, pointerOf, slice, subslice } from "../memory/slice";
 import { equalsConstantTime } from "../crypto/constant-time";
 import { HmacKey } from "../crypto/hmac";
 import { Hash, digestLength } from "../crypto/sha2";

@@ -2,7 +2,7 @@
  * SHA-2's known answers: the examples of FIPS 180-4 that RFC 6234 section 8.5 repeats, and the lengths at which a block or
  * the room for the length is full.
  */
-import { slice } from "../abi/slice";
+import { slice } from "../memory/slice";
 import { Hash, digest, digestLength, hashBegin, hashFinish, hashUpdate } from "../crypto/sha2";
 import { bytes, toHex } from "./support";
 

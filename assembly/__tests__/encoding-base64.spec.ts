@@ -1,4 +1,4 @@
-import { reset } from "../abi/arena";
+import { reset } from "../memory/arena";
 import { encode } from "../encoding/base64";
 import { decodeLenient, decodeStrict } from "../encoding/base64url";
 import { percentDecode } from "../encoding/percent";

@@ -1,5 +1,5 @@
 /** X.690's encodings, as far as keys and signatures need them. */
-import { lengthOf, slice, subslice } from "../abi/slice";
+import { lengthOf, slice, subslice } from "../memory/slice";
 import { DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
 import { hex, toHex } from "./support";
 

@@ -1,5 +1,5 @@
-import { reset } from "../abi/arena";
-import { Slice, lengthOf } from "../abi/slice";
+import { reset } from "../memory/arena";
+import { Slice, lengthOf } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { bytes, hex, toText } from "./support";
 

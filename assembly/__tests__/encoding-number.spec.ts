@@ -1,5 +1,5 @@
-import { allocate, reset } from "../abi/arena";
-import { slice } from "../abi/slice";
+import { allocate, reset } from "../memory/arena";
+import { slice } from "../memory/slice";
 import { formatFixed, formatUnsigned, isFiniteDecimal, parseDouble, writeShortest } from "../encoding/number";
 import { bytes, toText } from "./support";
 

@@ -1,4 +1,4 @@
-import { reset } from "../abi/arena";
+import { reset } from "../memory/arena";
 import { encode } from "../encoding/base64";
 import { DerReader } from "../encoding/der-reader";
 import { PeerCertificate } from "../http/peer";

@@ -1,5 +1,5 @@
-import { reset } from "../abi/arena";
-import { EMPTY } from "../abi/slice";
+import { reset } from "../memory/arena";
+import { EMPTY } from "../memory/slice";
 import { decodeLenient } from "../encoding/base64url";
 import { JsonDocument } from "../encoding/json";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";

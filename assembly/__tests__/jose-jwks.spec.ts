@@ -1,5 +1,5 @@
 /** Keys, and the choice among them. Keys and tokens were made for these tests with `jose` and Node's crypto. */
-import { reset } from "../abi/arena";
+import { reset } from "../memory/arena";
 import { JsonDocument } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";
 import { Jwk } from "../jose/jwk";

@@ -1,5 +1,5 @@
-import { reset } from "../abi/arena";
-import { EMPTY, Slice } from "../abi/slice";
+import { reset } from "../memory/arena";
+import { EMPTY, Slice } from "../memory/slice";
 import { JsonKind, NONE } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";
 import { Jwt } from "../jose/jwt";

@@ -2,8 +2,8 @@
  * The examples of the standards: RFC 7515 appendix A.1 to A.4, RFC 7520 section 4.1 to 4.4, RFC 8037 appendix A.4 and A.5.
  * Payloads that are no claims set are verified without being read.
  */
-import { reset } from "../abi/arena";
-import { Slice, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { reset } from "../memory/arena";
+import { Slice, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { decodeStrict } from "../encoding/base64url";
 import { JsonDocument } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";

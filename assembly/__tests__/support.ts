@@ -1,5 +1,5 @@
 /** What the specs need to talk of bytes. What they make lives as long as the test module. */
-import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { encode } from "../encoding/base64";
 
 const KEPT: Array<ArrayBuffer> = [];

@@ -1,7 +1,7 @@
 import { proxy_get_buffer_bytes } from "@solo-io/proxy-runtime/assembly/imports";
 import { BufferTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { OUT } from "./arena";
-import { EMPTY, Slice, slice } from "./slice";
+import { OUT } from "./out";
+import { EMPTY, Slice, slice } from "../memory/slice";
 
 /** @returns the plugin configuration's `size` bytes, in the arena, or EMPTY where there are none or the host failed */
 export function readPluginConfiguration(size: u32): Slice {

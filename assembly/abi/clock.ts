@@ -1,6 +1,6 @@
 import { proxy_get_current_time_nanoseconds } from "@solo-io/proxy-runtime/assembly/imports";
 import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { OUT } from "./arena";
+import { OUT } from "./out";
 
 /** @returns nanoseconds since 1970 UTC, or 0 where the host has no clock (no token is valid then) */
 export function nowNanoseconds(): u64 {

@@ -9,8 +9,9 @@ import {
   proxy_replace_header_map_value,
 } from "@solo-io/proxy-runtime/assembly/imports";
 import { HeaderMapTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { OUT, allocate } from "./arena";
-import { EMPTY, Slice, lengthOf, pointerOf, slice } from "./slice";
+import { allocate } from "../memory/arena";
+import { OUT } from "./out";
+import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 export const enum HeaderMap {
   Request = 0,

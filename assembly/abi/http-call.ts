@@ -1,9 +1,9 @@
 /** HTTP calls of the filter's own, to a cluster of the host. */
 import { proxy_get_header_map_value, proxy_http_call } from "@solo-io/proxy-runtime/assembly/imports";
 import { HeaderMapTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { OUT } from "./arena";
+import { OUT } from "./out";
 import { packPairs } from "./pairs";
-import { EMPTY, Slice, Text, lengthOf, pointerOf, slice } from "./slice";
+import { EMPTY, Slice, Text, lengthOf, pointerOf, slice } from "../memory/slice";
 
 const METHOD = new Text(":method");
 const GET = new Text("GET");

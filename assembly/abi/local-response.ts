@@ -1,7 +1,7 @@
 import { proxy_send_local_response } from "@solo-io/proxy-runtime/assembly/imports";
 import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { packPairs } from "./pairs";
-import { EMPTY, Slice, lengthOf, pointerOf } from "./slice";
+import { EMPTY, Slice, lengthOf, pointerOf } from "../memory/slice";
 
 /** Name and value of the one header; made once, because answers to requests allocate nothing. */
 const header = new StaticArray<Slice>(2);

@@ -4,7 +4,7 @@ import {
   proxy_record_metric,
 } from "@solo-io/proxy-runtime/assembly/imports";
 import { MetricTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { OUT } from "./arena";
+import { OUT } from "./out";
 
 /** A counter or gauge of the host, `wasmcustom.NAME` in Envoy. */
 export class Metric {

@@ -1,6 +1,6 @@
 /** Header maps as bytes, as host and filter hand them to each other (proxy-wasm ABI 0.2.1). */
-import { allocate } from "./arena";
-import { Slice, lengthOf, pointerOf, slice } from "./slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 /**
  * A count, the lengths of all names and values, then the bytes of each with a NUL behind it.

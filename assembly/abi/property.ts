@@ -1,8 +1,8 @@
 /** Host properties (Envoy's attributes). */
 import { proxy_get_property, proxy_set_property } from "@solo-io/proxy-runtime/assembly/imports";
 import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
-import { OUT } from "./arena";
-import { ABSENT, FAILED, Slice, lengthOf, pointerOf, slice } from "./slice";
+import { OUT } from "./out";
+import { ABSENT, FAILED, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 /**
  * Writes filter state `wasm.PATH`, which access logs print with %FILTER_STATE(wasm.PATH:PLAIN)%.

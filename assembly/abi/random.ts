@@ -1,5 +1,5 @@
 /** Random bytes from WASI: AssemblyScript's own `env.seed` is not provided by Envoy. */
-import { OUT } from "./arena";
+import { OUT } from "./out";
 
 /** `random_get` of WASI. */
 // @ts-ignore: decorator

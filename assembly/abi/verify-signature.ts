@@ -1,7 +1,7 @@
 /** Envoy's foreign function `verify_signature` (source/extensions/common/wasm/foreign.cc), raw. */
 import { proxy_call_foreign_function } from "@solo-io/proxy-runtime/assembly/imports";
-import { OUT } from "./arena";
-import { FAILED, Slice, Text, lengthOf, pointerOf, slice } from "./slice";
+import { OUT } from "./out";
+import { FAILED, Slice, Text, lengthOf, pointerOf, slice } from "../memory/slice";
 
 const NAME = new Text("verify_signature");
 

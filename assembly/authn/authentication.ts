@@ -1,5 +1,5 @@
 /** What authentication came to. One object, overwritten for each request. */
-import { EMPTY, Slice } from "../abi/slice";
+import { EMPTY, Slice } from "../memory/slice";
 import { Status } from "../jose/status";
 import { RemoteJwks } from "./remote-jwks";
 import { VerifiedToken } from "./verified-token";

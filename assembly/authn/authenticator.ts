@@ -12,8 +12,8 @@
  * header the later one has it to itself, even where it finds no token.
  */
 import { nowNanoseconds } from "../abi/clock";
-import { EMPTY, Slice, equals, lengthOf } from "../abi/slice";
-import { allocateSlices, setSlice, sliceAt } from "../abi/slice-list";
+import { EMPTY, Slice, equals, lengthOf } from "../memory/slice";
+import { allocateSlices, setSlice, sliceAt } from "../memory/slice-list";
 import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
 import { Jwt } from "../jose/jwt";

@@ -13,7 +13,7 @@ import {
   lengthOf,
   startsWith,
   subslice,
-} from "../abi/slice";
+} from "../memory/slice";
 import { findCookie } from "../http/cookies";
 import { findParameter, withoutParameter } from "../http/query";
 import { Request } from "../http/request";

@@ -1,5 +1,5 @@
 /** Where a token may be: one header with its prefix, one query parameter or one cookie. */
-import { Slice, byteAt, compare, equals, lengthOf } from "../abi/slice";
+import { Slice, byteAt, compare, equals, lengthOf } from "../memory/slice";
 
 /** The order in which Envoy looks: headers, then parameters, then cookies. */
 export const enum PlaceKind {

@@ -1,5 +1,5 @@
 /** One jwtRule, as Envoy's JwtProvider: who issues, with which keys, where tokens are, and what becomes of them. */
-import { Slice } from "../abi/slice";
+import { Slice } from "../memory/slice";
 import { JwkSet } from "../jose/jwks";
 import { RemoteJwks } from "./remote-jwks";
 

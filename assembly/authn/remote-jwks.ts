@@ -23,8 +23,8 @@ import {
   pointerOf,
   startsWith,
   subslice,
-} from "../abi/slice";
-import { Region } from "../abi/region";
+} from "../memory/slice";
+import { Region } from "../memory/region";
 import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
 import { KeyFault } from "../crypto/key-fault";
 import { JsonDocument, JsonKind, NONE } from "../encoding/json";

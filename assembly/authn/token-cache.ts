@@ -10,9 +10,9 @@
  * Blocks stand in a ring of bytes. It begins small, for a VM may hold the caches of hundreds of configurations, and grows
  * in a few steps to what the configuration allows; but for those steps nothing is allocated after the start.
  */
-import { allocate } from "../abi/arena";
+import { allocate } from "../memory/arena";
 import { fillRandom } from "../abi/random";
-import { Slice, equals, lengthOf, pointerOf } from "../abi/slice";
+import { Slice, equals, lengthOf, pointerOf } from "../memory/slice";
 import { VerifiedToken } from "./verified-token";
 
 /** How often a token may be spared after its last hit. */

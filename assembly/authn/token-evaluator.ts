@@ -1,4 +1,4 @@
-import { Slice } from "../abi/slice";
+import { Slice } from "../memory/slice";
 import { JsonDocument } from "../encoding/json";
 
 /** What policies want to know of a token, evaluated once when it is verified and remembered with it. */

@@ -6,8 +6,8 @@
  *
  * An output is a claim that goes into a header: u32 index into the provider's claimsToHeaders, u32 length, the value.
  */
-import { allocate } from "../abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 
 @unmanaged

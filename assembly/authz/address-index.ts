@@ -2,7 +2,7 @@
  * Finds all CIDR predicates that hold of an address: one look-up for each width that blocks have, however many blocks
  * there are.
  */
-import { EMPTY } from "../abi/slice";
+import { EMPTY } from "../memory/slice";
 import { Cidr, IpAddress, maskedHi, maskedLo } from "../http/address";
 import { HashTable, NO_ENTRY, beginHash, hashNumber } from "./hash-table";
 import { SparseSet } from "./sparse-set";

@@ -5,7 +5,7 @@
  * Values are seen as Envoy's RBAC sees them in dynamic metadata under Istio (docs/semantics.md, "Claims in policies"): a string,
  * or any string element of a list; numbers, booleans, null, objects and lists in lists never match.
  */
-import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { HashTable, NO_ENTRY, hashKey } from "./hash-table";
 import { SparseSet } from "./sparse-set";

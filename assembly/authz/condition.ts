@@ -3,7 +3,7 @@
  * and where not, so that `and`, `or` and `not` are gone and evaluation is a walk without a stack. Code is laid out
  * from the end: every jump leads to an instruction before it or to a verdict, so every walk ends.
  */
-import { Reader } from "../config/reader";
+import { Reader } from "../document/reader";
 import { JsonKind, NONE, Node } from "../encoding/json";
 import { Facts } from "./facts";
 import { SparseSet } from "./sparse-set";

@@ -1,5 +1,5 @@
 /** What the policies say of one request. One object, reset for each. */
-import { EMPTY, Slice } from "../abi/slice";
+import { EMPTY, Slice } from "../memory/slice";
 
 /** In the order in which Istio evaluates them. */
 export const enum Action {

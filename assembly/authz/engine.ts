@@ -5,9 +5,9 @@
  * What depends on the token alone is evaluated once a token, into bits; what depends on the request once a request,
  * and only where a rule asks for it. Nothing is allocated, but in the arena.
  */
-import { Region } from "../abi/region";
-import { Slice } from "../abi/slice";
-import { Reader } from "../config/reader";
+import { Region } from "../memory/region";
+import { Slice } from "../memory/slice";
+import { Reader } from "../document/reader";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Request } from "../http/request";
 import { Program } from "./condition";

@@ -6,7 +6,7 @@
  * value cost one pass over it, and so do all suffixes; or a number, which its hash stands for alone. What requests bring is
  * only looked up, never stored, so nobody but the configuration's author can make keys collide.
  */
-import { EMPTY, Slice, byteAt, eightBytesAt, equals, fourBytesAt, lengthOf } from "../abi/slice";
+import { EMPTY, Slice, byteAt, eightBytesAt, equals, fourBytesAt, lengthOf } from "../memory/slice";
 
 /** Of the table; the caller keeps apart what shares one. */
 export type Space = i32;

@@ -16,8 +16,8 @@ import {
   lengthOf,
   startsWith,
   subslice,
-} from "../abi/slice";
-import { Reader } from "../config/reader";
+} from "../memory/slice";
+import { Reader } from "../document/reader";
 import { NONE, Node } from "../encoding/json";
 import { isValid } from "../encoding/utf8";
 

@@ -2,9 +2,9 @@
  * The leaves of conditions, loaded: `authorization.predicates` of the configuration, indexed by what they are about.
  * Each is named by its place in that list.
  */
-import { EMPTY, Slice, Text, equals, lengthOf } from "../abi/slice";
-import { bytesForBits, setBit, wordOfBits } from "../abi/bits";
-import { Reader, equalsAscii } from "../config/reader";
+import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
+import { bytesForBits, clearBits, setBit, wordOfBits } from "../memory/bits";
+import { Reader, equalsAscii } from "../document/reader";
 import { lowerCased } from "../encoding/ascii";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Cidr, IpAddress } from "../http/address";
@@ -259,7 +259,7 @@ export class Predicates {
 
   /** Writes the bits of a token's payload; see `Engine.evaluateToken`. */
   evaluateToken(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, bits: usize): void {
-    memory.fill(bits, 0, <usize>this.tokenBytes);
+    clearBits(bits, this.tokenPredicateCount);
     if (this.tokenPredicateCount == 0) return;
     this.found.clear();
     this.claims.match(payload, spaceDelimited, this.found);

@@ -2,8 +2,8 @@
  * The rules of one action, enforced or dry-run, in the byte order of their ids, and the index over their guards: a
  * request looks only at rules without a guard and at those of which a guard holds.
  */
-import { Slice, compare } from "../abi/slice";
-import { Reader } from "../config/reader";
+import { Slice, compare } from "../memory/slice";
+import { Reader } from "../document/reader";
 import { NONE, Node } from "../encoding/json";
 import { Program, Target } from "./condition";
 import { Facts } from "./facts";

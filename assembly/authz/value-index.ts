@@ -6,7 +6,7 @@
  * of its keys; the value's bytes are hashed once, and at each of those lengths looked up. What is between operators of URI
  * templates is looked up segment by segment.
  */
-import { Slice, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { Slice, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import {
   HashTable,
   NO_ENTRY,

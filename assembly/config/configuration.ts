@@ -1,9 +1,9 @@
 /**
  * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all.
  */
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice } from "../abi/slice";
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice } from "../memory/slice";
 import { logInfo, logWarning } from "../abi/log";
-import { Region } from "../abi/region";
+import { Region } from "../memory/region";
 import { AuthenticationLimits, Authenticator } from "../authn/authenticator";
 import { Extractor } from "../authn/extractor";
 import { Place, PlaceKind } from "../authn/place";
@@ -21,7 +21,7 @@ import { Uri } from "../http/uri";
 import { JwkSet } from "../jose/jwks";
 import { Counters, JwksCounters, recordHostVerifies } from "../metrics";
 import { DecisionLog, Plugin } from "../plugin";
-import { Reader } from "./reader";
+import { Reader } from "../document/reader";
 
 /** The version of the format that this module reads. */
 const VERSION: i32 = 1;
@@ -85,6 +85,7 @@ const FRAMING: StaticArray<Text> = [
   new Text("transfer-encoding"),
   new Text("upgrade"),
 ];
+/** `filter_state`, NUL and the key are the property path of a filter state object. */
 const FILTER_STATE = new Text("filter_state\0");
 
 /** What loading came to: a plugin, or an error as `/pointer: what is wrong`. */
@@ -189,7 +190,7 @@ class PluginReader {
     const directAddressProperty =
       directAddress == NONE
         ? EMPTY
-        : filterStateProperty(reader.region, reader.nonEmptyString(directAddress));
+        : reader.region.join(FILTER_STATE.slice, reader.nonEmptyString(directAddress));
     const shadow = reader.flag(root, "shadow");
     const filterState = reader.flag(root, "filterState");
     this.removesLookalikes = reader.flag(root, "removeLookalikes");
@@ -535,14 +536,4 @@ function readPresence(reader: Reader, node: Node): bool {
   if (equals(presence, REQUIRED.slice)) return true;
   if (!equals(presence, OPTIONAL.slice)) reader.fail(node, 'must be "OPTIONAL" or "REQUIRED"');
   return false;
-}
-
-/** `filter_state`, NUL, the key: the property path of a filter state object. */
-function filterStateProperty(region: Region, key: Slice): Slice {
-  const prefix = FILTER_STATE.slice;
-  const size = lengthOf(prefix) + lengthOf(key);
-  const target = region.allocate(size);
-  memory.copy(target, pointerOf(prefix), <usize>lengthOf(prefix));
-  memory.copy(target + <usize>lengthOf(prefix), pointerOf(key), <usize>lengthOf(key));
-  return slice(target, size);
 }

@@ -2,7 +2,7 @@
  * ECDSA (FIPS 186-5 §6) on P-256, P-384 and P-521 (SP 800-186 §3.2.1) for `ES256`, `ES384` and `ES512` (RFC 7518 §3.4).
  * Keys are checked here; the arithmetic of a verification is the host's.
  */
-import { EMPTY, Slice, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { EMPTY, Slice, lengthOf, pointerOf, slice, subslice } from "../memory/slice";
 import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
 import { hostVerifies, verifyAtHost } from "./host-verifier";
 import { Modulus, NUMBER_SIZE } from "./montgomery";

@@ -9,7 +9,7 @@
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
-import { Slice, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { Slice, lengthOf, pointerOf, slice, subslice } from "../memory/slice";
 import {
   ELEMENT_SIZE,
   add,

@@ -1,5 +1,5 @@
 /** A short name for a sequence of byte strings, such as a key: the first 64 bits of their SHA-256. */
-import { Slice, lengthOf, slice } from "../abi/slice";
+import { Slice, lengthOf, slice } from "../memory/slice";
 import { Hash, MAX_DIGEST_LENGTH, hashBegin, hashFinish, hashUpdate } from "./sha2";
 
 const DIGEST: usize = memory.data(MAX_DIGEST_LENGTH, 16);

@@ -5,7 +5,7 @@
  * begins behind it. Constant time: nothing here branches on, or reads memory at, what depends on the key; the
  * comparison of the result is constant time.
  */
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { equalsConstantTime } from "./constant-time";
 import {
   HASH_STATE_SIZE,

@@ -2,8 +2,8 @@
  * RSASSA-PKCS1-v1_5 and ECDSA through the host's `verify_signature`, which is native code. Not every host has it (and
  * Envoy's `capability_restriction_config` can take it away), so it is tried once, before the first key is loaded.
  */
-import { allocate } from "../abi/arena";
-import { FAILED, Slice, lengthOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { FAILED, Slice, lengthOf, slice } from "../memory/slice";
 import { callVerifySignature } from "../abi/verify-signature";
 import { BYTES_FIELD_OVERHEAD, putBytes, varintField } from "../encoding/protobuf";
 import { Hash } from "./sha2";

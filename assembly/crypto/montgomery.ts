@@ -26,7 +26,7 @@
  *
  * Not constant time, and need not be: nothing secret passes here.
  */
-import { Slice, byteAt, lengthOf, pointerOf } from "../abi/slice";
+import { Slice, byteAt, lengthOf, pointerOf } from "../memory/slice";
 
 /** The longest modulus, in bits. */
 export const MAX_MODULUS_BITS: i32 = 8192;

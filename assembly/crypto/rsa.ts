@@ -3,7 +3,7 @@
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
-import { Slice, byteAt, lengthOf, pointerOf, slice } from "../abi/slice";
+import { Slice, byteAt, lengthOf, pointerOf, slice } from "../memory/slice";
 import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
 import { hostVerifies, verifyAtHost } from "./host-verifier";
 import { KeyFault } from "./key-fault";

@@ -5,7 +5,7 @@
  * There is one running hash, in static memory: `hashBegin`, any number of `hashUpdate`, `hashFinish`. Nothing is
  * allocated, and whoever begins a hash finishes it before anybody else begins one.
  */
-import { Slice, lengthOf, pointerOf } from "../abi/slice";
+import { Slice, lengthOf, pointerOf } from "../memory/slice";
 
 /** The hash functions of RFC 7518. */
 export const enum Hash {

@@ -1,6 +1,6 @@
 /** ASCII letters, whatever else is in the bytes. */
-import { allocate } from "../abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 /** @returns `s` with A–Z as a–z: `s` itself where there are none, else a copy in the arena */
 export function lowerCased(s: Slice): Slice {

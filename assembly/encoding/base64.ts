@@ -1,6 +1,6 @@
 /** Base64 with the standard alphabet and padding (RFC 4648 section 4). */
-import { allocate } from "../abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 /** @returns the encoding of `bytes`, in the arena */
 export function encode(bytes: Slice): Slice {

@@ -2,8 +2,8 @@
  * Base64url without padding (RFC 4648 section 5, RFC 7515 section 2): the form of a token's sections, decoded
  * strictly so that bytes have exactly one encoding, and of key parameters, decoded leniently.
  */
-import { allocate } from "../abi/arena";
-import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 /**
  * Strict: the 64 characters of the alphabet only, no padding, no white space, no surplus character or bit.

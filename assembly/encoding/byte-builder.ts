@@ -1,6 +1,6 @@
 /** Puts bytes together in the arena: one object, begun anew for each text. */
-import { allocate } from "../abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 export class ByteBuilder {
   private start: usize = 0;

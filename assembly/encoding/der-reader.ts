@@ -2,7 +2,7 @@
  * A reader of DER (ITU-T X.690 section 10): elements one after another, each length in its one shortest form. Never
  * looks behind its bytes; after the first fault it has no more elements.
  */
-import { EMPTY, Slice, byteAt, lengthOf, subslice } from "../abi/slice";
+import { EMPTY, Slice, byteAt, lengthOf, subslice } from "../memory/slice";
 
 /** Tag numbers from 31 on take more bytes; no certificate has them. */
 const HIGH_TAG_NUMBER: i32 = 0x1f;

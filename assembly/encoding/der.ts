@@ -3,7 +3,7 @@
  * already and its length is known. Only what public keys (RFC 5280 §4.1.2.7, RFC 8017 A.1.1, RFC 5480) and ECDSA
  * signatures (RFC 3279 §2.2.3) are made of.
  */
-import { Slice, byteAt, lengthOf, pointerOf, slice, subslice } from "../abi/slice";
+import { Slice, byteAt, lengthOf, pointerOf, slice, subslice } from "../memory/slice";
 
 /** The identifier octets in use. */
 export const enum DerTag {

@@ -1,6 +1,6 @@
 /** JSON text of a parsed value, as Envoy writes it where a claim that is a list or object becomes a header. */
-import { allocate } from "../abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "./json";
 import { writeShortest } from "./number";
 import { decode, sequenceLength } from "./utf8";

@@ -9,8 +9,8 @@
  * A document is one object made once. Its nodes stand in the arena, in the order of the text, so a container's first
  * child is the node behind it.
  */
-import { allocate } from "../abi/arena";
-import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../memory/slice";
 import { isFiniteDecimal, parseDouble } from "./number";
 import { encode, sequenceLength } from "./utf8";
 

@@ -8,8 +8,8 @@
  *
  * The integers are module globals: a VM does one thing at a time, and nothing in them outlives a call.
  */
-import { allocate } from "../abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { BigInteger } from "./big-integer";
 
 const PLUS: u8 = 0x2b;

@@ -1,5 +1,5 @@
 /** PEM (RFC 7468): the textual form of certificates. */
-import { EMPTY, Slice, Text, endsWith, lengthOf, startsWith, subslice } from "../abi/slice";
+import { EMPTY, Slice, Text, endsWith, lengthOf, startsWith, subslice } from "../memory/slice";
 import { decodeLenient } from "./base64url";
 
 const BEGIN = new Text("-----BEGIN CERTIFICATE-----\n");

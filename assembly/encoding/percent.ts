@@ -1,6 +1,6 @@
 /** Percent-decoding of query parameters, as Envoy does it (Http::Utility::PercentEncoding::decode). */
-import { allocate } from "../abi/arena";
-import { Slice, indexOfByte, lengthOf, pointerOf, slice } from "../abi/slice";
+import { allocate } from "../memory/arena";
+import { Slice, indexOfByte, lengthOf, pointerOf, slice } from "../memory/slice";
 
 const PERCENT: u8 = 0x25;
 

@@ -2,7 +2,7 @@
  * Protocol Buffers' wire format (https://protobuf.dev/programming-guides/encoding), as far as Envoy's foreign functions
  * need it: messages of byte strings out, a varint in.
  */
-import { Slice, byteAt, lengthOf, pointerOf } from "../abi/slice";
+import { Slice, byteAt, lengthOf, pointerOf } from "../memory/slice";
 
 const enum WireType {
   Varint = 0,

@@ -1,5 +1,5 @@
 /** UTF-8 as RFC 3629 defines it: shortest forms only, no surrogates, nothing above U+10FFFF. */
-import { Slice, lengthOf, pointerOf } from "../abi/slice";
+import { Slice, lengthOf, pointerOf } from "../memory/slice";
 
 /**
  * @param p the address of a byte

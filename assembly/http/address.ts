@@ -4,7 +4,7 @@
  * As in Envoy (source/common/network/cidr_range.cc) an IPv4 block never contains an IPv6 address nor the other way
  * round: the host already hands IPv4-mapped peers over as IPv4.
  */
-import { Slice, byteAt, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { Slice, byteAt, indexOfByte, lengthOf, subslice } from "../memory/slice";
 
 const PERCENT: u8 = 0x25;
 const DOT: u8 = 0x2e;

@@ -1,5 +1,5 @@
 /** Cookies of a request, read as Envoy reads them (source/common/http/utility.cc, parseCookies). */
-import { ABSENT, Slice, Text, byteAt, equals, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { ABSENT, Slice, Text, byteAt, equals, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { Request } from "./request";
 
 const COOKIE = new Text("cookie");

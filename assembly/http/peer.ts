@@ -3,7 +3,7 @@
  * subject (source/extensions/filters/common/rbac/matchers.cc, AuthenticatedMatcher). The host has verified the
  * certificate; attributes give only the first SAN of each kind, so the certificate itself is read.
  */
-import { EMPTY, Slice, Text, equals, lengthOf } from "../abi/slice";
+import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
 import { DerReader } from "../encoding/der-reader";
 import { decodePemCertificate } from "../encoding/pem";
 import { percentDecode } from "../encoding/percent";

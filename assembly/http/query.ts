@@ -5,7 +5,7 @@
  * Removal differs from Envoy by design: Envoy writes all other parameters anew, sorted by name and decoded but not
  * encoded again, so that `a=%26b` becomes `a=&b`. Here they stay as they are, byte for byte and in their order.
  */
-import { ABSENT, Slice, equals, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
+import { ABSENT, Slice, equals, indexOfByte, lengthOf, slice, subslice } from "../memory/slice";
 import { ByteBuilder } from "../encoding/byte-builder";
 import { percentDecode } from "../encoding/percent";
 

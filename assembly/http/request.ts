@@ -29,8 +29,8 @@ import {
   indexOfEither,
   lengthOf,
   subslice,
-} from "../abi/slice";
-import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../abi/slice-list";
+} from "../memory/slice";
+import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../memory/slice-list";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
 

@@ -9,7 +9,7 @@ import {
   lengthOf,
   startsWith,
   subslice,
-} from "../abi/slice";
+} from "../memory/slice";
 import { lowerCased } from "../encoding/ascii";
 
 const HTTP = new Text("http");

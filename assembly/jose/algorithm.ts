@@ -2,7 +2,7 @@
  * The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1), everything about each in one row. There is
  * no `none`.
  */
-import { Slice, Text, equals } from "../abi/slice";
+import { Slice, Text, equals } from "../memory/slice";
 import { Curve } from "../crypto/ecdsa";
 import { Hash } from "../crypto/sha2";
 

@@ -2,7 +2,7 @@
  * Claims as header values: what Envoy's claim_to_headers makes of them (jwt_authn/authenticator.cc), for
  * Istio's outputClaimToHeaders. All texts are in the arena.
  */
-import { EMPTY, Slice, byteAt, indexOfByte, lengthOf, slice, subslice } from "../abi/slice";
+import { EMPTY, Slice, Text, byteAt, indexOfByte, lengthOf, slice, subslice } from "../memory/slice";
 import { encode } from "../encoding/base64";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { compactJson } from "../encoding/json-writer";
@@ -13,8 +13,8 @@ export namespace ClaimValue {
   export const INVALID: Slice = 1;
 }
 
-const TRUE: Slice = slice(memory.data<u8>([0x74, 0x72, 0x75, 0x65]), 4);
-const FALSE: Slice = slice(memory.data<u8>([0x66, 0x61, 0x6c, 0x73, 0x65]), 5);
+const TRUE = new Text("true");
+const FALSE = new Text("false");
 
 const TAB: u8 = 0x09;
 const SPACE: u8 = 0x20;
@@ -42,9 +42,9 @@ export function claimHeaderValue(payload: JsonDocument, name: Slice): Slice {
     case JsonKind.Number:
       return formatNumber(payload.number(claim));
     case JsonKind.True:
-      return TRUE;
+      return TRUE.slice;
     case JsonKind.False:
-      return FALSE;
+      return FALSE.slice;
     case JsonKind.Null:
       return EMPTY;
     default:

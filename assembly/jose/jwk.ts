@@ -5,8 +5,8 @@
  * names. An RSA key is never an HMAC secret, a P-384 key never verifies ES256 (docs/strictness.md, S5). A key whose owner made it
  * for something else (`use`, `key_ops`) verifies nothing (S6). Private members are not looked at.
  */
-import { Region } from "../abi/region";
-import { EMPTY, Slice, Text, equals, lengthOf } from "../abi/slice";
+import { Region } from "../memory/region";
+import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
 import { Curve, EcPublicKey } from "../crypto/ecdsa";
 import { Ed25519PublicKey } from "../crypto/ed25519";
 import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";

@@ -1,6 +1,6 @@
 /** JSON Web Key Sets (RFC 7517 section 5) and the choice of the key that verifies a token. */
-import { Region } from "../abi/region";
-import { Slice, equals, lengthOf } from "../abi/slice";
+import { Region } from "../memory/region";
+import { Slice, equals, lengthOf } from "../memory/slice";
 import { KeyFault } from "../crypto/key-fault";
 import { Verification } from "../crypto/verification";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";

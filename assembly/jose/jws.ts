@@ -5,7 +5,7 @@
  * Checks and their order are Envoy's (source/common/jwt/jwt.cc), so that a token with several faults is refused for the
  * same one; the reading is strict where Envoy's is not (docs/strictness.md, S1 to S4).
  */
-import { EMPTY, Slice, Text, indexOfByte, lengthOf, subslice } from "../abi/slice";
+import { EMPTY, Slice, Text, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { decodeStrict } from "../encoding/base64url";
 import { JsonDocument, JsonKind, NONE } from "../encoding/json";
 import { Algorithm, parseAlgorithm } from "./algorithm";

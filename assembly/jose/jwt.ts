@@ -2,7 +2,7 @@
  * A JSON Web Token: a JWS whose payload is a claims set (RFC 7519). Claims are checked in Envoy's order
  * (source/common/jwt/jwt.cc).
  */
-import { EMPTY, Slice, Text, equals, indexOfByte, lengthOf, startsWith, subslice } from "../abi/slice";
+import { EMPTY, Slice, Text, equals, indexOfByte, lengthOf, startsWith, subslice } from "../memory/slice";
 import { decodeStrict } from "../encoding/base64url";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { Jws, isStruct } from "./jws";

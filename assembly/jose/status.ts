@@ -2,7 +2,7 @@
  * Why a token is refused: Envoy's Status (source/common/jwt/status.h), as far as a request can meet it, and what
  * jwtgate adds. Texts are the response's body, byte for byte.
  */
-import { EMPTY, Slice, Text } from "../abi/slice";
+import { EMPTY, Slice, Text } from "../memory/slice";
 
 /** Envoy's numbers up to 72; those from 73 on are jwtgate's (docs/strictness.md, S1, S9, S12). */
 export const enum Status {

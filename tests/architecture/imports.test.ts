@@ -3,41 +3,43 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { findCycle, type Rooms, readTree, roomOf, treeOf, upward, violations } from "./imports.ts";
+import { findCycle, type Rooms, readTree, roomOf, treeOf, unused, upward, violations } from "./imports.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * `encoding` and `crypto` know nothing of HTTP, `http` and `authz` nothing of JWS. `config/reader` is what loaders read
- * with; the rest of `config` puts the whole together.
+ * `memory` knows nothing, `encoding` and `crypto` nothing of HTTP, `http` and `authz` nothing of JWS, `authn` nothing of
+ * policies. `document` is what loaders read with. `crypto` knows the host for `verify_signature` alone.
  */
 const ASSEMBLY: Rooms = {
-  abi: [],
+  memory: [],
+  abi: ["memory"],
   metrics: ["abi"],
-  encoding: ["abi"],
-  crypto: ["abi", "encoding"],
-  "config/reader": ["abi", "encoding"],
-  http: ["abi", "encoding"],
-  jose: ["abi", "encoding", "crypto"],
-  authz: ["abi", "encoding", "config/reader", "http"],
-  authn: ["abi", "metrics", "encoding", "crypto", "http", "jose"],
-  plugin: ["abi", "metrics", "authz", "authn"],
+  encoding: ["memory"],
+  document: ["memory", "encoding"],
+  crypto: ["memory", "abi", "encoding"],
+  http: ["memory", "abi", "encoding"],
+  jose: ["memory", "encoding", "crypto"],
+  authz: ["memory", "encoding", "document", "http"],
+  authn: ["memory", "abi", "metrics", "encoding", "crypto", "http", "jose"],
+  plugin: ["memory", "abi", "metrics", "authz", "authn"],
   config: [
+    "memory",
     "abi",
     "metrics",
     "encoding",
+    "document",
     "crypto",
-    "config/reader",
     "http",
     "jose",
     "authz",
     "authn",
     "plugin",
   ],
-  answer: ["abi", "encoding", "http", "jose"],
-  report: ["abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
-  stream: ["abi", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
-  index: ["abi", "config", "plugin", "answer", "stream"],
+  answer: ["memory", "abi", "encoding", "http", "jose"],
+  report: ["memory", "abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
+  stream: ["memory", "abi", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
+  index: ["memory", "abi", "config", "plugin", "answer", "stream"],
 };
 
 /** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */
@@ -100,18 +102,21 @@ for (const [name, tree, rooms] of [
 }
 
 describe("assembly and its host", () => {
+  test("use every permission of the table", () => expect(unused(assembly, ASSEMBLY)).toEqual([]));
+
   test("only abi names the raw host imports", () => {
     const outside = assembly.files.filter((file) => roomOf(file, ASSEMBLY) !== "abi");
     expect(outside.flatMap((file) => assembly.external.get(file) ?? [])).toEqual([]);
     expect(outside.filter((file) => /@external\b|\bdeclare\b/.test(code(file)))).toEqual([]);
   });
 
-  test("only abi, encoding, crypto and the token cache touch raw memory", () => {
+  test("only memory, abi, encoding, crypto and the token cache touch raw memory", () => {
     // The cache packs tokens of all lengths into two rings of bytes.
     const cache = ["authn/token-cache.ts", "authn/verified-token.ts"];
-    const rooms = ["abi", "encoding", "crypto"];
+    const rooms = ["memory", "abi", "encoding", "crypto"];
     const outside = assembly.files.filter((file) => !rooms.includes(roomOf(file, ASSEMBLY)));
-    expect(outside.filter((file) => /\b(?:load|store)(?:\d+\w*)?</.test(code(file)))).toEqual(cache);
+    const raw = /\b(?:load|store)(?:\d+\w*)?<|\bmemory\.|\bchangetype\b|\bheap\./;
+    expect(outside.filter((file) => raw.test(code(file)))).toEqual(cache);
   });
 
   test("nothing traps on purpose but what AssemblyScript's own abort leads to", () => {
@@ -156,6 +161,15 @@ describe("this check", () => {
 
   test("sees an import that leads nowhere", () => {
     expect(tree({ "a.ts": 'import "./gone";' }).unresolved).toEqual(["a.ts: ./gone"]);
+  });
+
+  test("sees a permission that no import uses", () => {
+    const two = tree({
+      "low/a.ts": "",
+      "high/b.ts": 'import "../low/a";',
+      "top/c.ts": 'import "../high/b";',
+    });
+    expect(unused(two, { low: [], high: ["low"], top: ["low", "high"] })).toEqual(["top -> low"]);
   });
 
   test("sees a table that points upwards", () => {

@@ -92,6 +92,17 @@ export function violations(tree: Tree, rooms: Rooms): string[] {
   return found;
 }
 
+/** Permissions of the table that no import uses, as `ROOM -> ROOM`. */
+export function unused(tree: Tree, rooms: Rooms): string[] {
+  const used = new Set<string>();
+  for (const [file, targets] of tree.internal) {
+    for (const target of targets) used.add(`${roomOf(file, rooms)} -> ${roomOf(target, rooms)}`);
+  }
+  return Object.entries(rooms)
+    .flatMap(([room, allowed]) => allowed.map((name) => `${room} -> ${name}`))
+    .filter((permission) => !used.has(permission));
+}
+
 /** Entries of the table that point upwards or nowhere: with none, the table has no cycle. */
 export function upward(rooms: Rooms): string[] {
   const below = new Set<string>();

@@ -3,12 +3,12 @@
  * on the request that its host holds. What goes in stands in the memory that `allocate` gives; what comes out as text
  * is pointer and length in one number, as a Slice.
  */
-import { allocate, reset } from "../../../assembly/abi/arena";
-import { Region } from "../../../assembly/abi/region";
-import { EMPTY, Slice, slice } from "../../../assembly/abi/slice";
+import { allocate, reset } from "../../../assembly/memory/arena";
+import { Region } from "../../../assembly/memory/region";
+import { EMPTY, Slice, slice } from "../../../assembly/memory/slice";
 import { Action, Decision, ruleSetOf } from "../../../assembly/authz/decision";
 import { Engine } from "../../../assembly/authz/engine";
-import { Reader } from "../../../assembly/config/reader";
+import { Reader } from "../../../assembly/document/reader";
 import { JsonDocument } from "../../../assembly/encoding/json";
 import { Request } from "../../../assembly/http/request";
 

@@ -1,6 +1,6 @@
 /** Drives the cache of verified tokens alone: blocks with any hash, so that collisions can be had at will. */
-import { reset } from "../../../assembly/abi/arena";
-import { Slice, lengthOf, pointerOf, slice } from "../../../assembly/abi/slice";
+import { reset } from "../../../assembly/memory/arena";
+import { Slice, lengthOf, pointerOf, slice } from "../../../assembly/memory/slice";
 import { TokenCache } from "../../../assembly/authn/token-cache";
 import { VerifiedToken } from "../../../assembly/authn/verified-token";
 

@@ -2,8 +2,8 @@
  * The primitives of assembly/crypto alone, and a JWS with a key set, for tests. Bytes go in through the memory that
  * `malloc` gives; there is one key of each kind at a time.
  */
-import { allocate, reset } from "../../../assembly/abi/arena";
-import { Slice, slice } from "../../../assembly/abi/slice";
+import { allocate, reset } from "../../../assembly/memory/arena";
+import { Slice, slice } from "../../../assembly/memory/slice";
 import { Curve, EcPublicKey } from "../../../assembly/crypto/ecdsa";
 import { Ed25519PublicKey } from "../../../assembly/crypto/ed25519";
 import { HmacKey } from "../../../assembly/crypto/hmac";

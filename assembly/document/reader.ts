@@ -5,8 +5,8 @@
  *
  * Runs at configuration only; messages may allocate.
  */
-import { EMPTY, Slice, byteAt, lengthOf, textOf } from "../abi/slice";
-import { Region } from "../abi/region";
+import { EMPTY, Slice, byteAt, lengthOf, textOf } from "../memory/slice";
+import { Region } from "../memory/region";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 
 export class Reader {

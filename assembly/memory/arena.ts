@@ -59,6 +59,3 @@ export function copy(s: Slice): Slice {
   memory.copy(target, pointerOf(s), <usize>length);
   return slice(target, length);
 }
-
-/** Two 32-bit results of a host call (pointer and size), one after the other. */
-export const OUT: usize = memory.data(16, 16);

@@ -1,4 +1,4 @@
-import { Slice, endsWith, equals, indexOfEither, slice, startsWith } from "../abi/slice";
+import { Slice, endsWith, equals, indexOfEither, slice, startsWith } from "../memory/slice";
 
 /** Longer than all that is compared at a time, twice. */
 const LONGEST: i32 = 160;

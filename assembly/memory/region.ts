@@ -35,4 +35,13 @@ export class Region {
     memory.copy(target, pointerOf(s), <usize>length);
     return slice(target, length);
   }
+
+  /** As `keep`, of both one after the other. */
+  join(first: Slice, second: Slice): Slice {
+    const length = lengthOf(first) + lengthOf(second);
+    const target = this.allocate(length);
+    memory.copy(target, pointerOf(first), <usize>lengthOf(first));
+    memory.copy(target + <usize>lengthOf(first), pointerOf(second), <usize>lengthOf(second));
+    return slice(target, length);
+  }
 }

@@ -5,6 +5,11 @@ export function bytesForBits(count: i32): i32 {
   return ((count + 63) >>> 6) << 3;
 }
 
+/** Clears `count` bits at `bits`, and those that fill up the last word. */
+export function clearBits(bits: usize, count: i32): void {
+  memory.fill(bits, 0, <usize>bytesForBits(count));
+}
+
 /** Sets bit `index` of the words at `bits`. */
 export function setBit(bits: usize, index: i32): void {
   const word = bits + (((<usize>index) >>> 6) << 3);
