@@ -34,7 +34,14 @@ const { values: options } = parseArgs({
 });
 
 /** What the filter is made of. */
-const FILTER_SOURCES = ["assembly", "asconfig.json", "package-lock.json", "scripts/build.mjs"];
+const FILTER_SOURCES = [
+  "assembly",
+  "asconfig.json",
+  "package-lock.json",
+  "scripts/build.mjs",
+  "scripts/docs/fields.ts",
+  "tools/config/schema.ts",
+];
 
 /** The filter as Envoy loads it. */
 const FILTER = {
@@ -98,12 +105,32 @@ async function step({ name, output, sources, run }) {
 }
 
 async function compileFilter(target) {
+  await checkFields();
   const stderr = asc.createMemoryStream();
   const { error } = await asc.main(["--config", "asconfig.json", "--target", target], { stderr });
   // Converging ends with a round that no longer improves; that is no news.
   const words = stderr.toString().replace("Last converge was suboptimal.\n", "");
   if (words !== "") process.stderr.write(`\n${words}`);
   if (error) process.exit(1);
+}
+
+/** The filter's copy of the configuration's fields must be that of the schema. */
+async function checkFields() {
+  const { outputFiles } = await build({
+    entryPoints: ["scripts/docs/fields.ts"],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    write: false,
+    logLevel: "error",
+  });
+  const source = Buffer.from(outputFiles[0].contents).toString("base64");
+  const { renderFields } = await import(`data:text/javascript;base64,${source}`);
+  if (readFileSync("assembly/config/schema.ts", "utf8") === renderFields()) return;
+  process.stderr.write(
+    "\nassembly/config/schema.ts is older than tools/config/schema.ts: run npm run docs\n",
+  );
+  process.exit(1);
 }
 
 /**

@@ -14,6 +14,9 @@
 import { nowNanoseconds } from "../abi/clock";
 import { EMPTY, Slice, equals, lengthOf } from "../memory/slice";
 import { allocateSlices, setSlice, sliceAt } from "../memory/slice-list";
+import { maxKeysTried, maxTokens, maxTokenBytes, maxWaitMs } from "../config/schema";
+import { Reader } from "../document/reader";
+import { Node } from "../encoding/json";
 import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
 import { Jwt } from "../jose/jwt";
@@ -30,14 +33,28 @@ import { FIRST_KEYS } from "./waiting-list";
 
 /** What a request may ask of the authenticator. */
 export class AuthenticationLimits {
-  /** A longer token is refused, in bytes. */
-  maxTokenBytes: i32 = 16384;
-  /** More tokens in one request are refused. */
-  maxTokens: i32 = 8;
-  /** Keys tried for one token. */
-  maxKeysTried: i32 = 16;
-  /** How long a request waits for keys, in milliseconds. */
-  maxWait: u64 = 5_000;
+  /**
+   * @param maxTokenBytes a longer token is refused
+   * @param maxTokens more tokens in one request are refused
+   * @param maxKeysTried keys tried for one token
+   * @param maxWait how long a request waits for keys, in milliseconds
+   */
+  private constructor(
+    readonly maxTokenBytes: i32,
+    readonly maxTokens: i32,
+    readonly maxKeysTried: i32,
+    readonly maxWait: u64,
+  ) {}
+
+  /** @param limits of a configuration, or NONE */
+  static load(reader: Reader, limits: Node): AuthenticationLimits {
+    return new AuthenticationLimits(
+      <i32>maxTokenBytes(reader, limits),
+      <i32>maxTokens(reader, limits),
+      <i32>maxKeysTried(reader, limits),
+      maxWaitMs(reader, limits),
+    );
+  }
 }
 
 export class Authenticator {

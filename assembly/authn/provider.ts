@@ -1,7 +1,36 @@
 /** One jwtRule, as Envoy's JwtProvider: who issues, with which keys, where tokens are, and what becomes of them. */
-import { Slice } from "../memory/slice";
+import {
+  clockSkewSeconds,
+  PROVIDER_CLAIM_TO_HEADERS_FIELDS,
+  PROVIDER_FIELDS,
+  PROVIDER_FROM_HEADERS_FIELDS,
+  PROVIDER_LOCAL_JWKS_FIELDS,
+} from "../config/schema";
+import { KeyFault } from "../crypto/key-fault";
+import { Reader } from "../document/reader";
+import { NONE, Node } from "../encoding/json";
+import { looksAlike } from "../http/request";
 import { JwkSet } from "../jose/jwks";
-import { RemoteJwks } from "./remote-jwks";
+import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf } from "../memory/slice";
+import { Extractor } from "./extractor";
+import { Place, PlaceKind } from "./place";
+import { RemoteJwks, RemoteKeySets } from "./remote-jwks";
+
+/** Policies see these as lists whatever the provider says (istiod adds them to every rule). */
+const SCOPE = new Text("scope");
+const PERMISSION = new Text("permission");
+const REQUIRED = new Text("REQUIRED");
+const OPTIONAL = new Text("OPTIONAL");
+const HOST = new Text("host");
+/** What a token (RFC 9110 section 5.6.2) may have beside letters and digits. */
+const TOKEN_SYMBOLS = new Text("!#$%&'*+-.^_`|~");
+/** Framing headers; never a claim's output. */
+const FRAMING: StaticArray<Text> = [
+  new Text("connection"),
+  new Text("content-length"),
+  new Text("transfer-encoding"),
+  new Text("upgrade"),
+];
 
 /** A claim that is passed on as a request header. */
 export class ClaimToHeader {
@@ -16,18 +45,18 @@ export class ClaimToHeader {
 }
 
 export class Provider {
-  /** Position in the configuration: the order in which providers are tried. */
-  index: i32 = 0;
   /** `origins-N`. */
   name: Slice = 0;
   /** EMPTY: `iss` is not checked. */
   issuer: Slice = 0;
   /** None: `aud` is not checked. */
   audiences: StaticArray<Slice> = [];
-  /** Keys of the configuration; null where they are fetched. */
+  /** Keys of the configuration; null if they are fetched. */
   localKeys: JwkSet | null = null;
-  /** Keys that are fetched; null where the configuration has them. */
+  /** Keys that are fetched; null if the configuration has them. */
   remoteKeys: RemoteJwks | null = null;
+  /** Where it looks for tokens. */
+  readonly places: Array<Place> = new Array<Place>();
   /** For each place of the extractor whether this provider looks there. */
   looksAt: StaticArray<bool> = [];
   /** Whether the token stays in the request. */
@@ -42,11 +71,174 @@ export class Provider {
   /** Whether a request without a token of this provider is refused. */
   required: bool = false;
   /** How far clocks may differ, in seconds, for `exp` and `nbf`. */
-  clockSkew: u64 = 60;
+  clockSkew: u64 = 0;
+
+  /** @param index its position in the configuration: the order in which providers are tried */
+  private constructor(readonly index: i32) {}
+
+  /**
+   * Loads a provider; the reader has recorded what is wrong with it.
+   *
+   * @param index its position in the configuration
+   * @param keySets those that are fetched
+   * @param removesLookalikes whether headers that look like its outputs are removed
+   */
+  static load(
+    reader: Reader,
+    node: Node,
+    index: i32,
+    keySets: RemoteKeySets,
+    removesLookalikes: bool,
+  ): Provider {
+    const provider = new Provider(index);
+    if (!reader.object(node, PROVIDER_FIELDS)) return provider;
+    provider.name = reader.nonEmptyString(reader.require(node, "name"));
+    reader.ignoreString(node, "policy");
+    const issuer = reader.get(node, "issuer");
+    if (issuer != NONE) provider.issuer = reader.nonEmptyString(issuer);
+    provider.audiences = reader.strings(reader.get(node, "audiences"));
+    provider.loadKeys(reader, node, keySets);
+    provider.loadPlaces(reader, node);
+    provider.forward = reader.flag(node, "forward");
+    const payloadHeader = reader.get(node, "forwardPayloadHeader");
+    if (payloadHeader != NONE) {
+      provider.payloadHeader = readOutputHeaderName(reader, payloadHeader, removesLookalikes);
+    }
+    provider.claimsToHeaders = readClaimsToHeaders(
+      reader,
+      reader.get(node, "claimToHeaders"),
+      removesLookalikes,
+    );
+    provider.spaceDelimitedClaims = readSpaceDelimitedClaims(
+      reader,
+      reader.get(node, "spaceDelimitedClaims"),
+    );
+    provider.required = readPresence(reader, reader.get(node, "presence"));
+    provider.clockSkew = <u64>clockSkewSeconds(reader, node);
+    return provider;
+  }
 
   /** The keys in force, replaced whole; null while keys that are fetched have not come. */
   get keys(): JwkSet | null {
     const remote = this.remoteKeys;
     return remote ? remote.keys : this.localKeys;
   }
+
+  /** Finds its places among those of all providers. At configuration only. */
+  connect(extractor: Extractor): void {
+    this.looksAt = extractor.select(this.places);
+    this.writesPlaces = extractor.looksAtHeader(this.payloadHeader);
+    for (let i = 0; i < this.claimsToHeaders.length; i++) {
+      if (extractor.looksAtHeader(this.claimsToHeaders[i].headerName)) this.writesPlaces = true;
+    }
+  }
+
+  private loadKeys(reader: Reader, node: Node, keySets: RemoteKeySets): void {
+    const local = reader.get(node, "localJwks");
+    const remote = reader.get(node, "remoteJwks");
+    if ((local == NONE) == (remote == NONE)) {
+      reader.fail(node, 'must have exactly one of "localJwks" and "remoteJwks"');
+    } else if (remote != NONE) {
+      this.remoteKeys = keySets.load(remote, this.issuer);
+    } else if (reader.object(local, PROVIDER_LOCAL_JWKS_FIELDS)) {
+      const keys = reader.require(local, "keys");
+      const fault = new KeyFault();
+      this.localKeys = JwkSet.load(reader.json, keys, keySets.maxKeys, fault);
+      if (!this.localKeys) reader.fail(keys, fault.reason);
+    }
+  }
+
+  private loadPlaces(reader: Reader, node: Node): void {
+    const json = reader.json;
+    const headers = reader.get(node, "fromHeaders");
+    if (headers != NONE && reader.array(headers)) {
+      for (let child = json.firstChild(headers); child != NONE; child = json.nextSibling(child)) {
+        if (!reader.object(child, PROVIDER_FROM_HEADERS_FIELDS)) return;
+        const name = readHeaderName(reader, reader.require(child, "name"));
+        const prefix = reader.get(child, "valuePrefix");
+        this.places.push(
+          new Place(PlaceKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)),
+        );
+      }
+    }
+    this.loadNamedPlaces(reader, reader.get(node, "fromParams"), PlaceKind.Parameter);
+    this.loadNamedPlaces(reader, reader.get(node, "fromCookies"), PlaceKind.Cookie);
+    if (!reader.failed && this.places.length == 0) {
+      reader.fail(node, 'must say where tokens are: "fromHeaders", "fromParams" or "fromCookies"');
+    }
+  }
+
+  private loadNamedPlaces(reader: Reader, node: Node, kind: PlaceKind): void {
+    if (node == NONE || !reader.array(node)) return;
+    const json = reader.json;
+    for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
+      this.places.push(new Place(kind, reader.nonEmptyString(child), EMPTY));
+    }
+  }
+}
+
+function readClaimsToHeaders(
+  reader: Reader,
+  node: Node,
+  removesLookalikes: bool,
+): StaticArray<ClaimToHeader> {
+  if (node == NONE || !reader.array(node)) return [];
+  const json = reader.json;
+  const claims = new StaticArray<ClaimToHeader>(json.size(node));
+  let i = 0;
+  for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
+    let headerName: Slice = EMPTY;
+    let claimName: Slice = EMPTY;
+    if (reader.object(child, PROVIDER_CLAIM_TO_HEADERS_FIELDS)) {
+      headerName = readOutputHeaderName(reader, reader.require(child, "headerName"), removesLookalikes);
+      claimName = reader.nonEmptyString(reader.require(child, "claimName"));
+    }
+    unchecked((claims[i++] = new ClaimToHeader(headerName, claimName)));
+  }
+  return claims;
+}
+
+/** The name of a header that this filter writes, and so removes from every request, with its lookalikes or without. */
+function readOutputHeaderName(reader: Reader, node: Node, removesLookalikes: bool): Slice {
+  const name = readHeaderName(reader, node);
+  for (let i = 0; i < FRAMING.length; i++) {
+    const framing = FRAMING[i].slice;
+    if (equals(name, framing) || (removesLookalikes && looksAlike(name, framing))) {
+      reader.fail(node, "must not be a header that frames the request");
+    }
+  }
+  return name;
+}
+
+/** A header's name: a token (RFC 9110 section 5.6.2) in lower case, so that it compares with what the host shows. */
+function readHeaderName(reader: Reader, node: Node): Slice {
+  const name = reader.nonEmptyString(node);
+  for (let i = 0; i < lengthOf(name); i++) {
+    const c = byteAt(name, i);
+    const isAlphanumeric = <u8>(c - 0x61) < 26 || <u8>(c - 0x30) < 10;
+    if (!isAlphanumeric && indexOfByte(TOKEN_SYMBOLS.slice, c) < 0) {
+      reader.fail(node, "must be a header name in lower case");
+      break;
+    }
+  }
+  // To Envoy it is `:authority`, without which no request goes on.
+  if (equals(name, HOST.slice)) reader.fail(node, "must not be the Host header");
+  return name;
+}
+
+function readSpaceDelimitedClaims(reader: Reader, node: Node): StaticArray<Slice> {
+  const more = reader.strings(node);
+  const claims = new StaticArray<Slice>(more.length + 2);
+  unchecked((claims[0] = SCOPE.slice));
+  unchecked((claims[1] = PERMISSION.slice));
+  for (let i = 0; i < more.length; i++) unchecked((claims[i + 2] = more[i]));
+  return claims;
+}
+
+function readPresence(reader: Reader, node: Node): bool {
+  if (node == NONE) return false;
+  const presence = reader.string(node);
+  if (equals(presence, REQUIRED.slice)) return true;
+  if (!equals(presence, OPTIONAL.slice)) reader.fail(node, 'must be "OPTIONAL" or "REQUIRED"');
+  return false;
 }

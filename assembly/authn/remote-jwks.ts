@@ -27,7 +27,23 @@ import {
 import { Region } from "../memory/region";
 import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
 import { KeyFault } from "../crypto/key-fault";
-import { JsonDocument, JsonKind, NONE } from "../encoding/json";
+import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+import {
+  backoffMs,
+  kidMissMs,
+  maxBackoffMs,
+  maxJwksBytes,
+  maxJwksKeys,
+  maxRefreshMs,
+  minRefreshMs,
+  refreshMs,
+  REMOTE_JWKS_DISCOVERY_FIELDS,
+  REMOTE_JWKS_DISCOVERY_JWKS_HOSTS_FIELDS,
+  REMOTE_JWKS_FIELDS,
+  staleMs,
+  timeoutMs,
+} from "../config/schema";
+import { Reader } from "../document/reader";
 import { Uri } from "../http/uri";
 import { Jws } from "../jose/jws";
 import { JwkSet } from "../jose/jwks";
@@ -61,20 +77,56 @@ export class RemoteJwksOptions {
   uri: Slice = EMPTY;
   /** Whether `uri` is that of the configuration document. */
   discovers: bool = false;
-  /** EMPTY where the document's issuer is not checked (there is none to compare with). */
+  /** EMPTY if the document's issuer is not checked (there is none to compare with). */
   issuer: Slice = EMPTY;
   hosts: Array<JwksHost> = [];
   cluster: Slice = EMPTY;
-  timeout: u32 = 5_000;
-  refresh: u64 = 300_000;
-  minRefresh: u64 = 30_000;
-  maxRefresh: u64 = 3_600_000;
-  stale: u64 = 86_400_000;
-  backoff: u64 = 1_000;
-  maxBackoff: u64 = 60_000;
-  kidMiss: u64 = 2_000;
-  maxBytes: u32 = 262_144;
-  maxKeys: i32 = 100;
+  timeout: u32 = 0;
+  refresh: u64 = 0;
+  minRefresh: u64 = 0;
+  maxRefresh: u64 = 0;
+  stale: u64 = 0;
+  backoff: u64 = 0;
+  maxBackoff: u64 = 0;
+  kidMiss: u64 = 0;
+
+  /**
+   * @param node a provider's `remoteJwks`
+   * @param issuer the provider's, or EMPTY
+   */
+  static load(reader: Reader, node: Node, issuer: Slice): RemoteJwksOptions {
+    const options = new RemoteJwksOptions();
+    if (!reader.object(node, REMOTE_JWKS_FIELDS)) return options;
+    const uri = reader.get(node, "uri");
+    const discovery = reader.get(node, "discovery");
+    if ((uri == NONE) == (discovery == NONE)) {
+      reader.fail(node, 'must have exactly one of "uri" and "discovery"');
+    } else if (uri != NONE) {
+      options.uri = readUri(reader, uri);
+    } else if (reader.object(discovery, REMOTE_JWKS_DISCOVERY_FIELDS)) {
+      options.discovers = true;
+      options.issuer = issuer;
+      if (issuer == EMPTY)
+        reader.fail(discovery, "needs the provider's issuer to compare the document's with");
+      options.uri = readUri(reader, reader.require(discovery, "uri"));
+      options.hosts = readHosts(reader, reader.get(discovery, "jwksHosts"));
+    }
+    options.cluster = reader.nonEmptyString(reader.require(node, "cluster"));
+    options.timeout = <u32>timeoutMs(reader, node);
+    options.refresh = refreshMs(reader, node);
+    options.minRefresh = minRefreshMs(reader, node);
+    options.maxRefresh = maxRefreshMs(reader, node);
+    options.stale = staleMs(reader, node);
+    options.backoff = backoffMs(reader, node);
+    options.maxBackoff = maxBackoffMs(reader, node);
+    options.kidMiss = kidMissMs(reader, node);
+    return options;
+  }
+
+  /** The shortest of its intervals. */
+  get shortestInterval(): u64 {
+    return min(min(this.refresh, this.minRefresh), min(this.backoff, this.kidMiss));
+  }
 
   /** Whether both ask for the same and say the same of it, so that one fetch can serve both. */
   same(other: RemoteJwksOptions): bool {
@@ -102,6 +154,66 @@ export class RemoteJwksOptions {
       if (!host.origin.sameOrigin(others[i].origin) || !equals(host.cluster, others[i].cluster)) return false;
     }
     return true;
+  }
+}
+
+function readUri(reader: Reader, node: Node): Slice {
+  const text = reader.nonEmptyString(node);
+  if (!reader.failed && !new Uri().parse(text)) {
+    reader.fail(node, "must be an http or https URI without user information");
+  }
+  return text;
+}
+
+function readHosts(reader: Reader, node: Node): Array<JwksHost> {
+  const hosts = new Array<JwksHost>();
+  if (node == NONE || !reader.array(node)) return hosts;
+  const json = reader.json;
+  for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
+    if (!reader.object(child, REMOTE_JWKS_DISCOVERY_JWKS_HOSTS_FIELDS)) break;
+    const host = new JwksHost(reader.nonEmptyString(reader.require(child, "cluster")));
+    host.origin.parse(readUri(reader, reader.require(child, "origin")));
+    hosts.push(host);
+  }
+  return hosts;
+}
+
+/** The key sets that a configuration fetches. Providers whose keys are fetched in the same way share one. */
+export class RemoteKeySets {
+  readonly all: Array<RemoteJwks> = new Array<RemoteJwks>();
+  private readonly maxBytes: u32;
+  readonly maxKeys: i32;
+
+  /**
+   * @param limits of a configuration, or NONE
+   * @param rootContextId where answers come to
+   */
+  constructor(
+    private readonly reader: Reader,
+    limits: Node,
+    private readonly rootContextId: u32,
+    private readonly counters: JwksCounters,
+  ) {
+    this.maxBytes = <u32>maxJwksBytes(reader, limits);
+    this.maxKeys = <i32>maxJwksKeys(reader, limits);
+  }
+
+  /**
+   * The key set of a provider.
+   *
+   * @param node its `remoteJwks`
+   * @param issuer its issuer, or EMPTY
+   * @returns null if the configuration is faulty; the reader has recorded why
+   */
+  load(node: Node, issuer: Slice): RemoteJwks | null {
+    const options = RemoteJwksOptions.load(this.reader, node, issuer);
+    if (this.reader.failed) return null;
+    for (let i = 0; i < this.all.length; i++) {
+      if (this.all[i].options.same(options)) return this.all[i];
+    }
+    const source = new RemoteJwks(options, this.maxBytes, this.maxKeys, this.rootContextId, this.counters);
+    this.all.push(source);
+    return source;
   }
 }
 
@@ -141,10 +253,14 @@ export class RemoteJwks {
   private readonly asked: KidTimes = new KidTimes(ASKED_KIDS);
 
   /**
+   * @param maxBytes a larger answer is refused
+   * @param maxKeys a set with more keys is refused
    * @param rootContextId where answers come to
    */
   constructor(
     readonly options: RemoteJwksOptions,
+    private readonly maxBytes: u32,
+    private readonly maxKeys: i32,
     private readonly rootContextId: u32,
     private readonly counters: JwksCounters,
   ) {
@@ -229,7 +345,7 @@ export class RemoteJwks {
     if (equals(status, GATEWAY_TIMEOUT.slice)) return this.fail(now, "the answer's status is 504", false);
     if (!equals(status, OK.slice)) return this.fail(now, "the answer's status is not 200", true);
     if (bodySize == 0) return this.fail(now, "the answer is empty", true);
-    if (bodySize > this.options.maxBytes) {
+    if (bodySize > this.maxBytes) {
       return this.fail(now, `the answer has ${bodySize.toString()} bytes, more than maxJwksBytes`, true);
     }
     const maxAge = this.lifetime(responseHeader(CACHE_CONTROL.slice));
@@ -294,7 +410,7 @@ export class RemoteJwks {
    * @returns whether there is a usable key
    */
   private take(json: JsonDocument, fault: KeyFault): bool {
-    const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.options.maxKeys, fault);
+    const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.maxKeys, fault);
     if (!keys) return false;
     const previous = this.keys;
     if (previous) this.noteRetired(previous, keys);

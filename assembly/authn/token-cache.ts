@@ -10,6 +10,9 @@
  * Blocks stand in a ring of bytes. It begins small, for a VM may hold the caches of hundreds of configurations, and grows
  * in a few steps to what the configuration allows; but for those steps nothing is allocated after the start.
  */
+import { maxBytes, maxEntries, TOKEN_CACHE_FIELDS } from "../config/schema";
+import { Reader } from "../document/reader";
+import { NONE, Node } from "../encoding/json";
 import { allocate } from "../memory/arena";
 import { fillRandom } from "../abi/random";
 import { Slice, equals, lengthOf, pointerOf } from "../memory/slice";
@@ -195,6 +198,25 @@ export class TokenCache {
     this.table = (storage + LINE - 1) & ~(LINE - 1);
     memory.fill(this.table, 0, tableBytes);
     this.ring.begin(this.table + tableBytes, ringBytes);
+  }
+
+  /**
+   * @param node `tokenCache` of a configuration, or NONE
+   * @returns null if the configuration is faulty or the host gives no random seed; the reader has recorded why
+   */
+  static load(reader: Reader, node: Node): TokenCache | null {
+    if (node != NONE) reader.object(node, TOKEN_CACHE_FIELDS);
+    const entries = <i32>maxEntries(reader, node);
+    const bytes = <u32>maxBytes(reader, node);
+    if (reader.failed) return null;
+    const cache = TokenCache.create(entries, bytes);
+    if (!cache) {
+      reader.fail(
+        node,
+        "the host gives no random bytes (WASI random_get), which the token cache's hash is seeded with",
+      );
+    }
+    return cache;
   }
 
   /**

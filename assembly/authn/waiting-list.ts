@@ -13,6 +13,9 @@
  *
  * A displaced request is answered at once from the keys that there are.
  */
+import { maxResumedPerCallback, maxWaitingKids, maxWaitingRequests } from "../config/schema";
+import { Reader } from "../document/reader";
+import { Node } from "../encoding/json";
 import { JwksCounters } from "../metrics";
 import { RemoteJwks } from "./remote-jwks";
 
@@ -70,7 +73,7 @@ export class WaitingList {
    *   ended the one before, so each takes a part of its stack (proxy-wasm-cpp-host, doAfterVmCallActions)
    * @param counters of the gauge of waiting requests
    */
-  constructor(
+  private constructor(
     private readonly capacity: i32,
     private readonly maxKids: i32,
     private readonly maxPerCallback: i32,
@@ -89,6 +92,19 @@ export class WaitingList {
       entry.chained = this.free;
       this.free = entry;
     }
+  }
+
+  /**
+   * @param limits of a configuration, or NONE
+   * @param hasSources whether there are keys to wait for
+   */
+  static load(reader: Reader, limits: Node, hasSources: bool, counters: JwksCounters): WaitingList {
+    return new WaitingList(
+      hasSources ? <i32>maxWaitingRequests(reader, limits) : 0,
+      <i32>maxWaitingKids(reader, limits),
+      <i32>maxResumedPerCallback(reader, limits),
+      counters,
+    );
   }
 
   /** Whether a request may wait at all. */

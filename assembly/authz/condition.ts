@@ -3,6 +3,7 @@
  * and where not, so that `and`, `or` and `not` are gone and evaluation is a walk without a stack. Code is laid out
  * from the end: every jump leads to an instruction before it or to a verdict, so every walk ends.
  */
+import { CONDITION_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
 import { JsonKind, NONE, Node } from "../encoding/json";
 import { Facts } from "./facts";
@@ -56,7 +57,7 @@ export class Program {
       reader.fail(node, `must not be nested deeper than ${MAX_DEPTH.toString()} levels`);
       return NO_MATCH;
     }
-    if (!reader.object(node, ["and", "or", "not"]) || json.size(node) != 1) {
+    if (!reader.object(node, CONDITION_FIELDS) || json.size(node) != 1) {
       reader.fail(node, 'must be the number of a predicate, {"and": […]}, {"or": […]} or {"not": …}');
       return NO_MATCH;
     }

@@ -7,6 +7,7 @@
  */
 import { Region } from "../memory/region";
 import { Slice } from "../memory/slice";
+import { AUTHORIZATION_FIELDS, RULE_SET_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Request } from "../http/request";
@@ -35,7 +36,7 @@ export class Engine {
    * @returns null where it is faulty; the reader has recorded why
    */
   static load(reader: Reader, authorization: Node): Engine | null {
-    if (!reader.object(authorization, ["predicates", "audit", "deny", "allow"])) return null;
+    if (!reader.object(authorization, AUTHORIZATION_FIELDS)) return null;
     const predicates = Predicates.load(reader, reader.require(authorization, "predicates"));
     const engine = new Engine(reader.region, predicates);
     const program = new Program(predicates.count);
@@ -46,7 +47,7 @@ export class Engine {
   }
 
   private loadAction(reader: Reader, ruleSet: Node, action: Action, program: Program): void {
-    if (ruleSet == NONE || !reader.object(ruleSet, ["rules", "shadowRules"])) return;
+    if (ruleSet == NONE || !reader.object(ruleSet, RULE_SET_FIELDS)) return;
     this.loadRules(reader, reader.get(ruleSet, "rules"), ruleSetOf(action, false), program);
     this.loadRules(reader, reader.get(ruleSet, "shadowRules"), ruleSetOf(action, true), program);
   }

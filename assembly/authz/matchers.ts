@@ -17,6 +17,7 @@ import {
   startsWith,
   subslice,
 } from "../memory/slice";
+import { PREDICATE_SERVICE_ACCOUNT_FIELDS, STRING_MATCH_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
 import { NONE, Node } from "../encoding/json";
 import { isValid } from "../encoding/utf8";
@@ -72,7 +73,7 @@ function noPattern(): Pattern {
 
 /** Loads a StringMatch: exact, prefix, suffix or nonEmpty. */
 export function loadStringMatch(reader: Reader, node: Node): Pattern {
-  if (reader.object(node, ["exact", "prefix", "suffix", "nonEmpty"]) && reader.json.size(node) == 1) {
+  if (reader.object(node, STRING_MATCH_FIELDS) && reader.json.size(node) == 1) {
     const exact = reader.get(node, "exact");
     if (exact != NONE) return new Pattern(Anchor.Whole, reader.string(exact));
     const prefix = reader.get(node, "prefix");
@@ -268,7 +269,7 @@ class TrustDomainCheck extends Check {
 
 /** Loads a service account: `spiffe://.+/ns/NAMESPACE/(.+/|)sa/NAME(/.+)?`. */
 export function loadServiceAccount(reader: Reader, node: Node): Pattern {
-  if (!reader.object(node, ["namespace", "name"])) return noPattern();
+  if (!reader.object(node, PREDICATE_SERVICE_ACCOUNT_FIELDS)) return noPattern();
   const namespace = reader.nonEmptyString(reader.require(node, "namespace"));
   const name = reader.nonEmptyString(reader.require(node, "name"));
   refuseByte(reader, node, namespace, NEWLINE);

@@ -4,6 +4,7 @@
  */
 import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
 import { bytesForBits, clearBits, setBit, wordOfBits } from "../memory/bits";
+import { PREDICATE_FIELDS } from "../config/schema";
 import { Reader, equalsAscii } from "../document/reader";
 import { lowerCased } from "../encoding/ascii";
 import { JsonDocument, NONE, Node } from "../encoding/json";
@@ -109,27 +110,7 @@ export class Predicates {
   }
 
   private loadOne(reader: Reader, node: Node, predicate: i32): void {
-    if (
-      !reader.object(node, [
-        "path",
-        "host",
-        "method",
-        "header",
-        "claim",
-        "match",
-        "destinationPort",
-        "destinationIp",
-        "sourceIp",
-        "remoteIp",
-        "sni",
-        "principal",
-        "peer",
-        "trustDomain",
-        "serviceAccount",
-      ])
-    ) {
-      return;
-    }
+    if (!reader.object(node, PREDICATE_FIELDS)) return;
     const match = reader.get(node, "match");
     const claim = reader.get(node, "claim");
     const header = reader.get(node, "header");

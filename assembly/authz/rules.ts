@@ -3,6 +3,7 @@
  * request looks only at rules without a guard and at those of which a guard holds.
  */
 import { Slice, compare } from "../memory/slice";
+import { RULE_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
 import { NONE, Node } from "../encoding/json";
 import { Program, Target } from "./condition";
@@ -43,7 +44,7 @@ export class Rules {
     const guards: Array<i32> = [];
     const guardedRules: Array<Rule> = [];
     for (let n = json.firstChild(list); n != NONE && !reader.failed; n = json.nextSibling(n)) {
-      if (!reader.object(n, ["id", "condition", "guard"])) break;
+      if (!reader.object(n, RULE_FIELDS)) break;
       const rule = rules.ids.length;
       rules.loadId(reader, reader.require(n, "id"));
       const first = program.length;

@@ -1,92 +1,37 @@
 /**
- * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all.
+ * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all. Each part
+ * reads its own part of the document; here they are put together.
  */
-import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf, pointerOf, slice } from "../memory/slice";
 import { logInfo, logWarning } from "../abi/log";
-import { Region } from "../memory/region";
 import { AuthenticationLimits, Authenticator } from "../authn/authenticator";
 import { Extractor } from "../authn/extractor";
-import { Place, PlaceKind } from "../authn/place";
-import { ClaimToHeader, Provider } from "../authn/provider";
-import { JwksHost, RemoteJwks, RemoteJwksOptions } from "../authn/remote-jwks";
+import { Place } from "../authn/place";
+import { Provider } from "../authn/provider";
+import { RemoteKeySets } from "../authn/remote-jwks";
 import { TokenCache } from "../authn/token-cache";
 import { TokenEvaluator } from "../authn/token-evaluator";
 import { WaitingList } from "../authn/waiting-list";
 import { Engine } from "../authz/engine";
 import { hostVerifies } from "../crypto/host-verifier";
-import { KeyFault } from "../crypto/key-fault";
+import { Reader } from "../document/reader";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
-import { looksAlike } from "../http/request";
-import { Uri } from "../http/uri";
-import { JwkSet } from "../jose/jwks";
+import { EMPTY, Slice, Text, lengthOf } from "../memory/slice";
+import { Region } from "../memory/region";
 import { Counters, JwksCounters, recordHostVerifies } from "../metrics";
 import { DecisionLog, Plugin } from "../plugin";
-import { Reader } from "../document/reader";
+import { CONFIGURATION_FIELDS, LIMITS_FIELDS, maxDecisionLogsPerSecond } from "./schema";
 
 /** The version of the format that this module reads. */
 const VERSION: i32 = 1;
-/** Rules, lists and conditions nest; tokens' limit is of no concern here. */
+/** How deep rules, lists and conditions may be nested. */
 const MAX_DEPTH: i32 = 100;
 
-const FIELDS: StaticArray<string> = [
-  "version",
-  "compiler",
-  "shadow",
-  "filterState",
-  "removeLookalikes",
-  "directRemoteAddress",
-  "providers",
-  "authorization",
-  "limits",
-  "tokenCache",
-];
-const PROVIDER_FIELDS: StaticArray<string> = [
-  "name",
-  "policy",
-  "issuer",
-  "audiences",
-  "localJwks",
-  "remoteJwks",
-  "fromHeaders",
-  "fromParams",
-  "fromCookies",
-  "forward",
-  "forwardPayloadHeader",
-  "claimToHeaders",
-  "spaceDelimitedClaims",
-  "presence",
-  "clockSkewSeconds",
-];
-const LIMIT_FIELDS: StaticArray<string> = [
-  "maxTokenBytes",
-  "maxTokens",
-  "maxKeysTried",
-  "maxJwksBytes",
-  "maxJwksKeys",
-  "maxWaitingRequests",
-  "maxWaitingKids",
-  "maxResumedPerCallback",
-  "maxWaitMs",
-  "maxDecisionLogsPerSecond",
-];
-
-/** Policies see these as lists whatever the provider says (istiod adds them to every rule). */
-const SCOPE = new Text("scope");
-const PERMISSION = new Text("permission");
-const REQUIRED = new Text("REQUIRED");
-const OPTIONAL = new Text("OPTIONAL");
-const HOST = new Text("host");
-/** What a token (RFC 9110 section 5.6.2) may have beside letters and digits. */
-const TOKEN_SYMBOLS = new Text("!#$%&'*+-.^_`|~");
-/** Where a request ends, or what protocol follows it: no claim's business. */
-const FRAMING: StaticArray<Text> = [
-  new Text("connection"),
-  new Text("content-length"),
-  new Text("transfer-encoding"),
-  new Text("upgrade"),
-];
 /** `filter_state`, NUL and the key are the property path of a filter state object. */
 const FILTER_STATE = new Text("filter_state\0");
+
+/** The longest and the shortest time between two ticks, in milliseconds. */
+const MAX_TICK_PERIOD: u64 = 1_000;
+const MIN_TICK_PERIOD: u64 = 10;
 
 /** What loading came to: a plugin, or an error as `/pointer: what is wrong`. */
 export class Loaded {
@@ -109,9 +54,8 @@ export function loadPlugin(text: Slice, rootContextId: u32): Loaded {
     loaded.error = `the configuration is not JSON: ${json.errorMessage} at byte ${json.errorOffset.toString()}`;
     return loaded;
   }
-  const region = new Region();
-  const reader = new Reader(json, region);
-  loaded.plugin = new PluginReader(reader, rootContextId).read();
+  const reader = new Reader(json, new Region());
+  loaded.plugin = load(reader, rootContextId);
   if (reader.failed) {
     loaded.plugin = null;
     loaded.error = reader.error;
@@ -119,20 +63,86 @@ export function loadPlugin(text: Slice, rootContextId: u32): Loaded {
   return loaded;
 }
 
-/** A member that the filter has no use for: a string, where it is there. */
-function checkForPeople(reader: Reader, object: Node, name: string): void {
-  const node = reader.get(object, name);
-  if (node != NONE) reader.string(node);
+function load(reader: Reader, rootContextId: u32): Plugin | null {
+  const root = reader.json.root;
+  if (!isReadableVersion(reader) || !reader.object(root, CONFIGURATION_FIELDS)) return null;
+  probeHostVerifier();
+  reader.ignoreString(root, "compiler");
+  const limits = reader.get(root, "limits");
+  if (limits != NONE) reader.object(limits, LIMITS_FIELDS);
+  const jwksCounters = new JwksCounters();
+  const keySets = new RemoteKeySets(reader, limits, rootContextId, jwksCounters);
+  const authenticationLimits = AuthenticationLimits.load(reader, limits);
+  const decisionLog = new DecisionLog(<i32>maxDecisionLogsPerSecond(reader, limits));
+  const authorization = reader.get(root, "authorization");
+  let engine: Engine | null = null;
+  if (authorization != NONE) engine = Engine.load(reader, authorization);
+  const directAddress = reader.get(root, "directRemoteAddress");
+  const directAddressProperty =
+    directAddress == NONE
+      ? EMPTY
+      : reader.region.join(FILTER_STATE.slice, reader.nonEmptyString(directAddress));
+  const shadow = reader.flag(root, "shadow");
+  const filterState = reader.flag(root, "filterState");
+  const removesLookalikes = reader.flag(root, "removeLookalikes");
+  if (reader.failed) return null;
+  const providers = readProviders(reader, reader.get(root, "providers"), keySets, removesLookalikes);
+  // The cache's memory is not the collector's, so nothing may fail after it.
+  const cache = TokenCache.load(reader, reader.get(root, "tokenCache"));
+  if (!cache || reader.failed) {
+    if (cache) cache.dispose();
+    return null;
+  }
+  let authenticator: Authenticator | null = null;
+  if (providers.length > 0) {
+    const extractor = connect(providers);
+    const evaluator = engine ? new PolicyPredicates(engine) : null;
+    authenticator = new Authenticator(
+      providers,
+      extractor,
+      cache,
+      evaluator,
+      authenticationLimits,
+      removesLookalikes,
+    );
+  }
+  return new Plugin(
+    reader.region,
+    authenticator,
+    keySets.all,
+    WaitingList.load(reader, limits, keySets.all.length > 0, jwksCounters),
+    authenticationLimits.maxWait,
+    cache,
+    engine,
+    shadow,
+    filterState,
+    directAddressProperty,
+    decisionLog,
+    tickPeriod(keySets, authenticationLimits.maxWait),
+    new Counters(),
+    jwksCounters,
+  );
 }
 
-/** Limits that are not the authenticator's. */
-class FetchLimits {
-  maxJwksBytes: u32 = 262_144;
-  maxJwksKeys: i32 = 100;
+/** Checked first: another version may name its fields otherwise. */
+function isReadableVersion(reader: Reader): bool {
+  const root = reader.json.root;
+  const version = reader.get(root, "version");
+  if (reader.json.kind(root) != JsonKind.Object) {
+    reader.fail(root, "must be an object");
+  } else if (version == NONE) {
+    reader.fail(root, 'lacks "version": give the plugin what `jwtgate compile` prints');
+  } else if (reader.json.kind(version) != JsonKind.Number || reader.json.number(version) != <f64>VERSION) {
+    reader.fail(
+      version,
+      `is not ${VERSION.toString()}, the version that this module reads; compile with jwtgate 0.1`,
+    );
+  }
+  return !reader.failed;
 }
 
-/** Finds out who verifies signatures of RSA and ECDSA, before the first key is read, and says it. */
-function tryHost(): void {
+/** Finds out who verifies signatures of RSA and ECDSA, before the first key is read, and logs it. */
+function probeHostVerifier(): void {
   const verifies = hostVerifies();
   recordHostVerifies(verifies);
   if (verifies) {
@@ -142,6 +152,46 @@ function tryHost(): void {
       "jwtgate: the host has no verify_signature: RSA is verified in Wasm, and ECDSA keys cannot be used",
     );
   }
+}
+
+function readProviders(
+  reader: Reader,
+  node: Node,
+  keySets: RemoteKeySets,
+  removesLookalikes: bool,
+): StaticArray<Provider> {
+  if (node == NONE || !reader.array(node)) return [];
+  const json = reader.json;
+  const providers = new StaticArray<Provider>(json.size(node));
+  let index = 0;
+  for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
+    providers[index] = Provider.load(reader, child, index, keySets, removesLookalikes);
+    if (reader.failed) return [];
+    index++;
+  }
+  return providers;
+}
+
+/** An extractor for the places of all providers. */
+function connect(providers: StaticArray<Provider>): Extractor {
+  const extractor = new Extractor();
+  const places = new Array<Place>();
+  for (let i = 0; i < providers.length; i++) {
+    const own = providers[i].places;
+    for (let k = 0; k < own.length; k++) places.push(own[k]);
+  }
+  extractor.configure(places);
+  for (let i = 0; i < providers.length; i++) providers[i].connect(extractor);
+  return extractor;
+}
+
+/** Often enough for the shortest interval of the configuration, in milliseconds. */
+function tickPeriod(keySets: RemoteKeySets, maxWait: u64): u32 {
+  let shortest = 10 * MAX_TICK_PERIOD;
+  for (let i = 0; i < keySets.all.length; i++) {
+    shortest = min(shortest, min(keySets.all[i].options.shortestInterval, maxWait));
+  }
+  return <u32>max(shortest / 10, MIN_TICK_PERIOD);
 }
 
 /** Lets the policies evaluate what depends on a token alone when it is verified. */
@@ -157,383 +207,4 @@ class PolicyPredicates extends TokenEvaluator {
   evaluateToken(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, bits: usize): void {
     this.engine.evaluateToken(payload, spaceDelimited, bits);
   }
-}
-
-class PluginReader {
-  private readonly limits: AuthenticationLimits = new AuthenticationLimits();
-  private readonly fetchLimits: FetchLimits = new FetchLimits();
-  private readonly remoteKeys: Array<RemoteJwks> = new Array<RemoteJwks>();
-  private readonly jwksCounters: JwksCounters = new JwksCounters();
-  private maxWaitingRequests: i32 = 2_000;
-  private maxWaitingKids: i32 = 64;
-  private maxResumedPerCallback: i32 = 16;
-  private maxDecisionLogs: i32 = 10;
-  /** Whether headers that look like the filter's own are removed. */
-  private removesLookalikes: bool = false;
-
-  constructor(
-    private readonly reader: Reader,
-    private readonly rootContextId: u32,
-  ) {}
-
-  read(): Plugin | null {
-    const reader = this.reader;
-    const root = reader.json.root;
-    if (!this.isReadableVersion(root) || !reader.object(root, FIELDS)) return null;
-    tryHost();
-    checkForPeople(reader, root, "compiler");
-    this.readLimits(reader.get(root, "limits"));
-    const authorization = reader.get(root, "authorization");
-    let engine: Engine | null = null;
-    if (authorization != NONE) engine = Engine.load(reader, authorization);
-    const directAddress = reader.get(root, "directRemoteAddress");
-    const directAddressProperty =
-      directAddress == NONE
-        ? EMPTY
-        : reader.region.join(FILTER_STATE.slice, reader.nonEmptyString(directAddress));
-    const shadow = reader.flag(root, "shadow");
-    const filterState = reader.flag(root, "filterState");
-    this.removesLookalikes = reader.flag(root, "removeLookalikes");
-    if (reader.failed) return null;
-    // The cache's memory is not the collector's: what can still fail gives it back.
-    const cache = readTokenCache(reader, reader.get(root, "tokenCache"));
-    if (!cache) return null;
-    const evaluator = engine ? new PolicyPredicates(engine) : null;
-    const authenticator = this.readAuthenticator(reader.get(root, "providers"), cache, evaluator);
-    if (reader.failed) {
-      cache.dispose();
-      return null;
-    }
-    return new Plugin(
-      reader.region,
-      authenticator,
-      this.remoteKeys,
-      new WaitingList(
-        this.remoteKeys.length == 0 ? 0 : this.maxWaitingRequests,
-        this.maxWaitingKids,
-        this.maxResumedPerCallback,
-        this.jwksCounters,
-      ),
-      this.limits.maxWait,
-      cache,
-      engine,
-      shadow,
-      filterState,
-      directAddressProperty,
-      new DecisionLog(this.maxDecisionLogs),
-      this.tickPeriod(),
-      new Counters(),
-      this.jwksCounters,
-    );
-  }
-
-  /** Asked first: what another version calls its fields is not for this one to judge. */
-  private isReadableVersion(root: Node): bool {
-    const reader = this.reader;
-    const version = reader.get(root, "version");
-    if (reader.json.kind(root) != JsonKind.Object) {
-      reader.fail(root, "must be an object");
-    } else if (version == NONE) {
-      reader.fail(root, 'lacks "version": give the plugin what `jwtgate compile` prints');
-    } else if (reader.json.kind(version) != JsonKind.Number || reader.json.number(version) != <f64>VERSION) {
-      reader.fail(
-        version,
-        `is not ${VERSION.toString()}, the version that this module reads; compile with jwtgate 0.1`,
-      );
-    }
-    return !reader.failed;
-  }
-
-  private readLimits(node: Node): void {
-    const reader = this.reader;
-    if (node == NONE || !reader.object(node, LIMIT_FIELDS)) return;
-    const limits = this.limits;
-    limits.maxTokenBytes = <i32>reader.integerOr(node, "maxTokenBytes", 256, 65_536, 16_384);
-    limits.maxTokens = <i32>reader.integerOr(node, "maxTokens", 1, 64, 8);
-    limits.maxKeysTried = <i32>reader.integerOr(node, "maxKeysTried", 1, 100, 16);
-    const fetch = this.fetchLimits;
-    fetch.maxJwksBytes = <u32>reader.integerOr(node, "maxJwksBytes", 1_024, 4_194_304, 262_144);
-    fetch.maxJwksKeys = <i32>reader.integerOr(node, "maxJwksKeys", 1, 1_000, 100);
-    this.maxWaitingRequests = <i32>reader.integerOr(node, "maxWaitingRequests", 0, 100_000, 2_000);
-    this.maxWaitingKids = <i32>reader.integerOr(node, "maxWaitingKids", 1, 1_000, 64);
-    this.maxResumedPerCallback = <i32>reader.integerOr(node, "maxResumedPerCallback", 1, 64, 16);
-    limits.maxWait = reader.integerOr(node, "maxWaitMs", 1, 60_000, 5_000);
-    this.maxDecisionLogs = <i32>reader.integerOr(node, "maxDecisionLogsPerSecond", 0, 1_000, 10);
-  }
-
-  /** Often enough for the shortest interval of the configuration, at least once a second. */
-  private tickPeriod(): u32 {
-    let shortest: u64 = 10_000;
-    for (let i = 0; i < this.remoteKeys.length; i++) {
-      const options = this.remoteKeys[i].options;
-      shortest = min(shortest, min(options.refresh, options.minRefresh));
-      shortest = min(shortest, min(options.backoff, options.kidMiss));
-      shortest = min(shortest, this.limits.maxWait);
-    }
-    return <u32>max<u64>(shortest / 10, 10);
-  }
-
-  private readAuthenticator(
-    node: Node,
-    cache: TokenCache,
-    evaluator: TokenEvaluator | null,
-  ): Authenticator | null {
-    const reader = this.reader;
-    if (node == NONE || !reader.array(node)) return null;
-    const json = reader.json;
-    const count = json.size(node);
-    if (count == 0) return null;
-    const providers = new StaticArray<Provider>(count);
-    const placesOf = new Array<Array<Place>>();
-    const allPlaces = new Array<Place>();
-    let index = 0;
-    for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-      const places = new Array<Place>();
-      const provider = this.readProvider(child, places);
-      if (reader.failed) return null;
-      provider.index = index;
-      unchecked((providers[index++] = provider));
-      placesOf.push(places);
-      for (let i = 0; i < places.length; i++) allPlaces.push(places[i]);
-    }
-    const extractor = new Extractor();
-    extractor.configure(allPlaces);
-    for (let i = 0; i < count; i++) {
-      const provider = providers[i];
-      provider.looksAt = extractor.select(placesOf[i]);
-      provider.writesPlaces = extractor.looksAtHeader(provider.payloadHeader);
-      for (let j = 0; j < provider.claimsToHeaders.length; j++) {
-        if (extractor.looksAtHeader(provider.claimsToHeaders[j].headerName)) provider.writesPlaces = true;
-      }
-    }
-    return new Authenticator(providers, extractor, cache, evaluator, this.limits, this.removesLookalikes);
-  }
-
-  private readProvider(node: Node, places: Array<Place>): Provider {
-    const reader = this.reader;
-    const provider = new Provider();
-    if (!reader.object(node, PROVIDER_FIELDS)) return provider;
-    provider.name = reader.nonEmptyString(reader.require(node, "name"));
-    checkForPeople(reader, node, "policy");
-    const issuer = reader.get(node, "issuer");
-    if (issuer != NONE) provider.issuer = reader.nonEmptyString(issuer);
-    provider.audiences = reader.strings(reader.get(node, "audiences"));
-    this.readKeys(node, provider);
-    readPlaces(reader, node, places);
-    provider.forward = reader.flag(node, "forward");
-    const payloadHeader = reader.get(node, "forwardPayloadHeader");
-    if (payloadHeader != NONE) provider.payloadHeader = this.readOutputHeaderName(payloadHeader);
-    provider.claimsToHeaders = this.readClaimsToHeaders(reader.get(node, "claimToHeaders"));
-    provider.spaceDelimitedClaims = readSpaceDelimitedClaims(
-      reader,
-      reader.get(node, "spaceDelimitedClaims"),
-    );
-    provider.required = readPresence(reader, reader.get(node, "presence"));
-    provider.clockSkew = reader.integerOr(node, "clockSkewSeconds", 0, 3_600, 60);
-    return provider;
-  }
-
-  private readClaimsToHeaders(node: Node): StaticArray<ClaimToHeader> {
-    const reader = this.reader;
-    if (node == NONE || !reader.array(node)) return [];
-    const json = reader.json;
-    const claims = new StaticArray<ClaimToHeader>(json.size(node));
-    let i = 0;
-    for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-      const valid = reader.object(child, ["headerName", "claimName"]);
-      const headerName = valid ? this.readOutputHeaderName(reader.require(child, "headerName")) : EMPTY;
-      const claimName = valid ? reader.nonEmptyString(reader.require(child, "claimName")) : EMPTY;
-      unchecked((claims[i++] = new ClaimToHeader(headerName, claimName)));
-    }
-    return claims;
-  }
-
-  /** The name of a header that this filter writes, and so removes from every request, with its lookalikes or without. */
-  private readOutputHeaderName(node: Node): Slice {
-    const reader = this.reader;
-    const name = readHeaderName(reader, node);
-    for (let i = 0; i < FRAMING.length; i++) {
-      const framing = FRAMING[i].slice;
-      if (equals(name, framing) || (this.removesLookalikes && looksAlike(name, framing))) {
-        reader.fail(node, "must not be a header that frames the request");
-      }
-    }
-    return name;
-  }
-
-  private readKeys(node: Node, provider: Provider): void {
-    const reader = this.reader;
-    const local = reader.get(node, "localJwks");
-    const remote = reader.get(node, "remoteJwks");
-    if ((local == NONE) == (remote == NONE)) {
-      reader.fail(node, 'must have exactly one of "localJwks" and "remoteJwks"');
-    } else if (local != NONE) {
-      provider.localKeys = this.readLocalKeys(local);
-    } else {
-      const options = readRemoteJwks(reader, remote, provider.issuer);
-      options.maxBytes = this.fetchLimits.maxJwksBytes;
-      options.maxKeys = this.fetchLimits.maxJwksKeys;
-      if (!reader.failed) provider.remoteKeys = this.share(options);
-    }
-  }
-
-  private readLocalKeys(node: Node): JwkSet | null {
-    const reader = this.reader;
-    if (!reader.object(node, ["keys"])) return null;
-    const keys = reader.require(node, "keys");
-    const fault = new KeyFault();
-    const set = JwkSet.load(reader.json, keys, this.fetchLimits.maxJwksKeys, fault);
-    if (!set) reader.fail(keys, fault.reason);
-    return set;
-  }
-
-  /** Providers whose keys are fetched in the same way share what is fetched. */
-  private share(options: RemoteJwksOptions): RemoteJwks {
-    for (let i = 0; i < this.remoteKeys.length; i++) {
-      if (this.remoteKeys[i].options.same(options)) return this.remoteKeys[i];
-    }
-    const source = new RemoteJwks(options, this.rootContextId, this.jwksCounters);
-    this.remoteKeys.push(source);
-    return source;
-  }
-}
-
-const REMOTE_FIELDS: StaticArray<string> = [
-  "uri",
-  "discovery",
-  "cluster",
-  "timeoutMs",
-  "refreshMs",
-  "minRefreshMs",
-  "maxRefreshMs",
-  "staleMs",
-  "backoffMs",
-  "maxBackoffMs",
-  "kidMissMs",
-];
-
-function readRemoteJwks(reader: Reader, node: Node, issuer: Slice): RemoteJwksOptions {
-  const options = new RemoteJwksOptions();
-  if (!reader.object(node, REMOTE_FIELDS)) return options;
-  const uri = reader.get(node, "uri");
-  const discovery = reader.get(node, "discovery");
-  if ((uri == NONE) == (discovery == NONE)) {
-    reader.fail(node, 'must have exactly one of "uri" and "discovery"');
-  } else if (uri != NONE) {
-    options.uri = readUri(reader, uri);
-  } else if (reader.object(discovery, ["uri", "jwksHosts"])) {
-    options.discovers = true;
-    options.issuer = issuer;
-    if (issuer == EMPTY) reader.fail(discovery, "needs the provider's issuer to compare the document's with");
-    options.uri = readUri(reader, reader.require(discovery, "uri"));
-    options.hosts = readJwksHosts(reader, reader.get(discovery, "jwksHosts"));
-  }
-  options.cluster = reader.nonEmptyString(reader.require(node, "cluster"));
-  options.timeout = <u32>reader.integerOr(node, "timeoutMs", 1, 300_000, 5_000);
-  options.refresh = reader.integerOr(node, "refreshMs", 20, 86_400_000, 300_000);
-  options.minRefresh = reader.integerOr(node, "minRefreshMs", 20, 86_400_000, 30_000);
-  options.maxRefresh = reader.integerOr(node, "maxRefreshMs", 20, 86_400_000, 3_600_000);
-  options.stale = reader.integerOr(node, "staleMs", 0, 2_592_000_000, 86_400_000);
-  options.backoff = reader.integerOr(node, "backoffMs", 10, 3_600_000, 1_000);
-  options.maxBackoff = reader.integerOr(node, "maxBackoffMs", 10, 3_600_000, 60_000);
-  options.kidMiss = reader.integerOr(node, "kidMissMs", 10, 3_600_000, 2_000);
-  return options;
-}
-
-function readUri(reader: Reader, node: Node): Slice {
-  const text = reader.nonEmptyString(node);
-  if (!reader.failed && !new Uri().parse(text)) {
-    reader.fail(node, "must be an http or https URI without user information");
-  }
-  return text;
-}
-
-function readJwksHosts(reader: Reader, node: Node): Array<JwksHost> {
-  const hosts = new Array<JwksHost>();
-  if (node == NONE || !reader.array(node)) return hosts;
-  const json = reader.json;
-  for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-    if (!reader.object(child, ["origin", "cluster"])) break;
-    const host = new JwksHost(reader.nonEmptyString(reader.require(child, "cluster")));
-    host.origin.parse(readUri(reader, reader.require(child, "origin")));
-    hosts.push(host);
-  }
-  return hosts;
-}
-
-function readTokenCache(reader: Reader, node: Node): TokenCache | null {
-  let maxEntries: i64 = 4096;
-  let maxBytes: i64 = 4 * 1024 * 1024;
-  if (node != NONE && reader.object(node, ["maxEntries", "maxBytes"])) {
-    maxEntries = reader.integerOr(node, "maxEntries", 0, 1_000_000, maxEntries);
-    maxBytes = reader.integerOr(node, "maxBytes", 0, 268_435_456, maxBytes);
-  }
-  if (reader.failed) return null;
-  const cache = TokenCache.create(<i32>maxEntries, <u32>maxBytes);
-  if (!cache) {
-    reader.fail(
-      node,
-      "the host gives no random bytes (WASI random_get), which the token cache's hash is seeded with",
-    );
-  }
-  return cache;
-}
-
-function readPlaces(reader: Reader, provider: Node, places: Array<Place>): void {
-  const json = reader.json;
-  const headers = reader.get(provider, "fromHeaders");
-  if (headers != NONE && reader.array(headers)) {
-    for (let child = json.firstChild(headers); child != NONE; child = json.nextSibling(child)) {
-      if (!reader.object(child, ["name", "valuePrefix"])) return;
-      const name = readHeaderName(reader, reader.require(child, "name"));
-      const prefix = reader.get(child, "valuePrefix");
-      places.push(new Place(PlaceKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)));
-    }
-  }
-  readNamedPlaces(reader, reader.get(provider, "fromParams"), PlaceKind.Parameter, places);
-  readNamedPlaces(reader, reader.get(provider, "fromCookies"), PlaceKind.Cookie, places);
-  if (!reader.failed && places.length == 0) {
-    reader.fail(provider, 'must say where tokens are: "fromHeaders", "fromParams" or "fromCookies"');
-  }
-}
-
-function readNamedPlaces(reader: Reader, node: Node, kind: PlaceKind, places: Array<Place>): void {
-  if (node == NONE || !reader.array(node)) return;
-  const json = reader.json;
-  for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-    places.push(new Place(kind, reader.nonEmptyString(child), EMPTY));
-  }
-}
-
-/** A header's name: a token (RFC 9110 section 5.6.2) in lower case, so that it compares with what the host shows. */
-function readHeaderName(reader: Reader, node: Node): Slice {
-  const name = reader.nonEmptyString(node);
-  for (let i = 0; i < lengthOf(name); i++) {
-    const c = byteAt(name, i);
-    const isAlphanumeric = <u8>(c - 0x61) < 26 || <u8>(c - 0x30) < 10;
-    if (!isAlphanumeric && indexOfByte(TOKEN_SYMBOLS.slice, c) < 0) {
-      reader.fail(node, "must be a header name in lower case");
-      break;
-    }
-  }
-  // To Envoy it is `:authority`, without which no request goes on.
-  if (equals(name, HOST.slice)) reader.fail(node, "must not be the Host header");
-  return name;
-}
-
-function readSpaceDelimitedClaims(reader: Reader, node: Node): StaticArray<Slice> {
-  const more = reader.strings(node);
-  const claims = new StaticArray<Slice>(more.length + 2);
-  unchecked((claims[0] = SCOPE.slice));
-  unchecked((claims[1] = PERMISSION.slice));
-  for (let i = 0; i < more.length; i++) unchecked((claims[i + 2] = more[i]));
-  return claims;
-}
-
-function readPresence(reader: Reader, node: Node): bool {
-  if (node == NONE) return false;
-  const presence = reader.string(node);
-  if (equals(presence, REQUIRED.slice)) return true;
-  if (!equals(presence, OPTIONAL.slice)) reader.fail(node, 'must be "OPTIONAL" or "REQUIRED"');
-  return false;
 }

@@ -94,6 +94,12 @@ export class Reader {
     return this.region.keep(this.json.text(node));
   }
 
+  /** Checks a string that nobody needs: a member for people. */
+  ignoreString(object: Node, name: string): void {
+    const node = this.get(object, name);
+    if (node != NONE) this.string(node);
+  }
+
   nonEmptyString(node: Node): Slice {
     const text = this.string(node);
     if (!this.failed && lengthOf(text) == 0) this.fail(node, "must not be empty");
@@ -124,7 +130,7 @@ export class Reader {
     return minimum;
   }
 
-  /** As `integer`, and `fallback` where the object has no such member. */
+  /** As `integer`, and `fallback` if the object has no such member or is NONE. */
   integerOr(object: Node, name: string, minimum: i64, maximum: i64, fallback: i64): i64 {
     const member = this.get(object, name);
     return member == NONE ? fallback : this.integer(member, minimum, maximum);

@@ -2,12 +2,14 @@
 import { renderFindings } from "./check.ts";
 import { renderCommands } from "./commands.ts";
 import { renderConfiguration } from "./configuration.ts";
+import { renderFields } from "./fields.ts";
 import { renderSchema } from "./schema.ts";
 import { renderTestSchema } from "./test-schema.ts";
 import { renderTesting } from "./testing.ts";
 
 /** From the path of a generated file to what generates its text. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
+  "assembly/config/schema.ts": renderFields,
   "docs/check.md": renderFindings,
   "docs/configuration.md": renderConfiguration,
   "docs/reference/commands.md": renderCommands,

@@ -9,7 +9,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * `memory` knows nothing, `encoding` and `crypto` nothing of HTTP, `http` and `authz` nothing of JWS, `authn` nothing of
- * policies. `document` is what loaders read with. `crypto` knows the host for `verify_signature` alone.
+ * policies. `document` is what loaders read with, and `config/schema` says what there is to read. `crypto` knows the host for
+ * `verify_signature` alone.
  */
 const ASSEMBLY: Rooms = {
   memory: [],
@@ -17,11 +18,12 @@ const ASSEMBLY: Rooms = {
   metrics: ["abi"],
   encoding: ["memory"],
   document: ["memory", "encoding"],
+  "config/schema": ["encoding", "document"],
   crypto: ["memory", "abi", "encoding"],
   http: ["memory", "abi", "encoding"],
   jose: ["memory", "encoding", "crypto"],
-  authz: ["memory", "encoding", "document", "http"],
-  authn: ["memory", "abi", "metrics", "encoding", "crypto", "http", "jose"],
+  authz: ["memory", "encoding", "document", "config/schema", "http"],
+  authn: ["memory", "abi", "metrics", "encoding", "document", "config/schema", "crypto", "http", "jose"],
   plugin: ["memory", "abi", "metrics", "authz", "authn"],
   config: [
     "memory",
@@ -29,9 +31,8 @@ const ASSEMBLY: Rooms = {
     "metrics",
     "encoding",
     "document",
+    "config/schema",
     "crypto",
-    "http",
-    "jose",
     "authz",
     "authn",
     "plugin",
