@@ -12,6 +12,7 @@ export default defineConfig({
           include: ["tests/**/*.test.ts"],
           exclude: [...configDefaults.exclude, ...WITH_ENVOY],
           globalSetup: "tests/support/build.ts",
+          setupFiles: "tests/support/breathe.ts",
           testTimeout: 30_000,
         },
       },

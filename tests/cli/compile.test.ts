@@ -160,6 +160,17 @@ describe("--output envoy", () => {
     expect(run([...args, "--module", "/etc/envoy/x.wasm"]).stdout).toContain("filename: /etc/envoy/x.wasm\n");
   });
 
+  test.each([
+    [[], 2_147_483_648],
+    [["--max-heap-size", "64MiB"], 67_108_864],
+    [["--max-heap-size", "65536KiB"], 67_108_864],
+    [["--max-heap-size", "512Mi"], 536_870_912],
+    [["--max-heap-size", "1.5GiB"], 1_610_612_736],
+  ])("limits the heap: %j", (more, bytes) => {
+    const { stdout } = run([...args, ...more]);
+    expect(stdout).toContain(`max_heap_size_bytes: ${bytes}\n`);
+  });
+
   test("listens, forwards and is administered where it is told", () => {
     const { stdout } = run([
       ...args,
@@ -255,6 +266,16 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     [["-f", "a", ...envoy, "--upstream", "a b:80"], "neither an IP address nor a host name"],
     [["-f", "a", ...envoy, "--tls-cert", "a"], "--tls-cert and --tls-key go together"],
     [["-f", "a", ...envoy, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"],
+    [["-f", "a", "--max-heap-size", "1GiB"], "--max-heap-size belongs to --output envoy"],
+    [
+      ["-f", "a", ...envoy, "--max-heap-size", "512"],
+      "The unit is missing. Write a number with KiB, MiB or GiB",
+    ],
+    [["-f", "a", ...envoy, "--max-heap-size", "512m"], "Write a number with KiB, MiB or GiB, such as 512MiB"],
+    [["-f", "a", ...envoy, "--max-heap-size", "1 GiB"], "Write a number with KiB, MiB or GiB"],
+    [["-f", "a", ...envoy, "--max-heap-size", "-1GiB"], "Write a number with KiB, MiB or GiB"],
+    [["-f", "a", ...envoy, "--max-heap-size", "9999999GiB"], "Write a number with KiB, MiB or GiB"],
+    [["-f", "a", ...envoy, "--max-heap-size", "63MiB"], "write 64MiB or more"],
     [["-f", "a", "--labels", "app"], "Write NAME=VALUE"],
     [["-f", "a", "--labels", "app=a,v=1", "--labels", "app=b"], "A workload has one value of app: a or b?"],
     [["-f", "a", "--output", "wasmplugin", "--image", "a b"], "Write oci://"],

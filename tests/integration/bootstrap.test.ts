@@ -177,6 +177,11 @@ describe("in use", () => {
     expect(pathUpstream(await get("BASE", "/a#b?c"))).toBe("/a");
   });
 
+  test("a header whose name has an underscore is passed on, as in Istio", async () => {
+    const received = receivedOf(await get("BASE", "/", { headers: [["api_key", "k"]] }));
+    expect(received?.headers).toContainEqual(["api_key", "k"]);
+  });
+
   test("the access log has the path without its query, and the details", async () => {
     await get("BASE", "/logged?access_token=secret");
     const logged = () => lines.find((line) => line.includes("/logged"));

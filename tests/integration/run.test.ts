@@ -244,6 +244,14 @@ describe("a file that changes", () => {
   });
 });
 
+test("Envoy's heap is limited as --max-heap-size says", async () => {
+  const running = await start("--max-heap-size", "512MiB");
+  const [folder = ""] = readdirSync(workspace.path("tmp"));
+  const bootstrap = readFileSync(workspace.path("tmp", folder, "envoy.json"), "utf8");
+  expect(bootstrap).toContain('"max_heap_size_bytes":536870912');
+  expect(await stop(running)).toBe(0);
+});
+
 describe("what cannot be served is told, and nothing is left", () => {
   test.each(["--listen", "--admin"])("an address that is taken, of %s", async (option) => {
     const server = createServer().listen(0, "127.0.0.1");

@@ -25,6 +25,7 @@ import { print, report, UserError } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import {
   parseAddress,
+  parseHeapSize,
   parseImage,
   parseLabels,
   parseListenAddress,
@@ -49,6 +50,7 @@ interface Options {
   listen?: Address;
   upstream?: Address;
   admin?: Address;
+  maxHeapSize?: number;
   pathNormalization?: PathNormalization;
   module?: string;
   tlsCert?: string;
@@ -67,6 +69,7 @@ const ONLY: Record<string, Target> = {
   listen: "envoy",
   upstream: "envoy",
   admin: "envoy",
+  maxHeapSize: "envoy",
   pathNormalization: "envoy",
   module: "envoy",
   tlsCert: "envoy",
@@ -141,6 +144,11 @@ export function compileCommand(): Command {
       new Option("--path-normalization <how>", "as in Istio's mesh config (default: BASE)").choices(
         PATH_NORMALIZATIONS,
       ),
+    )
+    .option(
+      "--max-heap-size <size>",
+      "Envoy's heap at which it refuses requests, such as 512MiB (default: 2GiB)",
+      parseHeapSize,
     )
     .option("--module <path>", "jwtgate.wasm as Envoy will see it (default: the one of this package)")
     .option("--tls-cert <file>", "listen with TLS: certificate chain, PEM")
@@ -225,7 +233,7 @@ function render({ workloads, configuration }: CompileResult, options: Options): 
   if (options.output === "wasmplugin") return renderPlugins(workloads, options);
   if (configuration === undefined) throw new Error("a compilation without an error has a configuration");
   if (options.output === "config") return `${JSON.stringify(configuration, null, 2)}\n`;
-  const { listen, upstream, admin, mode = "gateway", pathNormalization = "BASE" } = options;
+  const { listen, upstream, admin, maxHeapSize, mode = "gateway", pathNormalization = "BASE" } = options;
   if (!listen || !upstream) throw new Error("checkUsage has seen to these");
   const message = renderBootstrap(configuration, {
     listen,
@@ -234,6 +242,7 @@ function render({ workloads, configuration }: CompileResult, options: Options): 
     pathNormalization,
     module: moduleFile(options.module),
     ...(admin && { admin }),
+    ...(maxHeapSize !== undefined && { maxHeapBytes: maxHeapSize }),
     ...(options.jwksCa !== undefined && { jwksCa: resolve(options.jwksCa) }),
     ...tls(options),
   });

@@ -8,7 +8,13 @@ import { formatPosition, printable } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
 import { PACKAGE_FOLDER, VERSION } from "../package.ts";
-import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
+import {
+  type Address,
+  DEFAULT_MAX_HEAP_BYTES,
+  type Mode,
+  PATH_NORMALIZATIONS,
+  type PathNormalization,
+} from "../render/bootstrap.ts";
 import { type Decision, parseDecision } from "../run/decision-line.ts";
 import { LiveGate, Refused } from "../run/live-gate.ts";
 import { moduleFile } from "./module.ts";
@@ -17,13 +23,14 @@ import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policie
 import { readSources } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { type Style, styleFor } from "./style.ts";
-import { parseAddress, parseListenAddress } from "./values.ts";
+import { parseAddress, parseHeapSize, parseListenAddress } from "./values.ts";
 import { watchFiles } from "./watch.ts";
 
 interface Options extends PolicyOptions {
   upstream: Address;
   listen: Address;
   admin?: Address;
+  maxHeapSize: number;
   mode: Mode;
   pathNormalization: PathNormalization;
   jwksCa?: string;
@@ -59,6 +66,11 @@ export function runCommand(): Command {
       "--admin <address>",
       "IP:PORT of Envoy's admin interface (a free one of this machine where not said)",
       parseListenAddress,
+    )
+    .addOption(
+      new Option("--max-heap-size <size>", "Envoy's heap at which it refuses requests, such as 512MiB")
+        .argParser(parseHeapSize)
+        .default(DEFAULT_MAX_HEAP_BYTES, "2GiB"),
     )
     .option("--shadow", "decide, count and log, but never answer or change a request")
     .option("--json", "tell each decision as a line of JSON")
@@ -144,7 +156,7 @@ function say(line: string): void {
 }
 
 async function start(
-  { upstream, listen, admin, mode, pathNormalization, jwksCa }: Options,
+  { upstream, listen, admin, maxHeapSize, mode, pathNormalization, jwksCa }: Options,
   module: string,
   configuration: Configuration,
   onLine: (line: string) => void,
@@ -157,6 +169,7 @@ async function start(
       listen,
       mode,
       pathNormalization,
+      maxHeapBytes: maxHeapSize,
       module,
       ...(admin && { admin }),
       ...(jwksCa !== undefined && { jwksCa }),

@@ -26,6 +26,33 @@ export function parseListenAddress(text: string): Address {
   );
 }
 
+/** Bytes, by the units of `parseHeapSize`. */
+const SIZE_UNITS: Record<string, number> = { Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 };
+
+/** Envoy with the filter uses about 20 MiB of heap before the first request. */
+const MIN_HEAP_BYTES = 64 * 1024 ** 2;
+
+/**
+ * A size of Envoy's heap: `512MiB`, `1.5GiB`, or as Kubernetes writes them, `512Mi`, `2Gi`.
+ *
+ * @returns bytes
+ */
+export function parseHeapSize(text: string): number {
+  const [, number, unit = ""] = /^(\d{1,6}(?:\.\d{1,3})?)([KMG]i)B?$/.exec(text) ?? [];
+  const factor = SIZE_UNITS[unit];
+  if (number === undefined || factor === undefined) {
+    const reason = /^\d+$/.test(text) ? "The unit is missing. " : "";
+    throw new InvalidArgumentError(`${reason}Write a number with KiB, MiB or GiB, such as 512MiB or 2GiB.`);
+  }
+  const bytes = Math.floor(Number(number) * factor);
+  if (bytes < MIN_HEAP_BYTES) {
+    throw new InvalidArgumentError(
+      "Envoy refuses all requests at the limit, and needs 20 MiB of it before the first: write 64MiB or more.",
+    );
+  }
+  return bytes;
+}
+
 /** `k=v,…`, once or several times. */
 export function parseLabels(text: string, previous: Record<string, string> = {}): Record<string, string> {
   const labels = { ...previous };

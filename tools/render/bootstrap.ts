@@ -57,13 +57,23 @@ const type = (name: string) => `type.googleapis.com/${name}`;
 /** The filter's name, and its namespace of shared data. */
 const NAME = "jwtgate";
 
+/** What Envoy may hold of a connection in either direction before it stops reading, on listeners and on clusters. */
+const CONNECTION_BUFFER_BYTES = 32 * 1024;
+
+/** How many connections one listener takes at a time, and all together. */
+const LISTENER_CONNECTIONS = 10_000;
+const ALL_CONNECTIONS = 50_000;
+
+/** Envoy's heap, where nobody says another limit: `--max-heap-size`. */
+export const DEFAULT_MAX_HEAP_BYTES = 2 * 1024 ** 3;
+
 /** An envoy.config.listener.v3.Listener with the filter. */
 export function listener(options: ListenerOptions): Message {
   const { name, address, tls, mode = "gateway", accessLog = true } = options;
   return {
     name,
     address: socketAddress(address),
-    per_connection_buffer_limit_bytes: 1_048_576,
+    per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
     ...(tls && {
       listener_filters: [
         {
@@ -74,7 +84,7 @@ export function listener(options: ListenerOptions): Message {
     }),
     filter_chains: [
       {
-        ...(tls && { transport_socket: downstreamTls(tls) }),
+        ...(tls && { transport_socket: downstreamTls(tls), transport_socket_connect_timeout: "10s" }),
         filters: [
           {
             name: "envoy.filters.network.http_connection_manager",
@@ -87,7 +97,12 @@ export function listener(options: ListenerOptions): Message {
               ...pathOptions(options.pathNormalization ?? "BASE"),
               use_remote_address: mode === "gateway",
               request_headers_timeout: "30s",
+              request_timeout: "0s",
               stream_idle_timeout: "300s",
+              common_http_protocol_options: {
+                idle_timeout: "3600s",
+                headers_with_underscores_action: "ALLOW",
+              },
               http2_protocol_options: {
                 max_concurrent_streams: 100,
                 initial_stream_window_size: 65_536,
@@ -240,6 +255,7 @@ export function cluster({ name, address, tls, connectTimeoutMs = 5_000 }: Cluste
     name,
     type: isIP(address.host) === 0 ? "STRICT_DNS" : "STATIC",
     connect_timeout: seconds(connectTimeoutMs),
+    per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
     ...(isIP(address.host) === 0 && { dns_lookup_family: "V4_PREFERRED" }),
     load_assignment: {
       cluster_name: name,
@@ -266,9 +282,16 @@ function upstreamTls(serverName: string, caFile: string): Message {
   };
 }
 
+export interface BootstrapParts {
+  listeners: Message[];
+  clusters: Message[];
+  admin?: Address;
+  /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
+  maxHeapBytes?: number;
+}
+
 /** An envoy.config.bootstrap.v3.Bootstrap. */
-export function bootstrap(parts: { listeners: Message[]; clusters: Message[]; admin?: Address }): Message {
-  const { listeners, clusters, admin } = parts;
+export function bootstrap({ listeners, clusters, admin, maxHeapBytes }: BootstrapParts): Message {
   return {
     node: { id: NAME, cluster: NAME },
     ...(admin && { admin: { address: socketAddress(admin) } }),
@@ -278,22 +301,52 @@ export function bootstrap(parts: { listeners: Message[]; clusters: Message[]; ad
           name: "istio",
           static_layer: { "envoy.reloadable_features.http_reject_path_with_fragment": false },
         },
+        { name: "connections", static_layer: connectionLimits(listeners) },
       ],
     },
-    overload_manager: {
-      resource_monitors: [
-        {
-          name: "envoy.resource_monitors.global_downstream_max_connections",
-          typed_config: {
-            "@type": type(
-              "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-            ),
-            max_active_downstream_connections: 50_000,
-          },
-        },
-      ],
-    },
+    overload_manager: overloadManager(maxHeapBytes ?? DEFAULT_MAX_HEAP_BYTES),
     static_resources: { listeners, clusters },
+  };
+}
+
+/** Runtime keys that limit the connections of each listener. */
+function connectionLimits(listeners: readonly Message[]): Message {
+  return Object.fromEntries(
+    listeners.map(({ name }) => [
+      `envoy.resource_limits.listener.${name}.connection_limit`,
+      LISTENER_CONNECTIONS,
+    ]),
+  );
+}
+
+const HEAP_MONITOR = "envoy.resource_monitors.fixed_heap";
+
+/** An envoy.config.overload.v3.OverloadManager. */
+function overloadManager(maxHeapBytes: number): Message {
+  const monitorType = (name: string) => type(`envoy.extensions.resource_monitors.${name}`);
+  const atHeap = (value: number) => [{ name: HEAP_MONITOR, threshold: { value } }];
+  return {
+    refresh_interval: "0.25s",
+    resource_monitors: [
+      {
+        name: HEAP_MONITOR,
+        typed_config: {
+          "@type": monitorType("fixed_heap.v3.FixedHeapConfig"),
+          max_heap_size_bytes: maxHeapBytes,
+        },
+      },
+      {
+        name: "envoy.resource_monitors.global_downstream_max_connections",
+        typed_config: {
+          "@type": monitorType("downstream_connections.v3.DownstreamConnectionsConfig"),
+          max_active_downstream_connections: ALL_CONNECTIONS,
+        },
+      },
+    ],
+    actions: [
+      { name: "envoy.overload_actions.shrink_heap", triggers: atHeap(0.95) },
+      { name: "envoy.overload_actions.stop_accepting_requests", triggers: atHeap(0.98) },
+    ],
   };
 }
 
@@ -308,11 +361,13 @@ export interface BootstrapOptions {
   module: string;
   /** Authorities of servers that key sets are fetched from, as Envoy will see the file; this system's where absent. */
   jwksCa?: string;
+  /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
+  maxHeapBytes?: number;
 }
 
 /** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
 export function renderBootstrap(configuration: Configuration, options: BootstrapOptions): Message {
-  const { listen, upstream, admin, jwksCa } = options;
+  const { listen, upstream, admin, jwksCa, maxHeapBytes } = options;
   const clusterName = "upstream";
   return bootstrap({
     listeners: [
@@ -332,6 +387,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
       ...jwksClusters(configuration.providers ?? [], jwksCa ?? systemCaFile()),
     ],
     ...(admin && { admin }),
+    ...(maxHeapBytes !== undefined && { maxHeapBytes }),
   });
 }
 
@@ -392,17 +448,23 @@ function seconds(milliseconds: number): string {
 
 /** Why the bootstrap says what it says, by the names of its members. */
 const REASONS: Reasons = {
-  layered_runtime: "As Istio: a fragment in a path is cut off, not refused.",
-  overload_manager: "Envoy has no limit of its own.",
+  layered_runtime:
+    "As Istio: a fragment in a path is cut off, not refused. And how many connections the listener takes.",
+  overload_manager:
+    "Envoy has no limits of its own. Near --max-heap-size it gives memory back (95%), then answers 503 (98%).",
   per_connection_buffer_limit_bytes: "What one connection may make Envoy hold.",
   listener_filters: "For connection.sni in policies.",
+  transport_socket_connect_timeout: "Against clients that do not finish the TLS handshake.",
   normalize_path: "Policies compare paths as they will be forwarded (Istio's meshConfig.pathNormalization).",
   use_remote_address:
     "Whose address a client has: at the edge (gateway) the peer's; in a sidecar the last in X-Forwarded-For.",
   request_headers_timeout: "Against clients that send their headers a byte at a time.",
+  request_timeout: "As Istio: no limit for a whole upload; stream_idle_timeout ends what stands still.",
+  headers_with_underscores_action:
+    "As Istio. Where a backend takes X_User for x-user: compile with --remove-lookalikes.",
   http2_protocol_options: "Against clients that open streams or windows without end.",
   access_log: "Without the query, which may hold a token.",
-  timeout: "As Istio: no limit for a whole response; stream_idle_timeout ends what stands still.",
+  timeout: "As Istio: no limit for a whole response.",
   failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
   vm_id: "A namespace of shared data of its own.",
   factory_key: "The direct peer, which policies on source.ip need and which no Wasm filter can ask for.",
