@@ -52,7 +52,8 @@ export class Plugin {
   /** @param now milliseconds since 1970 */
   tick(now: u64): void {
     for (let i = 0; i < this.remoteKeys.length; i++) unchecked(this.remoteKeys[i]).tick(now);
-    if (now < this.flushedAt + FLUSH_INTERVAL) return;
+    // Unsigned: after the clock was set back the difference is large, and what is due is done now.
+    if (now - this.flushedAt < FLUSH_INTERVAL) return;
     this.flushedAt = now;
     this.counters.flush();
     this.jwksCounters.flush();

@@ -45,6 +45,19 @@ describe("time", () => {
     expect(messages(host)).toEqual([]);
   });
 
+  test("ticks go on when the clock is set back or ahead, as Envoy's timers do", async () => {
+    const host = await hostWith();
+    host.clock.set(1_000_000);
+    host.send(doing("tick 100"));
+    for (const time of [1_000, 9_000_000]) {
+      host.clock.set(time);
+      host.logs.length = 0;
+      host.advance(200);
+      expect(messages(host)).toEqual(["tick", "tick"]);
+      expect(host.clock.now).toBe((BigInt(time) + 200n) * 1_000_000n);
+    }
+  });
+
   test("follows the system's until it is set", async () => {
     const host = await hostWith();
     expect(Math.abs(Number(host.clock.now / 1_000_000n) - Date.now())).toBeLessThan(10_000);
