@@ -5,7 +5,7 @@
 import { reset } from "./abi/arena";
 import { sendLocalResponse } from "./abi/local-response";
 import { nowMilliseconds } from "./abi/clock";
-import { logInfo } from "./abi/log";
+import { logInfo, loggable } from "./abi/log";
 import { setProperty } from "./abi/property";
 import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./abi/slice";
 import { continueRequest, setCurrentStream, setEffectiveContext } from "./abi/stream-control";
@@ -33,9 +33,6 @@ const MAX_WAITS: i32 = 3;
 
 /** Envoy cuts the path of the realm at this many bytes (jwt_authn, filter.cc). */
 const MAX_REALM_PATH_LENGTH: i32 = 256;
-
-/** What of a path a log line says, in bytes: what a line leaves behind stays small until it is collected. */
-const MAX_LOGGED_PATH_LENGTH: i32 = 256;
 
 const WWW_AUTHENTICATE = new Text("www-authenticate");
 const REALM = new Text('Bearer realm="');
@@ -282,8 +279,7 @@ function report(plugin: Plugin, counter: Counter, what: string, why: Slice): voi
   counter.add(1);
   if (!plugin.decisionLog.take()) return;
   const reason = why == EMPTY ? "none" : textOf(why);
-  const path = subslice(request.path, 0, min(lengthOf(request.path), MAX_LOGGED_PATH_LENGTH));
   logInfo(
-    `jwtgate: ${what}: ${reason} method=${textOf(request.method)} authority=${textOf(request.authority)} path=${textOf(path)}`,
+    `jwtgate: ${what}: ${reason} method=${loggable(request.method)} authority=${loggable(request.authority)} path=${loggable(request.path)}`,
   );
 }
