@@ -114,6 +114,18 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     found: [all(authentication(rule({ jwks: jwks(GOOD, { ...GOOD, use: "enc" }) })), TOKEN)],
     not: [all(IDP, TOKEN)],
   },
+  JG012: {
+    found: ["http://127.0.0.1:15000/keys", "https://localhost./keys", "http://[::1]/keys"].map((jwksUri) =>
+      all(authentication({ issuer: ISSUER, audiences: ["me"], jwksUri }), TOKEN),
+    ),
+    not: [
+      all(
+        authentication({ issuer: ISSUER, audiences: ["me"], jwksUri: "https://idp.example.com/keys" }),
+        TOKEN,
+      ),
+      all(authentication(rule({ issuer: "https://localhost" })), TOKEN),
+    ],
+  },
   JG101: {
     found: [allow(from({ requestPrincipals: ["alice"] })), allow(when("request.auth.principal", ["alice"]))],
     not: [

@@ -5,6 +5,7 @@ import type { JwtRule } from "../istio/request-authentication.ts";
 import { decodeBase64 } from "../jwks/base64.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
+import { isLoopback } from "../jwks/source.ts";
 import type { Findings } from "./findings.ts";
 
 export function checkJwtRule(rule: JwtRule, findings: Findings): void {
@@ -24,6 +25,10 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   }
   if (jwksUri && /^http:/i.test(jwksUri.value) && jwks === undefined) {
     findings.add("JG009", jwksUri.at, `the keys come over plain HTTP from ${quote(jwksUri.value)}`);
+  }
+  const source = jwks === undefined ? (jwksUri ?? issuer) : undefined;
+  if (source && URL.canParse(source.value) && isLoopback(new URL(source.value))) {
+    findings.add("JG012", source.at, `${quote(source.value)} is the proxy's own machine`);
   }
   if (fromParams.length > 0) {
     findings.add("JG010", at, `tokens are taken from the query parameter ${fromParams.join(", ")}`);

@@ -94,6 +94,13 @@ export const KINDS = {
     reason: "A key that is left out in silence shows later, as an outage.",
     remedy: "Take the key out, or correct it as the message says.",
   },
+  JG012: {
+    severity: "warning",
+    title: "Keys are fetched from the proxy's own machine",
+    reason:
+      "In a mesh, loopback is the proxy's own pod: Envoy's admin port and the application answer there, and no key server. Whoever writes a policy has the proxy ask them.",
+    remedy: "Name the host of the key server, or write the keys under jwks.",
+  },
   JG101: {
     severity: "error",
     title: "A request principal without a slash never matches",

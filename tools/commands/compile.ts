@@ -212,7 +212,10 @@ async function discoverAll(
       const uri = remoteJwks?.discovery?.uri;
       if (uri === undefined || issuer === undefined || uri in found) continue;
       try {
-        found[uri] = await discover(uri, issuer, caFile);
+        found[uri] = await discover(uri, issuer, {
+          caFile,
+          allowMetadataService: options.allowMetadataService,
+        });
       } catch (error) {
         throw new UserError(`error: --discover: ${uri}: ${reasonOf(error)}`);
       }
