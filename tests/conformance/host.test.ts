@@ -26,6 +26,15 @@ async function hostWith(options: HostOptions = {}, configuration = ""): Promise<
   return host;
 }
 
+test("no foreign function is one that every object has", async () => {
+  const host = await hostWith({ foreignFunctions: { echo: (bytes) => bytes } });
+  host.send(doing("foreign echo hi|foreign constructor hi|foreign toString hi|foreign __proto__ hi"));
+  expect(messages(host).filter((line) => line.startsWith("foreign"))).toEqual([
+    "foreign 0 6869",
+    ...["foreign 1", "foreign 1", "foreign 1"],
+  ]);
+});
+
 describe("time", () => {
   test("passes only as it is told to, with every tick at its own time", async () => {
     const host = await hostWith();

@@ -144,11 +144,11 @@ function target({ labels, gateway }: Answers): object {
 }
 
 /** Why the policy says what it says, by the members' names. */
-const REASONS: Record<string, string> = {
-  notRequestPrincipals: "Without a verified token there is no principal.",
-  hosts: "A client may name a port.",
-  notHosts: "A client may name a port.",
-};
+const REASONS = new Map([
+  ["notRequestPrincipals", "Without a verified token there is no principal."],
+  ["hosts", "A client may name a port."],
+  ["notHosts", "A client may name a port."],
+]);
 
 /** Lists of words on one line; key sets in a block. */
 function print(resource: object): string {
@@ -156,7 +156,7 @@ function print(resource: object): string {
   visit(document, {
     Pair(_index, pair) {
       if (!isPair(pair) || !isScalar(pair.key)) return;
-      const reason = REASONS[String(pair.key.value)];
+      const reason = REASONS.get(String(pair.key.value));
       if (reason !== undefined) pair.key.commentBefore = ` ${reason}`;
       if (isScalar(pair.value) && String(pair.value.value).includes("\n"))
         pair.value.type = Scalar.BLOCK_LITERAL;
