@@ -20,6 +20,7 @@ import {
   certificate,
   cidr,
   claim,
+  host,
   jwtAuthn,
   NON_EMPTY,
   provider,
@@ -168,6 +169,24 @@ const SETUPS: Record<string, Setup> = {
         ],
         [ANY],
       ),
+    ],
+  },
+  hosts: {
+    policies: [
+      authorization(
+        "deny",
+        "{action: DENY, rules: [{to: [{operation: {hosts: [admin.example, 'admin.example:*']}}]}]}",
+      ),
+      authorization("allow", "{rules: [{to: [{operation: {notHosts: ['*.closed.example']}}]}]}"),
+    ].join(""),
+    filters: [
+      rbac(
+        "DENY",
+        idOf("deny"),
+        [ANY],
+        [host({ exact: "admin.example" }), host({ prefix: "admin.example:" })],
+      ),
+      rbac("ALLOW", idOf("allow"), [ANY], [{ not_rule: host({ suffix: ".closed.example" }) }]),
     ],
   },
   "one required": {
@@ -587,6 +606,28 @@ describe("what a backend takes claims for, which policies do not see as it does"
       const twice = await http1(target, { headers: [user, bearer(tokenOf("admin"))] });
       expect(twice).toMatchObject({ status: 401, body: expect.stringContaining("two dots and 3 sections") });
     }
+  });
+});
+
+describe("hosts in other spellings", () => {
+  test.each<[string, number]>([
+    ["admin.example", 403],
+    ["ADMIN.example", 403],
+    ["admin.example:8080", 403],
+    // The same name in DNS, and no hop takes the dot off: what JG213 warns of.
+    ["admin.example.", 200],
+    ["admin.example.:8080", 200],
+    ["a.closed.example", 403],
+    ["a.closed.example.", 200],
+    ["open.example", 200],
+  ])("%s: %d", async (authority, status) => {
+    expect(new Set(await compare("hosts", { authority }))).toEqual(new Set([status]));
+  });
+
+  test("the backend gets the dot too", async () => {
+    const target = { host: "127.0.0.1", port: ports.get(nameOf("hosts", "jwtgate", "127.0.0.1")) ?? 0 };
+    const received = receivedOf(await http1(target, { authority: "admin.example." }));
+    expect(received?.headers).toContainEqual(["host", "admin.example."]);
   });
 });
 

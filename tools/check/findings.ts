@@ -252,6 +252,13 @@ export const KINDS = {
     remedy:
       "Ask for a token, an address or a certificate too; trust only headers that outputClaimToHeaders writes.",
   },
+  JG213: {
+    severity: "warning",
+    title: "A host is denied without a dot at its end",
+    reason:
+      "example.com. is the same name and reaches the same service in many places, but example.com does not match it: Envoy and Istio keep the dot.",
+    remedy: 'Write both: hosts: ["example.com", "example.com."], and likewise with ports.',
+  },
 } as const satisfies Record<string, Kind>;
 
 /** More rules than these are not compared with each other: each with each would take minutes. */
