@@ -70,7 +70,8 @@ export class Plugin {
       source.tick(now);
       if (source.takeEnd()) this.waiting.release(source);
     }
-    if (now < this.flushedAt + FLUSH_INTERVAL) return;
+    // Unsigned: after the clock was set back the difference is large, and what is due is done now.
+    if (now - this.flushedAt < FLUSH_INTERVAL) return;
     this.flushedAt = now;
     this.counters.flush();
     this.jwksCounters.flush();

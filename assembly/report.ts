@@ -1,16 +1,13 @@
 /** What the filter says of a request beside its answer: counters, filter state for access logs, and log lines. */
-import { logInfo } from "./abi/log";
+import { logInfo, loggable } from "./abi/log";
 import { setProperty } from "./abi/property";
-import { EMPTY, Slice, Text, lengthOf, subslice, textOf } from "./memory/slice";
+import { EMPTY, Slice, Text, lengthOf, textOf } from "./memory/slice";
 import { VerifiedToken } from "./authn/verified-token";
 import { Decision, RuleSet } from "./authz/decision";
 import { ByteBuilder } from "./encoding/byte-builder";
 import { Request } from "./http/request";
 import { Counter } from "./metrics";
 import { Plugin } from "./plugin";
-
-/** The longest path that a log line shows, in bytes. It bounds the garbage that a line leaves until it is collected. */
-const MAX_LOGGED_PATH_LENGTH: i32 = 256;
 
 const REASON_PROPERTY = new Text("jwtgate.reason");
 const POLICY_PROPERTY = new Text("jwtgate.policy");
@@ -84,8 +81,7 @@ function report(plugin: Plugin, request: Request, counter: Counter, what: string
   counter.add(1);
   if (!plugin.decisionLog.take()) return;
   const reason = why == EMPTY ? "none" : textOf(why);
-  const path = subslice(request.path, 0, min(lengthOf(request.path), MAX_LOGGED_PATH_LENGTH));
   logInfo(
-    `jwtgate: ${what}: ${reason} method=${textOf(request.method)} authority=${textOf(request.authority)} path=${textOf(path)}`,
+    `jwtgate: ${what}: ${reason} method=${loggable(request.method)} authority=${loggable(request.authority)} path=${loggable(request.path)}`,
   );
 }

@@ -192,14 +192,15 @@ function compileWorkload(
   const authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
   const policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
   const { target, trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
-  const clusterFor = target === "wasmplugin" ? meshCluster : bootstrapCluster;
+  const inMesh = target === "wasmplugin";
+  const clusterFor = inMesh ? meshCluster : bootstrapCluster;
   const { providers, positions } = compileProviders(
     authentications,
-    { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService },
+    { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService, inMesh },
     report,
   );
   if (target === "config") warnOfClusters(providers, positions, report);
-  const knowsDirectPeer = target !== "wasmplugin";
+  const knowsDirectPeer = !inMesh;
   const authorization = compileAuthorization(policies, { trustDomain, knowsDirectPeer }, report);
   const { needsDirectPeer } = authorization;
   if (needsDirectPeer && target === "config") {
@@ -208,8 +209,7 @@ function compileWorkload(
   }
   if (options.removeLookalikes) refuseFramingLookalikes(providers, positions, report);
   const [firstPolicy] = policies;
-  if (target === "wasmplugin" && firstPolicy)
-    report.warning(firstPolicy.at, uncoveredTcp(firstPolicy, selection));
+  if (inMesh && firstPolicy) report.warning(firstPolicy.at, uncoveredTcp(firstPolicy, selection));
   return {
     ...(selection && { selection }),
     configuration: {

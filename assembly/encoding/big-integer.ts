@@ -6,6 +6,9 @@
 /** Of 32 bits. Conversions of doubles need less than 4,000 bits; `number.ts` bounds its exponents accordingly. */
 const LIMBS: i32 = 160;
 const BILLION: u32 = 1_000_000_000;
+/** The largest power of five that is below 2^32, and its exponent. */
+const POWER_OF_FIVE: u32 = 1_220_703_125;
+const POWER_OF_FIVE_EXPONENT: i32 = 13;
 
 export class BigInteger {
   /** Least significant first; those at `length` and above mean nothing. */
@@ -33,33 +36,36 @@ export class BigInteger {
   multiplyAdd(factor: u32, addend: u32): void {
     let carry = <u64>addend;
     for (let i = 0; i < this.length; i++) {
-      carry += <u64>this.limbs[i] * factor;
-      this.limbs[i] = <u32>carry;
+      carry += <u64>unchecked(this.limbs[i]) * factor;
+      unchecked((this.limbs[i] = <u32>carry));
       carry >>>= 32;
     }
     if (carry != 0) this.limbs[this.length++] = <u32>carry;
   }
 
-  /** this = this * 10^power */
-  multiplyPowerOfTen(power: i32): void {
-    for (; power >= 9; power -= 9) this.multiplyAdd(BILLION, 0);
-    for (; power > 0; power--) this.multiplyAdd(10, 0);
+  /** this = this * 5^power */
+  multiplyPowerOfFive(power: i32): void {
+    for (; power >= POWER_OF_FIVE_EXPONENT; power -= POWER_OF_FIVE_EXPONENT)
+      this.multiplyAdd(POWER_OF_FIVE, 0);
+    let factor: u32 = 1;
+    for (; power > 0; power--) factor *= 5;
+    this.multiplyAdd(factor, 0);
   }
 
   /** this = this * 2^count */
   shiftLeft(count: i32): void {
-    if (this.length == 0) return;
+    if (this.length == 0 || count == 0) return;
     const whole = count >>> 5;
     const part = <u64>(count & 31);
     const old = this.length;
     this.length += whole + 1;
     this.limbs[old + whole] = 0;
     for (let i = old - 1; i >= 0; i--) {
-      const shifted = (<u64>this.limbs[i]) << part;
-      this.limbs[i + whole + 1] |= <u32>(shifted >>> 32);
-      this.limbs[i + whole] = <u32>shifted;
+      const shifted = (<u64>unchecked(this.limbs[i])) << part;
+      unchecked((this.limbs[i + whole + 1] |= <u32>(shifted >>> 32)));
+      unchecked((this.limbs[i + whole] = <u32>shifted));
     }
-    for (let i = 0; i < whole; i++) this.limbs[i] = 0;
+    for (let i = 0; i < whole; i++) unchecked((this.limbs[i] = 0));
     this.trim();
   }
 
@@ -90,26 +96,71 @@ export class BigInteger {
     return limb < this.length && ((this.limbs[limb] >>> (index & 31)) & 1) != 0;
   }
 
-  /** Negative, zero or positive: this < other, this == other, this > other. */
-  compare(other: BigInteger): i32 {
+  /** Negative, zero or positive: 2 * this < other, 2 * this == other, 2 * this > other. */
+  compareDouble(other: BigInteger): i32 {
+    this.shiftLeft(1);
     if (this.length != other.length) return this.length - other.length;
     for (let i = this.length - 1; i >= 0; i--) {
-      const a = this.limbs[i];
-      const b = other.limbs[i];
+      const a = unchecked(this.limbs[i]);
+      const b = unchecked(other.limbs[i]);
       if (a != b) return a < b ? -1 : 1;
     }
     return 0;
   }
 
-  /** this = this - other, which must not be greater than this */
-  subtract(other: BigInteger): void {
-    let borrow: i64 = 0;
-    for (let i = 0; i < this.length; i++) {
-      const difference = <i64>this.limbs[i] - (i < other.length ? <i64>other.limbs[i] : 0) + borrow;
-      this.limbs[i] = <u32>difference;
-      borrow = difference >> 32;
-    }
+  /**
+   * Knuth's algorithm D (The Art of Computer Programming, volume 2, section 4.3.1) for a quotient of two limbs. Both
+   * numbers are multiplied by the same power of two, and the remainder is left in this one.
+   *
+   * @param divisor not zero
+   * @returns floor(this / divisor), which must be less than 2^64
+   */
+  divide(divisor: BigInteger): u64 {
+    const shift = <i32>clz(divisor.limbs[divisor.length - 1]);
+    divisor.shiftLeft(shift);
+    this.shiftLeft(shift);
+    const length = divisor.length + 2;
+    while (this.length < length) this.limbs[this.length++] = 0;
+    const high = this.divideStep(divisor, 1);
+    const low = this.divideStep(divisor, 0);
     this.trim();
+    return (high << 32) | low;
+  }
+
+  /** One digit of the quotient: this = this - digit * divisor * 2^(32 * offset). The divisor's highest bit is set. */
+  private divideStep(divisor: BigInteger, offset: i32): u64 {
+    const count = divisor.length;
+    const top = offset + count;
+    const first = (<u64>this.limbs[top - 1]) | ((<u64>this.limbs[top]) << 32);
+    const second = top >= 2 ? <u64>this.limbs[top - 2] : 0;
+    const high = <u64>divisor.limbs[count - 1];
+    const low = count >= 2 ? <u64>divisor.limbs[count - 2] : 0;
+    // An estimate by two limbs of the divisor: the digit, or one more.
+    let digit = first / high;
+    let rest = first % high;
+    while (rest >>> 32 == 0 && (digit >>> 32 != 0 || digit * low > ((rest << 32) | second))) {
+      digit--;
+      rest += high;
+    }
+    let carry: u64 = 0;
+    let borrow: i64 = 0;
+    for (let i = 0; i < count; i++) {
+      carry += digit * unchecked(divisor.limbs[i]);
+      borrow += <i64>unchecked(this.limbs[offset + i]) - <i64>(carry & 0xffff_ffff);
+      unchecked((this.limbs[offset + i] = <u32>borrow));
+      carry >>>= 32;
+      borrow >>= 32;
+    }
+    borrow += <i64>this.limbs[top] - <i64>carry;
+    this.limbs[top] = 0;
+    if (borrow == 0) return digit;
+    carry = 0;
+    for (let i = 0; i < count; i++) {
+      carry += <u64>unchecked(this.limbs[offset + i]) + unchecked(divisor.limbs[i]);
+      unchecked((this.limbs[offset + i] = <u32>carry));
+      carry >>>= 32;
+    }
+    return digit - 1;
   }
 
   /**
@@ -120,7 +171,7 @@ export class BigInteger {
   writeDecimal(end: usize): usize {
     let p = end;
     do {
-      let digits = this.divideByBillion();
+      let digits = this.divideSmall(BILLION);
       // All nine digits, but for the leading ones.
       for (let i = 0; i < 9 && (this.length > 0 || digits != 0 || p == end); i++) {
         store<u8>(--p, 0x30 + <u8>(digits % 10));
@@ -130,16 +181,30 @@ export class BigInteger {
     return p;
   }
 
-  /** this = this / 10^9; returns the remainder. */
-  private divideByBillion(): u32 {
+  /** this = this / divisor; returns the remainder. */
+  divideSmall(divisor: u32): u32 {
     let remainder: u64 = 0;
     for (let i = this.length - 1; i >= 0; i--) {
-      const dividend = (remainder << 32) | this.limbs[i];
-      this.limbs[i] = <u32>(dividend / BILLION);
-      remainder = dividend % BILLION;
+      const dividend = (remainder << 32) | unchecked(this.limbs[i]);
+      unchecked((this.limbs[i] = <u32>(dividend / divisor)));
+      remainder = dividend % divisor;
     }
     this.trim();
     return <u32>remainder;
+  }
+
+  /** Stores the 64 highest bits at `target`, from the first that is set, and the 64 below them behind it. Not of zero. */
+  storeLeading(target: usize): void {
+    const top = this.length - 1;
+    const part = clz(this.limbs[top]);
+    for (let i = 0; i < 4; i++) {
+      const limb = ((<u64>this.limbAt(top - i)) << 32) | this.limbAt(top - i - 1);
+      store<u32>(target + <usize>((i ^ 1) << 2), <u32>((limb << part) >>> 32));
+    }
+  }
+
+  private limbAt(index: i32): u32 {
+    return index < 0 ? 0 : this.limbs[index];
   }
 
   private trim(): void {

@@ -2,15 +2,24 @@
  * Numbers between JSON text and double, exactly: decimal text to the nearest double, and a double to the texts that
  * Envoy writes (`std::to_string`, protobuf's JSON printer).
  *
- * Where a few machine operations cannot be exact, both directions compute with the fraction N / D of two big
- * integers. That is slower than the tables of the fast algorithms and small enough to audit; its work is bounded by
- * the 800 digits that can decide a rounding.
+ * Where a few machine operations cannot be exact, both directions multiply by a power of five to 128 bits, which decides
+ * the rounding of all but halves, exact results and numbers of more than 19 digits. These are computed as the fraction
+ * N / D of two big integers: one multiplication by a power of five and one division with a quotient of 64 bits. The work
+ * is bounded by the 770 digits that can decide a rounding.
  *
  * The integers are module globals: a VM does one thing at a time, and nothing in them outlives a call.
  */
 import { allocate } from "../memory/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { BigInteger } from "./big-integer";
+import {
+  dropLowest,
+  isMoreThanHalf,
+  kept,
+  MAX_POWER_OF_FIVE,
+  multiply,
+  productPower,
+} from "./powers-of-five";
 
 const PLUS: u8 = 0x2b;
 const MINUS: u8 = 0x2d;
@@ -34,6 +43,9 @@ const FINITE_LIMIT: string =
   "9633028641669288791094655554785194040263065748867150582068190890200070838367627385484581771153176447" +
   "5730270069855571366959622842914819860834936475292719074168444365510704342711559699508093042880177904" +
   "174497792";
+
+/** As many digits as fit into 32 bits are added to a big integer at a time. */
+const BILLION: u32 = 1_000_000_000;
 
 const MAX_EXACT_INTEGER: u64 = 1 << 53;
 /** The powers of ten that are doubles exactly: up to 10^22. */
@@ -144,10 +156,25 @@ function decimalToDouble(digits: u64, power: i64): f64 {
       ? <f64>digits / unchecked(EXACT_POWERS[<i32>-power])
       : <f64>digits * unchecked(EXACT_POWERS[<i32>power]);
   }
-  if (digits == 0 || power < -400) return 0;
+  // The least double is 4.9e-324, and there are up to 20 digits.
+  if (digits == 0 || power < -MAX_POWER_OF_FIVE - 2) return 0;
   if (power > 309) return f64.POSITIVE_INFINITY;
+  const exponent = <i32>power;
+  if (exponent >= -MAX_POWER_OF_FIVE) {
+    const length = multiply(digits, exponent);
+    const scale = productPower + exponent;
+    const lowest = lowestBit(scale + length);
+    if (lowest - scale < 128 && dropLowest(lowest - scale)) {
+      return NativeMath.scalbn(<f64>(isMoreThanHalf ? kept + 1 : kept), lowest);
+    }
+  }
   numerator.set(digits);
-  return fractionToDouble(<i32>power);
+  return fractionToDouble(exponent);
+}
+
+/** The lowest bit that a double has whose highest bit is the one below 2^power: of 53, and none below 2^-1074. */
+function lowestBit(power: i32): i32 {
+  return max(power - 53, -1074);
 }
 
 /** The double nearest to the digits that `scan` found, of which the 19th has the decimal exponent `power`. */
@@ -155,11 +182,17 @@ function longDecimalToDouble(power: i32): f64 {
   numerator.set(0);
   let p = firstDigit;
   const used = min(digitCount, DECIDING_DIGITS);
+  let factor: u32 = 1;
+  let part: u32 = 0;
   for (let i = 0; i < used; p++) {
     const c = load<u8>(p);
     if (c == POINT) continue;
-    numerator.multiplyAdd(10, <u32>(c - ZERO));
-    i++;
+    factor *= 10;
+    part = part * 10 + (c - ZERO);
+    if (++i < used && factor < BILLION) continue;
+    numerator.multiplyAdd(factor, part);
+    factor = 1;
+    part = 0;
   }
   let last = power + SIGNIFICAND_DIGITS - used;
   for (let i = used; i < digitCount; p++) {
@@ -179,60 +212,36 @@ function longDecimalToDouble(power: i32): f64 {
 /** The double nearest to `numerator` * 10^power. */
 function fractionToDouble(power: i32): f64 {
   denominator.set(1);
-  if (power < 0) denominator.multiplyPowerOfTen(-power);
-  else numerator.multiplyPowerOfTen(power);
-  // N / D = (quotient + rest) * 2^scale with 0 <= rest < 1 and 63 or 64 bits in the quotient.
-  const scale = align() - 63;
-  const quotient = divide(64);
+  if (power < 0) denominator.multiplyPowerOfFive(-power);
+  else numerator.multiplyPowerOfFive(power);
+  // N / D = (quotient + rest) * 2^shift with 0 <= rest < 1 and 63 or 64 bits in the quotient.
+  const shift = numerator.bitLength() - denominator.bitLength() - 63;
+  if (shift > 0) denominator.shiftLeft(shift);
+  else numerator.shiftLeft(-shift);
+  const quotient = numerator.divide(denominator);
+  const scale = shift + power;
   const isExact = numerator.isZero();
-  // The lowest bit that is kept: a double has 53, and none below 2^-1074.
-  const lowest = max(scale + 64 - <i32>clz(quotient) - 53, -1074);
+  const lowest = lowestBit(scale + 64 - <i32>clz(quotient));
   const dropped = lowest - scale;
   if (dropped > 64) return 0;
   const low = dropped < 64 ? quotient & (((<u64>1) << dropped) - 1) : quotient;
   const half = (<u64>1) << (dropped - 1);
-  let kept = dropped < 64 ? quotient >>> dropped : 0;
-  if (low > half || (low == half && (!isExact || (kept & 1) != 0))) kept++;
-  // Exact: `kept` is at most 2^53, and its lowest bit is one that a double has.
-  return NativeMath.scalbn(<f64>kept, lowest);
+  let rounded = dropped < 64 ? quotient >>> dropped : 0;
+  if (low > half || (low == half && (!isExact || (rounded & 1) != 0))) rounded++;
+  // Exact: `rounded` is at most 2^53, and its lowest bit is one that a double has.
+  return NativeMath.scalbn(<f64>rounded, lowest);
 }
 
-/** Makes `numerator` and `denominator` equally long, so that 1/2 < N / D < 2; returns the power of two taken out of N / D. */
-function align(): i32 {
-  const shift = numerator.bitLength() - denominator.bitLength();
-  if (shift > 0) denominator.shiftLeft(shift);
-  else numerator.shiftLeft(-shift);
-  return shift;
-}
-
-/**
- * Long division in base two of aligned integers: floor(N / D * 2^(count - 1)).
- *
- * @param count 1 to 64: how many bits of quotient. The remainder of the last step is left in `numerator`
- */
-function divide(count: i32): u64 {
-  let quotient: u64 = 0;
-  for (let i = 0; i < count; i++) {
-    if (i > 0) numerator.shiftLeft(1);
-    quotient <<= 1;
-    if (numerator.compare(denominator) >= 0) {
-      numerator.subtract(denominator);
-      quotient |= 1;
-    }
-  }
-  return quotient;
-}
-
-/** Sets N / D to the absolute value of a finite double that is not zero. */
-function setFraction(value: f64): void {
+/** The parts of the absolute value of a finite double: significandOf(value) * 2^powerOf(value). */
+function significandOf(value: f64): u64 {
   const bits = reinterpret<u64>(value);
-  const biased = <i32>((bits >>> 52) & 0x7ff);
   const fraction = bits & 0x000f_ffff_ffff_ffff;
-  const power = max(biased, 1) - 1075;
-  numerator.set(biased == 0 ? fraction : fraction | (1 << 52));
-  denominator.set(1);
-  if (power > 0) numerator.shiftLeft(power);
-  else denominator.shiftLeft(-power);
+  return (bits & 0x7ff0_0000_0000_0000) == 0 ? fraction : fraction | (1 << 52);
+}
+
+function powerOf(value: f64): i32 {
+  const biased = <i32>((reinterpret<u64>(value) >>> 52) & 0x7ff);
+  return max(biased, 1) - 1075;
 }
 
 /** An unsigned integer in decimal, in the arena. */
@@ -269,9 +278,11 @@ export function formatFixed(value: f64): Slice {
   let p = text;
   if (<i64>reinterpret<u64>(value) < 0) store<u8>(p++, MINUS);
   // The value in millionths.
-  setFraction(value);
-  numerator.multiplyPowerOfTen(6);
-  numerator.shiftRightRounded(denominator.bitLength() - 1);
+  numerator.set(significandOf(value));
+  numerator.multiplyAdd(1_000_000, 0);
+  const power = powerOf(value);
+  if (power < 0) numerator.shiftRightRounded(-power);
+  else numerator.shiftLeft(power);
   const end = text + FIXED_SIZE;
   let digits = numerator.writeDecimal(end);
   while (end - digits < 7) store<u8>(--digits, ZERO);
@@ -298,50 +309,86 @@ export function writeShortest(value: f64, p: usize): usize {
   if (<i64>reinterpret<u64>(value) < 0) store<u8>(p++, MINUS);
   const magnitude = abs(value);
   if (magnitude < PLAIN_LIMIT && floor(magnitude) == magnitude) return writeUnsigned(<u64>magnitude, p);
+  divideByPowerOfTen(magnitude);
   let precision = 15;
-  let digits = roundToDigits(magnitude, precision);
+  let digits = roundToDigits(precision);
   if (decimalToDouble(digits, roundedPower) != magnitude) {
     precision = 17;
-    digits = roundToDigits(magnitude, precision);
+    digits = roundToDigits(precision);
   }
   return writeGeneral(digits, precision, roundedPower + precision - 1, p);
+}
+
+/** 10^17: the least integer of 18 digits. */
+const EIGHTEEN_DIGITS: u64 = 100_000_000_000_000_000;
+
+// What `divideByPowerOfTen` made of a value: (leadingDigits + rest) * 10^leadingPower.
+/** Of 17 or 18 digits. */
+let leadingDigits: u64 = 0;
+let leadingPower: i32 = 0;
+/** Negative, zero, positive: rest < 1/2, rest == 1/2, rest > 1/2. */
+let restOrder: i32 = 0;
+let hasRest: bool = false;
+
+/** @param value positive and finite */
+function divideByPowerOfTen(value: f64): void {
+  const significand = significandOf(value);
+  const power = powerOf(value);
+  // 2^binary <= value < 2^(binary + 1), so that floor(log10(value)) is floor(log10(2^binary)) or one more.
+  const binary = power + 63 - <i32>clz(significand);
+  leadingPower = floorLog10PowerOfTwo(binary) - 16;
+  multiply(significand, -leadingPower);
+  if (dropLowest(leadingPower - power - productPower)) {
+    leadingDigits = kept;
+    hasRest = true;
+    restOrder = isMoreThanHalf ? 1 : -1;
+    return;
+  }
+  numerator.set(significand);
+  denominator.set(1);
+  if (leadingPower > 0) denominator.multiplyPowerOfFive(leadingPower);
+  else numerator.multiplyPowerOfFive(-leadingPower);
+  const shift = power - leadingPower;
+  if (shift < 0) denominator.shiftLeft(-shift);
+  else numerator.shiftLeft(shift);
+  leadingDigits = numerator.divide(denominator);
+  hasRest = !numerator.isZero();
+  restOrder = numerator.compareDouble(denominator);
+}
+
+/** floor(log10(2^exponent)), exactly for exponents from -1100 to 1100: 315653 / 2^20 is near enough to log10(2). */
+function floorLog10PowerOfTwo(exponent: i32): i32 {
+  return (exponent * 315653) >> 20;
 }
 
 /** The power of ten that belongs to the result of the last `roundToDigits`. */
 let roundedPower: i32 = 0;
 
 /**
- * The nearest decimal of a given number of digits, ties to even: value = digits * 10^roundedPower.
+ * The nearest decimal of a given number of digits, ties to even, of what `divideByPowerOfTen` divided:
+ * digits * 10^roundedPower.
  *
- * @param value positive
  * @param precision 1 to 17
  */
-function roundToDigits(value: f64, precision: i32): u64 {
-  let limit: u64 = 1;
-  for (let i = 0; i < precision; i++) limit *= 10;
-  // The exponent of the first digit is floor(log10(value)). It is this, or one more than this: value > 2^(binary - 1),
-  // and 0.30102 is just below log10(2).
-  setFraction(value);
-  const binary = <f64>(numerator.bitLength() - denominator.bitLength());
-  let power = <i32>floor<f64>((binary - 1) * 0.30102) - precision + 1;
-  let quotient = divideByPower(value, power);
-  while (quotient >= limit) quotient = divideByPower(value, ++power);
-  numerator.shiftLeft(1);
-  const order = numerator.compare(denominator);
-  if (order > 0 || (order == 0 && (quotient & 1) != 0)) quotient++;
+function roundToDigits(precision: i32): u64 {
+  const dropped = (leadingDigits < EIGHTEEN_DIGITS ? 17 : 18) - precision;
+  let unit: u64 = 1;
+  for (let i = 0; i < dropped; i++) unit *= 10;
+  let digits = leadingDigits / unit;
+  let order = restOrder;
+  if (dropped > 0) {
+    const rest = leadingDigits % unit;
+    const half = unit / 2;
+    order = rest != half ? (rest < half ? -1 : 1) : hasRest ? 1 : 0;
+  }
+  if (order > 0 || (order == 0 && (digits & 1) != 0)) digits++;
+  roundedPower = leadingPower + dropped;
   // 99…9 rounds up to a number of one digit more.
-  const carried = quotient == limit;
-  roundedPower = carried ? power + 1 : power;
-  return carried ? quotient / 10 : quotient;
-}
-
-/** floor(value / 10^power), or 2^64-1 where that is more than 63 bits; leaves the remainder N and the divisor D. */
-function divideByPower(value: f64, power: i32): u64 {
-  setFraction(value);
-  if (power > 0) denominator.multiplyPowerOfTen(power);
-  else numerator.multiplyPowerOfTen(-power);
-  const shift = align();
-  return shift < 63 ? divide(shift + 1) : u64.MAX_VALUE;
+  if (digits * unit == (leadingDigits < EIGHTEEN_DIGITS ? EIGHTEEN_DIGITS : EIGHTEEN_DIGITS * 10)) {
+    roundedPower++;
+    digits /= 10;
+  }
+  return digits;
 }
 
 /**

@@ -114,6 +114,18 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     found: [all(authentication(rule({ jwks: jwks(GOOD, { ...GOOD, use: "enc" }) })), TOKEN)],
     not: [all(IDP, TOKEN)],
   },
+  JG012: {
+    found: ["http://127.0.0.1:15000/keys", "https://localhost./keys", "http://[::1]/keys"].map((jwksUri) =>
+      all(authentication({ issuer: ISSUER, audiences: ["me"], jwksUri }), TOKEN),
+    ),
+    not: [
+      all(
+        authentication({ issuer: ISSUER, audiences: ["me"], jwksUri: "https://idp.example.com/keys" }),
+        TOKEN,
+      ),
+      all(authentication(rule({ issuer: "https://localhost" })), TOKEN),
+    ],
+  },
   JG101: {
     found: [allow(from({ requestPrincipals: ["alice"] })), allow(when("request.auth.principal", ["alice"]))],
     not: [
@@ -295,6 +307,22 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       allow(to({ hosts: ["a.example*", "b.example:80", "*"] })),
     ],
   },
+  JG213: {
+    found: [
+      deny(to({ hosts: ["a.example", "a.example:*"] })),
+      deny(to({ hosts: ["*.a.example"] })),
+      deny(to({ hosts: ["a.example:8080"] })),
+      allow(to({ notHosts: ["a.example", "a.example:*"] })),
+    ],
+    not: [
+      deny(to({ hosts: ["a.example", "a.example:*", "A.example.", "a.example.:*"] })),
+      deny(to({ hosts: ["*.a.example", "*.a.example."] })),
+      deny(to({ hosts: ["a.example*", "*", "a.example.", "[::1]", "[::1]:80"] })),
+      // What is not named is refused.
+      deny(to({ notHosts: ["a.example"] })),
+      allow(to({ hosts: ["a.example"] })),
+    ],
+  },
   JG211: {
     found: [allow(to({ notPaths: ["/admin*"] }))],
     not: [allow(to({ paths: ["/*"], notPaths: ["/admin*"] })), deny(to({ notPaths: ["/open*"] }))],
@@ -391,4 +419,15 @@ describe("long lists", () => {
     expect(findings.filter(({ code }) => code === "JG205")).toHaveLength(100_000);
     expect(findings.filter(({ code }) => code === "JG210")).toHaveLength(100_000);
   });
+});
+
+test("hosts that lack a dot are named once each, with all that is missing", () => {
+  const hosts = ["a.example", "b.example:80", "a.example:*", "c.example", "c.example."];
+  const found = findingsOf(deny(to({ hosts }))).filter(({ code }) => code === "JG213");
+  expect(found.map(({ message, remedy }) => [message, remedy])).toEqual([
+    ['"a.example" is denied and "a.example." is not', 'write "a.example." and "a.example.:*" too'],
+    ['"b.example:80" is denied and "b.example.:80" is not', 'write "b.example.:80" too'],
+  ]);
+  const [left] = findingsOf(allow(to({ notHosts: ["a.example"] }))).filter(({ code }) => code === "JG213");
+  expect(left?.message).toBe('"a.example" is left out and "a.example." is allowed');
 });

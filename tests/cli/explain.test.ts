@@ -303,8 +303,17 @@ describe("wrong input is said in one line", () => {
   });
 });
 
+const JSON_TYPE = "application/json";
+const FORM_TYPE = "application/x-www-form-urlencoded";
+
 describe("a curl line", () => {
-  const parse = (line: string, variables = {}) => parseCurl(line, variables);
+  const FILES = new Map([["f.txt", "a b\n&c=1"]]);
+  const readFile = (path: string) => {
+    const text = FILES.get(path);
+    if (text === undefined) throw new Error(path);
+    return Buffer.from(text);
+  };
+  const parse = (line: string, variables = {}) => parseCurl(line, { variables });
   const header = (line: string, name: string) =>
     parse(line).headers.find(([other]) => other.toLowerCase() === name)?.[1];
 
@@ -348,6 +357,114 @@ describe("a curl line", () => {
   test("data and query", () => {
     expect(parse("curl -d a=1 -d b=2 u").body).toBe("a=1&b=2");
     expect(parse("curl -G -d a=1 'u?b=2'").url).toBe("u?b=2&a=1");
+  });
+
+  // Recorded from curl 7.88.1; escapes in upper case and "; " between cookies as from 8.16 on.
+  test.each<[string, string, Record<string, string>]>([
+    ["http://user:pw@h/", "GET h/", { Authorization: "Basic dXNlcjpwdw==" }],
+    ["http://us%20er:p%40w@h/x", "GET h/x", { Authorization: "Basic dXMgZXI6cEB3" }],
+    ["http://user@h/", "GET h/", { Authorization: "Basic dXNlcjo=" }],
+    ["http://:pw@h/", "GET h/", { Authorization: "Basic OnB3" }],
+    ["http://@h/", "GET h/", { Authorization: "Basic Og==" }],
+    ["http://us:er:pw@h/", "GET h/", { Authorization: "Basic dXM6ZXI6cHc=" }],
+    ["http://u%é:%zz@h/", "GET h/", { Authorization: "Basic dSXDqToleno=" }],
+    ["user:pw@h/", "GET h/", { Authorization: "Basic dXNlcjpwdw==" }],
+    ["-u a:b http://user:pw@h/", "GET h/", { Authorization: "Basic YTpi" }],
+    ["-u a:b -u c:d http://h/", "GET h/", { Authorization: "Basic Yzpk" }],
+    ["-H 'Authorization: Bearer t' http://user:pw@h/", "GET h/", { Authorization: "Bearer t" }],
+    ["-H 'authorization:' http://user:pw@h/", "GET h/", {}],
+    ["-H 'Authorization;' http://user:pw@h/", "GET h/", { Authorization: "" }],
+    ["-H 'Authorization: Bearer t' -u a:b http://h/", "GET h/", { Authorization: "Bearer t" }],
+    ["--oauth2-bearer t http://user:pw@h/", "GET h/", { Authorization: "Bearer t" }],
+    ["--oauth2-bearer t -u a:b http://h/", "GET h/", { Authorization: "Bearer t" }],
+    ["--anyauth -u a:b http://h/", "GET h/", {}],
+    ["-A x -A y http://h/", "GET h/", { "User-Agent": "y" }],
+    ["-A x -H 'User-Agent: z' http://h/", "GET h/", { "User-Agent": "z" }],
+    ["-e 'x;auto' http://h/", "GET h/", { Referer: "x" }],
+    ["-e x -H 'Referer: z' http://h/", "GET h/", { Referer: "z" }],
+    ["-b a=1 -b b=2 http://h/", "GET h/", { Cookie: "a=1; b=2" }],
+    ["-b a=1 -H 'Cookie: c=3' http://h/", "GET h/", { Cookie: "c=3" }],
+    ["-r 0-5 http://h/", "GET h/", { Range: "bytes=0-5" }],
+    ["--json '{}' --json '{}' http://h/", "POST h/", { "Content-Type": JSON_TYPE, Accept: JSON_TYPE }],
+    ["--url-query 'n=a b' http://h/", "GET h/?n=a+b", {}],
+    ["--url-query '=a b&c' http://h/", "GET h/?a+b%26c", {}],
+    ["--url-query 'a b&c' http://h/", "GET h/?a+b%26c", {}],
+    ["--url-query @f.txt http://h/", "GET h/?a+b%0A%26c%3D1", {}],
+    ["--url-query n@f.txt http://h/", "GET h/?n=a+b%0A%26c%3D1", {}],
+    ["--url-query '+n=%2ffoo&x=a' http://h/", "GET h/?n=%2Ffoo&x=a", {}],
+    ["--url-query n=1 --url-query m=2 'http://h/?a=1#frag'", "GET h/?a=1&n=1&m=2", {}],
+    ["--url-query n=1 'http://h?'", "GET h?n=1", {}],
+    ["--url-query n=1 'http://h/?a=1&'", "GET h/?a=1&n=1", {}],
+    ["--url-query 'n=é*~._-!' http://h/", "GET h/?n=%C3%A9%2A~._-%21", {}],
+    ["--url-query n=a=b@c http://h/", "GET h/?n=a%3Db%40c", {}],
+    ["--url-query '' http://h/", "GET h/", {}],
+    ["--url-query n=1 -d x=y 'http://h/p?a=1'", "POST h/p?a=1&n=1", { "Content-Type": FORM_TYPE }],
+    ["--url-query n=1 -G -d x=y 'http://h/p?a=1'", "GET h/p?a=1&x=y", {}],
+    ["--url-query n=1 -I 'http://h/p?a=1'", "HEAD h/p?a=1&n=1", {}],
+    ["-G --data-urlencode 'q=a b' http://h/", "GET h/?q=a+b", {}],
+    ["-G --data-urlencode @f.txt http://h/", "GET h/?a+b%0A%26c%3D1", {}],
+    ["-G --data-raw @f.txt http://h/", "GET h/?@f.txt", {}],
+    ["-G -d '' http://h/", "GET h/", {}],
+    ["-G -d a=1 -d b=2 'http://h/#x'", "GET h/?a=1&b=2", {}],
+    ["-X POST -G -d a=1 http://h/", "POST h/?a=1", {}],
+    ["'http://h/a/../b/./c/..'", "GET h/b/", {}],
+    ["--path-as-is 'http://h/a/../b'", "GET h/a/../b", {}],
+    ["--path-as-is --url-query n=1 'http://h/a/../b'", "GET h/b?n=1", {}],
+    ["'http://h/é'", "GET h/%C3%A9", {}],
+  ])("curl %s", (line, target, differing) => {
+    const { method, url, headers } = parseCurl(`curl -s ${line}`, { readFile });
+    const named = new Map(headers);
+    expect(named.size).toBe(headers.length);
+    expect(`${method} ${url}`).toBe(target.replace(" ", line.includes("//") ? " http://" : " "));
+    expect(Object.fromEntries(named)).toEqual({ "User-Agent": "curl", Accept: "*/*", ...differing });
+  });
+
+  test.each([
+    ["--url-query '+n=a b' http://h/", "write spaces as %20"],
+    ["-G -d 'q=a b' http://h/", "write spaces as %20"],
+    ["'http://h/a b'", "write spaces as %20"],
+    ["http://user:p%00w@h/", "has a control character"],
+    ["http://user:pw@x@h/", "has two @"],
+    ["-u a http://h/", "-u without a password asks for one"],
+    ["-d a=1 -I http://h/", "leave one out"],
+    ["--url-query @- http://h/", "data from standard input is not read"],
+  ])("curl %s is refused, as curl does", (line, words) => {
+    expect(() => parseCurl(`curl -s ${line}`, { readFile })).toThrow(CurlError);
+    expect(() => parseCurl(`curl -s ${line}`, { readFile })).toThrow(words);
+  });
+
+  test.each([
+    ["curl --constructor a", "the option --constructor of curl is not understood"],
+    ["curl --__proto__ a", "the option --__proto__ of curl is not understood"],
+    ["curl --no-toString a", "the option --no-toString of curl is not understood"],
+    ["curl $constructor", "the variable constructor is not set here"],
+    ["curl ${__proto__}", "the variable __proto__ is not set here"],
+    ['curl "$toString"', "the variable toString is not set here"],
+  ])("%s: no name is looked up on a prototype", (line, words) => {
+    expect(() => parse(line)).toThrow(CurlError);
+    expect(() => parse(line)).toThrow(words);
+  });
+
+  test("headers may be named as they like", () => {
+    const { headers } = parse("curl -H '__proto__: x' -H 'constructor: y' a");
+    expect(headers.slice(-2)).toEqual([
+      ["__proto__", "x"],
+      ["constructor", "y"],
+    ]);
+  });
+
+  test("in the command: files are read, and flags go before the line's own headers", () => {
+    const token = KEY.token(claims);
+    write("token.txt", token);
+    const forwarded = (...args: string[]) => run("-f", "p.yaml", ...args).stdout;
+    expect(forwarded("--curl", "curl --url-query access_token@token.txt http://user:pw@h/shop/1")).toMatch(
+      /\n {2}forwarded\n/,
+    );
+    expect(forwarded("--curl", "curl -H 'Authorization: Bearer bad' h/shop/1", "--token", token)).toMatch(
+      /\n {2}forwarded\n/,
+    );
+    const missing = run("-f", "p.yaml", "--curl", "curl --url-query @missing h/");
+    expect(missing).toMatchObject({ status: 1, stderr: "missing: there is no such file or folder\n" });
   });
 
   test("options that change nothing are passed over, with their values", () => {

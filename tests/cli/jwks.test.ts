@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { decodeBase64 } from "../../tools/jwks/base64.ts";
 import { ed25519Fault } from "../../tools/jwks/ed25519.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
+import { fetchDocuments } from "../../tools/token/documents.ts";
+import { answer, JwksServer } from "../support/jwks-server.ts";
 
 type Json = Record<string, unknown>;
 
@@ -267,5 +269,26 @@ test("base64 is read as istiod reads it", () => {
     ["_=-8", undefined],
   ] as const) {
     expect(decodeBase64(text)?.toString("hex"), text).toBe(hex);
+  }
+});
+
+test("what a discovery document names is not fetched from a metadata service", async () => {
+  const server = await JwksServer.start(answer(200, ""));
+  try {
+    const issuer = server.origin;
+    const jwksUri = "http://metadata.goog./computeMetadata/v1/";
+    server.behaviour = answer(200, JSON.stringify({ issuer, jwks_uri: jwksUri }));
+    const uri = `${issuer}/.well-known/openid-configuration`;
+    const remoteJwks = { discovery: { uri }, cluster: "keys" };
+    const { documents, failures } = await fetchDocuments(
+      { version: 1, providers: [{ name: "origins-0", issuer, remoteJwks }] },
+      new Map(),
+    );
+    expect([...documents.keys()]).toEqual([uri]);
+    expect([...failures].map(([one, error]) => [one, (error as Error).message])).toEqual([
+      [jwksUri, "this is a link-local address or a metadata service, which has no keys"],
+    ]);
+  } finally {
+    await server.close();
   }
 });

@@ -56,7 +56,7 @@ describe("which requests need a token", () => {
     expect(statusOf(host, { path: "/", headers: [bearer("x")] })).toBe(401);
   });
 
-  test("only those that match, with any port of the host", async () => {
+  test("only those that match, with any port of the host, and with a dot at its end", async () => {
     const host = await gate(
       ...[
         "--auth-if",
@@ -72,7 +72,9 @@ describe("which requests need a token", () => {
     );
     const request = { path: "/admin/x", authority: "shop.example.com", method: "POST" };
     expect(statusOf(host, request)).toBe(403);
-    expect(statusOf(host, { ...request, authority: "SHOP.example.com:8443" })).toBe(403);
+    // The same name in other spellings.
+    for (const authority of ["SHOP.example.com:8443", "shop.example.com.", "shop.example.com.:8443"])
+      expect(statusOf(host, { ...request, authority })).toBe(403);
     expect(statusOf(host, { ...request, headers: [bearer(token)] })).toBe(200);
     for (const other of [{ path: "/" }, { authority: "other.example.com" }, { method: "PUT" }]) {
       expect(statusOf(host, { ...request, ...other })).toBe(200);
@@ -86,6 +88,7 @@ describe("which requests need a token", () => {
     const request = { path: "/healthz", authority: "shop.example.com" };
     expect(statusOf(host, request)).toBe(200);
     expect(statusOf(host, { ...request, authority: "shop.example.com:80" })).toBe(200);
+    expect(statusOf(host, { ...request, authority: "shop.example.com." })).toBe(403);
     for (const other of [{ path: "/x" }, { authority: "other.example.com" }, { method: "POST" }]) {
       expect(statusOf(host, { ...request, ...other })).toBe(403);
       expect(statusOf(host, { ...request, ...other, headers: [bearer(token)] })).toBe(200);

@@ -293,6 +293,11 @@ spec:
     [["-f", "missing", "x"], 1, "missing: there is no such file or folder\n"],
     [["--jwks", "/dev/null", "x"], 1, "/dev/null: this is neither PEM nor a JWK: not JSON"],
     [["--jwks", "http://127.0.0.1:1/", "x"], 1, "http://127.0.0.1:1/: connect ECONNREFUSED 127.0.0.1:1\n"],
+    [
+      ["--jwks", "http://[64:ff9b::a9fe:a9fe]/latest/meta-data", "x"],
+      1,
+      "http://[64:ff9b::a9fe:a9fe]/latest/meta-data: this is a link-local address or a metadata service, which has no keys\n",
+    ],
     [["x"], 2, "error: say what to verify it under: -f POLICIES or --jwks FILE\n"],
     [["-f", "a", "--jwks", "b", "x"], 2, "error: say what to verify it under"],
     [["-f", "a", "--iss", "b", "x"], 2, "error: --iss and --aud belong to --jwks"],

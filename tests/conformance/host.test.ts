@@ -26,6 +26,15 @@ async function hostWith(options: HostOptions = {}, configuration = ""): Promise<
   return host;
 }
 
+test("no foreign function is one that every object has", async () => {
+  const host = await hostWith({ foreignFunctions: { echo: (bytes) => bytes } });
+  host.send(doing("foreign echo hi|foreign constructor hi|foreign toString hi|foreign __proto__ hi"));
+  expect(messages(host).filter((line) => line.startsWith("foreign"))).toEqual([
+    "foreign 0 6869",
+    ...["foreign 1", "foreign 1", "foreign 1"],
+  ]);
+});
+
 describe("time", () => {
   test("passes only as it is told to, with every tick at its own time", async () => {
     const host = await hostWith();
@@ -43,6 +52,19 @@ describe("time", () => {
     host.logs.length = 0;
     host.advance(1000);
     expect(messages(host)).toEqual([]);
+  });
+
+  test("ticks go on when the clock is set back or ahead, as Envoy's timers do", async () => {
+    const host = await hostWith();
+    host.clock.set(1_000_000);
+    host.send(doing("tick 100"));
+    for (const time of [1_000, 9_000_000]) {
+      host.clock.set(time);
+      host.logs.length = 0;
+      host.advance(200);
+      expect(messages(host)).toEqual(["tick", "tick"]);
+      expect(host.clock.now).toBe((BigInt(time) + 200n) * 1_000_000n);
+    }
   });
 
   test("follows the system's until it is set", async () => {

@@ -67,6 +67,34 @@ describe("a clock that is set back", () => {
     host.tick();
     expect(stream.outcome?.answer).toMatchObject({ status: 401, body: "Jwks remote fetch is failed" });
   });
+
+  test("stops neither counters nor decision lines", async () => {
+    const host = await createNodeHost(module);
+    host.clock.set(NOW);
+    const rule = { id: "ns[foo]-policy[p]-rule[0]", condition: 0 };
+    const authorization = { predicates: [{ path: { prefix: "/" } }], audit: { rules: [rule] } };
+    expect(host.configure({ version: 1, authorization }).accepted).toBe(true);
+    const perSecond = 10;
+    const send = (): void => {
+      for (let i = 0; i < perSecond + 1; i++) host.send({ path: "/" });
+    };
+    const lines = (): number => host.logs.filter(({ message }) => message.includes("AUDIT matched")).length;
+    host.advance(1000);
+    send();
+    host.advance(1000);
+    expect(host.metrics.values()["jwtgate_audit_matched"]).toBe(perSecond + 1);
+    expect(lines()).toBe(perSecond);
+    host.clock.set(NOW - 86_400_000);
+    send();
+    host.advance(1000);
+    expect(host.metrics.values()["jwtgate_audit_matched"]).toBe(2 * (perSecond + 1));
+    send();
+    expect(lines()).toBe(3 * perSecond);
+    // From there on once a second, as before.
+    host.advance(500);
+    send();
+    expect(lines()).toBe(3 * perSecond);
+  });
 });
 
 test("a host that takes no call: trying again leaves nothing behind", async () => {

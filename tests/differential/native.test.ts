@@ -20,6 +20,7 @@ import {
   certificate,
   cidr,
   claim,
+  host,
   jwtAuthn,
   NON_EMPTY,
   provider,
@@ -68,6 +69,12 @@ const NATIVE_OUTPUTS: Message = {
   forward_payload_header: "x-payload",
   claim_to_headers: [{ header_name: "x-sub", claim_name: "sub" }],
 };
+const ROLE_OUTPUTS =
+  "outputPayloadToHeader: x-payload, outputClaimToHeaders: [{header: x-role, claim: role}]";
+const NATIVE_ROLE_OUTPUTS: Message = {
+  forward_payload_header: "x-payload",
+  claim_to_headers: [{ header_name: "x-role", claim_name: "role" }],
+};
 const OPTIONAL: Message = {
   requires_any: { requirements: [{ provider_name: "origins-0" }, { allow_missing: {} }] },
 };
@@ -104,6 +111,82 @@ const SETUPS: Record<string, Setup> = {
         },
         OPTIONAL,
       ),
+    ],
+  },
+  "forwarded claims": {
+    policies: [
+      authentication(
+        `{issuer: '${ISSUER}', jwks: '${key.jwks}', fromHeaders: [{name: x-a}, {name: x-b}], ${ROLE_OUTPUTS}}`,
+      ),
+      authorization(
+        "deny",
+        "{action: DENY, rules: [{when: [{key: 'request.auth.claims[role]', values: [admin]}]}]}",
+      ),
+    ].join(""),
+    filters: [
+      jwtAuthn(
+        {
+          "origins-0": provider(ISSUER, key.jwks, {
+            from_headers: [{ name: "x-a" }, { name: "x-b" }],
+            ...NATIVE_ROLE_OUTPUTS,
+          }),
+        },
+        OPTIONAL,
+      ),
+      rbac("DENY", idOf("deny"), [claim("role", { exact: "admin" })], [ANY]),
+    ],
+  },
+  // What docs/security-model.md advises.
+  "forwarded claims without blanks, from Authorization": {
+    policies: [
+      authentication(
+        `{issuer: '${ISSUER}', jwks: '${key.jwks}', fromHeaders: [{name: Authorization, prefix: 'Bearer '}], ${ROLE_OUTPUTS}}`,
+      ),
+      authorization(
+        "deny",
+        `{action: DENY, rules: [{when: [{key: 'request.auth.claims[role]', values: [admin, " *", "* ", "\\t*", "*\\t"]}]}]}`,
+      ),
+    ].join(""),
+    filters: [
+      jwtAuthn(
+        {
+          "origins-0": provider(ISSUER, key.jwks, {
+            from_headers: [{ name: "Authorization", value_prefix: "Bearer " }],
+            ...NATIVE_ROLE_OUTPUTS,
+          }),
+        },
+        OPTIONAL,
+      ),
+      rbac(
+        "DENY",
+        idOf("deny"),
+        [
+          claim("role", { exact: "admin" }),
+          ...[" ", "\t"].flatMap((blank) => [
+            claim("role", { prefix: blank }),
+            claim("role", { suffix: blank }),
+          ]),
+        ],
+        [ANY],
+      ),
+    ],
+  },
+  hosts: {
+    policies: [
+      authorization(
+        "deny",
+        "{action: DENY, rules: [{to: [{operation: {hosts: [admin.example, 'admin.example:*']}}]}]}",
+      ),
+      authorization("allow", "{rules: [{to: [{operation: {notHosts: ['*.closed.example']}}]}]}"),
+    ].join(""),
+    filters: [
+      rbac(
+        "DENY",
+        idOf("deny"),
+        [ANY],
+        [host({ exact: "admin.example" }), host({ prefix: "admin.example:" })],
+      ),
+      rbac("ALLOW", idOf("allow"), [ANY], [{ not_rule: host({ suffix: ".closed.example" }) }]),
     ],
   },
   "one required": {
@@ -465,6 +548,87 @@ test("what is compared both passes and is refused", async () => {
   expect(new Set(await compare("tokens", { headers: [bearer(good)] }))).toEqual(new Set([200]));
   expect(new Set(await compare("tokens", {}))).toEqual(new Set([403]));
   expect(new Set(await compare("one required", {}))).toEqual(new Set([401]));
+});
+
+describe("what a backend takes claims for, which policies do not see as it does", () => {
+  const tokenOf = (role: string): string => key.token({ iss: ISSUER, sub: "alice", role });
+  const BLANKS = ["admin ", " admin", "\tadmin", "admin\t", "admin  "];
+  const SAFE = "forwarded claims without blanks, from Authorization";
+
+  /** The roles that a backend reads; its parser drops blanks around a field's value (RFC 9112, 5.1). */
+  async function roles(setup: string, headers: [string, string][]): Promise<string[]> {
+    const target = { host: "127.0.0.1", port: ports.get(nameOf(setup, "jwtgate", "127.0.0.1")) ?? 0 };
+    const received = receivedOf(await http1(target, { headers }));
+    return (received?.headers ?? []).filter(([name]) => name === "x-role").map(([, value]) => value);
+  }
+
+  test("a role with blanks around it: another to a DENY policy, the same to the backend", async () => {
+    expect(new Set(await compare("forwarded claims", { headers: [["x-a", tokenOf("admin")]] }))).toEqual(
+      new Set([403]),
+    );
+    for (const role of BLANKS) {
+      const headers: [string, string][] = [["x-a", tokenOf(role)]];
+      expect(new Set(await compare("forwarded claims", { headers })), role).toEqual(new Set([200]));
+      expect(await roles("forwarded claims", headers)).toEqual(["admin"]);
+    }
+  });
+
+  test("two tokens of one provider: policies see that of the first place, the backend both", async () => {
+    const both = (a: string, b: string): [string, string][] => [
+      ["x-a", tokenOf(a)],
+      ["x-b", tokenOf(b)],
+    ];
+    const seenFirst = both("admin", "user");
+    expect(new Set(await compare("forwarded claims", { headers: seenFirst }))).toEqual(new Set([403]));
+    const seenSecond = both("user", "admin");
+    // A header that is sent twice is two places.
+    const twice = seenSecond.map(([, value]): [string, string] => ["x-a", value]);
+    for (const headers of [seenSecond, twice]) {
+      expect(new Set(await compare("forwarded claims", { headers }))).toEqual(new Set([200]));
+      expect(await roles("forwarded claims", headers)).toEqual(["admin", "user"]);
+    }
+  });
+
+  test("with a DENY rule for blanks and Authorization alone, neither reaches it", async () => {
+    for (const role of BLANKS) {
+      expect(new Set(await compare(SAFE, { headers: [bearer(tokenOf(role))] })), role).toEqual(
+        new Set([403]),
+      );
+    }
+    const user = bearer(tokenOf("a user"));
+    for (const headers of [[user], [user, ["x-a", tokenOf("admin")]]] as [string, string][][]) {
+      expect(new Set(await compare(SAFE, { headers }))).toEqual(new Set([200]));
+      expect(await roles(SAFE, headers)).toEqual(["a user"]);
+    }
+    // Envoy joins what is sent twice: one value, and no token. (Node's HTTP/2 client does not send it.)
+    for (const kind of ["jwtgate", "native"] as const) {
+      const target = { host: "127.0.0.1", port: ports.get(nameOf(SAFE, kind, "127.0.0.1")) ?? 0 };
+      const twice = await http1(target, { headers: [user, bearer(tokenOf("admin"))] });
+      expect(twice).toMatchObject({ status: 401, body: expect.stringContaining("two dots and 3 sections") });
+    }
+  });
+});
+
+describe("hosts in other spellings", () => {
+  test.each<[string, number]>([
+    ["admin.example", 403],
+    ["ADMIN.example", 403],
+    ["admin.example:8080", 403],
+    // The same name in DNS, and no hop takes the dot off: what JG213 warns of.
+    ["admin.example.", 200],
+    ["admin.example.:8080", 200],
+    ["a.closed.example", 403],
+    ["a.closed.example.", 200],
+    ["open.example", 200],
+  ])("%s: %d", async (authority, status) => {
+    expect(new Set(await compare("hosts", { authority }))).toEqual(new Set([status]));
+  });
+
+  test("the backend gets the dot too", async () => {
+    const target = { host: "127.0.0.1", port: ports.get(nameOf("hosts", "jwtgate", "127.0.0.1")) ?? 0 };
+    const received = receivedOf(await http1(target, { authority: "admin.example." }));
+    expect(received?.headers).toContainEqual(["host", "admin.example."]);
+  });
 });
 
 describe("addresses", () => {

@@ -157,6 +157,72 @@ describe("keys", () => {
   });
 });
 
+describe("where no keys are", () => {
+  const METADATA = [
+    ...["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "168.63.129.16"],
+    // The same in other spellings.
+    ...["0xa9fea9fe", "2852039166", "0251.0376.0251.0376", "169.254.43518", "169.254.169.254.", "0xa83f8110"],
+    ...["[::ffff:169.254.169.254]", "[::169.254.169.254]", "[::ffff:0:169.254.169.254]", "[::a83f:8110]"],
+    // Through NAT64 and 6to4.
+    ...["[64:ff9b::169.254.169.254]", "[64:ff9b::a83f:8110]", "[64:ff9b::6464:64c8]", "[64:ff9b::c000:c0]"],
+    ...["[64:ff9b:1::a9fe:a9fe]", "[64:ff9b:1:fffe:1:2:a9fe:a9fe]", "[2002:a9fe:a9fe::1]"],
+    ...["[fe80::1]", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]", "[fd20:ce:0:0:0:0:0:254]"],
+    ...["metadata.google.internal", "metadata.google.internal.", "metadata.goog", "METADATA.GOOG."],
+    ...["metadata", "instance-data", "metadata.azure.internal", "metadata。goog"],
+  ];
+
+  test.each(METADATA)("keys are not fetched from %s", (host) => {
+    const jwksUri = `https://${host}/keys`;
+    const message = `${JSON.stringify(jwksUri)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
+    expect(faultsAtMark(jwtRule(`issuer: i, jwksUri: ▲'${jwksUri}'`, ""))).toEqual([message]);
+    const allowed = compileText(jwtRule(`issuer: i, jwksUri: '${jwksUri}'`, ""), {
+      allowMetadataService: true,
+    });
+    expect(allowed.configuration?.providers?.[0]?.remoteJwks?.uri).toBe(jwksUri);
+    // Nor is its discovery document, a jwks_uri that one has named, or what is trusted to be named.
+    const document = `https://${host}/.well-known/openid-configuration`;
+    expect(messages(jwtRule(`issuer: 'https://${host}'`, ""))).toEqual([
+      expect.stringContaining(`${JSON.stringify(document)} names a link-local address`),
+    ]);
+    const discovered = { "https://idp.example/.well-known/openid-configuration": jwksUri };
+    const idp = jwtRule("issuer: 'https://idp.example'", "");
+    expect(messages(idp, { discovered })).toEqual([expect.stringContaining(message)]);
+    expect(messages(idp, { jwksHosts: [`https://${host}`] })).toEqual([
+      expect.stringContaining(`"https://${host}" names a link-local address`),
+    ]);
+  });
+
+  test.each([
+    ...[
+      "169.253.255.255",
+      "168.63.129.17",
+      "[64:ff9b::a9fd:a9fe]",
+      "[64:ff9b:2::a9fe:a9fe]",
+      "[fd20:ce::253]",
+    ],
+    ...["metadata.goog.example", "xmetadata.goog", "[2001:a9fe:a9fe::1]", "[2001:db8::a9fe:a9fe]"],
+  ])("they are from %s, which is near", (host) => {
+    expect(messages(jwtRule(`issuer: i, jwksUri: 'https://${host}/keys'`, ""))).toEqual([]);
+  });
+
+  const LOOPBACK = [
+    ...["127.0.0.1", "127.1.2.3", "127.1", "0x7f000001", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"],
+    ...["[64:ff9b::7f00:1]", "localhost", "LOCALHOST.", "a.localhost", "ip6-localhost"],
+  ];
+
+  test.each(LOOPBACK)("in a mesh %s is the proxy's own pod, and that is said", (host) => {
+    const text = jwtRule(`issuer: i, jwksUri: 'http://${host}:15000/config_dump'`, "");
+    const warning = `4:40: warning: "http://${host}:15000/config_dump" is the proxy's own pod, where its admin port answers: name the host of the key server`;
+    expect(messages(text, { target: "wasmplugin" })).toEqual([warning]);
+    expect(messages(text)).toEqual([]);
+  });
+
+  test.each(["128.0.0.1", "localhost.example", "[::2]", "local"])("%s is not", (host) => {
+    const text = jwtRule(`issuer: i, jwksUri: 'http://${host}/keys'`, "");
+    expect(messages(text, { target: "wasmplugin" })).toEqual([]);
+  });
+});
+
 test.each(["spec: {}", "spec: {jwtRules: []}", "spec:"])(
   "one without rules, as %j, checks nothing, and that is said",
   (spec) => {

@@ -72,6 +72,11 @@ export function claim(name: string | readonly string[], match: Message): Message
   };
 }
 
+/** Whether the authority matches, without regard to case. */
+export const host = (match: Message): Message => ({
+  header: { name: ":authority", string_match: { ...match, ignore_case: true } },
+});
+
 /** Istio's `*`. */
 export const NON_EMPTY: Message = { safe_regex: { regex: ".+" } };
 

@@ -5,6 +5,7 @@ import type { JwtRule } from "../istio/request-authentication.ts";
 import { decodeBase64 } from "../jwks/base64.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
+import { isLoopback } from "../jwks/source.ts";
 import type { Findings } from "./findings.ts";
 
 export function checkJwtRule(rule: JwtRule, findings: Findings): void {
@@ -25,6 +26,10 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   if (jwksUri && /^http:/i.test(jwksUri.value) && jwks === undefined) {
     findings.add("JG009", jwksUri.at, `the keys come over plain HTTP from ${quote(jwksUri.value)}`);
   }
+  const source = jwks === undefined ? (jwksUri ?? issuer) : undefined;
+  if (source && URL.canParse(source.value) && isLoopback(new URL(source.value))) {
+    findings.add("JG012", source.at, `${quote(source.value)} is the proxy's own machine`);
+  }
   if (fromParams.length > 0) {
     findings.add("JG010", at, `tokens are taken from the query parameter ${fromParams.join(", ")}`);
   }
@@ -37,7 +42,11 @@ type Json = Record<string, unknown>;
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /** RFC 7518 §3.2: as long as the hash, in bytes. */
-const SECRET_BYTES: Record<string, number> = { HS256: 32, HS384: 48, HS512: 64 };
+const SECRET_BYTES = new Map([
+  ["HS256", 32],
+  ["HS384", 48],
+  ["HS512", 64],
+]);
 
 const WEAK_RSA_BITS = 2048;
 const GOOD_RSA_BITS = 3072;
@@ -60,9 +69,9 @@ function checkKey(key: Json, name: string, at: Position, findings: Findings): vo
   if (kty === "oct") {
     findings.add("JG003", at, `${name} is a shared secret (kty oct)`);
     const bytes = typeof key["k"] === "string" ? (decodeBase64(key["k"])?.length ?? 0) : 0;
-    const needed = SECRET_BYTES[String(alg)] ?? SECRET_BYTES["HS256"] ?? 0;
+    const what = typeof alg === "string" && SECRET_BYTES.has(alg) ? alg : "HS256";
+    const needed = SECRET_BYTES.get(what) ?? 0;
     if (bytes < needed) {
-      const what = typeof alg === "string" && alg in SECRET_BYTES ? alg : "HS256";
       findings.add(
         "JG005",
         at,

@@ -112,6 +112,9 @@ class Reviewer {
       if (spec.action === "DENY") this.checkDeny(policy, clauses);
       if (spec.action === "ALLOW") this.checkAllow(rule, clauses);
       if (spec.action !== "AUDIT") this.checkHosts(clauses);
+      // What a rule lets pass when no host of its list matches.
+      if (spec.action === "DENY") this.checkTrailingDots(clauses, "values", "denied and", "is not");
+      if (spec.action === "ALLOW") this.checkTrailingDots(clauses, "notValues", "left out and", "is allowed");
     }
   }
 
@@ -197,6 +200,30 @@ class Reviewer {
           const remedy = `write ${quote(value)} and ${quote(`${value}:*`)}`;
           this.findings.add("JG210", at, `${quote(value)} does not match ${quote(`${value}:8080`)}`, remedy);
         }
+      }
+    }
+  }
+
+  private checkTrailingDots(
+    clauses: readonly Clause[],
+    list: "values" | "notValues",
+    what: string,
+    other: string,
+  ): void {
+    for (const clause of clauses.filter(({ name }) => name === "hosts")) {
+      const hosts = clause[list];
+      const missing = new Map<string, { first: Located<string>; dotted: string[] }>();
+      for (const host of hosts) {
+        // No port, a port, or any port; an IPv6 address, and what ends in an asterisk, has no name to end.
+        const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host.value) ?? [];
+        if (name === undefined || covers("hosts", hosts, `${name}.${port}`)) continue;
+        const known = missing.get(name) ?? { first: host, dotted: [] };
+        known.dotted.push(`${name}.${port}`);
+        missing.set(name, known);
+      }
+      for (const { first, dotted } of missing.values()) {
+        const message = `${quote(first.value)} is ${what} ${quote(dotted[0] ?? "")} ${other}`;
+        this.findings.add("JG213", first.at, message, `write ${dotted.map(quote).join(" and ")} too`);
       }
     }
   }

@@ -94,6 +94,13 @@ export const KINDS = {
     reason: "A key that is left out in silence shows later, as an outage.",
     remedy: "Take the key out, or correct it as the message says.",
   },
+  JG012: {
+    severity: "warning",
+    title: "Keys are fetched from the proxy's own machine",
+    reason:
+      "In a mesh, loopback is the proxy's own pod: Envoy's admin port and the application answer there, and no key server. Whoever writes a policy has the proxy ask them.",
+    remedy: "Name the host of the key server, or write the keys under jwks.",
+  },
   JG101: {
     severity: "error",
     title: "A request principal without a slash never matches",
@@ -244,6 +251,13 @@ export const KINDS = {
     reason: "Every client can send any header.",
     remedy:
       "Ask for a token, an address or a certificate too; trust only headers that outputClaimToHeaders writes.",
+  },
+  JG213: {
+    severity: "warning",
+    title: "A host is denied without a dot at its end",
+    reason:
+      "example.com. is the same name and reaches the same service in many places, but example.com does not match it: Envoy and Istio keep the dot.",
+    remedy: 'Write both: hosts: ["example.com", "example.com."], and likewise with ports.',
   },
 } as const satisfies Record<string, Kind>;
 

@@ -218,9 +218,12 @@ async function discoverAll(
   for (const { configuration } of compile(files, options).workloads) {
     for (const { issuer, remoteJwks } of configuration.providers ?? []) {
       const uri = remoteJwks?.discovery?.uri;
-      if (uri === undefined || issuer === undefined || uri in found) continue;
+      if (uri === undefined || issuer === undefined || Object.hasOwn(found, uri)) continue;
       try {
-        found[uri] = await discover(uri, issuer, caFile);
+        found[uri] = await discover(uri, issuer, {
+          caFile,
+          allowMetadataService: options.allowMetadataService,
+        });
       } catch (error) {
         throw new UserError(`error: --discover: ${uri}: ${reasonOf(error)}`);
       }

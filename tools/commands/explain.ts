@@ -10,7 +10,7 @@ import { discoveredUri, Gate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { fetchDocuments } from "../token/documents.ts";
-import { readText } from "./input.ts";
+import { readInput, readText } from "./input.ts";
 import { loadModule } from "./module.ts";
 import { print, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
@@ -158,6 +158,9 @@ async function fetchAll(
   return documents;
 }
 
+/** What a curl line's `@FILE` may have, in bytes: it becomes a part of the URL, or a body. */
+const MAX_DATA_BYTES = 1024 * 1024;
+
 /** The body of a refusal for want of fetched keys (assembly/jose/status.ts). */
 const NO_KEYS = "Jwks remote fetch is failed";
 
@@ -169,7 +172,10 @@ function readRequest(options: Options, command: Command): CompleteRequest {
     token === undefined ? [] : [["authorization", `Bearer ${readToken(token)}`]];
   const hasTls = pasted?.isTls === true || sni !== undefined || clientSan !== undefined;
   const serverName = sni ?? (pasted?.isTls && isIP(pasted.hostname) === 0 ? pasted.hostname : undefined);
-  const headers = [...(pasted?.headers ?? []), ...header, ...authorization];
+  const flags = [...header, ...authorization];
+  const named = new Set(flags.map(([name]) => name.toLowerCase()));
+  const kept = (pasted?.headers ?? []).filter(([name]) => !named.has(name.toLowerCase()));
+  const headers = [...kept, ...flags];
   const host = headers.find(([name]) => name.toLowerCase() === "host")?.[1];
   return {
     method: options.method ?? pasted?.method ?? "GET",
@@ -192,7 +198,15 @@ function readRequest(options: Options, command: Command): CompleteRequest {
 
 function readCurl(line: string, command: Command) {
   try {
-    const { method, url: text, headers, body } = parseCurl(line, process.env);
+    const {
+      method,
+      url: text,
+      headers,
+      body,
+    } = parseCurl(line, {
+      variables: process.env,
+      readFile: (path) => readInput(path, MAX_DATA_BYTES),
+    });
     const url = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
     if (!URL.canParse(url) || !/^https?:/i.test(url))
       throw new CurlError(`${text} is no URL of http or https`);

@@ -59,7 +59,7 @@ function checkUsage(files: string[], options: Options, command: Command): void {
   const wrong = (message: string): never => command.error(`error: ${message}`);
   if (files.length === 0 && options.generate === undefined)
     wrong("name a file of keys, or make one with --generate ALG");
-  const secret = options.generate !== undefined && options.generate in SECRETS;
+  const secret = options.generate !== undefined && Object.hasOwn(SECRETS, options.generate);
   if (options.private !== undefined && options.generate === undefined)
     wrong("--private belongs to --generate");
   if (options.private !== undefined && secret)

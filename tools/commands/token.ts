@@ -344,7 +344,7 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
 
 async function readJwks(file: string, caFile: string | undefined) {
   try {
-    const text = /^https?:\/\//.test(file) ? await fetchText(file, caFile) : readText(file);
+    const text = /^https?:\/\//.test(file) ? await fetchText(file, { caFile }) : readText(file);
     const { keys, problems } = normalizeJwks(JSON.stringify({ keys: readKeys(text) }));
     const failed = report(
       problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })),

@@ -55,21 +55,21 @@ export function parseHeapSize(text: string): number {
 
 /** `k=v,…`, once or several times. */
 export function parseLabels(text: string, previous: Record<string, string> = {}): Record<string, string> {
-  const labels = { ...previous };
+  const labels = new Map(Object.entries(previous));
   for (const pair of text.split(",")) {
     const at = pair.indexOf("=");
     if (at <= 0)
       throw new InvalidArgumentError("Write NAME=VALUE,NAME=VALUE, such as app=httpbin,version=v1.");
     const name = pair.slice(0, at);
     const value = pair.slice(at + 1);
-    const other = Object.hasOwn(labels, name) ? labels[name] : value;
+    const other = labels.get(name) ?? value;
     // Of two values one would be left out, and with it the policies that select by it.
     if (other !== value) {
       throw new InvalidArgumentError(`A workload has one value of ${name}: ${other} or ${value}?`);
     }
-    labels[name] = value;
+    labels.set(name, value);
   }
-  return labels;
+  return Object.fromEntries(labels);
 }
 
 /** A SHA-256 in hexadecimal; `sha256:` before it is taken off. */

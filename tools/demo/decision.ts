@@ -31,7 +31,7 @@ export function whoDecided(details: string, { rules, providers }: SourceMap): st
   // A rule's id, `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`, holds brackets itself. Envoy writes spaces as underscores.
   const rule = /^rbac_access_denied_matched_policy\[(.*)\]$/.exec(details)?.[1];
   if (rule === "none") return "no ALLOW policy lets it in";
-  if (rule !== undefined) return at(policyOf(rule), rules[rule]);
+  if (rule !== undefined) return at(policyOf(rule), Object.hasOwn(rules, rule) ? rules[rule] : undefined);
   if (!details.startsWith("jwt_authn_access_denied")) return "";
   const [first, second] = Object.values(providers);
   return at("RequestAuthentication", second === undefined ? first : undefined);

@@ -9,13 +9,15 @@ export interface Echo {
   headers: Record<string, string>;
 }
 
-const PAGES: Record<string, object> = {
-  "/": { service: "demo" },
-  "/healthz": { status: "ok" },
-  "/productpage": { page: "The Comedy of Errors" },
-  "/api/v1/products/0": { id: 0, title: "The Comedy of Errors" },
-  "/api/v1/products/1": { id: 1, title: "Twelfth Night" },
-};
+const PAGES = new Map<string, object>(
+  Object.entries({
+    "/": { service: "demo" },
+    "/healthz": { status: "ok" },
+    "/productpage": { page: "The Comedy of Errors" },
+    "/api/v1/products/0": { id: 0, title: "The Comedy of Errors" },
+    "/api/v1/products/1": { id: 1, title: "Twelfth Night" },
+  }),
+);
 
 /** Starts it on a free port of the loopback. */
 export async function startUpstream(): Promise<{ port: number; stop: () => Promise<void> }> {
@@ -29,7 +31,7 @@ export async function startUpstream(): Promise<{ port: number; stop: () => Promi
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const { method = "", url = "", headers } = request;
   const path = url.split("?")[0] ?? "";
-  const page = path === "/headers" ? { method, url, headers } : PAGES[path];
+  const page = path === "/headers" ? { method, url, headers } : PAGES.get(path);
   response.writeHead(page ? 200 : 404, { "content-type": "application/json" });
   response.end(`${JSON.stringify(page ?? { error: "not found" })}\n`);
 }

@@ -168,10 +168,11 @@ export class Envoy {
   }
 
   private async waitUntilReady(addressFile: string, timeoutMs: number): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
+    // Not the time of day, which may be set meanwhile.
+    const deadline = performance.now() + timeoutMs;
     while (this.running) {
       if (await this.isReady(addressFile)) return;
-      if (Date.now() > deadline)
+      if (performance.now() > deadline)
         throw new EnvoyFailure(`Envoy was not ready after ${timeoutMs} ms`, this.text);
       await sleep(20);
     }

@@ -205,11 +205,11 @@ export function verifyJws(jws: Jws, keys: readonly Jwk[], maxKeysTried: number):
 }
 
 /** By `crv`: the only algorithm (docs/strictness.md, S5), and the signature's length in bytes. */
-const CURVES: Record<string, { algorithm: string; size: number }> = {
-  "P-256": { algorithm: "ES256", size: 64 },
-  "P-384": { algorithm: "ES384", size: 96 },
-  "P-521": { algorithm: "ES512", size: 132 },
-};
+const CURVES = new Map([
+  ["P-256", { algorithm: "ES256", size: 64 }],
+  ["P-384", { algorithm: "ES384", size: 96 }],
+  ["P-521", { algorithm: "ES512", size: 132 }],
+]);
 
 /** What a key can verify, whatever a token says. */
 function algorithmsOf({ kty, crv = "", alg }: Jwk): string[] {
@@ -218,7 +218,7 @@ function algorithmsOf({ kty, crv = "", alg }: Jwk): string[] {
       case "RSA":
         return ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
       case "EC":
-        return [CURVES[crv]?.algorithm ?? ""];
+        return [CURVES.get(crv)?.algorithm ?? ""];
       case "OKP":
         return ["EdDSA"];
       case "oct":
@@ -249,7 +249,7 @@ function verifySignature({ algorithm, signedText, signature }: Jws, key: Jwk): b
       return verify(hash, text, { key: publicKey, ...padding }, signature);
     }
     case "ES":
-      if (signature.length !== CURVES[key.crv ?? ""]?.size) return false;
+      if (signature.length !== CURVES.get(key.crv ?? "")?.size) return false;
       return verify(hash, text, { key: publicKey, dsaEncoding: "ieee-p1363" }, signature);
     default:
       return verify(null, text, publicKey, signature);

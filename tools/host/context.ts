@@ -25,7 +25,7 @@ interface VisibleMap {
 interface PendingCall {
   /** Nobody waits for it any more. */
   cancel(): void;
-  /** When its time is over, nanoseconds of the host's clock. */
+  /** When its time is over, nanoseconds of the host's monotonic clock. */
   deadline: bigint | undefined;
   /** Its time is over. */
   expire(): void;
@@ -33,7 +33,7 @@ interface PendingCall {
 
 /** Something that is due at a time. */
 interface Timer {
-  /** Nanoseconds of the host's clock. */
+  /** Nanoseconds of the host's monotonic clock. */
   at: bigint;
   run(): void;
 }
@@ -46,7 +46,7 @@ export class RootContext {
   status = { code: 0, message: "" };
   /** Milliseconds between ticks; 0: none. */
   tickPeriod = 0;
-  /** When the next tick is due, nanoseconds of the host's clock. */
+  /** When the next tick is due, nanoseconds of the host's monotonic clock. */
   nextTick = 0n;
   /** There only while `proxy_on_http_call_response` runs. */
   httpCallResponse: HttpResponse | undefined;

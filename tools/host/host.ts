@@ -96,20 +96,35 @@ export interface Outcome {
 /** The host's clock. It follows the system's until it is set, and stands still from then on. */
 export class Clock {
   private fixed: bigint | undefined;
+  /** What `set` has added to the time, in nanoseconds. */
+  private jumped = 0n;
 
   /** Nanoseconds since 1970. */
   get now(): bigint {
     return this.fixed ?? BigInt(Date.now()) * NANOSECONDS;
   }
 
-  /** @param time milliseconds since 1970, or a date */
-  set(time: number | Date): void {
-    this.fixed = BigInt(Math.round(Number(time) * 1000)) * 1000n;
+  /** Nanoseconds that `set` does not change: timers go by them, as Envoy's do. */
+  get monotonic(): bigint {
+    return this.now - this.jumped;
   }
 
-  /** @internal use Host.advance, which also does what is due meanwhile */
-  setNanoseconds(time: bigint): void {
-    this.fixed = time;
+  /**
+   * Sets the clock. No time passes, so nothing falls due.
+   * @param time milliseconds since 1970, or a date
+   */
+  set(time: number | Date): void {
+    const before = this.now;
+    this.fixed = BigInt(Math.round(Number(time) * 1000)) * 1000n;
+    this.jumped += this.fixed - before;
+  }
+
+  /**
+   * @internal use Host.advance, which also does what is due meanwhile
+   * @param time of `monotonic`
+   */
+  advanceTo(time: bigint): void {
+    this.fixed = time + this.jumped;
   }
 }
 
@@ -182,7 +197,7 @@ export class Host {
       const now = (): bigint => this.clock.now;
       const wasi = wasiImports(vm, {
         now,
-        monotonicNow: now,
+        monotonicNow: () => this.clock.monotonic,
         random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
         log,
         environment: options.environment ?? {},
@@ -197,7 +212,7 @@ export class Host {
         httpCall: (root, request) => this.httpCall(vm, root, request),
         setTickPeriod: (root, milliseconds) => {
           root.tickPeriod = milliseconds;
-          root.nextTick = this.clock.now + BigInt(milliseconds) * NANOSECONDS;
+          root.nextTick = this.clock.monotonic + BigInt(milliseconds) * NANOSECONDS;
         },
         done: (root) => this.done(vm, root),
       });
@@ -461,7 +476,7 @@ export class Host {
    * @param milliseconds from now
    */
   advance(milliseconds: number): void {
-    const end = this.clock.now + BigInt(Math.round(milliseconds * 1000)) * 1000n;
+    const end = this.clock.monotonic + BigInt(Math.round(milliseconds * 1000)) * 1000n;
     for (;;) {
       const due = this.vm
         .roots()
@@ -469,10 +484,10 @@ export class Host {
         .filter(({ at }) => at <= end)
         .sort((a, b) => (a.at < b.at ? -1 : 1))[0];
       if (due === undefined || this.vm.trap !== undefined) break;
-      this.clock.setNanoseconds(due.at);
+      this.clock.advanceTo(due.at);
       due.run();
     }
-    this.clock.setNanoseconds(end);
+    this.clock.advanceTo(end);
   }
 
   /** Waits until no call to another service is under way, those included that the answers bring about. */
@@ -506,7 +521,8 @@ export class Host {
     };
     root.calls.set(token, {
       cancel: () => controller.abort(),
-      deadline: request.timeout === 0 ? undefined : this.clock.now + BigInt(request.timeout) * NANOSECONDS,
+      deadline:
+        request.timeout === 0 ? undefined : this.clock.monotonic + BigInt(request.timeout) * NANOSECONDS,
       expire: () => answer({ status: 504, body: "upstream request timeout" }),
     });
     const call = fetch({ ...request, signal: controller.signal }).then(answer, () => answer(undefined));

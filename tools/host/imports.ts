@@ -344,7 +344,10 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
       withTexts([name, nameSize], (functionName) => {
         const argumentBytes = vm.memory.read(args >>> 0, argsSize >>> 0);
         if (argumentBytes === undefined) return InvalidMemoryAccess;
-        const called = host.foreignFunctions[functionName];
+        const { foreignFunctions } = host;
+        const called = Object.hasOwn(foreignFunctions, functionName)
+          ? foreignFunctions[functionName]
+          : undefined;
         if (called === undefined) return NotFound;
         const result = called(argumentBytes);
         if (typeof result !== "number") return give(result, address, size);

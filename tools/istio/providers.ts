@@ -5,7 +5,7 @@
 import type { Provider, RemoteJwks } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
-import { isMetadataService, portOf } from "../jwks/source.ts";
+import { isLoopback, isMetadataService, portOf } from "../jwks/source.ts";
 import { quote, type Report } from "./report.ts";
 import type { JwtRule } from "./request-authentication.ts";
 import type { RequestAuthenticationResource } from "./resource.ts";
@@ -21,6 +21,8 @@ export interface ProviderOptions {
   jwksHosts?: string[] | undefined;
   /** Whether link-local addresses and metadata services are fetched from. */
   allowMetadataService?: boolean | undefined;
+  /** Whether the filter runs in a mesh, where loopback is the proxy's own pod. */
+  inMesh?: boolean;
 }
 
 export interface CompiledProviders {
@@ -155,14 +157,20 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
     return {};
   }
   const target = new URL(url);
-  if (isMetadataService(target) && !options.allowMetadataService) {
-    const message = `${quote(url)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
+  const hosts = found === undefined ? (options.jwksHosts ?? []) : [];
+  const secret = [url, ...hosts].find((one) => isMetadataService(new URL(one)));
+  if (secret !== undefined && !options.allowMetadataService) {
+    const message = `${quote(secret)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
     report.error(source.at, message);
     return {};
   }
   if (target.username !== "" || target.password !== "") {
     report.error(source.at, `${quote(url)} has a user name or password, which is not sent: leave it out`);
     return {};
+  }
+  if (isLoopback(target) && options.inMesh) {
+    const message = `${quote(url)} is the proxy's own pod, where its admin port answers: name the host of the key server`;
+    report.warning(source.at, message);
   }
   return {
     remoteJwks: {

@@ -180,10 +180,8 @@ function selectionOf(namespace: string, { matchLabels = {}, targetRefs }: Attach
 function areDisjoint(a: Selection, b: Selection, rootNamespace: string): boolean {
   if (a.namespace !== b.namespace) return a.namespace !== rootNamespace && b.namespace !== rootNamespace;
   if (a.targetRefs && b.targetRefs) return haveDisjointTargets(a.targetRefs, b.targetRefs);
-  return Object.entries(a.matchLabels ?? {}).some(([key, value]) => {
-    const other = b.matchLabels?.[key];
-    return other !== undefined && other !== value;
-  });
+  const others = new Map(Object.entries(b.matchLabels ?? {}));
+  return Object.entries(a.matchLabels ?? {}).some(([key, value]) => (others.get(key) ?? value) !== value);
 }
 
 /** A proxy is an instance of one Gateway, and a Service's listener in a waypoint is of that Service alone. */

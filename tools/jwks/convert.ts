@@ -79,16 +79,16 @@ function fromCertificate(key: JsonKey): JsonKey {
 }
 
 /** The members that a thumbprint is made of, in its order (RFC 7638 §3.2, RFC 8037 §2). */
-const THUMBPRINT_MEMBERS: Record<string, string[]> = {
-  RSA: ["e", "kty", "n"],
-  EC: ["crv", "kty", "x", "y"],
-  OKP: ["crv", "kty", "x"],
-  oct: ["k", "kty"],
-};
+const THUMBPRINT_MEMBERS = new Map([
+  ["RSA", ["e", "kty", "n"]],
+  ["EC", ["crv", "kty", "x", "y"]],
+  ["OKP", ["crv", "kty", "x"]],
+  ["oct", ["k", "kty"]],
+]);
 
 /** The SHA-256 thumbprint of a key (RFC 7638). */
 export function thumbprint(key: JsonKey): string {
-  const names = THUMBPRINT_MEMBERS[String(key["kty"])] ?? ["kty"];
+  const names = THUMBPRINT_MEMBERS.get(String(key["kty"])) ?? ["kty"];
   const members = Object.fromEntries(names.map((name) => [name, key[name]]));
   return createHash("sha256").update(JSON.stringify(members)).digest("base64url");
 }

@@ -2,19 +2,26 @@
 import { readFileSync } from "node:fs";
 import { get as getHttp, type IncomingMessage } from "node:http";
 import { get as getHttps } from "node:https";
+import { isMetadataService } from "./source.ts";
 
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 262_144;
 
+export interface FetchOptions {
+  /** Authorities of the server's certificate, PEM; the system's where absent. */
+  caFile?: string | undefined;
+  /** Whether link-local addresses and metadata services are fetched from. */
+  allowMetadataService?: boolean | undefined;
+}
+
 /**
  * @param uri of the discovery document
  * @param issuer that the document must name (section 4.3)
- * @param caFile authorities of the server's certificate, PEM; the system's where absent
  * @returns its jwks_uri
  * @throws Error with the reason, for people
  */
-export async function discover(uri: string, issuer: string, caFile?: string): Promise<string> {
-  const text = await fetchText(uri, caFile);
+export async function discover(uri: string, issuer: string, options: FetchOptions = {}): Promise<string> {
+  const text = await fetchText(uri, options);
   const document = parse(text);
   if (document["issuer"] !== issuer) {
     throw new Error(`the document is of issuer ${JSON.stringify(document["issuer"])}, not of ${issuer}`);
@@ -40,10 +47,15 @@ function parse(text: string): Record<string, unknown> {
 /**
  * The body of an answer of 200. Redirects are not followed: the filter does not either.
  *
- * @param caFile authorities of the server's certificate, PEM; the system's where absent
  * @throws Error with the reason, for people
  */
-export function fetchText(uri: string, caFile?: string): Promise<string> {
+export async function fetchText(
+  uri: string,
+  { caFile, allowMetadataService = false }: FetchOptions = {},
+): Promise<string> {
+  if (!allowMetadataService && isMetadataService(new URL(uri))) {
+    throw new Error("this is a link-local address or a metadata service, which has no keys");
+  }
   return new Promise((resolve, reject) => {
     const receive = (response: IncomingMessage) => {
       if (response.statusCode !== 200) {

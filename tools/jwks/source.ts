@@ -90,20 +90,109 @@ export function meshCluster(url: URL, namespace: string): string {
   return `outbound|${port}||${host}`;
 }
 
+/** IPv4 networks, each with its prefix's length. */
+type Networks = readonly (readonly [address: string, bits: number])[];
+
 /** Addresses that only a machine itself or its cloud's metadata service answers on. */
-const METADATA = new BlockList();
-METADATA.addSubnet("169.254.0.0", 16, "ipv4");
-METADATA.addSubnet("fe80::", 10, "ipv6");
-METADATA.addAddress("100.100.100.200", "ipv4");
-METADATA.addAddress("192.0.0.192", "ipv4");
-METADATA.addAddress("fd00:ec2::254", "ipv6");
+const METADATA_IPV4: Networks = [
+  // Link-local, where most clouds have theirs.
+  ["169.254.0.0", 16],
+  // Alibaba Cloud, Oracle Cloud, Azure.
+  ["100.100.100.200", 32],
+  ["192.0.0.192", 32],
+  ["168.63.129.16", 32],
+];
+const METADATA_IPV6: Networks = [
+  ["fe80::", 10],
+  // AWS (metadata, credentials of EKS), Google Cloud.
+  ["fd00:ec2::", 32],
+  ["fd20:ce::254", 128],
+];
+const METADATA = blockList(METADATA_IPV4, METADATA_IPV6);
 
-const METADATA_HOSTS = ["metadata", "metadata.google.internal", "instance-data", "metadata.azure.internal"];
+const METADATA_HOSTS = [
+  "metadata",
+  "metadata.google.internal",
+  "metadata.goog",
+  "metadata.azure.internal",
+  "metadata.tencentyun.com",
+  "instance-data",
+  "instance-data.ec2.internal",
+];
 
-/** Whether the URL names a link-local address or a cloud's metadata service, which tell secrets and have no key sets. */
+/** Addresses of the machine itself: `0.0.0.0` and `::` reach it too. */
+const LOOPBACK = blockList(
+  [
+    ["127.0.0.0", 8],
+    ["0.0.0.0", 32],
+  ],
+  [
+    ["::", 128],
+    ["::1", 128],
+  ],
+);
+
+/** RFC 6761, section 6.3, and what distributions have in /etc/hosts. */
+const LOOPBACK_HOST = /^(.*\.)?localhost$|^(localhost\.localdomain|ip6-localhost|ip6-loopback)$/;
+
+function blockList(ipv4: Networks, ipv6: Networks): BlockList {
+  const list = new BlockList();
+  for (const [address, bits] of ipv4) list.addSubnet(address, bits, "ipv4");
+  for (const [address, bits] of ipv6) list.addSubnet(address, bits, "ipv6");
+  return list;
+}
+
+/**
+ * Whether the URL names a link-local address or a cloud's metadata service, which tell secrets and have no key sets. The
+ * other spellings of an address (hexadecimal, octal, as one number) are one in a URL.
+ */
 export function isMetadataService(url: URL): boolean {
+  return names(url, METADATA, (host) => METADATA_HOSTS.includes(host));
+}
+
+/** Whether the URL names the machine itself: in a mesh the proxy's own pod, with Envoy's admin port. */
+export function isLoopback(url: URL): boolean {
+  return names(url, LOOPBACK, (host) => LOOPBACK_HOST.test(host));
+}
+
+function names(url: URL, addresses: BlockList, isNamed: (host: string) => boolean): boolean {
   const host = hostOf(url).toLowerCase().replace(/\.$/, "");
   const family = isIP(host);
-  if (family === 0) return METADATA_HOSTS.includes(host);
-  return METADATA.check(host, family === 4 ? "ipv4" : "ipv6");
+  if (family === 0) return isNamed(host);
+  if (family === 4) return addresses.check(host, "ipv4");
+  if (addresses.check(host, "ipv6")) return true;
+  const embedded = embeddedIpv4(host);
+  return embedded !== undefined && addresses.check(embedded, "ipv4");
+}
+
+/** Of IPv6 addresses that stand for an IPv4 address in their last 32 bits: the 96 bits before them. */
+const EMBEDDING = [
+  // Compatible and mapped (RFC 4291, section 2.5.5), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
+  /^(0:){6}$/,
+  /^(0:){5}ffff:$/,
+  /^(0:){4}ffff:0:$/,
+  /^64:ff9b:(0:){4}$/,
+  /^64:ff9b:1:(\w+:){3}$/,
+];
+
+/** The IPv4 address that an IPv6 address stands for, if it does. @param address as URLs have it: compressed, no dots */
+function embeddedIpv4(address: string): string | undefined {
+  const [before = "", after] = address.split("::");
+  const head = before === "" ? [] : before.split(":");
+  const tail = after === undefined || after === "" ? [] : after.split(":");
+  const words = [...head, ...Array(8 - head.length - tail.length).fill("0"), ...tail];
+  const prefix = words
+    .slice(0, 6)
+    .map((word) => `${word}:`)
+    .join("");
+  if (EMBEDDING.some((pattern) => pattern.test(prefix))) return ipv4Of(words.slice(6));
+  // 6to4 (RFC 3056).
+  return words[0] === "2002" ? ipv4Of(words.slice(1, 3)) : undefined;
+}
+
+function ipv4Of(words: readonly string[]): string {
+  return words
+    .map((word) => Number.parseInt(word, 16))
+    .flatMap((word) => [word >> 8, word & 0xff])
+    .join(".");
 }

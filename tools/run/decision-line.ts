@@ -38,7 +38,7 @@ export function parseDecision(line: string, { rules }: SourceMap): Decision | un
   if (logged === undefined) return undefined;
   const { time, method, path, status, details, principal, policy, reason } = logged;
   const rule = policy || undefined;
-  const at = rule === undefined ? undefined : rules[rule];
+  const at = rule !== undefined && Object.hasOwn(rules, rule) ? rules[rule] : undefined;
   // Envoy's own errors, such as a service that is not there; not the service's.
   const failure = status >= 400 && details !== "via_upstream" ? details : undefined;
   const why = reason && reason !== "allowed" ? reason : failure;

@@ -85,13 +85,17 @@ export class SigningKey {
 }
 
 /** RFC 7518 §3.4: the curve of each algorithm. */
-const CURVES: Record<string, string> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
+const CURVES = new Map([
+  ["ES256", "P-256"],
+  ["ES384", "P-384"],
+  ["ES512", "P-521"],
+]);
 
 const RSA_BITS = 2048;
 
 function generate(alg: string): KeyObject {
   if (alg === "EdDSA") return generateKeyPairSync("ed25519").privateKey;
-  const namedCurve = CURVES[alg];
+  const namedCurve = CURVES.get(alg);
   if (namedCurve !== undefined) return generateKeyPairSync("ec", { namedCurve }).privateKey;
   // RFC 7518 §3.2: a secret at least as long as the hash.
   if (alg.startsWith("HS")) return createSecretKey(randomBytes(Number(alg.slice(2)) / 8));

@@ -191,8 +191,9 @@ function readObject(node: YamlNode, schema: Schema, path: string, report: Report
       if (!node.entries.has(name)) report.error(node.at, `${inside(name)} is missing`);
     }
   }
+  const known = new Map(Object.entries(properties ?? {}));
   const entries = [...node.entries].flatMap(([name, { value }]) => {
-    const inner = properties?.[name] ?? any;
+    const inner = known.get(name) ?? any;
     return inner === undefined ? [] : [[name, readAs(value, inner, inside(name), report)]];
   });
   return Object.fromEntries(entries);

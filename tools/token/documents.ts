@@ -25,7 +25,7 @@ export async function fetchDocuments(
   const get = async (uri: string): Promise<void> => {
     if (documents.has(uri) || failures.has(uri)) return;
     try {
-      documents.set(uri, await fetchText(uri, caFile));
+      documents.set(uri, await fetchText(uri, { caFile }));
     } catch (error) {
       failures.set(uri, error);
     }
@@ -37,7 +37,7 @@ export async function fetchDocuments(
     await get(uri);
     if (!documents.has(uri)) continue;
     try {
-      await get(await discover(uri, issuer, caFile));
+      await get(await discover(uri, issuer, { caFile }));
     } catch (error) {
       failures.set(uri, error);
     }

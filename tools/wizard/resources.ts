@@ -107,7 +107,7 @@ function authorizationPolicy(answers: Answers): object {
 function operationsOf({ scope, match }: Answers): object[] {
   if (scope === "all") return [];
   const { paths, methods } = match;
-  const hosts = match.hosts.flatMap(withPort);
+  const hosts = match.hosts.flatMap((host) => spellings(host, scope === "matched"));
   const lists = [
     { name: "paths", not: "notPaths", values: paths },
     { name: "hosts", not: "notHosts", values: hosts },
@@ -118,9 +118,15 @@ function operationsOf({ scope, match }: Answers): object[] {
     : lists.map(({ not, values }) => ({ [not]: values }));
 }
 
-/** A client may name a port behind the host, and would be another host then. */
-function withPort(host: string): string[] {
-  return host.includes(":") || host.includes("*") ? [host] : [host, `${host}:*`];
+/**
+ * A client may name a port after the host, or end the name in a dot, and would be another host then.
+ *
+ * @param dotted whether a host that ends in a dot is meant too: where hosts are denied
+ */
+function spellings(host: string, dotted: boolean): string[] {
+  const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host) ?? [];
+  const names = name !== undefined && dotted ? [host, `${name}.${port}`] : [host];
+  return host.includes(":") || host.includes("*") ? names : names.flatMap((one) => [one, `${one}:*`]);
 }
 
 /**
@@ -144,11 +150,11 @@ function target({ labels, gateway }: Answers): object {
 }
 
 /** Why the policy says what it says, by the members' names. */
-const REASONS: Record<string, string> = {
-  notRequestPrincipals: "Without a verified token there is no principal.",
-  hosts: "A client may name a port.",
-  notHosts: "A client may name a port.",
-};
+const REASONS = new Map([
+  ["notRequestPrincipals", "Without a verified token there is no principal."],
+  ["hosts", "A client may name a port, or end the name in a dot."],
+  ["notHosts", "A client may name a port."],
+]);
 
 /** Lists of words on one line; key sets in a block. */
 function print(resource: object): string {
@@ -156,7 +162,7 @@ function print(resource: object): string {
   visit(document, {
     Pair(_index, pair) {
       if (!isPair(pair) || !isScalar(pair.key)) return;
-      const reason = REASONS[String(pair.key.value)];
+      const reason = REASONS.get(String(pair.key.value));
       if (reason !== undefined) pair.key.commentBefore = ` ${reason}`;
       if (isScalar(pair.value) && String(pair.value.value).includes("\n"))
         pair.value.type = Scalar.BLOCK_LITERAL;
