@@ -37,6 +37,7 @@ const FIELDS: StaticArray<string> = [
   "authorization",
   "limits",
   "tokenCache",
+  "contents",
 ];
 const PROVIDER_FIELDS: StaticArray<string> = [
   "name",
@@ -158,7 +159,7 @@ class PluginReader {
   read(): Plugin | null {
     const reader = this.reader;
     const root = reader.json.root;
-    if (!this.isReadableVersion(root) || !reader.object(root, FIELDS)) return null;
+    if (!this.isReadableVersion(root) || !reader.object(root, FIELDS) || !this.isWhole(root)) return null;
     tryHost();
     checkForPeople(reader, root, "compiler");
     this.readLimits(reader.get(root, "limits"));
@@ -178,6 +179,7 @@ class PluginReader {
     const cache = readTokenCache(reader, reader.get(root, "tokenCache"));
     if (!cache) return null;
     const authenticator = this.readAuthenticator(reader.get(root, "providers"), cache, engine);
+    this.checkContents(root, engine);
     if (reader.failed) {
       cache.dispose();
       return null;
@@ -215,6 +217,43 @@ class PluginReader {
       );
     }
     return !reader.failed;
+  }
+
+  /** What was cut off, by a line end that only some YAML readers know or by a full disk, lacks its last member. */
+  private isWhole(root: Node): bool {
+    if (this.reader.get(root, "contents") != NONE) return true;
+    this.reader.fail(
+      root,
+      'lacks "contents", with which every configuration ends: it was cut off, or an earlier jwtgate wrote it; compile the policies again',
+    );
+    return false;
+  }
+
+  /** What lost a part would let through what the whole refuses. */
+  private checkContents(root: Node, engine: Engine | null): void {
+    const reader = this.reader;
+    const contents = reader.get(root, "contents");
+    if (!reader.object(contents, ["providers", "rules"])) return;
+    const providers = reader.get(root, "providers");
+    const providerCount = providers == NONE ? 0 : reader.json.size(providers);
+    this.checkCount(reader.require(contents, "providers"), providerCount, "providers");
+    this.checkCount(reader.require(contents, "rules"), engine ? engine.ruleCount : 0, "rules");
+    if (providerCount == 0 && !engine) {
+      reader.fail(
+        root,
+        'has no "providers" and no "authorization", and would let everything through: compile policies into it',
+      );
+    }
+  }
+
+  private checkCount(node: Node, actual: i32, what: string): void {
+    const reader = this.reader;
+    const written = <i32>reader.integer(node, 0, i32.MAX_VALUE);
+    if (written == actual) return;
+    reader.fail(
+      node,
+      `the compiler wrote ${written.toString()} ${what}, and here are ${actual.toString()}: a part was lost or added on the way; compile the policies again`,
+    );
   }
 
   private readLimits(node: Node): void {

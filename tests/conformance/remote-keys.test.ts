@@ -1,9 +1,11 @@
 /** Keys that are fetched, where only a clock that can be set, or a long time, shows what happens. */
+
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { HttpResponse } from "../../tools/host/context.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -30,7 +32,7 @@ async function gate(
     }),
   });
   host.clock.set(NOW);
-  expect(host.configure({ version: 1, providers, limits })).toMatchObject({ accepted: true });
+  expect(host.configure(whole({ providers, limits }))).toMatchObject({ accepted: true });
   return host;
 }
 

@@ -1,8 +1,8 @@
 /** The WasmPlugin: what Istio's schema says, and what the issue of running twice or not at all asks for. */
+
 import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import type { Configuration } from "../../tools/config/schema.ts";
 import type { Selection } from "../../tools/istio/selection.ts";
 import {
   isForGateway,
@@ -10,8 +10,9 @@ import {
   renderWasmPlugin,
   type WasmPluginOptions,
 } from "../../tools/render/wasmplugin.ts";
+import { OPEN } from "../support/configuration.ts";
 
-const CONFIGURATION: Configuration = { version: 1 };
+const CONFIGURATION = OPEN;
 const IMAGE = "oci://registry.example.com/jwtgate:1";
 const GATEWAY: Selection = {
   namespace: "foo",
@@ -41,7 +42,7 @@ describe("a WasmPlugin", () => {
   });
 
   test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
-    const plugin = renderWasmPlugin(GATEWAY, { version: 1, shadow: true }, { image: IMAGE });
+    const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
     expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_CLOSE.");
   });
