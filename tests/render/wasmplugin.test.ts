@@ -34,7 +34,7 @@ describe("a WasmPlugin", () => {
       spec: {
         url: IMAGE,
         phase: "AUTHN",
-        failStrategy: "FAIL_CLOSE",
+        failStrategy: "FAIL_RELOAD",
         match: [{ mode: "SERVER" }],
         pluginConfig: CONFIGURATION,
       },
@@ -44,7 +44,7 @@ describe("a WasmPlugin", () => {
   test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
     const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
-    expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_CLOSE.");
+    expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_RELOAD.");
   });
 
   test("of a gateway sees what passes it, which Istio calls the client side", () => {
@@ -155,7 +155,7 @@ describe("the YAML", () => {
       render(GATEWAY),
     ]);
     expect(text).toContain(
-      "# A filter that fails or cannot be loaded refuses; it never lets a request through.\n",
+      "# A filter that fails or cannot be loaded refuses, and never lets a request through. One that has failed is started again.\n",
     );
   });
 });
