@@ -220,9 +220,9 @@ function tell(authenticator: Authenticator | null, reason: Slice, ruleId: Slice)
   if (!verified) return;
   const principal = builder
     .begin(lengthOf(verified.issuer) + lengthOf(verified.subject) + 1)
-    .append(verified.issuer)
+    .appendPrintable(verified.issuer)
     .append(SLASH.slice)
-    .append(verified.subject).slice;
+    .appendPrintable(verified.subject).slice;
   setProperty(PRINCIPAL_PROPERTY.slice, principal);
 }
 

@@ -117,5 +117,5 @@ export function claimRefusal(name: Slice): Slice {
   const start = CLAIM_REFUSAL_START.slice;
   const end = CLAIM_REFUSAL_END.slice;
   const size = lengthOf(start) + lengthOf(name) + lengthOf(end);
-  return builder.begin(size).append(start).append(name).append(end).slice;
+  return builder.begin(size).append(start).appendPrintable(name).append(end).slice;
 }
