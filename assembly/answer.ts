@@ -49,7 +49,7 @@ export function refusalBody(status: Status, claim: Slice): Slice {
   return builder
     .begin(lengthOf(CLAIM_REFUSAL.slice) + lengthOf(claim) + lengthOf(CLAIM_REFUSAL_END.slice))
     .append(CLAIM_REFUSAL.slice)
-    .append(claim)
+    .appendPrintable(claim)
     .append(CLAIM_REFUSAL_END.slice).slice;
 }
 

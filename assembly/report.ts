@@ -70,9 +70,9 @@ function setFilterState(plugin: Plugin, verified: VerifiedToken | null, reason: 
   if (!verified) return;
   const principal = builder
     .begin(lengthOf(verified.issuer) + lengthOf(verified.subject) + 1)
-    .append(verified.issuer)
+    .appendPrintable(verified.issuer)
     .append(SLASH.slice)
-    .append(verified.subject).slice;
+    .appendPrintable(verified.subject).slice;
   setProperty(PRINCIPAL_PROPERTY.slice, principal);
 }
 

@@ -1,4 +1,5 @@
 /** What is compared: an Envoy of its own each, alike but for its HTTP filters. */
+import { withContents } from "../tools/config/contents.ts";
 import type { Configuration } from "../tools/config/schema.ts";
 import { Envoy } from "../tools/envoy/process.ts";
 import { bootstrap, jwtgateFilter, listener, type Message } from "../tools/render/bootstrap.ts";
@@ -91,7 +92,7 @@ export function answeringListener(filters: Message[], body = "ok"): Message {
     name: "bench",
     address: { host: "127.0.0.1", port: 0 },
     module: "",
-    configuration: { version: 1 },
+    configuration: withContents({ version: 1 }),
     cluster: "",
     accessLog: false,
   });

@@ -11,6 +11,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { Command } from "commander";
+import { withContents } from "../tools/config/contents.ts";
+import type { Provider } from "../tools/config/schema.ts";
 import { Envoy } from "../tools/envoy/process.ts";
 import { findEnvoy } from "../tools/envoy/provision.ts";
 import { MODULE_FILE, PACKAGE_FOLDER } from "../tools/package.ts";
@@ -65,12 +67,12 @@ async function main(): Promise<void> {
   const keyServer = createServer((_, response) => held.push(response)).listen(0, "127.0.0.1");
   await once(keyServer, "listening");
   const { port } = keyServer.address() as AddressInfo;
-  const gate = (name: string, providers: object[]) =>
+  const gate = (name: string, providers: Provider[]) =>
     listener({
       name,
       address: { host: "127.0.0.1", port: 0 },
       module,
-      configuration: {
+      configuration: withContents({
         version: 1,
         limits: { maxWaitMs: 30_000, maxWaitingRequests: 100_000 },
         providers,
@@ -78,7 +80,7 @@ async function main(): Promise<void> {
           predicates: [{ path: { prefix: "/" } }],
           deny: { rules: [{ id: "ns[bench]-policy[deny]-rule[0]", condition: 0 }] },
         },
-      } as Parameters<typeof listener>[0]["configuration"],
+      }),
       cluster: "keys",
       accessLog: false,
     });

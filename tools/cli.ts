@@ -14,6 +14,7 @@ import { runCommand } from "./commands/run.ts";
 import { reasonOf } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { tokenCommand } from "./commands/token.ts";
+import { printable, printableLines } from "./diagnostics.ts";
 import { VERSION } from "./package.ts";
 
 const program = new Command("jwtgate")
@@ -21,6 +22,7 @@ const program = new Command("jwtgate")
   .version(VERSION, "-V, --version", "print the version")
   .helpOption("-h, --help", "print help")
   .configureHelp({ showGlobalOptions: true })
+  .configureOutput({ outputError: (text, write) => write(`${printable(oneSentence(text))}\n`) })
   .addHelpText("after", "\nEach command explains itself, with examples: jwtgate help compile");
 
 for (const command of [
@@ -56,6 +58,11 @@ try {
   process.exitCode = explain(error);
 }
 
+/** A complaint of the command line's reader, which puts what was probably meant on a line of its own. */
+function oneSentence(text: string): string {
+  return text.trimEnd().replace(/\n(?=\(Did you mean )/, " ");
+}
+
 /** Makes a command and those below it behave like their parent. */
 function adopt(parent: Command, command: Command): void {
   command.helpOption("-h, --help", "print help").copyInheritedSettings(parent).exitOverride();
@@ -67,10 +74,12 @@ function adopt(parent: Command, command: Command): void {
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof UserError) {
-    if (error.message !== "") process.stderr.write(`${error.message}\n`);
+    if (error.message !== "") process.stderr.write(`${printableLines(error.message)}\n`);
     return EXIT.failure;
   }
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`jwtgate ${VERSION} has a bug; please report it with what you typed:\n${words}\n`);
+  process.stderr.write(
+    `jwtgate ${VERSION} has a bug; please report it with what you typed:\n${printableLines(words)}\n`,
+  );
   return EXIT.failure;
 }

@@ -1,5 +1,11 @@
 /** The compiler: Istio's policies in, the filter's configuration out. Neither files nor a process: a library. */
-import { CONFIGURATION_VERSION, type Configuration, type Provider } from "./config/schema.ts";
+import { withContents } from "./config/contents.ts";
+import {
+  type Authorization,
+  CONFIGURATION_VERSION,
+  type Configuration,
+  type Provider,
+} from "./config/schema.ts";
 import { byPosition, type Diagnostic, formatPosition, type Position } from "./diagnostics.ts";
 import { compileAuthorization } from "./istio/authorization.ts";
 import { compileProviders } from "./istio/providers.ts";
@@ -203,6 +209,7 @@ function compileWorkload(
   const knowsDirectPeer = !inMesh;
   const authorization = compileAuthorization(policies, { trustDomain, knowsDirectPeer }, report);
   const { needsDirectPeer } = authorization;
+  const rules = authorization.authorization ?? (providers.length === 0 ? NOTHING_DENIED : undefined);
   if (needsDirectPeer && target === "config") {
     const message = `this needs the filter state ${DIRECT_REMOTE_ADDRESS} to hold the direct peer's address: --output envoy arranges that`;
     report.warning(needsDirectPeer, message);
@@ -212,7 +219,7 @@ function compileWorkload(
   if (inMesh && firstPolicy) report.warning(firstPolicy.at, uncoveredTcp(firstPolicy, selection));
   return {
     ...(selection && { selection }),
-    configuration: {
+    configuration: withContents({
       version: CONFIGURATION_VERSION,
       ...(options.compiler && { compiler: options.compiler }),
       ...(options.shadow && { shadow: true }),
@@ -220,11 +227,17 @@ function compileWorkload(
       ...(options.removeLookalikes && { removeLookalikes: true }),
       ...(needsDirectPeer && { directRemoteAddress: DIRECT_REMOTE_ADDRESS }),
       ...(providers.length > 0 && { providers }),
-      ...(authorization.authorization && { authorization: authorization.authorization }),
-    },
+      ...(rules && { authorization: rules }),
+    }),
     sourceMap: { rules: authorization.positions, providers: positions },
   };
 }
+
+/**
+ * For a RequestAuthentication without jwtRules alone. The filter refuses a configuration that has neither providers nor
+ * policies, because it may have lost them; this one says that nothing is denied.
+ */
+const NOTHING_DENIED: Authorization = { predicates: [], deny: { rules: [] } };
 
 /** A bare configuration brings no clusters along. */
 function warnOfClusters(

@@ -21,7 +21,9 @@ export const MAX_ERRORS = 50;
 
 /** `FILE:LINE:COLUMN`, without what is 0. */
 export function formatPosition({ file, line, column }: Position): string {
-  return [file, line || undefined, column || undefined].filter((part) => part !== undefined).join(":");
+  return [printable(file), line || undefined, column || undefined]
+    .filter((part) => part !== undefined)
+    .join(":");
 }
 
 /** `FILE:LINE:COLUMN: message`, a warning marked as such. */
@@ -40,12 +42,32 @@ export function oneLine(message: string): string {
   return printable(text);
 }
 
-/** Text that came from outside, without what a terminal would obey: control and direction characters are escaped. */
+/** What a terminal obeys, what ends a line for some reader, and what changes the direction of the text after it. */
+const UNPRINTABLE = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Text that came from outside, as one line that a terminal only shows: line ends, control and direction characters are escaped. */
 export function printable(text: string): string {
-  return text.replace(
-    /[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return text.replace(UNPRINTABLE, escapeUnit);
+}
+
+/** The same for text of several lines, which stay lines. */
+export function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}
+
+/** A value as JSON that a terminal only shows. Strings hold no line end in JSON, so each escape here is one of JSON's own. */
+export function printableJson(value: unknown, indent?: number): string {
+  return printableLines(JSON.stringify(value, null, indent));
+}
+
+/** A value as JSON of ASCII alone, which every reader of JSON and YAML takes for the same text. */
+export function asciiJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(/[\x7f-\uffff]/g, escapeUnit);
+}
+
+/** A UTF-16 code unit as JSON and YAML escape it. */
+export function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** The first position first; errors and warnings together, as a compiler prints them. */

@@ -1,4 +1,9 @@
-/** Log lines. They allocate: never on the way of an ordinary request. */
+/**
+ * Log lines. They allocate: never on the way of an ordinary request.
+ *
+ * A line quotes requests, configurations and what servers answered. None of them can end the line, or do anything to a
+ * terminal that shows it.
+ */
 import { proxy_log } from "@solo-io/proxy-runtime/assembly/imports";
 import { LogLevelValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { allocate } from "../memory/arena";
@@ -22,7 +27,7 @@ export function resetLineCount(): void {
 }
 
 function log(level: LogLevelValues, message: string): void {
-  const bytes = String.UTF8.encode(message);
+  const bytes = String.UTF8.encode(oneLine(message));
   lines++;
   proxy_log(level, changetype<usize>(bytes), bytes.byteLength);
 }
@@ -55,13 +60,70 @@ export function loggable(text: Slice): string {
     }
     store<u8>(p, BACKSLASH);
     store<u8>(p, 0x78 /* x */, 1);
-    store<u8>(p, hexDigit(byte >> 4), 2);
-    store<u8>(p, hexDigit(byte & 15), 3);
+    store<u8>(p, <u8>hexDigit(byte >> 4), 2);
+    store<u8>(p, <u8>hexDigit(byte & 15), 3);
     p += 4;
   }
   return String.UTF8.decodeUnsafe(start, p - start);
 }
 
-function hexDigit(value: u8): u8 {
-  return value < 10 ? 0x30 + value : 0x57 + value;
+/** What is added to a character that is written as `\uXXXX`. */
+const ESCAPE_GROWTH: i32 = 5;
+const LETTER_U: u16 = 0x75;
+
+/**
+ * The message with line ends, control and direction characters, and halves of characters, as `\uXXXX`. In time and memory
+ * that grow with its length alone.
+ */
+export function oneLine(message: string): string {
+  let count = 0;
+  for (let i = 0; i < message.length; i++) count += i32(isEscaped(message, i));
+  if (count == 0) return message;
+  const length = message.length + count * ESCAPE_GROWTH;
+  const result = changetype<string>(__new((<usize>length) << 1, idof<string>()));
+  let at = changetype<usize>(result);
+  for (let i = 0; i < message.length; i++) {
+    const unit = <u16>message.charCodeAt(i);
+    if (!isEscaped(message, i)) {
+      store<u16>(at, unit);
+      at += 2;
+      continue;
+    }
+    store<u16>(at, <u16>BACKSLASH);
+    store<u16>(at, LETTER_U, 2);
+    for (let digit = 0; digit < 4; digit++) {
+      store<u16>(at + 4 + ((<usize>digit) << 1), hexDigit((unit >> (<u16>(12 - 4 * digit))) & 0xf));
+    }
+    at += 12;
+  }
+  return result;
+}
+
+function hexDigit(digit: u16): u16 {
+  return digit < 10 ? 0x30 + digit : 0x61 + digit - 10;
+}
+
+/** As `printable` of the tooling (tools/diagnostics.ts), and a surrogate without its other half. */
+function isEscaped(text: string, i: i32): bool {
+  const unit = text.charCodeAt(i);
+  if (unit < 0x7f) return unit < 0x20;
+  if (unit < 0xa0) return true;
+  if (unit < 0x061c) return false;
+  if (unit >= 0xd800 && unit < 0xdc00) return !isInRange(text, i + 1, 0xdc00);
+  if (unit >= 0xdc00 && unit < 0xe000) return !isInRange(text, i - 1, 0xd800);
+  return (
+    unit == 0x061c ||
+    unit == 0x200e ||
+    unit == 0x200f ||
+    (unit >= 0x2028 && unit <= 0x202e) ||
+    (unit >= 0x2066 && unit <= 0x2069) ||
+    unit == 0xfeff
+  );
+}
+
+/** Whether the unit at `i` is there and one of the 1,024 from `first` on. */
+function isInRange(text: string, i: i32, first: i32): bool {
+  if (i < 0 || i >= text.length) return false;
+  const unit = text.charCodeAt(i);
+  return unit >= first && unit < first + 0x400;
 }

@@ -43,17 +43,46 @@ export class Engine {
     engine.loadAction(reader, reader.get(authorization, "audit"), Action.Audit, program);
     engine.loadAction(reader, reader.get(authorization, "deny"), Action.Deny, program);
     engine.loadAction(reader, reader.get(authorization, "allow"), Action.Allow, program);
+    if (engine.isEmpty) {
+      reader.fail(
+        authorization,
+        'has none of "audit", "deny" and "allow", and would let everything through: compile the policies again',
+      );
+    }
     return reader.failed ? null : engine;
   }
 
   private loadAction(reader: Reader, ruleSet: Node, action: Action, program: Program): void {
     if (ruleSet == NONE || !reader.object(ruleSet, RULE_SET_FIELDS)) return;
-    this.loadRules(reader, reader.get(ruleSet, "rules"), ruleSetOf(action, false), program);
-    this.loadRules(reader, reader.get(ruleSet, "shadowRules"), ruleSetOf(action, true), program);
+    const rules = reader.get(ruleSet, "rules");
+    const shadowRules = reader.get(ruleSet, "shadowRules");
+    if (rules == NONE && shadowRules == NONE) {
+      reader.fail(ruleSet, 'has neither "rules" nor "shadowRules": compile the policies again');
+    }
+    this.loadRules(reader, rules, ruleSetOf(action, false), program);
+    this.loadRules(reader, shadowRules, ruleSetOf(action, true), program);
   }
 
   private loadRules(reader: Reader, list: Node, ruleSet: RuleSet, program: Program): void {
     if (list != NONE) this.rules[ruleSet] = Rules.load(reader, list, this.predicates, program);
+  }
+
+  /** Whether there is no rule set. One without rules is a rule set: of ALLOW, it allows nothing. */
+  private get isEmpty(): bool {
+    for (let i = 0; i < RULE_SETS; i++) {
+      if (unchecked(this.rules[i]) !== null) return false;
+    }
+    return true;
+  }
+
+  /** The rules of all rule sets, enforced and on trial. */
+  get ruleCount(): i32 {
+    let count = 0;
+    for (let i = 0; i < RULE_SETS; i++) {
+      const rules = unchecked(this.rules[i]);
+      if (rules !== null) count += rules.count;
+    }
+    return count;
   }
 
   /** The bytes that `evaluateToken` writes: whole 64-bit words. */

@@ -34,6 +34,10 @@ export class Rules {
     private readonly program: Program,
   ) {}
 
+  get count(): i32 {
+    return this.ids.length;
+  }
+
   /** Loads a list of rules; the reader has recorded what is wrong with it. */
   static load(reader: Reader, list: Node, predicates: Predicates, program: Program): Rules {
     const rules = new Rules(predicates, program);

@@ -19,7 +19,7 @@ import { EMPTY, Slice, Text, lengthOf } from "../memory/slice";
 import { Region } from "../memory/region";
 import { Counters, JwksCounters, recordHostVerifies } from "../metrics";
 import { DecisionLog, Plugin } from "../plugin";
-import { CONFIGURATION_FIELDS, LIMITS_FIELDS, maxDecisionLogsPerSecond } from "./schema";
+import { CONFIGURATION_FIELDS, CONTENTS_FIELDS, LIMITS_FIELDS, maxDecisionLogsPerSecond } from "./schema";
 
 /** The version of the format that this module reads. */
 const VERSION: i32 = 1;
@@ -65,7 +65,8 @@ export function loadPlugin(text: Slice, rootContextId: u32): Loaded {
 
 function load(reader: Reader, rootContextId: u32): Plugin | null {
   const root = reader.json.root;
-  if (!isReadableVersion(reader) || !reader.object(root, CONFIGURATION_FIELDS)) return null;
+  if (!isReadableVersion(reader) || !reader.object(root, CONFIGURATION_FIELDS) || !isWhole(reader))
+    return null;
   probeHostVerifier();
   reader.ignoreString(root, "compiler");
   const limits = reader.get(root, "limits");
@@ -87,6 +88,7 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   const removesLookalikes = reader.flag(root, "removeLookalikes");
   if (reader.failed) return null;
   const providers = readProviders(reader, reader.get(root, "providers"), keySets, removesLookalikes);
+  checkContents(reader, providers.length, engine);
   // The cache's memory is not the collector's, so nothing may fail after it.
   const cache = TokenCache.load(reader, reader.get(root, "tokenCache"));
   if (!cache || reader.failed) {
@@ -139,6 +141,41 @@ function isReadableVersion(reader: Reader): bool {
     );
   }
   return !reader.failed;
+}
+
+/** A configuration that was cut off, by a line end that only some YAML readers know or by a full disk, lacks its end. */
+function isWhole(reader: Reader): bool {
+  const root = reader.json.root;
+  if (reader.get(root, "contents") != NONE) return true;
+  reader.fail(
+    root,
+    'lacks "contents", with which every configuration ends: it was cut off, or an earlier jwtgate wrote it; compile the policies again',
+  );
+  return false;
+}
+
+/** A configuration that lost a part would let through what the whole refuses. */
+function checkContents(reader: Reader, providerCount: i32, engine: Engine | null): void {
+  const root = reader.json.root;
+  const contents = reader.get(root, "contents");
+  if (!reader.object(contents, CONTENTS_FIELDS)) return;
+  checkCount(reader, reader.require(contents, "providers"), providerCount, "providers");
+  checkCount(reader, reader.require(contents, "rules"), engine ? engine.ruleCount : 0, "rules");
+  if (providerCount == 0 && !engine) {
+    reader.fail(
+      root,
+      'has no "providers" and no "authorization", and would let everything through: compile policies into it',
+    );
+  }
+}
+
+function checkCount(reader: Reader, node: Node, actual: i32, what: string): void {
+  const written = <i32>reader.integer(node, 0, i32.MAX_VALUE);
+  if (written == actual) return;
+  reader.fail(
+    node,
+    `the compiler wrote ${written.toString()} ${what}, and here are ${actual.toString()}: a part was lost or added on the way; compile the policies again`,
+  );
 }
 
 /** Finds out who verifies signatures of RSA and ECDSA, before the first key is read, and logs it. */

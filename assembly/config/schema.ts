@@ -18,6 +18,7 @@ export const CONFIGURATION_FIELDS: StaticArray<string> = [
   "authorization",
   "limits",
   "tokenCache",
+  "contents",
 ];
 export const PROVIDER_FIELDS: StaticArray<string> = [
   "name",
@@ -176,3 +177,5 @@ export function maxEntries(reader: Reader, object: Node): i64 {
 export function maxBytes(reader: Reader, object: Node): i64 {
   return reader.integerOr(object, "maxBytes", 0, 268_435_456, 4_194_304);
 }
+
+export const CONTENTS_FIELDS: StaticArray<string> = ["providers", "rules"];

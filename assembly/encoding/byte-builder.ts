@@ -40,6 +40,17 @@ export class ByteBuilder {
     return this;
   }
 
+  /** Appends with every control character of ASCII as `_`: for access logs and answers, where one could end a line. */
+  appendPrintable(bytes: Slice): ByteBuilder {
+    const from = this.length;
+    this.append(bytes);
+    for (let i = from; i < this.length; i++) {
+      const byte = load<u8>(this.start + <usize>i);
+      if (byte < 0x20 || byte == 0x7f) store<u8>(this.start + <usize>i, 0x5f);
+    }
+    return this;
+  }
+
   /** What was put together, valid until the arena's next reset. */
   get slice(): Slice {
     return slice(this.start, this.length);

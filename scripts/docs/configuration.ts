@@ -13,7 +13,7 @@ change a limit, or to write a compiler of your own. A JSON Schema of the same is
 The filter takes the configuration as JSON text. It is strict: an unknown member, a wrong type or a value out of
 range is refused, with the JSON pointer of the first fault in Envoy's log, and Envoy then refuses the listener.
 Nothing starts half configured. \`version\` is that of the format: a filter refuses a version that it does not know
-and says which \`jwtgate\` to compile with.
+and says which \`jwtgate\` to compile with. \`contents\` ends it and says how much there must be.
 
 Limits and intervals have defaults, so an absent one is never "none". Header names are in lower case. A
 configuration with \`oct\` keys holds secrets: Envoy's \`/config_dump\` and the \`WasmPlugin\` resource show them.
@@ -51,7 +51,7 @@ function referenced(node: unknown, definitions: Record<string, Schema>, found: s
 }
 
 function section(name: string, schema: Schema): string {
-  const body = schema.anyOf ? alternatives(schema.anyOf) : fields(schema);
+  const body = schema.anyOf && !schema.type ? alternatives(schema.anyOf) : fields(schema);
   return [`## ${name}`, "", ...(schema.description ? [schema.description, ""] : []), body, ""].join("\n");
 }
 

@@ -15,7 +15,7 @@ function typeOf(schema: Schema, indent: string): string {
   const { $ref, const: constant, anyOf, items, type, properties = {} } = schema;
   if ($ref !== undefined) return definitionOf($ref);
   if (constant !== undefined) return JSON.stringify(constant);
-  if (anyOf !== undefined) return anyOf.map((one) => typeOf(one, indent)).join(" | ");
+  if (anyOf !== undefined && type === undefined) return anyOf.map((one) => typeOf(one, indent)).join(" | ");
   if (type === "array") return `Array<${items ? typeOf(items, indent) : "unknown"}>`;
   if (type === "integer") return "number";
   if (type !== "object") return type ?? "unknown";

@@ -12,6 +12,7 @@ export interface Schema {
   type?: "object" | "array" | "string" | "integer" | "boolean";
   const?: unknown;
   default?: unknown;
+  /** Of a schema without a type: its forms. Of another: a condition beside it. */
   anyOf?: Schema[];
   items?: Schema;
   minItems?: number;

@@ -62,7 +62,7 @@ const TOOLS: Rooms = {
   demo: [...COMPILER, "package", "envoy", "render"],
   explain: [...COMPILER, "host"],
   check: COMPILER,
-  wizard: COMPILER,
+  wizard: [...COMPILER, "render"],
   token: [...COMPILER, "host", "explain"],
   run: [...COMPILER, "envoy", "render"],
   testing: [...COMPILER, "package", "host", "envoy", "render", "explain", "token"],

@@ -77,8 +77,6 @@ describe("rules", () => {
   const never = { id: "never", condition: { or: [] } };
 
   test.each<[what: string, policies: Omit<Authorization, "predicates">, refused: boolean, ruleId: string]>([
-    ["none", {}, false, ""],
-    ["absent ones enforce nothing", { allow: {} }, false, ""],
     ["an empty list of ALLOW allows nothing", { allow: { rules: [] } }, true, ""],
     ["an empty list of DENY denies nothing", { deny: { rules: [] } }, false, ""],
     ["ALLOW", { allow: { rules: [always, never] } }, false, "always"],
@@ -90,6 +88,17 @@ describe("rules", () => {
   ])("%s", (_, policies, refused, ruleId) => {
     load({ predicates: [], ...policies });
     expect(guest.decide(GET)).toMatchObject({ refused, ruleId });
+  });
+
+  test.each<[what: string, policies: Omit<Authorization, "predicates">, fault: string]>([
+    ["none", {}, '/: has none of "audit", "deny" and "allow"'],
+    [
+      "an empty rule set",
+      { deny: { rules: [never] }, allow: {} },
+      '/allow: has neither "rules" nor "shadowRules"',
+    ],
+  ])("%s is refused: what it had may be lost", (_, policies, fault) => {
+    expect(guest.load({ predicates: [], ...policies })).toContain(fault);
   });
 
   test("what refuses first is the last that is asked", () => {

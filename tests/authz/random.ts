@@ -49,7 +49,7 @@ const METHODS = ["GET", "POST", "get"];
 const HEADERS = ["x-a", "x-b", "x-ab", "host", ":path"];
 const VALUES = ["", "a", "ab", "abc", "b a", "bc", "é", "c\td"];
 const CLAIMS = [["sub"], ["scope"], ["roles"], ["a", "b"], ["a"], ["a", "b", "c"], ["perms"], ["", "x"]];
-const TEXTS = ["", "a", "ab", "a b", "b", " ", "  a", "line\nbreak", "é"];
+const TEXTS = ["", "a", "ab", "a b", "b", " ", "  a", "line\nbreak", "é", "\r", "\u2028", "a\u2029"];
 const ADDRESSES = ["10.0.0.1", "10.0.1.255", "192.168.7.1", "::1", "2001:db8::1", "2001:db8:8000::"];
 const BLOCKS = [
   "10.0.0.0/8",
@@ -68,6 +68,7 @@ const PEERS = [
   "spiffe:///ns/foo/sa/bar",
   "spiffe://a/ns/ns/foo/sa/sa/bar",
   "spiffe://a\n/ns/foo/sa/bar",
+  "spiffe://a\r/ns/foo/sa/bar",
   "foo.example",
   "spiffe://td-1.example",
   "spiffe://cluster.local/ns/foo/sa/bar/",
@@ -191,16 +192,20 @@ export function authorization(random: Random, wild: boolean): Authorization {
       return rule;
     });
   };
-  const ruleSet = () => ({
-    ...(random.chance(0.8) && { rules: rules() }),
-    ...(random.chance(0.4) && { shadowRules: rules() }),
-  });
-  return {
-    predicates,
+  // Of a rule set, and of the whole, something is there: nothing at all is refused.
+  const ruleSet = () => {
+    const set = {
+      ...(random.chance(0.8) && { rules: rules() }),
+      ...(random.chance(0.4) && { shadowRules: rules() }),
+    };
+    return set.rules || set.shadowRules ? set : { rules: rules() };
+  };
+  const sets = {
     ...(random.chance(0.4) && { audit: ruleSet() }),
     ...(random.chance(0.7) && { deny: ruleSet() }),
     ...(random.chance(0.7) && { allow: ruleSet() }),
   };
+  return { predicates, ...(Object.keys(sets).length > 0 ? sets : { allow: ruleSet() }) };
 }
 
 export function payload(random: Random): Record<string, unknown> | undefined {

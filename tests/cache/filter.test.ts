@@ -2,12 +2,14 @@
  * The cache of verified tokens as the filter uses it: what a hit rests on is looked at anew, each time. Signatures are ES256,
  * which the host verifies, so that the tests can count how often one was looked at.
  */
+
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Configuration } from "../../tools/config/schema.ts";
 import { WasmResult } from "../../tools/host/abi.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost, type NodeHostOptions, verifySignature } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -22,23 +24,20 @@ const SKEW = 60;
 
 type Provider = NonNullable<Configuration["providers"]>[number];
 
-const configuration = (
-  more: Partial<Configuration> = {},
-  provider: Partial<Provider> = {},
-): Configuration => ({
-  version: 1,
-  providers: [
-    {
-      name: "origins-0",
-      issuer: ISSUER,
-      localJwks: { keys: [key.jwk as never] },
-      fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
-      claimToHeaders: [{ headerName: "x-sub", claimName: "sub" }],
-      ...provider,
-    },
-  ],
-  ...more,
-});
+const configuration = (more: Partial<Configuration> = {}, provider: Partial<Provider> = {}): Configuration =>
+  whole({
+    providers: [
+      {
+        name: "origins-0",
+        issuer: ISSUER,
+        localJwks: { keys: [key.jwk as never] },
+        fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+        claimToHeaders: [{ headerName: "x-sub", claimName: "sub" }],
+        ...provider,
+      },
+    ],
+    ...more,
+  });
 
 /** How many signatures the host has looked at since it was last set to 0. */
 let verified = 0;

@@ -202,6 +202,14 @@ test("by default it is one image of this version, and a line tells how to use it
   );
 });
 
+test("a path that the line to push it with could not say is refused, and any other is quoted in it", () => {
+  const { status, stderr } = workspace.run(["image", "a:b"]);
+  expect(status).toBe(2);
+  expect(stderr).toContain("cut a path at its colon");
+  const { stdout } = workspace.run(["image", "it's $(mine)"]);
+  expect(stdout).toMatch(/--preserve-digests 'oci:it'\\''s \$\(mine\):[\w.-]+' docker:/);
+});
+
 test("a layout is written over, and other folders are not", () => {
   expect(workspace.run(["image", "over"]).status).toBe(0);
   expect(workspace.run(["image", "over", "--form", "artifact"]).status).toBe(0);

@@ -5,6 +5,7 @@ import { decodeBase64 } from "../../tools/jwks/base64.ts";
 import { ed25519Fault } from "../../tools/jwks/ed25519.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
 import { fetchDocuments } from "../../tools/token/documents.ts";
+import { whole } from "../support/configuration.ts";
 import { answer, JwksServer } from "../support/jwks-server.ts";
 
 type Json = Record<string, unknown>;
@@ -281,7 +282,7 @@ test("what a discovery document names is not fetched from a metadata service", a
     const uri = `${issuer}/.well-known/openid-configuration`;
     const remoteJwks = { discovery: { uri }, cluster: "keys" };
     const { documents, failures } = await fetchDocuments(
-      { version: 1, providers: [{ name: "origins-0", issuer, remoteJwks }] },
+      whole({ providers: [{ name: "origins-0", issuer, remoteJwks }] }),
       new Map(),
     );
     expect([...documents.keys()]).toEqual([uri]);

@@ -113,7 +113,7 @@ export const told = [first && formatDiagnostic(first), issuers, outcome.answer?.
 // @ts-expect-error: no such target
 compile([], { target: "nginx" });
 // @ts-expect-error: one of the schema's words
-export const wrong: Configuration = { version: 1, providers: [{ name: "a", presence: "SOMETIMES" }] };
+export const wrong: Configuration = { version: 1, contents: { providers: 1, rules: 0 }, providers: [{ name: "a", presence: "SOMETIMES" }] };
 `,
   );
   const { status, stdout } = spawnSync(

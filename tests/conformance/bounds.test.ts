@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { TestKey } from "../support/tokens.ts";
 
@@ -17,7 +18,7 @@ test("a token is read once, however many providers look at its place", async () 
     localJwks: { keys: [key.jwk] },
     fromHeaders: [{ name: `x-${i % 8}` }],
   }));
-  expect(host.configure({ version: 1, providers })).toMatchObject({ accepted: true });
+  expect(host.configure(whole({ providers }))).toMatchObject({ accepted: true });
   // Eight tokens of 7 KB, of which nearly each byte is a JSON value, of an issuer that nobody knows.
   const token = (i: number): string => key.token({ iss: "nobody", i, list: Array(2500).fill(0) });
   const headers = Array.from({ length: 8 }, (_, i): [string, string] => [`x-${i}`, token(i)]);
@@ -35,7 +36,7 @@ test("a token of the last of many providers passes, beside tokens of others", as
     fromHeaders: [{ name: `x-${i % 2}` }],
     claimToHeaders: [{ headerName: "x-sub", claimName: "sub" }],
   }));
-  expect(host.configure({ version: 1, providers })).toMatchObject({ accepted: true });
+  expect(host.configure(whole({ providers }))).toMatchObject({ accepted: true });
   const token = (i: number, sub: string): string => key.token({ iss: `https://${i}.example`, sub });
   for (let i = 0; i < 3; i++) {
     const { outcome } = host.send({
@@ -53,7 +54,7 @@ describe("a log line of a decision", () => {
     const host = await createNodeHost(module);
     const rule = { id: "ns[foo]-policy[p]-rule[0]", condition: 0 };
     const authorization = { predicates: [{ path: { prefix: "/" } }], audit: { rules: [rule] } };
-    expect(host.configure({ version: 1, authorization })).toMatchObject({ accepted: true });
+    expect(host.configure(whole({ authorization }))).toMatchObject({ accepted: true });
     host.send({ protocol: "HTTP/2", ...request });
     return host.logs.map(({ message }) => message).find((text) => text.includes("AUDIT matched")) ?? "";
   }
@@ -104,7 +105,7 @@ test.each<[string, (i: number) => string]>([
     fromHeaders: [{ name: "x-token" }],
     claimToHeaders: [{ headerName: "x-list", claimName: "list" }],
   };
-  expect(host.configure({ version: 1, providers: [provider] })).toMatchObject({ accepted: true });
+  expect(host.configure(whole({ providers: [provider] }))).toMatchObject({ accepted: true });
   let list = number(0);
   for (let i = 1; list.length + number(i).length < 12_000; i++) list += `,${number(i)}`;
   const cost = (run: number): number => {

@@ -1,10 +1,15 @@
 /** What the filter makes of configurations, good and bad, in the project's own host. */
+
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parseDocument } from "yaml";
+import { compile } from "../../tools/compile.ts";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { printResources, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
 import { configurationOf, isRefused, recordedCases } from "../support/cases.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -18,17 +23,17 @@ beforeAll(async () => {
 const key = TestKey.generate("ES256", "k");
 const other = TestKey.generate("ES256", "k");
 
-const configurationFor = (signer: TestKey): Configuration => ({
-  version: 1,
-  providers: [
-    {
-      name: "origins-0",
-      issuer: "https://issuer.example",
-      localJwks: { keys: [signer.jwk as never] },
-      fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
-    },
-  ],
-});
+const configurationFor = (signer: TestKey): Configuration =>
+  whole({
+    providers: [
+      {
+        name: "origins-0",
+        issuer: "https://issuer.example",
+        localJwks: { keys: [signer.jwk as never] },
+        fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+      },
+    ],
+  });
 
 const statusOf = (token: string): number => {
   const { outcome } = host.send({ headers: [bearer(token)] });
@@ -126,7 +131,7 @@ describe("a bad configuration is refused with the place of its fault", () => {
   });
 
   test("cut off anywhere", () => {
-    const text = JSON.stringify({ ...good, shadow: true });
+    const text = JSON.stringify(whole({ ...good, shadow: true }));
     for (let length = 0; length < text.length; length++) refusal(text.slice(0, length));
     expect(host.configure(text).accepted).toBe(true);
   });
@@ -141,6 +146,133 @@ describe("a bad configuration is refused with the place of its fault", () => {
     const secret = TestKey.generate("HS256", "s");
     const spoiled = { ...configurationFor(secret), nonsense: true };
     expect(refusal(spoiled)).not.toContain(secret.jwk["k"]);
+  });
+});
+
+describe("a configuration that lost a part is refused: it would let through what the whole refuses", () => {
+  const policies = `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a}
+spec: {jwtRules: [{issuer: a, jwks: '${key.jwks}'}, {issuer: b, jwks: '${key.jwks}'}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: a}
+spec: {action: DENY, rules: [{to: [{operation: {paths: [/admin, /x*]}}]}, {to: [{operation: {methods: [PUT]}}]}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: b, annotations: {istio.io/dry-run: "true"}}
+spec: {action: DENY, rules: [{to: [{operation: {hosts: [a.example]}}]}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: c}
+spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "request.headers[x]", notValues: ["1"]}]}]}
+`;
+  const { configuration, diagnostics } = compile([{ name: "a.yaml", text: policies }], { target: "envoy" });
+  if (configuration === undefined) throw new Error(JSON.stringify(diagnostics));
+  const { authorization, providers } = configuration;
+
+  test.each<[string, unknown, string]>([
+    [
+      "all providers",
+      { ...configuration, providers: undefined },
+      "the compiler wrote 2 providers, and here are 0",
+    ],
+    ["a provider", { ...configuration, providers: providers?.slice(1) }, "wrote 2 providers, and here are 1"],
+    [
+      "all policies",
+      { ...configuration, authorization: undefined },
+      "the compiler wrote 4 rules, and here are 0",
+    ],
+    [
+      "a rule set",
+      { ...configuration, authorization: { ...authorization, deny: undefined } },
+      "wrote 4 rules, and here are 1",
+    ],
+    [
+      "a rule",
+      {
+        ...configuration,
+        authorization: {
+          ...authorization,
+          deny: { ...authorization?.deny, rules: authorization?.deny?.rules?.slice(1) },
+        },
+      },
+      "wrote 4 rules, and here are 3",
+    ],
+    [
+      "a rule on trial",
+      {
+        ...configuration,
+        authorization: { ...authorization, deny: { ...authorization?.deny, shadowRules: [] } },
+      },
+      "wrote 4 rules, and here are 3",
+    ],
+    [
+      "every rule set",
+      { ...configuration, authorization: { predicates: authorization?.predicates } },
+      '/authorization: has none of "audit", "deny" and "allow"',
+    ],
+    [
+      "the rules of a rule set",
+      { ...configuration, authorization: { ...authorization, deny: {} } },
+      '/authorization/deny: has neither "rules" nor "shadowRules"',
+    ],
+    ["its end", { ...configuration, contents: undefined }, 'lacks "contents"'],
+    ["a part of its end", { ...configuration, contents: { providers: 2 } }, '/contents: lacks "rules"'],
+    [
+      "everything",
+      { version: 1, contents: { providers: 0, rules: 0 } },
+      'has no "providers" and no "authorization"',
+    ],
+    [
+      "everything but a list",
+      { version: 1, providers: [], contents: { providers: 0, rules: 0 } },
+      "would let everything",
+    ],
+    [
+      "nothing, and got a rule more",
+      { ...configuration, contents: { providers: 2, rules: 3 } },
+      "wrote 3 rules, and here are 4",
+    ],
+  ])("%s", (_part, lost, reason) => {
+    expect(refusal(JSON.stringify(lost))).toContain(reason);
+  });
+
+  test("whatever a WasmPlugin that was cut off lost", () => {
+    const plugin = renderWasmPlugin({ namespace: "foo" }, configuration, {
+      image: "oci://a/b:1",
+      mode: "sidecar",
+    });
+    const text = printResources([plugin], "1.0.0");
+    const seen = new Set<string>();
+    let accepted = 0;
+    for (let length = 0; length <= text.length; length++) {
+      const document = parseDocument(text.slice(0, length));
+      if (document.errors.length > 0) continue;
+      const cut = (document.toJS() as { spec?: { pluginConfig?: unknown } } | null)?.spec?.pluginConfig;
+      const content = JSON.stringify(cut ?? null);
+      if (seen.has(content)) continue;
+      seen.add(content);
+      if (!host.configure(content).accepted) continue;
+      accepted++;
+      expect(cut).toEqual(configuration);
+    }
+    expect(accepted).toBe(1);
+    expect(seen.size).toBeGreaterThan(100);
+  });
+
+  test("and what compile makes of any policy is taken, also of one that checks nothing", () => {
+    const empty =
+      "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: a}, spec: {}}";
+    for (const text of [policies, empty]) {
+      const made = compile([{ name: "a.yaml", text }], { target: "wasmplugin" }).workloads;
+      expect(made).toHaveLength(1);
+      expect(host.configure(made[0]?.configuration).accepted).toBe(true);
+    }
   });
 });
 

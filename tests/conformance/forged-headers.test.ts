@@ -1,9 +1,11 @@
 /** No client supplies an identity: not by the headers that the filter writes, nor, if told so, by what a backend takes for them. */
+
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Host } from "../../tools/host/host.ts";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -45,7 +47,7 @@ beforeAll(async () => {
       { headerName: "-path", claimName: "none" },
     ],
   };
-  expect(host.configure({ version: 1, removeLookalikes: true, providers: [provider] })).toMatchObject({
+  expect(host.configure(whole({ removeLookalikes: true, providers: [provider] }))).toMatchObject({
     accepted: true,
   });
 });
@@ -94,7 +96,7 @@ test("where the configuration does not say so, only the headers themselves are, 
     fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
     claimToHeaders: [{ headerName: "x-user", claimName: "sub" }],
   };
-  expect(plain.configure({ version: 1, providers: [provider] })).toMatchObject({ accepted: true });
+  expect(plain.configure(whole({ providers: [provider] }))).toMatchObject({ accepted: true });
   const { outcome } = plain.send({ headers: FORGED });
   const names = outcome?.upstream?.headers.map(([name]) => name) ?? [];
   expect(names).not.toContain("x-user");

@@ -1,10 +1,12 @@
 /** What the host does not do that it always does: the answer is 500, and nothing is forwarded. */
+
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { WasmResult } from "../../tools/host/abi.ts";
 import { HeaderMap } from "../../tools/host/header-map.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost, verifySignature } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -23,7 +25,7 @@ test("headers that read as none at all", async () => {
   const id = "ns[foo]-policy[p]-rule[0]";
   const deny = { rules: [{ id, condition: 0 }] };
   const authorization = { predicates: [{ path: { exact: "/denied" } }], deny };
-  expect(host.configure({ version: 1, authorization }).accepted).toBe(true);
+  expect(host.configure(whole({ authorization })).accepted).toBe(true);
   vi.spyOn(HeaderMap.prototype, "pairs").mockReturnValueOnce([]);
   expect(host.send({ path: "/denied" }).outcome?.answer).toMatchObject(FAILED);
   expect(host.send({ path: "/denied" }).outcome?.answer).toMatchObject({ status: 403 });
@@ -48,7 +50,7 @@ describe("verify_signature, which worked when the configuration was loaded", () 
       fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }, { name: "x-t" }],
     });
     const providers = [provider("origins-0", ISSUER, first), provider("origins-1", "other", second)];
-    expect(host.configure({ version: 1, providers }).accepted).toBe(true);
+    expect(host.configure(whole({ providers })).accepted).toBe(true);
     return host;
   }
 

@@ -2,12 +2,14 @@
  * What one request brought is nothing to the next: the filter has one object of each kind and one arena, and whatever
  * they still hold of a request before must never count for another.
  */
+
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host } from "../../tools/host/host.ts";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -42,7 +44,7 @@ describe.each([
   let host: Host;
   beforeEach(async () => {
     host = await createNodeHost(module);
-    expect(host.configure({ version: 1, providers } satisfies Configuration).accepted).toBe(true);
+    expect(host.configure(whole({ providers })).accepted).toBe(true);
     expect(host.send(honest).outcome?.upstream?.headers).toContainEqual(["x-sub", "alice"]);
   });
 

@@ -2,11 +2,13 @@
  * Thousands of tokens over all algorithms, good and spoilt, judged by `jose` and by the module: what one accepts the other
  * accepts, but for spellings of base64url that are not canonical (docs/strictness.md, S2), which only `jose` takes.
  */
+
 import { readFileSync } from "node:fs";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose";
 import { describe, expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { ALGORITHMS } from "../support/algorithms.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer } from "../support/tokens.ts";
 
@@ -100,17 +102,18 @@ describe(`tokens by jose, spoilt with seed ${SEED}`, () => {
     const random = generator(SEED + ALGORITHMS.indexOf(alg));
     const [key, foreign] = await Promise.all([keyFor(alg), keyFor(alg)]);
     const host = await createNodeHost(readFileSync(MODULE));
-    const { accepted } = host.configure({
-      version: 1,
-      providers: [
-        {
-          name: "origins-0",
-          issuer: ISSUER,
-          localJwks: { keys: [key.jwk] },
-          fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
-        },
-      ],
-    });
+    const { accepted } = host.configure(
+      whole({
+        providers: [
+          {
+            name: "origins-0",
+            issuer: ISSUER,
+            localJwks: { keys: [key.jwk] },
+            fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+          },
+        ],
+      }),
+    );
     expect(accepted).toBe(true);
     let good = 0;
     for (let i = 0; i < TOKENS; i++) {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { Random } from "../fuzz/random.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -15,7 +16,7 @@ const provider = {
   fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
   claimToHeaders: [{ headerName: "x-list", claimName: "list" }],
 };
-expect(host.configure({ version: 1, providers: [provider] })).toMatchObject({ accepted: true });
+expect(host.configure(whole({ providers: [provider] }))).toMatchObject({ accepted: true });
 
 /** What a backend receives for a list of numbers. */
 function forwarded(numbers: readonly string[]): string[] {

@@ -1,9 +1,11 @@
 /** Keys that are fetched, where only a clock that can be set, or a long time, shows what happens. */
+
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { HttpResponse } from "../../tools/host/context.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -30,7 +32,7 @@ async function gate(
     }),
   });
   host.clock.set(NOW);
-  expect(host.configure({ version: 1, providers, limits })).toMatchObject({ accepted: true });
+  expect(host.configure(whole({ providers, limits }))).toMatchObject({ accepted: true });
   return host;
 }
 
@@ -73,7 +75,7 @@ describe("a clock that is set back", () => {
     host.clock.set(NOW);
     const rule = { id: "ns[foo]-policy[p]-rule[0]", condition: 0 };
     const authorization = { predicates: [{ path: { prefix: "/" } }], audit: { rules: [rule] } };
-    expect(host.configure({ version: 1, authorization }).accepted).toBe(true);
+    expect(host.configure(whole({ authorization })).accepted).toBe(true);
     const perSecond = 10;
     const send = (): void => {
       for (let i = 0; i < perSecond + 1; i++) host.send({ path: "/" });

@@ -1,10 +1,12 @@
 /** Tokens made by `jose`, for every algorithm and every refusal, in the project's own host with a clock of its own. */
+
 import { readFileSync } from "node:fs";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { ALGORITHMS } from "../support/algorithms.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer } from "../support/tokens.ts";
 
@@ -52,18 +54,19 @@ async function hostWith(
   const { provider, ...hostOptions } = options;
   const host = await createNodeHost(module, hostOptions);
   host.clock.set(NOW * 1000);
-  const loaded = host.configure({
-    version: 1,
-    providers: [
-      {
-        name: "origins-0",
-        issuer: ISSUER,
-        localJwks: { keys },
-        fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
-        ...provider,
-      },
-    ],
-  });
+  const loaded = host.configure(
+    whole({
+      providers: [
+        {
+          name: "origins-0",
+          issuer: ISSUER,
+          localJwks: { keys },
+          fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+          ...provider,
+        },
+      ],
+    }),
+  );
   if (!loaded.accepted) throw new Error(loaded.logs.map(({ message }) => message).join("\n"));
   return host;
 }

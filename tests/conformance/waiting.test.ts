@@ -5,6 +5,7 @@ import type { HttpResponse } from "../../tools/host/context.ts";
 import type { Host, Stream } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { Vm } from "../../tools/host/vm.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -50,7 +51,7 @@ class Gate {
         fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
       },
     ];
-    expect(host.configure({ version: 1, providers, limits, ...more })).toMatchObject({ accepted: true });
+    expect(host.configure(whole({ providers, limits, ...more }))).toMatchObject({ accepted: true });
     host.advance(1000);
     return gate;
   }

@@ -2,6 +2,7 @@
  * The project's own proxy-wasm host against the real Envoy: the same module (tests/support/guest/probe.ts) makes the
  * same host calls in both and logs what it gets. Log lines, answers and forwarded requests must be the same.
  */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import type { PathNormalization } from "../../tools/host/http-connection-manager
 import { createNodeHost } from "../../tools/host/node.ts";
 import { cluster, listener, type Mode } from "../../tools/render/bootstrap.ts";
 import { compileAssembly } from "../support/assembly.ts";
+import { whole } from "../support/configuration.ts";
 import { DETAILS_HEADER, startEnvoy, tellDetails, wasmPlugin } from "../support/envoy.ts";
 import { Http1Client, type Http1Request, type Http1Response, headerOf, http1 } from "../support/http1.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
@@ -94,7 +96,7 @@ function probeListener(
     name,
     address: { host: "127.0.0.1", port: 0 },
     module,
-    configuration: { version: 1, directRemoteAddress: PEER_KEY },
+    configuration: whole({ directRemoteAddress: PEER_KEY }),
     cluster: "upstream",
     accessLog: false,
     ...options,

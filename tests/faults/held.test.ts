@@ -1,8 +1,9 @@
 /** What is held is held whole: a request that waits for keys, or was answered, never reaches the backend by its body. */
+
 import { expect, test } from "vitest";
-import type { Configuration } from "../../tools/config/schema.ts";
 import { bootstrapCluster, hostOf, portOf } from "../../tools/jwks/source.ts";
 import { cluster, listener } from "../../tools/render/bootstrap.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE, startEnvoy } from "../support/envoy.ts";
 import { http1 } from "../support/http1.ts";
 import { JwksServer, signingKey } from "../support/jwks-server.ts";
@@ -17,8 +18,7 @@ test("also where the plugin may stop the headers only (allow_on_headers_stop_ite
   // Keys never come.
   const server = await JwksServer.start(() => {});
   const url = new URL(`${server.origin}/keys`);
-  const configuration: Configuration = {
-    version: 1,
+  const configuration = whole({
     limits: { maxWaitMs: 500 },
     providers: [
       {
@@ -28,7 +28,7 @@ test("also where the plugin may stop the headers only (allow_on_headers_stop_ite
         fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
       },
     ],
-  };
+  });
   const host = addressPool().next().value;
   const gate = listener({
     name: "gate",

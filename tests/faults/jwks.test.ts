@@ -1,9 +1,11 @@
 /** Keys that are fetched, from servers that are slow, broken or lying: the real Envoy, two workers. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Configuration, RemoteJwks } from "../../tools/config/schema.ts";
+import type { RemoteJwks } from "../../tools/config/schema.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
 import { bootstrapCluster, hostOf, portOf } from "../../tools/jwks/source.ts";
 import { cluster, listener } from "../../tools/render/bootstrap.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE, startEnvoy } from "../support/envoy.ts";
 import { Http1Client, type Http1Response, headerOf } from "../support/http1.ts";
 import {
@@ -56,8 +58,7 @@ afterAll(() => upstream?.close());
 async function gate(behaviour: Behaviour, remote: Partial<RemoteJwks> = {}, limits = {}): Promise<Gate> {
   const server = await JwksServer.start(behaviour);
   const url = new URL(`${server.origin}/get_jwks`);
-  const configuration: Configuration = {
-    version: 1,
+  const configuration = whole({
     limits: { maxWaitMs: 1_000, ...limits },
     providers: [
       {
@@ -67,7 +68,7 @@ async function gate(behaviour: Behaviour, remote: Partial<RemoteJwks> = {}, limi
         fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
       },
     ],
-  };
+  });
   const host = addresses.next().value;
   const envoy = await startEnvoy(
     {

@@ -13,10 +13,10 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { memoryOf } from "../../bench/process-clock.ts";
-import type { Configuration } from "../../tools/config/schema.ts";
 import { Envoy } from "../../tools/envoy/process.ts";
 import { bootstrapCluster } from "../../tools/jwks/source.ts";
 import { type BootstrapOptions, type Message, renderBootstrap } from "../../tools/render/bootstrap.ts";
+import { whole } from "../support/configuration.ts";
 import { connectionManager, DETAILS_HEADER, envoyBinary, MODULE, tellDetails } from "../support/envoy.ts";
 import { headerOf, http1 } from "../support/http1.ts";
 import { type Behaviour, JwksServer, keys, type SigningKey, signingKey } from "../support/jwks-server.ts";
@@ -74,8 +74,7 @@ async function start(
   change: (listener: Message, bootstrap: Message) => void = () => {},
 ): Promise<number> {
   const uri = new URL(`${keyServer.origin}/keys`);
-  const configuration: Configuration = {
-    version: 1,
+  const configuration = whole({
     limits: { maxWaitMs: 60_000 },
     providers: [
       {
@@ -85,7 +84,7 @@ async function start(
         fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
       },
     ],
-  };
+  });
   const bootstrap = renderBootstrap(configuration, {
     listen: { host: "127.0.0.1", port: 0 },
     upstream: { host: "127.0.0.1", port: (service.address() as AddressInfo).port },

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Configuration, Limits, RemoteJwks } from "../../tools/config/schema.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
 import { type Address, cluster, listener, type Message } from "../../tools/render/bootstrap.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE, startEnvoy } from "../support/envoy.ts";
 import { Http1Client, type Http1Request, type Http1Response } from "../support/http1.ts";
 import { Http2Client } from "../support/http2.ts";
@@ -116,13 +117,13 @@ afterAll(async () => {
   await upstream?.close();
 });
 
-function gate(name: string, to: string, configuration: Omit<Configuration, "version">): Message {
+function gate(name: string, to: string, configuration: Omit<Configuration, "version" | "contents">): Message {
   return {
     ...listener({
       name,
       address: { host: "127.0.0.1", port: 0 },
       module: MODULE,
-      configuration: { version: 1, ...configuration } as Configuration,
+      configuration: whole(configuration),
       cluster: to,
       accessLog: false,
     }),

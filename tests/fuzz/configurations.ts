@@ -2,8 +2,10 @@
  * Configurations, good ones and changed ones: whatever it is, the module takes it whole or says where the fault is, and
  * goes on with the one before.
  */
+
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { type Json, mutateJson, mutateText } from "./mutate.ts";
 import type { Random } from "./random.ts";
 import { type FuzzKey, fuzzKey, ISSUERS, token } from "./tokens.ts";
@@ -62,17 +64,15 @@ export function configuration(random: Random): JsonObject {
     return { [random.pick(["and", "or"])]: random.list(1, 3, () => condition(depth - 1)) };
   };
   const rules = (): Json => random.list(0, 3, (index) => ({ id: `rule-${index}`, condition: condition(3) }));
-  const action = (): JsonObject =>
-    random.pick<JsonObject>([{ rules: rules() }, { shadowRules: rules() }, {}]);
-  return {
-    version: 1,
+  const action = (): JsonObject => random.pick<JsonObject>([{ rules: rules() }, { shadowRules: rules() }]);
+  return whole({
     providers,
     ...(random.oneIn(3)
       ? {}
       : { authorization: { predicates: PREDICATES, deny: action(), allow: action() } }),
     ...(random.oneIn(3) ? { tokenCache: { maxEntries: 8, maxBytes: 8192 } } : {}),
     ...(random.oneIn(4) ? { limits: { maxTokens: 3, maxTokenBytes: 1024 } } : {}),
-  };
+  }) as JsonObject;
 }
 
 /** One host that is given changed configurations, with requests between. */

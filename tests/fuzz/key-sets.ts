@@ -2,8 +2,10 @@
  * Keys that are fetched from a server that answers anything: whatever it says, the module goes on, and no token passes
  * but those of keys that it has been given.
  */
+
 import type { HttpResponse } from "../../tools/host/context.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { whole } from "../support/configuration.ts";
 import { KEYS, STRANGER } from "./configurations.ts";
 import { type Json, mutateJson, mutateText } from "./mutate.ts";
 import type { Random } from "./random.ts";
@@ -86,29 +88,30 @@ export async function fuzzKeySets(module: WebAssembly.Module, random: Random, st
     },
   });
   host.clock.set(NOW * 1000);
-  const { accepted, logs } = host.configure({
-    version: 1,
-    providers: [
-      {
-        name: "origins-0",
-        issuer: ISSUER,
-        remoteJwks: {
-          cluster: "keys",
-          ...(discovers
-            ? { discovery: { uri: `${ISSUER}/.well-known/openid-configuration` } }
-            : { uri: `${ISSUER}/keys` }),
-          refreshMs: 1000,
-          staleMs: random.pick([1500, 100_000]),
-          backoffMs: 100,
-          maxBackoffMs: 1000,
-          kidMissMs: 200,
+  const { accepted, logs } = host.configure(
+    whole({
+      providers: [
+        {
+          name: "origins-0",
+          issuer: ISSUER,
+          remoteJwks: {
+            cluster: "keys",
+            ...(discovers
+              ? { discovery: { uri: `${ISSUER}/.well-known/openid-configuration` } }
+              : { uri: `${ISSUER}/keys` }),
+            refreshMs: 1000,
+            staleMs: random.pick([1500, 100_000]),
+            backoffMs: 100,
+            maxBackoffMs: 1000,
+            kidMissMs: 200,
+          },
+          fromHeaders: [{ name: "x-t" }],
+          claimToHeaders: [{ headerName: "x-sub", claimName: "sub" }],
         },
-        fromHeaders: [{ name: "x-t" }],
-        claimToHeaders: [{ headerName: "x-sub", claimName: "sub" }],
-      },
-    ],
-    limits: { maxWaitingRequests: random.below(4), maxWaitMs: 500 },
-  });
+      ],
+      limits: { maxWaitingRequests: random.below(4), maxWaitMs: 500 },
+    }),
+  );
   if (!accepted) throw new Error(`refused: ${JSON.stringify(logs)}`);
   const waiting = new Set<ReturnType<typeof host.send>>();
   for (let step = 0; step < steps; step++) {

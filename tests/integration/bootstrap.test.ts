@@ -1,4 +1,5 @@
 /** The bootstrap in a real Envoy: every option valid, and each setting does what it is there for. */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,12 +18,11 @@ import {
   printBootstrap,
   renderBootstrap,
 } from "../../tools/render/bootstrap.ts";
+import { OPEN, whole } from "../support/configuration.ts";
 import { envoyBinary, MODULE, startEnvoy } from "../support/envoy.ts";
 import { type Http1Response, http1 } from "../support/http1.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
-
-const OPEN: Configuration = { version: 1 };
 
 /** An ALLOW policy with this source. */
 function allow(source: object): Configuration {
@@ -97,14 +97,14 @@ describe("is valid for Envoy", () => {
 
   test("and what is not, is not: the filter's complaint says where", async () => {
     const file = join(folder, "envoy.yaml");
-    const configuration = { version: 1, providers: [{ name: 1 }] } as unknown as Configuration;
+    const configuration = whole({ providers: [{ name: 1 }] });
     writeFileSync(file, printBootstrap(renderBootstrap(configuration, base), "1.0.0"));
     expect(await validateBootstrap(await envoyBinary(), file)).toContain("/providers/0/name");
   });
 
   test("a configuration of any characters survives YAML", () => {
     const name = "ü \u2028 \u0085 \ud83d\ude00 ' \" : # {{ %YAML \t\n---\n";
-    const configuration = { version: 1, compiler: name } as const;
+    const configuration = whole({ compiler: name });
     const message = renderBootstrap(configuration, base);
     for (const version of ["1.1", "1.2"] as const) {
       expect(parse(printBootstrap(message, "1.0.0"), { version })).toEqual(message);

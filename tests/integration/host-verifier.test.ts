@@ -1,9 +1,10 @@
 /** An Envoy that does not let the filter call `verify_signature`: RSA is verified in Wasm, ECDSA keys are of no use. */
+
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Configuration } from "../../tools/config/schema.ts";
 import { type Envoy, EnvoyFailure } from "../../tools/envoy/process.ts";
 import { cluster, listener, type Message } from "../../tools/render/bootstrap.ts";
+import { whole } from "../support/configuration.ts";
 import { MODULE, startEnvoy, wasmPlugin } from "../support/envoy.ts";
 import { http1 } from "../support/http1.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
@@ -27,8 +28,7 @@ beforeAll(async () => {
 afterAll(() => upstream?.close());
 
 function start(...keys: TestKey[]): Promise<Envoy> {
-  const configuration: Configuration = {
-    version: 1,
+  const configuration = whole({
     providers: [
       {
         name: "origins-0",
@@ -37,7 +37,7 @@ function start(...keys: TestKey[]): Promise<Envoy> {
         fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
       },
     ],
-  };
+  });
   const restricted = listener({
     name: "gate",
     address: { host: "127.0.0.1", port: 0 },

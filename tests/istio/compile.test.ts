@@ -64,6 +64,7 @@ spec:
           ],
         },
       },
+      contents: { providers: 1, rules: 2 },
     });
   });
   test("and this source map", () => {

@@ -71,9 +71,19 @@ describe("a jwtRule becomes a provider", () => {
     expect(places("fromCookies: [session]")).toEqual({ fromCookies: ["session"] });
   });
 
-  test("without jwtRules there is nothing", () => {
+  test("without jwtRules nothing is checked, and the configuration says so: the filter refuses an empty one", () => {
     const { configuration } = compileText(resource("RequestAuthentication", "{}"));
-    expect(configuration).toEqual({ version: 1 });
+    expect(configuration).toEqual({
+      version: 1,
+      authorization: { predicates: [], deny: { rules: [] } },
+      contents: { providers: 0, rules: 0 },
+    });
+  });
+
+  test("without jwtRules there is nothing, and a policy beside it stays", () => {
+    const policy = resource("AuthorizationPolicy", "{}");
+    const { configuration } = compileText(`${resource("RequestAuthentication", "{}")}---\n${policy}`);
+    expect(configuration).toMatchObject({ contents: { providers: 0, rules: 1 } });
   });
 });
 

@@ -1,8 +1,8 @@
 /** The WasmPlugin: what Istio's schema says, and what the issue of running twice or not at all asks for. */
+
 import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import type { Configuration } from "../../tools/config/schema.ts";
 import type { Selection } from "../../tools/istio/selection.ts";
 import {
   isForGateway,
@@ -10,8 +10,9 @@ import {
   renderWasmPlugin,
   type WasmPluginOptions,
 } from "../../tools/render/wasmplugin.ts";
+import { OPEN } from "../support/configuration.ts";
 
-const CONFIGURATION: Configuration = { version: 1 };
+const CONFIGURATION = OPEN;
 const IMAGE = "oci://registry.example.com/jwtgate:1";
 const GATEWAY: Selection = {
   namespace: "foo",
@@ -33,7 +34,7 @@ describe("a WasmPlugin", () => {
       spec: {
         url: IMAGE,
         phase: "AUTHN",
-        failStrategy: "FAIL_CLOSE",
+        failStrategy: "FAIL_RELOAD",
         match: [{ mode: "SERVER" }],
         pluginConfig: CONFIGURATION,
       },
@@ -41,9 +42,9 @@ describe("a WasmPlugin", () => {
   });
 
   test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
-    const plugin = renderWasmPlugin(GATEWAY, { version: 1, shadow: true }, { image: IMAGE });
+    const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
-    expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_CLOSE.");
+    expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_RELOAD.");
   });
 
   test("of a gateway sees what passes it, which Istio calls the client side", () => {
@@ -154,7 +155,7 @@ describe("the YAML", () => {
       render(GATEWAY),
     ]);
     expect(text).toContain(
-      "# A filter that fails or cannot be loaded refuses; it never lets a request through.\n",
+      "# A filter that fails or cannot be loaded refuses, and never lets a request through. One that has failed is started again.\n",
     );
   });
 });

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { check } from "../check/check.ts";
 import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
 import { compile } from "../compile.ts";
-import { formatPosition, oneLine } from "../diagnostics.ts";
+import { formatPosition, oneLine, printableJson } from "../diagnostics.ts";
 import { Report } from "../istio/report.ts";
 import { type Resource, readResources } from "../istio/resource.ts";
 import { parseYaml } from "../istio/yaml.ts";
@@ -71,7 +71,7 @@ async function run(options: Options): Promise<void> {
     { rootNamespace },
   );
   await print(
-    options.json ? `${JSON.stringify({ findings }, null, 2)}\n` : format(findings, styleFor(process.stdout)),
+    options.json ? `${printableJson({ findings }, 2)}\n` : format(findings, styleFor(process.stdout)),
   );
   const limit = SEVERITIES.indexOf(options.failOn);
   if (findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= limit)) throw new UserError("");

@@ -9,6 +9,7 @@ import {
   compile,
   type SourceFile,
 } from "../compile.ts";
+import { asciiJson } from "../diagnostics.ts";
 import { discover } from "../jwks/discovery.ts";
 import { MODULE_FILE, VERSION } from "../package.ts";
 import {
@@ -235,7 +236,7 @@ async function discoverAll(
 function render({ workloads, configuration }: CompileResult, options: Options): string {
   if (options.output === "wasmplugin") return renderPlugins(workloads, options);
   if (configuration === undefined) throw new Error("a compilation without an error has a configuration");
-  if (options.output === "config") return `${JSON.stringify(configuration, null, 2)}\n`;
+  if (options.output === "config") return `${asciiJson(configuration, 2)}\n`;
   const { listen, upstream, admin, maxHeapSize, mode = "gateway", pathNormalization = "BASE" } = options;
   if (!listen || !upstream) throw new Error("checkUsage has seen to these");
   const message = renderBootstrap(configuration, {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { Demo } from "../demo/demo.ts";
+import { printable } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
 import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
@@ -40,10 +41,10 @@ export function demoCommand(): Command {
 async function run(once: boolean): Promise<void> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   const stopping = new StopSignal();
-  const progress = (line: string) => process.stderr.write(`${line}\n`);
+  const progress = (line: string) => process.stderr.write(`${printable(line)}\n`);
   const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
   progress(`starting ${envoy} …`);
-  const demo = await Demo.start({ envoy, say: (line) => void print(`${line}\n`) });
+  const demo = await Demo.start({ envoy, say: (line) => void print(`${printable(line)}\n`) });
   try {
     const wrong = await Promise.race([demo.play(), stopping.promise.then(() => 0)]);
     if (once || stopping.received) {

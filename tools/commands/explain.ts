@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Configuration } from "../config/schema.ts";
+import { printable, printableJson } from "../diagnostics.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import { CurlError, parseCurl } from "../explain/curl.ts";
 import { type CompleteRequest, explain } from "../explain/explain.ts";
@@ -123,7 +124,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   const told = { explanation, subject, request };
   await print(
     options.json
-      ? `${JSON.stringify(explanationToJson(told), null, 2)}\n`
+      ? `${printableJson(explanationToJson(told), 2)}\n`
       : formatExplanation(told, styleFor(process.stdout)),
   );
   if (!options.fetch && explanation.expected.authentication?.refusal === NO_KEYS)
@@ -144,7 +145,9 @@ function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<stri
     asked.size === 0 ? "they have all their keys" : `they take them from ${[...asked].join(", ")}`;
   for (const uri of given.keys()) {
     if (!asked.has(uri))
-      process.stderr.write(`warning: --jwks ${uri}: no policy takes keys from there: ${known}\n`);
+      process.stderr.write(
+        `warning: ${printable(`--jwks ${uri}: no policy takes keys from there: ${known}`)}\n`,
+      );
   }
 }
 

@@ -1,11 +1,13 @@
 /** `jwtgate image`: the module as an OCI image, without Docker. */
 import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { printableJson } from "../diagnostics.ts";
 import { FORMS, type Form, makeImage, sha256 } from "../oci/image.ts";
 import { layoutArchive, NotALayout, type TaggedImage, writeLayout } from "../oci/layout.ts";
 import { MODULE_FILE, VERSION } from "../package.ts";
 import { readInput } from "./input.ts";
 import { print, UserError } from "./output.ts";
+import { shellWord } from "./shell.ts";
 import { reasonOf } from "./sources.ts";
 
 interface Options {
@@ -37,7 +39,11 @@ written, or 2 where the command line is wrong.`;
 export function imageCommand(): Command {
   return new Command("image")
     .description("write the filter as an OCI image for Istio's WasmPlugin, without Docker")
-    .argument("<path>", "folder to write, or a file that ends in .tar, or - for a tar on standard output")
+    .argument(
+      "<path>",
+      "folder to write, or a file that ends in .tar, or - for a tar on standard output",
+      parsePath,
+    )
     .addOption(
       new Option("--form <form>", "how the image holds the module")
         .choices([...FORMS, "both"])
@@ -48,6 +54,12 @@ export function imageCommand(): Command {
     .option("--json", "tell digests as JSON")
     .addHelpText("after", EXAMPLES)
     .action(run);
+}
+
+/** What `oci:PATH:TAG` can say: the tools that push take the first colon for the end of the path. */
+function parsePath(text: string): string {
+  if (!text.includes(":")) return text;
+  throw new InvalidArgumentError("Tools that push an image cut a path at its colon: write one without.");
 }
 
 /** A tag as registries take it (distribution-spec, "Pulling manifests"). */
@@ -99,7 +111,7 @@ function asJson(path: string, wasm: Uint8Array, images: readonly TaggedImage[]):
       size: manifest.size,
     })),
   };
-  return `${JSON.stringify(told, null, 2)}\n`;
+  return `${printableJson(told, 2)}\n`;
 }
 
 function asText(path: string, images: readonly TaggedImage[]): string {
@@ -108,7 +120,7 @@ function asText(path: string, images: readonly TaggedImage[]): string {
   const lines = images.flatMap(({ form, tag, manifest }) => [
     `${form} ${tag}`,
     `  digest  ${manifest.digest}`,
-    `  push    skopeo copy --preserve-digests ${source}:${file}:${tag} docker://registry.example.com/jwtgate:${tag}`,
+    `  push    skopeo copy --preserve-digests ${shellWord(`${source}:${file}:${tag}`)} docker://registry.example.com/jwtgate:${tag}`,
     `  plugin  jwtgate compile … --image oci://registry.example.com/jwtgate:${tag} --sha256 ${manifest.digest.replace("sha256:", "")}`,
   ]);
   return `${lines.join("\n")}\n`;

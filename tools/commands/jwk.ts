@@ -2,6 +2,7 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { asciiJson } from "../diagnostics.ts";
 import { type JsonKey, NoKey, readKeys, thumbprint } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { nameOf, readText } from "./input.ts";
@@ -95,7 +96,7 @@ async function run(files: string[], options: Options): Promise<void> {
   await print(
     options.thumbprint
       ? unique.map((key) => `${thumbprint(key)}\n`).join("")
-      : `${JSON.stringify({ keys: unique }, null, 2)}\n`,
+      : `${asciiJson({ keys: unique }, 2)}\n`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** `jwtgate new`: a gateway's RequestAuthentication and AuthorizationPolicy, by questions or by flags. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { compile } from "../compile.ts";
+import { asciiJson, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { Interrupted, Questions } from "../wizard/questions.ts";
@@ -179,7 +180,7 @@ function readJwks(file: string): string {
       problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })),
     );
     if (failed) throw new UserError("");
-    return `${JSON.stringify({ keys }, null, 2)}\n`;
+    return `${asciiJson({ keys }, 2)}\n`;
   } catch (error) {
     if (error instanceof NoKey) throw new UserError(`${file}: ${error.message}`);
     throw error;
@@ -316,7 +317,7 @@ async function write(answers: Answers): Promise<void> {
   if (report(diagnostics)) throw new UserError("error: these answers make no policy: see above");
   for (const host of hostsOpenByPort(answers)) {
     process.stderr.write(
-      `warning: ${host} does not match a request that names a port (x${host.slice(1)}:80), which then needs no token: name the hosts one by one, or match paths\n`,
+      `warning: ${printable(`${host} does not match a request that names a port (x${host.slice(1)}:80)`)}, which then needs no token: name the hosts one by one, or match paths\n`,
     );
   }
   await print(text);

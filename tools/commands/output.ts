@@ -1,5 +1,5 @@
 /** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
-import { type Diagnostic, formatDiagnostic, MAX_ERRORS } from "../diagnostics.ts";
+import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable } from "../diagnostics.ts";
 
 /** What a process ends with; documented, so that scripts can rely on it. */
 export const EXIT = {
@@ -36,7 +36,7 @@ export function report(diagnostics: readonly Diagnostic[]): boolean {
     if (severity === "error") errors.set(file, before + 1);
     if (before > MAX_ERRORS) continue;
     const isLast = severity === "error" && before === MAX_ERRORS;
-    lines.push(isLast ? `${file}: ${MORE_ERRORS}\n` : `${formatDiagnostic(diagnostic)}\n`);
+    lines.push(isLast ? `${printable(file)}: ${MORE_ERRORS}\n` : `${formatDiagnostic(diagnostic)}\n`);
   }
   process.stderr.write(lines.join(""));
   return errors.size > 0;

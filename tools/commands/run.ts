@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { compile, type SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
 import { policyOf, whoDecided } from "../demo/decision.ts";
-import { formatPosition, printable } from "../diagnostics.ts";
+import { formatPosition, printable, printableJson, printableLines } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
 import { PACKAGE_FOLDER, VERSION } from "../package.ts";
@@ -113,8 +113,8 @@ async function serve(options: Options): Promise<void> {
   try {
     const gate = await start(options, module, first.configuration, (line) => {
       const decision = parseDecision(line, inForce.sourceMap);
-      if (decision === undefined) process.stderr.write(`${line}\n`);
-      else void print(options.json ? `${JSON.stringify(decision)}\n` : format(decision, inForce, style));
+      if (decision === undefined) process.stderr.write(`${printable(line)}\n`);
+      else void print(options.json ? `${printableJson(decision)}\n` : format(decision, inForce, style));
     });
     const reload = new Reload(async () => {
       const next = load(options);
@@ -152,7 +152,7 @@ function formatAddress({ host, port }: Address): string {
 }
 
 function say(line: string): void {
-  process.stderr.write(`jwtgate: ${line}\n`);
+  process.stderr.write(`jwtgate: ${printableLines(line)}\n`);
 }
 
 async function start(
@@ -264,7 +264,7 @@ function format(decision: Decision, { sourceMap }: Policies, style: Style): stri
     printable(method),
     printable(path),
     colour(printable(reason === undefined ? `${status}` : `${status} ${reason}`)),
-    ...(decidedBy === "" ? [] : [decidedBy]),
+    ...(decidedBy === "" ? [] : [printable(decidedBy)]),
     ...(principal === undefined ? [] : [style.faint(`as ${printable(principal)}`)]),
   ];
   return `${parts.join(" ")}\n`;

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
+import { printable, printableLines } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
 import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
@@ -85,7 +86,7 @@ async function runHere(suites: readonly Suite[]): Promise<SuiteResult[]> {
 async function runInEnvoy(suites: readonly Suite[]): Promise<SuiteResult[]> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   try {
-    const progress = (line: string) => process.stderr.write(`${line}\n`);
+    const progress = (line: string) => process.stderr.write(`${printable(line)}\n`);
     const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
     const results: SuiteResult[] = [];
     for (const suite of suites) results.push(await runSuiteInEnvoy(suite, { binary, module: MODULE_FILE }));
@@ -104,7 +105,7 @@ async function watchAll(paths: readonly string[], options: Options): Promise<voi
     while (!stopping.received) {
       const { files } = await runOnce(paths, options).catch((error: unknown) => {
         if (!(error instanceof UserError)) throw error;
-        process.stderr.write(`${error.message}\n`);
+        process.stderr.write(`${printableLines(error.message)}\n`);
         return { files: [...paths] };
       });
       let forget = () => {};

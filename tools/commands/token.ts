@@ -1,8 +1,9 @@
 /** `jwtgate token`: tokens for tests, and what is in a token, and whether it is good. */
 import { Command, Option } from "commander";
 import type { SourceMap } from "../compile.ts";
-import type { Configuration } from "../config/schema.ts";
-import { formatPosition, printable } from "../diagnostics.ts";
+import { withContents } from "../config/contents.ts";
+import { CONFIGURATION_VERSION, type Configuration } from "../config/schema.ts";
+import { formatPosition, printable, printableJson } from "../diagnostics.ts";
 import type { ProviderStep } from "../explain/authenticate.ts";
 import { parseJws, Refusal } from "../explain/jws.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
@@ -118,9 +119,7 @@ async function sign(options: SignOptions): Promise<void> {
   const signer = readSigner(key, { kid, algorithm: alg });
   const claims = claimsOf(options);
   const token = signer.sign(claims, header);
-  await print(
-    json ? `${JSON.stringify({ token, header: decodePart(token, 0), claims }, null, 2)}\n` : `${token}\n`,
-  );
+  await print(json ? `${printableJson({ token, header: decodePart(token, 0), claims }, 2)}\n` : `${token}\n`);
 }
 
 function readSigner(
@@ -189,7 +188,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
   const refusal = refusalOf(token);
   if (json) {
     const told = { verified: false, header, payload, ...(refusal !== undefined && { refusal }) };
-    await print(`${JSON.stringify(told, null, 2)}\n`);
+    await print(`${printableJson(told, 2)}\n`);
     return;
   }
   const style = styleFor(process.stdout);
@@ -226,10 +225,9 @@ function decodePart(token: string, index: number): unknown {
   }
 }
 
-/** JSON that does to a terminal nothing but show itself: control and direction characters are escaped. */
 function show(value: unknown): string {
   if (value === undefined) return "(cannot be read)";
-  return JSON.stringify(value, null, 2).split("\n").map(printable).join("\n");
+  return printableJson(value, 2);
 }
 
 /** A NumericDate for people. */
@@ -310,15 +308,16 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
   const token = readToken(argument);
   const { configuration, positions } = await judgeOf(options);
   const { documents, failures } = await fetchDocuments(configuration, new Map(), options.jwksCa);
-  for (const [uri, error] of failures) process.stderr.write(`warning: ${uri}: ${reasonOf(error)}\n`);
+  for (const [uri, error] of failures)
+    process.stderr.write(`warning: ${printable(`${uri}: ${reasonOf(error)}`)}\n`);
   const now = options.at === undefined ? Date.now() : options.at * 1000;
   const verdict = await verifyToken(token, { module: await loadModule(), configuration, documents, now });
   const told = options.json
-    ? `${JSON.stringify(asJson(verdict, positions), null, 2)}\n`
+    ? `${printableJson(asJson(verdict, positions), 2)}\n`
     : asText(verdict, positions, styleFor(process.stdout));
   await print(told);
   if (verdict.disagreement !== undefined) {
-    process.stderr.write(`jwtgate has a bug; please report it: ${verdict.disagreement}\n`);
+    process.stderr.write(`jwtgate has a bug; please report it: ${printable(verdict.disagreement)}\n`);
   }
   if (!verdict.valid) throw new UserError("");
 }
@@ -339,7 +338,8 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
     localJwks: { keys: await readJwks(jwks ?? "", options.jwksCa) },
   };
   const position = { file: jwks ?? "", line: 0, column: 0 };
-  return { configuration: { version: 1, providers: [provider] }, positions: { "origins-0": position } };
+  const configuration = withContents({ version: CONFIGURATION_VERSION, providers: [provider] });
+  return { configuration, positions: { "origins-0": position } };
 }
 
 async function readJwks(file: string, caFile: string | undefined) {
@@ -382,7 +382,9 @@ function asText(verdict: Verdict, positions: SourceMap["providers"], style: Styl
   const nameOf = (name: string, policy: string | undefined): string => {
     const at = positions[name];
     const place = at === undefined ? "" : formatPosition(at);
-    return policy === undefined ? `the key set ${place}` : `RequestAuthentication ${policy} (${place})`;
+    return policy === undefined
+      ? `the key set ${place}`
+      : `RequestAuthentication ${printable(policy)} (${place})`;
   };
   if (valid) {
     lines.push(style.good(`good: ${nameOf(provider?.name ?? "", provider?.policy)} takes it`));

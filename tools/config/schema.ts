@@ -174,7 +174,7 @@ export const RuleSet = Type.Object(
     ),
     shadowRules: Type.Optional(Type.Array(Rule, { description: "Dry-run: counted and logged only." })),
   },
-  strict,
+  { ...strict, minProperties: 1 },
 );
 export type RuleSet = Static<typeof RuleSet>;
 
@@ -185,7 +185,11 @@ export const Authorization = Type.Object(
     deny: Type.Optional(RuleSet),
     allow: Type.Optional(RuleSet),
   },
-  { ...strict, description: "Evaluated in the order AUDIT, DENY, ALLOW." },
+  {
+    ...strict,
+    minProperties: 2,
+    description: "Evaluated in the order AUDIT, DENY, ALLOW. At least one of them is there.",
+  },
 );
 export type Authorization = Static<typeof Authorization>;
 
@@ -381,6 +385,22 @@ export const TokenCache = Type.Object(
 );
 export type TokenCache = Static<typeof TokenCache>;
 
+export const Contents = Type.Object(
+  {
+    providers: Type.Integer({ minimum: 0, description: "Number of `providers`." }),
+    rules: Type.Integer({
+      minimum: 0,
+      description: "Number of rules in all rule sets of `authorization`, dry-run ones included.",
+    }),
+  },
+  {
+    ...strict,
+    description:
+      "How much the compiler wrote. It comes last, so that a configuration that was cut off lacks it, and the filter refuses one that lacks it, or that has other numbers of providers and rules: without one of its rules, it would let through what the whole refuses.",
+  },
+);
+export type Contents = Static<typeof Contents>;
+
 export const Configuration = Type.Object(
   {
     version: Type.Literal(CONFIGURATION_VERSION, {
@@ -420,7 +440,17 @@ export const Configuration = Type.Object(
     authorization: Type.Optional(Authorization),
     limits: Type.Optional(Limits),
     tokenCache: Type.Optional(TokenCache),
+    contents: Contents,
   },
-  { ...strict, $id: "urn:jwtgate:configuration:1", title: "jwtgate filter configuration" },
+  {
+    ...strict,
+    // One that has neither has probably lost them.
+    anyOf: [
+      { required: ["providers"], properties: { providers: { minItems: 1 } } },
+      { required: ["authorization"] },
+    ],
+    $id: "urn:jwtgate:configuration:1",
+    title: "jwtgate filter configuration",
+  },
 );
 export type Configuration = Static<typeof Configuration>;

@@ -283,7 +283,10 @@ class Authenticator {
     const outputs: Header[] = forwardPayloadHeader ? [[forwardPayloadHeader, jws.payloadSegment]] : [];
     for (const { headerName, claimName } of claimToHeaders) {
       const value = claimHeader(claimAt(jws.payload, claimName.split(".")));
-      if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return `Jwt claim [${claimName}] is not a valid header value`;
+      if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) {
+        const shown = claimName.replace(/[\0-\x1f\x7f]/g, "_");
+        return `Jwt claim [${shown}] is not a valid header value`;
+      }
       if (value !== "") outputs.push([headerName, value]);
     }
     this.headers.push(...outputs);

@@ -5,6 +5,7 @@
  */
 import type { Configuration, Provider } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
+import { readable } from "../host/bytes.ts";
 import { HeaderMap } from "../host/header-map.ts";
 import type { Outcome } from "../host/host.ts";
 import {
@@ -166,11 +167,12 @@ export function compare(expected: Expected, { answer, upstream, properties }: Ou
   };
   const own = expected.answer ?? expected.refusedByEnvoy;
   same("status", answer?.status, own && grpcStatus(answer, own.status));
-  same("details", answer?.details, own?.details.replaceAll(" ", "_"));
+  same("details", answer && readable(answer.details), own?.details.replaceAll(" ", "_"));
   // Only the gate lets the filter tell more.
-  if (properties["jwtgate.reason"] !== undefined) {
-    same("reason", properties["jwtgate.reason"], own?.body ?? "allowed");
-    same("rule", properties["jwtgate.policy"] ?? "", expected.ruleId ?? "");
+  const { "jwtgate.reason": reason, "jwtgate.policy": policy = "" } = properties;
+  if (reason !== undefined) {
+    same("reason", readable(String(reason)), own?.body ?? "allowed");
+    same("rule", readable(String(policy)), expected.ruleId ?? "");
   }
   if (upstream === undefined || expected.upstream === undefined) return found;
   same("path", upstream.path, expected.upstream.path);

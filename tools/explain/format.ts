@@ -1,5 +1,6 @@
 /** An explanation for people, and for programs. Neither has a signature, a token or a secret. */
-import { formatPosition, type Position } from "../diagnostics.ts";
+import { formatPosition, type Position, printable } from "../diagnostics.ts";
+import { readable } from "../host/bytes.ts";
 import type { Place, ProviderStep, TokenStep } from "./authenticate.ts";
 import type { Claims } from "./evaluate.ts";
 import type { CompleteRequest, Explanation, Subject } from "./explain.ts";
@@ -25,8 +26,8 @@ export function formatExplanation({ explanation, subject, request }: Told, style
   const { expected, actions, disagreements } = explanation;
   const lines: string[] = [];
   const now = new Date(subject.now).toISOString().replace(/\.\d+/, "");
-  const path = withoutQuery(request.path);
-  lines.push(`${style.strong(`${request.method} ${path}`)} of ${request.authority}, ${now}`);
+  const asked = printable(`${request.method} ${withoutQuery(request.path)}`);
+  lines.push(`${style.strong(asked)} of ${shown(request.authority)}, ${now}`);
   if (expected.authentication)
     lines.push("", style.strong("Tokens"), ...formatTokens(explanation, subject, style));
   if (actions !== undefined && actions.length > 0) {
@@ -35,7 +36,7 @@ export function formatExplanation({ explanation, subject, request }: Told, style
   lines.push("", style.strong("Answer"), ...formatAnswer(explanation, style));
   if (disagreements.length > 0) {
     lines.push("", style.bad("The steps above are not what the filter did. Please report this bug:"));
-    lines.push(...disagreements.map((line) => `  ${line}`));
+    lines.push(...disagreements.map((line) => `  ${printable(line)}`));
   }
   return `${lines.join("\n")}\n`;
 }
@@ -45,7 +46,7 @@ function formatTokens({ expected }: Explanation, { positions }: Subject, style: 
   if (authentication === undefined) return [];
   if (authentication.preflight) return ["  this is a CORS preflight, which is not authenticated"];
   if (authentication.refusal !== "" && authentication.steps.length === 0) {
-    return [`  ${style.bad("✗")} ${authentication.refusal}`];
+    return [`  ${style.bad("✗")} ${printable(authentication.refusal)}`];
   }
   if (authentication.steps.length === 0)
     return ["  no token is needed or looked for: there is no RequestAuthentication"];
@@ -55,30 +56,31 @@ function formatTokens({ expected }: Explanation, { positions }: Subject, style: 
 }
 
 function formatProvider(step: ProviderStep, at: Position | undefined, style: Style): string[] {
-  const who = step.issuer === undefined ? "any issuer" : `issuer ${step.issuer}`;
+  const who = step.issuer === undefined ? "any issuer" : `issuer ${printable(step.issuer)}`;
   const where = [at && formatPosition(at), step.policy && `RequestAuthentication ${step.policy}`].filter(
     Boolean,
   );
   const lines = [`  ${who} ${style.faint(`(${where.join(", ")})`)}`];
   if (step.tokens.length === 0) {
-    return [...lines, `    no token found: looked in ${step.places.map(formatPlace).join(", ")}`];
+    return [...lines, `    no token found: looked in ${printable(step.places.map(formatPlace).join(", "))}`];
   }
   return [...lines, ...step.tokens.flatMap((token) => formatToken(token, style))];
 }
 
 function formatToken(token: TokenStep, style: Style): string[] {
   const { header, claims, keys = [], refusal, reason } = token;
-  const lines = [`    token in ${formatPlace(token.place)}`];
-  if (header) lines.push(`      header: ${formatClaims(header, ["alg", "kid", "typ"])}`);
-  if (claims) lines.push(`      claims: ${formatClaims(claims, ["iss", "sub", "aud", "exp", "nbf"])}`);
+  const lines = [`    token in ${printable(formatPlace(token.place))}`];
+  if (header) lines.push(`      header: ${printable(formatClaims(header, ["alg", "kid", "typ"]))}`);
+  if (claims)
+    lines.push(`      claims: ${printable(formatClaims(claims, ["iss", "sub", "aud", "exp", "nbf"]))}`);
   for (const { index, kid, kty, alg, outcome } of keys) {
     const name = [kty, alg, kid === undefined ? "without kid" : `kid ${JSON.stringify(kid)}`].filter(Boolean);
-    lines.push(`      key ${index} (${name.join(", ")}): ${outcome}`);
+    lines.push(`      key ${index} (${printable(name.join(", "))}): ${printable(outcome)}`);
   }
   const verdict =
     refusal === ""
       ? `${style.good("✓")} verified`
-      : `${style.bad("✗")} ${refusal}${reason === undefined ? "" : `: ${reason}`}`;
+      : `${style.bad("✗")} ${printable(reason === undefined ? refusal : `${refusal}: ${reason}`)}`;
   return [...lines, `      ${verdict}`];
 }
 
@@ -128,7 +130,7 @@ function formatRule(rule: RuleStep, style: Style): string[] {
   const place = style.faint(formatPosition(rule.at));
   const trial = rule.dryRun ? " (dry-run)" : "";
   const asked = rule.asked ? "" : style.faint(" (not asked: it was decided before)");
-  const line = `    ${mark} ${nameOfRule(rule.id)}${trial}: ${rule.matched ? "matches" : "does not match"}  ${place}${asked}`;
+  const line = `    ${mark} ${printable(nameOfRule(rule.id))}${trial}: ${rule.matched ? "matches" : "does not match"}  ${place}${asked}`;
   if (rule.from === undefined) return [line, "        a policy without rules matches nothing"];
   const { from, to = [], when = [] } = rule;
   if (from.length + to.length + when.length === 0)
@@ -149,7 +151,7 @@ function formatRule(rule: RuleStep, style: Style): string[] {
 function formatCondition({ name, at, values, verdict, actual }: ConditionStep, style: Style): string {
   const mark = verdict ? style.good("✓") : style.bad("✗");
   const shown = values.slice(0, 5).join(", ") + (values.length > 5 ? `, … (${values.length})` : "");
-  return `        ${mark} ${name} ${printable(shown)}  ${style.faint(formatPosition(at))}: ${printable(actual)}`;
+  return `        ${mark} ${printable(`${name} ${shown}`)}  ${style.faint(formatPosition(at))}: ${printable(actual)}`;
 }
 
 /** `ns[foo]-policy[bar]-rule[0]` → `foo/bar, rule 0`. */
@@ -164,15 +166,15 @@ function formatAnswer(explanation: Explanation, style: Style): string[] {
   if (outcome.answer) {
     const { status, body } = outcome.answer;
     return [
-      `  ${style.bad(`${status}${body === "" ? "" : ` ${body}`}`)}`,
-      ...(why === undefined ? [] : [`  ${why}`]),
+      `  ${style.bad(body === "" ? `${status}` : `${status} ${shown(body)}`)}`,
+      ...(why === undefined ? [] : [`  ${printable(why)}`]),
     ];
   }
-  const lines = [`  ${style.good("forwarded")}`, ...(why === undefined ? [] : [`  ${why}`])];
-  for (const name of changes?.removed ?? []) lines.push(`  - header ${name}`);
-  for (const [name, value] of changes?.added ?? []) lines.push(`  + header ${name}: ${readable(value)}`);
+  const lines = [`  ${style.good("forwarded")}`, ...(why === undefined ? [] : [`  ${printable(why)}`])];
+  for (const name of changes?.removed ?? []) lines.push(`  - header ${shown(name)}`);
+  for (const [name, value] of changes?.added ?? []) lines.push(`  + header ${shown(name)}: ${shown(value)}`);
   if (changes?.path !== undefined)
-    lines.push(`  = path ${withoutQuery(changes.path)}${changes.path.includes("?") ? "?…" : ""}`);
+    lines.push(`  = path ${shown(withoutQuery(changes.path))}${changes.path.includes("?") ? "?…" : ""}`);
   return lines;
 }
 
@@ -192,17 +194,9 @@ export function because({ expected, outcome, decidedBy }: Explanation): string |
     : "no DENY rule matches, and there is no ALLOW policy";
 }
 
-/** Text from bytes. */
-function readable(value: string): string {
-  return printable(Buffer.from(value, "latin1").toString());
-}
-
-/** Text that does nothing to a terminal: control characters are written out. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\0-\x08\x0b-\x1f\x7f-\x9f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+/** Text from bytes, as a terminal only shows it. */
+function shown(value: string): string {
+  return printable(readable(value));
 }
 
 /** A query may hold a token. */
@@ -242,8 +236,8 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
     decision: {
       forwarded: outcome.upstream !== undefined,
       status: outcome.answer?.status ?? null,
-      body: outcome.answer?.body ?? null,
-      details: outcome.answer?.details ?? null,
+      body: outcome.answer ? readable(outcome.answer.body) : null,
+      details: outcome.answer ? readable(outcome.answer.details) : null,
       rule: decidedBy?.rule ?? null,
       at: position(decidedBy?.at) ?? null,
       because: because(explanation) ?? null,

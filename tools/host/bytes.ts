@@ -32,6 +32,11 @@ export function utf8Decode(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
+/** What a string whose characters are bytes says to people. */
+export function readable(text: string): string {
+  return utf8Decode(latin1Encode(text));
+}
+
 /** Text → UTF-8. */
 export function utf8Encode(text: string): Uint8Array {
   return encoder.encode(text);

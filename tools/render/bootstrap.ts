@@ -8,6 +8,7 @@
 import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import type { Configuration, Provider } from "../config/schema.ts";
+import { asciiJson } from "../diagnostics.ts";
 import { hostOf, portOf } from "../jwks/source.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
@@ -184,7 +185,7 @@ export function jwtgateFilter(configuration: Configuration, module: string): Mes
         },
         configuration: {
           "@type": type("google.protobuf.StringValue"),
-          value: asciiJson(configuration),
+          value: asciiJson(configuration, 1),
         },
       },
     },
@@ -433,14 +434,6 @@ function socketAddress({ host, port }: Address): Message {
   return { socket_address: { address: host, port_value: port } };
 }
 
-/** JSON that survives every YAML reader: what is not ASCII is escaped. */
-function asciiJson(value: unknown): string {
-  return JSON.stringify(value, null, 1).replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
 /** A google.protobuf.Duration in JSON. */
 function seconds(milliseconds: number): string {
   return `${milliseconds / 1000}s`;
@@ -474,5 +467,5 @@ const REASONS: Reasons = {
 /** The bootstrap as YAML, with the reasons in comments. */
 export function printBootstrap(message: Message, version: string): string {
   const heading = `An Envoy bootstrap, written by jwtgate ${version} (compile --output envoy).\nRun it: envoy --config-path THIS_FILE`;
-  return toYaml([message], heading, REASONS);
+  return toYaml([message], heading, { reasons: REASONS });
 }

@@ -45,7 +45,7 @@ export function renderWasmPlugin(
       url: image,
       ...(sha256 && { sha256 }),
       phase: "AUTHN",
-      failStrategy: configuration.shadow ? "FAIL_OPEN" : "FAIL_CLOSE",
+      failStrategy: configuration.shadow ? "FAIL_OPEN" : "FAIL_RELOAD",
       ...(mode && { match: MATCH[mode] }),
       pluginConfig: configuration,
     },
@@ -66,7 +66,8 @@ function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
 const REASONS: Reasons = {
   phase:
     "Before Istio's own authentication, which must not run on the same policies: the token is gone by then.",
-  failStrategy: "A filter that fails or cannot be loaded refuses; it never lets a request through.",
+  failStrategy:
+    "A filter that fails or cannot be loaded refuses, and never lets a request through. One that has failed is started again.",
   match:
     "CLIENT is what passes a gateway, SERVER what comes in at a sidecar. Without it a sidecar's calls outwards are filtered too.",
 };
@@ -76,7 +77,7 @@ const SHADOW_REASONS: Reasons = {
   ...REASONS,
   phase: "Before Istio's own authentication, which alone decides while this plugin is in shadow.",
   failStrategy:
-    "In shadow nobody relies on it, so it refuses nothing even where it cannot be loaded. Compiled without --shadow: FAIL_CLOSE.",
+    "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_RELOAD.",
 };
 
 /** The resources as YAML, ready for `kubectl apply -f -`. */
@@ -85,5 +86,5 @@ export function printResources(resources: readonly Message[], version: string): 
   const isShadow = resources.some(
     ({ spec }) => (spec as Message | undefined)?.["failStrategy"] === "FAIL_OPEN",
   );
-  return toYaml(resources, heading, isShadow ? SHADOW_REASONS : REASONS);
+  return toYaml(resources, heading, { reasons: isShadow ? SHADOW_REASONS : REASONS });
 }

@@ -1,6 +1,7 @@
 /** Results of tests: for people, as TAP, as JUnit's XML, as JSON. */
-import { formatPosition } from "../diagnostics.ts";
-import { nameOfRule, printable, type Style } from "../explain/format.ts";
+import { formatPosition, printable, printableJson } from "../diagnostics.ts";
+import { nameOfRule, type Style } from "../explain/format.ts";
+import { toBareYaml } from "../render/yaml.ts";
 import type { CaseResult, Failure, SuiteResult } from "./run.ts";
 
 export const REPORTERS = ["people", "tap", "junit", "json"] as const;
@@ -16,7 +17,7 @@ export function formatResults(results: readonly SuiteResult[], reporter: Reporte
     case "junit":
       return formatJunit(results);
     case "json":
-      return `${JSON.stringify(toJson(results), null, 2)}\n`;
+      return `${printableJson(toJson(results), 2)}\n`;
   }
 }
 
@@ -39,7 +40,7 @@ function verdictOf({ failures, skipped }: CaseResult): keyof Counts {
 
 function formatForPeople(results: readonly SuiteResult[], style: Style): string {
   const lines = results.flatMap(({ file, cases }) => [
-    style.strong(file),
+    style.strong(printable(file)),
     ...cases.flatMap((result) => formatCase(result, style)),
     "",
   ]);
@@ -55,22 +56,20 @@ function formatForPeople(results: readonly SuiteResult[], style: Style): string 
 function formatCase(result: CaseResult, style: Style): string[] {
   const { at, failures, skipped, decidedBy } = result;
   const [name, answer] = [printable(result.name), printable(result.answer)];
-  if (skipped !== undefined) return [`  - ${name}: skipped: ${skipped}`];
+  if (skipped !== undefined) return [`  - ${name}: skipped: ${printable(skipped)}`];
   const place = decidedBy ? style.faint(`  ${formatPosition(decidedBy.at)}`) : "";
   if (failures.length === 0) return [`  ${style.good("✓")} ${name}${place}`];
   return [
     `  ${style.bad("✗")} ${name}  ${style.faint(formatPosition(at))}`,
     ...failures.flatMap((failure) => formatFailure(failure, style)),
     `      answer: ${answer}`,
-    ...(result.because === undefined ? [] : [`      because ${result.because}`]),
+    ...(result.because === undefined ? [] : [`      because ${printable(result.because)}`]),
   ];
 }
 
 function formatFailure({ what, at, expected, actual }: Failure, style: Style): string[] {
   const lines = (mark: string, text: string) =>
-    printable(text)
-      .split("\n")
-      .map((line) => `        ${mark} ${line}`);
+    text.split("\n").map((line) => `        ${mark} ${printable(line)}`);
   return [
     `      ${printable(what)}  ${style.faint(formatPosition(at))}`,
     ...lines("-", expected).map(style.good),
@@ -84,22 +83,20 @@ function formatTap(results: readonly SuiteResult[]): string {
   const lines = ["TAP version 14", `1..${all.length}`];
   for (const [i, { file, result }] of all.entries()) {
     // A description ends where a # begins, and has no line breaks.
-    const name = `${file}: ${result.name}`.replace(/[\\#]/g, "\\$&").replace(/\s+/g, " ");
-    const directive = result.skipped === undefined ? "" : ` # SKIP ${result.skipped}`;
+    const shown = (text: string) => printable(text.replace(/\s+/g, " ")).replace(/[\\#]/g, "\\$&");
+    const name = shown(`${file}: ${result.name}`);
+    const directive = result.skipped === undefined ? "" : ` # SKIP ${shown(result.skipped)}`;
     lines.push(`${result.failures.length === 0 ? "ok" : "not ok"} ${i + 1} - ${name}${directive}`);
     if (result.failures.length === 0) continue;
-    const block = [
-      `at: ${JSON.stringify(formatPosition(result.at))}`,
-      `answer: ${JSON.stringify(result.answer)}`,
-      ...(result.because === undefined ? [] : [`because: ${JSON.stringify(result.because)}`]),
-      "failures:",
-      ...result.failures.flatMap(({ what, at, expected, actual }) => [
-        `  - what: ${JSON.stringify(what)}`,
-        `    at: ${JSON.stringify(formatPosition(at))}`,
-        `    expected: ${JSON.stringify(expected)}`,
-        `    actual: ${JSON.stringify(actual)}`,
-      ]),
-    ];
+    const diagnosis = {
+      at: formatPosition(result.at),
+      answer: result.answer,
+      ...(result.because !== undefined && { because: result.because }),
+      failures: result.failures.map(({ what, at, expected, actual }) => {
+        return { what, at: formatPosition(at), expected, actual };
+      }),
+    };
+    const block = toBareYaml([diagnosis]).trimEnd().split("\n");
     lines.push("  ---", ...block.map((line) => `  ${line}`), "  ...");
   }
   return `${lines.join("\n")}\n`;
@@ -144,18 +141,16 @@ function formatJunit(results: readonly SuiteResult[]): string {
   return `${[...lines, "</testsuites>"].join("\n")}\n`;
 }
 
-/** Text in XML 1.0, which cannot have most control characters at all. */
+const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
+/** Text in XML 1.0, which cannot have most control characters at all, and takes the others for spaces in attributes. */
 function xml(text: string): string {
-  const entities: Record<string, string> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "\n": "&#10;",
-  };
-  return text
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "\ufffd")
-    .replace(/[&<>"\n]/g, (character) => entities[character] ?? character);
+  const lines = text.split("\n").map((line) =>
+    printable(line)
+      .replace(/[\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd")
+      .replace(/[&<>"]/g, (character) => ENTITIES[character] ?? ""),
+  );
+  return lines.join("&#10;");
 }
 
 function toJson(results: readonly SuiteResult[]): object {

@@ -3,6 +3,7 @@ import type { Position } from "../diagnostics.ts";
 import { type Expected, type Explanation, explain, type Subject } from "../explain/explain.ts";
 import { because } from "../explain/format.ts";
 import { Gate } from "../explain/gate.ts";
+import { readable } from "../host/bytes.ts";
 import type { Outcome } from "../host/host.ts";
 import type { Expectation } from "./schema.ts";
 import type { PreparedCase, Suite } from "./suite.ts";
@@ -77,7 +78,7 @@ export function judge(test: PreparedCase, actual: Actual, milliseconds: number):
       actual: line,
     })),
   ];
-  const body = answer && answer.body !== "" ? ` ${text(answer.body)}` : "";
+  const body = answer && answer.body !== "" ? ` ${readable(answer.body)}` : "";
   return {
     name: test.name,
     at: test.at,
@@ -99,7 +100,7 @@ function failuresOf({ expect, positionOf }: PreparedCase, { outcome, expected }:
   const status = upstream ? 200 : (answer?.status ?? 0);
   same("status", expect.status?.toString(), String(status), "status");
   if (expect.body !== undefined) {
-    same("body", expect.body, answer ? text(answer.body) : "the upstream's own", "body");
+    same("body", expect.body, answer ? readable(answer.body) : "the upstream's own", "body");
   }
   same("details", expect.details, answer ? answer.details : "none: it was forwarded", "details");
   compareHeaders(expect.headers, answer?.headers, "answer", ["headers"], same);
@@ -133,7 +134,9 @@ function compareHeaders(
   same: (what: string, wanted: string, is: string, ...path: string[]) => void,
 ): void {
   for (const [name, value] of Object.entries(wanted ?? {})) {
-    const values = headers.filter(([other]) => other === name.toLowerCase()).map(([, other]) => text(other));
+    const values = headers
+      .filter(([other]) => other === name.toLowerCase())
+      .map(([, other]) => readable(other));
     const say = (list: readonly string[]) => (list.length === 0 ? ABSENT : list.join("\n"));
     const should = value === null ? [] : [value].flat();
     same(`header ${name} of the ${where}`, say(should), say(values), ...path, name);
@@ -145,9 +148,4 @@ function namesRule(wanted: string, id = ""): boolean {
   if (wanted === "none" || id === "") return wanted === "none" && id === "";
   const [, namespace, policy, index] = /^ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]$/.exec(id) ?? [];
   return [id, `${namespace}/${policy}`, `${namespace}/${policy}[${index}]`].includes(wanted);
-}
-
-/** Text from bytes. */
-function text(bytes: string): string {
-  return Buffer.from(bytes, "latin1").toString();
 }

@@ -1,9 +1,11 @@
 /**
  * Whether a token is good under policies: the very module decides that runs in Envoy, and a plain evaluator says why.
  */
+import { withContents } from "../config/contents.ts";
 import type { Configuration, Provider } from "../config/schema.ts";
 import { authenticate, type ProviderStep } from "../explain/authenticate.ts";
 import { type Documents, Gate, keysOf } from "../explain/gate.ts";
+import { readable } from "../host/bytes.ts";
 
 /** Where the token is put: what a provider says of places is not the question. */
 const HEADER = "x-jwtgate-token";
@@ -36,6 +38,7 @@ export async function verifyToken(token: string, options: VerifyOptions): Promis
   const configuration = anywhere(options.configuration);
   const gate = await Gate.open({ module, configuration, listener: {}, documents, now });
   const { answer } = await gate.send({ headers: [[HEADER, token]] });
+  const said = answer ? readable(answer.body) : "";
   const { refusal, steps, verified } = authenticate(
     configuration,
     [
@@ -47,10 +50,9 @@ export async function verifyToken(token: string, options: VerifyOptions): Promis
     Math.floor(now / 1000),
     (provider) => keysOf(provider, documents),
   );
-  const said = answer?.body ?? "";
   return {
     valid: answer === undefined,
-    ...(answer && { answer: { status: answer.status, body: answer.body } }),
+    ...(answer && { answer: { status: answer.status, body: said } }),
     ...(verified && { provider: verified.provider, claims: verified.claims }),
     steps,
     ...(said !== refusal && {
@@ -63,12 +65,12 @@ const quote = (refusal: string) => (refusal === "" ? "that it is good" : JSON.st
 
 /** The same providers, each of which takes the token from one place; without policies, and none is required. */
 function anywhere({ version, providers = [], limits }: Configuration): Configuration {
-  return {
+  return withContents({
     version,
     ...(limits && { limits }),
     providers: providers.map(({ fromParams, fromCookies, presence, ...provider }) => ({
       ...provider,
       fromHeaders: [{ name: HEADER }],
     })),
-  };
+  });
 }

@@ -1,5 +1,6 @@
 /** Asks on a terminal what flags have left open. */
 import { createInterface, type Interface } from "node:readline/promises";
+import { printable } from "../diagnostics.ts";
 
 /** The answers have ended before the questions did (Ctrl-D, Ctrl-C). */
 export class Interrupted extends Error {
@@ -28,7 +29,7 @@ export class Questions {
    */
   async ask(question: string, fallback: string, check: Check = () => undefined): Promise<string> {
     for (;;) {
-      const hint = fallback === "" ? "" : ` [${fallback}]`;
+      const hint = fallback === "" ? "" : ` [${printable(fallback)}]`;
       const answer = (await this.read(`${question}${hint}: `)).trim() || fallback;
       const fault = check(answer);
       if (fault === undefined) return answer;

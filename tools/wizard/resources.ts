@@ -1,5 +1,5 @@
 /** A gateway's answers → the two Istio resources, as a person would write them. */
-import { Document, isMap, isPair, isScalar, Scalar, visit } from "yaml";
+import { type Reasons, toBareYaml } from "../render/yaml.ts";
 
 /** Where a request carries the token. */
 export interface TokenPlace {
@@ -43,9 +43,14 @@ export interface Answers {
   match: Match;
 }
 
+/** The two resources. */
+export function makeResources(answers: Answers): object[] {
+  return [requestAuthentication(answers), authorizationPolicy(answers)];
+}
+
 /** The resources as YAML, ready for `compile` and for `kubectl apply`. */
 export function renderResources(answers: Answers): string {
-  return [requestAuthentication(answers), authorizationPolicy(answers)].map(print).join("---\n");
+  return toBareYaml(makeResources(answers), { reasons: REASONS, shortLists: true });
 }
 
 function requestAuthentication(answers: Answers): object {
@@ -107,7 +112,7 @@ function authorizationPolicy(answers: Answers): object {
 function operationsOf({ scope, match }: Answers): object[] {
   if (scope === "all") return [];
   const { paths, methods } = match;
-  const hosts = match.hosts.flatMap((host) => spellings(host, scope === "matched"));
+  const hosts = match.hosts.flatMap(withPort);
   const lists = [
     { name: "paths", not: "notPaths", values: paths },
     { name: "hosts", not: "notHosts", values: hosts },
@@ -118,15 +123,9 @@ function operationsOf({ scope, match }: Answers): object[] {
     : lists.map(({ not, values }) => ({ [not]: values }));
 }
 
-/**
- * A client may name a port after the host, or end the name in a dot, and would be another host then.
- *
- * @param dotted whether a host that ends in a dot is meant too: where hosts are denied
- */
-function spellings(host: string, dotted: boolean): string[] {
-  const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host) ?? [];
-  const names = name !== undefined && dotted ? [host, `${name}.${port}`] : [host];
-  return host.includes(":") || host.includes("*") ? names : names.flatMap((one) => [one, `${one}:*`]);
+/** A client may name a port behind the host, and would be another host then. */
+function withPort(host: string): string[] {
+  return host.includes(":") || host.includes("*") ? [host] : [host, `${host}:*`];
 }
 
 /**
@@ -150,26 +149,8 @@ function target({ labels, gateway }: Answers): object {
 }
 
 /** Why the policy says what it says, by the members' names. */
-const REASONS = new Map([
-  ["notRequestPrincipals", "Without a verified token there is no principal."],
-  ["hosts", "A client may name a port, or end the name in a dot."],
-  ["notHosts", "A client may name a port."],
-]);
-
-/** Lists of words on one line; key sets in a block. */
-function print(resource: object): string {
-  const document = new Document(resource, { schema: "yaml-1.1", aliasDuplicateObjects: false });
-  visit(document, {
-    Pair(_index, pair) {
-      if (!isPair(pair) || !isScalar(pair.key)) return;
-      const reason = REASONS.get(String(pair.key.value));
-      if (reason !== undefined) pair.key.commentBefore = ` ${reason}`;
-      if (isScalar(pair.value) && String(pair.value.value).includes("\n"))
-        pair.value.type = Scalar.BLOCK_LITERAL;
-    },
-    Seq(_index, list) {
-      list.flow = list.items.every((item) => isScalar(item)) && !isMap(list.items[0]);
-    },
-  });
-  return document.toString({ lineWidth: 0, flowCollectionPadding: false, indentSeq: false });
-}
+const REASONS: Reasons = {
+  notRequestPrincipals: "Without a verified token there is no principal.",
+  hosts: "A client may name a port, or end the name in a dot.",
+  notHosts: "A client may name a port.",
+};

@@ -1,0 +1,133 @@
+/** What the tool renders, every reader takes for what was meant. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { compile } from "../../tools/compile.ts";
+import { toBareYaml, toYaml, yamlString } from "../../tools/render/yaml.ts";
+import { readers } from "./readers.ts";
+import { anyRendered, anyText, type Rendered, TRICKY_WORDS } from "./strings.ts";
+
+const SEED = Number(process.env["RANDOM_SEED"] ?? 2026);
+const RUNS = Number(process.env["RANDOM_RUNS"] ?? 200);
+
+/** As JSON has it. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+/** Whether Kubernetes could take the document for a resource. It leaves an empty namespace out. */
+function isNamed(document: object): boolean {
+  const { kind, metadata } = document as { kind?: string; metadata?: { name?: string; namespace?: string } };
+  return kind !== undefined && metadata !== undefined && metadata.name !== "" && metadata.namespace !== "";
+}
+
+const samples = fc.sample(anyRendered, { seed: SEED, numRuns: RUNS });
+/** Each word as a name, a value, an item, and after a line of its own. */
+const words: Rendered[] = TRICKY_WORDS.map((word) => {
+  const spec = {
+    [word]: word,
+    list: [word, [word]],
+    map: { [word]: { [word]: word }, after: "" },
+    end: word,
+  };
+  const documents = [{ apiVersion: "v1", kind: "Words", metadata: { name: "words", namespace: word }, spec }];
+  return { documents, text: toBareYaml(documents) };
+});
+
+const NUMBERS = [0, 7, -7, 10, 8080, 2147483648, 0.95, 0.5, -1.25, 100.000001];
+const numbers: Rendered[] = NUMBERS.map((number) => {
+  const documents = [
+    { apiVersion: "v1", kind: "Numbers", metadata: { name: "numbers" }, spec: { a: number } },
+  ];
+  return { documents, text: toBareYaml(documents) };
+});
+
+describe.each(readers())("$name", ({ read, needsName }) => {
+  test.each([
+    ["resources and bootstraps of any strings", samples],
+    ["words that mean something else", words],
+    ["numbers", numbers],
+  ])("reads %s", (_name, rendered) => {
+    const all = needsName ? rendered.filter(({ documents }) => documents.every(isNamed)) : rendered;
+    expect(all.length).toBeGreaterThan(rendered.length / 4);
+    expect(read(all.map(({ text }) => text))).toEqual(plain(all.flatMap(({ documents }) => documents)));
+  });
+});
+
+describe("the text", () => {
+  test("is printable ASCII and line feeds alone, so that no reader ends a line where another does not", () => {
+    for (const { text } of [...samples, ...words]) expect(text).toMatch(/^[\n -~]*$/);
+  });
+
+  test("has a string plain only where it is of letters, digits and _ . / -, and no word of any YAML", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const written = yamlString(text);
+        expect(written === text || written.startsWith('"')).toBe(true);
+        if (written === text) expect(text).toMatch(/^[A-Za-z/][A-Za-z0-9_./-]*$/);
+      }),
+      { seed: SEED },
+    );
+    const plainWords = TRICKY_WORDS.filter((word) => yamlString(word) === word);
+    expect(plainWords.filter((word) => !/^(a{1023,}|_*[a-zA-Z]{4,}_*)$/.test(word))).toEqual([]);
+    expect(plainWords).toEqual(expect.arrayContaining(["constructor", "toString"]));
+  });
+
+  test.each(["\ud83d", "a\ude00b", "\ude00\ud83d"])("holds no half of a character: %j", (half) => {
+    for (const content of [{ a: half }, { [half]: "a" }, { a: [half] }]) {
+      expect(() => toBareYaml([content])).toThrow("half a character");
+    }
+  });
+
+  test.each([1e-7, Number.NaN, Number.POSITIVE_INFINITY, 1e21])(
+    "holds no number that readers take for something else: %d",
+    (number) => {
+      expect(() => toBareYaml([{ a: number }])).toThrow("disagree");
+    },
+  );
+
+  test("has blocks for JSON, and for nothing that a reader could take in two ways", () => {
+    const block = (text: string) => toBareYaml([{ a: { b: text } }]);
+    expect(block('{\n "a": 1\n}')).toBe('a:\n  b: |-\n    {\n     "a": 1\n    }\n');
+    expect(block("a\nb\n")).toBe("a:\n  b: |\n    a\n    b\n");
+    for (const text of [
+      " a\nb",
+      "a\n\nb",
+      "a \nb",
+      "a\n",
+      "a\nb ",
+      "a\nb\n\n",
+      "a\n\tb",
+      "a\nb\u0085",
+      "a\né",
+    ]) {
+      expect(block(text)).not.toContain("|");
+    }
+  });
+
+  test("has comments that nothing in them ends", () => {
+    const text = toYaml([{ a: 1 }], "x\u2028y: 1\nz\u0085\rw: 2", { reasons: { a: "b\u2029c: 3\nd" } });
+    expect(text).toBe("# x\\u2028y: 1\n# z\\u0085\\u000dw: 2\n# b\\u2029c: 3\n# d\na: 1\n");
+  });
+
+  test("gives reasons for names of its own alone", () => {
+    expect(toBareYaml([{ constructor: "a", toString: "b" }], { reasons: {} })).toBe(
+      "constructor: a\ntoString: b\n",
+    );
+  });
+});
+
+describe("half a character in a policy is an error of the compiler", () => {
+  const policy = (key: string, value: string, jwks = "") => `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a}
+spec: {selector: {matchLabels: {${key}: ${value}}}, jwtRules: [{issuer: i${jwks}}]}
+`;
+  test.each([
+    ["a value", policy("app", '"\\ud83d"')],
+    ["a name", policy('"\\ud83d"', "a")],
+    ["a key's id", policy("app", "a", `, jwks: '{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"\\ud83d"}]}'`)],
+  ])("%s", (_name, text) => {
+    const { configuration, diagnostics } = compile([{ name: "a.yaml", text }], { target: "wasmplugin" });
+    expect(configuration).toBeUndefined();
+    expect(diagnostics.map(({ message }) => message).join("\n")).toMatch(/half/);
+  });
+});
