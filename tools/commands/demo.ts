@@ -1,11 +1,10 @@
 /** `jwtgate demo`: see it work, with an Envoy that is found or installed. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { Command } from "commander";
 import { Demo } from "../demo/demo.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
+import { MODULE_FILE } from "../package.ts";
 import { print, UserError } from "./output.ts";
 import { StopSignal } from "./stop-signal.ts";
 
@@ -41,7 +40,7 @@ async function run(once: boolean): Promise<void> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   const stopping = new StopSignal();
   const progress = (line: string) => process.stderr.write(`${line}\n`);
-  const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+  const envoy = await findEnvoy({ progress });
   progress(`starting ${envoy} …`);
   const demo = await Demo.start({ envoy, say: (line) => void print(`${line}\n`) });
   try {

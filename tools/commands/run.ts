@@ -1,5 +1,4 @@
 /** `jwtgate run`: an Envoy with policies before any upstream, which follows the files as they change. */
-import { join } from "node:path";
 import { Command, Option } from "commander";
 import { compile, type SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
@@ -7,7 +6,7 @@ import { policyOf, whoDecided } from "../demo/decision.ts";
 import { formatPosition, printable } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { PACKAGE_FOLDER, VERSION } from "../package.ts";
+import { VERSION } from "../package.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { type Decision, parseDecision } from "../run/decision-line.ts";
 import { LiveGate, Refused } from "../run/live-gate.ts";
@@ -150,7 +149,7 @@ async function start(
   onLine: (line: string) => void,
 ): Promise<LiveGate> {
   try {
-    const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress: say });
+    const binary = await findEnvoy({ progress: say });
     return await LiveGate.start(configuration, {
       binary,
       upstream,

@@ -1,10 +1,9 @@
 /** `jwtgate test`: files of policy tests, run against the module. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { Command, Option } from "commander";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
+import { MODULE_FILE } from "../package.ts";
 import { runSuiteInEnvoy } from "../testing/envoy.ts";
 import { count, formatResults, REPORTERS, type Reporter } from "../testing/report.ts";
 import { runSuite, type SuiteResult } from "../testing/run.ts";
@@ -86,7 +85,7 @@ async function runInEnvoy(suites: readonly Suite[]): Promise<SuiteResult[]> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   try {
     const progress = (line: string) => process.stderr.write(`${line}\n`);
-    const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+    const binary = await findEnvoy({ progress });
     const results: SuiteResult[] = [];
     for (const suite of suites) results.push(await runSuiteInEnvoy(suite, { binary, module: MODULE_FILE }));
     return results;
