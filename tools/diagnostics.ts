@@ -43,7 +43,7 @@ export function oneLine(message: string): string {
 /** Text that came from outside, without what a terminal would obey: control and direction characters are escaped. */
 export function printable(text: string): string {
   return text.replace(
-    /[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

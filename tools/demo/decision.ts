@@ -1,26 +1,6 @@
-/** Reads from Envoy's access log what decided a request, and finds the line of YAML that it came from. */
+/** Says who decided a request, from Envoy's response-code details, and finds the line of YAML that it came from. */
 import type { SourceMap } from "../compile.ts";
 import { formatPosition, type Position } from "../diagnostics.ts";
-
-/** A line of the access log that the bootstrap asks for (render/bootstrap.ts). */
-export interface AccessLogEntry {
-  method: string;
-  path: string;
-  status: number;
-  details: string;
-  authority: string;
-}
-
-/** An access log entry, or undefined where the line is something else. */
-export function parseAccessLog(line: string): AccessLogEntry | undefined {
-  if (!line.startsWith("{")) return undefined;
-  try {
-    const entry = JSON.parse(line) as Partial<AccessLogEntry>;
-    return typeof entry.details === "string" ? (entry as AccessLogEntry) : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * Who refused a request, for people; empty where nobody did.
@@ -31,7 +11,7 @@ export function whoDecided(details: string, { rules, providers }: SourceMap): st
   // A rule's id, `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`, holds brackets itself. Envoy writes spaces as underscores.
   const rule = /^rbac_access_denied_matched_policy\[(.*)\]$/.exec(details)?.[1];
   if (rule === "none") return "no ALLOW policy lets it in";
-  if (rule !== undefined) return at(policyOf(rule), rules[rule]);
+  if (rule !== undefined) return at(policyOf(rule), Object.hasOwn(rules, rule) ? rules[rule] : undefined);
   if (!details.startsWith("jwt_authn_access_denied")) return "";
   const [first, second] = Object.values(providers);
   return at("RequestAuthentication", second === undefined ? first : undefined);

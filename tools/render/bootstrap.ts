@@ -47,6 +47,14 @@ export interface ListenerOptions {
   cluster: string;
   /** Whether each request is logged to standard output, as JSON; true where absent. */
   accessLog?: boolean;
+  /**
+   * Whether a second process may listen at the address too, and the kernel deals connections to both; true where absent,
+   * as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which spreads connections evenly, and a
+   * new Envoy can take over: right for a bootstrap that somebody else runs, with as many workers as it has cores. Two by
+   * mistake are refused there by the lock of Envoy's hot restart (`--base-id`). Where we run Envoy it has one worker and
+   * no hot restart, and a second gate at the address would serve other policies in silence: false.
+   */
+  sharesPort?: boolean;
 }
 
 /** A message of Envoy's API as JSON. */
@@ -59,10 +67,11 @@ const NAME = "jwtgate";
 
 /** An envoy.config.listener.v3.Listener with the filter. */
 export function listener(options: ListenerOptions): Message {
-  const { name, address, tls, mode = "gateway", accessLog = true } = options;
+  const { name, address, tls, mode = "gateway", accessLog = true, sharesPort = true } = options;
   return {
     name,
     address: socketAddress(address),
+    ...(!sharesPort && { enable_reuse_port: false }),
     per_connection_buffer_limit_bytes: 1_048_576,
     ...(tls && {
       listener_filters: [
@@ -308,6 +317,8 @@ export interface BootstrapOptions {
   module: string;
   /** Authorities of servers that key sets are fetched from, as Envoy will see the file; this system's where absent. */
   jwksCa?: string;
+  /** As ListenerOptions has it. */
+  sharesPort?: boolean;
 }
 
 /** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
@@ -322,6 +333,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
         mode: options.mode,
         pathNormalization: options.pathNormalization,
         ...(options.tls && { tls: options.tls }),
+        ...(options.sharesPort !== undefined && { sharesPort: options.sharesPort }),
         module: options.module,
         configuration,
         cluster: clusterName,
@@ -392,6 +404,7 @@ function seconds(milliseconds: number): string {
 
 /** Why the bootstrap says what it says, by the names of its members. */
 const REASONS: Reasons = {
+  admin: "Whoever reaches it reads this whole configuration, HMAC secrets included, and can end Envoy.",
   layered_runtime: "As Istio: a fragment in a path is cut off, not refused.",
   overload_manager: "Envoy has no limit of its own.",
   per_connection_buffer_limit_bytes: "What one connection may make Envoy hold.",
