@@ -105,7 +105,7 @@ const options = program.parse().opts<{
 }>();
 
 const progress = progressTo(process.stderr);
-const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+const envoy = await findEnvoy({ progress });
 const stage: StageOptions = {
   envoy,
   module: options.module,

@@ -3,13 +3,12 @@
  * same after 10 million requests as after 10 thousand; in Envoy, where other things breathe too, it must stop growing.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { Command } from "commander";
 import { findEnvoy } from "../tools/envoy/provision.ts";
 import type { DownstreamRequest } from "../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../tools/host/node.ts";
-import { MODULE_FILE, PACKAGE_FOLDER } from "../tools/package.ts";
+import { MODULE_FILE } from "../tools/package.ts";
 import { Contender } from "./contenders.ts";
 import { compilePolicy, HOST, requestBytes, type Target, targets } from "./policies.ts";
 import { Signer, tampered } from "./tokens.ts";
@@ -94,7 +93,7 @@ async function soakHost(count: number): Promise<boolean> {
 /** @returns whether Envoy's memory grew by more than is its own */
 async function soakEnvoy(count: number): Promise<boolean> {
   const progress = (line: string): void => console.error(line);
-  const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+  const envoy = await findEnvoy({ progress });
   const bench = { envoy, module: options.module, otherModule: "", steps: NO_STEPS, connections: 8 };
   const gate = await Contender.start("jwtgate", configuration, bench);
   try {

@@ -15,7 +15,7 @@ import { withContents } from "../tools/config/contents.ts";
 import type { Provider } from "../tools/config/schema.ts";
 import { Envoy } from "../tools/envoy/process.ts";
 import { findEnvoy } from "../tools/envoy/provision.ts";
-import { MODULE_FILE, PACKAGE_FOLDER } from "../tools/package.ts";
+import { MODULE_FILE } from "../tools/package.ts";
 import { bootstrap, cluster, listener } from "../tools/render/bootstrap.ts";
 import { ISSUER, Signer } from "./tokens.ts";
 
@@ -84,7 +84,7 @@ async function main(): Promise<void> {
       cluster: "keys",
       accessLog: false,
     });
-  const binary = await findEnvoy({ cacheFolder: `${PACKAGE_FOLDER}/.cache`, progress: console.error });
+  const binary = await findEnvoy({ progress: console.error });
   for (const protocol of ["HTTP/1.1", "HTTP/2"]) {
     const quiet: number[] = [];
     const busy: number[] = [];

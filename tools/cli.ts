@@ -9,9 +9,8 @@ import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { newCommand } from "./commands/new.ts";
-import { EXIT, isClosedPipe, UserError } from "./commands/output.ts";
+import { EXIT, UserError, watchOutput } from "./commands/output.ts";
 import { runCommand } from "./commands/run.ts";
-import { reasonOf } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { printable, printableLines } from "./diagnostics.ts";
@@ -42,16 +41,7 @@ for (const command of [
 }
 program.exitOverride();
 
-// A reader that stops reading (`| head`) ends us quietly, as it ends other tools.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error) => {
-    if (isClosedPipe(error)) process.exit();
-    // A full disk, say. Where even this cannot be said, the exit code says it.
-    if (stream === process.stdout) process.stderr.write(`standard output: ${reasonOf(error)}\n`);
-    process.exit(EXIT.failure);
-  });
-}
-
+watchOutput();
 try {
   await program.parseAsync();
 } catch (error) {

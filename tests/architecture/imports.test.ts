@@ -102,6 +102,18 @@ for (const [name, tree, rooms] of [
   });
 }
 
+describe("tools and other programs", () => {
+  test("one file starts them, and says which there are", () => {
+    const starters = tools.files.filter((file) => tools.external.get(file)?.includes("node:child_process"));
+    expect(starters).toEqual(["envoy/programs.ts"]);
+    // Who asks that file to start one: a new one belongs into its table.
+    const callers = tools.files.filter((file) =>
+      /\b(startProgram|runProgram)\(/.test(readFileSync(join(root, "tools", file), "utf8")),
+    );
+    expect(callers).toEqual(["envoy/process.ts", "envoy/programs.ts", "envoy/provision.ts"]);
+  });
+});
+
 describe("assembly and its host", () => {
   test("use every permission of the table", () => expect(unused(assembly, ASSEMBLY)).toEqual([]));
 

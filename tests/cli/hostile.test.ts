@@ -2,11 +2,15 @@
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ROOT, TOOL, Workspace } from "../support/cli.ts";
 
 const workspace = new Workspace();
 afterAll(() => workspace.remove());
+
+// These tests wait for programs without letting anything else run: for more than a minute on a busy machine, which is as
+// long as vitest waits for a sign of life.
+afterEach(() => new Promise((resolve) => setImmediate(resolve)));
 
 const MIB = 1024 * 1024;
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { differences } from "../../tools/demo/client.ts";
-import { parseAccessLog, whoDecided } from "../../tools/demo/decision.ts";
+import { whoDecided } from "../../tools/demo/decision.ts";
 import { envoyBinary } from "../support/envoy.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -88,6 +88,30 @@ describe("serving", () => {
     expect(await answers(port)).toBe(false);
   });
 
+  test("serves on, whatever comes instead of a request, and whoever stops reading", async () => {
+    const { process: demo, output, ended, port } = await serving(DEMO);
+    for (const bytes of [
+      "x\r\n\r\n",
+      "GET * HTTP/1.1\r\nhost: a\r\n\r\n",
+      "CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n",
+    ]) {
+      await new Promise<void>((resolve) => {
+        const socket = connect(port, "127.0.0.1").on("error", () => {});
+        socket.on("data", () => socket.destroy()).on("close", () => resolve());
+        socket.write(bytes);
+      });
+    }
+    await expect.poll(output).toContain("  - - - → 400 http1.codec_error\n");
+    await expect.poll(output).toContain("  - - - → 400 http1.invalid_url\n");
+    await expect.poll(output).toContain("  - CONNECT - → 403 ");
+    demo.stdout?.destroy();
+    for (let i = 0; i < 3; i++) await fetch(`http://127.0.0.1:${port}/api/v1/products/0`);
+    await expect.poll(output).toContain("requests are no longer printed, and the gate goes on\n");
+    expect((await fetch(`http://127.0.0.1:${port}/productpage`)).status).toBe(200);
+    demo.kill("SIGINT");
+    expect(await ended).toBe(0);
+  });
+
   test("leaves no Envoy behind where it is killed", async () => {
     const { process: demo, ended, port } = await serving(DEMO);
     expect(await answers(port)).toBe(true);
@@ -122,6 +146,13 @@ describe("what is compared", () => {
   ])("%j", (expectation, expected) => {
     expect(differences(answer, expectation, 80)).toEqual(expected);
   });
+
+  test.each(["", "{", "null", "7"])("an upstream that answered %j instead of what it received", (body) => {
+    const expectation = { status: 403, upstream: { url: "/x" } };
+    expect(differences({ ...answer, body }, expectation, 80)).toEqual([
+      `the upstream's answer is ${JSON.stringify(body)}`,
+    ]);
+  });
 });
 
 describe("who decided", () => {
@@ -136,12 +167,5 @@ describe("who decided", () => {
     ["via_upstream", ""],
   ])("%s", (details, expected) => {
     expect(whoDecided(details, sourceMap)).toBe(expected);
-  });
-
-  test("lines that are no access log are left alone", () => {
-    expect(parseAccessLog("[warning] hello")).toBeUndefined();
-    expect(parseAccessLog("{")).toBeUndefined();
-    expect(parseAccessLog('{"a":1}')).toBeUndefined();
-    expect(parseAccessLog('{"details":"via_upstream"}')).toEqual({ details: "via_upstream" });
   });
 });

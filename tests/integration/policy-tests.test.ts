@@ -1,11 +1,16 @@
 /** `jwtgate test --envoy`: the same tests in a real Envoy, keys fetched by the filter, and what cannot be run there. */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { basename } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runSuiteInEnvoy } from "../../tools/testing/envoy.ts";
 import { runSuite, type SuiteResult } from "../../tools/testing/run.ts";
 import { loadSuite, type Suite } from "../../tools/testing/suite.ts";
+import { Workspace } from "../support/cli.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
+import { listen } from "../support/upstream.ts";
 
 const IDP = "https://idp.example.com";
 const FILE = `policies:
@@ -85,6 +90,28 @@ describe("a suite", () => {
       ["TLS", "the client's TLS is not imitated with --envoy"],
       ["later", "Envoy's clock cannot be set (now:)"],
     ]);
+  });
+
+  test("at an address that is taken is told who has it", async () => {
+    const server = createServer();
+    await listen(server);
+    const { port } = server.address() as AddressInfo;
+    const workspace = new Workspace();
+    try {
+      const file = `listener: {address: "127.0.0.1:${port}"}\n${FILE}`;
+      writeFileSync(workspace.path("a.test.yaml"), file);
+      const { status, stderr } = workspace.run(["test", "a.test.yaml", "--envoy"], {
+        env: { ENVOY_BIN: binary },
+      });
+      const holder = `${basename(process.execPath)} (process ${process.pid})`;
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: `127.0.0.1:${port} is in use by ${holder}\n`,
+      });
+    } finally {
+      server.close();
+      workspace.remove();
+    }
   });
 
   test("that needs a clock starts no Envoy", async () => {

@@ -1,5 +1,4 @@
 /** `jwtgate run` on a real Envoy: it decides, tells, follows its files, keeps what works, and leaves nothing behind. */
-import { type ChildProcess, spawn } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -11,12 +10,11 @@ import {
 } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { TOOL, Workspace } from "../support/cli.ts";
-import { envoyBinary } from "../support/envoy.ts";
 import { Http1Client, headerOf, http1 } from "../support/http1.ts";
 import { JwksServer, keys } from "../support/jwks-server.ts";
+import { type Running, RunWorkspace, stop } from "../support/run-command.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 import { until } from "../support/until.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
@@ -52,75 +50,25 @@ spec:
         paths: [${path}]
 `;
 
-let binary: string;
 let upstream: Upstream;
-let workspace: Workspace;
-let child: ChildProcess | undefined;
+let workspace: RunWorkspace;
 
 beforeAll(async () => {
-  binary = await envoyBinary();
   upstream = await startUpstream();
 });
 afterAll(() => upstream.close());
 
 beforeEach(() => {
-  workspace = new Workspace();
-  mkdirSync(workspace.path("policies"));
-  mkdirSync(workspace.path("tmp"));
+  workspace = new RunWorkspace();
   writeFileSync(workspace.path("policies/authentication.yaml"), AUTHENTICATION);
   writeFileSync(workspace.path("policies/policy.yaml"), policy("/secret"));
 });
-afterEach(() => {
-  child?.kill("SIGKILL");
-  workspace.remove();
-});
+afterEach(() => workspace.remove());
 
-interface Running {
-  port: number;
-  stdout: () => string;
-  stderr: () => string;
-  /** Waits for words on standard error. */
-  told(words: string): Promise<unknown>;
-  ended: Promise<number | null>;
-}
-
-function spawnRun(...args: string[]): Running {
-  const started = spawn(process.execPath, [TOOL, "run", ...args], {
-    cwd: workspace.folder,
-    env: { ...process.env, ENVOY_BIN: binary, TMPDIR: workspace.path("tmp") },
-  });
-  child = started;
-  const output = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    started[name].setEncoding("utf8").on("data", (text: string) => {
-      output[name] += text;
-    });
-  }
-  return {
-    port: 0,
-    stdout: () => output.stdout,
-    stderr: () => output.stderr,
-    told: (words) => until(words, async () => output.stderr.includes(words)),
-    ended: new Promise((resolve) => started.on("close", resolve)),
-  };
-}
-
-async function start(...args: string[]): Promise<Running> {
-  const running = spawnRun(
-    ...["-f", "policies", "--upstream", `127.0.0.1:${upstream.port}`, "--listen", "127.0.0.1:0", ...args],
-  );
-  await running.told("Ctrl-C ends it");
-  const port = Number(/http:\/\/127\.0\.0\.1:(\d+) →/.exec(running.stderr())?.[1]);
-  return { ...running, port };
-}
+const start = (...args: string[]) => workspace.serve(upstream.port, args);
 
 const ask = async ({ port }: Running, path: string, headers: [string, string][] = []) =>
   (await http1({ host: "127.0.0.1", port }, { path, headers })).status;
-
-async function stop({ ended }: Running, signal: NodeJS.Signals = "SIGINT"): Promise<number | null> {
-  child?.kill(signal);
-  return ended;
-}
 
 test("decides, tells each decision in a line, and leaves nothing behind", async () => {
   const running = await start();
@@ -257,21 +205,23 @@ describe("what cannot be served is told, and nothing is left", () => {
     const server = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const running = spawnRun(
-      ...["-f", "policies", "--upstream", "127.0.0.1:1", "--listen", "127.0.0.1:0", option, address],
-    );
+    const running = await workspace.spawn([
+      ...["run", "-f", "policies", "--upstream", "127.0.0.1:1", "--listen", "127.0.0.1:0"],
+      ...[option, address],
+    ]);
     expect(await running.ended).toBe(1);
     server.close();
+    const holder = `${basename(process.execPath)} (process ${process.pid})`;
     // Where Envoy cannot start at all, its log stands before.
     expect(running.stderr().trimEnd().split("\n").at(-1)).toBe(
-      `${option} ${address} cannot be had (Address already in use): say another with ${option} IP:PORT`,
+      `${option} ${address} is in use by ${holder}: choose another with ${option} IP:PORT`,
     );
     expect(readdirSync(workspace.path("tmp"))).toEqual([]);
   });
 
   test("policies that are wrong from the start", async () => {
     writeFileSync(workspace.path("policies/policy.yaml"), "a: [");
-    const running = spawnRun("-f", "policies", "--upstream", "127.0.0.1:1");
+    const running = await workspace.spawn(["run", "-f", "policies", "--upstream", "127.0.0.1:1"]);
     expect(await running.ended).toBe(1);
     expect(running.stderr()).toMatch(/^policies\/policy\.yaml:1:/);
   });
@@ -280,14 +230,14 @@ describe("what cannot be served is told, and nothing is left", () => {
     const running = await start();
     const [folder = ""] = readdirSync(workspace.path("tmp"));
     expect(existsSync(workspace.path("tmp", folder, "envoy.json"))).toBe(true);
-    process.kill(envoyOf(child?.pid ?? 0), "SIGKILL");
+    process.kill(envoyOf(running.process.pid ?? 0), "SIGKILL");
     expect(await running.ended).toBe(1);
     expect(running.stderr()).toContain("Envoy ended by itself\n");
     await until("the folder is gone", async () => readdirSync(workspace.path("tmp")).length === 0);
   });
 
   test("standard input, which does not change", async () => {
-    const running = spawnRun("-f", "-", "--upstream", "127.0.0.1:1");
+    const running = await workspace.spawn(["run", "-f", "-", "--upstream", "127.0.0.1:1"]);
     expect(await running.ended).toBe(2);
     expect(running.stderr()).toContain("run follows files as they change");
   });

@@ -9,9 +9,12 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The built filter. */
 export const MODULE = `${ROOT}build/jwtgate.wasm`;
 
-/** The Envoy that tests run: ENVOY_BIN, the PATH's, or the pinned one in the project's own folder. */
+let found: Promise<string> | undefined;
+
+/** The Envoy that tests run: ENVOY_BIN, the PATH's, or the pinned one in the user's cache folder. */
 export function envoyBinary(): Promise<string> {
-  return findEnvoy({ cacheFolder: `${ROOT}.cache`, progress: (line) => process.stderr.write(`${line}\n`) });
+  found ??= findEnvoy({ progress: (line) => process.stderr.write(`${line}\n`) });
+  return found;
 }
 
 /** Starts an Envoy and waits until it serves. */

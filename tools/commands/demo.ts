@@ -1,13 +1,12 @@
 /** `jwtgate demo`: see it work, with an Envoy that is found or installed. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { Command } from "commander";
 import { Demo } from "../demo/demo.ts";
 import { printable } from "../diagnostics.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
-import { print, UserError } from "./output.ts";
+import { MODULE_FILE } from "../package.ts";
+import { serveUnread, tell, UserError } from "./output.ts";
 import { StopSignal } from "./stop-signal.ts";
 
 const EXAMPLES = `
@@ -41,16 +40,17 @@ export function demoCommand(): Command {
 async function run(once: boolean): Promise<void> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   const stopping = new StopSignal();
-  const progress = (line: string) => process.stderr.write(`${printable(line)}\n`);
-  const envoy = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+  const progress = (line: string) => tell(printable(line), process.stderr);
+  const envoy = await findEnvoy({ progress });
   progress(`starting ${envoy} …`);
-  const demo = await Demo.start({ envoy, say: (line) => void print(`${printable(line)}\n`) });
+  const demo = await Demo.start({ envoy, say: (line) => tell(printable(line)) });
   try {
     const wrong = await Promise.race([demo.play(), stopping.promise.then(() => 0)]);
     if (once || stopping.received) {
       if (wrong > 0) throw new UserError("");
       return;
     }
+    serveUnread();
     demo.serve();
     await Promise.race([stopping.promise, demo.ended]);
     if (!stopping.received) throw new UserError("Envoy ended by itself");

@@ -1,5 +1,6 @@
 /** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
 import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable } from "../diagnostics.ts";
+import { reasonOf } from "./sources.ts";
 
 /** What a process ends with; documented, so that scripts can rely on it. */
 export const EXIT = {
@@ -26,6 +27,40 @@ export function print(text: string | Uint8Array): Promise<void> {
   });
 }
 
+/** Whether we serve others than the reader of our output. */
+let serving = false;
+const lost = new Set<NodeJS.WriteStream>();
+
+/** From now on the process goes on without a reader: a gate does not end because nobody reads what it tells. */
+export function serveUnread(): void {
+  serving = true;
+}
+
+/** Writes a line of what happens while we serve, and does not wait for it. Where it cannot be written, it is lost. */
+export function tell(line: string, stream: NodeJS.WriteStream = process.stdout): void {
+  if (!lost.has(stream)) stream.write(`${line}\n`);
+}
+
+/**
+ * What becomes of us where our output cannot be written. A reader that stops reading (`| head`) ends us quietly, as it
+ * ends other tools; anything else, such as a full disk, is said, or where even this cannot be said, the exit code says it.
+ * A gate that serves goes on.
+ */
+export function watchOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: Error) => {
+      const isFirst = !lost.has(stream);
+      lost.add(stream);
+      if (!serving && isClosedPipe(error)) process.exit();
+      if (stream === process.stdout && isFirst) {
+        const rest = serving ? ": requests are no longer printed, and the gate goes on" : "";
+        tell(`standard output: ${reasonOf(error)}${rest}`, process.stderr);
+      }
+      if (!serving) process.exit(EXIT.failure);
+    });
+  }
+}
+
 /** Writes diagnostics, of each file not more than anybody reads, and says whether there is an error among them. */
 export function report(diagnostics: readonly Diagnostic[]): boolean {
   const errors = new Map<string, number>();
@@ -36,15 +71,15 @@ export function report(diagnostics: readonly Diagnostic[]): boolean {
     if (severity === "error") errors.set(file, before + 1);
     if (before > MAX_ERRORS) continue;
     const isLast = severity === "error" && before === MAX_ERRORS;
-    lines.push(isLast ? `${printable(file)}: ${MORE_ERRORS}\n` : `${formatDiagnostic(diagnostic)}\n`);
+    lines.push(isLast ? `${printable(file)}: ${MORE_ERRORS}` : formatDiagnostic(diagnostic));
   }
-  process.stderr.write(lines.join(""));
+  if (lines.length > 0) tell(lines.join("\n"), process.stderr);
   return errors.size > 0;
 }
 
 const MORE_ERRORS = `there are more errors in this file than these ${MAX_ERRORS}: mend these first`;
 
 /** Whether the other end of our output was closed. */
-export function isClosedPipe(error: unknown): boolean {
+function isClosedPipe(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === "EPIPE";
 }

@@ -1,13 +1,14 @@
 /** `jwtgate run`: an Envoy with policies before any upstream, which follows the files as they change. */
-import { join } from "node:path";
 import { Command, Option } from "commander";
 import { compile, type SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
 import { policyOf, whoDecided } from "../demo/decision.ts";
 import { formatPosition, printable, printableJson, printableLines } from "../diagnostics.ts";
+import { bindFailure } from "../envoy/bind-failure.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { PACKAGE_FOLDER, VERSION } from "../package.ts";
+import { VERSION } from "../package.ts";
+import { ABSENT } from "../render/access-log.ts";
 import {
   type Address,
   DEFAULT_MAX_HEAP_BYTES,
@@ -18,9 +19,9 @@ import {
 import { type Decision, parseDecision } from "../run/decision-line.ts";
 import { LiveGate, Refused } from "../run/live-gate.ts";
 import { moduleFile } from "./module.ts";
-import { print, report, UserError } from "./output.ts";
+import { report, serveUnread, tell, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
-import { readSources } from "./sources.ts";
+import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { type Style, styleFor } from "./style.ts";
 import { parseAddress, parseHeapSize, parseListenAddress } from "./values.ts";
@@ -48,8 +49,8 @@ Examples:
     $ jwtgate run -f policies/ --upstream 127.0.0.1:8000 --shadow
 
 An edit with an error changes nothing: the error is told, and the policies before it stay in force. Ctrl-C ends Envoy and
-leaves nothing behind. Envoy is that of ENVOY_BIN or PATH, or is installed once. Exit code: 0 after Ctrl-C, or 1 where the
-policies are wrong or Envoy cannot run, or 2 where the command line is wrong.`;
+leaves nothing behind. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder.
+Exit code: 0 after Ctrl-C, or 1 where the policies are wrong or Envoy cannot run, or 2 where the command line is wrong.`;
 
 export function runCommand(): Command {
   const command = new Command("run").description(
@@ -64,7 +65,7 @@ export function runCommand(): Command {
     )
     .option(
       "--admin <address>",
-      "IP:PORT of Envoy's admin interface (a free one of this machine where not said)",
+      "IP:PORT of Envoy's admin interface, which shows secrets and ends Envoy (none where not said)",
       parseListenAddress,
     )
     .addOption(
@@ -110,33 +111,40 @@ async function serve(options: Options): Promise<void> {
   let inForce = first;
   const stopping = new StopSignal();
   const style = styleFor(process.stdout);
+  const onLine = (line: string) => {
+    try {
+      tellLine(line, inForce, options.json === true, style);
+    } catch (error) {
+      say(`a line of Envoy's log was not read (${reasonOf(error)}): ${printable(line)}`);
+    }
+  };
   try {
-    const gate = await start(options, module, first.configuration, (line) => {
-      const decision = parseDecision(line, inForce.sourceMap);
-      if (decision === undefined) process.stderr.write(`${printable(line)}\n`);
-      else void print(options.json ? `${printableJson(decision)}\n` : format(decision, inForce, style));
-    });
+    const gate = await start(options, module, first.configuration, onLine);
     const reload = new Reload(async () => {
-      const next = load(options);
-      if (next === undefined) {
-        say("the policies before stay in force");
-        return;
-      }
+      let next: Policies | undefined;
       try {
+        next = load(options);
+        if (next === undefined) return say("the policies before stay in force");
         await gate.apply(next.configuration);
         inForce = next;
         say(`reloaded: ${summary(next)}`);
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        say(`${error.message}; the policies before stay in force`);
+        if (stopping.received) return;
+        const isUnchanged = next === undefined || error instanceof Refused;
+        const outcome = isUnchanged
+          ? "the policies before stay in force"
+          : "it is not known which policies are in force: save a file again";
+        say(`${reasonOf(error)}; ${outcome}`);
       }
     });
     const unwatch = watchFiles(options.file, () => reload.request());
     try {
       const listening = formatAddress({ ...options.listen, port: await gate.port });
+      serveUnread();
       say(`${summary(first)}; http://${listening} → ${options.upstream.host}:${options.upstream.port}`);
+      if (options.admin !== undefined) say(aboutAdmin(gate.admin, options.admin));
       say("Ctrl-C ends it");
-      await Promise.race([stopping.promise, gate.ended, reload.failure]);
+      await Promise.race([stopping.promise, gate.ended]);
       if (!stopping.received) throw new UserError("Envoy ended by itself");
     } finally {
       unwatch();
@@ -147,12 +155,29 @@ async function serve(options: Options): Promise<void> {
   }
 }
 
+/** A line of Envoy's: of its access log a decision, of its log as it is. */
+function tellLine(line: string, inForce: Policies, asJson: boolean, style: Style): void {
+  const decision = parseDecision(line, inForce.sourceMap);
+  if (decision === undefined) tell(printable(line), process.stderr);
+  else tell(asJson ? printableJson(decision) : format(decision, inForce, style));
+}
+
+/** What the admin interface shows, and to whom. */
+function aboutAdmin(address: string, { host }: Address): string {
+  const isLocal = host.startsWith("127.") || host === "::1";
+  const who = isLocal ? "every user and program of this machine" : `everybody who can reach ${address}`;
+  return (
+    `http://${address} is Envoy's admin interface, without a password: it shows the whole configuration, HMAC secrets ` +
+    `included (/config_dump), and ends the gate (/quitquitquit), for ${who}`
+  );
+}
+
 function formatAddress({ host, port }: Address): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function say(line: string): void {
-  process.stderr.write(`jwtgate: ${printableLines(line)}\n`);
+  tell(`jwtgate: ${printableLines(line)}`, process.stderr);
 }
 
 async function start(
@@ -162,7 +187,7 @@ async function start(
   onLine: (line: string) => void,
 ): Promise<LiveGate> {
   try {
-    const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress: say });
+    const binary = await findEnvoy({ progress: say });
     return await LiveGate.start(configuration, {
       binary,
       upstream,
@@ -177,12 +202,11 @@ async function start(
     });
   } catch (error) {
     if (error instanceof EnvoyFailure || error instanceof Refused) {
-      const [, address, reason] = /cannot bind '([^']+)': ([^`\n]*)/.exec(error.message) ?? [];
-      if (address === undefined) throw new UserError(error.message);
+      const failure = bindFailure(error.message);
+      if (failure === undefined) throw new UserError(error.message);
+      const { address, reason } = failure;
       const option = admin !== undefined && address === formatAddress(admin) ? "--admin" : "--listen";
-      throw new UserError(
-        `${option} ${address} cannot be had (${reason}): say another with ${option} IP:PORT`,
-      );
+      throw new UserError(`${option} ${address} ${reason}: choose another with ${option} IP:PORT`);
     }
     if (error instanceof EnvoyUnavailable) throw new UserError(error.message);
     throw error;
@@ -219,53 +243,43 @@ function summary({ sourceMap: { rules, providers } }: Policies): string {
 
 /** One after another: what changes during a reload is seen by the next. */
 class Reload {
-  /** Rejects where a reload fails in a way that nobody foresaw. */
-  readonly failure: Promise<never>;
-  private fail: (reason: unknown) => void = () => {};
   private running = false;
   private again = false;
 
-  constructor(private readonly work: () => Promise<void>) {
-    this.failure = new Promise((_resolve, reject) => {
-      this.fail = reject;
-    });
-    // Whoever races it sees it; afterwards nobody does.
-    this.failure.catch(() => {});
-  }
+  /** @param work never rejects */
+  constructor(private readonly work: () => Promise<void>) {}
 
   request(): void {
     this.again = true;
-    if (!this.running) void this.run().catch(this.fail);
+    if (!this.running) void this.run();
   }
 
   private async run(): Promise<void> {
     this.running = true;
-    try {
-      while (this.again) {
-        this.again = false;
-        await this.work();
-      }
-    } finally {
-      this.running = false;
+    while (this.again) {
+      this.again = false;
+      await this.work();
     }
+    this.running = false;
   }
 }
 
 /** `06:12:01 GET /productpage 403 RBAC: access denied, require-jwt (policies.yaml:21:5)` */
 function format(decision: Decision, { sourceMap }: Policies, style: Style): string {
   const { time, method, path, status, details, reason, principal, rule, at } = decision;
-  const colour = status < 400 ? style.good : style.bad;
+  const colour = status > 0 && status < 400 ? style.good : style.bad;
+  const answer = status === 0 ? ABSENT : `${status}`;
   const decidedBy =
     rule === undefined || at === undefined
       ? whoDecided(details, sourceMap)
       : `${policyOf(rule)} (${formatPosition(at)})`;
   const parts = [
-    style.faint(time.slice(11, 19)),
+    style.faint(time.slice(11, 19) || ABSENT),
     printable(method),
     printable(path),
-    colour(printable(reason === undefined ? `${status}` : `${status} ${reason}`)),
+    colour(printable(reason === undefined ? answer : `${answer} ${reason}`)),
     ...(decidedBy === "" ? [] : [printable(decidedBy)]),
     ...(principal === undefined ? [] : [style.faint(`as ${printable(principal)}`)]),
   ];
-  return `${parts.join(" ")}\n`;
+  return parts.join(" ");
 }

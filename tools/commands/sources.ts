@@ -156,4 +156,5 @@ const SYSTEM_ERRORS: Record<string, string> = {
   EMFILE: "too many files are open",
   ENOSPC: "the disk is full",
   EROFS: "nothing can be written there",
+  EPIPE: "nobody reads it any more",
 };

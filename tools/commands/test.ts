@@ -1,19 +1,19 @@
 /** `jwtgate test`: files of policy tests, run against the module. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { Command, Option } from "commander";
 import { printable, printableLines } from "../diagnostics.ts";
+import { bindFailure } from "../envoy/bind-failure.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
+import { MODULE_FILE } from "../package.ts";
 import { runSuiteInEnvoy } from "../testing/envoy.ts";
 import { count, formatResults, REPORTERS, type Reporter } from "../testing/report.ts";
 import { runSuite, type SuiteResult } from "../testing/run.ts";
 import { loadSuite, type Suite } from "../testing/suite.ts";
 import { readText } from "./input.ts";
 import { loadModule } from "./module.ts";
-import { print, report, UserError } from "./output.ts";
-import { readSources } from "./sources.ts";
+import { print, report, tell, UserError } from "./output.ts";
+import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { styleFor } from "./style.ts";
 import { watchFiles } from "./watch.ts";
@@ -86,14 +86,17 @@ async function runHere(suites: readonly Suite[]): Promise<SuiteResult[]> {
 async function runInEnvoy(suites: readonly Suite[]): Promise<SuiteResult[]> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   try {
-    const progress = (line: string) => process.stderr.write(`${printable(line)}\n`);
-    const binary = await findEnvoy({ cacheFolder: join(PACKAGE_FOLDER, ".cache"), progress });
+    const progress = (line: string) => tell(printable(line), process.stderr);
+    const binary = await findEnvoy({ progress });
     const results: SuiteResult[] = [];
     for (const suite of suites) results.push(await runSuiteInEnvoy(suite, { binary, module: MODULE_FILE }));
     return results;
   } catch (error) {
-    if (error instanceof EnvoyUnavailable || error instanceof EnvoyFailure)
-      throw new UserError(error.message);
+    if (error instanceof EnvoyFailure) {
+      const failure = bindFailure(error.message);
+      throw new UserError(failure === undefined ? error.message : `${failure.address} ${failure.reason}`);
+    }
+    if (error instanceof EnvoyUnavailable) throw new UserError(error.message);
     throw error;
   }
 }
@@ -104,15 +107,16 @@ async function watchAll(paths: readonly string[], options: Options): Promise<voi
   try {
     while (!stopping.received) {
       const { files } = await runOnce(paths, options).catch((error: unknown) => {
-        if (!(error instanceof UserError)) throw error;
-        process.stderr.write(`${printableLines(error.message)}\n`);
+        const words =
+          error instanceof UserError ? error.message : `the tests were not run: ${reasonOf(error)}`;
+        tell(printableLines(words), process.stderr);
         return { files: [...paths] };
       });
       let forget = () => {};
       const changed = new Promise<void>((resolve) => {
         forget = watchFiles(files, resolve);
       });
-      process.stderr.write("waiting for a change; Ctrl-C ends\n");
+      tell("waiting for a change; Ctrl-C ends", process.stderr);
       await Promise.race([changed, stopping.promise]);
       forget();
     }

@@ -27,8 +27,13 @@ function signature(paths: readonly string[]): string {
   return paths
     .flatMap((path) => filesOf(path))
     .map((file) => {
-      const stats = statSync(file, { throwIfNoEntry: false });
-      return stats === undefined ? file : `${file} ${stats.mtimeMs} ${stats.size} ${stats.ino}`;
+      try {
+        const { mtimeMs, size, ino } = statSync(file);
+        return `${file} ${mtimeMs} ${size} ${ino}`;
+      } catch (error) {
+        // Gone, or not to be looked at; whoever reads it says why.
+        return `${file} ${(error as NodeJS.ErrnoException).code}`;
+      }
     })
     .join("\n");
 }

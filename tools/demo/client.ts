@@ -51,10 +51,21 @@ export function differences(answer: Answer, expect: Expectation, port: number): 
     compare(name, answer.headers[name], value.replace("HOST", `127.0.0.1:${port}`));
   }
   if (expect.upstream === undefined || found.length > 0) return found;
-  const echo = JSON.parse(answer.body) as Echo;
+  const echo = parseEcho(answer.body);
+  if (echo === undefined) return [`the upstream's answer is ${JSON.stringify(answer.body)}`];
   if (expect.upstream.url !== undefined) compare("the URL upstream", echo.url, expect.upstream.url);
   for (const [name, value] of Object.entries(expect.upstream.headers ?? {})) {
-    compare(`${name} upstream`, echo.headers[name] ?? null, value);
+    compare(`${name} upstream`, echo.headers?.[name] ?? null, value);
   }
   return found;
+}
+
+/** @returns undefined where it is something else */
+function parseEcho(body: string): Partial<Echo> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,26 +1,6 @@
-/** Reads from Envoy's access log what decided a request, and finds the line of YAML that it came from. */
+/** Says who decided a request, from Envoy's response-code details, and finds the line of YAML that it came from. */
 import type { SourceMap } from "../compile.ts";
 import { formatPosition, type Position } from "../diagnostics.ts";
-
-/** A line of the access log that the bootstrap asks for (render/bootstrap.ts). */
-export interface AccessLogEntry {
-  method: string;
-  path: string;
-  status: number;
-  details: string;
-  authority: string;
-}
-
-/** An access log entry, or undefined where the line is something else. */
-export function parseAccessLog(line: string): AccessLogEntry | undefined {
-  if (!line.startsWith("{")) return undefined;
-  try {
-    const entry = JSON.parse(line) as Partial<AccessLogEntry>;
-    return typeof entry.details === "string" ? (entry as AccessLogEntry) : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * Who refused a request, for people; empty where nobody did.

@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { compile, type SourceMap } from "../compile.ts";
-import { formatDiagnostic } from "../diagnostics.ts";
+import { formatDiagnostic, printable } from "../diagnostics.ts";
 import { Envoy } from "../envoy/process.ts";
 import { MODULE_FILE, PACKAGE_FOLDER } from "../package.ts";
+import { ABSENT, type AccessLogEntry, parseAccessLog } from "../render/access-log.ts";
 import { bootstrap, cluster, listener, type Message } from "../render/bootstrap.ts";
 import { differences, send } from "./client.ts";
-import { type AccessLogEntry, parseAccessLog, whoDecided } from "./decision.ts";
+import { whoDecided } from "./decision.ts";
 import { type Exchange, type Scene, scenes } from "./scenes.ts";
 import { ISTIO_TOKEN, SigningKey } from "./tokens.ts";
 import { startUpstream } from "./upstream.ts";
@@ -123,13 +124,13 @@ export class Demo {
   /** One request; says what was asked, what came back and who decided. */
   private async ask(stage: Stage, exchange: Exchange): Promise<boolean> {
     const { say } = this.options;
-    const logged = this.nextEntry();
     const answer = await send(stage.port, exchange);
     const wrong = differences(answer, exchange.expect, stage.port);
     const asked = `${exchange.method ?? "GET"} ${exchange.path.split("?")[0]}`;
     // A request that passed shows what the upstream said, which is no part of the decision.
     const came = answer.status === 200 ? "200" : `${answer.status} ${answer.body}`.trim();
-    const decided = whoDecided((await logged).details, stage.sourceMap);
+    const { details } = await this.nextEntry();
+    const decided = whoDecided(details, stage.sourceMap);
     const line = `   ${wrong.length === 0 ? "ok" : "NO"}  ${asked.padEnd(24)} ${exchange.token.padEnd(40)} ${came}`;
     say(line);
     if (decided !== "") say(`       ${decided}`);
@@ -138,7 +139,7 @@ export class Demo {
     return wrong.length === 0;
   }
 
-  /** The next access log entry. Requests are sent one after the other, so it is the next request's. */
+  /** The next access log entry. Requests are sent one after the other, so it is the last request's. */
   private nextEntry(): Promise<AccessLogEntry> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error("Envoy logged no access within 20 s")), 20_000);
@@ -149,13 +150,14 @@ export class Demo {
         this.onEntry = undefined;
         resolve(entry);
       };
+      this.onEntry();
     });
   }
 
   private read(line: string): void {
     const entry = parseAccessLog(line);
     if (entry === undefined) {
-      if (line !== "") this.options.say(line);
+      if (line !== "") this.options.say(printable(line));
       return;
     }
     if (this.serving) {
@@ -170,7 +172,8 @@ export class Demo {
   private tell({ method, path, status, details, authority }: AccessLogEntry): void {
     const stage = this.stages.find(({ port }) => authority.endsWith(`:${port}`));
     const decided = stage === undefined ? details : whoDecided(details, stage.sourceMap);
-    this.options.say(`  ${stage?.scene.name ?? ""} ${method} ${path} → ${status} ${decided}`.trimEnd());
+    const words = [stage?.scene.name ?? ABSENT, method, path, "→", status || ABSENT, decided];
+    this.options.say(printable(`  ${words.join(" ")}`.trimEnd()));
   }
 }
 
@@ -192,6 +195,7 @@ function prepare(scene: Scene): Stage {
     module: MODULE_FILE,
     configuration,
     cluster: "upstream",
+    sharesPort: false,
   });
   return { scene, file, sourceMap, listener: message, port: 0 };
 }

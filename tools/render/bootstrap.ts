@@ -48,6 +48,14 @@ export interface ListenerOptions {
   cluster: string;
   /** Whether each request is logged to standard output, as JSON; true where absent. */
   accessLog?: boolean;
+  /**
+   * Whether a second process may listen at the address too, and the kernel deals connections to both; true where absent,
+   * as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which spreads connections evenly, and a
+   * new Envoy can take over: right for a bootstrap that somebody else runs, with as many workers as it has cores. Two by
+   * mistake are refused there by the lock of Envoy's hot restart (`--base-id`). Where we run Envoy it has one worker and
+   * no hot restart, and a second gate at the address would serve other policies in silence: false.
+   */
+  sharesPort?: boolean;
 }
 
 /** A message of Envoy's API as JSON. */
@@ -70,10 +78,11 @@ export const DEFAULT_MAX_HEAP_BYTES = 2 * 1024 ** 3;
 
 /** An envoy.config.listener.v3.Listener with the filter. */
 export function listener(options: ListenerOptions): Message {
-  const { name, address, tls, mode = "gateway", accessLog = true } = options;
+  const { name, address, tls, mode = "gateway", accessLog = true, sharesPort = true } = options;
   return {
     name,
     address: socketAddress(address),
+    ...(!sharesPort && { enable_reuse_port: false }),
     per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
     ...(tls && {
       listener_filters: [
@@ -364,6 +373,8 @@ export interface BootstrapOptions {
   jwksCa?: string;
   /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
   maxHeapBytes?: number;
+  /** As ListenerOptions has it. */
+  sharesPort?: boolean;
 }
 
 /** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
@@ -378,6 +389,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
         mode: options.mode,
         pathNormalization: options.pathNormalization,
         ...(options.tls && { tls: options.tls }),
+        ...(options.sharesPort !== undefined && { sharesPort: options.sharesPort }),
         module: options.module,
         configuration,
         cluster: clusterName,
@@ -441,6 +453,7 @@ function seconds(milliseconds: number): string {
 
 /** Why the bootstrap says what it says, by the names of its members. */
 const REASONS: Reasons = {
+  admin: "Whoever reaches it reads this whole configuration, HMAC secrets included, and can end Envoy.",
   layered_runtime:
     "As Istio: a fragment in a path is cut off, not refused. And how many connections the listener takes.",
   overload_manager:

@@ -1,24 +1,14 @@
 /** A line for each request: what was asked, what came of it, and the line of YAML that decided. */
 import type { SourceMap } from "../compile.ts";
 import type { Position } from "../diagnostics.ts";
+import { ABSENT, parseAccessLog } from "../render/access-log.ts";
 
-/** What the access log has of a request (tools/render/bootstrap.ts), where the filter writes its state. */
-export interface LoggedRequest {
-  time: string;
-  method: string;
-  path: string;
-  status: number;
-  details: string;
-  principal?: string | null;
-  policy?: string | null;
-  reason?: string | null;
-}
-
-/** Who decided what. */
+/** Who decided what. A text that Envoy does not have, such as the path of a malformed request, is `-`. */
 export interface Decision {
   time: string;
   method: string;
   path: string;
+  /** 0 where there was no answer: the client had gone. */
   status: number;
   /** Envoy's response-code details. */
   details: string;
@@ -34,33 +24,23 @@ export interface Decision {
 
 /** @returns undefined where the line is no access log's */
 export function parseDecision(line: string, { rules }: SourceMap): Decision | undefined {
-  const logged = parse(line);
-  if (logged === undefined) return undefined;
-  const { time, method, path, status, details, principal, policy, reason } = logged;
-  const rule = policy || undefined;
+  const entry = parseAccessLog(line);
+  if (entry === undefined) return undefined;
+  const { time, method, path, status, details, principal, policy: rule, reason } = entry;
   const at = rule !== undefined && Object.hasOwn(rules, rule) ? rules[rule] : undefined;
   // Envoy's own errors, such as a service that is not there; not the service's.
-  const failure = status >= 400 && details !== "via_upstream" ? details : undefined;
-  const why = reason && reason !== "allowed" ? reason : failure;
+  const isOwn = details !== ABSENT && details !== "via_upstream";
+  const failure = isOwn && (status === 0 || status >= 400) ? details : undefined;
+  const why = reason !== undefined && reason !== "allowed" ? reason : failure;
   return {
     time,
     method,
     path,
     status,
     details,
-    ...(why && { reason: why }),
-    ...(principal && { principal }),
+    ...(why !== undefined && { reason: why }),
+    ...(principal !== undefined && { principal }),
     ...(rule !== undefined && { rule }),
     ...(at && { at }),
   };
-}
-
-function parse(line: string): LoggedRequest | undefined {
-  if (!line.startsWith("{")) return undefined;
-  try {
-    const entry = JSON.parse(line) as Partial<LoggedRequest>;
-    return typeof entry.details === "string" ? (entry as LoggedRequest) : undefined;
-  } catch {
-    return undefined;
-  }
 }

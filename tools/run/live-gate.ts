@@ -6,10 +6,10 @@ import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Configuration } from "../config/schema.ts";
-import { Envoy, makeEnvoyFolder } from "../envoy/process.ts";
+import { Envoy, EnvoyFailure, makeEnvoyFolder } from "../envoy/process.ts";
 import { type BootstrapOptions, type Message, renderBootstrap } from "../render/bootstrap.ts";
 
-export interface LiveGateOptions extends BootstrapOptions {
+export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort"> {
   /** Envoy's executable. */
   binary: string;
   /** Told each line of Envoy's log and access log. */
@@ -41,7 +41,8 @@ export class LiveGate {
     private readonly folder: string,
     private readonly log: RefusalLog,
     private readonly envoy: Envoy,
-    private current: Resources,
+    /** What Envoy uses, as far as that is known. */
+    private readonly current: Partial<Resources>,
   ) {}
 
   /**
@@ -50,7 +51,7 @@ export class LiveGate {
    */
   static async start(configuration: Configuration, options: LiveGateOptions): Promise<LiveGate> {
     const folder = makeEnvoyFolder();
-    const { bootstrap, resources } = split(renderBootstrap(configuration, options), folder);
+    const { bootstrap, resources } = split(render(configuration, options), folder);
     for (const service of SERVICES) write(folder, service, resources[service.name], 0);
     const log = new RefusalLog();
     const envoy = await Envoy.start({
@@ -76,6 +77,11 @@ export class LiveGate {
     return this.envoy.portOf("gate");
   }
 
+  /** Where Envoy's admin listens: `HOST:PORT`, or the path of a socket. */
+  get admin(): string {
+    return this.envoy.admin;
+  }
+
   /** When Envoy ends, whoever ends it. */
   get ended(): Promise<number | null> {
     return this.envoy.ended;
@@ -85,17 +91,26 @@ export class LiveGate {
    * Replaces the configuration, and waits until Envoy uses it.
    *
    * @throws {Refused} where it does not take it: the one before stays in force
+   * @throws {Error} where it does not say: which one is in force is not known
    */
   async apply(configuration: Configuration): Promise<void> {
-    const { resources } = split(renderBootstrap(configuration, this.options), this.folder);
+    const { resources } = split(render(configuration, this.options), this.folder);
     this.version++;
     for (const service of SERVICES) {
       const { name } = service;
       if (JSON.stringify(resources[name]) === JSON.stringify(this.current[name])) continue;
       const before = await this.counts(service);
       write(this.folder, service, resources[name], this.version);
-      await this.answer(service, before);
-      this.current = { ...this.current, [name]: resources[name] };
+      const last = this.current[name];
+      // Until it has answered, what it uses is not known.
+      this.current[name] = undefined;
+      try {
+        await this.answer(service, before);
+        this.current[name] = resources[name];
+      } catch (error) {
+        if (error instanceof Refused) this.current[name] = last;
+        throw error;
+      }
     }
   }
 
@@ -103,7 +118,10 @@ export class LiveGate {
     await this.envoy.stop();
   }
 
-  /** @throws {Refused} */
+  /**
+   * @throws {Refused}
+   * @throws {EnvoyFailure} where it does not answer
+   */
   private async answer(service: Service, before: Counts): Promise<void> {
     const deadline = performance.now() + ANSWER_WITHIN_MS;
     while (performance.now() < deadline) {
@@ -112,7 +130,7 @@ export class LiveGate {
       if (now.taken > before.taken) return;
       await sleep(20);
     }
-    throw new Refused(`Envoy did not answer within ${ANSWER_WITHIN_MS / 1000} s`);
+    throw new EnvoyFailure(`Envoy did not answer within ${ANSWER_WITHIN_MS / 1000} s`, this.envoy.log);
   }
 
   private async counts({ stats }: Service): Promise<Counts> {
@@ -142,6 +160,11 @@ class RefusalLog {
     if (reason !== undefined) this.last = `Envoy refused the configuration: ${reason}`;
     return line === "" || /config update rejected|\/listener_manager\/|caught ENVOY_SIGTERM/.test(line);
   }
+}
+
+/** Two gates at one address are a mistake: the second is refused. */
+function render(configuration: Configuration, options: LiveGateOptions): Message {
+  return renderBootstrap(configuration, { ...options, sharesPort: false });
 }
 
 /** A bootstrap with all that can change moved into files. */

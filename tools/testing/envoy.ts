@@ -82,6 +82,7 @@ function bootstrapOf(
     mode: listener.mode,
     pathNormalization: listener.pathNormalization,
     module,
+    sharesPort: false,
   });
   const { listeners, clusters } = bootstrap["static_resources"] as Record<string, Message[]>;
   const manager = managerOf(listeners?.[0]);
@@ -118,7 +119,12 @@ function withPort(subject: Subject, port: number): Subject {
 
 async function runCase(test: PreparedCase, subject: Subject, port: number): Promise<CaseResult> {
   const started = performance.now();
-  const outcome = await send(test, subject.listener.address.ip, port);
+  let outcome: Outcome;
+  try {
+    outcome = await send(test, subject.listener.address.ip, port);
+  } catch (error) {
+    return unanswered(test, error, performance.now() - started);
+  }
   const expected = predict(subject, test.request);
   const at = subject.positions.rules[expected.ruleId ?? ""];
   const decidedBy: Explanation["decidedBy"] = at && { rule: expected.ruleId ?? "", at };
@@ -130,6 +136,13 @@ async function runCase(test: PreparedCase, subject: Subject, port: number): Prom
     { ...actual, disagreements: disagreements(expected, outcome) },
     performance.now() - started,
   );
+}
+
+/** A connection that failed, or an answer that is none, is this test's failure; the others still run. */
+function unanswered({ name, at }: PreparedCase, error: unknown, milliseconds: number): CaseResult {
+  const actual = error instanceof Error ? error.message : String(error);
+  const failures = [{ what: "answer", at, expected: "an answer of HTTP/1.1", actual }];
+  return { name, at, failures, answer: "none", milliseconds };
 }
 
 /** Headers of Envoy's own make those of a forwarded request differ from the host's; the rest must agree. */
@@ -157,7 +170,9 @@ async function send({ request }: PreparedCase, host: string, port: number): Prom
     const upstream = JSON.parse(Buffer.from(received, "base64").toString()) as Outcome["upstream"];
     return { ...(upstream && { upstream }), logs: [], properties: {} };
   }
-  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1] ?? 0);
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1]);
+  if (Number.isNaN(status))
+    throw new Error(text === "" ? "the connection was closed" : JSON.stringify(statusLine));
   const own = answer.filter(([name]) => name !== DETAILS);
   const chunked = header("transfer-encoding") === "chunked";
   const content = rest.join("\r\n\r\n");

@@ -1,0 +1,62 @@
+/**
+ * Reads a line of the access log that the bootstrap asks for (bootstrap.ts). Envoy writes null for what it does not
+ * have: of a malformed request there is no method, path, authority.
+ */
+
+/** A request as the access log has it. */
+export interface AccessLogEntry {
+  /** As RFC 3339 writes it. */
+  time: string;
+  method: string;
+  /** Without its query. */
+  path: string;
+  authority: string;
+  /** 0 where there was no answer. */
+  status: number;
+  /** Envoy's response-code details. */
+  details: string;
+  /** ISSUER/SUBJECT of the verified token. */
+  principal?: string;
+  /** The id of the rule that decided. */
+  policy?: string;
+  /** `allowed`, or the body of the filter's refusal. */
+  reason?: string;
+}
+
+/** What stands for a text that is not there, as in Envoy's own access logs. */
+export const ABSENT = "-";
+
+/** @returns undefined where the line is something else */
+export function parseAccessLog(line: string): AccessLogEntry | undefined {
+  const entry = parseObject(line);
+  if (entry === undefined || !MARKS.every((name) => Object.hasOwn(entry, name))) return undefined;
+  const text = (name: string): string | undefined => {
+    const value = entry[name];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const status = entry["status"];
+  const [principal, policy, reason] = [text("principal"), text("policy"), text("reason")];
+  return {
+    time: text("time") ?? ABSENT,
+    method: text("method") ?? ABSENT,
+    path: text("path") ?? ABSENT,
+    authority: text("authority") ?? ABSENT,
+    status: typeof status === "number" ? status : 0,
+    details: text("details") ?? ABSENT,
+    ...(principal !== undefined && { principal }),
+    ...(policy !== undefined && { policy }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** The members by which a line is known. */
+const MARKS = ["time", "method", "path", "status", "details"] as const;
+
+function parseObject(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
