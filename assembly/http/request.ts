@@ -29,6 +29,7 @@ import {
   subslice,
 } from "../abi/slice";
 import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../abi/slice-list";
+import { TRACING, traceProperty } from "../trace";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
 
@@ -353,6 +354,7 @@ export class Request {
 
   private property(path: Slice): Slice {
     const result = getProperty(path);
+    if (TRACING) traceProperty(path, propertyValue);
     if (result == PropertyResult.Failed) this.failed = true;
     return result == PropertyResult.Found ? propertyValue : EMPTY;
   }

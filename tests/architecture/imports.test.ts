@@ -15,12 +15,13 @@ const ASSEMBLY: Rooms = {
   abi: [],
   metrics: ["abi"],
   encoding: ["abi"],
+  trace: ["abi", "encoding"],
   crypto: ["abi", "encoding"],
   "config/reader": ["abi", "encoding"],
-  http: ["abi", "encoding"],
-  jose: ["abi", "encoding", "crypto"],
-  authz: ["abi", "encoding", "config/reader", "http"],
-  authn: ["abi", "metrics", "encoding", "crypto", "http", "jose"],
+  http: ["abi", "encoding", "trace"],
+  jose: ["abi", "encoding", "trace", "crypto"],
+  authz: ["abi", "encoding", "trace", "config/reader", "http"],
+  authn: ["abi", "metrics", "encoding", "trace", "crypto", "http", "jose"],
   plugin: ["abi", "metrics", "authz", "authn"],
   config: [
     "abi",
@@ -36,7 +37,7 @@ const ASSEMBLY: Rooms = {
   ],
   answer: ["abi", "encoding", "http", "jose"],
   report: ["abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
-  stream: ["abi", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
+  stream: ["abi", "trace", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
   index: ["abi", "config", "plugin", "answer", "stream"],
 };
 

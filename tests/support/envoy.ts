@@ -8,6 +8,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The built filter. */
 export const MODULE = `${ROOT}build/jwtgate.wasm`;
+/** The same with traces. */
+export const TRACE_MODULE = `${ROOT}build/jwtgate.trace.wasm`;
 
 /** The Envoy that tests run: ENVOY_BIN, the PATH's, or the pinned one in the project's own folder. */
 export function envoyBinary(): Promise<string> {
