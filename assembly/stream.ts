@@ -4,7 +4,7 @@
  */
 import { reset } from "./memory/arena";
 import { nowMilliseconds } from "./abi/clock";
-import { EMPTY } from "./memory/slice";
+import { EMPTY, Slice } from "./memory/slice";
 import { continueRequest, setCurrentStream, setEffectiveContext } from "./abi/stream-control";
 import {
   Verdict,
@@ -18,12 +18,15 @@ import {
 import { Authentication } from "./authn/authentication";
 import { Authenticator } from "./authn/authenticator";
 import { RemoteJwks } from "./authn/remote-jwks";
+import { VerifiedToken } from "./authn/verified-token";
 import { Waiting } from "./authn/waiting-list";
 import { Decision } from "./authz/decision";
+import { Engine } from "./authz/engine";
 import { Request } from "./http/request";
 import { Status } from "./jose/status";
 import { Plugin } from "./plugin";
 import { reportAllowed, reportRefused, reportShadowRefusal, reportUnenforced } from "./report";
+import { TRACING, traceBegin, tracePreflight } from "./trace";
 
 /** How often one request may wait: for its first keys, for a fetch under way, and for one of its own. */
 const MAX_WAITS: i32 = 3;
@@ -41,6 +44,7 @@ const decision = new Decision();
 export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, waits: i32 = 0): Verdict {
   reset();
   setCurrentStream(streamId);
+  if (TRACING) traceBegin();
   if (!request.read(plugin.directAddressProperty)) return fail(plugin);
   const authenticator = plugin.authenticator;
   if (authenticator) {
@@ -54,6 +58,7 @@ export function handleRequest(plugin: Plugin, streamId: u32, deadline: u64 = 0, 
   if (engine) {
     engine.decide(request, verified ? verified.bits : 0, decision);
     if (request.failed) return fail(plugin);
+    if (TRACING) traceDecision(engine, verified, authenticator);
     reportUnenforced(plugin, request, decision);
     if (decision.refused) return refuseByPolicy(plugin);
   }
@@ -66,6 +71,7 @@ function authenticate(plugin: Plugin, authenticator: Authenticator, mayWait: boo
   const counters = plugin.counters;
   authenticator.sanitize(request);
   if (request.isCorsPreflight) {
+    if (TRACING) tracePreflight();
     counters.preflight.add(1);
     authentication.reset();
     return;
@@ -73,6 +79,21 @@ function authenticate(plugin: Plugin, authenticator: Authenticator, mayWait: boo
   authenticator.authenticate(request, mayWait, deadline, authentication);
   counters.cacheHit.add(authentication.hits);
   counters.cacheMiss.add(authentication.misses);
+}
+
+/** Says how the policies came to their decision. */
+function traceDecision(
+  engine: Engine,
+  verified: VerifiedToken | null,
+  authenticator: Authenticator | null,
+): void {
+  let payload = EMPTY;
+  let spaceDelimited: StaticArray<Slice> = [];
+  if (verified && authenticator) {
+    payload = verified.payloadSegment;
+    spaceDelimited = authenticator.providers[verified.provider].spaceDelimitedClaims;
+  }
+  engine.trace(request, decision, payload, spaceDelimited);
 }
 
 function refuseToken(plugin: Plugin): Verdict {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Builds what people run: the filter (assembly/ → build/jwtgate.wasm), the tool (tools/ → dist/jwtgate.mjs) and the
- * library (tools/lib.ts → dist/index.mjs, with its types in dist/types).
+ * Builds what people run: the filter (assembly/ → build/jwtgate.wasm; with trace events, for tools, build/jwtgate.trace.wasm),
+ * the tool (tools/ → dist/jwtgate.mjs) and the library (tools/lib.ts → dist/index.mjs, with its types in dist/types).
  *
  *   node scripts/build.mjs [--filter] [--tool] [--library] [--debug] [--if-stale] [--quiet]
  *
@@ -12,12 +12,12 @@
  *   --if-stale      only what is older than its sources
  *   --quiet         no word where nothing had to be built, one line where something had
  */
+import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import asc from "assemblyscript/asc";
 import { build } from "esbuild";
 import { writeDeclarations } from "./declarations.mjs";
 import { notices } from "./notices.mjs";
@@ -43,18 +43,21 @@ const FILTER_SOURCES = [
   "tools/config/schema.ts",
 ];
 
-/** The filter as Envoy loads it. */
+/** The filter as Envoy loads it, and the same with trace events (assembly/trace.ts). */
 const FILTER = {
   name: "the filter (a minute on a slow machine)",
-  output: "build/jwtgate.wasm",
+  outputs: ["build/jwtgate.wasm", "build/jwtgate.trace.wasm"],
   sources: FILTER_SOURCES,
-  run: () => compileFilter("release"),
+  run: async () => {
+    await checkFields();
+    await Promise.all([compileFilter("release"), compileFilter("trace")]);
+  },
 };
 
 /** The filter with names and assertions, to look into. */
 const DEBUG_FILTER = {
   name: "the filter for debugging",
-  output: "build/jwtgate.debug.wasm",
+  outputs: ["build/jwtgate.debug.wasm"],
   sources: FILTER_SOURCES,
   run: () => compileFilter("debug"),
 };
@@ -62,7 +65,7 @@ const DEBUG_FILTER = {
 /** The command-line tool, with everything it imports in one file. */
 const TOOL = {
   name: "the tool",
-  output: "dist/jwtgate.mjs",
+  outputs: ["dist/jwtgate.mjs"],
   sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs", "scripts/notices.mjs"],
   run: async () => {
     const inputs = await bundle("tools/cli.ts", "dist/jwtgate.mjs");
@@ -74,7 +77,7 @@ const TOOL = {
 /** What programs import: the compiler and the host. */
 const LIBRARY = {
   name: "the library",
-  output: "dist/index.mjs",
+  outputs: ["dist/index.mjs"],
   sources: ["tools", "package.json", "package-lock.json", "scripts"],
   run: async () => {
     // The bundle last: its age tells whether all of this is up to date.
@@ -89,27 +92,32 @@ if (everything || options.filter) await step(options.debug ? DEBUG_FILTER : FILT
 if (everything || options.tool) await step(TOOL);
 if (everything || options.library) await step(LIBRARY);
 
-/** Runs one step of the build unless its output is newer than its sources and --if-stale was given. */
-async function step({ name, output, sources, run }) {
-  if (options["if-stale"] && newest([output]) > newest(sources)) return;
+/** Runs one step of the build unless its outputs are newer than its sources and --if-stale was given. */
+async function step({ name, outputs, sources, run }) {
+  const oldest = Math.min(...outputs.map((output) => newest([output])));
+  if (options["if-stale"] && oldest > newest(sources)) return;
   const started = performance.now();
   process.stderr.write(`building ${name} … `);
   await run();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const bytes = readFileSync(output);
-  const packed = gzipSync(bytes, { level: 9 }).length;
   process.stderr.write(`${seconds} s\n`);
-  if (!options.quiet) {
+  if (options.quiet) return;
+  for (const output of outputs) {
+    const bytes = readFileSync(output);
+    const packed = gzipSync(bytes, { level: 9 }).length;
     console.log(`${output}: ${grouped(bytes.length)} bytes (${grouped(packed)} gzipped)`);
   }
 }
 
+/** Compiles in a process of its own, so that two targets take the time of one. */
 async function compileFilter(target) {
-  await checkFields();
-  const stderr = asc.createMemoryStream();
-  const { error } = await asc.main(["--config", "asconfig.json", "--target", target], { stderr });
+  const compiler = join("node_modules", "assemblyscript", "bin", "asc.js");
+  const { error, stderr } = await new Promise((resolve) => {
+    const command = [compiler, "--config", "asconfig.json", "--target", target];
+    execFile(process.execPath, command, (error, _, stderr) => resolve({ error, stderr }));
+  });
   // Converging ends with a round that no longer improves; that is no news.
-  const words = stderr.toString().replace("Last converge was suboptimal.\n", "");
+  const words = stderr.replace("Last converge was suboptimal.\n", "");
   if (words !== "") process.stderr.write(`\n${words}`);
   if (error) process.exit(1);
 }

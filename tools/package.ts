@@ -10,3 +10,6 @@ export const PACKAGE_FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
 /** The filter that belongs to this tool, absolute. */
 export const MODULE_FILE = fileURLToPath(new URL("../build/jwtgate.wasm", import.meta.url));
+
+/** The same filter, which also says what it does; absolute. No Envoy runs it. */
+export const TRACE_MODULE_FILE = fileURLToPath(new URL("../build/jwtgate.trace.wasm", import.meta.url));

@@ -12,7 +12,7 @@
  * header the later one has it to itself, even where it finds no token.
  */
 import { nowNanoseconds } from "../abi/clock";
-import { EMPTY, Slice, equals, lengthOf } from "../memory/slice";
+import { EMPTY, Slice, equals, indexOfByte, lengthOf } from "../memory/slice";
 import { allocateSlices, setSlice, sliceAt } from "../memory/slice-list";
 import { maxKeysTried, maxTokens, maxTokenBytes, maxWaitMs } from "../config/schema";
 import { Reader } from "../document/reader";
@@ -21,7 +21,17 @@ import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
 import { Jwt } from "../jose/jwt";
 import { JwkSet } from "../jose/jwks";
-import { Status } from "../jose/status";
+import { Status, statusText } from "../jose/status";
+import {
+  TRACING,
+  traceAuthenticated,
+  traceContent,
+  traceMalformed,
+  traceProvider,
+  traceProviderEnd,
+  traceRemembered,
+  traceTokenEnd,
+} from "../trace";
 import { Authentication } from "./authentication";
 import { Candidate, Extractor } from "./extractor";
 import { Provider } from "./provider";
@@ -30,6 +40,13 @@ import { TokenCache } from "./token-cache";
 import { TokenEvaluator } from "./token-evaluator";
 import { VerifiedToken, nextOutput, outputIndex, outputValue, writeOutput } from "./verified-token";
 import { FIRST_KEYS } from "./waiting-list";
+
+/** What the traced module reads tokens into for its events. */
+// @ts-ignore: decorator
+@lazy
+const TRACED = new Jwt();
+
+const DOT: u8 = 0x2e;
 
 /** What a request may ask of the authenticator. */
 export class AuthenticationLimits {
@@ -120,11 +137,15 @@ export class Authenticator {
     this.wrote = false;
     this.wrotePlace = false;
     result.status = this.decide(request);
+    if (TRACING) this.traceResult();
   }
 
   private decide(request: Request): Status {
     if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
-    if (this.extractor.count == 0 && !this.anyRequired) return Status.Ok;
+    if (this.extractor.count == 0 && !this.anyRequired) {
+      if (TRACING) this.traceUnasked();
+      return Status.Ok;
+    }
     if (this.anyRequired) return this.all(request, false);
     if (this.providers.length == 1) {
       const status = this.verify(request, unchecked(this.providers[0]));
@@ -165,10 +186,14 @@ export class Authenticator {
 
   /** Every token at the provider's places, from the last one. */
   private verify(request: Request, provider: Provider): Status {
+    if (TRACING) this.traceBegin(provider);
     if (this.wrote) removeOutputs(request, provider);
     if (this.wrotePlace) {
       this.parsed = null;
-      if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
+      if (!this.extractor.extract(request, this.limits.maxTokens)) {
+        if (TRACING) this.traceEnd(Status.TooManyJwts);
+        return Status.TooManyJwts;
+      }
     }
     const count = this.extractor.count;
     let chosen: u64 = 0;
@@ -176,12 +201,21 @@ export class Authenticator {
       const candidate = this.extractor.at(i);
       if (candidate.present && unchecked(provider.looksAt[candidate.place])) chosen |= (<u64>1) << i;
     }
-    if (chosen == 0) return Status.JwtMissed;
+    if (chosen == 0) {
+      if (TRACING) this.traceEnd(Status.JwtMissed);
+      return Status.JwtMissed;
+    }
     for (let i = count - 1; i >= 0; i--) {
       if ((chosen & ((<u64>1) << i)) == 0) continue;
+      if (TRACING) this.traceToken(this.extractor.at(i));
       const status = this.verifyToken(request, provider, this.extractor.at(i));
-      if (status != Status.Ok) return status;
+      if (TRACING) this.traceTokenEnd(status);
+      if (status != Status.Ok) {
+        if (TRACING) this.traceEnd(status);
+        return status;
+      }
     }
+    if (TRACING) this.traceEnd(Status.Ok);
     return Status.Ok;
   }
 
@@ -197,6 +231,7 @@ export class Authenticator {
     if (block) {
       const status = this.checkTime(provider, block.expiresAt, block.notBefore);
       if (status != Status.Ok) return status;
+      if (TRACING) traceRemembered();
       this.result.hits++;
       this.cache.touch(block);
       // A further token may move the block while the request still points into it.
@@ -336,6 +371,61 @@ export class Authenticator {
     }
     this.result.verified = block;
   }
+
+  /** Says that a provider is asked, and where it looks. */
+  private traceBegin(provider: Provider): void {
+    traceProvider(provider.index);
+    this.extractor.tracePlaces(provider.looksAt);
+  }
+
+  private traceEnd(status: Status): void {
+    traceProviderEnd(status, statusText(status), this.result.refusedClaim);
+  }
+
+  /** Says that no provider needs to be asked, for there is no token. */
+  private traceUnasked(): void {
+    for (let i = 0; i < this.providers.length; i++) {
+      this.traceBegin(unchecked(this.providers[i]));
+      this.traceEnd(Status.JwtMissed);
+    }
+  }
+
+  /** Says which token is looked at, and what is in it: it is read for that alone, however the verdict is found. */
+  private traceToken(candidate: Candidate): void {
+    const token = candidate.token;
+    this.extractor.traceCandidate(candidate, this.limits.maxTokenBytes);
+    if (lengthOf(token) > this.limits.maxTokenBytes) return;
+    const jwt = TRACED;
+    const status = jwt.parse(token);
+    if (status == Status.JwtBadFormat) traceForm(token);
+    if (status != Status.Ok) return;
+    const header = jwt.jws.header;
+    traceContent(header.raw(header.root), jwt.payload.raw(jwt.payload.root));
+  }
+
+  private traceTokenEnd(status: Status): void {
+    traceTokenEnd(status, statusText(status), this.result.refusedClaim);
+  }
+
+  private traceResult(): void {
+    const status = this.result.status;
+    const verified = this.result.verified;
+    const provider = status == Status.Ok && verified ? verified.provider : -1;
+    traceAuthenticated(status, statusText(status), this.result.refusedClaim, provider);
+  }
+}
+
+/** Says how many sections a token has, and which is the first without bytes. */
+function traceForm(token: Slice): void {
+  let sections = 0;
+  let empty = -1;
+  for (let start = 0; start <= lengthOf(token); sections++) {
+    const dot = indexOfByte(token, DOT, start);
+    const end = dot < 0 ? lengthOf(token) : dot;
+    if (end == start && empty < 0) empty = sections;
+    start = end + 1;
+  }
+  traceMalformed(sections, empty);
 }
 
 /** Removes the headers that a provider writes. */

@@ -18,6 +18,7 @@ import { findCookie } from "../http/cookies";
 import { findParameter, withoutParameter } from "../http/query";
 import { Request } from "../http/request";
 import { Status } from "../jose/status";
+import { tracePlace, traceToken } from "../trace";
 import { Place, PlaceKind, comparePlaces } from "./place";
 
 /** What is looked at in a request at the most, whatever the configuration says. */
@@ -159,6 +160,20 @@ export class Extractor {
   @inline
   at(i: i32): Candidate {
     return unchecked(this.candidates[i]);
+  }
+
+  /** Says where a provider looks. @param looksAt the provider's choice of places */
+  tracePlaces(looksAt: StaticArray<bool>): void {
+    for (let i = 0; i < this.places.length; i++) {
+      const place = unchecked(this.places[i]);
+      if (unchecked(looksAt[i])) tracePlace(place.kind, place.name, place.prefix);
+    }
+  }
+
+  /** Says that a token is looked at. @param maxTokenBytes the longest allowed */
+  traceCandidate(candidate: Candidate, maxTokenBytes: i32): void {
+    const place = unchecked(this.places[candidate.place]);
+    traceToken(place.kind, place.name, place.prefix, lengthOf(candidate.token), maxTokenBytes);
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
+import { TRACING, traceElement, traceList } from "../trace";
 import { HashTable, NO_ENTRY, hashKey } from "./hash-table";
 import { SparseSet } from "./sparse-set";
 import { Subject, ValueIndex } from "./value-index";
@@ -66,6 +67,7 @@ export class ClaimIndex {
       const branch = this.find(ROOT, payload.key(n));
       if (branch == ROOT) continue;
       if (payload.kind(n) == JsonKind.String && isSpaceDelimited(payload.key(n), spaceDelimited)) {
+        if (TRACING) traceList(payload.key(n));
         this.matchElements(unchecked(this.subjects[branch]), payload.text(n), found);
       } else {
         this.matchNode(payload, n, branch, found);
@@ -106,6 +108,7 @@ export class ClaimIndex {
       const space = indexOfByte(text, SPACE, start);
       const end = space < 0 ? length : space;
       if (end > start) {
+        if (TRACING) traceElement(subslice(text, start, end));
         this.values.match(subject, subslice(text, start, end), found);
         elements++;
       }

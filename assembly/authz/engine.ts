@@ -6,16 +6,23 @@
  * and only where a rule asks for it. Nothing is allocated, but in the arena.
  */
 import { Region } from "../memory/region";
-import { Slice } from "../memory/slice";
+import { EMPTY, Slice } from "../memory/slice";
 import { AUTHORIZATION_FIELDS, RULE_SET_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
+import { decodeStrict } from "../encoding/base64url";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Request } from "../http/request";
+import { TRACING, traceDecision, traceHolds, tracePayload, tracePolicies, traceRuleSet } from "../trace";
 import { Program } from "./condition";
 import { Action, Decision, RULE_SETS, RuleSet, ruleSetOf } from "./decision";
 import { Facts } from "./facts";
 import { Predicates } from "./predicates";
 import { NO_RULE, Rules } from "./rules";
+
+/** What the traced module reads a token's claims into for its events. */
+// @ts-ignore: decorator
+@lazy
+const PAYLOAD = new JsonDocument();
 
 export class Engine {
   private readonly facts: Facts;
@@ -109,6 +116,7 @@ export class Engine {
    */
   decide(request: Request, tokenBits: usize, decision: Decision): void {
     decision.reset();
+    if (TRACING) tracePolicies();
     this.facts.begin(request, tokenBits);
     for (let ruleSet: RuleSet = 0; ruleSet < RULE_SETS && !decision.refused; ruleSet++) {
       const rules = unchecked(this.rules[ruleSet]);
@@ -117,5 +125,32 @@ export class Engine {
       if (rule == NO_RULE) decision.addUnmatched(ruleSet);
       else decision.addMatched(ruleSet, rules.id(rule));
     }
+  }
+
+  /**
+   * Says how `decide` came to its decision. For that alone the rest is evaluated too: rules after the first that matched
+   * and after a refusal, and all that they ask of the request.
+   *
+   * @param payload of the verified token, in base64url; EMPTY without one
+   * @param spaceDelimited its provider's `spaceDelimitedClaims`
+   */
+  trace(request: Request, decision: Decision, payload: Slice, spaceDelimited: StaticArray<Slice>): void {
+    const facts = this.facts;
+    const claims = payload == EMPTY ? EMPTY : decodeStrict(payload);
+    if (claims != EMPTY && PAYLOAD.parse(claims)) {
+      tracePayload(claims);
+      this.predicates.traceLists(PAYLOAD, spaceDelimited);
+    }
+    facts.learnAll(this.predicates.allAttributes);
+    for (let i = 0; i < facts.held.count; i++) traceHolds(facts.held.at(i));
+    for (let ruleSet: RuleSet = 0; ruleSet < RULE_SETS; ruleSet++) {
+      const rules = unchecked(this.rules[ruleSet]);
+      if (rules === null) continue;
+      traceRuleSet(ruleSet);
+      rules.trace(facts, decision.wasAsked(ruleSet));
+    }
+    traceDecision(decision.refused, decision.ruleId);
+    // What could not be read for the sake of the events fails no request.
+    request.failed = false;
   }
 }

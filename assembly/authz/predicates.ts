@@ -11,6 +11,7 @@ import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Cidr, IpAddress } from "../http/address";
 import { PeerCertificate } from "../http/peer";
 import { Request } from "../http/request";
+import { TRACING, traceSeen } from "../trace";
 import { AddressIndex } from "./address-index";
 import { ClaimIndex } from "./claim-index";
 import { HashTable, NO_ENTRY, beginHash, hashKey, hashNumber } from "./hash-table";
@@ -262,12 +263,15 @@ export class Predicates {
   match(attribute: Attribute, request: Request, found: SparseSet): void {
     switch (attribute) {
       case Attribute.Path:
+        if (TRACING) traceSeen(attribute, EMPTY, request.path);
         this.values.match(this.path, request.path, found);
         break;
       case Attribute.Host:
+        if (TRACING) traceSeen(attribute, EMPTY, request.authority);
         this.values.match(this.host, lowerCased(request.authority), found);
         break;
       case Attribute.Method:
+        if (TRACING) traceSeen(attribute, EMPTY, request.method);
         this.values.match(this.method, request.method, found);
         break;
       case Attribute.Header:
@@ -300,7 +304,9 @@ export class Predicates {
       const name = request.headerName(i);
       if ((this.headerNameLengths & lengthBit(name)) == 0) continue;
       const entry = this.headers.find(headerHash(name), name);
-      if (entry != NO_ENTRY) this.values.match(this.headers.value(entry), request.headerValue(i), found);
+      if (entry == NO_ENTRY) continue;
+      if (TRACING) traceSeen(Attribute.Header, name, request.headerValue(i));
+      this.values.match(this.headers.value(entry), request.headerValue(i), found);
     }
   }
 
@@ -317,9 +323,27 @@ export class Predicates {
 
   /** Envoy tries every URI SAN, every DNS SAN, then the subject (rbac/matchers.cc, AuthenticatedMatcher). */
   private matchPeer(peer: PeerCertificate, found: SparseSet): void {
-    for (let i = 0; i < peer.uriSanCount; i++) this.values.match(this.peer, peer.uriSan(i), found);
-    for (let i = 0; i < peer.dnsSanCount; i++) this.values.match(this.peer, peer.dnsSan(i), found);
-    if (lengthOf(peer.subject) > 0) this.values.match(this.peer, peer.subject, found);
+    for (let i = 0; i < peer.uriSanCount; i++) this.matchPeerName(peer.uriSan(i), found);
+    for (let i = 0; i < peer.dnsSanCount; i++) this.matchPeerName(peer.dnsSan(i), found);
+    if (lengthOf(peer.subject) > 0) this.matchPeerName(peer.subject, found);
+  }
+
+  private matchPeerName(name: Slice, found: SparseSet): void {
+    if (TRACING) traceSeen(Attribute.Peer, EMPTY, name);
+    this.values.match(this.peer, name, found);
+  }
+
+  /** Says which claims policies see as lists, and of which elements. */
+  traceLists(payload: JsonDocument, spaceDelimited: StaticArray<Slice>): void {
+    this.found.clear();
+    this.claims.match(payload, spaceDelimited, this.found);
+  }
+
+  /** What any predicate is about. */
+  get allAttributes(): Attributes {
+    let all: Attributes = 0;
+    for (let i = 0; i < this.attributes.length; i++) all |= only(this.attributes[i]);
+    return all;
   }
 }
 

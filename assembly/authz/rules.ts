@@ -6,6 +6,7 @@ import { Slice, compare } from "../memory/slice";
 import { RULE_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
 import { NONE, Node } from "../encoding/json";
+import { traceRule } from "../trace";
 import { Program, Target } from "./condition";
 import { Facts } from "./facts";
 import { Attributes, Predicates, only } from "./predicates";
@@ -134,6 +135,16 @@ export class Rules {
 
   private matches(rule: Rule, facts: Facts): bool {
     return this.program.holds(unchecked(this.conditions[rule]), facts);
+  }
+
+  /** Says of every rule whether it matches. @param wereAsked whether the filter asked them, up to the first that matches */
+  trace(facts: Facts, wereAsked: bool): void {
+    let isAsked = wereAsked;
+    for (let rule = 0; rule < this.ids.length; rule++) {
+      const matches = this.matches(rule, facts);
+      traceRule(this.id(rule), matches, isAsked);
+      if (matches) isAsked = false;
+    }
   }
 
   /** The id of a rule that `firstMatch` returned. */

@@ -31,6 +31,7 @@ import {
   subslice,
 } from "../memory/slice";
 import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../memory/slice-list";
+import { TRACING, traceProperty } from "../trace";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
 
@@ -354,6 +355,7 @@ export class Request {
 
   private property(path: Slice): Slice {
     const value = getProperty(path);
+    if (TRACING) traceProperty(path, value == FAILED ? EMPTY : value);
     if (value != FAILED) return value;
     this.failed = true;
     return ABSENT;

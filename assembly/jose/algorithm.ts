@@ -90,6 +90,11 @@ export function parseAlgorithm(name: Slice): Algorithm {
   return Algorithm.None;
 }
 
+/** Its name; of no bytes for None. */
+export function nameOf(algorithm: Algorithm): Slice {
+  return unchecked(ROWS[algorithm]).name.slice;
+}
+
 /** How signatures of an algorithm other than None are made. */
 export function schemeOf(algorithm: Algorithm): Scheme {
   return unchecked(ROWS[algorithm]).scheme;

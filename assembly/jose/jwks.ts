@@ -4,7 +4,8 @@ import { Slice, equals, lengthOf } from "../memory/slice";
 import { KeyFault } from "../crypto/key-fault";
 import { Verification } from "../crypto/verification";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
-import { Algorithm, KeyType } from "./algorithm";
+import { KeyOutcome, TRACING, traceKey } from "../trace";
+import { Algorithm, KeyType, nameOf } from "./algorithm";
 import { Jwk } from "./jwk";
 import { Jws } from "./jws";
 import { Status } from "./status";
@@ -86,28 +87,49 @@ export class JwkSet {
     let tried = 0;
     for (let i = 0; i < this.keys.length; i++) {
       const key = unchecked(this.keys[i]);
-      if (lengthOf(jws.kid) > 0 && lengthOf(key.kid) > 0 && !equals(jws.kid, key.kid)) continue;
-      if (key.algorithm != Algorithm.None && key.algorithm != jws.algorithm) continue;
+      if (lengthOf(jws.kid) > 0 && lengthOf(key.kid) > 0 && !equals(jws.kid, key.kid)) {
+        if (TRACING) this.trace(i, tried, KeyOutcome.OtherKid);
+        continue;
+      }
+      if (key.algorithm != Algorithm.None && key.algorithm != jws.algorithm) {
+        if (TRACING) this.trace(i, tried, KeyOutcome.OtherAlgorithm);
+        continue;
+      }
       isMatched = true;
       // Envoy gives up here, whatever the token's algorithm is; S5 changes the text for those other than EdDSA.
       if (key.type == KeyType.OKP && lengthOf(jws.signature) != ED25519_SIGNATURE_LENGTH) {
+        if (TRACING) this.trace(i, tried, KeyOutcome.WrongLength);
         if (hostFailed) return Status.HostFailed;
         return jws.algorithm == Algorithm.EdDSA
           ? Status.JwtEd25519SignatureWrongLength
           : Status.JwtVerificationFail;
       }
-      if (!key.canVerify(jws.algorithm)) continue;
-      if (tried == maxKeysTried) break;
+      if (!key.canVerify(jws.algorithm)) {
+        if (TRACING) this.trace(i, tried, KeyOutcome.Unable);
+        continue;
+      }
+      if (tried == maxKeysTried) {
+        if (TRACING) this.trace(i, tried, KeyOutcome.Limit);
+        break;
+      }
       tried++;
       const verification = key.verify(jws);
       if (verification == Verification.Good) {
+        if (TRACING) this.trace(i, tried, KeyOutcome.Verified);
         this.verifiedBy = key.fingerprint;
         return Status.Ok;
       }
+      if (TRACING) this.trace(i, tried, KeyOutcome.Bad);
       if (verification == Verification.Unavailable) hostFailed = true;
     }
     if (hostFailed) return Status.HostFailed;
     return isMatched ? Status.JwtVerificationFail : Status.JwksKidAlgMismatch;
+  }
+
+  /** Says what became of key `index`. */
+  private trace(index: i32, tried: i32, outcome: KeyOutcome): void {
+    const key = unchecked(this.keys[index]);
+    traceKey(index, key.kid, key.type, nameOf(key.algorithm), tried, outcome);
   }
 }
 

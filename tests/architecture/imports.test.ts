@@ -3,7 +3,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { findCycle, type Rooms, readTree, roomOf, treeOf, unused, upward, violations } from "./imports.ts";
+import {
+  findCycle,
+  importedNames,
+  type Rooms,
+  readTree,
+  roomOf,
+  treeOf,
+  unused,
+  upward,
+  violations,
+} from "./imports.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -17,13 +27,25 @@ const ASSEMBLY: Rooms = {
   abi: ["memory"],
   metrics: ["abi"],
   encoding: ["memory"],
+  trace: ["memory", "abi", "encoding"],
   document: ["memory", "encoding"],
   "config/schema": ["encoding", "document"],
   crypto: ["memory", "abi", "encoding"],
-  http: ["memory", "abi", "encoding"],
-  jose: ["memory", "encoding", "crypto"],
-  authz: ["memory", "encoding", "document", "config/schema", "http"],
-  authn: ["memory", "abi", "metrics", "encoding", "document", "config/schema", "crypto", "http", "jose"],
+  http: ["memory", "abi", "encoding", "trace"],
+  jose: ["memory", "encoding", "trace", "crypto"],
+  authz: ["memory", "encoding", "trace", "document", "config/schema", "http"],
+  authn: [
+    "memory",
+    "abi",
+    "metrics",
+    "encoding",
+    "trace",
+    "document",
+    "config/schema",
+    "crypto",
+    "http",
+    "jose",
+  ],
   plugin: ["memory", "abi", "metrics", "authz", "authn"],
   config: [
     "memory",
@@ -39,7 +61,7 @@ const ASSEMBLY: Rooms = {
   ],
   answer: ["memory", "abi", "encoding", "http", "jose"],
   report: ["memory", "abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
-  stream: ["memory", "abi", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
+  stream: ["memory", "abi", "trace", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
   index: ["memory", "abi", "config", "plugin", "answer", "stream"],
 };
 
@@ -138,6 +160,54 @@ describe("assembly and its host", () => {
   });
 });
 
+describe("tools show what the module did, and decide nothing", () => {
+  /** What signs, what imports keys that are shown, and Envoy's own foreign function. */
+  const CRYPTOGRAPHY: Record<string, string[]> = {
+    "commands/jwk.ts": ["KeyObject", "createPublicKey", "generateKeyPairSync", "randomBytes"],
+    "demo/tokens.ts": ["generateKeyPairSync", "sign"],
+    "envoy/provision.ts": ["createHash"],
+    "host/node.ts": ["KeyObject", "createPublicKey", "verify"],
+    "jwks/convert.ts": ["KeyObject", "X509Certificate", "createHash", "createPublicKey"],
+    "jwks/normalize.ts": ["X509Certificate", "createPublicKey"],
+    "oci/image.ts": ["createHash"],
+    "render/names.ts": ["createHash"],
+  };
+  /** Those make tokens, with whatever they need. */
+  const SIGNING = ["testing/mint.ts", "token/signer.ts"];
+
+  test("no signature is verified but by the module, and by Envoy's foreign function", () => {
+    const found = Object.fromEntries(
+      tools.files
+        .filter((file) => !SIGNING.includes(file))
+        .map((file) => [file, importedNames(source(file), "node:crypto")] as const)
+        .filter(([, names]) => names.length > 0),
+    );
+    expect(found).toEqual(CRYPTOGRAPHY);
+    for (const file of SIGNING) {
+      const names = importedNames(source(file), "node:crypto");
+      expect(names.filter((name) => /^(verify|createVerify|timingSafeEqual)$/.test(name))).toEqual([]);
+    }
+  });
+
+  test("what explains knows neither conditions nor Node, and takes each verdict from the trace", () => {
+    const explaining = tools.files.filter((file) => file.startsWith("explain/"));
+    expect(explaining.length).toBeGreaterThan(5);
+    for (const file of explaining) {
+      expect(tools.external.get(file), file).toEqual([]);
+      const text = source(file);
+      // The compiled form of a rule: whoever reads it evaluates it.
+      expect(/\.(condition|guard|localJwks)\b|\.match\b(?!\()/.test(text), file).toBe(false);
+      // How values are compared with patterns (StringMatch, CIDR blocks, templates).
+      expect(/\b(exact|prefix|suffix|nonEmpty|template)" in\b/.test(text), file).toBe(false);
+    }
+    expect(source("explain/rules.ts")).toContain("this.traced.held.has(number)");
+  });
+
+  function source(file: string): string {
+    return readFileSync(join(root, "tools", file), "utf8");
+  }
+});
+
 /** The text of a file of the filter without its comments and strings. */
 function code(file: string): string {
   const text = readFileSync(join(root, "assembly", file), "utf8");
@@ -170,6 +240,11 @@ describe("this check", () => {
       "c.ts": 'import "./b";',
     });
     expect(findCycle(circle)).toEqual(["b.ts", "c.ts", "b.ts"]);
+  });
+
+  test("sees what is imported from a package", () => {
+    const text = 'import a, { b as c, type D } from "p";\nimport { e } from "q";\nimport * as f from "p";';
+    expect(importedNames(text, "p")).toEqual(["*", "D", "b", "default"]);
   });
 
   test("sees an import that leads nowhere", () => {

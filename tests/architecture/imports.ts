@@ -136,3 +136,19 @@ export function findCycle(tree: Tree): string[] | undefined {
   }
   return undefined;
 }
+
+/** The names that a text imports from a module, sorted; `*` for the whole of it. */
+export function importedNames(text: string, module: string): string[] {
+  const file = ts.createSourceFile("file.ts", text, ts.ScriptTarget.Latest);
+  const names: string[] = [];
+  for (const statement of file.statements) {
+    if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) continue;
+    if (statement.moduleSpecifier.text !== module) continue;
+    const { name, namedBindings } = statement.importClause ?? {};
+    if (name) names.push("default");
+    if (namedBindings === undefined) continue;
+    if (ts.isNamespaceImport(namedBindings)) names.push("*");
+    else names.push(...namedBindings.elements.map((element) => (element.propertyName ?? element.name).text));
+  }
+  return names.sort();
+}

@@ -1,6 +1,6 @@
 /** The engine decides what a naive evaluator of the same policies decides: random policies, tokens and requests. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { decide } from "../../tools/explain/evaluate.ts";
+import { decide } from "../model/authz.ts";
 import { AuthzGuest } from "./guest.ts";
 import { authorization, payload, Random, request } from "./random.ts";
 

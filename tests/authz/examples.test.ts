@@ -1,7 +1,7 @@
 /** What single points of SEMANTICS say, apart from chance. */
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Authorization, Predicate, StringMatch } from "../../tools/config/schema.ts";
-import type { Facts } from "../../tools/explain/evaluate.ts";
+import type { Facts } from "../model/authz.ts";
 import { certificate, pem, subjectAlternativeName } from "../support/certificate.ts";
 import { AuthzGuest } from "./guest.ts";
 

@@ -1,6 +1,6 @@
 /** Drives the authorization engine alone (tests/support/guest/authz.ts) and plays its host. */
 import type { Authorization } from "../../tools/config/schema.ts";
-import type { Decision, Facts } from "../../tools/explain/evaluate.ts";
+import type { Decision, Facts } from "../model/authz.ts";
 import { compileAssembly } from "../support/assembly.ts";
 
 interface Exports {

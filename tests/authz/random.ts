@@ -1,6 +1,6 @@
 /** Random policies and requests over few enough values that they often meet. */
 import type { Authorization, Condition, Predicate, Rule, StringMatch } from "../../tools/config/schema.ts";
-import type { Facts } from "../../tools/explain/evaluate.ts";
+import type { Facts } from "../model/authz.ts";
 import { certificate, pem, subjectAlternativeName, urlEncoded } from "../support/certificate.ts";
 
 export class Random {

@@ -169,7 +169,6 @@ describe("the same as JSON", () => {
       ],
       decision: { forwarded: true, rule: "ns[default]-policy[readers]-rule[0]", at: "p.yaml:25:5" },
       upstream: { removed: ["authorization"], added: { "x-sub": "alice" } },
-      disagreements: [],
     });
   });
 });
@@ -185,6 +184,20 @@ test("never shows a token, a signature, a secret or a query", () => {
     const said = stdout + stderr;
     expect(said).toContain("alice");
     for (const hidden of [token, token.split(".")[2] ?? "", k, "hunter2"]) expect(said).not.toContain(hidden);
+  }
+});
+
+test("never shows the value of a header where tokens are looked for, though a policy is about it", () => {
+  const placed = POLICIES.replace(
+    "audiences: [shop]",
+    "fromHeaders: [{name: x-t}]\n    forwardOriginalToken: true",
+  );
+  write("placed.yaml", placed.replace('"request.auth.claims[role]"', '"request.headers[x-t]"'));
+  const token = KEY.token(claims);
+  for (const flags of [[], ["--json"]]) {
+    const { stdout } = run("-f", "placed.yaml", "-H", `x-t: ${token}`, ...flags);
+    expect(stdout).toContain("the header x-t is there");
+    expect(stdout).not.toContain(token.slice(0, 20));
   }
 });
 
@@ -267,6 +280,106 @@ describe("keys that are fetched", () => {
     const { status, stderr } = run("-f", "dead.yaml", "--fetch");
     expect(status).toBe(1);
     expect(stderr).toMatch(/^error: --fetch: http:\/\/127\.0\.0\.1:1\/k: .+\n$/);
+  });
+});
+
+describe("what the module does differently from what one may think", () => {
+  const other = TestKey.generate("ES256", "b");
+  const rule = (issuer: string, jwks: string, rest: string) =>
+    `  - {issuer: ${issuer}, jwks: '${jwks}', ${rest}}\n`;
+  const policies = (rules: string) => `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: r}
+spec:
+  jwtRules:
+${rules}`;
+
+  test("a header's name and its prefix are one key, by which places are put in order", () => {
+    const places = "fromHeaders: [{name: x-t, prefix: JWT}, {name: x-t-2}]";
+    write("order.yaml", policies(rule(ISSUER, KEY.jwks, places)));
+    const expired = KEY.token({ ...claims, exp: 1_600_000_000 });
+    const { status, stdout } = run("-f", "order.yaml", "-H", `x-t: JWT${expired}`, "-H", "x-t-2: junk");
+    expect(status).toBe(0);
+    // The last place is looked at first.
+    expect(stdout).toContain('token in the header x-t behind "JWT"\n');
+    expect(stdout).not.toContain("token in the header x-t-2");
+    expect(stdout).toMatch(/✗ Jwt is expired: exp is 2020-09-13T12:26:40Z, \d+ s ago\n/);
+    expect(stdout).toContain("401 Jwt is expired\n");
+  });
+
+  test("of two providers that share an output header the later one has it to itself", () => {
+    const rest = (header: string) =>
+      `fromHeaders: [{name: ${header}}], outputPayloadToHeader: x-payload, presence: REQUIRED`;
+    const rules = rule(ISSUER, KEY.jwks, rest("x-a")) + rule("https://z", other.jwks, rest("x-b"));
+    write("share.yaml", policies(rules));
+    const tokens = [
+      "-H",
+      `x-a: ${KEY.token(claims)}`,
+      "-H",
+      `x-b: ${other.token({ iss: "https://z", sub: "bob" })}`,
+    ];
+    const { status, stdout } = run("-f", "share.yaml", ...tokens, "--json");
+    expect(status).toBe(0);
+    const { decision, upstream } = JSON.parse(stdout) as {
+      decision: { forwarded: boolean };
+      upstream: { added: Record<string, string> };
+    };
+    expect(decision.forwarded).toBe(true);
+    const payload = Buffer.from(upstream.added["x-payload"] ?? "", "base64url").toString();
+    expect(JSON.parse(payload)).toMatchObject({ sub: "bob" });
+  });
+
+  const uri = "https://idp.example.com/keys";
+  test.each<[string, string, string]>([
+    ["a kid that is a number is none", JSON.stringify({ keys: [{ ...KEY.jwk, kid: 7 }] }), "✓ verified"],
+    [
+      "101 keys are too many",
+      JSON.stringify({ keys: Array.from({ length: 101 }, () => KEY.jwk) }),
+      `Jwks remote fetch is failed: there are no keys from ${uri}`,
+    ],
+    [
+      "a byte order mark is no JSON",
+      `\ufeff${KEY.jwks}`,
+      `Jwks remote fetch is failed: there are no keys from ${uri}`,
+    ],
+  ])("of fetched keys: %s", (_, document, words) => {
+    write("remote-r.yaml", policies(`  - {issuer: ${ISSUER}, jwksUri: ${uri}}\n`));
+    write("odd.json", document);
+    const given = ["--token", "@good.jwt", "--jwks", `${uri}=odd.json`];
+    const { status, stdout } = run("-f", "remote-r.yaml", ...given);
+    expect(status).toBe(0);
+    expect(stdout).toContain(words);
+  });
+
+  test("a token that it knows is not verified again", () => {
+    const two = ["-H", `x-a: ${KEY.token(claims)}`];
+    const places = "fromHeaders: [{name: x-a}, {name: x-b}]";
+    write("twice.yaml", policies(rule(ISSUER, KEY.jwks, places)));
+    const { stdout } = run("-f", "twice.yaml", ...two, "-H", `x-b: ${two[1]?.slice(5)}`);
+    expect(stdout.match(/: verified\n/g)).toHaveLength(1);
+    expect(stdout).toContain("no key was looked at: the token was verified before\n");
+  });
+
+  test("dry-run rules are asked before those that are enforced", () => {
+    const policy = (name: string, dryRun: boolean) => `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ${name}, annotations: {"istio.io/dry-run": "${dryRun}"}}
+spec: {action: DENY, rules: [{to: [{operation: {paths: ["/a"]}}]}]}
+`;
+    write("dry.yaml", `${policy("enforced", false)}---\n${policy("trial", true)}`);
+    const { stdout } = run("-f", "dry.yaml", "--path", "/a", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      policies: [
+        {
+          action: "DENY",
+          rules: [
+            { id: "ns[default]-policy[trial]-rule[0]", dryRun: true, matched: true, asked: true },
+            { id: "ns[default]-policy[enforced]-rule[0]", dryRun: false, matched: true, asked: true },
+          ],
+        },
+      ],
+      decision: { status: 403 },
+    });
   });
 });
 

@@ -37,6 +37,7 @@ test("it needs no other package, and brings what the documents name", () => {
   expect(readdirSync(join(APP, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["jwtgate"]);
   for (const path of [
     "build/jwtgate.wasm",
+    "build/jwtgate.trace.wasm",
     "schema/configuration.schema.json",
     "dist/types/lib.d.ts",
     "dist/THIRD-PARTY-NOTICES.txt",
@@ -76,6 +77,13 @@ test("the tool runs, with the module of the package", () => {
   expect(npx("--version").stdout).toBe(
     `${(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version}\n`,
   );
+});
+
+test("explain finds its second module there", () => {
+  const sample = "node_modules/jwtgate/envoy/istio/skip-a-path.yaml";
+  const { status, stdout, stderr } = npx("explain", "-f", sample, "--path", "/api/v1/products/0");
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toContain("403 RBAC: access denied");
 });
 
 test("a program imports the compiler and the host", () => {

@@ -2,6 +2,9 @@
  * Random policies, and random requests that have to do with them. What a point of docs/strictness.md touches is left
  * out: tokens are canonical, keys are good, claims hold no control characters, tokens are few and small.
  */
+import { compile } from "../../tools/compile.ts";
+import type { Configuration } from "../../tools/config/schema.ts";
+import { formatDiagnostic } from "../../tools/diagnostics.ts";
 import type { Random } from "../fuzz/random.ts";
 import type { Http1Request } from "../support/http1.ts";
 import type { JwtRule, Policy, Rule } from "../support/istiod.ts";
@@ -113,6 +116,39 @@ export function randomGate(random: Random): Gate {
   const rules = random.list(1, 4, () => randomRule(random));
   if (random.oneIn(5)) for (const rule of rules) if (random.oneIn(2)) rule.presence = "REQUIRED";
   return { rules, policies: randomPolicies(random), tokens: [] };
+}
+
+/** What jwtgate's compiler makes of the same policies; keys that would be fetched stand in the configuration instead. */
+export function configurationOf({ rules, policies }: Gate): Configuration {
+  const fetched = new Map<string, string>();
+  const jwtRules = rules.map((rule, index) => {
+    if (rule.issuer !== undefined) return rule;
+    // Without an issuer, keys can only be fetched.
+    const { jwks, ...others } = rule;
+    const jwksUri = `https://keys.example/${index}`;
+    fetched.set(jwksUri, jwks);
+    return { ...others, jwksUri };
+  });
+  const resource = (kind: string, name: string, spec: object): string =>
+    JSON.stringify({
+      apiVersion: "security.istio.io/v1",
+      kind,
+      metadata: { name, namespace: "foo" },
+      spec,
+    });
+  const text = [
+    resource("RequestAuthentication", "a", { jwtRules }),
+    ...policies.map(({ name, ...spec }) => resource("AuthorizationPolicy", name, spec)),
+  ].join("\n---\n");
+  const { configuration, diagnostics } = compile([{ name: "policies.yaml", text }], { target: "envoy" });
+  if (configuration === undefined) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
+  for (const provider of configuration.providers ?? []) {
+    const { remoteJwks } = provider;
+    if (remoteJwks === undefined) continue;
+    delete provider.remoteJwks;
+    provider.localJwks = JSON.parse(fetched.get(remoteJwks.uri ?? "") ?? "");
+  }
+  return configuration;
 }
 
 function randomRule(random: Random): JwtRule {

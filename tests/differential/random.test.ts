@@ -1,24 +1,22 @@
 /**
  * Random policies and random requests, to jwtgate and to Envoy's own filters as istiod would configure them, side by side
- * in one Envoy: both say the same to the client, and the same reaches the upstream. Before them, what such requests have
- * found.
+ * in one Envoy: both say the same to the client, the same reaches the upstream, and the model (tests/model) decides likewise.
+ * Before them, what such requests have found.
  *
  * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
-import type { Configuration } from "../../tools/config/schema.ts";
-import { formatDiagnostic } from "../../tools/diagnostics.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
 import { cluster, listener } from "../../tools/render/bootstrap.ts";
 import { Random } from "../fuzz/random.ts";
+import { type Judged, predict } from "../model/predict.ts";
 import { DETAILS_HEADER, MODULE, startEnvoy, tellDetails } from "../support/envoy.ts";
 import { Http1Client, type Http1Request, type Http1Response, headerOf } from "../support/http1.ts";
 import { istiodFilters } from "../support/istiod.ts";
 import { withFilters } from "../support/native.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
-import { type Gate, randomGate, randomRequest } from "./random-cases.ts";
+import { configurationOf, type Gate, randomGate, randomRequest } from "./random-cases.ts";
 
 const numberOf = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 const SEED = numberOf("RANDOM_SEED", 20_261_122);
@@ -164,39 +162,6 @@ afterAll(async () => {
   await upstream?.close();
 });
 
-/** What jwtgate's compiler makes of the same policies; keys that would be fetched stand in the configuration instead. */
-function configurationOf({ rules, policies }: Gate): Configuration {
-  const fetched = new Map<string, string>();
-  const jwtRules = rules.map((rule, index) => {
-    if (rule.issuer !== undefined) return rule;
-    // Without an issuer, keys can only be fetched.
-    const { jwks, ...others } = rule;
-    const jwksUri = `https://keys.example/${index}`;
-    fetched.set(jwksUri, jwks);
-    return { ...others, jwksUri };
-  });
-  const resource = (kind: string, name: string, spec: object): string =>
-    JSON.stringify({
-      apiVersion: "security.istio.io/v1",
-      kind,
-      metadata: { name, namespace: "foo" },
-      spec,
-    });
-  const text = [
-    resource("RequestAuthentication", "a", { jwtRules }),
-    ...policies.map(({ name, ...spec }) => resource("AuthorizationPolicy", name, spec)),
-  ].join("\n---\n");
-  const { configuration, diagnostics } = compile([{ name: "policies.yaml", text }], { target: "envoy" });
-  if (configuration === undefined) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
-  for (const provider of configuration.providers ?? []) {
-    const { remoteJwks } = provider;
-    if (remoteJwks === undefined) continue;
-    delete provider.remoteJwks;
-    provider.localJwks = JSON.parse(fetched.get(remoteJwks.uri ?? "") ?? "");
-  }
-  return configuration;
-}
-
 /** What a client and a backend see. */
 function seen(response: Http1Response): object {
   const received = receivedOf(response);
@@ -242,24 +207,60 @@ function isStricter(jwtgate: Http1Response, native: Http1Response): boolean {
   );
 }
 
+/** What the filter decided. */
+function decided(response: Http1Response): object {
+  const isForwarded = receivedOf(response) !== undefined;
+  return { isForwarded, details: isForwarded ? undefined : headerOf(response, DETAILS_HEADER) };
+}
+
 /** Both listeners of a gate. */
 class Pair {
   private constructor(
     private readonly jwtgate: Http1Client,
     private readonly native: Http1Client,
+    private readonly judged: Judged,
   ) {}
 
-  static async of(gate: string): Promise<Pair> {
+  static async of(name: string): Promise<Pair> {
     const client = async (kind: string): Promise<Http1Client> =>
-      new Http1Client({ host: "127.0.0.1", port: await envoy.portOf(`${kind} ${gate}`) });
-    return new Pair(await client("jwtgate"), await client("native"));
+      new Http1Client({ host: "127.0.0.1", port: await envoy.portOf(`${kind} ${name}`) });
+    const gate = ALL[name];
+    if (gate === undefined) throw new Error(`there is no gate ${name}`);
+    const judged: Judged = {
+      configuration: configurationOf(gate),
+      documents: new Map(),
+      listener: {
+        mode: "gateway",
+        pathNormalization: "BASE",
+        address: { ip: "127.0.0.1", port: await envoy.portOf(`jwtgate ${name}`) },
+        localAddress: "127.0.0.1",
+      },
+      now: Date.now(),
+    };
+    return new Pair(await client("jwtgate"), await client("native"), judged);
   }
 
   /** @returns the status that both answered */
   async compare(request: Http1Request): Promise<number> {
     const [jwtgate, native] = [await this.jwtgate.request(request), await this.native.request(request)];
     if (!isStricter(jwtgate, native)) expect(seen(jwtgate), JSON.stringify(request)).toEqual(seen(native));
+    expect(decided(jwtgate), JSON.stringify(request)).toEqual(this.predicted(request));
     return jwtgate.status;
+  }
+
+  /** What the model (tests/model) says of the request. */
+  private predicted({ method = "GET", path = "/", headers = [] }: Http1Request): object {
+    const { answer, refusedByEnvoy } = predict(this.judged, {
+      method,
+      path,
+      authority: "localhost",
+      headers: headers.map(([name, value]) => [name, value]),
+      body: "",
+      peer: { ip: "127.0.0.1", port: 40_000 },
+      protocol: "HTTP/1.1",
+    });
+    const details = (answer ?? refusedByEnvoy)?.details.replaceAll(" ", "_");
+    return { isForwarded: details === undefined, details };
   }
 
   close(): void {

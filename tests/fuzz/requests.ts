@@ -1,11 +1,13 @@
 /**
  * Requests with tokens of every kind to one host that has seen many, and to one that has seen none: both must say the
- * same, and an identity is passed on only where a token for it came in.
+ * same as the model does (tests/model), and an identity is passed on only where a token for it came in.
  */
 import { isDeepStrictEqual } from "node:util";
+import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host, Outcome } from "../../tools/host/host.ts";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { compare, type Expected, predict } from "../model/predict.ts";
 import { configuration, KEYS, STRANGER } from "./configurations.ts";
 import { mutateText } from "./mutate.ts";
 import type { Random } from "./random.ts";
@@ -83,12 +85,35 @@ export async function fuzzRequests(module: WebAssembly.Module, random: Random, s
     if (outcome === undefined) throw fault("a request waits");
     if (outcome.trapped) throw fault("the module failed", outcome.trapped);
     checkIdentity(sent, outcome, outputs, fault);
+    const differences = compare(predicted(own, sent), outcome);
+    if (differences.length > 0) throw fault("the model differs", ...differences);
     if (!random.oneIn(COMPARED)) continue;
     const fresh = (await start()).send(sent).outcome as Outcome;
     if (!isDeepStrictEqual(answered(fresh), answered(outcome))) {
       throw fault("what came before made a difference", answered(outcome), answered(fresh));
     }
   }
+}
+
+/** What the model says of the request. */
+function predicted(own: object, request: DownstreamRequest): Expected {
+  const listener = {
+    mode: "gateway",
+    pathNormalization: "BASE",
+    address: { ip: "127.0.0.1", port: 8080 },
+    localAddress: "127.0.0.1",
+  } as const;
+  const judged = { configuration: own as Configuration, documents: new Map(), listener, now: NOW * 1000 };
+  return predict(judged, {
+    method: "GET",
+    path: "/",
+    authority: "localhost",
+    headers: [],
+    body: "",
+    peer: { ip: "127.0.0.1", port: 40_000 },
+    protocol: "HTTP/1.1",
+    ...request,
+  });
 }
 
 /** Whose identity is passed on has sent a token that says so. */

@@ -8,6 +8,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The built filter. */
 export const MODULE = `${ROOT}build/jwtgate.wasm`;
+/** The same with traces. */
+export const TRACE_MODULE = `${ROOT}build/jwtgate.trace.wasm`;
 
 let found: Promise<string> | undefined;
 

@@ -36,3 +36,12 @@ export function readText(path: string): string {
   const { line, column, message } = decoded.diagnostic;
   throw new UserError(`${nameOf(path)}:${line}:${column}: ${message}`);
 }
+
+/**
+ * The text of a document that a server would send, as it is there: a byte order mark, which JSON does not allow, stays.
+ *
+ * @throws {UserError} with one line, if it cannot be read or is too large
+ */
+export function readDocument(path: string): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(readInput(path, MAX_TEXT_BYTES));
+}

@@ -1,15 +1,21 @@
 /** The filter's module, for commands that run it. */
 import { existsSync, readFileSync } from "node:fs";
-import { MODULE_FILE } from "../package.ts";
+import type { Modules } from "../explain/gate.ts";
+import { MODULE_FILE, TRACE_MODULE_FILE } from "../package.ts";
 import { UserError } from "./output.ts";
 
 /** @throws {UserError} where it has not been built */
-export function moduleFile(): string {
-  if (existsSync(MODULE_FILE)) return MODULE_FILE;
-  throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
+export function moduleFile(file = MODULE_FILE): string {
+  if (existsSync(file)) return file;
+  throw new UserError(`${file} is not there yet: run \`npm run build\``);
 }
 
 /** The module, ready to run in this process. */
-export async function loadModule(): Promise<WebAssembly.Module> {
-  return WebAssembly.compile(readFileSync(moduleFile()));
+export async function loadModule(file = MODULE_FILE): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(readFileSync(moduleFile(file)));
+}
+
+/** The module, and the same with traces. */
+export async function loadModules(): Promise<Modules> {
+  return { release: await loadModule(), trace: await loadModule(TRACE_MODULE_FILE) };
 }

@@ -4,17 +4,16 @@ import type { SourceMap } from "../compile.ts";
 import { withContents } from "../config/contents.ts";
 import { CONFIGURATION_VERSION, type Configuration } from "../config/schema.ts";
 import { formatPosition, printable, printableJson } from "../diagnostics.ts";
-import type { ProviderStep } from "../explain/authenticate.ts";
-import { parseJws, Refusal } from "../explain/jws.ts";
+import type { ProviderStep } from "../explain/tokens.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { fetchText } from "../jwks/discovery.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { fetchDocuments } from "../token/documents.ts";
 import { NoSigningKey, SIGNING_ALGORITHMS, Signer } from "../token/signer.ts";
-import { type Verdict, verifyToken } from "../token/verifier.ts";
+import { refusalUnseen, type Verdict, verifyToken } from "../token/verifier.ts";
 import { readText } from "./input.ts";
-import { loadModule } from "./module.ts";
+import { loadModules } from "./module.ts";
 import { print, report, UserError } from "./output.ts";
 import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
@@ -185,7 +184,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
         : "this is no token: neither header nor payload is base64url of JSON",
     );
   }
-  const refusal = refusalOf(token);
+  const refusal = await refusalUnseen(token, await loadModules());
   if (json) {
     const told = { verified: false, header, payload, ...(refusal !== undefined && { refusal }) };
     await print(`${printableJson(told, 2)}\n`);
@@ -203,17 +202,6 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
     ...(refusal === undefined ? [] : [style.bad(`The filter refuses it unseen: ${refusal}`)]),
   ];
   await print(`${lines.join("\n")}\n`);
-}
-
-/** Why the filter would refuse the token whatever the keys; undefined where it would look at keys. */
-function refusalOf(token: string): string | undefined {
-  try {
-    parseJws(token);
-    return undefined;
-  } catch (error) {
-    if (error instanceof Refusal) return error.message;
-    throw error;
-  }
 }
 
 /** A part as leniently as can be; undefined where it is no JSON. */
@@ -311,14 +299,11 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
   for (const [uri, error] of failures)
     process.stderr.write(`warning: ${printable(`${uri}: ${reasonOf(error)}`)}\n`);
   const now = options.at === undefined ? Date.now() : options.at * 1000;
-  const verdict = await verifyToken(token, { module: await loadModule(), configuration, documents, now });
+  const verdict = await verifyToken(token, { modules: await loadModules(), configuration, documents, now });
   const told = options.json
     ? `${printableJson(asJson(verdict, positions), 2)}\n`
     : asText(verdict, positions, styleFor(process.stdout));
   await print(told);
-  if (verdict.disagreement !== undefined) {
-    process.stderr.write(`jwtgate has a bug; please report it: ${printable(verdict.disagreement)}\n`);
-  }
   if (!verdict.valid) throw new UserError("");
 }
 

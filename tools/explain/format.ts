@@ -1,10 +1,11 @@
 /** An explanation for people, and for programs. Neither has a signature, a token or a secret. */
+import type { Configuration } from "../config/schema.ts";
 import { formatPosition, type Position, printable } from "../diagnostics.ts";
 import { readable } from "../host/bytes.ts";
-import type { Place, ProviderStep, TokenStep } from "./authenticate.ts";
-import type { Claims } from "./evaluate.ts";
 import type { CompleteRequest, Explanation, Subject } from "./explain.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
+import type { ProviderStep, TokenStep } from "./tokens.ts";
+import type { Claims, Place } from "./trace.ts";
 
 /** How parts of the text are set off. */
 export interface Style {
@@ -23,26 +24,20 @@ export interface Told {
 
 /** The explanation as text, a step a line. */
 export function formatExplanation({ explanation, subject, request }: Told, style: Style): string {
-  const { expected, actions, disagreements } = explanation;
+  const { authentication, actions } = explanation;
   const lines: string[] = [];
   const now = new Date(subject.now).toISOString().replace(/\.\d+/, "");
   const asked = printable(`${request.method} ${withoutQuery(request.path)}`);
   lines.push(`${style.strong(asked)} of ${shown(request.authority)}, ${now}`);
-  if (expected.authentication)
-    lines.push("", style.strong("Tokens"), ...formatTokens(explanation, subject, style));
+  if (authentication) lines.push("", style.strong("Tokens"), ...formatTokens(explanation, subject, style));
   if (actions !== undefined && actions.length > 0) {
     lines.push("", style.strong("Policies"), ...actions.flatMap((action) => formatAction(action, style)));
   }
-  lines.push("", style.strong("Answer"), ...formatAnswer(explanation, style));
-  if (disagreements.length > 0) {
-    lines.push("", style.bad("The steps above are not what the filter did. Please report this bug:"));
-    lines.push(...disagreements.map((line) => `  ${printable(line)}`));
-  }
+  lines.push("", style.strong("Answer"), ...formatAnswer(explanation, subject, style));
   return `${lines.join("\n")}\n`;
 }
 
-function formatTokens({ expected }: Explanation, { positions }: Subject, style: Style): string[] {
-  const { authentication } = expected;
+function formatTokens({ authentication }: Explanation, { positions }: Subject, style: Style): string[] {
   if (authentication === undefined) return [];
   if (authentication.preflight) return ["  this is a CORS preflight, which is not authenticated"];
   if (authentication.refusal !== "" && authentication.steps.length === 0) {
@@ -68,11 +63,12 @@ function formatProvider(step: ProviderStep, at: Position | undefined, style: Sty
 }
 
 function formatToken(token: TokenStep, style: Style): string[] {
-  const { header, claims, keys = [], refusal, reason } = token;
+  const { header, claims, remembered, keys = [], refusal, reason } = token;
   const lines = [`    token in ${printable(formatPlace(token.place))}`];
   if (header) lines.push(`      header: ${printable(formatClaims(header, ["alg", "kid", "typ"]))}`);
   if (claims)
     lines.push(`      claims: ${printable(formatClaims(claims, ["iss", "sub", "aud", "exp", "nbf"]))}`);
+  if (remembered) lines.push("      no key was looked at: the token was verified before");
   for (const { index, kid, kty, alg, outcome } of keys) {
     const name = [kty, alg, kid === undefined ? "without kid" : `kid ${JSON.stringify(kid)}`].filter(Boolean);
     lines.push(`      key ${index} (${printable(name.join(", "))}): ${printable(outcome)}`);
@@ -160,17 +156,14 @@ export function nameOfRule(id: string): string {
   return policy === undefined ? id : `${namespace}/${policy}, rule ${index}`;
 }
 
-function formatAnswer(explanation: Explanation, style: Style): string[] {
+function formatAnswer(explanation: Explanation, { configuration }: Subject, style: Style): string[] {
   const { outcome, changes } = explanation;
-  const why = because(explanation);
+  const why = because(explanation, configuration);
   if (outcome.answer) {
     const { status, body } = outcome.answer;
-    return [
-      `  ${style.bad(body === "" ? `${status}` : `${status} ${shown(body)}`)}`,
-      ...(why === undefined ? [] : [`  ${printable(why)}`]),
-    ];
+    return [`  ${style.bad(body === "" ? `${status}` : `${status} ${shown(body)}`)}`, `  ${printable(why)}`];
   }
-  const lines = [`  ${style.good("forwarded")}`, ...(why === undefined ? [] : [`  ${printable(why)}`])];
+  const lines = [`  ${style.good("forwarded")}`, `  ${printable(why)}`];
   for (const name of changes?.removed ?? []) lines.push(`  - header ${shown(name)}`);
   for (const [name, value] of changes?.added ?? []) lines.push(`  + header ${shown(name)}: ${shown(value)}`);
   if (changes?.path !== undefined)
@@ -178,19 +171,24 @@ function formatAnswer(explanation: Explanation, style: Style): string[] {
   return lines;
 }
 
-/** Why the answer is what it is. */
-export function because({ expected, outcome, decidedBy }: Explanation): string | undefined {
-  if (expected.refusedByEnvoy)
-    return `Envoy itself refuses such a request: ${expected.refusedByEnvoy.details}`;
-  if (expected.authentication && expected.authentication.refusal !== "")
+/** Why the answer is what it is, by the details that the filter gave it. */
+export function because(
+  { outcome, decidedBy }: Pick<Explanation, "outcome" | "decidedBy">,
+  { authorization }: Configuration,
+): string {
+  const { answer } = outcome;
+  if (answer?.details.startsWith("jwt_authn_access_denied{"))
     return "a token was refused, so policies were not asked";
+  if (answer?.details === "jwtgate_host_failure") return "the proxy refused a call of its filter";
+  if (answer && !answer.details.startsWith("rbac_access_denied_matched_policy["))
+    return `Envoy itself refuses such a request: ${answer.details}`;
   if (decidedBy) {
-    const verb = outcome.answer ? "refuses" : "allows";
+    const verb = answer ? "refuses" : "allows";
     return `${nameOfRule(decidedBy.rule)} (${formatPosition(decidedBy.at)}) ${verb} it`;
   }
-  if (expected.ruleId === undefined) return "no policy was asked: there is no AuthorizationPolicy";
-  return outcome.answer
-    ? "no rule of an ALLOW policy matches"
+  if (answer) return "no rule of an ALLOW policy matches";
+  return authorization === undefined
+    ? "no policy was asked: there is no AuthorizationPolicy"
     : "no DENY rule matches, and there is no ALLOW policy";
 }
 
@@ -206,8 +204,7 @@ function withoutQuery(path: string): string {
 
 /** The explanation as a value for JSON. */
 export function explanationToJson({ explanation, subject, request }: Told): object {
-  const { expected, outcome, actions, decidedBy, changes, disagreements } = explanation;
-  const { authentication } = expected;
+  const { authentication, outcome, actions, decidedBy, changes } = explanation;
   const position = (at: Position | undefined) => at && formatPosition(at);
   const condition = ({ at, ...rest }: ConditionStep) => ({ ...rest, at: position(at) });
   return {
@@ -240,12 +237,11 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
       details: outcome.answer ? readable(outcome.answer.details) : null,
       rule: decidedBy?.rule ?? null,
       at: position(decidedBy?.at) ?? null,
-      because: because(explanation) ?? null,
+      because: because(explanation, subject.configuration),
     },
     upstream: changes && {
       removed: changes.removed,
       added: Object.fromEntries(changes.added.map(([name, value]) => [name, readable(value)])),
     },
-    disagreements,
   };
 }

@@ -1,10 +1,12 @@
 /** The very module that runs in Envoy, in this process, with one configuration: a gate that requests can be sent to. */
-import type { Configuration, Jwk, Provider } from "../config/schema.ts";
+import type { Configuration } from "../config/schema.ts";
+import { latin1Decode, utf8Encode } from "../host/bytes.ts";
 import type { Host, HttpCall, Outcome } from "../host/host.ts";
 import type { DownstreamRequest, ListenerOptions } from "../host/http-connection-manager.ts";
+import type { ForeignFunction } from "../host/imports.ts";
 import { createNodeHost } from "../host/node.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
-import { normalizeJwks } from "../jwks/normalize.ts";
+import { readTrace, type Trace } from "./trace.ts";
 
 /** Documents that are served where keys are fetched from: their text by their URL. */
 export type Documents = ReadonlyMap<string, string>;
@@ -33,10 +35,17 @@ export class Gate {
     private readonly options: GateOptions,
   ) {}
 
-  /** @throws {GateFailure} where the module does not take the configuration */
-  static async open(options: GateOptions): Promise<Gate> {
+  /**
+   * @param foreignFunctions that the module may call beside Envoy's
+   * @throws {GateFailure} if the module does not take the configuration
+   */
+  static async open(
+    options: GateOptions,
+    foreignFunctions: Readonly<Record<string, ForeignFunction>> = {},
+  ): Promise<Gate> {
     const { module, configuration, documents, now } = options;
-    const host = await createNodeHost(module, { fetch: async (call) => serve(call, documents) });
+    const fetch = async (call: HttpCall) => serve(call, documents);
+    const host = await createNodeHost(module, { fetch, foreignFunctions });
     host.clock.set(now);
     // Filter state changes no answer, and has the rule that decided, which an answer of 200 does not say.
     const told = { ...configuration, filterState: true };
@@ -66,6 +75,52 @@ export class Gate {
   }
 }
 
+/** The two builds of the filter, of the same sources. */
+export interface Modules {
+  /** That which Envoy runs: its verdict counts. */
+  release: WebAssembly.Module;
+  /** That which says what it does (assembly/trace.ts). */
+  trace: WebAssembly.Module;
+}
+
+/** What came of a request, and how. */
+export interface Traced {
+  /** The release's verdict. */
+  outcome: Outcome;
+  /** What the traced module did. Absent if Envoy itself refused the request. */
+  trace?: Trace;
+}
+
+/** Two gates of the same configuration, clock and keys: one answers, and the other says how the answer came about. */
+export class TracedGate {
+  private constructor(
+    private readonly release: Gate,
+    private readonly traced: Gate,
+    private readonly events: Uint8Array[],
+  ) {}
+
+  /** @throws {GateFailure} if a module does not take the configuration */
+  static async open(modules: Modules, options: Omit<GateOptions, "module">): Promise<TracedGate> {
+    const events: Uint8Array[] = [];
+    const jwtgate_trace: ForeignFunction = (event) => {
+      events.push(event);
+      return new Uint8Array();
+    };
+    const release = await Gate.open({ ...options, module: modules.release });
+    const traced = await Gate.open({ ...options, module: modules.trace }, { jwtgate_trace });
+    return new TracedGate(release, traced, events);
+  }
+
+  /** Sends a request to both. */
+  async send(request: DownstreamRequest): Promise<Traced> {
+    const outcome = await this.release.send(request);
+    this.events.length = 0;
+    await this.traced.send(request);
+    const trace = readTrace(this.events);
+    return { outcome, ...(trace && { trace }) };
+  }
+}
+
 /** The listener with what the configuration needs of it. */
 export function listenerOf({ configuration, listener }: Omit<GateOptions, "module">): ListenerOptions {
   const { directRemoteAddress } = configuration;
@@ -82,23 +137,10 @@ function serve({ headers }: HttpCall, documents: Documents) {
   for (const [uri, text] of documents) {
     const url = new URL(uri);
     if (url.host === new URL(`${url.protocol}//${host}`).host && `${url.pathname}${url.search}` === path) {
-      return { status: 200, body: Buffer.from(text).toString("latin1") };
+      return { status: 200, body: latin1Decode(utf8Encode(text)) };
     }
   }
   return { status: 404, body: "" };
-}
-
-/** The keys of a provider as the filter has them: its own, or those of the documents. */
-export function keysOf({ issuer, localJwks, remoteJwks }: Provider, documents: Documents): Jwk[] | undefined {
-  if (localJwks !== undefined) return localJwks.keys;
-  const uri = remoteJwks?.uri ?? discoveredUri(remoteJwks?.discovery?.uri, issuer, documents);
-  const text = uri === undefined ? undefined : documents.get(uri);
-  if (text === undefined) return undefined;
-  const set = parseObject(text);
-  const keys = Array.isArray(set?.["keys"]) ? set["keys"] : [];
-  // One unusable key spoils no other (docs/strictness.md, S10).
-  const usable = keys.flatMap((key) => normalizeJwks(JSON.stringify({ keys: [key] })).keys);
-  return usable.length > 0 ? usable : undefined;
 }
 
 /** The jwks_uri of an issuer's discovery document, where that is there. */

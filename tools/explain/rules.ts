@@ -1,11 +1,15 @@
-/** Each rule of the policies as its author wrote it, with what each of its conditions says of a request. */
-import type { Configuration, Predicate, Rule } from "../config/schema.ts";
+/**
+ * Each rule of the policies as its author wrote it, with what the module found of each of its conditions: a condition holds
+ * as the predicates do that it was compiled to.
+ */
+import type { Authorization, Predicate } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
+import { latin1Encode, utf8Decode } from "../host/bytes.ts";
 import type { AttributeContext } from "../istio/attributes.ts";
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import type { Expression } from "../istio/expression.ts";
 import type { Resource } from "../istio/resource.ts";
-import { type Claims, claimAt, conditionHolds, DIRECT_PEER, type Facts, predicateHolds } from "./evaluate.ts";
+import type { Claims, TracedPolicies } from "./trace.ts";
 
 export type Action = "AUDIT" | "DENY" | "ALLOW";
 
@@ -60,54 +64,37 @@ export function ruleSources(resources: readonly Resource[], trustDomain: string)
   return sources;
 }
 
-/** What is known of a request when its policies are asked. */
-export interface Asked {
-  facts: Facts;
-  claims: Claims | undefined;
-}
-
-/** Every rule of every action, in the order in which the filter asks them. */
+/**
+ * Every rule of every action, in the order in which the filter asks them.
+ *
+ * @param sourceOf where a rule came from, by its id
+ * @param directPeer the property that has the direct peer's address
+ */
 export function explainRules(
-  configuration: Configuration,
+  traced: TracedPolicies,
+  authorization: Authorization,
   positions: Readonly<Record<string, Position>>,
-  sources: ReadonlyMap<string, RuleSource>,
-  asked: Asked,
+  sourceOf: ReadonlyMap<string, RuleSource>,
+  directPeer: string,
 ): ActionStep[] {
-  const { authorization } = configuration;
-  if (authorization === undefined) return [];
-  const holds = ({ condition }: Rule) => conditionHolds(condition, authorization, asked.facts, asked.claims);
-  let open = true;
-  const steps: ActionStep[] = [];
-  for (const action of ["AUDIT", "DENY", "ALLOW"] as const) {
-    const set = authorization[action.toLowerCase() as "audit" | "deny" | "allow"];
-    if (set === undefined) continue;
-    const explain = (rules: readonly Rule[], dryRun: boolean): RuleStep[] => {
-      let searching = open;
-      return rules.map((rule) => {
-        const matched = holds(rule);
-        const step: RuleStep = {
-          id: rule.id,
-          at: positions[rule.id] ?? { file: "", line: 0, column: 0 },
-          dryRun,
-          matched,
-          asked: searching,
-          ...conditionsOf(sources.get(rule.id), asked),
-        };
-        if (matched) searching = false;
-        return step;
+  const asked = new Asked(traced, authorization, directPeer);
+  const steps = new Map<Action, ActionStep>();
+  for (const { action, dryRun, rules } of traced.ruleSets) {
+    const step = steps.get(action) ?? { action, rules: [] };
+    steps.set(action, step);
+    for (const { id, matched, asked: wasAsked } of rules) {
+      const at = positions[id] ?? { file: "", line: 0, column: 0 };
+      const source = sourceOf.get(id);
+      step.rules.push({
+        ...{ id, at, dryRun, matched, asked: wasAsked },
+        ...(source && conditionsOf(source, asked)),
       });
-    };
-    const enforced = explain(set.rules ?? [], false);
-    steps.push({ action, rules: [...enforced, ...explain(set.shadowRules ?? [], true)] });
-    const matched = enforced.some((rule) => rule.matched);
-    if (action === "DENY" && matched) open = false;
+    }
   }
-  return steps;
+  return [...steps.values()];
 }
 
-function conditionsOf(source: RuleSource | undefined, asked: Asked): Pick<RuleStep, "from" | "to" | "when"> {
-  if (source === undefined) return {};
-  const { rule, context } = source;
+function conditionsOf({ rule, context }: RuleSource, asked: Asked): Pick<RuleStep, "from" | "to" | "when"> {
   const steps = (clauses: Clause[]) => clauses.flatMap((clause) => conditionSteps(clause, context, asked));
   return { from: rule.from.map(steps), to: rule.to.map(steps), when: steps(rule.when) };
 }
@@ -121,14 +108,14 @@ function conditionSteps(clause: Clause, context: AttributeContext, asked: Asked)
     const [first] = list;
     if (first === undefined) return [];
     const expressions = list.map(({ value }) => attribute.expression(value, context));
-    const any = expressions.some((expression) => expressionHolds(expression, asked));
+    const any = expressions.some((expression) => asked.holds(expression));
     return [
       {
         name: negated ? negation(clause.name) : clause.name,
         at: first.at,
         values: list.map(({ value }) => value),
         verdict: any !== negated,
-        actual: actualOf(expressions.flatMap(predicatesOf), asked),
+        actual: asked.sawFor(expressions.flatMap(predicatesOf)),
       },
     ];
   };
@@ -140,58 +127,87 @@ function negation(name: string): string {
   return /^[a-z][A-Za-z]*$/.test(name) ? `not${name[0]?.toUpperCase()}${name.slice(1)}` : `not ${name}`;
 }
 
-function expressionHolds(expression: Expression, asked: Asked): boolean {
-  if ("and" in expression) return expression.and.every((part) => expressionHolds(part, asked));
-  if ("or" in expression) return expression.or.some((part) => expressionHolds(part, asked));
-  if ("not" in expression) return !expressionHolds(expression.not, asked);
-  return predicateHolds(expression, asked.facts, asked.claims);
-}
-
 function predicatesOf(expression: Expression): Predicate[] {
   if ("and" in expression) return expression.and.flatMap(predicatesOf);
   if ("or" in expression) return expression.or.flatMap(predicatesOf);
   return "not" in expression ? predicatesOf(expression.not) : [expression];
 }
 
-/** Headers whose values may be secrets. */
-const SECRET_HEADER = /^(authorization|proxy-authorization|cookie|set-cookie)$|token|secret|key|jwt|auth/;
+/** What the module found of one request. */
+class Asked {
+  /** The numbers of predicates, by their text. */
+  private readonly numbers: Map<string, number>;
 
-/** What the request has where the predicates look. */
-function actualOf(predicates: readonly Predicate[], { facts, claims }: Asked): string {
-  const found = new Set(predicates.map((predicate) => actual(predicate, facts, claims)));
-  return [...found].join(", ");
+  constructor(
+    private readonly traced: TracedPolicies,
+    { predicates }: Authorization,
+    private readonly directPeer: string,
+  ) {
+    this.numbers = new Map(predicates.map((predicate, number) => [JSON.stringify(predicate), number]));
+  }
+
+  /** Whether an expression holds, as its predicates do. */
+  holds(expression: Expression): boolean {
+    if ("and" in expression) return expression.and.every((part) => this.holds(part));
+    if ("or" in expression) return expression.or.some((part) => this.holds(part));
+    if ("not" in expression) return !this.holds(expression.not);
+    const number = this.numbers.get(JSON.stringify(expression));
+    if (number === undefined) throw new RangeError("a condition was compiled to other predicates");
+    return this.traced.held.has(number);
+  }
+
+  /** What the request has where the predicates look. */
+  sawFor(predicates: readonly Predicate[]): string {
+    return [...new Set(predicates.map((predicate) => this.saw(predicate)))].join(", ");
+  }
+
+  private saw(predicate: Predicate): string {
+    const { claims, seen, headers, hidden } = this.traced;
+    if ("claim" in predicate) return sawClaim(claims, predicate.claim);
+    if ("path" in predicate) return `the path is ${seen.Path?.[0] ?? ""}`;
+    if ("host" in predicate) return `the host is ${seen.Host?.[0] ?? ""}`;
+    if ("method" in predicate) return `the method is ${seen.Method?.[0] ?? ""}`;
+    if ("header" in predicate) {
+      const { header } = predicate;
+      const name = header === "host" ? ":authority" : header;
+      if (hidden.has(name)) return `the header ${header} is there`;
+      const found = headers.get(name) ?? [];
+      if (found.length === 0) return `there is no header ${header}`;
+      return `${header} is ${found.map((value) => shorten(JSON.stringify(value))).join(" and ")}`;
+    }
+    if ("destinationPort" in predicate) return `the listener's port is ${this.port}`;
+    if ("destinationIp" in predicate) return `the listener is ${this.property("destination.address")}`;
+    if ("sourceIp" in predicate) return `the peer is ${this.property(this.directPeer)}`;
+    if ("remoteIp" in predicate) return `the client is ${this.property("source.address")}`;
+    if ("sni" in predicate) {
+      const name = this.traced.properties.get("connection.requested_server_name");
+      return name ? `the server name is ${name}` : "there is no TLS server name";
+    }
+    const names = seen.Peer ?? [];
+    if (names.length === 0) return "there is no client certificate";
+    return `the client's certificate says ${names.map((name) => utf8Decode(latin1Encode(name))).join(", ")}`;
+  }
+
+  private property(path: string): string {
+    return this.traced.properties.get(path) || "unknown";
+  }
+
+  /** The host gives it as an integer of 64 bits, the lowest first. */
+  private get port(): string {
+    const bytes = this.traced.properties.get("destination.port") ?? "";
+    return bytes.length === 8 ? String(bytes.charCodeAt(0) + 256 * bytes.charCodeAt(1)) : "unknown";
+  }
 }
 
-function actual(predicate: Predicate, facts: Facts, claims: Claims | undefined): string {
-  const { headers, properties = {}, peerNames = [] } = facts;
-  const values = (name: string) => headers.filter(([other]) => other === name).map(([, value]) => value);
-  const property = (name: string) => String(properties[name] ?? "unknown");
-  if ("claim" in predicate) {
-    if (claims === undefined) return "there is no verified token";
-    const value = claimAt(claims, predicate.claim);
-    const name = predicate.claim.length === 1 ? predicate.claim[0] : `[${predicate.claim.join("][")}]`;
-    return value === undefined ? `the token has no ${name}` : `${name} is ${shorten(JSON.stringify(value))}`;
+function sawClaim(claims: Claims | undefined, path: readonly string[]): string {
+  if (claims === undefined) return "there is no verified token";
+  let value: unknown = claims;
+  for (const name of path) {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    value = isObject && Object.hasOwn(value as object, name) ? (value as Claims)[name] : undefined;
   }
-  if ("path" in predicate) return `the path is ${(values(":path")[0] ?? "").replace(/[?#].*/s, "")}`;
-  if ("host" in predicate) return `the host is ${values(":authority")[0]}`;
-  if ("method" in predicate) return `the method is ${values(":method")[0]}`;
-  if ("header" in predicate) {
-    const { header } = predicate;
-    const found = values(header === "host" ? ":authority" : header);
-    if (found.length === 0) return `there is no header ${header}`;
-    if (SECRET_HEADER.test(header)) return `the header ${header} is there`;
-    return `${header} is ${found.map((value) => shorten(JSON.stringify(value))).join(" and ")}`;
-  }
-  if ("destinationPort" in predicate) return `the listener's port is ${property("destination.port")}`;
-  if ("destinationIp" in predicate) return `the listener is ${property("destination.address")}`;
-  if ("sourceIp" in predicate) return `the peer is ${property(DIRECT_PEER)}`;
-  if ("remoteIp" in predicate) return `the client is ${property("source.address")}`;
-  if ("sni" in predicate) {
-    const name = properties["connection.requested_server_name"];
-    return name ? `the server name is ${name}` : "there is no TLS server name";
-  }
-  if (peerNames.length === 0) return "there is no client certificate";
-  return `the client's certificate says ${peerNames.join(", ")}`;
+  const name = path.length === 1 ? path[0] : `[${path.join("][")}]`;
+  return value === undefined ? `the token has no ${name}` : `${name} is ${shorten(JSON.stringify(value))}`;
 }
 
 function shorten(text: string): string {

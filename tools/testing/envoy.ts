@@ -2,8 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { Envoy } from "../envoy/process.ts";
-import { compare, type Expected, type Explanation, predict, type Subject } from "../explain/explain.ts";
-import { because } from "../explain/format.ts";
+import type { Subject } from "../explain/explain.ts";
 import type { Documents } from "../explain/gate.ts";
 import type { Outcome } from "../host/host.ts";
 import { cluster, type Message, renderBootstrap } from "../render/bootstrap.ts";
@@ -19,6 +18,8 @@ export interface EnvoyChoice {
 
 /** The answer's header in which Envoy says its response-code details. */
 const DETAILS = "x-jwtgate-test-details";
+/** The answer's header in which Envoy says which rule decided, as the filter says it in filter state. */
+const RULE = "x-jwtgate-test-rule";
 /** The answer's header in which the upstream says what it got. */
 const RECEIVED = "x-jwtgate-test-received";
 
@@ -76,7 +77,8 @@ function bootstrapOf(
 ): Message {
   const { configuration, listener } = subject;
   const { ip, port } = listener.address;
-  const bootstrap = renderBootstrap(configuration, {
+  const told = { ...configuration, filterState: true };
+  const bootstrap = renderBootstrap(told, {
     listen: { host: ip, port: hasAddress ? port : 0 },
     upstream: { host: "127.0.0.1", port: portOf(upstream) },
     mode: listener.mode,
@@ -87,7 +89,8 @@ function bootstrapOf(
   const { listeners, clusters } = bootstrap["static_resources"] as Record<string, Message[]>;
   const manager = managerOf(listeners?.[0]);
   delete manager["access_log"];
-  manager["local_reply_config"] = tellDetails();
+  manager["local_reply_config"] = tellDecisions();
+  Object.assign(manager["route_config"] as Message, { response_headers_to_add: [TELL_RULE] });
   const replaced = clusters?.map((message) =>
     message["name"] === "upstream"
       ? message
@@ -105,12 +108,19 @@ function managerOf(listener: Message | undefined): Message {
 }
 
 /** Envoy's own answers say why, in a header; nothing else about them changes. */
-function tellDetails(): Message {
+function tellDecisions(): Message {
   const comparison = { op: "GE", value: { default_value: 0, runtime_key: "jwtgate.test.any_status" } };
-  const header = { key: DETAILS, value: "%RESPONSE_CODE_DETAILS%" };
-  const added = { header, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" };
-  return { mappers: [{ filter: { status_code_filter: { comparison } }, headers_to_add: [added] }] };
+  const details = added(DETAILS, "%RESPONSE_CODE_DETAILS%");
+  return {
+    mappers: [{ filter: { status_code_filter: { comparison } }, headers_to_add: [details, TELL_RULE] }],
+  };
 }
+
+function added(key: string, value: string): Message {
+  return { header: { key, value }, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" };
+}
+
+const TELL_RULE = added(RULE, "%FILTER_STATE(wasm.jwtgate.policy:PLAIN)%");
 
 function withPort(subject: Subject, port: number): Subject {
   const { listener } = subject;
@@ -125,17 +135,7 @@ async function runCase(test: PreparedCase, subject: Subject, port: number): Prom
   } catch (error) {
     return unanswered(test, error, performance.now() - started);
   }
-  const expected = predict(subject, test.request);
-  const at = subject.positions.rules[expected.ruleId ?? ""];
-  const decidedBy: Explanation["decidedBy"] = at && { rule: expected.ruleId ?? "", at };
-  const explanation: Explanation = { expected, outcome, disagreements: [], ...(decidedBy && { decidedBy }) };
-  const why = because(explanation);
-  const actual = { ...explanation, ...(why !== undefined && { because: why }) };
-  return judge(
-    test,
-    { ...actual, disagreements: disagreements(expected, outcome) },
-    performance.now() - started,
-  );
+  return judge(test, subject, outcome, performance.now() - started);
 }
 
 /** A connection that failed, or an answer that is none, is this test's failure; the others still run. */
@@ -143,12 +143,6 @@ function unanswered({ name, at }: PreparedCase, error: unknown, milliseconds: nu
   const actual = error instanceof Error ? error.message : String(error);
   const failures = [{ what: "answer", at, expected: "an answer of HTTP/1.1", actual }];
   return { name, at, failures, answer: "none", milliseconds };
-}
-
-/** Headers of Envoy's own make those of a forwarded request differ from the host's; the rest must agree. */
-function disagreements(expected: Expected, outcome: Outcome): string[] {
-  const { upstream: _, ...answered } = outcome;
-  return compare(expected, answered);
 }
 
 /** One request on a connection of its own, exactly the bytes that the test says. */
@@ -165,22 +159,25 @@ async function send({ request }: PreparedCase, host: string, port: number): Prom
     return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
   });
   const header = (name: string) => answer.find(([other]) => other === name)?.[1];
+  const rule = header(RULE) ?? "";
+  // Envoy writes - for what there is not.
+  const properties: Outcome["properties"] = rule === "" || rule === "-" ? {} : { "jwtgate.policy": rule };
+  const said = { logs: [], properties };
   const received = header(RECEIVED);
   if (received !== undefined) {
     const upstream = JSON.parse(Buffer.from(received, "base64").toString()) as Outcome["upstream"];
-    return { ...(upstream && { upstream }), logs: [], properties: {} };
+    return { ...(upstream && { upstream }), ...said };
   }
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1]);
   if (Number.isNaN(status))
     throw new Error(text === "" ? "the connection was closed" : JSON.stringify(statusLine));
-  const own = answer.filter(([name]) => name !== DETAILS);
+  const own = answer.filter(([name]) => name !== DETAILS && name !== RULE);
   const chunked = header("transfer-encoding") === "chunked";
   const content = rest.join("\r\n\r\n");
   const details = header(DETAILS) ?? "";
   return {
     answer: { status, headers: own, body: chunked ? unchunk(content) : content, details },
-    logs: [],
-    properties: {},
+    ...said,
   };
 }
 

@@ -1,10 +1,9 @@
-/**
- * Whether a token is good under policies: the very module decides that runs in Envoy, and a plain evaluator says why.
- */
+/** Whether a token is good under policies, as the module decides it that runs in Envoy, and why. */
 import { withContents } from "../config/contents.ts";
 import type { Configuration, Provider } from "../config/schema.ts";
-import { authenticate, type ProviderStep } from "../explain/authenticate.ts";
-import { type Documents, Gate, keysOf } from "../explain/gate.ts";
+import { type Documents, type Modules, TracedGate } from "../explain/gate.ts";
+import { type ProviderStep, providerSteps } from "../explain/tokens.ts";
+import type { Claims } from "../explain/trace.ts";
 import { readable } from "../host/bytes.ts";
 
 /** Where the token is put: what a provider says of places is not the question. */
@@ -12,19 +11,17 @@ const HEADER = "x-jwtgate-token";
 
 export interface Verdict {
   valid: boolean;
-  /** What the filter would answer, where it is not valid. */
+  /** What the filter would answer, if it is not valid. */
   answer?: { status: number; body: string };
   /** The provider that took it. */
   provider?: Provider;
-  claims?: Record<string, unknown>;
+  claims?: Claims;
   /** What each provider said of the token, in the order in which they were asked. */
   steps: ProviderStep[];
-  /** The module and the evaluator are not of one mind: a bug of one of them. */
-  disagreement?: string;
 }
 
 export interface VerifyOptions {
-  module: WebAssembly.Module;
+  modules: Modules;
   configuration: Configuration;
   /** Key sets and discovery documents, by their URLs. */
   documents: Documents;
@@ -34,34 +31,22 @@ export interface VerifyOptions {
 
 /** @param token characters are bytes (latin-1) */
 export async function verifyToken(token: string, options: VerifyOptions): Promise<Verdict> {
-  const { module, documents, now } = options;
+  const { modules, documents, now } = options;
   const configuration = anywhere(options.configuration);
-  const gate = await Gate.open({ module, configuration, listener: {}, documents, now });
-  const { answer } = await gate.send({ headers: [[HEADER, token]] });
-  const said = answer ? readable(answer.body) : "";
-  const { refusal, steps, verified } = authenticate(
-    configuration,
-    [
-      [":method", "GET"],
-      [":path", "/"],
-      [":authority", "localhost"],
-      [HEADER, token],
-    ],
-    Math.floor(now / 1000),
-    (provider) => keysOf(provider, documents),
-  );
+  const gate = await TracedGate.open(modules, { configuration, listener: {}, documents, now });
+  const { outcome, trace } = await gate.send({ headers: [[HEADER, token]] });
+  const { answer } = outcome;
+  const { providers = [], verifiedBy = -1 } = trace?.authentication ?? {};
+  const provider = configuration.providers?.[verifiedBy];
+  const taken = providers.find(({ index }) => index === verifiedBy)?.tokens[0]?.content;
   return {
     valid: answer === undefined,
-    ...(answer && { answer: { status: answer.status, body: said } }),
-    ...(verified && { provider: verified.provider, claims: verified.claims }),
-    steps,
-    ...(said !== refusal && {
-      disagreement: `the filter says ${quote(said)}, the steps say ${quote(refusal)}`,
-    }),
+    ...(answer && { answer: { status: answer.status, body: readable(answer.body || answer.details) } }),
+    ...(provider && { provider }),
+    ...(taken && { claims: taken.claims }),
+    steps: providerSteps(providers, configuration, Math.floor(now / 1000)),
   };
 }
-
-const quote = (refusal: string) => (refusal === "" ? "that it is good" : JSON.stringify(refusal));
 
 /** The same providers, each of which takes the token from one place; without policies, and none is required. */
 function anywhere({ version, providers = [], limits }: Configuration): Configuration {
@@ -73,4 +58,23 @@ function anywhere({ version, providers = [], limits }: Configuration): Configura
       fromHeaders: [{ name: HEADER }],
     })),
   });
+}
+
+/** A provider that knows no token: what it refuses before it looks at its key, all do. */
+const NOBODY = withContents({
+  version: 1,
+  providers: [{ name: "nobody", localJwks: { keys: [{ kty: "oct", k: "AA" }] } }],
+  limits: { maxTokenBytes: 65_536 },
+});
+
+/**
+ * Why the filter refuses a token whatever the policies and the keys are.
+ *
+ * @param token characters are bytes (latin-1)
+ * @returns undefined if the token can be read, so that the filter would look at issuer, times and keys
+ */
+export async function refusalUnseen(token: string, modules: Modules): Promise<string | undefined> {
+  const verifying = { modules, configuration: NOBODY, documents: new Map(), now: Date.now() };
+  const { answer, steps } = await verifyToken(token, verifying);
+  return steps[0]?.tokens[0]?.claims === undefined ? answer?.body : undefined;
 }

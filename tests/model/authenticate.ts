@@ -1,9 +1,8 @@
 /**
- * What becomes of a request's tokens, step by step, as the filter's authenticator decides it (assembly/authn): the
- * second opinion that `explain` tells its steps from.
+ * What must become of a request's tokens, step by step: the filter's authenticator (assembly/authn), written plainly.
  */
-import type { Configuration, Jwk, Provider } from "../config/schema.ts";
-import { type Claims, claimAt } from "./evaluate.ts";
+import type { Configuration, Jwk, Provider } from "../../tools/config/schema.ts";
+import { type Claims, claimAt } from "./authz.ts";
 import { audienceAllowed, type Jws, type KeyAttempt, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
 
 /** Text is latin-1: a character a byte. */
@@ -96,8 +95,11 @@ class Authenticator {
   private candidates: Candidate[] = [];
   private readonly steps: ProviderStep[] = [];
   private verified: Authentication["verified"];
-  /** Whether a token was taken out of the request. */
+  /** Whether the request's tokens are no longer those that were there at first. */
   private changed = false;
+  /** Whether a verified token wrote a header, and whether one where tokens are looked for. */
+  private wrote = false;
+  private wrotePlace = false;
 
   constructor(
     private readonly configuration: Configuration,
@@ -145,12 +147,7 @@ class Authenticator {
   }
 
   private authenticate(): string {
-    const { maxTokens = DEFAULT_MAX_TOKENS } = this.configuration.limits ?? {};
-    const places = distinct(this.providers.flatMap(placesOf));
-    this.candidates = places.flatMap((place) => this.extract(place));
-    // What several prefixes find in one header is one token.
-    const held = new Set(this.candidates.map((candidate) => candidate.header ?? candidate));
-    if (held.size > maxTokens || this.candidates.length > MAX_CANDIDATES) return REFUSAL.tooMany;
+    if (!this.extractAll()) return REFUSAL.tooMany;
     if (this.anyRequired) return this.all();
     const [only] = this.providers;
     if (this.providers.length === 1 && only) {
@@ -158,6 +155,16 @@ class Authenticator {
       return refusal === REFUSAL.missing ? "" : refusal;
     }
     return this.any();
+  }
+
+  /** Looks at every place. @returns whether the tokens are not too many */
+  private extractAll(): boolean {
+    const { maxTokens = DEFAULT_MAX_TOKENS } = this.configuration.limits ?? {};
+    const places = distinct(this.providers.flatMap(placesOf));
+    this.candidates = places.flatMap((place) => this.extract(place));
+    // What several prefixes find in one header is one token.
+    const held = new Set(this.candidates.map((candidate) => candidate.header ?? candidate));
+    return held.size <= maxTokens && this.candidates.length <= MAX_CANDIDATES;
   }
 
   /** any of {P0, P1, …, all of {any of {P0, missing}, …}}: Envoy's choice among the failures. */
@@ -202,6 +209,15 @@ class Authenticator {
       refusal: "",
     };
     this.steps.push(step);
+    if (this.wrote) {
+      // Of two providers that share a header the later one has it to itself, even if it finds no token.
+      const outputs = outputsOf(provider);
+      this.headers = this.headers.filter(([header]) => !outputs.includes(header));
+    }
+    if (this.wrotePlace && !this.extractAll()) {
+      step.refusal = REFUSAL.tooMany;
+      return step.refusal;
+    }
     const chosen = this.candidates.filter(
       (candidate) => candidate.present && places.some((place) => isSame(place, candidate.place)),
     );
@@ -290,19 +306,37 @@ class Authenticator {
       if (value !== "") outputs.push([headerName, value]);
     }
     this.headers.push(...outputs);
+    if (outputs.length > 0) {
+      this.wrote = true;
+      if (outputsOf(provider).some((name) => this.isLookedAt(name))) this.wrotePlace = this.changed = true;
+    }
     if (!forward) this.remove(place);
     this.verified = { provider, claims: jws.payload };
     return "";
   }
 
-  /** Takes a token out of the request, with all that stands at the same header or parameter. Cookies stay. */
+  /** Whether some provider looks for tokens in that header. */
+  private isLookedAt(header: string): boolean {
+    const places = this.providers.flatMap(placesOf);
+    return places.some(
+      ({ kind, name }) =>
+        (kind === "header" && name === header) || (kind === "cookie" && header === "cookie"),
+    );
+  }
+
+  /**
+   * Takes a token out of the request, with all that stands at the same header or parameter. Cookies stay, unless it was found
+   * by the name of their header.
+   */
   private remove({ kind, name }: Place): void {
     this.changed = true;
     if (kind === "cookie") return;
     if (kind === "header") this.headers = this.headers.filter(([other]) => other !== name);
     else this.removeParameter(name);
     for (const candidate of this.candidates) {
-      if (candidate.place.kind === kind && candidate.place.name === name) candidate.present = false;
+      const { place } = candidate;
+      const isCookie = place.kind === "cookie" && kind === "header" && name === "cookie";
+      if ((place.kind === kind && place.name === name) || isCookie) candidate.present = false;
     }
   }
 
@@ -359,14 +393,23 @@ const KINDS: readonly Place["kind"][] = ["header", "parameter", "cookie"];
 
 function distinct(places: readonly Place[]): Place[] {
   const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+  // A header's name and its prefix are one key.
   const sorted = [...places].sort(
     (a, b) =>
-      KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || byBytes(a.name, b.name) || byBytes(a.prefix, b.prefix),
+      KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) ||
+      byBytes(a.name + a.prefix, b.name + b.prefix) ||
+      byBytes(a.name, b.name),
   );
   return sorted.filter((place, i) => {
     const before = sorted[i - 1];
     return before === undefined || !isSame(before, place);
   });
+}
+
+/** The headers that a provider writes. */
+function outputsOf({ forwardPayloadHeader, claimToHeaders = [] }: Provider): string[] {
+  const names = claimToHeaders.map(({ headerName }) => headerName);
+  return forwardPayloadHeader === undefined ? names : [forwardPayloadHeader, ...names];
 }
 
 function isSame(a: Place, b: Place): boolean {

@@ -1,9 +1,16 @@
 /**
  * The policies' meaning, as plainly as it can be said: every condition of every rule is evaluated, in order, with
- * the regular expressions that istiod gives Envoy. `explain` tells each step from it, and the filter's engine, which
- * is built for speed, must agree with it (tests/authz).
+ * the regular expressions that istiod gives Envoy. The filter's engine, which is built for speed, must agree with it.
  */
-import type { Authorization, Condition, Predicate, Rule, RuleSet, StringMatch } from "../config/schema.ts";
+import { isUtf8 } from "node:buffer";
+import type {
+  Authorization,
+  Condition,
+  Predicate,
+  Rule,
+  RuleSet,
+  StringMatch,
+} from "../../tools/config/schema.ts";
 
 /** What policies can ask of a request. Text is latin-1: a character a byte. */
 export interface Facts {
@@ -125,7 +132,7 @@ export function predicateHolds(
   if ("claim" in predicate) {
     return [claimAt(claims, predicate.claim)]
       .flat()
-      .some((text) => typeof text === "string" && matches(predicate.match, text));
+      .some((text) => typeof text === "string" && matches(mapped(predicate.match, toBytes), toBytes(text)));
   }
   if ("path" in predicate) {
     const path = (valuesOf(":path")[0] ?? "").replace(/[?#].*/s, "");
@@ -179,11 +186,13 @@ function peerHolds(
 /** `.+` as Envoy's RE2 reads it: JavaScript's dot leaves out more than a newline. */
 const ANY = "[^\\n]+";
 
+/** @param value bytes, as the match's text is */
 function matches(match: StringMatch, value: string): boolean {
   if ("exact" in match) return value === match.exact;
   if ("prefix" in match) return value.startsWith(match.prefix);
   if ("suffix" in match) return value.endsWith(match.suffix);
-  return new RegExp(`^${ANY}$`).test(value);
+  // RE2's `.+`: any character but a newline, in well-formed UTF-8.
+  return value !== "" && !value.includes("\n") && isUtf8(Buffer.from(value, "latin1"));
 }
 
 function quote(text: string): string {

@@ -1,6 +1,5 @@
 /**
- * A token read and verified as the filter does it (assembly/jose), in plain TypeScript and with Node's cryptography:
- * the second opinion that `explain` tells its steps from.
+ * A token read and verified as the filter must do it (assembly/jose), in plain TypeScript and with Node's cryptography.
  */
 import {
   constants,
@@ -11,9 +10,9 @@ import {
   timingSafeEqual,
   verify,
 } from "node:crypto";
-import type { Jwk } from "../config/schema.ts";
-import { JsonError, parseStrictJson } from "../jwks/json.ts";
-import type { Claims } from "./evaluate.ts";
+import type { Jwk } from "../../tools/config/schema.ts";
+import { JsonError, parseStrictJson } from "../../tools/jwks/json.ts";
+import type { Claims } from "./authz.ts";
 
 /** The words of a refusal, as the response's body has them (assembly/jose/status.ts). */
 export const REFUSAL = {

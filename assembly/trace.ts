@@ -1,0 +1,277 @@
+/**
+ * What the module does with a request, event by event, for tools that explain it (docs/decisions/0020). Only the module
+ * that is compiled with `asc --use JWTGATE_TRACE=1` sends events: every call is guarded by `if (TRACING)`, which the
+ * compiler folds, so that the release has not one byte of them (tests/trace holds this).
+ *
+ * An event is its kind, one byte, and its fields in order: a number is 4 bytes, the lowest first; a text is its length and
+ * its bytes. tools/explain/events.ts has the same table; a test compares the two.
+ *
+ * No event has a signature, a key or a token, unless a policy is about the header that the token is in: whoever reads the
+ * events hides that header's value.
+ */
+import { sendTraceEvent } from "./abi/trace";
+import { Slice, lengthOf } from "./memory/slice";
+import { ByteBuilder } from "./encoding/byte-builder";
+
+/** Whether this module sends events. */
+// @ts-ignore: decorator
+@inline
+export const TRACING: bool = isDefined(JWTGATE_TRACE);
+
+const enum Event {
+  Begin = 1,
+  Preflight,
+  Provider,
+  Place,
+  Token,
+  Malformed,
+  Content,
+  Remembered,
+  Key,
+  TokenEnd,
+  ProviderEnd,
+  Authenticated,
+  Policies,
+  Seen,
+  Property,
+  Payload,
+  List,
+  Element,
+  Holds,
+  RuleSet,
+  Rule,
+  Decision,
+}
+
+/** What became of a key that was looked at. */
+export const enum KeyOutcome {
+  OtherKid,
+  OtherAlgorithm,
+  /** An Ed25519 key and a signature of another length: the search ends. */
+  WrongLength,
+  /** A key of this type does not verify the token's algorithm. */
+  Unable,
+  /** So many keys were tried that the search ends. */
+  Limit,
+  Bad,
+  Verified,
+}
+
+/** The longest event without its texts, in bytes. */
+const MAX_FIXED_SIZE: i32 = 64;
+
+/** Writes one event. */
+class Writer {
+  private readonly builder: ByteBuilder = new ByteBuilder();
+
+  /** @param textSize bytes of all its texts */
+  begin(event: Event, textSize: i32 = 0): Writer {
+    this.builder.begin(MAX_FIXED_SIZE + textSize).appendByte(<u8>event);
+    return this;
+  }
+
+  number(value: i32): Writer {
+    const builder = this.builder;
+    for (let shift = 0; shift < 32; shift += 8) builder.appendByte(<u8>(value >>> shift));
+    return this;
+  }
+
+  text(bytes: Slice): Writer {
+    this.number(lengthOf(bytes)).builder.append(bytes);
+    return this;
+  }
+
+  send(): void {
+    sendTraceEvent(this.builder.slice);
+  }
+}
+
+// @ts-ignore: decorator
+@lazy
+const writer = new Writer();
+
+/** A request's way begins. One that had to wait goes the whole way again: what was sent before is void. */
+export function traceBegin(): void {
+  writer.begin(Event.Begin).send();
+}
+
+/** The request is a CORS preflight, which is not authenticated. */
+export function tracePreflight(): void {
+  writer.begin(Event.Preflight).send();
+}
+
+/** A provider is asked. @param index in the configuration */
+export function traceProvider(index: i32): void {
+  writer.begin(Event.Provider).number(index).send();
+}
+
+/** A place where the provider looks. @param kind a PlaceKind */
+export function tracePlace(kind: i32, name: Slice, prefix: Slice): void {
+  writer
+    .begin(Event.Place, lengthOf(name) + lengthOf(prefix))
+    .number(kind)
+    .text(name)
+    .text(prefix)
+    .send();
+}
+
+/** The provider looks at a token there. @param length of the token in bytes @param limit the longest allowed */
+export function traceToken(kind: i32, name: Slice, prefix: Slice, length: i32, limit: i32): void {
+  writer
+    .begin(Event.Token, lengthOf(name) + lengthOf(prefix))
+    .number(kind)
+    .text(name)
+    .text(prefix)
+    .number(length)
+    .number(limit)
+    .send();
+}
+
+/** The token has not the form of a JWS. @param empty the first section of no bytes, or -1 */
+export function traceMalformed(sections: i32, empty: i32): void {
+  writer.begin(Event.Malformed).number(sections).number(empty).send();
+}
+
+/** What the token says, if it can be read: JSON. */
+export function traceContent(header: Slice, claims: Slice): void {
+  writer
+    .begin(Event.Content, lengthOf(header) + lengthOf(claims))
+    .text(header)
+    .text(claims)
+    .send();
+}
+
+/** The token was verified before, and the cache knows it: no key is tried. */
+export function traceRemembered(): void {
+  writer.begin(Event.Remembered).send();
+}
+
+/**
+ * A key is looked at.
+ *
+ * @param type a KeyType
+ * @param algorithm of no bytes if the key does not say
+ * @param tried how many keys were tried before
+ */
+export function traceKey(
+  index: i32,
+  kid: Slice,
+  type: i32,
+  algorithm: Slice,
+  tried: i32,
+  outcome: KeyOutcome,
+): void {
+  writer
+    .begin(Event.Key, lengthOf(kid) + lengthOf(algorithm))
+    .number(index)
+    .text(kid)
+    .number(type)
+    .text(algorithm)
+    .number(tried)
+    .number(outcome)
+    .send();
+}
+
+/** What the provider says of the token. @param body of a refusal @param claim that a header cannot carry, or EMPTY */
+export function traceTokenEnd(status: i32, body: Slice, claim: Slice): void {
+  writer
+    .begin(Event.TokenEnd, lengthOf(body) + lengthOf(claim))
+    .number(status)
+    .text(body)
+    .text(claim)
+    .send();
+}
+
+/** What the provider says of the request. */
+export function traceProviderEnd(status: i32, body: Slice, claim: Slice): void {
+  writer
+    .begin(Event.ProviderEnd, lengthOf(body) + lengthOf(claim))
+    .number(status)
+    .text(body)
+    .text(claim)
+    .send();
+}
+
+/** What authentication came to. @param provider whose token policies see, or -1 */
+export function traceAuthenticated(status: i32, body: Slice, claim: Slice, provider: i32): void {
+  writer
+    .begin(Event.Authenticated, lengthOf(body) + lengthOf(claim))
+    .number(status)
+    .text(body)
+    .text(claim)
+    .number(provider)
+    .send();
+}
+
+/** The policies are asked. */
+export function tracePolicies(): void {
+  writer.begin(Event.Policies).send();
+}
+
+/** A value that predicates are compared with. @param attribute an Attribute @param name of a header, else EMPTY */
+export function traceSeen(attribute: i32, name: Slice, value: Slice): void {
+  writer
+    .begin(Event.Seen, lengthOf(name) + lengthOf(value))
+    .number(attribute)
+    .text(name)
+    .text(value)
+    .send();
+}
+
+/** A property that was read of the host. @param path with NUL between its segments */
+export function traceProperty(path: Slice, value: Slice): void {
+  writer
+    .begin(Event.Property, lengthOf(path) + lengthOf(value))
+    .text(path)
+    .text(value)
+    .send();
+}
+
+/** The claims that policies see: JSON. */
+export function tracePayload(claims: Slice): void {
+  writer.begin(Event.Payload, lengthOf(claims)).text(claims).send();
+}
+
+/** Policies see a claim, a string, as a list: of the elements that follow, or as it is if none does. */
+export function traceList(claim: Slice): void {
+  writer.begin(Event.List, lengthOf(claim)).text(claim).send();
+}
+
+/** An element of that list. */
+export function traceElement(element: Slice): void {
+  writer.begin(Event.Element, lengthOf(element)).text(element).send();
+}
+
+/** A predicate holds. @param index in the configuration */
+export function traceHolds(predicate: i32): void {
+  writer.begin(Event.Holds).number(predicate).send();
+}
+
+/** Rules of one action, enforced or dry-run. @param ruleSet a RuleSet */
+export function traceRuleSet(ruleSet: i32): void {
+  writer.begin(Event.RuleSet).number(ruleSet).send();
+}
+
+/**
+ * A rule of that set.
+ *
+ * @param matched whether its condition holds
+ * @param asked whether the filter looked at it
+ */
+export function traceRule(id: Slice, matched: bool, asked: bool): void {
+  writer
+    .begin(Event.Rule, lengthOf(id))
+    .text(id)
+    .number(<i32>matched)
+    .number(<i32>asked)
+    .send();
+}
+
+/** What the policies came to. @param rule the one that decided, or EMPTY */
+export function traceDecision(refused: bool, rule: Slice): void {
+  writer
+    .begin(Event.Decision, lengthOf(rule))
+    .number(<i32>refused)
+    .text(rule)
+    .send();
+}

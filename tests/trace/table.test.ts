@@ -1,0 +1,109 @@
+/** The events that assembly/trace.ts writes are those of the table that tools read them by; so are the numbers of enumerations. */
+import { readFileSync } from "node:fs";
+import ts from "typescript";
+import { describe, expect, test } from "vitest";
+import {
+  ATTRIBUTES,
+  decodeEvent,
+  EVENTS,
+  KEY_OUTCOMES,
+  KEY_TYPES,
+  PLACE_KINDS,
+  RULE_SETS,
+  STATUS,
+} from "../../tools/explain/events.ts";
+
+function parse(path: string): ts.SourceFile {
+  const text = readFileSync(new URL(`../../assembly/${path}`, import.meta.url), "utf8");
+  return ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+}
+
+/** The members of an enumeration, by name. */
+function enumeration(path: string, name: string): Record<string, number> {
+  const found = parse(path).statements.find(
+    (statement): statement is ts.EnumDeclaration =>
+      ts.isEnumDeclaration(statement) && statement.name.text === name,
+  );
+  if (found === undefined) throw new Error(`${path} has no enumeration ${name}`);
+  let next = 0;
+  return Object.fromEntries(
+    found.members.map((member) => {
+      const value = member.initializer ? Number(member.initializer.getText()) : next;
+      next = value + 1;
+      return [member.name.getText(), value];
+    }),
+  );
+}
+
+const numbered = (names: readonly string[]) =>
+  Object.fromEntries(names.map((name, number) => [name, number]));
+
+/** What each exported function writes: `writer.begin(Event.NAME …).number(…).text(…).send()`. */
+function written(): Record<string, string[][]> {
+  const found: Record<string, string[][]> = {};
+  for (const statement of parse("trace.ts").statements) {
+    if (!ts.isFunctionDeclaration(statement)) continue;
+    const [only, second] = statement.body?.statements ?? [];
+    if (only === undefined || second !== undefined || !ts.isExpressionStatement(only)) {
+      throw new Error(`${statement.name?.text} does something else than write an event`);
+    }
+    const calls: { method: string; argument: string }[] = [];
+    let expression: ts.Expression = only.expression;
+    while (ts.isCallExpression(expression) && ts.isPropertyAccessExpression(expression.expression)) {
+      const argument = expression.arguments[0]?.getText().replace("<i32>", "") ?? "";
+      calls.unshift({ method: expression.expression.name.text, argument });
+      expression = expression.expression.expression;
+    }
+    const [begin, ...fields] = calls;
+    expect([begin?.method, calls.at(-1)?.method]).toEqual(["begin", "send"]);
+    found[(begin?.argument ?? "").replace("Event.", "")] = fields
+      .slice(0, -1)
+      .map(({ method, argument }) => [method, argument]);
+  }
+  return found;
+}
+
+describe("assembly/trace.ts and tools/explain/events.ts", () => {
+  test("number the events alike", () => {
+    const kinds = Object.fromEntries(Object.entries(EVENTS).map(([name, { kind }]) => [name, kind]));
+    expect(enumeration("trace.ts", "Event")).toEqual(kinds);
+  });
+
+  test("have the same fields in the same order", () => {
+    const types = Object.entries(EVENTS).map(([name, { fields }]) => [name, Object.values(fields)]);
+    const methods = Object.entries(written()).map(([name, fields]) => [
+      name,
+      fields.map(([method]) => method),
+    ]);
+    expect(Object.fromEntries(methods)).toEqual(Object.fromEntries(types));
+    for (const [name, { fields }] of Object.entries(EVENTS)) {
+      const names = written()[name]?.map(([, argument]) => argument);
+      expect(names, name).toEqual(Object.keys(fields));
+    }
+  });
+});
+
+describe("numbers of enumerations", () => {
+  test.each<[string, string, readonly string[]]>([
+    ["authn/place.ts", "PlaceKind", PLACE_KINDS],
+    ["jose/algorithm.ts", "KeyType", KEY_TYPES],
+    ["trace.ts", "KeyOutcome", KEY_OUTCOMES],
+    ["authz/decision.ts", "RuleSet", RULE_SETS],
+    ["authz/predicates.ts", "Attribute", ATTRIBUTES],
+  ])("%s: %s", (path, name, names) => {
+    expect(enumeration(path, name)).toEqual(numbered(names));
+  });
+
+  test("jose/status.ts: Status", () => expect(enumeration("jose/status.ts", "Status")).toMatchObject(STATUS));
+});
+
+describe("what is no event", () => {
+  test.each<[string, number[], string]>([
+    ["an unknown kind", [99], "unknown kind 99"],
+    ["nothing", [], "unknown kind undefined"],
+    ["too much", [1, 0], "Begin event of another length"],
+    ["a text that is too short", [17, 9, 0, 0, 0, 65], "List event of another length"],
+  ])("is refused: %s", (_, bytes, words) => {
+    expect(() => decodeEvent(Uint8Array.from(bytes))).toThrow(words);
+  });
+});

@@ -1,0 +1,144 @@
+/** What each provider said of a request's tokens, in words. Verdicts are the module's (trace.ts). */
+import type { Configuration, Provider } from "../config/schema.ts";
+import { STATUS } from "./events.ts";
+import type { Claims, Place, TracedKey, TracedProvider, TracedToken } from "./trace.ts";
+
+/** What became of one key. */
+export interface KeyAttempt {
+  /** Among the usable keys of its set, from 0. */
+  index: number;
+  kid?: string;
+  kty: string;
+  alg?: string;
+  /** `verified`, or why not. */
+  outcome: string;
+}
+
+/** A token that one provider looked at. The token itself is nowhere in here. */
+export interface TokenStep {
+  place: Place;
+  /** "" if it is good; else the response's body. */
+  refusal: string;
+  /** Why, if the refusal leaves that open. */
+  reason?: string;
+  header?: Claims;
+  claims?: Claims;
+  /** It was verified before, so that no key was looked at. */
+  remembered?: true;
+  /** The keys that were looked at, if it came to that. */
+  keys?: KeyAttempt[];
+}
+
+/** What one provider says. */
+export interface ProviderStep {
+  /** Its name in the configuration. */
+  provider: string;
+  policy?: string;
+  issuer?: string;
+  /** Where it looks. */
+  places: Place[];
+  tokens: TokenStep[];
+  /** "" if it lets the request pass; else the response's body. */
+  refusal: string;
+}
+
+/**
+ * @param asked the providers that the module asked
+ * @param now seconds since 1970, as the module's clock had it
+ */
+export function providerSteps(
+  asked: readonly TracedProvider[],
+  { providers = [] }: Configuration,
+  now: number,
+): ProviderStep[] {
+  return asked.map(({ index, places, tokens, refusal }) => {
+    const provider = providers[index];
+    if (provider === undefined) throw new RangeError(`the configuration has no provider ${index}`);
+    const { name, policy, issuer } = provider;
+    return {
+      provider: name,
+      ...(policy !== undefined && { policy }),
+      ...(issuer !== undefined && { issuer }),
+      places,
+      tokens: tokens.map((token) => tokenStep(token, provider, now)),
+      refusal,
+    };
+  });
+}
+
+function tokenStep(token: TracedToken, provider: Provider, now: number): TokenStep {
+  const { place, refusal, content, keys, remembered } = token;
+  const reason = reasonOf(token, provider, now);
+  const algorithm = String(content?.header["alg"]);
+  const kid = String(content?.header["kid"]);
+  return {
+    place,
+    refusal,
+    ...(content && { header: content.header, claims: content.claims }),
+    ...(reason !== undefined && { reason }),
+    ...(remembered && { remembered }),
+    ...(keys.length > 0 && { keys: keys.map((key) => keyAttempt(key, algorithm, kid)) }),
+  };
+}
+
+function keyAttempt(key: TracedKey, algorithm: string, tokenKid: string): KeyAttempt {
+  const { index, kid, kty, alg, tried, outcome } = key;
+  const words: Record<TracedKey["outcome"], string> = {
+    OtherKid: `not tried: its kid is not ${JSON.stringify(tokenKid)}`,
+    OtherAlgorithm: `not tried: it is for ${alg} only, and the token says ${algorithm}`,
+    WrongLength: "the signature is not 64 bytes long, so that the search ends here",
+    Unable: `not tried: a key of this type does not verify ${algorithm}`,
+    Limit: `not tried: ${tried} keys were`,
+    Bad: "tried: the signature is not by this key",
+    Verified: "verified",
+  };
+  return { index, ...(kid && { kid }), kty, ...(alg && { alg }), outcome: words[outcome] };
+}
+
+/** Why a token is refused, if the body of the refusal leaves that open. */
+function reasonOf(
+  { status, length, limit, form, content }: TracedToken,
+  { issuer, audiences, remoteJwks }: Provider,
+  now: number,
+): string | undefined {
+  const claims = content?.claims ?? {};
+  const has = (name: string) => Object.hasOwn(claims, name);
+  switch (status) {
+    case STATUS.JwtTooLarge:
+      return `it has ${length} bytes, and the limit is ${limit}`;
+    case STATUS.JwtBadFormat:
+      return form && whatIsWrong(form);
+    case STATUS.JwtUnknownIssuer: {
+      const names = has("iss") && claims["iss"] !== "";
+      const said = names
+        ? `the token's iss is ${JSON.stringify(claims["iss"])}`
+        : "the token names no issuer";
+      return `${said}, not ${JSON.stringify(issuer)}`;
+    }
+    case STATUS.JwtNotYetValid:
+      return `nbf is ${away(claims["nbf"], now)}`;
+    case STATUS.JwtExpired:
+      return `exp is ${away(claims["exp"], now)}`;
+    case STATUS.JwtAudienceNotAllowed: {
+      const said = has("aud") ? `its aud is ${JSON.stringify(claims["aud"])}` : "it has no aud";
+      return `${said}, and one of ${JSON.stringify(audiences)} is needed`;
+    }
+    case STATUS.JwksFetchFail:
+      return `there are no keys from ${remoteJwks?.uri ?? remoteJwks?.discovery?.uri}`;
+    default:
+      return undefined;
+  }
+}
+
+function whatIsWrong({ sections, empty }: { sections: number; empty: number }): string {
+  if (sections !== 3) return `it has ${sections} section${sections === 1 ? "" : "s"} instead of 3`;
+  return `its ${["header", "payload", "signature"][empty]} is empty`;
+}
+
+/** A NumericDate, without its fraction, as people read it, and how far away it is. */
+function away(claim: unknown, now: number): string {
+  const seconds = Math.trunc(Number(claim));
+  const text = seconds <= 8.64e12 ? new Date(seconds * 1000).toISOString().replace(".000", "") : `${seconds}`;
+  const difference = Math.round(Math.abs(seconds - now));
+  return `${text}, ${difference} s ${seconds < now ? "ago" : "from now"}`;
+}

@@ -1,0 +1,306 @@
+/** What the traced module did with one request: its events, put together. Nothing is decided here. */
+import { latin1Encode, utf8Decode } from "../host/bytes.ts";
+import {
+  ATTRIBUTES,
+  decodeEvent,
+  KEY_OUTCOMES,
+  KEY_TYPES,
+  PLACE_KINDS,
+  RULE_SETS,
+  STATUS,
+  type TraceEvent,
+} from "./events.ts";
+
+/** A JSON object: a token's header, or its claims. */
+export type Claims = Record<string, unknown>;
+
+/** Where a token is looked for. */
+export interface Place {
+  kind: "header" | "parameter" | "cookie";
+  /** In lower case for a header. */
+  name: string;
+  /** "" for the whole value. */
+  prefix: string;
+}
+
+/** What came of a token, a provider or authentication as a whole. */
+export interface Result {
+  /** A number of the module's Status. */
+  status: number;
+  /** The body of a refusal; "" if there is none. */
+  refusal: string;
+}
+
+/** A key that was looked at for a token. */
+export interface TracedKey {
+  /** Among the usable keys of its set, from 0. */
+  index: number;
+  kid: string;
+  kty: string;
+  alg: string;
+  /** How many keys were tried before. */
+  tried: number;
+  outcome: (typeof KEY_OUTCOMES)[number];
+}
+
+/** A token that one provider looked at. The token itself is nowhere in here. */
+export interface TracedToken extends Result {
+  place: Place;
+  /** Of the token, in bytes; and the longest that is read. */
+  length: number;
+  limit: number;
+  /** If it has not the form of a JWS: its sections, and which is the first that is empty, from 0, or -1. */
+  form?: { sections: number; empty: number };
+  /** Absent if the token cannot be read. */
+  content?: { header: Claims; claims: Claims };
+  /** It was verified before, so that no key was tried. */
+  remembered: boolean;
+  keys: TracedKey[];
+}
+
+/** A provider that was asked. */
+export interface TracedProvider extends Result {
+  /** In the configuration. */
+  index: number;
+  /** Where it looks, in that order. */
+  places: Place[];
+  /** Those it looked at, in that order. */
+  tokens: TracedToken[];
+}
+
+export interface TracedAuthentication extends Result {
+  /** A CORS preflight is not authenticated. */
+  preflight: boolean;
+  /** In the order in which they were asked; one whose tokens changed meanwhile is there twice. */
+  providers: TracedProvider[];
+  /** Whose token policies see; -1 if there is none. */
+  verifiedBy: number;
+}
+
+export interface TracedRule {
+  id: string;
+  matched: boolean;
+  /** Whether the filter looked at it: none after a refusal, and none after the first rule that matched. */
+  asked: boolean;
+}
+
+export interface TracedRuleSet {
+  action: "AUDIT" | "DENY" | "ALLOW";
+  dryRun: boolean;
+  rules: TracedRule[];
+}
+
+export interface TracedPolicies {
+  /** Claims as policies see them, with lists in the place of strings with spaces; absent without a verified token. */
+  claims?: Claims;
+  /** What predicates were compared with, by what they are about. Texts are latin-1. */
+  seen: Partial<Record<(typeof ATTRIBUTES)[number], string[]>>;
+  /** Values of the headers that predicates are about, by name; none of one that may hold a secret. */
+  headers: Map<string, string[]>;
+  /** The names of headers that are there and may hold a secret. */
+  hidden: Set<string>;
+  /** Properties of the host that were read, by path, with dots between its segments. */
+  properties: Map<string, string>;
+  /** The predicates that hold. */
+  held: Set<number>;
+  /** In the order in which the filter asks them. */
+  ruleSets: TracedRuleSet[];
+  refused: boolean;
+  /** The rule that decided; "" if none did. */
+  ruleId: string;
+}
+
+export interface Trace {
+  /** Absent if the configuration has no provider. */
+  authentication?: TracedAuthentication;
+  /** Absent if policies were not asked. */
+  policies?: TracedPolicies;
+}
+
+/** Headers whose values may be secrets, beside those where tokens are looked for. */
+const SECRET_HEADER = /^(authorization|proxy-authorization|cookie|set-cookie)$|token|secret|key|jwt|auth/;
+
+/**
+ * Puts the events of one request together.
+ *
+ * @param events as the module sent them; of a request that waited, its whole way each time: the last counts
+ * @returns undefined if the module never saw the request
+ */
+export function readTrace(events: readonly Uint8Array[]): Trace | undefined {
+  const decoded = events.map(decodeEvent);
+  const begin = decoded.findLastIndex(({ event }) => event === "Begin");
+  return begin < 0 ? undefined : new Reader(decoded.slice(begin)).trace;
+}
+
+class Reader {
+  readonly trace: Trace = {};
+  /** The claim that policies see as a list, of those that were read last. */
+  private list = { claim: "", elements: [] as string[] };
+
+  constructor(events: readonly TraceEvent[]) {
+    for (const event of events) {
+      if (this.trace.policies === undefined) this.authenticate(event);
+      else this.authorize(event, this.trace.policies);
+    }
+  }
+
+  private authenticate(event: TraceEvent): void {
+    const provider = this.trace.authentication?.providers.at(-1);
+    const token = provider?.tokens.at(-1);
+    switch (event.event) {
+      case "Preflight":
+        this.authentication.preflight = true;
+        break;
+      case "Provider":
+        this.authentication.providers.push({ index: event.index, places: [], tokens: [], ...OK });
+        break;
+      case "Place":
+        provider?.places.push(placeOf(event));
+        break;
+      case "Token": {
+        const { length, limit } = event;
+        provider?.tokens.push({ place: placeOf(event), length, limit, remembered: false, keys: [], ...OK });
+        break;
+      }
+      case "Malformed":
+        if (token) token.form = { sections: event.sections, empty: event.empty };
+        break;
+      case "Content":
+        if (token) token.content = { header: claimsOf(event.header), claims: claimsOf(event.claims) };
+        break;
+      case "Remembered":
+        if (token) token.remembered = true;
+        break;
+      case "Key":
+        token?.keys.push({
+          index: event.index,
+          kid: textOf(event.kid),
+          kty: nameIn(KEY_TYPES, event.type).replace("Oct", "oct"),
+          alg: event.algorithm,
+          tried: event.tried,
+          outcome: nameIn(KEY_OUTCOMES, event.outcome),
+        });
+        break;
+      case "TokenEnd":
+        if (token) Object.assign(token, resultOf(event));
+        break;
+      case "ProviderEnd":
+        if (provider) Object.assign(provider, resultOf(event));
+        break;
+      case "Authenticated":
+        Object.assign(this.authentication, resultOf(event), { verifiedBy: event.provider });
+        break;
+      case "Policies":
+        this.trace.policies = {
+          seen: {},
+          headers: new Map(),
+          hidden: new Set(),
+          properties: new Map(),
+          held: new Set(),
+          ruleSets: [],
+          refused: false,
+          ruleId: "",
+        };
+        break;
+    }
+  }
+
+  private get authentication(): TracedAuthentication {
+    this.trace.authentication ??= { preflight: false, providers: [], verifiedBy: -1, ...OK };
+    return this.trace.authentication;
+  }
+
+  /** Whether a header may hold a token or another secret. */
+  private isSecret(header: string): boolean {
+    const places = (this.trace.authentication?.providers ?? []).flatMap((provider) => provider.places);
+    return (
+      SECRET_HEADER.test(header) || places.some(({ kind, name }) => kind === "header" && name === header)
+    );
+  }
+
+  private authorize(event: TraceEvent, policies: TracedPolicies): void {
+    const { seen, headers, hidden, properties, held, ruleSets } = policies;
+    switch (event.event) {
+      case "Seen": {
+        const { name, value } = event;
+        if (name === "") append(seen, nameIn(ATTRIBUTES, event.attribute), value);
+        else if (this.isSecret(name)) hidden.add(name);
+        else headers.set(name, [...(headers.get(name) ?? []), value]);
+        break;
+      }
+      case "Property":
+        properties.set(event.path.replaceAll("\0", "."), event.value);
+        break;
+      case "Payload":
+        policies.claims = claimsOf(event.claims);
+        break;
+      case "List":
+        this.list = { claim: textOf(event.claim), elements: [] };
+        break;
+      case "Element":
+        // A list without elements stays the string that it is.
+        this.list.elements.push(textOf(event.element));
+        policies.claims = { ...policies.claims, [this.list.claim]: this.list.elements };
+        break;
+      case "Holds":
+        held.add(event.predicate);
+        break;
+      case "RuleSet":
+        ruleSets.push({ ...ruleSetOf(nameIn(RULE_SETS, event.ruleSet)), rules: [] });
+        break;
+      case "Rule": {
+        const { id, matched, asked } = event;
+        ruleSets.at(-1)?.rules.push({ id, matched: matched === 1, asked: asked === 1 });
+        break;
+      }
+      case "Decision":
+        policies.refused = event.refused === 1;
+        policies.ruleId = event.rule;
+        break;
+    }
+  }
+}
+
+const OK: Result = { status: STATUS.Ok, refusal: "" };
+
+function append<K extends string>(lists: Partial<Record<K, string[]>>, name: K, value: string): void {
+  lists[name] = [...(lists[name] ?? []), value];
+}
+
+function ruleSetOf(name: (typeof RULE_SETS)[number]): Omit<TracedRuleSet, "rules"> {
+  const dryRun = name.startsWith("DryRun");
+  return { action: name.replace("DryRun", "").toUpperCase() as TracedRuleSet["action"], dryRun };
+}
+
+function placeOf({ kind, name, prefix }: { kind: number; name: string; prefix: string }): Place {
+  return {
+    kind: nameIn(PLACE_KINDS, kind).toLowerCase() as Place["kind"],
+    name: textOf(name),
+    prefix: textOf(prefix),
+  };
+}
+
+/** @param body of the refusal; only that which names a claim is not the same for every token */
+function resultOf({ status, body, claim }: { status: number; body: string; claim: string }): Result {
+  const refusal =
+    status === STATUS.JwtClaimNotHeaderValue
+      ? `Jwt claim [${textOf(claim)}] is not a valid header value`
+      : body;
+  return { status, refusal };
+}
+
+/** A token's JSON, which the module has read; `null` counts as no members. */
+function claimsOf(json: string): Claims {
+  return (JSON.parse(textOf(json)) ?? {}) as Claims;
+}
+
+/** Text from bytes. */
+function textOf(bytes: string): string {
+  return utf8Decode(latin1Encode(bytes));
+}
+
+function nameIn<T extends string>(names: readonly T[], number: number): T {
+  const name = names[number];
+  if (name === undefined) throw new RangeError(`the traced module sent the unknown number ${number}`);
+  return name;
+}
