@@ -118,7 +118,7 @@ describe("conditions", () => {
     ["key: source.namespace, values: [a]", { peer: ["", "/ns/a/", ""] }],
     ["key: source.principal, values: ['*']", { principal: any }],
     ["key: source.serviceAccount, values: [a]", { serviceAccount: { namespace: "foo", name: "a" } }],
-    ["key: source.trustDomain, values: ['*a/b']", { trustDomain: ["", "a/b"] }],
+    ["key: source.trustDomain, values: ['*a']", { trustDomain: ["", "a"] }],
     ["key: destination.ip, values: [1.2.3.4/24]", { destinationIp: "1.2.3.0/24" }],
     ['key: destination.port, values: ["80"]', { destinationPort: 80 }],
     ["key: connection.sni, values: ['*.a']", { sni: { suffix: ".a" } }],
@@ -347,6 +347,14 @@ describe("what istiod or the API server refuse, is refused", () => {
       'the trust domain "a*b" can have one *, at its beginning or its end',
     ],
     ["{from: [{source: {trustDomains: [▲a/b]}}]}", 'the trust domain "a/b" must not contain /'],
+    [
+      "{when: [{key: source.trustDomain, values: [▲'*a/b']}]}",
+      'the trust domain "*a/b" has a slash, which none has: remove it',
+    ],
+    ...["principals", "namespaces", "serviceAccounts", "trustDomains"].map((field): [string, string] => [
+      `{from: [{source: {${field}: [▲"a\\nb"]}}]}`,
+      '"a\\nb" has a line break, which no name has: remove it',
+    ]),
     ["{when: [▲{values: [a]}]}", "spec.rules[0].when[0].key is missing"],
     ["{when: [▲{key: '', values: [a]}]}", "spec.rules[0].when[0].key is missing"],
     [

@@ -87,6 +87,30 @@ describe("a jwtRule becomes a provider", () => {
   });
 });
 
+describe("a URL of keys is what the filter asks for", () => {
+  const uri = (jwksUri: string) =>
+    compileText(resource("RequestAuthentication", `{jwtRules: [{jwksUri: ${JSON.stringify(jwksUri)}}]}`))
+      .configuration?.providers?.[0]?.remoteJwks?.uri;
+
+  test.each([
+    ["https://a.example/b?c=1#d", "https://a.example/b?c=1#d"],
+    ["https://A.example:443", "https://A.example:443"],
+    ["HTTPS://a.example/x y", "https://a.example/x%20y"],
+    ["https://b\u00fccher.example/\u00e9", "https://xn--bcher-kva.example/%C3%A9"],
+    ["https://a.example?b", "https://a.example/?b"],
+    ["https://a.example:/b", "https://a.example/b"],
+    ["https://[::1]:8443/b", "https://[::1]:8443/b"],
+  ])("%s", (written, asked) => expect(uri(written)).toBe(asked));
+
+  test.each([
+    "https:/a.example/b",
+    "https:a.example",
+    "https:\\\\a.example",
+    "https://a.example/\\b",
+    "https://a.example:0/",
+  ])("readers of URLs disagree on %s, which is an error", (written) => expect(uri(written)).toBeUndefined());
+});
+
 describe("providers are in istiod's order", () => {
   const authentication = (name: string, namespace: string, issuers: string[], extra = "") => `
 apiVersion: security.istio.io/v1

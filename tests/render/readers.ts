@@ -54,29 +54,36 @@ texts = json.load(sys.stdin)
 json.dump([document for text in texts for document in yaml.load_all(text, Loader=yaml.SafeLoader)], sys.stdout, default=repr)
 `;
 
-/** YAML 1.1 to the letter, line ends included. */
+/** YAML 1.1 to the letter, line ends included: that of this machine, or else the pinned one. */
 function pyYaml(): Reader[] {
-  const wheel = pyYamlWheel();
-  const env = { ...process.env, ...(wheel && { PYTHONPATH: wheel }), PYTHONUTF8: "1" };
-  const run = (input: string) => {
-    const { status, stdout, stderr } = spawnSync("python3", ["-c", PYTHON], {
-      input,
-      env,
-      encoding: "utf8",
-      maxBuffer: 256 * 1024 * 1024,
-    });
-    if (status !== 0) throw new Error(`PyYAML: ${stderr?.trim().split("\n").slice(-6).join("\n")}`);
-    return JSON.parse(stdout) as unknown[];
+  const reader = (path?: string): Reader => {
+    const env = { ...process.env, ...(path && { PYTHONPATH: path }), PYTHONUTF8: "1" };
+    const read = (texts: readonly string[]) => {
+      const { status, stdout, stderr } = spawnSync("python3", ["-c", PYTHON], {
+        input: JSON.stringify(texts),
+        env,
+        encoding: "utf8",
+        maxBuffer: 256 * 1024 * 1024,
+      });
+      if (status !== 0) throw new Error(`PyYAML: ${stderr?.trim().split("\n").slice(-6).join("\n")}`);
+      return JSON.parse(stdout) as unknown[];
+    };
+    return { name: "PyYAML", read };
   };
-  try {
-    run("[]");
-  } catch (error) {
-    process.stderr.write(
-      `PyYAML is not here and cannot be had: ${error instanceof Error ? error.message : error}\n`,
-    );
-    return [];
-  }
-  return [{ name: "PyYAML", read: (texts) => run(JSON.stringify(texts)) }];
+  const works = ({ read }: Reader) => {
+    try {
+      return read(["a: b"]).length === 1;
+    } catch {
+      return false;
+    }
+  };
+  if (works(reader())) return [reader()];
+  const wheel = pyYamlWheel();
+  if (wheel !== undefined && works(reader(wheel))) return [reader(wheel)];
+  process.stderr.write(
+    "PyYAML is not here and cannot be downloaded: the other readers are asked without it\n",
+  );
+  return [];
 }
 
 /** The pinned wheel in the project's cache; undefined where it cannot be downloaded. */
@@ -100,6 +107,7 @@ function pyYamlWheel(): string | undefined {
       "--no-input",
       "--quiet",
       "--no-deps",
+      "--retries=0",
     ];
     args.push(
       "--require-hashes",

@@ -31,9 +31,12 @@ const SPIFFE = "spiffe://";
 
 /** Fields of `source`, without their negations, in the order of Istio's reference. */
 export const SOURCE: Record<string, Attribute> = {
-  principals: { expression: (value, { trustDomain }) => principal(inTrustDomain(value, trustDomain)) },
+  principals: {
+    check: checkCertificateName,
+    expression: (value, { trustDomain }) => principal(inTrustDomain(value, trustDomain)),
+  },
   requestPrincipals: { expression: requestPrincipal },
-  namespaces: { expression: namespace },
+  namespaces: { check: checkCertificateName, expression: namespace },
   serviceAccounts: { check: checkServiceAccount, maxValues: 16, expression: serviceAccount },
   trustDomains: {
     check(value, report) {
@@ -268,7 +271,15 @@ function checkPort({ value, at }: Located<string>, report: Report): void {
   report.error(at, `${quote(value)} is no port: write a number from 0 to 65535 in quotes`);
 }
 
-function checkServiceAccount({ value, at }: Located<string>, report: Report): void {
+/** Names of certificates are compared as lines. */
+function checkCertificateName({ value, at }: Located<string>, report: Report): void {
+  if (value.includes("\n"))
+    report.error(at, `${quote(value)} has a line break, which no name has: remove it`);
+}
+
+function checkServiceAccount(account: Located<string>, report: Report): void {
+  checkCertificateName(account, report);
+  const { value, at } = account;
   if (value.includes("*")) {
     report.error(
       at,
@@ -281,10 +292,14 @@ function checkServiceAccount({ value, at }: Located<string>, report: Report): vo
   }
 }
 
-function checkTrustDomain({ value, at }: Located<string>, report: Report): void {
+function checkTrustDomain(domain: Located<string>, report: Report): void {
+  checkCertificateName(domain, report);
+  const { value, at } = domain;
   const inner = value.slice(1, -1);
   const stars = value.split("*").length - 1;
   if (stars > 1 || inner.includes("*")) {
     report.error(at, `the trust domain ${quote(value)} can have one *, at its beginning or its end`);
+  } else if (stars === 1 && value.includes("/")) {
+    report.error(at, `the trust domain ${quote(value)} has a slash, which none has: remove it`);
   }
 }

@@ -5,7 +5,7 @@
 import type { Provider, RemoteJwks } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
-import { isLoopback, isMetadataService, portOf } from "../jwks/source.ts";
+import { isLoopback, isMetadataService, portOf, requestUrl } from "../jwks/source.ts";
 import { quote, type Report } from "./report.ts";
 import type { JwtRule } from "./request-authentication.ts";
 import type { RequestAuthenticationResource } from "./resource.ts";
@@ -151,9 +151,11 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
   if (source === undefined) return {};
   const discovery = discoveryUrl(source.value);
   const found = jwksUri ? jwksUri.value : options.discovered?.[discovery];
-  const url = found ?? discovery;
-  if (!URL.canParse(url)) {
-    report.error(source.at, `${quote(url)} is no URL to fetch keys from`);
+  const written = found ?? discovery;
+  const url = requestUrl(written);
+  if (url === undefined) {
+    const form = "write https://HOST[:PORT]/PATH";
+    report.error(source.at, `${quote(written)} is no URL to fetch keys from: ${form}`);
     return {};
   }
   const target = new URL(url);

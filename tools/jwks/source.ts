@@ -35,6 +35,24 @@ export function portOf({ port, protocol }: URL): number {
   return protocol === "https:" ? 443 : 80;
 }
 
+/** A URL that the filter takes as it is written. */
+const PLAIN_URL = /^https?:\/\/([\w.~-]+|\[[\da-fA-F:.]+\])(:[1-9]\d{0,4})?(\/[!-~]*)?$/;
+
+/**
+ * A URL as the filter takes it: as it is written, or else in ASCII with what a URL escapes, so that a server gets what a
+ * browser would ask it for.
+ *
+ * @returns undefined for what readers of URLs take differently, such as `https:/host`, a backslash or port 0
+ */
+export function requestUrl(text: string): string | undefined {
+  if (!/^https?:\/\/[^/?#]/i.test(text) || text.replace(/[?#].*/s, "").includes("\\")) return undefined;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  url.hash = "";
+  if (url.port === "0") return undefined;
+  return PLAIN_URL.test(text) ? text : url.href;
+}
+
 /** The name of the cluster in a bootstrap that `compile --output envoy` writes. */
 export function bootstrapCluster(url: URL): string {
   return `jwks|${portOf(url)}|${hostOf(url)}`;
