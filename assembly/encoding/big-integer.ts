@@ -193,7 +193,7 @@ export class BigInteger {
     return <u32>remainder;
   }
 
-  /** Stores the 64 highest bits at `target`, from the first that is set, and the 64 below them behind it. Not of zero. */
+  /** Stores the 64 highest bits at `target`, from the first that is set, then the 64 below them. Not of zero. */
   storeLeading(target: usize): void {
     const top = this.length - 1;
     const part = clz(this.limbs[top]);

@@ -20,7 +20,7 @@ export class Pair {
     private readonly events: Uint8Array[],
   ) {}
 
-  /** @param now milliseconds since 1970; the clocks stand there */
+  /** @param now milliseconds since 1970, at which the clocks stop */
   static async open(now: number): Promise<Pair> {
     const events: Uint8Array[] = [];
     const foreignFunctions = {

@@ -88,6 +88,23 @@ describe("recorded cases", () => {
   });
 });
 
+test("what is read for the trace alone fails no request", () => {
+  const configuration = whole({
+    directRemoteAddress: "nobody.sets.this",
+    authorization: {
+      predicates: [{ path: { exact: "/" } }, { sourceIp: "10.0.0.0/8" }],
+      deny: { rules: [{ id: "denied", condition: 0 }] },
+      allow: { rules: [{ id: "by address", condition: 1 }] },
+    },
+  });
+  // The host has no such filter state, so that the address cannot be read.
+  pair.configure(configuration, { listener: {} });
+  const both = pair.send({});
+  expect(both.release.answer?.details).toBe("rbac_access_denied_matched_policy[denied]");
+  expect(contradictions(both, configuration)).toEqual([]);
+  expect(pair.send({ path: "/other" }).traced.answer?.details).toBe("jwtgate_host_failure");
+});
+
 describe(`100,000 random policies and requests, seed ${SEED}`, () => {
   const seen = new Map<string, number>();
 

@@ -287,7 +287,7 @@ class CurlReader {
       added === undefined
         ? query
         : `${query || "?"}${separator}${upperCasedEscapes(added)}`.replace(/^\?$/, "");
-    // Where curl adds to a URL it writes it anew, without regard to --path-as-is.
+    // If curl adds to a URL, it writes it anew, without regard to --path-as-is.
     const sent = this.isPathAsIs && added === undefined ? path : withoutDots(path);
     const url = `${scheme}${authority.slice(at + 1)}${escapeBeyondAscii(`${sent}${search}`)}`;
     if (/[\0-\x20\x7f]/.test(url)) throw new CurlError(`curl refuses ${url}: write spaces as %20`);

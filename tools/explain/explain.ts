@@ -1,5 +1,5 @@
 /**
- * One request's way through the filter, told step by step. The verdict is the module's own, run in this process, and so are
+ * One request's way through the filter, step by step. The verdict is the module's own, run in this process, and so are
  * the steps: a second build of the same sources says what it does (assembly/trace.ts).
  */
 import type { Configuration } from "../config/schema.ts";

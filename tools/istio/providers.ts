@@ -160,7 +160,7 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
   }
   const target = new URL(url);
   const hosts = found === undefined ? (options.jwksHosts ?? []) : [];
-  const secret = [url, ...hosts].find((one) => isMetadataService(new URL(one)));
+  const secret = [written, ...hosts].find((one) => isMetadataService(new URL(one)));
   if (secret !== undefined && !options.allowMetadataService) {
     const message = `${quote(secret)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
     report.error(source.at, message);

@@ -77,8 +77,8 @@ function bootstrapOf(
 ): Message {
   const { configuration, listener } = subject;
   const { ip, port } = listener.address;
-  const told = { ...configuration, filterState: true };
-  const bootstrap = renderBootstrap(told, {
+  const withState = { ...configuration, filterState: true };
+  const bootstrap = renderBootstrap(withState, {
     listen: { host: ip, port: hasAddress ? port : 0 },
     upstream: { host: "127.0.0.1", port: portOf(upstream) },
     mode: listener.mode,
