@@ -34,9 +34,12 @@ beforeAll(async () => {
   };
   const text = read("envoy/envoy.yaml")
     .replace("/etc/envoy/jwtgate.wasm", MODULE)
-    .replace(/address: (\S+)(\s+port_value): (\d+)/g, (_, host: string, name: string, number: string) => {
-      return `address: 127.0.0.1${name}: ${places[`${host}:${number}`]}`;
-    });
+    .replace(
+      /address: "?([^\s"]+)"?(\s+port_value): (\d+)/g,
+      (_, host: string, name: string, number: string) => {
+        return `address: 127.0.0.1${name}: ${places[`${host}:${number}`]}`;
+      },
+    );
   envoy = await Envoy.start({ binary: await envoyBinary(), bootstrap: parse(text) as object });
   port = await envoy.portOf("gate");
 });

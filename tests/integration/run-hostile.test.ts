@@ -89,19 +89,26 @@ const AT_ONCE = 64;
 /** Sends the same on many connections, some at a time, from several addresses: one has not ports enough. */
 async function flood(port: number, { bytes, waits }: { bytes: Buffer; waits: boolean }, count: number) {
   let sent = 0;
+  let next = 0;
+  /** @returns whether it was heard: answered, or sent if no answer is waited for */
   const one = (from: string) =>
-    new Promise<void>((resolve) => {
+    new Promise<boolean>((resolve) => {
+      let isHeard = false;
+      const hear = () => {
+        isHeard = true;
+        socket.resetAndDestroy();
+      };
       const socket = connect({ host: "127.0.0.1", port, localAddress: from });
-      socket.on("error", () => {}).on("close", () => resolve());
-      if (waits) socket.on("data", () => socket.resetAndDestroy());
-      socket.on("connect", () =>
-        socket.write(bytes, () => {
-          if (!waits) socket.resetAndDestroy();
-        }),
-      );
+      socket.on("error", () => {}).on("close", () => resolve(isHeard));
+      if (waits) socket.on("data", hear);
+      socket.on("connect", () => socket.write(bytes, () => waits || hear()));
     });
   const worker = async () => {
-    while (sent < count) await one(`127.0.${1 + (sent++ % 8)}.1`);
+    while (sent < count) {
+      sent++;
+      // On a busy machine a connection may not come about.
+      if (!(await one(`127.0.${1 + (next++ % 8)}.1`))) sent--;
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
@@ -118,7 +125,7 @@ describe("thousands of each kind of broken request leave the gate as it was", ()
     for (const [name, { line: pattern, waits }] of Object.entries(FLOODS)) {
       const alike = Object.values(FLOODS).filter(({ line }) => line.source === pattern.source).length;
       const count = lines().filter((line) => pattern.test(line)).length;
-      if (waits) expect(count, name).toBe(alike * EACH);
+      if (waits) expect(count, name).toBeGreaterThanOrEqual(alike * EACH);
       else expect(count, name).toBeGreaterThan(0);
     }
     await expectAlive(running);
@@ -269,12 +276,16 @@ describe("Envoy's admin interface", () => {
   test("has a path short enough though the temporary files' own is not", async () => {
     const long = workspace.path("tmp", "d".repeat(90));
     mkdirSync(long);
-    const before = readdirSync("/tmp");
     const running = await workspace.serve(upstream.port, [], { TMPDIR: long });
     expect(readdirSync(long)).toEqual([]);
+    // Others run Envoys on this machine, too: ours is the one with this upstream.
+    const clusters = (name: string) => join("/tmp", name, "cds.json");
+    const own = readdirSync("/tmp")
+      .filter((name) => name.startsWith("jwtgate-envoy-") && existsSync(clusters(name)))
+      .filter((name) => readFileSync(clusters(name), "utf8").includes(`"port_value":${upstream.port}}`));
+    expect(own).toHaveLength(1);
     await expectAlive(running);
-    const left = readdirSync("/tmp").filter((name) => name.startsWith("jwtgate-envoy-"));
-    expect(left.filter((name) => !before.includes(name))).toEqual([]);
+    expect(own.filter((name) => existsSync(join("/tmp", name)))).toEqual([]);
   });
 
   test.each([

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compile } from "../../tools/compile.ts";
+import { askAdminForJson } from "../../tools/envoy/admin.ts";
 import { Envoy, validateBootstrap } from "../../tools/envoy/process.ts";
 import { printBootstrap, renderBootstrap } from "../../tools/render/bootstrap.ts";
 import { toBareYaml } from "../../tools/render/yaml.ts";
@@ -32,8 +33,8 @@ async function readByEnvoy(content: object): Promise<unknown> {
         dynamic_resources: { cds_config: { path_config_source: { path }, resource_api_version: "V3" } },
       },
     });
-    const answer = await fetch(`http://${envoy.admin}/config_dump?resource=dynamic_active_clusters`);
-    const { configs } = (await answer.json()) as {
+    const query = "/config_dump?resource=dynamic_active_clusters";
+    const { configs } = (await askAdminForJson(envoy.admin, query)) as {
       configs: { cluster: { metadata: { filter_metadata: { held: unknown } } } }[];
     };
     expect(configs, envoy.log).toHaveLength(1);
@@ -44,11 +45,16 @@ async function readByEnvoy(content: object): Promise<unknown> {
   }
 }
 
+/** Envoy makes texts of numbers that are not whole or need more than 32 bits; its messages take them for numbers again. */
+function asEnvoyHolds(_name: string, value: unknown): unknown {
+  return typeof value === "number" && value !== (value | 0) ? String(value) : value;
+}
+
 test("resources and bootstraps of any strings, and words that mean something else", async () => {
   const samples = fc.sample(anyRendered, { seed: SEED, numRuns: 100 }).flatMap(({ documents }) => documents);
   const words = TRICKY_WORDS.map((word) => ({ [word]: word, list: [word, [word]], map: { [word]: "" } }));
   const content = { samples, words };
-  expect(await readByEnvoy(content)).toEqual(JSON.parse(JSON.stringify(content)));
+  expect(await readByEnvoy(content)).toEqual(JSON.parse(JSON.stringify(content, asEnvoyHolds)));
 });
 
 test("a policy on any words is the policy that the filter gets", async () => {

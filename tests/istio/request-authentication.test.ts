@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Provider } from "../../tools/config/schema.ts";
+import { requestUrl } from "../../tools/jwks/source.ts";
 import { compileText, faultsAtMark, JWKS, jwtRule, messages, resource } from "./support.ts";
 
 /** The only provider of a policy that compiles, without its keys. */
@@ -212,7 +213,7 @@ describe("where no keys are", () => {
     const allowed = compileText(jwtRule(`issuer: i, jwksUri: '${jwksUri}'`, ""), {
       allowMetadataService: true,
     });
-    expect(allowed.configuration?.providers?.[0]?.remoteJwks?.uri).toBe(jwksUri);
+    expect(allowed.configuration?.providers?.[0]?.remoteJwks?.uri).toBe(requestUrl(jwksUri));
     // Nor is its discovery document, a jwks_uri that one has named, or what is trusted to be named.
     const document = `https://${host}/.well-known/openid-configuration`;
     expect(messages(jwtRule(`issuer: 'https://${host}'`, ""))).toEqual([

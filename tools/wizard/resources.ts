@@ -112,7 +112,7 @@ function authorizationPolicy(answers: Answers): object {
 function operationsOf({ scope, match }: Answers): object[] {
   if (scope === "all") return [];
   const { paths, methods } = match;
-  const hosts = match.hosts.flatMap(withPort);
+  const hosts = match.hosts.flatMap((host) => spellings(host, scope === "matched"));
   const lists = [
     { name: "paths", not: "notPaths", values: paths },
     { name: "hosts", not: "notHosts", values: hosts },
@@ -123,9 +123,15 @@ function operationsOf({ scope, match }: Answers): object[] {
     : lists.map(({ not, values }) => ({ [not]: values }));
 }
 
-/** A client may name a port behind the host, and would be another host then. */
-function withPort(host: string): string[] {
-  return host.includes(":") || host.includes("*") ? [host] : [host, `${host}:*`];
+/**
+ * A client may name a port after the host, or end the name in a dot, and would be another host then.
+ *
+ * @param dotted whether a host that ends in a dot is meant too, as it is if hosts are denied
+ */
+function spellings(host: string, dotted: boolean): string[] {
+  const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host) ?? [];
+  const names = name !== undefined && dotted ? [host, `${name}.${port}`] : [host];
+  return host.includes(":") || host.includes("*") ? names : names.flatMap((one) => [one, `${one}:*`]);
 }
 
 /**
