@@ -8,7 +8,7 @@ import { readPluginConfiguration } from "./abi/buffer";
 import { nowMilliseconds } from "./abi/clock";
 import { lineCount, logError, resetLineCount } from "./abi/log";
 import { answerHostFailure } from "./answer";
-import { loadPlugin } from "./config/configuration";
+import { loadPlugin } from "./configuration";
 import { Plugin } from "./plugin";
 import { handleRequest, resumeWaiting } from "./stream";
 

@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * `memory` knows nothing, `encoding` and `crypto` nothing of HTTP, `http` and `authz` nothing of JWS, `authn` nothing of
- * policies. `document` is what loaders read with, and `config/schema` says what there is to read. `crypto` knows the host for
+ * policies. `document` is what loaders read with, and `config` says what there is to read. `crypto` knows the host for
  * `verify_signature` alone.
  */
 const ASSEMBLY: Rooms = {
@@ -29,31 +29,20 @@ const ASSEMBLY: Rooms = {
   encoding: ["memory"],
   trace: ["memory", "abi", "encoding"],
   document: ["memory", "encoding"],
-  "config/schema": ["encoding", "document"],
+  config: ["encoding", "document"],
   crypto: ["memory", "abi", "encoding"],
   http: ["memory", "abi", "encoding", "trace"],
   jose: ["memory", "encoding", "trace", "crypto"],
-  authz: ["memory", "encoding", "trace", "document", "config/schema", "http"],
-  authn: [
-    "memory",
-    "abi",
-    "metrics",
-    "encoding",
-    "trace",
-    "document",
-    "config/schema",
-    "crypto",
-    "http",
-    "jose",
-  ],
+  authz: ["memory", "encoding", "trace", "document", "config", "http"],
+  authn: ["memory", "abi", "metrics", "encoding", "trace", "document", "config", "crypto", "http", "jose"],
   plugin: ["memory", "abi", "metrics", "authz", "authn"],
-  config: [
+  configuration: [
     "memory",
     "abi",
     "metrics",
     "encoding",
     "document",
-    "config/schema",
+    "config",
     "crypto",
     "authz",
     "authn",
@@ -62,7 +51,7 @@ const ASSEMBLY: Rooms = {
   answer: ["memory", "abi", "encoding", "http", "jose"],
   report: ["memory", "abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
   stream: ["memory", "abi", "trace", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
-  index: ["memory", "abi", "config", "plugin", "answer", "stream"],
+  index: ["memory", "abi", "configuration", "plugin", "answer", "stream"],
 };
 
 /** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */

@@ -2,24 +2,29 @@
  * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all. Each part
  * reads its own part of the document; here they are put together.
  */
-import { logInfo, logWarning } from "../abi/log";
-import { AuthenticationLimits, Authenticator } from "../authn/authenticator";
-import { Extractor } from "../authn/extractor";
-import { Place } from "../authn/place";
-import { Provider } from "../authn/provider";
-import { RemoteKeySets } from "../authn/remote-jwks";
-import { TokenCache } from "../authn/token-cache";
-import { TokenEvaluator } from "../authn/token-evaluator";
-import { WaitingList } from "../authn/waiting-list";
-import { Engine } from "../authz/engine";
-import { hostVerifies } from "../crypto/host-verifier";
-import { Reader } from "../document/reader";
-import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
-import { EMPTY, Slice, Text, lengthOf } from "../memory/slice";
-import { Region } from "../memory/region";
-import { Counters, JwksCounters, recordHostVerifies } from "../metrics";
-import { DecisionLog, Plugin } from "../plugin";
-import { CONFIGURATION_FIELDS, CONTENTS_FIELDS, LIMITS_FIELDS, maxDecisionLogsPerSecond } from "./schema";
+import { logInfo, logWarning } from "./abi/log";
+import { AuthenticationLimits, Authenticator } from "./authn/authenticator";
+import { Extractor } from "./authn/extractor";
+import { Place } from "./authn/place";
+import { Provider } from "./authn/provider";
+import { RemoteKeySets } from "./authn/remote-jwks";
+import { TokenCache } from "./authn/token-cache";
+import { TokenEvaluator } from "./authn/token-evaluator";
+import { WaitingList } from "./authn/waiting-list";
+import { Engine } from "./authz/engine";
+import { hostVerifies } from "./crypto/host-verifier";
+import { Reader } from "./document/reader";
+import { JsonDocument, JsonKind, NONE, Node } from "./encoding/json";
+import { EMPTY, Slice, Text, lengthOf } from "./memory/slice";
+import { Region } from "./memory/region";
+import { Counters, JwksCounters, recordHostVerifies } from "./metrics";
+import { DecisionLog, Plugin } from "./plugin";
+import {
+  CONFIGURATION_FIELDS,
+  CONTENTS_FIELDS,
+  LIMITS_FIELDS,
+  maxDecisionLogsPerSecond,
+} from "./config/schema";
 
 /** The version of the format that this module reads. */
 const VERSION: i32 = 1;
