@@ -14,6 +14,8 @@ export const enum Verdict {
    * `allow_on_headers_stop_iteration` says so, and the body would take them along to the backend.
    */
   StopAllIterationAndWatermark = 4,
+  /** The request is to wait for keys. Not the host's: it never gets there. */
+  Wait = -1,
 }
 
 /** Envoy cuts the path of the realm at this many bytes (jwt_authn, filter.cc). */

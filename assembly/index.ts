@@ -10,7 +10,7 @@ import { lineCount, logError, resetLineCount } from "./abi/log";
 import { answerHostFailure } from "./answer";
 import { loadPlugin } from "./configuration";
 import { Plugin } from "./plugin";
-import { handleRequest, resumeWaiting } from "./stream";
+import { beginRequest, resumeWaiting } from "./waiting";
 
 /** Log lines leave garbage; after so many of them it is collected on a tick. */
 const LINES_BETWEEN_COLLECTIONS: i32 = 64;
@@ -113,10 +113,7 @@ export function proxy_on_request_headers(contextId: u32, headers: u32, endOfStre
   const root = streamRoot;
   if (root && contextId == streamId) {
     const plugin = root.plugin;
-    if (plugin) {
-      plugin.waiting.beginCallback();
-      return handleRequest(plugin, contextId);
-    }
+    if (plugin) return beginRequest(plugin, contextId);
   }
   return answerHostFailure();
 }

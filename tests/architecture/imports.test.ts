@@ -51,7 +51,8 @@ const ASSEMBLY: Rooms = {
   answer: ["memory", "abi", "encoding", "http", "jose"],
   report: ["memory", "abi", "metrics", "encoding", "http", "authz", "authn", "plugin"],
   stream: ["memory", "abi", "trace", "http", "jose", "authz", "authn", "plugin", "answer", "report"],
-  index: ["memory", "abi", "configuration", "plugin", "answer", "stream"],
+  waiting: ["abi", "authn", "plugin", "answer", "stream"],
+  index: ["memory", "abi", "configuration", "plugin", "answer", "waiting"],
 };
 
 /** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */
