@@ -8,10 +8,10 @@ import {
   proxy_remove_header_map_value,
   proxy_replace_header_map_value,
 } from "@solo-io/proxy-runtime/assembly/imports";
-import { HeaderMapTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { allocate } from "../memory/arena";
 import { OUT } from "./out";
 import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
+import { HeaderMapType, WasmResult } from "./values";
 
 export const enum HeaderMap {
   Request = 0,
@@ -27,7 +27,7 @@ export const enum HeaderMap {
 export function readPairs(map: HeaderMap): Slice {
   store<u32>(OUT, 0);
   store<u32>(OUT, 0, 4);
-  if (proxy_get_header_map_pairs(map, OUT, OUT + 4) != WasmResultValues.Ok) return EMPTY;
+  if (proxy_get_header_map_pairs(map, OUT, OUT + 4) != WasmResult.Ok) return EMPTY;
   const start = load<u32>(OUT) as usize;
   const size = load<u32>(OUT, 4) as u64;
   if (size < 4) {
@@ -75,12 +75,12 @@ export function unpackPairs(pairs: Slice, table: usize): bool {
 export function addRequestHeader(name: Slice, value: Slice): bool {
   return (
     proxy_add_header_map_value(
-      HeaderMapTypeValues.RequestHeaders,
+      HeaderMapType.RequestHeaders,
       pointerOf(name),
       lengthOf(name),
       pointerOf(value),
       lengthOf(value),
-    ) == WasmResultValues.Ok
+    ) == WasmResult.Ok
   );
 }
 
@@ -88,19 +88,19 @@ export function addRequestHeader(name: Slice, value: Slice): bool {
 export function replaceRequestHeader(name: Slice, value: Slice): bool {
   return (
     proxy_replace_header_map_value(
-      HeaderMapTypeValues.RequestHeaders,
+      HeaderMapType.RequestHeaders,
       pointerOf(name),
       lengthOf(name),
       pointerOf(value),
       lengthOf(value),
-    ) == WasmResultValues.Ok
+    ) == WasmResult.Ok
   );
 }
 
 /** Removes all values of a request header. @returns whether the host did */
 export function removeRequestHeader(name: Slice): bool {
   return (
-    proxy_remove_header_map_value(HeaderMapTypeValues.RequestHeaders, pointerOf(name), lengthOf(name)) ==
-    WasmResultValues.Ok
+    proxy_remove_header_map_value(HeaderMapType.RequestHeaders, pointerOf(name), lengthOf(name)) ==
+    WasmResult.Ok
   );
 }

@@ -1,9 +1,9 @@
 /** HTTP calls of the filter's own, to a cluster of the host. */
 import { proxy_get_header_map_value, proxy_http_call } from "@solo-io/proxy-runtime/assembly/imports";
-import { HeaderMapTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { OUT } from "./out";
 import { packPairs } from "./pairs";
 import { EMPTY, Slice, Text, lengthOf, pointerOf, slice } from "../memory/slice";
+import { HeaderMapType, WasmResult } from "./values";
 
 const METHOD = new Text(":method");
 const GET = new Text("GET");
@@ -50,7 +50,7 @@ export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice
     timeout,
     OUT,
   );
-  return result == WasmResultValues.Ok ? <i64>load<u32>(OUT) : NO_CALL;
+  return result == WasmResult.Ok ? <i64>load<u32>(OUT) : NO_CALL;
 }
 
 /** @returns the first value of a header of the answer at hand, in the arena, or EMPTY */
@@ -58,11 +58,11 @@ export function responseHeader(name: Slice): Slice {
   store<u32>(OUT, 0);
   store<u32>(OUT, 0, 4);
   const result = proxy_get_header_map_value(
-    HeaderMapTypeValues.HttpCallResponseHeaders,
+    HeaderMapType.HttpCallResponseHeaders,
     pointerOf(name),
     lengthOf(name),
     OUT,
     OUT + 4,
   );
-  return result == WasmResultValues.Ok ? slice(load<u32>(OUT), load<i32>(OUT, 4)) : EMPTY;
+  return result == WasmResult.Ok ? slice(load<u32>(OUT), load<i32>(OUT, 4)) : EMPTY;
 }

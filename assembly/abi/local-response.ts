@@ -1,7 +1,7 @@
 import { proxy_send_local_response } from "@solo-io/proxy-runtime/assembly/imports";
-import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { packPairs } from "./pairs";
 import { EMPTY, Slice, lengthOf, pointerOf } from "../memory/slice";
+import { WasmResult } from "./values";
 
 /** Name and value of the one header; made once, because answers to requests allocate nothing. */
 const header = new StaticArray<Slice>(2);
@@ -39,6 +39,6 @@ export function sendLocalResponse(
       pointerOf(headers),
       lengthOf(headers),
       GRPC_STATUS_FROM_HTTP,
-    ) == WasmResultValues.Ok
+    ) == WasmResult.Ok
   );
 }

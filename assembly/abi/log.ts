@@ -5,9 +5,9 @@
  * terminal that shows it.
  */
 import { proxy_log } from "@solo-io/proxy-runtime/assembly/imports";
-import { LogLevelValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { allocate } from "../memory/arena";
 import { Slice, byteAt, lengthOf } from "../memory/slice";
+import { LogLevel } from "./values";
 
 /** What of a request's text a log line has, in bytes: what a line leaves behind stays small until it is collected. */
 const MAX_REQUEST_TEXT: i32 = 256;
@@ -26,22 +26,22 @@ export function resetLineCount(): void {
   lines = 0;
 }
 
-function log(level: LogLevelValues, message: string): void {
+function log(level: LogLevel, message: string): void {
   const bytes = String.UTF8.encode(oneLine(message));
   lines++;
   proxy_log(level, changetype<usize>(bytes), bytes.byteLength);
 }
 
 export function logInfo(message: string): void {
-  log(LogLevelValues.info, message);
+  log(LogLevel.Info, message);
 }
 
 export function logWarning(message: string): void {
-  log(LogLevelValues.warn, message);
+  log(LogLevel.Warn, message);
 }
 
 export function logError(message: string): void {
-  log(LogLevelValues.error, message);
+  log(LogLevel.Error, message);
 }
 
 /**

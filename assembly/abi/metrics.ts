@@ -3,8 +3,8 @@ import {
   proxy_increment_metric,
   proxy_record_metric,
 } from "@solo-io/proxy-runtime/assembly/imports";
-import { MetricTypeValues, WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { OUT } from "./out";
+import { MetricType, WasmResult } from "./values";
 
 /** A counter or gauge of the host, `wasmcustom.NAME` in Envoy. */
 export class Metric {
@@ -14,11 +14,11 @@ export class Metric {
   ) {}
 
   static counter(name: string): Metric {
-    return define(MetricTypeValues.Counter, name);
+    return define(MetricType.Counter, name);
   }
 
   static gauge(name: string): Metric {
-    return define(MetricTypeValues.Gauge, name);
+    return define(MetricType.Gauge, name);
   }
 
   /** @internal */
@@ -40,11 +40,11 @@ export class Metric {
 /** The host keeps every definition for as long as the VM lives, so each name is defined once. */
 const metrics = new Map<string, Metric>();
 
-function define(type: MetricTypeValues, name: string): Metric {
+function define(type: MetricType, name: string): Metric {
   if (metrics.has(name)) return metrics.get(name);
   const bytes = String.UTF8.encode(name);
   const result = proxy_define_metric(type, changetype<usize>(bytes), bytes.byteLength, OUT);
-  const metric = Metric.of(load<u32>(OUT), result == WasmResultValues.Ok);
+  const metric = Metric.of(load<u32>(OUT), result == WasmResult.Ok);
   metrics.set(name, metric);
   return metric;
 }

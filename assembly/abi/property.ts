@@ -1,8 +1,8 @@
 /** Host properties (Envoy's attributes). */
 import { proxy_get_property, proxy_set_property } from "@solo-io/proxy-runtime/assembly/imports";
-import { WasmResultValues } from "@solo-io/proxy-runtime/assembly/runtime";
 import { OUT } from "./out";
 import { ABSENT, FAILED, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
+import { WasmResult } from "./values";
 
 /**
  * Writes filter state `wasm.PATH`, which access logs print with %FILTER_STATE(wasm.PATH:PLAIN)%.
@@ -11,8 +11,7 @@ import { ABSENT, FAILED, Slice, lengthOf, pointerOf, slice } from "../memory/sli
  */
 export function setProperty(path: Slice, value: Slice): bool {
   return (
-    proxy_set_property(pointerOf(path), lengthOf(path), pointerOf(value), lengthOf(value)) ==
-    WasmResultValues.Ok
+    proxy_set_property(pointerOf(path), lengthOf(path), pointerOf(value), lengthOf(value)) == WasmResult.Ok
   );
 }
 
@@ -25,8 +24,8 @@ export function getProperty(path: Slice): Slice {
   store<u32>(OUT, 0);
   store<u32>(OUT, 0, 4);
   const result = proxy_get_property(pointerOf(path), lengthOf(path), OUT, OUT + 4);
-  if (result == WasmResultValues.NotFound) return ABSENT;
-  if (result != WasmResultValues.Ok) return FAILED;
+  if (result == WasmResult.NotFound) return ABSENT;
+  if (result != WasmResult.Ok) return FAILED;
   return slice(load<u32>(OUT), load<i32>(OUT, 4));
 }
 
