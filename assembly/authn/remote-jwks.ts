@@ -236,6 +236,8 @@ export class RemoteJwks {
   private failedForCertain: bool = false;
   private token: u32 = 0;
   private startedAt: u64 = 0;
+  /** When the latest fetch came to an end. */
+  private endedAt: u64 = 0;
   private fetchedAt: u64 = 0;
   private nextFetchAt: u64 = 0;
   private failures: i32 = 0;
@@ -273,7 +275,7 @@ export class RemoteJwks {
    * @param now milliseconds since 1970
    */
   tick(now: u64): void {
-    if (now < this.startedAt) this.forgetTimes(now);
+    if (now < max(this.startedAt, this.endedAt)) this.forgetTimes(now);
     if (this.inFlight && now > this.startedAt + this.options.timeout + LOST_CALL_GRACE) {
       this.inFlight = false;
       this.fail(now, "no answer came", false);
@@ -304,6 +306,7 @@ export class RemoteJwks {
   /** The clock was set back: what was planned by it is due now, and nothing is younger than now. */
   private forgetTimes(now: u64): void {
     this.startedAt = now;
+    this.endedAt = now;
     this.fetchedAt = min(this.fetchedAt, now);
     this.nextFetchAt = now;
     this.kidMissAt = 0;
@@ -440,6 +443,7 @@ export class RemoteJwks {
     this.counters.lastSuccess.record(now / 1000);
     this.failures = 0;
     this.fetchedAt = now;
+    this.endedAt = now;
     this.nextFetchAt = now + ahead(lifetime);
     this.hasEnded = true;
   }
@@ -458,6 +462,7 @@ export class RemoteJwks {
     this.failures++;
     this.counters.failed.add(1);
     this.nextFetchAt = now + ahead(delay);
+    this.endedAt = now;
     this.failedForCertain = isCertain;
     this.hasEnded = true;
   }

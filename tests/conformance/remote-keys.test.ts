@@ -60,6 +60,25 @@ describe("a clock that is set back", () => {
     expect(host.send({ headers: [bearer(token)] }).outcome?.upstream).toBeDefined();
   });
 
+  test.each<[string, HttpResponse]>([
+    ["brought keys", keySet],
+    ["failed", { status: 503 }],
+  ])("puts no fetch off after one that %s while the clock was ahead", async (_name, response) => {
+    const answers: ((response: HttpResponse) => void)[] = [];
+    const host = await gate([provider({ uri: `${ISSUER}/keys`, refreshMs: 60_000 })], () => {
+      return new Promise((resolve) => answers.push(resolve));
+    });
+    host.advance(1000);
+    host.clock.set(NOW + 86_400_000);
+    answers[0]?.(response);
+    await host.settle();
+    host.clock.set(NOW + 2000);
+    host.tick();
+    expect(answers).toHaveLength(2);
+    answers[1]?.(keySet);
+    await host.settle();
+  });
+
   test("lets no request wait longer", async () => {
     const host = await gate([provider({ uri: `${ISSUER}/keys` })], () => new Promise(() => {}));
     host.advance(1000);
