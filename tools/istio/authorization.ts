@@ -132,7 +132,7 @@ class Translation {
       ...(values.length > 0 ? [anyOf(values)] : []),
       ...(notValues.length > 0 ? [not(anyOf(notValues))] : []),
     ];
-    if (name === "ipBlocks" || name === "source.ip") this.directPeer(name, at);
+    if (attribute.needsDirectPeer) this.directPeer(name, at);
     return expressions;
   }
 
