@@ -81,6 +81,12 @@ class Writer {
     return this;
   }
 
+  ascii(text: string): Writer {
+    this.number(text.length);
+    for (let i = 0; i < text.length; i++) this.builder.appendByte(<u8>text.charCodeAt(i));
+    return this;
+  }
+
   send(): void {
     sendTraceEvent(this.builder.slice);
   }
@@ -208,11 +214,11 @@ export function tracePolicies(): void {
   writer.begin(Event.Policies).send();
 }
 
-/** A value that predicates are compared with. @param attribute an Attribute @param name of a header, else EMPTY */
-export function traceSeen(attribute: i32, name: Slice, value: Slice): void {
+/** A value that predicates are compared with. @param field of the predicates @param name of a header, else EMPTY */
+export function traceSeen(field: string, name: Slice, value: Slice): void {
   writer
-    .begin(Event.Seen, lengthOf(name) + lengthOf(value))
-    .number(attribute)
+    .begin(Event.Seen, field.length + lengthOf(name) + lengthOf(value))
+    .ascii(field)
     .text(name)
     .text(value)
     .send();

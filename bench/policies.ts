@@ -101,7 +101,7 @@ export function compilePolicy(jwks: string, shape: Shape, rules: number): Config
   const text = resources(jwks, shape, rules)
     .map((resource) => JSON.stringify(resource))
     .join("\n---\n");
-  const result: CompileResult = compile([{ name: "bench.yaml", text }], { target: "envoy" });
+  const result: CompileResult = compile([{ name: "bench.yaml", text }]);
   if (result.configuration === undefined) {
     throw new Error(result.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)).join("\n"));
   }

@@ -20,7 +20,7 @@ import {
   selectFor,
 } from "./istio/selection.ts";
 import { readYaml, type YamlNode } from "./istio/yaml.ts";
-import { bootstrapCluster, meshCluster } from "./jwks/source.ts";
+import { bootstrapCluster } from "./jwks/source.ts";
 
 export interface SourceFile {
   /** As the user named it; `<stdin>` for `-`. */
@@ -30,9 +30,45 @@ export interface SourceFile {
   documents?: YamlNode[];
 }
 
+/** What the compiler has to know of the place where the filter will run, and of the output that brings it there. */
+export interface CompileTarget {
+  /** What messages call it, with its article. */
+  noun: string;
+  /** Whether the filter can know the direct peer's address. */
+  knowsDirectPeer: boolean;
+  /** Whether the filter runs in a mesh, where loopback is the proxy's own pod. */
+  inMesh: boolean;
+  /** The Envoy cluster that serves a URL for a policy of that namespace. */
+  clusterFor: (url: URL, namespace: string) => string;
+  /** What is compiled if no workload is named: all policies as one, or each selection of workloads by itself. */
+  grouping: "all" | "selections";
+  /** Warns of what the output leaves to its user. */
+  review?(workload: ReviewedWorkload, report: Report): void;
+}
+
+/** A workload that has been compiled, for a target to review. */
+export interface ReviewedWorkload {
+  selection: Selection | undefined;
+  policies: readonly Resource[];
+  providers: readonly Provider[];
+  /** Of each provider, by its name. */
+  positions: Readonly<Record<string, Position>>;
+  /** If the filter needs the direct peer's address: who asks for it first. */
+  needsDirectPeer: Position | undefined;
+}
+
+/** An Envoy of its own, which can know all that policies ask for. */
+export const STANDALONE: CompileTarget = {
+  noun: "an Envoy",
+  knowsDirectPeer: true,
+  inMesh: false,
+  clusterFor: bootstrapCluster,
+  grouping: "all",
+};
+
 export interface CompileOptions {
-  /** What the configuration is for: decides what the filter can know of a request. */
-  target: "config" | "envoy" | "wasmplugin";
+  /** What the configuration is for: decides what the filter can know of a request. `STANDALONE` if absent. */
+  target?: CompileTarget | undefined;
   /** Of the workload. Without this, labels and gateway, every policy applies. Resources that name none are in it, as with `kubectl -n`. */
   namespace?: string | undefined;
   /** All labels of the workload. */
@@ -84,7 +120,7 @@ export interface CompiledResource {
 }
 
 export interface CompileResult {
-  /** One, but for a WasmPlugin without a workload: there one for each selection. None where there is an error. */
+  /** One, or if the target wants it and no workload is named, one for each selection. None where there is an error. */
   workloads: CompiledWorkload[];
   /** Of the only workload. */
   configuration?: Configuration;
@@ -105,7 +141,7 @@ const DEFAULT_NAMESPACE = "default";
  * @param sources YAML files, each with any number of documents
  * @returns the configuration, where `diagnostics` has no error
  */
-export function compile(sources: SourceFile[], options: CompileOptions): CompileResult {
+export function compile(sources: SourceFile[], options: CompileOptions = {}): CompileResult {
   const report = new Report();
   const { rootNamespace = "istio-system" } = options;
   const resources = readSources(sources, options, report);
@@ -172,7 +208,7 @@ function select(
 ): (Omit<SelectedResources, "selection"> & { selection?: Selection })[] {
   const { namespace, labels, gateway } = options;
   if (namespace === undefined && labels === undefined && gateway === undefined) {
-    if (options.target !== "wasmplugin") {
+    if ((options.target ?? STANDALONE).grouping === "all") {
       const strangers = findStrangers(resources, rootNamespace);
       if (strangers) report.warning(strangers[0].at, together(...strangers));
       return [{ resources }];
@@ -197,26 +233,19 @@ function compileWorkload(
 ): CompiledWorkload {
   const authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
   const policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
-  const { target, trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
-  const inMesh = target === "wasmplugin";
-  const clusterFor = inMesh ? meshCluster : bootstrapCluster;
+  const { trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
+  const { target = STANDALONE } = options;
+  const { clusterFor, inMesh } = target;
   const { providers, positions } = compileProviders(
     authentications,
     { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService, inMesh },
     report,
   );
-  if (target === "config") warnOfClusters(providers, positions, report);
-  const knowsDirectPeer = !inMesh;
-  const authorization = compileAuthorization(policies, { trustDomain, knowsDirectPeer }, report);
+  const authorization = compileAuthorization(policies, { trustDomain, target }, report);
   const { needsDirectPeer } = authorization;
   const rules = authorization.authorization ?? (providers.length === 0 ? NOTHING_DENIED : undefined);
-  if (needsDirectPeer && target === "config") {
-    const message = `this needs the filter state ${DIRECT_REMOTE_ADDRESS} to hold the direct peer's address: --output envoy arranges that`;
-    report.warning(needsDirectPeer, message);
-  }
+  target.review?.({ selection, policies, providers, positions, needsDirectPeer }, report);
   if (options.removeLookalikes) refuseFramingLookalikes(providers, positions, report);
-  const [firstPolicy] = policies;
-  if (inMesh && firstPolicy) report.warning(firstPolicy.at, uncoveredTcp(firstPolicy, selection));
   return {
     ...(selection && { selection }),
     configuration: withContents({
@@ -239,21 +268,6 @@ function compileWorkload(
  */
 const NOTHING_DENIED: Authorization = { predicates: [], deny: { rules: [] } };
 
-/** A bare configuration brings no clusters along. */
-function warnOfClusters(
-  providers: readonly Provider[],
-  positions: Record<string, Position>,
-  report: Report,
-): void {
-  for (const { name, remoteJwks } of providers) {
-    const at = positions[name];
-    if (remoteJwks === undefined || at === undefined) continue;
-    const uri = remoteJwks.uri ?? remoteJwks.discovery?.uri;
-    const message = `the keys are fetched from ${uri} through the Envoy cluster "${remoteJwks.cluster}": your Envoy must have it (--output envoy writes it)`;
-    report.warning(at, message);
-  }
-}
-
 /** Where lookalikes of output headers are removed, one of these would take along the header that says where a body ends. */
 const FRAMING_LOOKALIKE = /^(content.length|transfer.encoding)$/;
 
@@ -270,22 +284,4 @@ function refuseFramingLookalikes(
     const message = `"${header}" looks like a header that says where a request ends, which --remove-lookalikes would remove: use another header, such as x-jwt-claim`;
     report.error(at, message);
   }
-}
-
-/** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */
-function uncoveredTcp(policy: Resource, selection: Selection | undefined): string {
-  const { namespace, matchLabels, targetRefs } = selection ?? { namespace: policy.metadata.namespace };
-  const spec = {
-    ...(matchLabels && { selector: { matchLabels } }),
-    ...(targetRefs && { targetRefs }),
-    action: "DENY",
-    rules: [{ to: [{ operation: { ports: ["YOUR TCP PORTS"] } }] }],
-  };
-  const resource = {
-    apiVersion: "security.istio.io/v1",
-    kind: "AuthorizationPolicy",
-    metadata: { name: "tcp-without-jwtgate", namespace },
-    spec,
-  };
-  return `TCP ports are not covered by an HTTP filter: keep a policy for them in the cluster, such as ${JSON.stringify(resource)}`;
 }

@@ -17,15 +17,7 @@
  *
  * @module
  */
-export {
-  type CompiledResource,
-  type CompiledWorkload,
-  type CompileOptions,
-  type CompileResult,
-  compile,
-  type SourceFile,
-  type SourceMap,
-} from "./compile.ts";
+export type { CompiledResource, CompiledWorkload, CompileResult, SourceFile, SourceMap } from "./compile.ts";
 export type { Configuration } from "./config/schema.ts";
 export {
   type Diagnostic,
@@ -47,3 +39,4 @@ export type { Answer } from "./host/local-reply.ts";
 export { createNodeHost as createHost, type NodeHostOptions as HostOptions } from "./host/node.ts";
 export type { SocketAddress, TlsInfo } from "./host/stream-info.ts";
 export { MODULE_FILE as moduleFile, VERSION as version } from "./package.ts";
+export { type CompileOptions, compile } from "./targets/compile.ts";

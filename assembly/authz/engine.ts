@@ -94,7 +94,7 @@ export class Engine {
 
   /** The bytes that `evaluateToken` writes: whole 64-bit words. */
   get tokenPredicateBytes(): i32 {
-    return this.predicates.tokenBytes;
+    return this.predicates.claims.tokenBytes;
   }
 
   /**
@@ -105,7 +105,7 @@ export class Engine {
    * @param bits address of `tokenPredicateBytes` bytes, which are overwritten
    */
   evaluateToken(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, bits: usize): void {
-    this.predicates.evaluateToken(payload, spaceDelimited, bits);
+    this.predicates.claims.evaluate(payload, spaceDelimited, bits);
   }
 
   /**
@@ -139,7 +139,7 @@ export class Engine {
     const claims = payload == EMPTY ? EMPTY : decodeStrict(payload);
     if (claims != EMPTY && PAYLOAD.parse(claims)) {
       tracePayload(claims);
-      this.predicates.traceLists(PAYLOAD, spaceDelimited);
+      this.predicates.claims.traceLists(PAYLOAD, spaceDelimited);
     }
     facts.learnAll(this.predicates.allAttributes);
     for (let i = 0; i < facts.held.count; i++) traceHolds(facts.held.at(i));

@@ -5,7 +5,7 @@
  * One object, begun anew for each request in constant time.
  */
 import { Request } from "../http/request";
-import { Attribute, Attributes, Predicates, only } from "./predicates";
+import { Attributes, Predicates, only } from "./predicates";
 import { SparseSet } from "./sparse-set";
 
 export class Facts {
@@ -22,7 +22,7 @@ export class Facts {
   /**
    * Forgets the request before.
    *
-   * @param tokenBits from `Predicates.evaluateToken`, or 0 without a verified token
+   * @param tokenBits what `ClaimAttribute.evaluate` wrote, or 0 without a verified token
    */
   begin(request: Request, tokenBits: usize): void {
     this.request = request;
@@ -47,10 +47,9 @@ export class Facts {
     }
   }
 
-  private learn(attribute: Attribute): void {
+  private learn(attribute: i32): void {
     this.known |= only(attribute);
     const request = this.request;
-    if (attribute == Attribute.Token) this.predicates.matchToken(this.tokenBits, this.held);
-    else if (request !== null) this.predicates.match(attribute, request, this.held);
+    if (request !== null) this.predicates.match(attribute, request, this.tokenBits, this.held);
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { TARGETS } from "../../tools/targets/index.ts";
 import {
   findCycle,
   importedNames,
@@ -58,7 +59,7 @@ const ASSEMBLY: Rooms = {
 /** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */
 const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 
-/** The compiler (`compile` and below) knows neither files nor processes; `host` knows nothing of policies. */
+/** The compiler (`compile` and below) knows neither files nor processes, and no output; `host` knows nothing of policies. */
 const COMPILER = ["diagnostics", "config", "jwks", "istio", "compile"];
 const TOOLS: Rooms = {
   diagnostics: [],
@@ -71,6 +72,8 @@ const TOOLS: Rooms = {
   istio: ["diagnostics", "config", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
   render: COMPILER,
+  values: ["render"],
+  targets: [...COMPILER, "package", "render", "values"],
   demo: [...COMPILER, "package", "envoy", "render"],
   explain: [...COMPILER, "host"],
   check: COMPILER,
@@ -86,6 +89,8 @@ const TOOLS: Rooms = {
       "oci",
       "envoy",
       "render",
+      "values",
+      "targets",
       "demo",
       "explain",
       "check",
@@ -95,7 +100,7 @@ const TOOLS: Rooms = {
       "testing",
     ],
   ],
-  lib: [...COMPILER, "package", "host"],
+  lib: [...COMPILER, "package", "host", "targets"],
   cli: ["diagnostics", "package", "commands"],
 };
 
@@ -113,6 +118,16 @@ for (const [name, tree, rooms] of [
     test("has no files that import each other in a circle", () => expect(findCycle(tree)).toBeUndefined());
   });
 }
+
+describe("tools and outputs of compile", () => {
+  test("only targets asks which output it is", () => {
+    const asks = new RegExp(
+      `[!=]== "(${[...TARGETS.keys()].join("|")})"|\\bcase "(${[...TARGETS.keys()].join("|")})"`,
+    );
+    const askers = tools.files.filter((file) => asks.test(readFileSync(join(root, "tools", file), "utf8")));
+    expect(askers.filter((file) => !file.startsWith("targets/"))).toEqual([]);
+  });
+});
 
 describe("tools and other programs", () => {
   test("one file starts them, and says which there are", () => {

@@ -1,6 +1,6 @@
 /** What the engine refuses to load, with the place of the fault; and that no configuration brings it down. */
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Condition } from "../../tools/config/schema.ts";
+import { type Condition, Predicate } from "../../tools/config/schema.ts";
 import { AuthzGuest } from "./guest.ts";
 import { authorization, Random } from "./random.ts";
 
@@ -120,6 +120,33 @@ describe("refused with its place", () => {
 
   test("not a condition of 32 levels", () => {
     expect(guest.load(withRule({ condition: nested(32) }))).toBeUndefined();
+  });
+});
+
+describe("a predicate", () => {
+  const forms = Predicate.anyOf.map(({ properties }) => Object.keys(properties));
+
+  test.each(forms)("of every form in the schema is about an attribute of the filter: %s", (...names) => {
+    const faulty = withPredicate(Object.fromEntries(names.map((name) => [name, {}])));
+    expect(guest.load(faulty)).toMatch(new RegExp(`^/predicates/1/(${names.join("|")})\\b`));
+  });
+
+  test("has its fields in any order", () => {
+    const match = { exact: "a" };
+    const predicates = [{ claim: ["sub"] }, { header: "a" }].flatMap((about) => [
+      { match, ...about },
+      { ...about, match },
+    ]);
+    expect(guest.load(JSON.stringify({ predicates, deny: { rules: [] } }))).toBeUndefined();
+  });
+
+  test("needs its match with a claim or a header, and only there", () => {
+    const fault = '/predicates/1: must have one field, and "match" beside "claim" and "header"';
+    for (const names of forms) {
+      const about = names.find((name) => name !== "match") ?? "";
+      const wrong = { [about]: {}, ...(!names.includes("match") && { match: { exact: "a" } }) };
+      expect(guest.load(withPredicate(wrong)), about).toBe(fault);
+    }
   });
 });
 

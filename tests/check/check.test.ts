@@ -3,10 +3,10 @@ import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { check } from "../../tools/check/check.ts";
 import { type Code, type Finding, KINDS } from "../../tools/check/findings.ts";
-import { compile } from "../../tools/compile.ts";
 import { Report } from "../../tools/istio/report.ts";
 import { readResources } from "../../tools/istio/resource.ts";
 import { parseYaml } from "../../tools/istio/yaml.ts";
+import { compile } from "../../tools/targets/compile.ts";
 
 const FILE = "p.yaml";
 const ISSUER = "https://idp.example.com";

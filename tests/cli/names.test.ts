@@ -2,9 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { parseLabels } from "../../tools/commands/values.ts";
-import { compile } from "../../tools/compile.ts";
 import { thumbprint } from "../../tools/jwks/convert.ts";
+import { compile } from "../../tools/targets/compile.ts";
+import { parseLabels } from "../../tools/values.ts";
 import { Workspace } from "../support/cli.ts";
 import { TestKey } from "../support/tokens.ts";
 

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { toBareYaml } from "../../tools/render/yaml.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { anyText } from "../render/strings.ts";
 import { MODULE } from "../support/envoy.ts";
 import { TestKey } from "../support/tokens.ts";

@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseDocument } from "yaml";
-import { compile } from "../../tools/compile.ts";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { printResources, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { configurationOf, isRefused, recordedCases } from "../support/cases.ts";
 import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";

@@ -2,9 +2,10 @@
  * Random policies, and random requests that have to do with them. What a point of docs/strictness.md touches is left
  * out: tokens are canonical, keys are good, claims hold no control characters, tokens are few and small.
  */
-import { compile } from "../../tools/compile.ts";
+
 import type { Configuration } from "../../tools/config/schema.ts";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import type { Random } from "../fuzz/random.ts";
 import type { Http1Request } from "../support/http1.ts";
 import type { JwtRule, Policy, Rule } from "../support/istiod.ts";

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { compile } from "../../tools/compile.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { MODULE_FILE } from "../../tools/package.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { blocks, ROOT, readMarkdown } from "./markdown.ts";
 
 const readme = readMarkdown("README.md");

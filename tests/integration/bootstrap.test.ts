@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { compile } from "../../tools/compile.ts";
 import type { Configuration } from "../../tools/config/schema.ts";
 import { type Envoy, validateBootstrap } from "../../tools/envoy/process.ts";
 import {
@@ -18,6 +17,7 @@ import {
   printBootstrap,
   renderBootstrap,
 } from "../../tools/render/bootstrap.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { OPEN, whole } from "../support/configuration.ts";
 import { envoyBinary, MODULE, startEnvoy } from "../support/envoy.ts";
 import { type Http1Response, http1 } from "../support/http1.ts";

@@ -1,10 +1,10 @@
 /** Several configurations in one Envoy: beside each other, one after the other, and bad ones. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
 import { cluster, listener, type Message } from "../../tools/render/bootstrap.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { MODULE, startEnvoy, wasmPlugin } from "../support/envoy.ts";
 import { http1 } from "../support/http1.ts";
 import { WatchingEnvoy } from "../support/lds.ts";

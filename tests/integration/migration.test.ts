@@ -3,9 +3,9 @@
  * while it leaves the token where it is, every request gets what Istio alone would give it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
 import { cluster, listener, type Message } from "../../tools/render/bootstrap.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { connectionManager, MODULE, startEnvoy } from "../support/envoy.ts";
 import { http1 } from "../support/http1.ts";
 import { AUTHENTICATED, jwtAuthn, provider, rbac, withFilters } from "../support/native.ts";

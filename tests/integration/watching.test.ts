@@ -1,9 +1,8 @@
 /** What operators see: shadow mode, dry-run, AUDIT, filter state in access logs, counters. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CompileOptions } from "../../tools/compile.ts";
-import { compile } from "../../tools/compile.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
 import { cluster, listener } from "../../tools/render/bootstrap.ts";
+import { type CompileOptions, compile } from "../../tools/targets/compile.ts";
 import { MODULE, startEnvoy } from "../support/envoy.ts";
 import { Http1Client, type Http1Request, type Http1Response } from "../support/http1.ts";
 import { bearer, TestKey } from "../support/tokens.ts";

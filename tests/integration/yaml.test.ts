@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
 import { askAdminForJson } from "../../tools/envoy/admin.ts";
 import { Envoy, validateBootstrap } from "../../tools/envoy/process.ts";
 import { printBootstrap, renderBootstrap } from "../../tools/render/bootstrap.ts";
 import { toBareYaml } from "../../tools/render/yaml.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { anyRendered, TRICKY_WORDS } from "../render/strings.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
 

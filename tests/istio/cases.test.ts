@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { configurationSchema } from "../../scripts/docs/schema.ts";
-import { compile } from "../../tools/compile.ts";
+import { compile } from "../../tools/targets/compile.ts";
 
 interface Case {
   policies: string;

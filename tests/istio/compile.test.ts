@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { authorizationOf, compileText, jwtRule, messages, onlyRule, resource, rule } from "./support.ts";
 
 const id = (index: number, name = "p") => `ns[foo]-policy[${name}]-rule[${index}]`;

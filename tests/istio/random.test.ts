@@ -3,8 +3,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { configurationSchema } from "../../scripts/docs/schema.ts";
-import { compile } from "../../tools/compile.ts";
 import type { Authorization, Condition, Rule } from "../../tools/config/schema.ts";
+import { compile } from "../../tools/targets/compile.ts";
 
 const validate = new Ajv2020().compile(configurationSchema());
 

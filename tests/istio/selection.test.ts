@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { CompileOptions } from "../../tools/compile.ts";
+import type { CompileOptions } from "../../tools/targets/compile.ts";
 import { compileText, faultsAtMark, messages } from "./support.ts";
 
 /** An AuthorizationPolicy without rules; its attachment in flow style. */

@@ -1,8 +1,8 @@
 /** Small policies to compile, and what came of them in a form that a test can show. */
-import type { CompileOptions, CompileResult } from "../../tools/compile.ts";
-import { compile } from "../../tools/compile.ts";
+import type { CompileResult } from "../../tools/compile.ts";
 import type { Authorization, Condition, Predicate, Rule } from "../../tools/config/schema.ts";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";
+import { type CompileOptions, compile } from "../../tools/targets/compile.ts";
 
 /** The key of Istio's samples. */
 export const JWKS =

@@ -1,8 +1,8 @@
 /** What a mesh must know of servers of keys: which it has, which need a ServiceEntry, and who speaks TLS. */
 import { DestinationRule, ServiceEntry } from "@kubernetes-models/istio/networking.istio.io/v1beta1";
 import { describe, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
 import { renderKeyServers } from "../../tools/render/key-servers.ts";
+import { compile } from "../../tools/targets/compile.ts";
 
 function render(jwksUri: string, caFile?: string) {
   const text = `

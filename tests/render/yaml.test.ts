@@ -1,8 +1,8 @@
 /** What the tool renders, every reader takes for what was meant. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compile } from "../../tools/compile.ts";
 import { toBareYaml, toYaml, yamlString } from "../../tools/render/yaml.ts";
+import { compile } from "../../tools/targets/compile.ts";
 import { readers } from "./readers.ts";
 import { anyRendered, anyText, type Rendered, TRICKY_WORDS } from "./strings.ts";
 

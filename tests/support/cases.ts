@@ -68,7 +68,7 @@ export function isRefused({ oracle }: Case): boolean {
 export const POLICIES = "policies.yaml";
 
 export function compileCase({ policies }: Case): CompileResult {
-  return compile([{ name: POLICIES, text: policies }], { target: "envoy" });
+  return compile([{ name: POLICIES, text: policies }]);
 }
 
 /** The configuration of a case that jwtgate takes. */

@@ -1,5 +1,6 @@
 /** Looks at policies as a reviewer would. A library: neither files nor a process. */
 import { byPosition, type Diagnostic, formatPosition } from "../diagnostics.ts";
+import type { Attribute } from "../istio/attributes.ts";
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import { quote } from "../istio/report.ts";
 import type {
@@ -119,28 +120,28 @@ class Reviewer {
   }
 
   private checkDeny(policy: AuthorizationPolicyResource, clauses: readonly Clause[]): void {
-    for (const { name, at, values } of clauses) {
-      if (isCertificate(name) && values.length > 0) {
+    for (const { name, at, attribute, values } of clauses) {
+      if (attribute?.source === "certificate" && values.length > 0) {
         this.findings.add(
           "JG201",
           at,
           `${name} is never true without mutual TLS, and then nothing is denied`,
         );
       }
-      if (name === "paths") this.checkDeniedPaths(values);
+      if (name === "paths") this.checkDeniedPaths(attribute, values);
     }
-    const token = clauses.find(({ name, values }) => isToken(name) && values.length > 0);
+    const token = clauses.find(({ attribute, values }) => attribute?.source === "token" && values.length > 0);
     if (token && !this.isTokenRequired(policy)) {
       const message = `${token.name} is never true without a token, and no policy requires one`;
       this.findings.add("JG203", token.at, message);
     }
   }
 
-  private checkDeniedPaths(values: readonly Located<string>[]): void {
+  private checkDeniedPaths(attribute: Attribute | undefined, values: readonly Located<string>[]): void {
     for (const { value, at } of values) {
       if (!/^\/[^*{}]*[^*{}/]$/.test(value)) continue;
       const below = `${value}/`;
-      if (covers("paths", values, below)) continue;
+      if (covers(attribute, values, below)) continue;
       const remedy = `write ${quote(value)} and ${quote(`${below}*`)}`;
       this.findings.add("JG205", at, `${quote(value)} is denied and ${quote(below)} is not`, remedy);
     }
@@ -151,8 +152,8 @@ class Reviewer {
       this.findings.add("JG208", rule.at, "this rule has no condition, so that it allows everything");
       return;
     }
-    for (const { name, at, notValues } of clauses) {
-      if (notValues.length > 0 && isCertificate(name)) {
+    for (const { name, at, attribute, notValues } of clauses) {
+      if (notValues.length > 0 && attribute?.source === "certificate") {
         this.findings.add("JG202", at, `the negated ${name} is always true without mutual TLS`);
       }
     }
@@ -180,7 +181,10 @@ class Reviewer {
     );
     const identifying = clauses.filter((clause) => !to.flat().includes(clause));
     const [first] = identifying;
-    if (first === undefined || !identifying.every((clause) => isHeader(clause) && clause.values.length > 0))
+    if (
+      first === undefined ||
+      !identifying.every((clause) => clause.attribute?.source === "header" && clause.values.length > 0)
+    )
       return;
     if (identifying.some(({ name }) => written.has(name.slice("request.headers[".length, -1).toLowerCase())))
       return;
@@ -192,11 +196,11 @@ class Reviewer {
   }
 
   private checkHosts(clauses: readonly Clause[]): void {
-    for (const { values, notValues } of clauses.filter(({ name }) => name === "hosts")) {
+    for (const { attribute, values, notValues } of clauses.filter(({ name }) => name === "hosts")) {
       for (const list of [values, notValues]) {
         for (const { value, at } of list) {
           if (value.includes(":") || value.endsWith("*")) continue;
-          if (covers("hosts", list, `${value}:80`)) continue;
+          if (covers(attribute, list, `${value}:80`)) continue;
           const remedy = `write ${quote(value)} and ${quote(`${value}:*`)}`;
           this.findings.add("JG210", at, `${quote(value)} does not match ${quote(`${value}:8080`)}`, remedy);
         }
@@ -216,7 +220,7 @@ class Reviewer {
       for (const host of hosts) {
         // No port, a port, or any port; an IPv6 address, and what ends in an asterisk, has no name to end.
         const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host.value) ?? [];
-        if (name === undefined || covers("hosts", hosts, `${name}.${port}`)) continue;
+        if (name === undefined || covers(clause.attribute, hosts, `${name}.${port}`)) continue;
         const known = missing.get(name) ?? { first: host, dotted: [] };
         known.dotted.push(`${name}.${port}`);
         missing.set(name, known);
@@ -320,27 +324,10 @@ function selectionOf({ matchLabels = {}, targetRefs }: Attachment): string {
 
 const EVERY_WORKLOAD = selectionOf({ targetRefs: [] });
 
-const CERTIFICATE = new Set([
-  ...["principals", "namespaces", "serviceAccounts", "trustDomains"],
-  ...["source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain"],
-]);
-
-function isCertificate(name: string): boolean {
-  return CERTIFICATE.has(name);
-}
-
-function isToken(name: string): boolean {
-  return name === "requestPrincipals" || name.startsWith("request.auth.");
-}
-
-function isHeader({ name }: Clause): boolean {
-  return name.startsWith("request.headers[");
-}
-
 /** Whether some request is refused for want of a token: an ALLOW rule that asks for one, or a DENY rule for its absence. */
 function requiresToken({ spec }: AuthorizationPolicyResource): boolean {
   const asks = (rule: PolicyRule, list: "values" | "notValues") =>
-    clausesOf(rule).some((clause) => isToken(clause.name) && clause[list].length > 0);
+    clausesOf(rule).some((clause) => clause.attribute?.source === "token" && clause[list].length > 0);
   if (spec.action === "ALLOW")
     return spec.rules.length === 0 || spec.rules.some((rule) => asks(rule, "values"));
   return spec.action === "DENY" && spec.rules.some((rule) => asks(rule, "notValues"));

@@ -1,12 +1,11 @@
 /** Conditions that do not mean what they seem to: most of them are never true. */
 
-import { claimPath } from "../istio/attributes.ts";
 import type { Clause } from "../istio/authorization-policy.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
 import { quote } from "../istio/report.ts";
 import type { Located } from "../istio/yaml.ts";
 import type { Findings } from "./findings.ts";
-import { covers, hasPatterns, isClaim } from "./patterns.ts";
+import { covers } from "./patterns.ts";
 
 /** What conditions are judged by, beside themselves. */
 export interface Surroundings {
@@ -17,17 +16,17 @@ export interface Surroundings {
 }
 
 export function checkClause(clause: Clause, surroundings: Surroundings, findings: Findings): void {
-  const { name, values, notValues } = clause;
+  const { name, attribute, values, notValues } = clause;
   const isPrincipal = name === "requestPrincipals" || name === "request.auth.principal";
   for (const value of [...values, ...notValues]) {
     if (isPrincipal) checkRequestPrincipal(value, surroundings, findings);
-    else if (hasPatterns(name)) checkAsterisks(name, value, findings);
+    else if (attribute?.patterns) checkAsterisks(name, value, findings);
     if (name === "methods") checkMethod(value, findings);
     if (name === "paths") checkPath(value, findings);
-    if (isClaim(name)) checkSpace(name, value, surroundings, findings);
+    if (attribute?.claim) checkSpace(attribute.claim, value, surroundings, findings);
   }
-  if (name.startsWith("request.auth.claims[")) checkClaim(clause, findings);
-  const excluded = values.length > 0 && values.every(({ value }) => covers(name, notValues, value));
+  if (attribute?.claim && name.endsWith("]")) checkClaim(attribute.claim, clause, findings);
+  const excluded = values.length > 0 && values.every(({ value }) => covers(attribute, notValues, value));
   if (excluded) findings.add("JG111", clause.at, `${name} is never true: each of its values is excluded too`);
 }
 
@@ -123,14 +122,13 @@ function checkPath({ value, at }: Located<string>, findings: Findings): void {
 }
 
 function checkSpace(
-  name: string,
+  path: readonly string[],
   { value, at }: Located<string>,
   { spaceDelimited }: Surroundings,
   findings: Findings,
 ): void {
-  const claim =
-    /^request\.auth\.claims\[([^\]]*)\]$/.exec(name)?.[1] ?? (name.endsWith("audiences") ? "aud" : "azp");
-  if (!spaceDelimited.has(claim) || !value.includes(" ")) return;
+  const [claim = ""] = path;
+  if (path.length > 1 || !spaceDelimited.has(claim) || !value.includes(" ")) return;
   findings.add(
     "JG108",
     at,
@@ -145,8 +143,8 @@ const OBJECTS = new Set(["address", "realm_access", "resource_access", "cnf", "a
 /** Booleans by their specification; some issuers write them as strings. */
 const BOOLEANS = new Set(["email_verified", "phone_number_verified"]);
 
-function checkClaim({ name, at, values, notValues }: Clause, findings: Findings): void {
-  const path = claimPath(name.slice("request.auth.claims".length));
+/** @param path of a claim that the user named */
+function checkClaim(path: readonly string[], { at, values, notValues }: Clause, findings: Findings): void {
   const [claim = ""] = path;
   const isTop = path.length === 1;
   if (isTop && NUMBERS.has(claim)) {

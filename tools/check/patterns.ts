@@ -1,20 +1,7 @@
 /** What patterns of policies have in common: which values one matches that another does too. */
-import { stringMatch } from "../istio/attributes.ts";
+import { type Attribute, stringMatch } from "../istio/attributes.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
 import type { Located } from "../istio/yaml.ts";
-
-/** Attributes whose values are exact, `x*`, `*x` or `*`. Others are compared as they are written. */
-const STRING_ATTRIBUTES = new Set(["hosts", "methods", "paths", "connection.sni"]);
-
-/** Whether an attribute's values are such patterns. */
-export function hasPatterns(name: string): boolean {
-  return STRING_ATTRIBUTES.has(name) || name.startsWith("request.headers[") || isClaim(name);
-}
-
-/** Whether an attribute is a claim that is compared with patterns. */
-export function isClaim(name: string): boolean {
-  return name.startsWith("request.auth.claims[") || /^request\.auth\.(audiences|presenter)$/.test(name);
-}
 
 /** What lists match: each is compared with many values. */
 const matchers = new WeakMap<readonly Located<string>[], (narrow: string) => boolean>();
@@ -23,28 +10,32 @@ const matchers = new WeakMap<readonly Located<string>[], (narrow: string) => boo
  * Whether every value that the pattern `narrow` matches is matched by one of others too. Sound, not complete: false where it
  * is not clear.
  *
- * @param name of the attribute that all of them are about
+ * @param attribute that all of them are about
  */
-export function covers(name: string, wide: readonly Located<string>[], narrow: string): boolean {
-  const matcher = matchers.get(wide) ?? matcherOf(name, wide);
+export function covers(
+  attribute: Attribute | undefined,
+  wide: readonly Located<string>[],
+  narrow: string,
+): boolean {
+  const matcher = matchers.get(wide) ?? matcherOf(attribute, wide);
   matchers.set(wide, matcher);
   return matcher(narrow);
 }
 
-/** Hosts are compared without their case. */
-function fold(name: string, value: string): string {
-  return name === "hosts" ? value.toLowerCase() : value;
-}
-
 /** Tells whether patterns cover another, in a time that hardly depends on how many they are. */
-function matcherOf(name: string, patterns: readonly Located<string>[]): (narrow: string) => boolean {
-  const written = new Set(patterns.map(({ value }) => value));
-  if (!hasPatterns(name)) return (narrow) => written.has(narrow);
+function matcherOf(
+  attribute: Attribute | undefined,
+  values: readonly Located<string>[],
+): (narrow: string) => boolean {
+  const written = new Set(values.map(({ value }) => value));
+  const patterns = attribute?.patterns;
+  if (patterns === undefined) return (narrow) => written.has(narrow);
+  const fold = (value: string) => (patterns.ignoresCase ? value.toLowerCase() : value);
   const [exact, prefixes, suffixes] = [new Set<string>(), new Set<string>(), new Set<string>()];
   let any = false;
   for (const value of written) {
     if (isPathTemplate(value)) continue;
-    const match = stringMatch(fold(name, value));
+    const match = stringMatch(fold(value));
     if ("nonEmpty" in match) any = true;
     else if ("prefix" in match) prefixes.add(match.prefix);
     else if ("suffix" in match) suffixes.add(match.suffix);
@@ -57,10 +48,9 @@ function matcherOf(name: string, patterns: readonly Located<string>[]): (narrow:
   return (narrow) => {
     if (written.has(narrow)) return true;
     if (isPathTemplate(narrow)) return false;
-    const match = stringMatch(fold(name, narrow));
+    const match = stringMatch(fold(narrow));
     // `*` is anything but nothing and line breaks; of headers it is anything at all.
-    if (any && (name.startsWith("request.headers[") || ("exact" in match && !match.exact.includes("\n"))))
-      return true;
+    if (any && (patterns.anyIsEmptyToo || ("exact" in match && !match.exact.includes("\n")))) return true;
     if ("prefix" in match) return begins(match.prefix);
     if ("suffix" in match) return ends(match.suffix);
     return "exact" in match && (exact.has(match.exact) || begins(match.exact) || ends(match.exact));

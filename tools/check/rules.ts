@@ -25,9 +25,9 @@ function allOfCovers(wide: Clause[], narrow: Clause[]): boolean {
 function clauseCovers(wide: Clause, narrow: Clause): boolean {
   // A key that istiod has no matcher for is left out, so that nothing is known of it.
   if (wide.name !== narrow.name || !wide.attribute || !narrow.attribute) return false;
-  const { name } = wide;
+  const { attribute } = wide;
   const isWithin = (values: Clause["values"], others: Clause["values"]) =>
-    values.every(({ value }) => covers(name, others, value));
+    values.every(({ value }) => covers(attribute, others, value));
   const positive =
     wide.values.length === 0 || (narrow.values.length > 0 && isWithin(narrow.values, wide.values));
   return positive && isWithin(wide.notValues, narrow.notValues);

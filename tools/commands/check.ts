@@ -54,7 +54,7 @@ async function run(options: Options): Promise<void> {
   const { files, diagnostics } = readSources(options.file);
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE } = options;
-  const result = compile(files, { target: "envoy", namespace, labels, gateway, rootNamespace });
+  const result = compile(files, { namespace, labels, gateway, rootNamespace });
   const errors = result.diagnostics.filter(({ severity }) => severity === "error");
   if (report(errors)) throw new UserError("");
   const selected = new Set(

@@ -11,13 +11,13 @@ import { discoveredUri, TracedGate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { fetchDocuments } from "../token/documents.ts";
+import { parseListenAddress } from "../values.ts";
 import { readDocument, readInput, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
 import { print, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
 import { styleFor } from "./style.ts";
-import { parseListenAddress } from "./values.ts";
 
 interface Options extends PolicyOptions {
   curl?: string;

@@ -4,6 +4,7 @@ import { compile } from "../compile.ts";
 import { asciiJson, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
+import { collect, parseLabels } from "../values.ts";
 import { Interrupted, Questions } from "../wizard/questions.ts";
 import {
   type Answers,
@@ -14,7 +15,6 @@ import {
 } from "../wizard/resources.ts";
 import { readText } from "./input.ts";
 import { print, report, UserError } from "./output.ts";
-import { collect, parseLabels } from "./values.ts";
 
 interface Options {
   name: string;
@@ -313,7 +313,7 @@ async function write(answers: Answers): Promise<void> {
   const text = renderResources(answers);
   const { labels, gateway, namespace } = answers;
   const workload = { labels, gateway, namespace: namespace ?? (labels || gateway ? "default" : undefined) };
-  const { diagnostics } = compile([{ name: "<new>", text }], { target: "envoy", ...workload });
+  const { diagnostics } = compile([{ name: "<new>", text }], workload);
   if (report(diagnostics)) throw new UserError("error: these answers make no policy: see above");
   for (const host of hostsOpenByPort(answers)) {
     process.stderr.write(

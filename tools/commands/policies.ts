@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
 import { VERSION } from "../package.ts";
+import { parseLabels } from "../values.ts";
 import { report, UserError } from "./output.ts";
 import { readSources } from "./sources.ts";
-import { parseLabels } from "./values.ts";
 
 export interface PolicyOptions {
   file: string[];
@@ -44,7 +44,6 @@ export function loadPolicies(options: PolicyOptions): LoadedPolicies {
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace } = options;
   const result = compile(files, {
-    target: "envoy",
     namespace,
     labels,
     gateway,

@@ -18,13 +18,13 @@ import {
 } from "../render/bootstrap.ts";
 import { type Decision, parseDecision } from "../run/decision-line.ts";
 import { LiveGate, Refused } from "../run/live-gate.ts";
+import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
 import { moduleFile } from "./module.ts";
 import { report, serveUnread, tell, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { type Style, styleFor } from "./style.ts";
-import { parseAddress, parseHeapSize, parseListenAddress } from "./values.ts";
 import { watchFiles } from "./watch.ts";
 
 interface Options extends PolicyOptions {
@@ -218,7 +218,6 @@ function load({ file, namespace, labels, gateway, rootNamespace, shadow }: Optio
   const { files, diagnostics } = readSources(file);
   if (report(diagnostics)) return undefined;
   const result = compile(files, {
-    target: "envoy",
     namespace,
     labels,
     gateway,

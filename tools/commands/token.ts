@@ -12,13 +12,13 @@ import { normalizeJwks } from "../jwks/normalize.ts";
 import { fetchDocuments } from "../token/documents.ts";
 import { NoSigningKey, SIGNING_ALGORITHMS, Signer } from "../token/signer.ts";
 import { refusalUnseen, type Verdict, verifyToken } from "../token/verifier.ts";
+import { collect, parseNamed, parseTime } from "../values.ts";
 import { readText } from "./input.ts";
 import { loadModules } from "./module.ts";
 import { print, report, UserError } from "./output.ts";
 import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
 import { type Style, styleFor } from "./style.ts";
-import { collect, parseNamed, parseTime } from "./values.ts";
 
 const SIGN_EXAMPLES = `
 Examples:

@@ -185,7 +185,7 @@ function prepare(scene: Scene): Stage {
   // On its own line, so that positions stay what they are in the file.
   const text =
     scene.jwks === undefined ? sample : sample.replace(/jwks: '.*'/, () => `jwks: '${scene.jwks}'`);
-  const { configuration, sourceMap, diagnostics } = compile([{ name: file, text }], { target: "envoy" });
+  const { configuration, sourceMap, diagnostics } = compile([{ name: file, text }]);
   if (configuration === undefined || sourceMap === undefined) {
     throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
   }

@@ -38,7 +38,7 @@ export const EVENTS = {
     fields: { status: "number", body: "text", claim: "text", provider: "number" },
   },
   Policies: { kind: 13, fields: {} },
-  Seen: { kind: 14, fields: { attribute: "number", name: "text", value: "text" } },
+  Seen: { kind: 14, fields: { field: "text", name: "text", value: "text" } },
   Property: { kind: 15, fields: { path: "text", value: "text" } },
   Payload: { kind: 16, fields: { claims: "text" } },
   List: { kind: 17, fields: { claim: "text" } },
@@ -62,19 +62,6 @@ export const KEY_OUTCOMES = [
   "Verified",
 ] as const;
 export const RULE_SETS = ["DryRunAudit", "Audit", "DryRunDeny", "Deny", "DryRunAllow", "Allow"] as const;
-export const ATTRIBUTES = [
-  "Token",
-  "Path",
-  "Host",
-  "Method",
-  "Header",
-  "DestinationPort",
-  "DestinationIp",
-  "SourceIp",
-  "RemoteIp",
-  "Sni",
-  "Peer",
-] as const;
 /** Those of a Status that have more to say than the body of the refusal. */
 export const STATUS = {
   Ok: 0,

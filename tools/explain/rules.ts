@@ -5,11 +5,11 @@
 import type { Authorization, Predicate } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { latin1Encode, utf8Decode } from "../host/bytes.ts";
-import type { AttributeContext } from "../istio/attributes.ts";
+import { type AttributeContext, type SeenRequest, sawFor } from "../istio/attributes.ts";
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import type { Expression } from "../istio/expression.ts";
 import type { Resource } from "../istio/resource.ts";
-import type { Claims, TracedPolicies } from "./trace.ts";
+import type { TracedPolicies } from "./trace.ts";
 
 export type Action = "AUDIT" | "DENY" | "ALLOW";
 
@@ -137,13 +137,24 @@ function predicatesOf(expression: Expression): Predicate[] {
 class Asked {
   /** The numbers of predicates, by their text. */
   private readonly numbers: Map<string, number>;
+  private readonly request: SeenRequest;
 
+  /** @param directPeer the property that has the direct peer's address */
   constructor(
     private readonly traced: TracedPolicies,
     { predicates }: Authorization,
-    private readonly directPeer: string,
+    directPeer: string,
   ) {
     this.numbers = new Map(predicates.map((predicate, number) => [JSON.stringify(predicate), number]));
+    const { claims, seen, headers, hidden, properties } = traced;
+    const property = (path: string) => properties.get(path) || undefined;
+    this.request = {
+      claims,
+      values: (field) => (seen.get(field) ?? []).map((value) => utf8Decode(latin1Encode(value))),
+      header: (name) => (hidden.has(name) ? "hidden" : (headers.get(name) ?? [])),
+      property,
+      directPeer: property(directPeer),
+    };
   }
 
   /** Whether an expression holds, as its predicates do. */
@@ -158,58 +169,6 @@ class Asked {
 
   /** What the request has where the predicates look. */
   sawFor(predicates: readonly Predicate[]): string {
-    return [...new Set(predicates.map((predicate) => this.saw(predicate)))].join(", ");
+    return [...new Set(predicates.map((predicate) => sawFor(predicate, this.request)))].join(", ");
   }
-
-  private saw(predicate: Predicate): string {
-    const { claims, seen, headers, hidden } = this.traced;
-    if ("claim" in predicate) return sawClaim(claims, predicate.claim);
-    if ("path" in predicate) return `the path is ${seen.Path?.[0] ?? ""}`;
-    if ("host" in predicate) return `the host is ${seen.Host?.[0] ?? ""}`;
-    if ("method" in predicate) return `the method is ${seen.Method?.[0] ?? ""}`;
-    if ("header" in predicate) {
-      const { header } = predicate;
-      const name = header === "host" ? ":authority" : header;
-      if (hidden.has(name)) return `the header ${header} is there`;
-      const found = headers.get(name) ?? [];
-      if (found.length === 0) return `there is no header ${header}`;
-      return `${header} is ${found.map((value) => shorten(JSON.stringify(value))).join(" and ")}`;
-    }
-    if ("destinationPort" in predicate) return `the listener's port is ${this.port}`;
-    if ("destinationIp" in predicate) return `the listener is ${this.property("destination.address")}`;
-    if ("sourceIp" in predicate) return `the peer is ${this.property(this.directPeer)}`;
-    if ("remoteIp" in predicate) return `the client is ${this.property("source.address")}`;
-    if ("sni" in predicate) {
-      const name = this.traced.properties.get("connection.requested_server_name");
-      return name ? `the server name is ${name}` : "there is no TLS server name";
-    }
-    const names = seen.Peer ?? [];
-    if (names.length === 0) return "there is no client certificate";
-    return `the client's certificate says ${names.map((name) => utf8Decode(latin1Encode(name))).join(", ")}`;
-  }
-
-  private property(path: string): string {
-    return this.traced.properties.get(path) || "unknown";
-  }
-
-  /** The host gives it as an integer of 64 bits, the lowest first. */
-  private get port(): string {
-    const bytes = this.traced.properties.get("destination.port") ?? "";
-    return bytes.length === 8 ? String(bytes.charCodeAt(0) + 256 * bytes.charCodeAt(1)) : "unknown";
-  }
-}
-
-function sawClaim(claims: Claims | undefined, path: readonly string[]): string {
-  if (claims === undefined) return "there is no verified token";
-  let value: unknown = claims;
-  for (const name of path) {
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    value = isObject && Object.hasOwn(value as object, name) ? (value as Claims)[name] : undefined;
-  }
-  const name = path.length === 1 ? path[0] : `[${path.join("][")}]`;
-  return value === undefined ? `the token has no ${name}` : `${name} is ${shorten(JSON.stringify(value))}`;
-}
-
-function shorten(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 97)}…` : text;
 }

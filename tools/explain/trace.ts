@@ -1,7 +1,6 @@
 /** What the traced module did with one request: its events, put together. Nothing is decided here. */
 import { latin1Encode, utf8Decode } from "../host/bytes.ts";
 import {
-  ATTRIBUTES,
   decodeEvent,
   KEY_OUTCOMES,
   KEY_TYPES,
@@ -93,8 +92,8 @@ export interface TracedRuleSet {
 export interface TracedPolicies {
   /** Claims as policies see them, with lists in the place of strings with spaces; absent without a verified token. */
   claims?: Claims;
-  /** What predicates were compared with, by what they are about. Texts are latin-1. */
-  seen: Partial<Record<(typeof ATTRIBUTES)[number], string[]>>;
+  /** What predicates were compared with, by their field. Texts are latin-1. */
+  seen: Map<string, string[]>;
   /** Values of the headers that predicates are about, by name; none of one that may hold a secret. */
   headers: Map<string, string[]>;
   /** The names of headers that are there and may hold a secret. */
@@ -192,7 +191,7 @@ class Reader {
         break;
       case "Policies":
         this.trace.policies = {
-          seen: {},
+          seen: new Map(),
           headers: new Map(),
           hidden: new Set(),
           properties: new Map(),
@@ -223,9 +222,9 @@ class Reader {
     switch (event.event) {
       case "Seen": {
         const { name, value } = event;
-        if (name === "") append(seen, nameIn(ATTRIBUTES, event.attribute), value);
+        if (name === "") append(seen, event.field, value);
         else if (this.isSecret(name)) hidden.add(name);
-        else headers.set(name, [...(headers.get(name) ?? []), value]);
+        else append(headers, name, value);
         break;
       }
       case "Property":
@@ -263,8 +262,8 @@ class Reader {
 
 const OK: Result = { status: STATUS.Ok, refusal: "" };
 
-function append<K extends string>(lists: Partial<Record<K, string[]>>, name: K, value: string): void {
-  lists[name] = [...(lists[name] ?? []), value];
+function append(lists: Map<string, string[]>, name: string, value: string): void {
+  lists.set(name, [...(lists.get(name) ?? []), value]);
 }
 
 function ruleSetOf(name: (typeof RULE_SETS)[number]): Omit<TracedRuleSet, "rules"> {

@@ -1,6 +1,7 @@
 /**
  * What a rule can ask about: the attributes of `source`, `operation` and `when`, what istiod's validation wants of their
- * values, and the predicate that each value becomes (istio pilot/pkg/security/authz/model/generator.go, matcher/*.go).
+ * values, and the predicate that each value becomes (istio pilot/pkg/security/authz/model/generator.go, matcher/*.go);
+ * and what is known of each predicate. Everything that depends on which attribute it is asks these two tables.
  */
 import type { Predicate, StringMatch } from "../config/schema.ts";
 import { parseCidr } from "./cidr.ts";
@@ -25,6 +26,21 @@ export interface Attribute {
   maxValues?: number;
   /** Whether `value` is true of a request. */
   expression(value: string, context: AttributeContext): Expression;
+  /** Present if values are exact, `x*`, `*x` or `*`. Values of other attributes are compared as they are written. */
+  patterns?: Patterns;
+  /** What a request lacks if no value is true of it; clients choose the value of a header as they like. */
+  source?: "certificate" | "token" | "header";
+  /** The claim that the values are compared with, from the payload down. */
+  claim?: readonly string[];
+  /** Whether the filter must know the address of the direct peer. */
+  needsDirectPeer?: true;
+}
+
+interface Patterns {
+  /** Whether values are compared without their case. */
+  ignoresCase?: true;
+  /** Whether `*` is the empty value too. */
+  anyIsEmptyToo?: true;
 }
 
 const SPIFFE = "spiffe://";
@@ -32,13 +48,20 @@ const SPIFFE = "spiffe://";
 /** Fields of `source`, without their negations, in the order of Istio's reference. */
 export const SOURCE: Record<string, Attribute> = {
   principals: {
+    source: "certificate",
     check: checkCertificateName,
     expression: (value, { trustDomain }) => principal(inTrustDomain(value, trustDomain)),
   },
-  requestPrincipals: { expression: requestPrincipal },
-  namespaces: { check: checkCertificateName, expression: namespace },
-  serviceAccounts: { check: checkServiceAccount, maxValues: 16, expression: serviceAccount },
+  requestPrincipals: { source: "token", expression: requestPrincipal },
+  namespaces: { source: "certificate", check: checkCertificateName, expression: namespace },
+  serviceAccounts: {
+    source: "certificate",
+    check: checkServiceAccount,
+    maxValues: 16,
+    expression: serviceAccount,
+  },
   trustDomains: {
+    source: "certificate",
     check(value, report) {
       checkTrustDomain(value, report);
       if (value.value.includes("/"))
@@ -46,16 +69,16 @@ export const SOURCE: Record<string, Attribute> = {
     },
     expression: trustDomain,
   },
-  ipBlocks: { check: checkIp, expression: (value) => ({ sourceIp: cidr(value) }) },
+  ipBlocks: { needsDirectPeer: true, check: checkIp, expression: (value) => ({ sourceIp: cidr(value) }) },
   remoteIpBlocks: { check: checkIp, expression: (value) => ({ remoteIp: cidr(value) }) },
 };
 
 /** Fields of `operation`, without their negations, in the order of Istio's reference. */
 export const OPERATION: Record<string, Attribute> = {
-  hosts: { expression: host },
+  hosts: { patterns: { ignoresCase: true }, expression: host },
   ports: { check: checkPort, expression: port },
-  methods: { expression: method },
-  paths: { check: checkPathTemplate, expression: path },
+  methods: { patterns: {}, expression: method },
+  paths: { patterns: {}, check: checkPathTemplate, expression: path },
 };
 
 /** Keys of `when` without a name in brackets. */
@@ -65,14 +88,100 @@ const KEYS: Record<string, Attribute | undefined> = {
   "source.namespace": SOURCE["namespaces"],
   "source.principal": SOURCE["principals"],
   "source.serviceAccount": SOURCE["serviceAccounts"],
-  "source.trustDomain": { check: checkTrustDomain, expression: trustDomain },
+  "source.trustDomain": { source: "certificate", check: checkTrustDomain, expression: trustDomain },
   "request.auth.principal": SOURCE["requestPrincipals"],
   "request.auth.audiences": claim(["aud"]),
   "request.auth.presenter": claim(["azp"]),
   "destination.ip": { check: checkIp, expression: (value) => ({ destinationIp: cidr(value) }) },
   "destination.port": OPERATION["ports"],
-  "connection.sni": { expression: (value) => ({ sni: stringMatch(value) }) },
+  "connection.sni": { patterns: {}, expression: (value) => ({ sni: stringMatch(value) }) },
 };
+
+type NamesOf<P> = P extends unknown ? keyof P : never;
+/** What a predicate is about: its field that is not `match`. */
+type PredicateField = Exclude<NamesOf<Predicate>, "match">;
+
+/** What is known of the predicates of one field. */
+interface PredicateKind<P> {
+  /** How many requests in a thousand are expected to fulfil it. Without a number it is too common to be a guard. */
+  cost?(predicate: P): number | undefined;
+  /** What the request has where the predicate looks, for people. */
+  saw(predicate: P, request: SeenRequest): string;
+}
+
+/** What the filter saw of a request. */
+export interface SeenRequest {
+  /** Of the verified token, as policies see them; absent without one. */
+  claims: Readonly<Record<string, unknown>> | undefined;
+  /** The values that predicates of that field were compared with. */
+  values(field: PredicateField): readonly string[];
+  /** The values of a header, or that they are there and may hold a secret. */
+  header(name: string): readonly string[] | "hidden";
+  /** A property of the host, `source.address`; undefined if it was not read, or is not known. */
+  property(path: string): string | undefined;
+  /** Of the direct peer, as the host writes it. */
+  directPeer: string | undefined;
+}
+
+/** By field, what is known of predicates. */
+const PREDICATES: { readonly [F in PredicateField]: PredicateKind<Extract<Predicate, Record<F, unknown>>> } =
+  {
+    claim: {
+      cost: ({ claim: [name], match }) => costOfMatch(match, name === "sub" ? 2 : name === "iss" ? 200 : 40),
+      saw: ({ claim }, { claims }) => sawClaim(claim, claims),
+    },
+    path: {
+      cost: ({ path }) => ("template" in path ? PART : costOfMatch(path, 1)),
+      saw: (_, { values }) => `the path is ${values("path")[0] ?? ""}`,
+    },
+    host: {
+      cost: ({ host }) => costOfMatch(host, 30),
+      saw: (_, { values }) => `the host is ${values("host")[0] ?? ""}`,
+    },
+    method: {
+      cost: ({ method }) => costOfMatch(method, 250),
+      saw: (_, { values }) => `the method is ${values("method")[0] ?? ""}`,
+    },
+    header: {
+      cost: ({ match }) => ("present" in match ? undefined : costOfMatch(match, 20)),
+      saw: ({ header }, request) =>
+        sawHeader(header, request.header(header === "host" ? ":authority" : header)),
+    },
+    destinationPort: {
+      saw: (_, { property }) => `the listener's port is ${portOf(property("destination.port"))}`,
+    },
+    destinationIp: {
+      saw: (_, { property }) => `the listener is ${property("destination.address") ?? "unknown"}`,
+    },
+    sourceIp: { saw: (_, { directPeer }) => `the peer is ${directPeer ?? "unknown"}` },
+    remoteIp: { saw: (_, { property }) => `the client is ${property("source.address") ?? "unknown"}` },
+    sni: {
+      cost: ({ sni }) => costOfMatch(sni, 30),
+      saw(_, { values }) {
+        const [name] = values("sni");
+        return name ? `the server name is ${name}` : "there is no TLS server name";
+      },
+    },
+    principal: { cost: ({ principal }) => costOfMatch(principal, 4), saw: sawCertificate },
+    peer: { saw: sawCertificate },
+    trustDomain: { saw: sawCertificate },
+    serviceAccount: { saw: sawCertificate },
+  };
+
+function kindOf(predicate: Predicate): PredicateKind<Predicate> {
+  const field = Object.keys(predicate).find((name) => name !== "match") as PredicateField;
+  return PREDICATES[field] as PredicateKind<Predicate>;
+}
+
+/** How many requests in a thousand are expected to fulfil a predicate; undefined if it is too common to be a guard. */
+export function costOf(predicate: Predicate): number | undefined {
+  return kindOf(predicate).cost?.(predicate);
+}
+
+/** What the request has where the predicate looks, for people. */
+export function sawFor(predicate: Predicate, request: SeenRequest): string {
+  return kindOf(predicate).saw(predicate, request);
+}
 
 /** Keys of `when` with a name in brackets. */
 const HEADERS = "request.headers";
@@ -153,13 +262,19 @@ export function stringMatch(value: string): StringMatch {
 }
 
 function claim(names: string[]): Attribute {
-  return { expression: (value) => ({ claim: names, match: stringMatch(value) }) };
+  return {
+    source: "token",
+    claim: names,
+    patterns: {},
+    expression: (value) => ({ claim: names, match: stringMatch(value) }),
+  };
 }
 
 /** `*` is any value, the empty one too. Envoy finds `host` under its HTTP/2 name. */
 function header(name: string): Attribute {
   const lower = asciiLowerCase(name);
-  return { expression: (value) => headerPredicate(lower === "host" ? ":authority" : lower, value) };
+  const expression = (value: string) => headerPredicate(lower === "host" ? ":authority" : lower, value);
+  return { source: "header", patterns: { anyIsEmptyToo: true }, expression };
 }
 
 /** Envoy folds the case of ASCII letters only. */
@@ -302,4 +417,46 @@ function checkTrustDomain(domain: Located<string>, report: Report): void {
   } else if (stars === 1 && value.includes("/")) {
     report.error(at, `the trust domain ${quote(value)} has a slash, which none has: remove it`);
   }
+}
+
+/** A prefix or suffix is taken to match so many times the requests that an exact value does; a template is one of paths. */
+const PART = 4;
+
+/** @returns requests in a thousand that match, where an exact value is taken to match `exact` of them */
+function costOfMatch(match: StringMatch, exact: number): number | undefined {
+  if ("exact" in match) return exact;
+  return "nonEmpty" in match ? undefined : PART * exact;
+}
+
+function sawClaim(path: readonly string[], claims: SeenRequest["claims"]): string {
+  if (claims === undefined) return "there is no verified token";
+  let value: unknown = claims;
+  for (const name of path) {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    value =
+      isObject && Object.hasOwn(value as object, name) ? (value as Record<string, unknown>)[name] : undefined;
+  }
+  const name = path.length === 1 ? path[0] : `[${path.join("][")}]`;
+  return value === undefined ? `the token has no ${name}` : `${name} is ${shorten(JSON.stringify(value))}`;
+}
+
+function sawHeader(name: string, values: readonly string[] | "hidden"): string {
+  if (values === "hidden") return `the header ${name} is there`;
+  if (values.length === 0) return `there is no header ${name}`;
+  return `${name} is ${values.map((value) => shorten(JSON.stringify(value))).join(" and ")}`;
+}
+
+function sawCertificate(_: Predicate, { values }: SeenRequest): string {
+  const names = values("peer");
+  if (names.length === 0) return "there is no client certificate";
+  return `the client's certificate says ${names.join(", ")}`;
+}
+
+/** The host gives it as an integer of 64 bits, the lowest first. */
+function portOf(bytes: string | undefined): string {
+  return bytes?.length === 8 ? String(bytes.charCodeAt(0) + 256 * bytes.charCodeAt(1)) : "unknown";
+}
+
+function shorten(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 97)}…` : text;
 }

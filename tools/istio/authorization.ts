@@ -13,8 +13,12 @@ import type { AuthorizationPolicyResource } from "./resource.ts";
 
 export interface AuthorizationOptions {
   trustDomain: string;
-  /** Whether the target can tell the filter who the direct peer is. */
-  knowsDirectPeer: boolean;
+  target: {
+    /** What messages call it, with its article. */
+    noun: string;
+    /** Whether it can tell the filter who the direct peer is. */
+    knowsDirectPeer: boolean;
+  };
 }
 
 export interface CompiledAuthorization {
@@ -132,17 +136,18 @@ class Translation {
       ...(values.length > 0 ? [anyOf(values)] : []),
       ...(notValues.length > 0 ? [not(anyOf(notValues))] : []),
     ];
-    if (name === "ipBlocks" || name === "source.ip") this.directPeer(name, at);
+    if (attribute.needsDirectPeer) this.directPeer(name, at);
     return expressions;
   }
 
   private directPeer(name: string, at: Position): void {
     this.needsDirectPeer ??= at;
-    if (this.options.knowsDirectPeer) return;
+    const { noun, knowsDirectPeer } = this.options.target;
+    if (knowsDirectPeer) return;
     const instead = name === "ipBlocks" ? "remoteIpBlocks and notRemoteIpBlocks" : "the key remote.ip";
     this.report.error(
       at,
-      `a WasmPlugin cannot see the address of the direct peer, so ${name} would go unchecked: use ${instead} (the client as the proxy trusts X-Forwarded-For), or leave this policy to Istio`,
+      `${noun} cannot see the address of the direct peer, so ${name} would go unchecked: use ${instead} (the client as the proxy trusts X-Forwarded-For), or leave this policy to Istio`,
     );
   }
 }

@@ -2,7 +2,8 @@
  * Guards: for a rule, predicates of which at least one is true whenever the rule's condition is, so that the filter can find
  * the rule through an index instead of trying it on every request.
  */
-import type { Condition, Predicate, StringMatch } from "../config/schema.ts";
+import type { Condition } from "../config/schema.ts";
+import { costOf } from "./attributes.ts";
 import type { PredicateTable } from "./expression.ts";
 
 interface Guard {
@@ -43,27 +44,4 @@ function find(condition: Condition, table: PredicateTable): Guard | undefined {
     };
   }
   return undefined;
-}
-
-/** A prefix or suffix is taken to match so many times the requests that an exact value does; a template is one of paths. */
-const PART = 4;
-
-function costOf(predicate: Predicate): number | undefined {
-  if ("path" in predicate) return "template" in predicate.path ? PART : ofMatch(predicate.path, 1);
-  if ("principal" in predicate) return ofMatch(predicate.principal, 4);
-  if ("header" in predicate && !("present" in predicate.match)) return ofMatch(predicate.match, 20);
-  if ("host" in predicate) return ofMatch(predicate.host, 30);
-  if ("sni" in predicate) return ofMatch(predicate.sni, 30);
-  if ("method" in predicate) return ofMatch(predicate.method, 250);
-  if ("claim" in predicate) {
-    const [name] = predicate.claim;
-    return ofMatch(predicate.match, name === "sub" ? 2 : name === "iss" ? 200 : 40);
-  }
-  return undefined;
-}
-
-/** @returns requests in a thousand that match, where an exact value is taken to match `exact` of them */
-function ofMatch(match: StringMatch, exact: number): number | undefined {
-  if ("exact" in match) return exact;
-  return "nonEmpty" in match ? undefined : PART * exact;
 }

@@ -161,7 +161,7 @@ class Loader implements Context {
     // Resources of this file keep their places in it.
     if (written.length > 0) sources.push({ name: this.file, text: "", documents: written });
     if (this.report.hasErrors) return undefined;
-    const result = compile(sources, { target: "envoy", ...this.value.workload });
+    const result = compile(sources, this.value.workload);
     this.report.addAll(result.diagnostics);
     return { result, sources };
   }

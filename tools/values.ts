@@ -1,7 +1,12 @@
 /** Parsers of option values; each says what was meant where it cannot read one. */
 import { isIP } from "node:net";
-import { InvalidArgumentError } from "commander";
-import type { Address } from "../render/bootstrap.ts";
+import type { Address } from "./render/bootstrap.ts";
+
+/** An option's value cannot be read. Commander knows it by its code, and says which option it was. */
+export class InvalidValue extends Error {
+  override readonly name = "InvalidValue";
+  readonly code = "commander.invalidArgument";
+}
 
 /** `HOST:PORT`, the host being a name, an IPv4 address or an IPv6 address in brackets. */
 export function parseAddress(text: string): Address {
@@ -9,10 +14,10 @@ export function parseAddress(text: string): Address {
   const host = bracketed ?? plain;
   const port = Number(digits);
   if (host === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6)) {
-    throw new InvalidArgumentError("Write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080.");
+    throw new InvalidValue("Write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080.");
   }
   if (isIP(host) === 0 && !/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$/.test(host)) {
-    throw new InvalidArgumentError(`${host} is neither an IP address nor a host name.`);
+    throw new InvalidValue(`${host} is neither an IP address nor a host name.`);
   }
   return { host, port };
 }
@@ -21,7 +26,7 @@ export function parseAddress(text: string): Address {
 export function parseListenAddress(text: string): Address {
   const address = parseAddress(text);
   if (isIP(address.host) !== 0) return address;
-  throw new InvalidArgumentError(
+  throw new InvalidValue(
     `Envoy listens on an IP address, not on a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
   );
 }
@@ -42,11 +47,11 @@ export function parseHeapSize(text: string): number {
   const factor = SIZE_UNITS[unit];
   if (number === undefined || factor === undefined) {
     const reason = /^\d+$/.test(text) ? "The unit is missing. " : "";
-    throw new InvalidArgumentError(`${reason}Write a number with KiB, MiB or GiB, such as 512MiB or 2GiB.`);
+    throw new InvalidValue(`${reason}Write a number with KiB, MiB or GiB, such as 512MiB or 2GiB.`);
   }
   const bytes = Math.floor(Number(number) * factor);
   if (bytes < MIN_HEAP_BYTES) {
-    throw new InvalidArgumentError(
+    throw new InvalidValue(
       "Envoy refuses all requests at the limit, and needs 20 MiB of it before the first: write 64MiB or more.",
     );
   }
@@ -58,14 +63,13 @@ export function parseLabels(text: string, previous: Record<string, string> = {})
   const labels = new Map(Object.entries(previous));
   for (const pair of text.split(",")) {
     const at = pair.indexOf("=");
-    if (at <= 0)
-      throw new InvalidArgumentError("Write NAME=VALUE,NAME=VALUE, such as app=httpbin,version=v1.");
+    if (at <= 0) throw new InvalidValue("Write NAME=VALUE,NAME=VALUE, such as app=httpbin,version=v1.");
     const name = pair.slice(0, at);
     const value = pair.slice(at + 1);
     const other = labels.get(name) ?? value;
     // Of two values one would be left out, and with it the policies that select by it.
     if (other !== value) {
-      throw new InvalidArgumentError(`A workload has one value of ${name}: ${other} or ${value}?`);
+      throw new InvalidValue(`A workload has one value of ${name}: ${other} or ${value}?`);
     }
     labels.set(name, value);
   }
@@ -75,7 +79,7 @@ export function parseLabels(text: string, previous: Record<string, string> = {})
 /** A SHA-256 in hexadecimal; `sha256:` before it is taken off. */
 export function parseSha256(text: string): string {
   const digest = text.replace(/^sha256:/, "").toLowerCase();
-  if (!/^[0-9a-f]{64}$/.test(digest)) throw new InvalidArgumentError("Write 64 hexadecimal digits.");
+  if (!/^[0-9a-f]{64}$/.test(digest)) throw new InvalidValue("Write 64 hexadecimal digits.");
   return digest;
 }
 
@@ -83,7 +87,7 @@ export function parseSha256(text: string): string {
 export function parseImage(text: string): string {
   const url = /^[a-z]+:\/\//.test(text) ? text : `oci://${text}`;
   if (!/^(oci|https?|file):\/\/\S+$/.test(url)) {
-    throw new InvalidArgumentError("Write oci://REGISTRY/NAME:TAG, https://… or file:///….");
+    throw new InvalidValue("Write oci://REGISTRY/NAME:TAG, https://… or file:///….");
   }
   return url;
 }
@@ -92,7 +96,7 @@ export function parseImage(text: string): string {
 export function parseOrigin(text: string, previous: string[] = []): string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "") {
-    throw new InvalidArgumentError("Write https://HOST or https://HOST:PORT.");
+    throw new InvalidValue("Write https://HOST or https://HOST:PORT.");
   }
   return [...previous, url.origin];
 }
@@ -105,8 +109,7 @@ export function collect(text: string, previous: string[] = []): string[] {
 /** Names with values, `name=value`, once or several times; a value is JSON, or else a string. */
 export function parseNamed(text: string, previous: Record<string, unknown> = {}): Record<string, unknown> {
   const at = text.indexOf("=");
-  if (at <= 0)
-    throw new InvalidArgumentError('Write NAME=VALUE, such as role=admin or \'groups=["a","b"]\'.');
+  if (at <= 0) throw new InvalidValue('Write NAME=VALUE, such as role=admin or \'groups=["a","b"]\'.');
   // A claim may be named __proto__ too.
   return Object.fromEntries([
     ...Object.entries(previous),
@@ -138,5 +141,5 @@ export function parseTime(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return Math.floor(time / 1000);
-  throw new InvalidArgumentError("Write 5m, -1d, 2030-01-31T12:00:00Z or seconds since 1970.");
+  throw new InvalidValue("Write 5m, -1d, 2030-01-31T12:00:00Z or seconds since 1970.");
 }

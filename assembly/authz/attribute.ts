@@ -1,0 +1,331 @@
+/**
+ * What predicates can be about: an entry for each attribute, with the predicate's fields that are about it, how their
+ * values are loaded, and how the request's own value is read. Loading and matching go over the entries, so that a new
+ * attribute is one entry of `attributesOf`.
+ */
+import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
+import { bytesForBits, clearBits, setBit, wordOfBits } from "../memory/bits";
+import { Reader } from "../document/reader";
+import { lowerCased } from "../encoding/ascii";
+import { JsonDocument, NONE, Node } from "../encoding/json";
+import { Cidr, IpAddress } from "../http/address";
+import { Request } from "../http/request";
+import { TRACING, traceSeen } from "../trace";
+import { AddressIndex } from "./address-index";
+import { ClaimIndex } from "./claim-index";
+import { HashTable, NO_ENTRY, beginHash, hashKey, hashNumber } from "./hash-table";
+import {
+  Anchor,
+  Pattern,
+  loadGlob,
+  loadServiceAccount,
+  loadStringMatch,
+  loadTemplate,
+  loadTrustDomain,
+} from "./matchers";
+import { SparseSet } from "./sparse-set";
+import { Subject, ValueIndex } from "./value-index";
+
+const HOST = new Text("host");
+const AUTHORITY = new Text(":authority");
+
+/** The entries of one configuration. Not more than `Attributes` has bits. */
+export function attributesOf(values: ValueIndex, claims: ClaimAttribute): Array<Attribute> {
+  return [
+    claims,
+    new TextAttribute("path", values, loadPath, (request) => request.path),
+    new TextAttribute("host", values, loadHost, (request) => request.authority, true),
+    new TextAttribute("method", values, loadStringMatch, (request) => request.method),
+    new TextAttribute("sni", values, loadStringMatch, (request) => request.sni()),
+    new HeaderAttribute(values),
+    new PeerAttribute(values),
+    new PortAttribute("destinationPort", (request) => request.destinationPort()),
+    new AddressAttribute("destinationIp", (request) => request.destinationIp()),
+    new AddressAttribute("sourceIp", (request) => request.sourceIp()),
+    new AddressAttribute("remoteIp", (request) => request.remoteIp()),
+  ];
+}
+
+/** Loads the pattern that a predicate's field is; the reader has recorded what is wrong with it. */
+type PatternLoader = (reader: Reader, node: Node) => Pattern;
+
+/** What is looked at once a request, when a predicate about it is asked for, and the index over those predicates. */
+export abstract class Attribute {
+  /**
+   * @param fields of a predicate, of which each is about this
+   * @param hasMatch whether the predicate has "match" beside the field
+   */
+  constructor(
+    readonly fields: StaticArray<string>,
+    readonly hasMatch: bool = false,
+  ) {}
+
+  /**
+   * Loads a predicate; the reader has recorded what is wrong with it.
+   *
+   * @param field which of the fields, and its value
+   * @param match the value of "match", or NONE
+   */
+  abstract load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void;
+
+  /**
+   * Adds to `found` every predicate that holds.
+   *
+   * @param tokenBits what `ClaimAttribute.evaluate` wrote, or 0 without a verified token
+   */
+  abstract match(request: Request, tokenBits: usize, found: SparseSet): void;
+}
+
+/** Strings of the request. */
+abstract class PatternAttribute extends Attribute {
+  private readonly subject: Subject;
+
+  /** @param loaders by field */
+  constructor(
+    fields: StaticArray<string>,
+    private readonly loaders: StaticArray<PatternLoader>,
+    private readonly values: ValueIndex,
+  ) {
+    super(fields);
+    this.subject = values.addSubject();
+  }
+
+  load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
+    this.values.add(this.subject, this.loaders[field](reader, node), predicate);
+  }
+
+  protected matchValue(value: Slice, found: SparseSet): void {
+    this.values.match(this.subject, value, found);
+  }
+}
+
+/** One string. */
+class TextAttribute extends PatternAttribute {
+  /** @param ignoresCase whether patterns are in lower case, and values are compared in lower case */
+  constructor(
+    field: string,
+    values: ValueIndex,
+    load: PatternLoader,
+    private readonly read: (request: Request) => Slice,
+    private readonly ignoresCase: bool = false,
+  ) {
+    super([field], [load], values);
+  }
+
+  match(request: Request, tokenBits: usize, found: SparseSet): void {
+    const value = this.read(request);
+    if (TRACING) traceSeen(this.fields[0], EMPTY, value);
+    this.matchValue(this.ignoresCase ? lowerCased(value) : value, found);
+  }
+}
+
+function loadHost(reader: Reader, node: Node): Pattern {
+  const pattern = loadStringMatch(reader, node);
+  return new Pattern(pattern.anchor, reader.region.keep(lowerCased(pattern.key)), pattern.check);
+}
+
+function loadPath(reader: Reader, node: Node): Pattern {
+  const template = reader.get(node, "template");
+  if (template == NONE) return loadStringMatch(reader, node);
+  if (reader.json.size(node) != 1) reader.fail(node, "must be a template only");
+  return loadTemplate(reader, template);
+}
+
+class HeaderAttribute extends Attribute {
+  /** From a header's name to its subject. */
+  private readonly headers: HashTable = new HashTable();
+  /** Bit i: a name in `headers` has i bytes, or at least 63. Most headers of a request are ruled out by it. */
+  private nameLengths: u64 = 0;
+
+  constructor(private readonly values: ValueIndex) {
+    super(["header"], true);
+  }
+
+  load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
+    const name = reader.nonEmptyString(node);
+    if (!equals(name, lowerCased(name))) reader.fail(node, "must be lower-case");
+    let pattern: Pattern;
+    const present = reader.get(match, "present");
+    if (present == NONE) {
+      pattern = loadStringMatch(reader, match);
+    } else {
+      pattern = new Pattern(Anchor.Start, EMPTY);
+      if (!reader.boolean(present) || reader.json.size(match) != 1) {
+        reader.fail(match, 'must be {"present": true} or a match of a string');
+      }
+    }
+    if (!reader.failed) this.values.add(this.subject(name), pattern, predicate);
+  }
+
+  /** In Envoy's header map `host` is another name of `:authority`. */
+  private subject(name: Slice): Subject {
+    const key = equals(name, HOST.slice) ? AUTHORITY.slice : name;
+    const hash = headerHash(key);
+    const entry = this.headers.find(hash, key);
+    if (entry != NO_ENTRY) return this.headers.value(entry);
+    const subject = this.values.addSubject();
+    this.headers.add(hash, key, subject);
+    this.nameLengths |= lengthBit(key);
+    return subject;
+  }
+
+  /** Every value by itself, as Envoy does since CVE-2026-26308. */
+  match(request: Request, tokenBits: usize, found: SparseSet): void {
+    for (let i = 0; i < request.headerCount; i++) {
+      const name = request.headerName(i);
+      if ((this.nameLengths & lengthBit(name)) == 0) continue;
+      const entry = this.headers.find(headerHash(name), name);
+      if (entry == NO_ENTRY) continue;
+      if (TRACING) traceSeen(this.fields[0], name, request.headerValue(i));
+      this.values.match(this.headers.value(entry), request.headerValue(i), found);
+    }
+  }
+}
+
+function headerHash(name: Slice): u64 {
+  return hashKey(0, name);
+}
+
+function lengthBit(name: Slice): u64 {
+  return (<u64>1) << (<u64>min(lengthOf(name), 63));
+}
+
+/** Names in the peer's certificate. */
+class PeerAttribute extends PatternAttribute {
+  constructor(values: ValueIndex) {
+    super(
+      ["peer", "principal", "trustDomain", "serviceAccount"],
+      [loadGlob, loadStringMatch, loadTrustDomain, loadServiceAccount],
+      values,
+    );
+  }
+
+  /** Envoy tries every URI SAN, every DNS SAN, then the subject (rbac/matchers.cc, AuthenticatedMatcher). */
+  match(request: Request, tokenBits: usize, found: SparseSet): void {
+    const peer = request.peer();
+    for (let i = 0; i < peer.uriSanCount; i++) this.matchName(peer.uriSan(i), found);
+    for (let i = 0; i < peer.dnsSanCount; i++) this.matchName(peer.dnsSan(i), found);
+    if (lengthOf(peer.subject) > 0) this.matchName(peer.subject, found);
+  }
+
+  private matchName(name: Slice, found: SparseSet): void {
+    if (TRACING) traceSeen(this.fields[0], EMPTY, name);
+    this.matchValue(name, found);
+  }
+}
+
+class PortAttribute extends Attribute {
+  private readonly ports: HashTable = new HashTable();
+
+  constructor(
+    field: string,
+    private readonly read: (request: Request) => i32,
+  ) {
+    super([field]);
+  }
+
+  load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
+    this.ports.add(portHash(<i32>reader.integer(node, 0, 65535)), EMPTY, predicate);
+  }
+
+  match(request: Request, tokenBits: usize, found: SparseSet): void {
+    const hash = portHash(this.read(request));
+    for (
+      let entry = this.ports.find(hash, EMPTY);
+      entry != NO_ENTRY;
+      entry = this.ports.findNext(entry, hash, EMPTY)
+    ) {
+      found.add(this.ports.value(entry));
+    }
+  }
+}
+
+function portHash(port: i32): u64 {
+  return hashNumber(beginHash(0), <u64>port);
+}
+
+/** An IP address. */
+class AddressAttribute extends Attribute {
+  private readonly blocks: AddressIndex = new AddressIndex();
+
+  constructor(
+    field: string,
+    private readonly read: (request: Request) => IpAddress,
+  ) {
+    super([field]);
+  }
+
+  load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
+    const block = new Cidr();
+    if (block.parse(reader.string(node))) this.blocks.add(block, predicate);
+    else reader.fail(node, "must be a CIDR block ADDRESS/WIDTH with host bits zero");
+  }
+
+  match(request: Request, tokenBits: usize, found: SparseSet): void {
+    this.blocks.match(this.read(request), found);
+  }
+}
+
+/** Claims of the verified token: what depends on the token alone is evaluated once a token, into bits. */
+export class ClaimAttribute extends Attribute {
+  private readonly claims: ClaimIndex;
+  /** By predicate of a claim: its bit; by bit: its predicate. */
+  private readonly bits: StaticArray<i32>;
+  private readonly predicates: StaticArray<i32>;
+  private count: i32 = 0;
+  /** What `evaluate` finds. */
+  private readonly found: SparseSet;
+
+  /** @param predicates how many the configuration has, of whatever attribute */
+  constructor(
+    private readonly values: ValueIndex,
+    predicates: i32,
+  ) {
+    super(["claim"], true);
+    this.claims = new ClaimIndex(values);
+    this.bits = new StaticArray<i32>(predicates);
+    this.predicates = new StaticArray<i32>(predicates);
+    this.found = new SparseSet(predicates);
+  }
+
+  load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
+    const names = reader.strings(node);
+    if (names.length == 0) reader.fail(node, "must have at least one name");
+    const pattern = loadStringMatch(reader, match);
+    if (!reader.failed) {
+      this.values.add(this.claims.subject(names), pattern, predicate);
+      this.bits[predicate] = this.count;
+      this.predicates[this.count++] = predicate;
+    }
+  }
+
+  /** The bytes that one token's bits take. */
+  get tokenBytes(): i32 {
+    return bytesForBits(this.count);
+  }
+
+  /** Writes the bits of a token's payload; see `Engine.evaluateToken`. */
+  evaluate(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, bits: usize): void {
+    clearBits(bits, this.count);
+    if (this.count == 0) return;
+    this.found.clear();
+    this.claims.match(payload, spaceDelimited, this.found);
+    for (let i = 0; i < this.found.count; i++) setBit(bits, unchecked(this.bits[this.found.at(i)]));
+  }
+
+  match(request: Request, tokenBits: usize, found: SparseSet): void {
+    if (tokenBits == 0) return;
+    const words = (this.count + 63) >>> 6;
+    for (let i = 0; i < words; i++) {
+      for (let word = wordOfBits(tokenBits, i); word != 0; word &= word - 1) {
+        found.add(unchecked(this.predicates[(i << 6) + <i32>ctz(word)]));
+      }
+    }
+  }
+
+  /** Says which claims policies see as lists, and of which elements. */
+  traceLists(payload: JsonDocument, spaceDelimited: StaticArray<Slice>): void {
+    this.found.clear();
+    this.claims.match(payload, spaceDelimited, this.found);
+  }
+}

@@ -1,0 +1,19 @@
+/** The compiler for those who know an output by its name. */
+import type * as core from "../compile.ts";
+import { type CompileResult, compile as compileFor, type SourceFile } from "../compile.ts";
+import { type TargetName, targetOf } from "./index.ts";
+
+export interface CompileOptions extends Omit<core.CompileOptions, "target"> {
+  /** What the configuration is for: decides what the filter can know of a request. */
+  target: TargetName;
+}
+
+/**
+ * Compiles policies.
+ *
+ * @param sources YAML files, each with any number of documents
+ * @returns the configuration, where `diagnostics` has no error
+ */
+export function compile(sources: SourceFile[], { target, ...options }: CompileOptions): CompileResult {
+  return compileFor(sources, { ...options, target: targetOf(target) });
+}

@@ -1,0 +1,110 @@
+/** A whole bootstrap of Envoy with the filter before one upstream: docs/envoy.md. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { STANDALONE } from "../compile.ts";
+import { MODULE_FILE, VERSION } from "../package.ts";
+import {
+  type Address,
+  PATH_NORMALIZATIONS,
+  type PathNormalization,
+  printBootstrap,
+  renderBootstrap,
+} from "../render/bootstrap.ts";
+import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
+import { NotRendered, onlyConfiguration, type Target } from "./target.ts";
+
+interface Options {
+  listen: Address;
+  upstream: Address;
+  admin: Address;
+  maxHeapSize: number;
+  pathNormalization: PathNormalization;
+  module: string;
+  tlsCert: string;
+  tlsKey: string;
+  tlsClientCa: string;
+}
+
+export const envoy = {
+  ...STANDALONE,
+  name: "envoy",
+  summary: "a whole bootstrap",
+  withoutMode: "gateway where not said",
+  example: `A gateway before a service on port 8000:
+    $ jwtgate compile -f policies/ --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000 > envoy.yaml
+    $ envoy --config-path envoy.yaml`,
+  options: [
+    { flags: "--listen <address>", description: "IP:PORT to listen on", parse: parseListenAddress },
+    { flags: "--upstream <address>", description: "HOST:PORT of the service behind", parse: parseAddress },
+    {
+      flags: "--admin <address>",
+      description: "IP:PORT of Envoy's admin interface (none where not said)",
+      parse: parseListenAddress,
+    },
+    {
+      flags: "--path-normalization <how>",
+      description: "as in Istio's mesh config (default: BASE)",
+      choices: PATH_NORMALIZATIONS,
+    },
+    {
+      flags: "--max-heap-size <size>",
+      description: "Envoy's heap at which it refuses requests, such as 512MiB (default: 2GiB)",
+      parse: parseHeapSize,
+    },
+    {
+      flags: "--module <path>",
+      description: "jwtgate.wasm as Envoy will see it (default: the one of this package)",
+    },
+    { flags: "--tls-cert <file>", description: "listen with TLS: certificate chain, PEM" },
+    { flags: "--tls-key <file>", description: "its private key, PEM" },
+    {
+      flags: "--tls-client-ca <file>",
+      description: "clients must have a certificate of this authority (mutual TLS), PEM",
+    },
+  ],
+  check({ listen, upstream, tlsCert, tlsKey, tlsClientCa }) {
+    if (!listen || !upstream) return "--output envoy needs --listen IP:PORT and --upstream HOST:PORT";
+    if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
+    if (tlsClientCa !== undefined && tlsCert === undefined) {
+      return "--tls-client-ca needs --tls-cert and --tls-key: clients show certificates in TLS only";
+    }
+    return undefined;
+  },
+  render(workloads, options) {
+    const { listen, upstream, admin, maxHeapSize, jwksCa } = options;
+    const { mode = "gateway", pathNormalization = "BASE" } = options;
+    if (!listen || !upstream) throw new Error("check has seen to these");
+    const message = renderBootstrap(onlyConfiguration(workloads), {
+      listen,
+      upstream,
+      mode,
+      pathNormalization,
+      module: moduleFile(options.module),
+      ...(admin && { admin }),
+      ...(maxHeapSize !== undefined && { maxHeapBytes: maxHeapSize }),
+      ...(jwksCa !== undefined && { jwksCa: resolve(jwksCa) }),
+      ...tls(options),
+    });
+    return { text: printBootstrap(message, VERSION) };
+  },
+} as const satisfies Target<Options>;
+
+/** As Envoy will see it; without --module it must be there already. */
+function moduleFile(chosen: string | undefined): string {
+  if (chosen !== undefined) return resolve(chosen);
+  if (!existsSync(MODULE_FILE)) {
+    throw new NotRendered(`${MODULE_FILE} is not there yet: run \`npm run build\``);
+  }
+  return MODULE_FILE;
+}
+
+function tls({ tlsCert, tlsKey, tlsClientCa }: Partial<Options>) {
+  if (tlsCert === undefined || tlsKey === undefined) return {};
+  return {
+    tls: {
+      certificate: resolve(tlsCert),
+      key: resolve(tlsKey),
+      ...(tlsClientCa !== undefined && { clientCa: resolve(tlsClientCa) }),
+    },
+  };
+}

@@ -1,0 +1,61 @@
+/** An output of `jwtgate compile`: all that the compiler, the command and its help have to know of it. */
+import type { CompiledWorkload, CompileTarget } from "../compile.ts";
+import type { Configuration } from "../config/schema.ts";
+import type { Mode } from "../render/bootstrap.ts";
+
+/** Options that several outputs have. */
+export interface SharedOptions {
+  mode?: Mode;
+  jwksCa?: string;
+}
+
+/** An option of the command line that one output has. */
+export interface TargetOption {
+  /** As help shows it, `--listen <address>`. */
+  flags: string;
+  description: string;
+  choices?: readonly string[];
+  /** Reads the value. @throws {InvalidValue} if it cannot */
+  parse?(text: string): unknown;
+}
+
+export interface Rendered {
+  text: string;
+  /** What the user has to know of it. */
+  warning?: string;
+}
+
+/** @typeParam Options its own, by the names that its flags have in camel case */
+export interface Target<Options extends object = object> extends CompileTarget {
+  /** `--output NAME` */
+  name: string;
+  /** What it is, in a few words. */
+  summary: string;
+  /** What becomes of it without `--mode`; absent if it does not look at the mode. */
+  withoutMode?: string;
+  /** Of how to use it, for the command's help: a line that says what for, and commands. */
+  example: string;
+  /** Those that no other output has. */
+  options: readonly TargetOption[];
+  /** Says what is wrong with options, of which each by itself is right; before anything is read. */
+  check?(options: SharedOptions & Partial<Options>): string | undefined;
+  /**
+   * Writes what was compiled.
+   *
+   * @param workloads without an error; one, unless `grouping` is by selections
+   * @param options that `check` found nothing wrong with
+   * @throws {NotRendered} if it cannot be
+   */
+  render(workloads: readonly CompiledWorkload[], options: SharedOptions & Partial<Options>): Rendered;
+}
+
+/** What was compiled cannot be written so; the message says why, for the user. */
+export class NotRendered extends Error {
+  override readonly name = "NotRendered";
+}
+
+/** The configuration of the only workload. */
+export function onlyConfiguration([workload]: readonly CompiledWorkload[]): Configuration {
+  if (workload === undefined) throw new Error("a compilation without an error has a configuration");
+  return workload.configuration;
+}
