@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { parseLabels } from "../../tools/commands/values.ts";
 import { compile } from "../../tools/compile.ts";
-import { thumbprint } from "../../tools/jwks/convert.ts";
+import { thumbprint } from "../../tools/jwks/thumbprint.ts";
 import { Workspace } from "../support/cli.ts";
 import { TestKey } from "../support/tokens.ts";
 

@@ -1,5 +1,6 @@
 /** What there is to say of RequestAuthentications: of each rule by itself, and of its keys. */
 import type { Position } from "../diagnostics.ts";
+import { hexEncode } from "../host/bytes.ts";
 import { quote } from "../istio/report.ts";
 import type { JwtRule } from "../istio/request-authentication.ts";
 import { decodeBase64 } from "../jwks/base64.ts";
@@ -100,10 +101,8 @@ function keysOf(text: string): Json[] {
 
 function rsaBits({ kty, n }: Json): number | undefined {
   if (kty !== "RSA" || typeof n !== "string") return undefined;
-  const hex = decodeBase64(n)
-    ?.toString("hex")
-    .replace(/^(00)+/, "");
-  return hex === undefined || hex === "" ? undefined : BigInt(`0x${hex}`).toString(2).length;
+  const modulus = BigInt(`0x0${hexEncode(decodeBase64(n) ?? new Uint8Array())}`);
+  return modulus === 0n ? undefined : modulus.toString(2).length;
 }
 
 function nameOf({ kid }: Json, index: number): string {

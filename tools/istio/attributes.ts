@@ -3,6 +3,7 @@
  * values, and the predicate that each value becomes (istio pilot/pkg/security/authz/model/generator.go, matcher/*.go).
  */
 import type { Predicate, StringMatch } from "../config/schema.ts";
+import { utf8Encode } from "../host/bytes.ts";
 import { parseCidr } from "./cidr.ts";
 import { and, type Expression } from "./expression.ts";
 import { closest } from "./fields.ts";
@@ -287,7 +288,7 @@ function checkServiceAccount(account: Located<string>, report: Report): void {
     );
   } else if (!/^[^/]+(\/[^/]+)?$/.test(value)) {
     report.error(at, `${quote(value)} is no service account: write NAME or NAMESPACE/NAME`);
-  } else if (Buffer.byteLength(value) > 320) {
+  } else if (utf8Encode(value).length > 320) {
     report.error(at, "a service account is at most 320 characters long");
   }
 }
