@@ -3,6 +3,7 @@ import { concat } from "../host/bytes.ts";
 
 /** Tags, with the bit of a constructed element where it is one. */
 export const TAG = {
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
@@ -11,6 +12,7 @@ export const TAG = {
   utcTime: 0x17,
   generalizedTime: 0x18,
   sequence: 0x30,
+  set: 0x31,
 } as const;
 
 /** One element. */

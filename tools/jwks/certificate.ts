@@ -1,49 +1,68 @@
 /** Whether bytes are a certificate: istiod refuses a key set whose `x5c` has anything else in it. */
 import { type Element, elements, elementsOf, TAG } from "../encoding/der.ts";
 
-/** The parts of a TBSCertificate after its version (RFC 5280 §4.1), up to the key. */
-const { integer, sequence } = TAG;
-const PARTS = [integer, sequence, sequence, sequence, sequence, sequence];
+/** Whether an element is what it should be. Absent elements are nothing. */
+type Check = (element: Element | undefined) => boolean;
 
-/** RFC 5280 §4.1 without what is inside of names, algorithms and extensions. */
+const is =
+  (...tags: number[]): Check =>
+  (element) =>
+    element !== undefined && tags.includes(element.tag);
+
+/** An element of that tag with these elements in it, and no more. */
+const holds =
+  (tag: number, ...checks: readonly Check[]): Check =>
+  (element) => {
+    const inner = element?.tag === tag ? elements(element.content) : undefined;
+    return inner?.length === checks.length && checks.every((check, i) => check(inner[i]));
+  };
+
+/** An element of that tag with any number of such elements in it. */
+const listOf =
+  (tag: number, check: Check): Check =>
+  (element) =>
+    element?.tag === tag && elements(element.content)?.every(check) === true;
+
+const either =
+  (...checks: readonly Check[]): Check =>
+  (element) =>
+    checks.some((check) => check(element));
+
+const any: Check = (element) => element !== undefined;
+
+/** The last byte of a number in base 128 has its highest bit clear. */
+const identifier: Check = (element) =>
+  element?.tag === TAG.objectIdentifier && (element.content.at(-1) ?? 0x80) < 0x80;
+
+/** RFC 5280 §4.1 and §4.1.1.2. Parameters are of any kind. */
+const algorithm = either(holds(TAG.sequence, identifier), holds(TAG.sequence, identifier, any));
+const name = listOf(TAG.sequence, listOf(TAG.set, holds(TAG.sequence, identifier, any)));
+const time = is(TAG.utcTime, TAG.generalizedTime);
+const key = holds(TAG.sequence, algorithm, is(TAG.bitString));
+const version: Check = (element) =>
+  holds(0xa0, is(TAG.integer))(element) && element?.content.length === 3 && (element.content[2] ?? 3) < 3;
+const extension = either(
+  holds(TAG.sequence, identifier, is(TAG.octetString)),
+  holds(TAG.sequence, identifier, is(TAG.boolean), is(TAG.octetString)),
+);
+/** What may follow the key, each once and in this order: unique identifiers and extensions. */
+const OPTIONAL = [is(0x81), is(0x82), holds(0xa3, listOf(TAG.sequence, extension))];
+
+/** RFC 5280 §4.1, without what is inside of extensions and keys. */
 export function isCertificate(bytes: Uint8Array): boolean {
-  const [tbs, algorithm, signature, ...more] = elementsOf(bytes, sequence) ?? [];
-  if (tbs?.tag !== sequence || algorithm?.tag !== sequence || more.length > 0) return false;
-  if (signature?.tag !== TAG.bitString) return false;
-  const parts = elements(tbs.content) ?? [];
-  // [0], the version, is absent in version 1; [1] to [3] are optional.
-  const [first] = parts;
-  const [serial, ...rest] = first?.tag === 0xa0 ? parts.slice(1) : parts;
-  const named = serial === undefined ? [] : [serial, ...rest];
-  const extra = named.slice(PARTS.length).map(({ tag }) => tag & 0x1f);
+  const [certificate, ...parts] = elementsOf(bytes, TAG.sequence) ?? [];
+  if (certificate?.tag !== TAG.sequence || parts.length !== 2) return false;
+  if (!algorithm(parts[0]) || !is(TAG.bitString)(parts[1])) return false;
+  const all = elements(certificate.content) ?? [];
+  const fields = version(all[0]) ? all.slice(1) : all;
+  const required = [is(TAG.integer), algorithm, name, holds(TAG.sequence, time, time), name, key];
+  let option = 0;
   return (
-    PARTS.every((tag, i) => named[i]?.tag === tag) &&
-    extra.every((tag, i) => tag > (extra[i - 1] ?? 0) && tag <= 3) &&
-    isObjectFirst(algorithm) &&
-    isObjectFirst(named[1]) &&
-    isValidity(named[3]) &&
-    isKey(named[5])
-  );
-}
-
-/** Whether it is an AlgorithmIdentifier: an object identifier, and parameters. */
-function isObjectFirst(element: Element | undefined): boolean {
-  const [id] = elements(element?.content ?? new Uint8Array()) ?? [];
-  return id?.tag === TAG.objectIdentifier && id.content.length > 0;
-}
-
-function isValidity(element: Element | undefined): boolean {
-  const times = elements(element?.content ?? new Uint8Array()) ?? [];
-  return times.length === 2 && times.every(({ tag }) => tag === TAG.utcTime || tag === TAG.generalizedTime);
-}
-
-/** Whether it is a SubjectPublicKeyInfo. */
-function isKey(element: Element | undefined): boolean {
-  const [algorithm, key, ...more] = elements(element?.content ?? new Uint8Array()) ?? [];
-  return (
-    algorithm?.tag === TAG.sequence &&
-    isObjectFirst(algorithm) &&
-    key?.tag === TAG.bitString &&
-    more.length === 0
+    required.every((check, i) => check(fields[i])) &&
+    fields.slice(required.length).every((field) => {
+      const found = OPTIONAL.findIndex((check, i) => i >= option && check(field));
+      option = found + 1;
+      return found >= 0;
+    })
   );
 }

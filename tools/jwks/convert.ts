@@ -69,7 +69,7 @@ function fromCertificate(key: JsonKey): JsonKey {
   const [first] = x5c as unknown[];
   const bytes = typeof first === "string" ? decodeBase64(first) : undefined;
   try {
-    return { ...key, ...exportJwk(new X509Certificate(bytes ?? Buffer.alloc(0)).publicKey) };
+    return { ...key, ...exportJwk(new X509Certificate(bytes ?? new Uint8Array()).publicKey) };
   } catch (error) {
     if (error instanceof NoKey) throw error;
     throw new NoKey("[x5c] holds no certificate that can be read");
