@@ -22,6 +22,7 @@ import {
 import { readYaml, type YamlNode } from "./istio/yaml.ts";
 import { bootstrapCluster, meshCluster } from "./jwks/source.ts";
 
+/** A file of policies. */
 export interface SourceFile {
   /** As the user named it; `<stdin>` for `-`. */
   name: string;
@@ -30,6 +31,7 @@ export interface SourceFile {
   documents?: YamlNode[];
 }
 
+/** What `compile` is asked for. */
 export interface CompileOptions {
   /** What the configuration is for: decides what the filter can know of a request. */
   target: "config" | "envoy" | "wasmplugin";
@@ -67,6 +69,7 @@ export interface SourceMap {
   providers: Record<string, Position>;
 }
 
+/** The configuration of one workload, or of all. */
 export interface CompiledWorkload {
   /** Absent where every policy applies, wherever it is for. */
   selection?: Selection;
@@ -74,6 +77,7 @@ export interface CompiledWorkload {
   sourceMap: SourceMap;
 }
 
+/** A resource of the sources. */
 export interface CompiledResource {
   kind: Resource["kind"];
   namespace: string;
@@ -83,6 +87,7 @@ export interface CompiledResource {
   selected: boolean;
 }
 
+/** What came of a compilation. */
 export interface CompileResult {
   /** One, but for a WasmPlugin without a workload: there one for each selection. None where there is an error. */
   workloads: CompiledWorkload[];

@@ -11,25 +11,14 @@ import { MODULE_FILE, TRACE_MODULE_FILE } from "../../tools/package.ts";
 import { bundlePortable, webContext } from "../support/portable.ts";
 
 const ENTRY = `
-export { compile } from "./tools/compile.ts";
-export { check } from "./tools/check/check.ts";
-export { explain } from "./tools/explain/explain.ts";
-export { TracedGate } from "./tools/explain/gate.ts";
-export { subjectOf } from "./tools/explain/subject.ts";
-export { readResources } from "./tools/istio/resource.ts";
-export { Report } from "./tools/istio/report.ts";
-export { parseYaml } from "./tools/istio/yaml.ts";
+export * from "./tools/core.ts";
 export { ALGORITHMS } from "./tools/jwks/algorithms.ts";
-export { runSuite } from "./tools/testing/run.ts";
-export { loadSuite } from "./tools/testing/suite.ts";
-export { PrivateKey } from "./tools/token/private-key.ts";
-export { Signer } from "./tools/token/signer.ts";
 `;
 
 /** Runs in the engine: from a new key of each algorithm to a decision and its explanation. */
 const DECIDE = `
 async function decide(algorithm) {
-  const key = await jwtgate.PrivateKey.generate(algorithm);
+  const key = await jwtgate.PrivateKey.generate(algorithm.alg);
   const signer = await jwtgate.Signer.read(JSON.stringify({ ...key.signing, kid: "k" }), { algorithm: algorithm.alg });
   const jwks = JSON.stringify({ keys: [{ ...key.verifying, kid: "k", alg: algorithm.alg }] });
   const text = policies(jwks);
@@ -37,15 +26,12 @@ async function decide(algorithm) {
   const result = jwtgate.compile(sources, { target: "envoy" });
   const errors = result.diagnostics.filter(({ severity }) => severity === "error");
   if (errors.length > 0) return errors;
-  const resources = jwtgate.readResources(jwtgate.parseYaml("policies.yaml", text).documents, "default", new jwtgate.Report());
-  const findings = jwtgate.check(resources, result.diagnostics, { rootNamespace: "istio-system" });
+  const { findings } = jwtgate.check(sources);
   const now = 1_800_000_000_000;
-  const listener = { mode: "gateway", pathNormalization: "BASE", address: { ip: "127.0.0.1", port: 8080 }, localAddress: "127.0.0.1" };
-  const subject = jwtgate.subjectOf(result, sources, undefined, { documents: new Map(), listener, now });
-  const gate = await jwtgate.TracedGate.open({ release, trace }, subject);
+  const explainer = await jwtgate.Explainer.open(result, sources, { modules: { release, trace }, now });
   const ask = async (token) => {
-    const request = { method: "GET", path: "/", authority: "a", headers: [["authorization", "Bearer " + token]], body: "", peer: { ip: "10.0.0.1", port: 1 }, protocol: "HTTP/1.1" };
-    const { outcome, decidedBy, authentication } = await jwtgate.explain(gate, subject, request);
+    const headers = [["authorization", "Bearer " + token]];
+    const { outcome, decidedBy, authentication } = await explainer.explain({ headers, peer: { ip: "10.0.0.1", port: 1 } });
     return [outcome.answer?.status ?? 200, decidedBy?.at.line, authentication.steps[0].tokens[0].keys?.map(({ outcome }) => outcome)];
   };
   const token = await signer.sign({ iss: "https://a", sub: "alice", exp: now / 1000 + 60 });

@@ -7,7 +7,7 @@ import { ALGORITHM_NAMES, algorithmNamed } from "../jwks/algorithms.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
-import { algorithmFor, PrivateKey } from "../token/private-key.ts";
+import { PrivateKey } from "../token/private-key.ts";
 import { nameOf, readText } from "./input.ts";
 import { print, report, UserError } from "./output.ts";
 import { reasonOf } from "./sources.ts";
@@ -110,7 +110,7 @@ function readFile(path: string): { file: string; key: JsonKey }[] {
 
 /** A new key for an algorithm; a private half is written where it belongs first. */
 async function makeKey(name: string, file: string | undefined): Promise<JsonKey> {
-  const { signing, verifying } = await PrivateKey.generate(algorithmFor(name));
+  const { signing, verifying } = await PrivateKey.generate(name);
   if (file !== undefined) {
     const privateKey = createPrivateKey({ format: "jwk", key: signing as JsonWebKey });
     try {

@@ -1,7 +1,7 @@
 /** The filter's module, for commands that run it. */
 import { existsSync, readFileSync } from "node:fs";
 import type { Modules } from "../explain/gate.ts";
-import { verifySignature } from "../host/node.ts";
+import { loadModules as loadPackageModules } from "../modules.ts";
 import { MODULE_FILE, TRACE_MODULE_FILE } from "../package.ts";
 import { UserError } from "./output.ts";
 
@@ -18,5 +18,7 @@ export async function loadModule(file = MODULE_FILE): Promise<WebAssembly.Module
 
 /** The module, and the same with traces. */
 export async function loadModules(): Promise<Modules> {
-  return { release: await loadModule(), trace: await loadModule(TRACE_MODULE_FILE), verifySignature };
+  moduleFile();
+  moduleFile(TRACE_MODULE_FILE);
+  return loadPackageModules();
 }

@@ -20,13 +20,19 @@ function importKey(der: Uint8Array): PublicKey | undefined {
   return (hash, text, signature) => verify(hash, text, key, signature);
 }
 
+/** What a host in Node is made with. */
 export interface NodeHostOptions extends HostOptions {
   /** Whether the host has `verify_signature`. Default: true, as Envoy. */
   verifySignature?: boolean;
 }
 
-/** `createHost` with Envoy's foreign functions. */
-export function createNodeHost(
+/**
+ * Makes a host for a module, with Envoy's foreign functions by Node's own cryptography.
+ *
+ * @param wasm the module's bytes, or the compiled module
+ * @throws CompileError, LinkError or Error if Envoy would not load the module; the promise is rejected
+ */
+export async function createNodeHost(
   wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,
   { verifySignature: has = true, ...options }: NodeHostOptions = {},
 ): Promise<Host> {

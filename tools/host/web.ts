@@ -5,11 +5,26 @@ import { sha224, sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { der, elements, elementsOf, TAG } from "../encoding/der.ts";
 import type { WasmResult } from "./abi.ts";
 import { concat, hexDecode, hexEncode } from "./bytes.ts";
+import { createHost, type Host, type HostOptions } from "./host.ts";
 import { type HashName, type PublicKey, verifySignatureWith } from "./verify-signature.ts";
 
 /** Envoy's `verify_signature`, by JavaScript. */
 export function verifySignature(args: Uint8Array): Uint8Array | WasmResult {
   return verifySignatureWith(args, importKey);
+}
+
+/**
+ * Makes a host for a module, with Envoy's foreign functions, in any engine.
+ *
+ * @param wasm the module's bytes, or the compiled module
+ * @throws CompileError, LinkError or Error if Envoy would not load the module; the promise is rejected
+ */
+export async function createWebHost(
+  wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,
+  options: HostOptions = {},
+): Promise<Host> {
+  const foreignFunctions = { verify_signature: verifySignature, ...options.foreignFunctions };
+  return createHost(wasm, { ...options, foreignFunctions });
 }
 
 /** With their object identifiers, in hexadecimal (RFC 8017 §9.2, note 1). */

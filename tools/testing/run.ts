@@ -19,6 +19,7 @@ export interface Failure {
   actual: string;
 }
 
+/** What came of one test. */
 export interface CaseResult {
   name: string;
   at: Position;
@@ -35,6 +36,7 @@ export interface CaseResult {
   milliseconds: number;
 }
 
+/** What came of a file of tests. */
 export interface SuiteResult {
   file: string;
   cases: CaseResult[];
@@ -67,6 +69,7 @@ export async function runSuite(
  * Compares what came with what was expected.
  *
  * @param outcome of the request, wherever it ran, with the filter's own filter state among its properties
+ * @internal
  */
 export function judge(
   test: PreparedCase,

@@ -25,7 +25,11 @@ export interface Files {
   readonly readPem?: PemReader;
 }
 
-/** A test that can be run. */
+/**
+ * A test that can be run.
+ *
+ * @internal
+ */
 export interface PreparedCase {
   name: string;
   at: Position;
@@ -37,9 +41,11 @@ export interface PreparedCase {
   now: number;
 }
 
+/** Tests that are ready to run. */
 export interface Suite {
   file: string;
   subject: Subject;
+  /** @internal */
   cases: PreparedCase[];
   /** Whether the file says when its tests happen, which a real Envoy cannot be told. */
   hasClock: boolean;
@@ -47,6 +53,7 @@ export interface Suite {
   hasAddress: boolean;
 }
 
+/** What came of reading a file of tests. */
 export interface LoadedSuite {
   /** Absent where there is an error among the diagnostics. */
   suite?: Suite;

@@ -37,6 +37,8 @@ export class PrivateKey {
   ) {}
 
   /**
+   * Reads a key.
+   *
    * @param jwk with private members, or a secret
    * @throws if its numbers are no key; not if it is of a type that signs nothing here: that one has no `algorithms`
    */
@@ -48,8 +50,16 @@ export class PrivateKey {
     return key;
   }
 
-  /** A new key of the kind that the algorithm needs. */
-  static async generate({ alg, kty, crv, hashBytes }: Algorithm): Promise<PrivateKey> {
+  /**
+   * Makes a key.
+   *
+   * @param alg the algorithm that it is for, such as `ES256`
+   * @throws {RangeError} if the filter verifies no algorithm of that name
+   */
+  static async generate(alg: string): Promise<PrivateKey> {
+    const algorithm = algorithmNamed(alg);
+    if (algorithm === undefined) throw new RangeError(`${alg} is no algorithm`);
+    const { kty, crv, hashBytes } = algorithm;
     if (kty === "oct") {
       const k = base64UrlEncode(crypto.getRandomValues(new Uint8Array(hashBytes ?? 0)));
       return PrivateKey.import({ kty, k });
@@ -67,7 +77,7 @@ export class PrivateKey {
     return members(this.jwk, this.jwk["kty"] === "oct" ? ["kty", "k"] : PUBLIC);
   }
 
-  /** All of it. */
+  /** The private members, or the secret. */
   get signing(): JsonKey {
     return { ...this.jwk };
   }
@@ -76,6 +86,7 @@ export class PrivateKey {
    * Signs a text. jose signs whole tokens, and only with headers that verify; tests need others, so this is below it.
    *
    * @param algorithm that goes with the kind of key; with another hash than the curve's own, too
+   * @internal
    */
   async sign(text: string, algorithm: Algorithm): Promise<Uint8Array> {
     const bytes = utf8Encode(text);
@@ -89,7 +100,11 @@ export class PrivateKey {
     return new Uint8Array(await crypto.subtle.sign(parameters, key, bytes));
   }
 
-  /** Signs with the PEM of the public key for an HMAC secret, as attackers do. */
+  /**
+   * Signs with the PEM of the public key for an HMAC secret, as attackers do.
+   *
+   * @internal
+   */
   async signConfused(text: string, { hash }: Algorithm): Promise<Uint8Array> {
     const [own] = this.algorithms;
     const key = await importJWK(this.verifying as JWK, own?.alg ?? "", { extractable: true });
@@ -118,13 +133,6 @@ export async function readPkcs8(block: string): Promise<JsonKey> {
     }
   }
   throw new TypeError("this is no private key in PKCS #8");
-}
-
-/** @throws {RangeError} if the filter verifies no algorithm of that name */
-export function algorithmFor(name: string): Algorithm {
-  const algorithm = algorithmNamed(name);
-  if (algorithm === undefined) throw new RangeError(`${name} is no algorithm`);
-  return algorithm;
 }
 
 function members(jwk: JsonKey, names: readonly string[]): JsonKey {

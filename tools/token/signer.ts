@@ -11,6 +11,7 @@ export class NoSigningKey extends Error {
   override readonly name = "NoSigningKey";
 }
 
+/** How a key to sign with is chosen. */
 export interface SignerOptions {
   /** Which of several keys, and the token's `kid`. */
   kid?: string | undefined;
