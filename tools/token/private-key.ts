@@ -45,7 +45,8 @@ export class PrivateKey {
   static async import(jwk: JsonKey): Promise<PrivateKey> {
     const key = new PrivateKey(members(jwk, [...PUBLIC, ...PRIVATE, "k"]), algorithmsOf(jwk));
     const [usual] = key.algorithms;
-    if (usual?.kty === "OKP") ed25519.getPublicKey(key.secret("d"));
+    // The private half alone counts, as in OpenSSL.
+    if (usual?.kty === "OKP") key.jwk["x"] = base64UrlEncode(ed25519.getPublicKey(key.secret("d")));
     else if (usual !== undefined && usual.kty !== "oct") await key.for(usual);
     return key;
   }
