@@ -68,21 +68,32 @@ const TOOL = {
   outputs: ["dist/jwtgate.mjs"],
   sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs", "scripts/notices.mjs"],
   run: async () => {
-    const inputs = await bundle("tools/cli.ts", "dist/jwtgate.mjs");
+    const inputs = await bundle("tools/cli.ts", "dist/jwtgate.mjs", FOR_NODE);
     // The library is made of parts of the tool, so these are its packages too.
     writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices(inputs));
   },
 };
 
-/** What programs import: the compiler and the host. */
+/** What programs import: all of the library, and the part of it that runs anywhere. */
 const LIBRARY = {
   name: "the library",
-  outputs: ["dist/index.mjs"],
+  outputs: ["dist/core.mjs", "dist/index.mjs"],
   sources: ["tools", "package.json", "package-lock.json", "scripts"],
   run: async () => {
     // The bundle last: its age tells whether all of this is up to date.
     await writeDeclarations("dist/types");
-    await bundle("tools/lib.ts", "dist/index.mjs");
+    await bundle("tools/core.ts", "dist/core.mjs", { platform: "browser", target: "es2022" });
+    await bundle("tools/lib.ts", "dist/index.mjs", FOR_NODE);
+  },
+};
+
+/** How bundles for Node are made. */
+const FOR_NODE = {
+  platform: "node",
+  target: "node20",
+  // Bundled CommonJS packages call require for Node's own modules; an ES module has none.
+  banner: {
+    js: 'import { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);',
   },
 };
 
@@ -146,22 +157,17 @@ async function checkFields() {
  *
  * @returns {Promise<string[]>} the paths of the files that went into it
  */
-async function bundle(entryPoint, outfile) {
+async function bundle(entryPoint, outfile, engine) {
   mkdirSync("dist", { recursive: true });
   try {
     const { metafile } = await build({
       entryPoints: [entryPoint],
       outfile,
       bundle: true,
-      platform: "node",
       format: "esm",
-      target: "node20",
       metafile: true,
       logLevel: "error",
-      // Bundled CommonJS packages call require for Node's own modules; an ES module has none.
-      banner: {
-        js: 'import { createRequire as createNodeRequire } from "node:module";\nconst require = createNodeRequire(import.meta.url);',
-      },
+      ...engine,
     });
     return Object.keys(metafile.inputs);
   } catch {

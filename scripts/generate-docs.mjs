@@ -2,8 +2,8 @@
 /** Writes the files that are generated from sources (scripts/docs). A test says when they are out of date. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -14,17 +14,18 @@ const built = spawnSync(process.execPath, ["scripts/build.mjs", "--tool", "--if-
 });
 if (built.status !== 0) process.exit(1);
 
-const { outputFiles } = await build({
+// A file beside the packages: TypeScript's compiler is one of them, and reads sources for docs/library.md.
+const file = join("build", "generate-docs.mjs");
+await build({
   entryPoints: ["scripts/docs/index.ts"],
+  outfile: file,
   bundle: true,
+  packages: "external",
   platform: "node",
   format: "esm",
-  write: false,
   logLevel: "error",
 });
-const { GENERATED } = await import(
-  `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`
-);
+const { GENERATED } = await import(pathToFileURL(file).href);
 
 for (const [path, render] of Object.entries(GENERATED)) {
   mkdirSync(dirname(path), { recursive: true });

@@ -22,6 +22,7 @@ import {
 import { readYaml, type YamlNode } from "./istio/yaml.ts";
 import { bootstrapCluster } from "./jwks/source.ts";
 
+/** A file of policies. */
 export interface SourceFile {
   /** As the user named it; `<stdin>` for `-`. */
   name: string;
@@ -66,6 +67,7 @@ export const STANDALONE: CompileTarget = {
   grouping: "all",
 };
 
+/** What `compile` is asked for. */
 export interface CompileOptions {
   /** What the configuration is for: decides what the filter can know of a request. `STANDALONE` if absent. */
   target?: CompileTarget | undefined;
@@ -103,6 +105,7 @@ export interface SourceMap {
   providers: Record<string, Position>;
 }
 
+/** The configuration of one workload, or of all. */
 export interface CompiledWorkload {
   /** Absent where every policy applies, wherever it is for. */
   selection?: Selection;
@@ -110,6 +113,7 @@ export interface CompiledWorkload {
   sourceMap: SourceMap;
 }
 
+/** A resource of the sources. */
 export interface CompiledResource {
   kind: Resource["kind"];
   namespace: string;
@@ -119,6 +123,7 @@ export interface CompiledResource {
   selected: boolean;
 }
 
+/** What came of a compilation. */
 export interface CompileResult {
   /** One, or if the target wants it and no workload is named, one for each selection. None where there is an error. */
   workloads: CompiledWorkload[];

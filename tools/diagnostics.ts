@@ -8,8 +8,10 @@ export interface Position {
   column: number;
 }
 
+/** With an error there is no configuration; with a warning there is. */
 export type Severity = "error" | "warning";
 
+/** What is wrong at a place of a source, and what to write instead. */
 export interface Diagnostic extends Position {
   severity: Severity;
   /** What is wrong and what to write instead; one line. */

@@ -1,5 +1,6 @@
 /**
- * jwtgate as a library: the compiler, and a host that runs the filter without Envoy.
+ * jwtgate as a library: compiler, review, explanation, tests of policies, token signing, and a host that runs the filter
+ * without Envoy.
  *
  * @example
  * ```ts
@@ -17,26 +18,11 @@
  *
  * @module
  */
-export type { CompiledResource, CompiledWorkload, CompileResult, SourceFile, SourceMap } from "./compile.ts";
-export type { Configuration } from "./config/schema.ts";
-export {
-  type Diagnostic,
-  formatDiagnostic,
-  formatPosition,
-  type Position,
-  type Severity,
-} from "./diagnostics.ts";
-export type { LogLevel } from "./host/abi.ts";
-export type { HttpResponse } from "./host/context.ts";
-export type { Clock, Host, HttpCall, Loaded, LogLine, Outcome, PluginOptions, Stream } from "./host/host.ts";
-export type {
-  DownstreamRequest,
-  ListenerOptions,
-  PathNormalization,
-  UpstreamRequest,
-} from "./host/http-connection-manager.ts";
-export type { Answer } from "./host/local-reply.ts";
+export * from "./core.ts";
 export { createNodeHost as createHost, type NodeHostOptions as HostOptions } from "./host/node.ts";
-export type { SocketAddress, TlsInfo } from "./host/stream-info.ts";
-export { MODULE_FILE as moduleFile, VERSION as version } from "./package.ts";
-export { type CompileOptions, compile } from "./targets/compile.ts";
+export { loadModules } from "./modules.ts";
+export {
+  MODULE_FILE as moduleFile,
+  TRACE_MODULE_FILE as traceModuleFile,
+  VERSION as version,
+} from "./package.ts";

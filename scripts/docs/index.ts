@@ -3,6 +3,7 @@ import { renderFindings } from "./check.ts";
 import { renderCommands } from "./commands.ts";
 import { renderConfiguration } from "./configuration.ts";
 import { renderFields } from "./fields.ts";
+import { renderLibrary } from "./library.ts";
 import { renderSchema } from "./schema.ts";
 import { renderTestSchema } from "./test-schema.ts";
 import { renderTesting } from "./testing.ts";
@@ -12,6 +13,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   "assembly/config/schema.ts": renderFields,
   "docs/check.md": renderFindings,
   "docs/configuration.md": renderConfiguration,
+  "docs/library.md": renderLibrary,
   "docs/reference/commands.md": renderCommands,
   "docs/testing.md": renderTesting,
   "schema/configuration.schema.json": renderSchema,

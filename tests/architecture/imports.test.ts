@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { TARGETS } from "../../tools/targets/index.ts";
 import {
   findCycle,
+  globalsOf,
   importedNames,
   type Rooms,
   readTree,
@@ -59,50 +60,89 @@ const ASSEMBLY: Rooms = {
 /** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */
 const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 
-/** The compiler (`compile` and below) knows neither files nor processes, and no output; `host` knows nothing of policies. */
-const COMPILER = ["diagnostics", "config", "jwks", "istio", "compile"];
+/** `host` knows nothing of policies; its helpers for bytes are below everything. The compiler knows no output. */
 const TOOLS: Rooms = {
   diagnostics: [],
   package: [],
+  "host/bytes": [],
+  encoding: ["host/bytes"],
   config: [],
-  host: [],
+  host: ["host/bytes", "encoding"],
+  "host/node": ["host"],
   oci: [],
-  envoy: ["diagnostics", "package"],
-  jwks: ["diagnostics", "config"],
-  istio: ["diagnostics", "config", "jwks"],
+  envoy: [],
+  jwks: ["diagnostics", "host/bytes", "encoding", "config"],
+  "jwks/convert": ["jwks"],
+  "jwks/discovery": ["jwks"],
+  istio: ["diagnostics", "host/bytes", "encoding", "config", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
-  render: COMPILER,
+  render: ["diagnostics", "config", "jwks", "istio"],
   values: ["render"],
-  targets: [...COMPILER, "package", "render", "values"],
-  demo: [...COMPILER, "package", "envoy", "render"],
-  explain: [...COMPILER, "host"],
-  check: COMPILER,
-  wizard: [...COMPILER, "render"],
-  token: [...COMPILER, "host", "explain"],
-  run: [...COMPILER, "envoy", "render"],
-  testing: [...COMPILER, "package", "host", "envoy", "render", "explain", "token"],
+  "targets/compile": ["istio", "jwks", "compile"],
+  targets: ["diagnostics", "config", "package", "render", "values", "compile", "targets/compile"],
+  demo: ["diagnostics", "package", "envoy", "jwks", "compile", "render"],
+  explain: ["diagnostics", "host/bytes", "encoding", "config", "host", "jwks", "istio", "compile"],
+  modules: ["package", "host/node", "explain"],
+  check: ["diagnostics", "host/bytes", "jwks", "istio", "compile"],
+  wizard: ["diagnostics", "render"],
+  token: ["host/bytes", "config", "jwks", "explain"],
+  "token/documents": ["config", "jwks/discovery"],
+  run: ["diagnostics", "config", "envoy", "compile", "render"],
+  testing: [
+    ...["diagnostics", "host/bytes", "encoding", "config", "host", "jwks", "istio", "compile", "render"],
+    ...["explain", "token"],
+  ],
+  "testing/envoy": ["host", "envoy", "render", "explain", "testing"],
   commands: [
-    ...COMPILER,
     ...[
+      "diagnostics",
       "package",
-      "host",
+      "modules",
+      "host/bytes",
+      "config",
+      "host/node",
       "oci",
       "envoy",
-      "render",
-      "values",
-      "targets",
-      "demo",
-      "explain",
-      "check",
-      "wizard",
-      "token",
-      "run",
-      "testing",
+      "jwks",
+      "jwks/convert",
     ],
+    ...["jwks/discovery", "istio", "compile", "render", "demo", "explain", "check", "wizard", "token"],
+    ...["token/documents", "run", "testing", "testing/envoy", "values", "targets", "targets/compile"],
   ],
-  lib: [...COMPILER, "package", "host", "targets"],
+  core: [
+    "diagnostics",
+    "config",
+    "host",
+    "compile",
+    "targets/compile",
+    "explain",
+    "check",
+    "token",
+    "testing",
+  ],
+  lib: ["package", "host/node", "modules", "core"],
   cli: ["diagnostics", "package", "commands"],
 };
+
+/** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
+const NODE = [
+  ...[
+    "package",
+    "host/node",
+    "modules",
+    "oci",
+    "envoy",
+    "jwks/convert",
+    "jwks/discovery",
+    "render",
+    "targets",
+    "values",
+    "demo",
+  ],
+  ...["wizard", "run", "testing/envoy", "commands", "cli"],
+];
+/** Those of them that use `Buffer`. */
+const BUFFER = ["host/node", "oci", "envoy", "jwks/discovery", "testing/envoy", "commands"];
 
 const tools = readTree(join(root, "tools"));
 
@@ -114,6 +154,7 @@ for (const [name, tree, rooms] of [
     test("has files", () => expect(tree.files).not.toEqual([]));
     test("resolves every import", () => expect(tree.unresolved).toEqual([]));
     test("imports only what the table allows", () => expect(violations(tree, rooms)).toEqual([]));
+    test("uses every permission of the table", () => expect(unused(tree, rooms)).toEqual([]));
     test("has a table without a cycle", () => expect(upward(rooms)).toEqual([]));
     test("has no files that import each other in a circle", () => expect(findCycle(tree)).toBeUndefined());
   });
@@ -141,9 +182,37 @@ describe("tools and other programs", () => {
   });
 });
 
-describe("assembly and its host", () => {
-  test("use every permission of the table", () => expect(unused(assembly, ASSEMBLY)).toEqual([]));
+describe("tools and Node", () => {
+  const roomsOf = (files: string[]) => new Set(files.map((file) => roomOf(file, TOOLS)));
 
+  test("the rooms that need Node are those of the table", () => {
+    const found = tools.files.filter(
+      (file) =>
+        tools.external.get(file)?.some((name) => name.startsWith("node:")) ||
+        globalsOf(sourceOf(file), NODE_GLOBALS).length > 0,
+    );
+    expect(roomsOf(found)).toEqual(new Set(NODE));
+  });
+
+  test("the rooms that use Buffer are those of the table", () => {
+    const found = tools.files.filter((file) => globalsOf(sourceOf(file), ["Buffer"]).length > 0);
+    expect(roomsOf(found)).toEqual(new Set(BUFFER));
+  });
+
+  test("one file lists the algorithms", () => {
+    const name = /(["'])(?:(?:RS|PS|ES|HS)(?:256|384|512)|EdDSA)\1/;
+    expect(tools.files.filter((file) => name.test(sourceOf(file)))).toEqual(["jwks/algorithms.ts"]);
+  });
+});
+
+/** Names that only Node has, or that bundlers make of it. */
+const NODE_GLOBALS = ["process", "global", "require", "__dirname", "__filename", "setImmediate"];
+
+function sourceOf(file: string): string {
+  return readFileSync(join(root, "tools", file), "utf8");
+}
+
+describe("assembly and its host", () => {
   test("only abi names the raw host imports", () => {
     const outside = assembly.files.filter((file) => roomOf(file, ASSEMBLY) !== "abi");
     expect(outside.flatMap((file) => assembly.external.get(file) ?? [])).toEqual([]);
@@ -166,32 +235,25 @@ describe("assembly and its host", () => {
 });
 
 describe("tools show what the module did, and decide nothing", () => {
-  /** What signs, what imports keys that are shown, and Envoy's own foreign function. */
+  /** What makes keys and hashes, what imports keys that are shown, and Envoy's own foreign function. */
   const CRYPTOGRAPHY: Record<string, string[]> = {
-    "commands/jwk.ts": ["KeyObject", "createPublicKey", "generateKeyPairSync", "randomBytes"],
-    "demo/tokens.ts": ["generateKeyPairSync", "sign"],
+    "commands/jwk.ts": ["JsonWebKey", "createPrivateKey"],
     "envoy/provision.ts": ["createHash"],
     "host/node.ts": ["KeyObject", "createPublicKey", "verify"],
-    "jwks/convert.ts": ["KeyObject", "X509Certificate", "createHash", "createPublicKey"],
-    "jwks/normalize.ts": ["X509Certificate", "createPublicKey"],
+    "jwks/convert.ts": ["KeyObject", "X509Certificate", "createPrivateKey", "createPublicKey"],
     "oci/image.ts": ["createHash"],
     "render/names.ts": ["createHash"],
   };
-  /** Those make tokens, with whatever they need. */
-  const SIGNING = ["testing/mint.ts", "token/signer.ts"];
 
   test("no signature is verified but by the module, and by Envoy's foreign function", () => {
     const found = Object.fromEntries(
       tools.files
-        .filter((file) => !SIGNING.includes(file))
-        .map((file) => [file, importedNames(source(file), "node:crypto")] as const)
+        .map((file) => [file, importedNames(sourceOf(file), "node:crypto")] as const)
         .filter(([, names]) => names.length > 0),
     );
     expect(found).toEqual(CRYPTOGRAPHY);
-    for (const file of SIGNING) {
-      const names = importedNames(source(file), "node:crypto");
-      expect(names.filter((name) => /^(verify|createVerify|timingSafeEqual)$/.test(name))).toEqual([]);
-    }
+    const verifies = /\.verify\(|\b(?:jwt|compact|flattened|general)Verify\b/;
+    expect(tools.files.filter((file) => verifies.test(sourceOf(file)))).toEqual(["host/web.ts"]);
   });
 
   test("what explains knows neither conditions nor Node, and takes each verdict from the trace", () => {
@@ -199,18 +261,14 @@ describe("tools show what the module did, and decide nothing", () => {
     expect(explaining.length).toBeGreaterThan(5);
     for (const file of explaining) {
       expect(tools.external.get(file), file).toEqual([]);
-      const text = source(file);
+      const text = sourceOf(file);
       // The compiled form of a rule: whoever reads it evaluates it.
       expect(/\.(condition|guard|localJwks)\b|\.match\b(?!\()/.test(text), file).toBe(false);
       // How values are compared with patterns (StringMatch, CIDR blocks, templates).
       expect(/\b(exact|prefix|suffix|nonEmpty|template)" in\b/.test(text), file).toBe(false);
     }
-    expect(source("explain/rules.ts")).toContain("this.traced.held.has(number)");
+    expect(sourceOf("explain/rules.ts")).toContain("this.traced.held.has(number)");
   });
-
-  function source(file: string): string {
-    return readFileSync(join(root, "tools", file), "utf8");
-  }
 });
 
 /** The text of a file of the filter without its comments and strings. */
@@ -250,6 +308,12 @@ describe("this check", () => {
   test("sees what is imported from a package", () => {
     const text = 'import a, { b as c, type D } from "p";\nimport { e } from "q";\nimport * as f from "p";';
     expect(importedNames(text, "p")).toEqual(["*", "D", "b", "default"]);
+  });
+
+  test("sees a global, and no property or type of that name", () => {
+    const text =
+      "a.Buffer; const c = { Buffer: 1 }; `${Buffer.from(a)}`; class D { process() {} }\n// process";
+    expect(globalsOf(text, ["Buffer", "process"])).toEqual(["Buffer"]);
   });
 
   test("sees an import that leads nowhere", () => {

@@ -152,3 +152,26 @@ export function importedNames(text: string, module: string): string[] {
   }
   return names.sort();
 }
+
+/** Those of the names that the text uses as variables, each once; types count, names of members do not. */
+export function globalsOf(text: string, names: readonly string[]): string[] {
+  const found = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node) && names.includes(node.text) && !isMemberName(node)) found.add(node.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile("a.ts", text, ts.ScriptTarget.Latest, true));
+  return [...found];
+}
+
+function isMemberName(node: ts.Identifier): boolean {
+  const { parent } = node;
+  const isMember =
+    ts.isPropertyAccessExpression(parent) ||
+    ts.isPropertyAssignment(parent) ||
+    ts.isPropertyDeclaration(parent) ||
+    ts.isPropertySignature(parent) ||
+    ts.isMethodDeclaration(parent) ||
+    ts.isMethodSignature(parent);
+  return isMember && parent.name === node;
+}

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { NoKey, readKeys, thumbprint } from "../../tools/jwks/convert.ts";
+import { NoKey, readKeys } from "../../tools/jwks/convert.ts";
+import { thumbprint } from "../../tools/jwks/thumbprint.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/jwtgate.mjs", import.meta.url));

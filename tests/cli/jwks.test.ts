@@ -1,12 +1,14 @@
 /** Key sets: what istiod and Envoy refuse is refused, what no token can be verified with is named. */
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { base64Encode, concat, hexEncode } from "../../tools/host/bytes.ts";
 import { decodeBase64 } from "../../tools/jwks/base64.ts";
-import { ed25519Fault } from "../../tools/jwks/ed25519.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
+import { ed25519Fault } from "../../tools/jwks/points.ts";
 import { fetchDocuments } from "../../tools/token/documents.ts";
 import { whole } from "../support/configuration.ts";
 import { answer, JwksServer } from "../support/jwks-server.ts";
+import { CertificateAuthority } from "../support/pki.ts";
 
 type Json = Record<string, unknown>;
 
@@ -269,7 +271,29 @@ test("base64 is read as istiod reads it", () => {
     ["_+8", undefined],
     ["_=-8", undefined],
   ] as const) {
-    expect(decodeBase64(text)?.toString("hex"), text).toBe(hex);
+    const bytes = decodeBase64(text);
+    expect(bytes && hexEncode(bytes), text).toBe(hex);
+  }
+});
+
+test("x5c is a list of certificates: whole ones, and nothing after them", () => {
+  const { raw } = new X509Certificate(new CertificateAuthority().certificate);
+  const withCertificate = (bytes: Uint8Array) =>
+    said(JSON.stringify({ keys: [{ ...EC, x5c: [base64Encode(bytes)] }] }));
+  expect(withCertificate(raw)).toEqual([]);
+  const broken = [...raw.keys()].map((size) => raw.subarray(0, size));
+  const odd = [
+    concat(raw, Uint8Array.of(0)),
+    Buffer.from(String(EC["x"])),
+    concat(
+      raw.subarray(0, 4),
+      raw.subarray(4).map(() => 0x30),
+    ),
+  ];
+  for (const bytes of [...broken, ...odd]) {
+    expect(withCertificate(bytes), String(bytes.length)).toEqual([
+      expect.stringContaining("[x5c] must be a list of certificates"),
+    ]);
   }
 });
 

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { thumbprint } from "../../tools/jwks/convert.ts";
+import { thumbprint } from "../../tools/jwks/thumbprint.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import { parseLabels } from "../../tools/values.ts";
 import { Workspace } from "../support/cli.ts";

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { globalsOf } from "../architecture/imports.ts";
 import { ROOT, Workspace } from "../support/cli.ts";
 
 const workspace = new Workspace();
@@ -40,6 +41,7 @@ test("it needs no other package, and brings what the documents name", () => {
     "build/jwtgate.trace.wasm",
     "schema/configuration.schema.json",
     "dist/types/lib.d.ts",
+    "dist/types/core.d.ts",
     "dist/THIRD-PARTY-NOTICES.txt",
     "envoy/istio/skip-a-path.yaml",
     "docs/configuration.md",
@@ -56,7 +58,7 @@ test("it needs no other package, and brings what the documents name", () => {
 
 test("the notices name every package that is inside", () => {
   const notices = readFileSync(join(INSTALLED, "dist/THIRD-PARTY-NOTICES.txt"), "utf8");
-  const bundles = ["jwtgate.mjs", "index.mjs"].map((name) =>
+  const bundles = ["jwtgate.mjs", "index.mjs", "core.mjs"].map((name) =>
     readFileSync(join(INSTALLED, "dist", name), "utf8"),
   );
   const bundled = bundles.flatMap((text) =>
@@ -106,10 +108,28 @@ for (const path of ["/productpage", "/api/v1/products/0"]) {
   expect(output).toBe("/productpage passes\n/api/v1/products/0 403\n");
 });
 
+test("the part that runs anywhere has the same types, and needs nothing of Node", () => {
+  const text = readFileSync(join(INSTALLED, "dist/core.mjs"), "utf8");
+  expect(globalsOf(text, ["Buffer", "process", "require"])).toEqual([]);
+  expect(text).not.toMatch(/^import\b/m);
+  writeFileSync(
+    join(APP, "core.mjs"),
+    `import * as core from "jwtgate/core";
+import * as all from "jwtgate";
+const { length } = Object.keys(core).filter((name) => !(name in all));
+const rejected = await core.createHost(new Uint8Array()).catch(({ name }) => name);
+console.log(length, rejected, await core.PrivateKey.generate("x").catch(({ message }) => message));
+`,
+  );
+  const output = execFileSync(process.execPath, ["core.mjs"], { cwd: APP, encoding: "utf8" });
+  expect(output).toBe("0 CompileError x is no algorithm\n");
+});
+
 test("its types hold under the strictest compiler, without a package beside it", () => {
   writeFileSync(
     join(APP, "program.mts"),
-    `import { compile, type Configuration, createHost, type Diagnostic, formatDiagnostic, type Outcome } from "jwtgate";
+    `import { check, compile, type Configuration, createHost, type Diagnostic, Explainer, formatDiagnostic, loadModules, loadSuite, type Outcome, PrivateKey, runSuite, Signer } from "jwtgate";
+import { createHost as createAnywhere, type Explanation } from "jwtgate/core";
 
 const { configuration, diagnostics } = compile([{ name: "a.yaml", text: "" }], { target: "wasmplugin" });
 const first: Diagnostic | undefined = diagnostics[0];
@@ -118,6 +138,15 @@ const issuers: (string | undefined)[] = whole?.providers?.map(({ issuer }) => is
 const host = await createHost(new Uint8Array());
 const outcome: Outcome = await host.request({ path: "/", headers: [["a", "b"]] });
 export const told = [first && formatDiagnostic(first), issuers, outcome.answer?.status, outcome.upstream?.path];
+const modules = await loadModules();
+const sources = [{ name: "a.yaml", text: "" }];
+const explainer = await Explainer.open(compile(sources, { target: "envoy" }), sources, { modules });
+const explanation: Explanation = await explainer.explain({ path: "/" });
+const signer = await Signer.read(JSON.stringify((await PrivateKey.generate("ES256")).signing));
+const token: string = await signer.sign({ sub: "a" });
+const { suite } = await loadSuite(sources[0]!, { policies: () => ({ files: [], diagnostics: [] }), text: () => "" }, 0);
+const result = suite && (await runSuite(suite, modules.release));
+export const more = [explanation.decidedBy?.at.line, token, result?.cases[0]?.failures, check(sources).findings[0]?.code, createAnywhere];
 // @ts-expect-error: no such target
 compile([], { target: "nginx" });
 // @ts-expect-error: one of the schema's words

@@ -3,13 +3,13 @@
  * compared with Envoy call by call (tests/differential/host.test.ts) – time, calls to other services, several
  * configurations, and modules that fail.
  */
-import { createContext, runInContext } from "node:vm";
-import { build } from "esbuild";
+import { runInContext } from "node:vm";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { HttpResponse } from "../../tools/host/context.ts";
 import { createHost, type Host, type HostOptions, type HttpCall } from "../../tools/host/host.ts";
 import { SharedData } from "../../tools/host/shared-data.ts";
 import { compileAssembly } from "../support/assembly.ts";
+import { bundlePortable, webContext } from "../support/portable.ts";
 
 let probe: WebAssembly.Module;
 beforeAll(async () => {
@@ -268,33 +268,15 @@ describe("a module that fails", () => {
 });
 
 test("the host runs where there is no Node", async () => {
-  const { outputFiles } = await build({
-    entryPoints: ["tools/host/host.ts"],
-    bundle: true,
-    write: false,
-    format: "iife",
-    globalName: "jwtgate",
-    platform: "browser",
-    logLevel: "silent",
-  });
-  const { TextDecoder, TextEncoder, URL, AbortController, crypto } = globalThis;
-  const browser = createContext({
-    WebAssembly,
-    TextDecoder,
-    TextEncoder,
-    URL,
-    AbortController,
-    crypto,
-    module: probe,
-  });
+  const bundle = await bundlePortable('export * from "./tools/host/host.ts";');
   const path: unknown = await runInContext(
-    `${outputFiles[0]?.text}
+    `${bundle}
     (async () => {
       const host = await jwtgate.createHost(module);
       host.configure("");
       return (await host.request({ path: "/a/../b" })).upstream.path;
     })()`,
-    browser,
+    webContext({ module: probe }),
   );
   expect(path).toBe("/b");
 });

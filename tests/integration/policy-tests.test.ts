@@ -58,9 +58,9 @@ const ODD = `- {name: wrong, request: {token: discovered}, expect: 403}
 - {name: later, now: "2040-01-01", request: {token: discovered}, expect: 401}
 `;
 
-function load(text: string): Suite {
+async function load(text: string): Promise<Suite> {
   const files = { policies: () => ({ files: [], diagnostics: [] }), text: () => "" };
-  const { suite, diagnostics } = loadSuite({ name: "x.test.yaml", text }, files, Date.now());
+  const { suite, diagnostics } = await loadSuite({ name: "x.test.yaml", text }, files, Date.now());
   if (suite === undefined) throw new Error(JSON.stringify(diagnostics));
   return suite;
 }
@@ -75,11 +75,11 @@ beforeAll(async () => {
 describe("a suite", () => {
   test("passes in the host", async () => {
     const module = await WebAssembly.compile(readFileSync(MODULE));
-    expect(failures(await runSuite(load(FILE), module))).toEqual([]);
+    expect(failures(await runSuite(await load(FILE), module))).toEqual([]);
   });
 
   test("passes in Envoy; what cannot be run there is skipped with the reason; what is wrong fails", async () => {
-    const result = await runSuiteInEnvoy(load(FILE + ODD), { binary, module: MODULE });
+    const result = await runSuiteInEnvoy(await load(FILE + ODD), { binary, module: MODULE });
     expect(failures(result).map(({ name, failures: all }) => [name, all.map(({ what }) => what)])).toEqual([
       ["wrong", ["status"]],
     ]);
@@ -115,7 +115,7 @@ describe("a suite", () => {
   });
 
   test("that needs a clock starts no Envoy", async () => {
-    const result = await runSuiteInEnvoy(load(`now: 2026-01-31T12:00:00Z\n${FILE}`), {
+    const result = await runSuiteInEnvoy(await load(`now: 2026-01-31T12:00:00Z\n${FILE}`), {
       binary: "/none",
       module: MODULE,
     });

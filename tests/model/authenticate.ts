@@ -2,6 +2,7 @@
  * What must become of a request's tokens, step by step: the filter's authenticator (assembly/authn), written plainly.
  */
 import type { Configuration, Jwk, Provider } from "../../tools/config/schema.ts";
+import { wireText } from "../../tools/host/bytes.ts";
 import { type Claims, claimAt } from "./authz.ts";
 import { audienceAllowed, type Jws, type KeyAttempt, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
 
@@ -342,7 +343,7 @@ class Authenticator {
 
   private removeParameter(name: string): void {
     const path = this.value(":path") ?? "";
-    const rest = parametersOf(path).filter((parameter) => parameter.name !== toBytes(name));
+    const rest = parametersOf(path).filter((parameter) => parameter.name !== wireText(name));
     const query = rest.map(({ text }) => text).join("&");
     const changed = path.replace(/[?#].*/s, "") + (rest.length === 0 ? "" : `?${query}`);
     this.headers = this.headers.map(([header, value]) => [header, header === ":path" ? changed : value]);
@@ -351,7 +352,7 @@ class Authenticator {
   private extract(place: Place): Candidate[] {
     const found = (token: string): Candidate => ({ place, token, present: true });
     if (place.kind === "parameter") {
-      const wanted = toBytes(place.name);
+      const wanted = wireText(place.name);
       const parameter = parametersOf(this.value(":path") ?? "").find(({ name }) => name === wanted);
       return parameter ? [found(parameter.value)] : [];
     }
@@ -359,11 +360,11 @@ class Authenticator {
       const cookies = this.headers
         .filter(([name]) => name === "cookie")
         .flatMap(([, value]) => cookiesOf(value));
-      const cookie = cookies.find(({ name }) => name === toBytes(place.name));
+      const cookie = cookies.find(({ name }) => name === wireText(place.name));
       return cookie ? [found(cookie.value)] : [];
     }
     const name = place.name === "host" ? ":authority" : place.name;
-    const prefix = toBytes(place.prefix);
+    const prefix = wireText(place.prefix);
     return this.headers
       .filter(([other, value]) => other === name && value.includes(prefix))
       .map((header) => ({ ...found(behind(header[1], prefix)), header }));
@@ -449,7 +450,7 @@ function cookiesOf(header: string): { name: string; value: string }[] {
 function claimHeader(value: unknown): string {
   switch (typeof value) {
     case "string":
-      return toBytes(value);
+      return wireText(value);
     case "boolean":
       return String(value);
     case "number":
@@ -476,9 +477,4 @@ function whyUnreadable(token: string, refusal: string): string | undefined {
     return `it has ${sections.length} section${sections.length === 1 ? "" : "s"} instead of 3`;
   }
   return `its ${["header", "payload", "signature"][sections.indexOf("")]} is empty`;
-}
-
-/** Text as headers have it: UTF-8, a character a byte. */
-function toBytes(text: string): string {
-  return Buffer.from(text).toString("latin1");
 }

@@ -11,6 +11,7 @@ import type {
   RuleSet,
   StringMatch,
 } from "../../tools/config/schema.ts";
+import { wireText } from "../../tools/host/bytes.ts";
 
 /** What policies can ask of a request. Text is latin-1: a character a byte. */
 export interface Facts {
@@ -132,7 +133,7 @@ export function predicateHolds(
   if ("claim" in predicate) {
     return [claimAt(claims, predicate.claim)]
       .flat()
-      .some((text) => typeof text === "string" && matches(mapped(predicate.match, toBytes), toBytes(text)));
+      .some((text) => typeof text === "string" && matches(mapped(predicate.match, wireText), wireText(text)));
   }
   if ("path" in predicate) {
     const path = (valuesOf(":path")[0] ?? "").replace(/[?#].*/s, "");
@@ -142,7 +143,7 @@ export function predicateHolds(
   }
   if ("host" in predicate)
     return matches(
-      mapped(predicate.host, (text) => asciiLowerCase(toBytes(text))),
+      mapped(predicate.host, (text) => asciiLowerCase(wireText(text))),
       asciiLowerCase(valuesOf(":authority")[0] ?? ""),
     );
   if ("method" in predicate) return matches(predicate.method, valuesOf(":method")[0] ?? "");
@@ -151,7 +152,7 @@ export function predicateHolds(
     const values = valuesOf(predicate.header === "host" ? ":authority" : predicate.header);
     return "present" in match
       ? values.length > 0
-      : values.some((value) => matches(mapped(match, toBytes), value));
+      : values.some((value) => matches(mapped(match, wireText), value));
   }
   if ("destinationPort" in predicate) return properties["destination.port"] === predicate.destinationPort;
   if ("destinationIp" in predicate)
@@ -214,11 +215,6 @@ function mapped(match: StringMatch, change: (text: string) => string): StringMat
   return Object.fromEntries(
     entries.map(([kind, value]) => [kind, value === true ? value : change(value)]),
   ) as StringMatch;
-}
-
-/** Text as headers have it: UTF-8, a character a byte. */
-function toBytes(text: string): string {
-  return Buffer.from(text).toString("latin1");
 }
 
 function asciiLowerCase(text: string): string {

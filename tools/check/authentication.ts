@@ -1,7 +1,9 @@
 /** What there is to say of RequestAuthentications: of each rule by itself, and of its keys. */
 import type { Position } from "../diagnostics.ts";
+import { hexEncode } from "../host/bytes.ts";
 import { quote } from "../istio/report.ts";
 import type { JwtRule } from "../istio/request-authentication.ts";
+import { algorithmsOf } from "../jwks/algorithms.ts";
 import { decodeBase64 } from "../jwks/base64.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
@@ -41,13 +43,6 @@ type Json = Record<string, unknown>;
 /** RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2. Nothing of their values is ever shown. */
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
-/** RFC 7518 §3.2: as long as the hash, in bytes. */
-const SECRET_BYTES = new Map([
-  ["HS256", 32],
-  ["HS384", 48],
-  ["HS512", 64],
-]);
-
 const WEAK_RSA_BITS = 2048;
 const GOOD_RSA_BITS = 3072;
 
@@ -69,8 +64,10 @@ function checkKey(key: Json, name: string, at: Position, findings: Findings): vo
   if (kty === "oct") {
     findings.add("JG003", at, `${name} is a shared secret (kty oct)`);
     const bytes = typeof key["k"] === "string" ? (decodeBase64(key["k"])?.length ?? 0) : 0;
-    const what = typeof alg === "string" && SECRET_BYTES.has(alg) ? alg : "HS256";
-    const needed = SECRET_BYTES.get(what) ?? 0;
+    // RFC 7518 §3.2: a secret is at least as long as the hash.
+    const algorithms = algorithmsOf({ kty });
+    const { alg: what, hashBytes: needed = 0 } =
+      algorithms.find((one) => one.alg === alg) ?? algorithms[0] ?? {};
     if (bytes < needed) {
       findings.add(
         "JG005",
@@ -100,10 +97,8 @@ function keysOf(text: string): Json[] {
 
 function rsaBits({ kty, n }: Json): number | undefined {
   if (kty !== "RSA" || typeof n !== "string") return undefined;
-  const hex = decodeBase64(n)
-    ?.toString("hex")
-    .replace(/^(00)+/, "");
-  return hex === undefined || hex === "" ? undefined : BigInt(`0x${hex}`).toString(2).length;
+  const modulus = BigInt(`0x0${hexEncode(decodeBase64(n) ?? new Uint8Array())}`);
+  return modulus === 0n ? undefined : modulus.toString(2).length;
 }
 
 function nameOf({ kid }: Json, index: number): string {

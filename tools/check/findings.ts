@@ -2,6 +2,7 @@
 import type { Position } from "../diagnostics.ts";
 
 export const SEVERITIES = ["error", "warning", "info"] as const;
+/** How much a finding matters. */
 export type Severity = (typeof SEVERITIES)[number];
 
 /** A kind of finding. */
@@ -266,6 +267,7 @@ export const MAX_COMPARED_RULES = 5_000;
 
 export type Code = keyof typeof KINDS;
 
+/** What a reviewer would say at one place. */
 export interface Finding extends Position {
   code: Code;
   severity: Severity;

@@ -1,12 +1,8 @@
 /** `jwtgate check`: what a reviewer would say of policies. */
 import { Command, Option } from "commander";
-import { check } from "../check/check.ts";
 import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
-import { compile } from "../compile.ts";
+import { review } from "../check/review.ts";
 import { formatPosition, oneLine, printableJson } from "../diagnostics.ts";
-import { Report } from "../istio/report.ts";
-import { type Resource, readResources } from "../istio/resource.ts";
-import { parseYaml } from "../istio/yaml.ts";
 import { print, report, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
 import { readSources } from "./sources.ts";
@@ -46,30 +42,11 @@ export function checkCommand(): Command {
     .action(async (options: Options) => run(options));
 }
 
-/** The compiler's own defaults. */
-const DEFAULT_NAMESPACE = "default";
-const DEFAULT_ROOT_NAMESPACE = "istio-system";
-
 async function run(options: Options): Promise<void> {
   const { files, diagnostics } = readSources(options.file);
   if (report(diagnostics)) throw new UserError("");
-  const { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE } = options;
-  const result = compile(files, { namespace, labels, gateway, rootNamespace });
-  const errors = result.diagnostics.filter(({ severity }) => severity === "error");
-  if (report(errors)) throw new UserError("");
-  const selected = new Set(
-    result.resources.filter((one) => one.selected).map(({ at }) => formatPosition(at)),
-  );
-  // What there is to say of the sources themselves, the compiler has said.
-  const silent = new Report();
-  const resources: Resource[] = files.flatMap(({ name, text }) =>
-    readResources(parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
-  );
-  const findings = check(
-    resources.filter(({ at }) => selected.has(formatPosition(at))),
-    result.diagnostics,
-    { rootNamespace },
-  );
+  const { findings, diagnostics: compiled } = review(files, options);
+  if (report(compiled.filter(({ severity }) => severity === "error"))) throw new UserError("");
   await print(
     options.json ? `${printableJson({ findings }, 2)}\n` : format(findings, styleFor(process.stdout)),
   );

@@ -4,7 +4,8 @@ import { Command, Option } from "commander";
 import { type CompiledWorkload, type CompileOptions, compile, type SourceFile } from "../compile.ts";
 import { discover } from "../jwks/discovery.ts";
 import { VERSION } from "../package.ts";
-import { TARGETS, type TargetName, targetOf } from "../targets/index.ts";
+import type { TargetName } from "../targets/compile.ts";
+import { TARGETS, targetOf } from "../targets/index.ts";
 import {
   NotRendered,
   type Rendered,

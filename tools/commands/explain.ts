@@ -9,6 +9,7 @@ import { type CompleteRequest, explain } from "../explain/explain.ts";
 import { explanationToJson, formatExplanation } from "../explain/format.ts";
 import { discoveredUri, TracedGate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
+import { wireText } from "../host/bytes.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { fetchDocuments } from "../token/documents.ts";
 import { parseListenAddress } from "../values.ts";
@@ -182,11 +183,11 @@ function readRequest(options: Options, command: Command): CompleteRequest {
   return {
     method: options.method ?? pasted?.method ?? "GET",
     path: options.path ?? pasted?.path ?? "/",
-    authority: bytes(options.host ?? host ?? pasted?.authority ?? "localhost"),
+    authority: wireText(options.host ?? host ?? pasted?.authority ?? "localhost"),
     headers: headers
       .filter(([name]) => name.toLowerCase() !== "host")
-      .map(([name, value]) => [bytes(name), bytes(value)]),
-    body: bytes(pasted?.body ?? ""),
+      .map(([name, value]) => [wireText(name), wireText(value)]),
+    body: wireText(pasted?.body ?? ""),
     peer: { ip: peer, port: 40_000 },
     protocol: "HTTP/1.1",
     ...(hasTls && {
@@ -232,11 +233,6 @@ function readCurl(line: string, command: Command) {
 
 function readToken(token: string): string {
   return token.startsWith("@") ? readText(token.slice(1)).trim() : token;
-}
-
-/** A string whose characters are the bytes of its UTF-8. */
-function bytes(text: string): string {
-  return Buffer.from(text).toString("latin1");
 }
 
 function parseMethod(text: string): string {

@@ -1,10 +1,13 @@
 /** `jwtgate jwk`: keys as people have them → a key set that policies can hold. */
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { createPrivateKey, type JsonWebKey } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { asciiJson } from "../diagnostics.ts";
-import { type JsonKey, NoKey, readKeys, thumbprint } from "../jwks/convert.ts";
+import { ALGORITHM_NAMES, algorithmNamed } from "../jwks/algorithms.ts";
+import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
+import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
+import { PrivateKey } from "../token/private-key.ts";
 import { nameOf, readText } from "./input.ts";
 import { print, report, UserError } from "./output.ts";
 import { reasonOf } from "./sources.ts";
@@ -16,12 +19,6 @@ interface Options {
   alg?: string;
   thumbprint?: boolean;
 }
-
-const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-const CURVES: Record<string, string> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
-/** Bytes of a new secret: as many as the digest has (RFC 7518 §3.2). */
-const SECRETS: Record<string, number> = { HS256: 32, HS384: 48, HS512: 64 };
-const ALGORITHMS = [...RSA, ...Object.keys(CURVES), "EdDSA", ...Object.keys(SECRETS)];
 
 const EXAMPLES = `
 Examples:
@@ -42,11 +39,11 @@ export function jwkCommand(): Command {
   return new Command("jwk")
     .description("turn PEM keys, certificates, JWKs and key sets into one key set of public keys")
     .argument("[file...]", "files, or - for standard input")
-    .addOption(new Option("--generate <alg>", "make a new key").choices(ALGORITHMS))
+    .addOption(new Option("--generate <alg>", "make a new key").choices(ALGORITHM_NAMES))
     .option("--private <file>", "where the new key's private half goes, as PEM")
     .option("--kid <id>", "the key's id (default: the one it has, or its thumbprint)")
     .addOption(
-      new Option("--alg <alg>", "the only algorithm that keys without one are for").choices(ALGORITHMS),
+      new Option("--alg <alg>", "the only algorithm that keys without one are for").choices(ALGORITHM_NAMES),
     )
     .option("--thumbprint", "print the keys' thumbprints instead")
     .addHelpText("after", EXAMPLES)
@@ -60,7 +57,7 @@ function checkUsage(files: string[], options: Options, command: Command): void {
   const wrong = (message: string): never => command.error(`error: ${message}`);
   if (files.length === 0 && options.generate === undefined)
     wrong("name a file of keys, or make one with --generate ALG");
-  const secret = options.generate !== undefined && Object.hasOwn(SECRETS, options.generate);
+  const secret = algorithmNamed(options.generate ?? "")?.kty === "oct";
   if (options.private !== undefined && options.generate === undefined)
     wrong("--private belongs to --generate");
   if (options.private !== undefined && secret)
@@ -75,7 +72,7 @@ async function run(files: string[], options: Options): Promise<void> {
   const made =
     options.generate === undefined
       ? []
-      : [{ file: "new key", key: makeKey(options.generate, options.private) }];
+      : [{ file: "new key", key: await makeKey(options.generate, options.private) }];
   const all = [...read, ...made];
   if (options.kid !== undefined && all.length > 1)
     throw new UserError("error: --kid is for one key, and here are several");
@@ -112,25 +109,17 @@ function readFile(path: string): { file: string; key: JsonKey }[] {
 }
 
 /** A new key for an algorithm; a private half is written where it belongs first. */
-function makeKey(algorithm: string, file: string | undefined): JsonKey {
-  const secretLength = SECRETS[algorithm];
-  if (secretLength !== undefined || file === undefined) {
-    return { kty: "oct", k: randomBytes(secretLength ?? 0).toString("base64url"), alg: algorithm };
+async function makeKey(name: string, file: string | undefined): Promise<JsonKey> {
+  const { signing, verifying } = await PrivateKey.generate(name);
+  if (file !== undefined) {
+    const privateKey = createPrivateKey({ format: "jwk", key: signing as JsonWebKey });
+    try {
+      writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
+    } catch (error) {
+      throw new UserError(`${file}: the private key cannot be written: ${reasonOf(error)}`);
+    }
   }
-  const privateKey = makePrivateKey(algorithm);
-  try {
-    writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    throw new UserError(`${file}: the private key cannot be written: ${reasonOf(error)}`);
-  }
-  return { ...createPublicKey(privateKey).export({ format: "jwk" }), alg: algorithm };
-}
-
-function makePrivateKey(algorithm: string): KeyObject {
-  const namedCurve = CURVES[algorithm];
-  if (namedCurve !== undefined) return generateKeyPairSync("ec", { namedCurve }).privateKey;
-  if (algorithm === "EdDSA") return generateKeyPairSync("ed25519").privateKey;
-  return generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+  return { ...verifying, alg: name };
 }
 
 /** A key with the id and the algorithm that it is to have. */

@@ -1,6 +1,7 @@
 /** The filter's module, for commands that run it. */
 import { existsSync, readFileSync } from "node:fs";
 import type { Modules } from "../explain/gate.ts";
+import { loadModules as loadPackageModules } from "../modules.ts";
 import { MODULE_FILE, TRACE_MODULE_FILE } from "../package.ts";
 import { UserError } from "./output.ts";
 
@@ -17,5 +18,7 @@ export async function loadModule(file = MODULE_FILE): Promise<WebAssembly.Module
 
 /** The module, and the same with traces. */
 export async function loadModules(): Promise<Modules> {
-  return { release: await loadModule(), trace: await loadModule(TRACE_MODULE_FILE) };
+  moduleFile();
+  moduleFile(TRACE_MODULE_FILE);
+  return loadPackageModules();
 }

@@ -5,6 +5,8 @@ import { printable, printableLines } from "../diagnostics.ts";
 import { bindFailure } from "../envoy/bind-failure.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
+import { verifySignature } from "../host/node.ts";
+import { readPrivatePem } from "../jwks/convert.ts";
 import { MODULE_FILE } from "../package.ts";
 import { runSuiteInEnvoy } from "../testing/envoy.ts";
 import { count, formatResults, REPORTERS, type Reporter } from "../testing/report.ts";
@@ -64,9 +66,12 @@ interface Round {
 async function runOnce(paths: readonly string[], { reporter, envoy }: Options): Promise<Round> {
   const { files, diagnostics } = readSources(paths, "tests");
   let wrong = report(diagnostics);
-  const loaded = files.map((source) =>
-    loadSuite(source, { policies: (names) => readSources(names), text: readText }, Date.now()),
-  );
+  const reader = {
+    policies: (names: readonly string[]) => readSources(names),
+    text: readText,
+    readPem: readPrivatePem,
+  };
+  const loaded = await Promise.all(files.map((source) => loadSuite(source, reader, Date.now())));
   for (const { diagnostics } of loaded) wrong = report(diagnostics) || wrong;
   const used = [...paths, ...loaded.flatMap(({ files }) => files)];
   if (wrong) return { passed: false, files: used };
@@ -79,7 +84,7 @@ async function runOnce(paths: readonly string[], { reporter, envoy }: Options): 
 async function runHere(suites: readonly Suite[]): Promise<SuiteResult[]> {
   const module = await loadModule();
   const results: SuiteResult[] = [];
-  for (const suite of suites) results.push(await runSuite(suite, module));
+  for (const suite of suites) results.push(await runSuite(suite, module, verifySignature));
   return results;
 }
 

@@ -5,12 +5,14 @@ import { withContents } from "../config/contents.ts";
 import { CONFIGURATION_VERSION, type Configuration } from "../config/schema.ts";
 import { formatPosition, printable, printableJson } from "../diagnostics.ts";
 import type { ProviderStep } from "../explain/tokens.ts";
-import { NoKey, readKeys } from "../jwks/convert.ts";
+import { wireText } from "../host/bytes.ts";
+import { ALGORITHM_NAMES } from "../jwks/algorithms.ts";
+import { NoKey, readKeys, readPrivatePem } from "../jwks/convert.ts";
 import { fetchText } from "../jwks/discovery.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { fetchDocuments } from "../token/documents.ts";
-import { NoSigningKey, SIGNING_ALGORITHMS, Signer } from "../token/signer.ts";
+import { NoSigningKey, Signer } from "../token/signer.ts";
 import { refusalUnseen, type Verdict, verifyToken } from "../token/verifier.ts";
 import { collect, parseNamed, parseTime } from "../values.ts";
 import { readText } from "./input.ts";
@@ -96,7 +98,7 @@ function signCommand(): Command {
     .requiredOption("--key <file>", "private key: PEM, JWK or key set, or - for standard input")
     .addOption(
       new Option("--alg <alg>", "algorithm (default: the key's own, or its type's usual one)").choices(
-        SIGNING_ALGORITHMS,
+        ALGORITHM_NAMES,
       ),
     )
     .option("--kid <id>", "key id (default: as jwtgate jwk gives it); chooses among several keys")
@@ -115,18 +117,18 @@ function signCommand(): Command {
 
 async function sign(options: SignOptions): Promise<void> {
   const { key, kid, alg, json, header = {} } = options;
-  const signer = readSigner(key, { kid, algorithm: alg });
+  const signer = await readSigner(key, { kid, algorithm: alg });
   const claims = claimsOf(options);
-  const token = signer.sign(claims, header);
+  const token = await signer.sign(claims, header);
   await print(json ? `${printableJson({ token, header: decodePart(token, 0), claims }, 2)}\n` : `${token}\n`);
 }
 
-function readSigner(
+async function readSigner(
   file: string,
   options: { kid: string | undefined; algorithm: string | undefined },
-): Signer {
+): Promise<Signer> {
   try {
-    return Signer.read(readText(file), options);
+    return await Signer.read(readText(file), { ...options, readPem: readPrivatePem });
   } catch (error) {
     if (error instanceof NoSigningKey) throw new UserError(`${file}: ${error.message}`);
     throw error;
@@ -245,7 +247,7 @@ function readToken(argument: string): string {
   if (text === "")
     throw new UserError("error: there is no token: give it as an argument or on standard input");
   if (text.length > MAX_TOKEN_CHARACTERS) throw new UserError("error: this is too large for a token");
-  return Buffer.from(text).toString("latin1");
+  return wireText(text);
 }
 
 interface VerifyOptions extends Omit<PolicyOptions, "file"> {

@@ -453,4 +453,5 @@ export const Configuration = Type.Object(
     title: "jwtgate filter configuration",
   },
 );
+/** The filter's configuration. */
 export type Configuration = Static<typeof Configuration>;

@@ -47,8 +47,9 @@ export class Demo {
 
   /** Starts the upstream, and Envoy with a listener for each scene. */
   static async start(options: DemoOptions): Promise<Demo> {
+    const prepared = (await scenes(await SigningKey.generate())).map(prepare);
     const upstream = await startUpstream();
-    const demo = new Demo(options, upstream, scenes(new SigningKey()).map(prepare));
+    const demo = new Demo(options, upstream, prepared);
     try {
       await demo.startEnvoy();
     } catch (error) {

@@ -72,8 +72,9 @@ const invalid = (path: string, text = "invalid token"): Exchange => ({
 });
 
 /** The scenes, in order. The samples of the third stand with a key made now. */
-export function scenes(key: SigningKey): Scene[] {
-  return [skipAPath(), protectAPath(), ...authentication(key), onePrincipal(key), positions(), forwarding()];
+export async function scenes(key: SigningKey): Promise<Scene[]> {
+  const own = [...(await authentication(key)), await onePrincipal(key)];
+  return [skipAPath(), protectAPath(), ...own, positions(), forwarding()];
 }
 
 function skipAPath(): Scene {
@@ -107,10 +108,10 @@ function protectAPath(): Scene {
   };
 }
 
-function authentication(key: SigningKey): Scene[] {
+async function authentication(key: SigningKey): Promise<Scene[]> {
   const issuer = "testing@asm.test.io";
-  const good = key.sign({ iss: issuer, sub: "demo@asm.test.io" });
-  const withoutSubject = key.sign({ iss: issuer });
+  const good = await key.sign({ iss: issuer, sub: "demo@asm.test.io" });
+  const withoutSubject = await key.sign({ iss: issuer });
   const own = (path: string, expect: Expectation): Exchange => ({
     path,
     token: "a token of our key",
@@ -158,7 +159,8 @@ function authentication(key: SigningKey): Scene[] {
   ];
 }
 
-function onePrincipal(key: SigningKey): Scene {
+async function onePrincipal(key: SigningKey): Promise<Scene> {
+  const stranger = await key.sign({ iss: "https://other.example", sub: "somebody" });
   return {
     name: "D",
     title: "One principal",
@@ -168,7 +170,7 @@ function onePrincipal(key: SigningKey): Scene {
       {
         path: "/productpage",
         token: "a token of another issuer",
-        headers: bearer(key.sign({ iss: "https://other.example", sub: "somebody" })),
+        headers: bearer(stranger),
         expect: { status: 401, body: "Jwt issuer is not configured" },
       },
       valid("/productpage", passed),

@@ -1,4 +1,6 @@
 /** A client's certificate that says certain names: what policies read of it, signed by nobody. */
+import { der, TAG } from "../encoding/der.ts";
+import { base64Encode, utf8Encode } from "../host/bytes.ts";
 import type { TlsInfo } from "../host/stream-info.ts";
 
 /** Who the client says it is, over TLS. */
@@ -9,13 +11,8 @@ export interface ClientTls {
   uriSans?: readonly string[];
 }
 
-const SEQUENCE = 0x30;
-const INTEGER = 0x02;
-const BIT_STRING = 0x03;
-const OCTET_STRING = 0x04;
-const OBJECT_IDENTIFIER = 0x06;
 /** subjectAltName, RFC 5280 §4.2.1.6. */
-const SUBJECT_ALT_NAME = Buffer.from("551d11", "hex");
+const SUBJECT_ALT_NAME = Uint8Array.of(0x55, 0x1d, 0x11);
 const URI_NAME = 0x86;
 
 /** What a host knows of the connection. */
@@ -30,23 +27,18 @@ export function tlsInfo({ serverName, uriSans }: ClientTls): TlsInfo {
 
 /** As `connection.peer_certificate` of Envoy 1.40 has it: PEM. Its DER is RFC 5280 §4.1 with nothing but the names. */
 function certificateOf(uris: readonly string[]): string {
-  const empty = der(SEQUENCE);
-  const names = der(SEQUENCE, ...uris.map((uri) => der(URI_NAME, Buffer.from(uri))));
-  const extension = der(SEQUENCE, der(OBJECT_IDENTIFIER, SUBJECT_ALT_NAME), der(OCTET_STRING, names));
-  const version = der(0xa0, der(INTEGER, Buffer.of(2)));
-  const serial = der(INTEGER, Buffer.of(1));
-  const extensions = der(0xa3, der(SEQUENCE, extension));
-  const tbs = der(SEQUENCE, version, serial, empty, empty, empty, empty, empty, extensions);
-  const bytes = der(SEQUENCE, tbs, empty, der(BIT_STRING, Buffer.of(0)));
-  const lines = bytes.toString("base64").match(/.{1,64}/g) ?? [];
+  const empty = der(TAG.sequence);
+  const names = der(TAG.sequence, ...uris.map((uri) => der(URI_NAME, utf8Encode(uri))));
+  const extension = der(
+    TAG.sequence,
+    der(TAG.objectIdentifier, SUBJECT_ALT_NAME),
+    der(TAG.octetString, names),
+  );
+  const version = der(0xa0, der(TAG.integer, Uint8Array.of(2)));
+  const serial = der(TAG.integer, Uint8Array.of(1));
+  const extensions = der(0xa3, der(TAG.sequence, extension));
+  const tbs = der(TAG.sequence, version, serial, empty, empty, empty, empty, empty, extensions);
+  const bytes = der(TAG.sequence, tbs, empty, der(TAG.bitString, Uint8Array.of(0)));
+  const lines = base64Encode(bytes).match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
-}
-
-/** One DER element (X.690 §8.1). */
-function der(tag: number, ...contents: Uint8Array[]): Buffer {
-  const content = Buffer.concat(contents);
-  if (content.length < 0x80) return Buffer.concat([Buffer.of(tag, content.length), content]);
-  const digits = content.length.toString(16);
-  const length = Buffer.from(digits.padStart(digits.length + (digits.length % 2), "0"), "hex");
-  return Buffer.concat([Buffer.of(tag, 0x80 | length.length), length, content]);
 }

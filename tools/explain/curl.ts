@@ -1,5 +1,7 @@
 /** A pasted `curl` line → the request that it sends. The line is read, never run. */
 
+import { base64Encode, latin1Decode, latin1Encode, utf8Encode, wireText } from "../host/bytes.ts";
+
 /** A line that is not understood; the message is for the user. */
 export class CurlError extends Error {
   override readonly name = "CurlError";
@@ -211,7 +213,7 @@ class CurlReader {
         return;
       }
       case "user":
-        this.user = bytesOf(value());
+        this.user = wireText(value());
         if (!this.user.includes(":"))
           throw new CurlError("-u without a password asks for one: write -u NAME:PASSWORD");
         return;
@@ -255,9 +257,7 @@ class CurlReader {
   /** -H goes before what curl would write itself: `-H 'Name:'` takes a header away, `-H 'Name;'` sends an empty one. */
   private headers(hasBody: boolean, user: string | undefined): [string, string][] {
     const basic =
-      user === undefined || this.isAnyAuth
-        ? undefined
-        : `Basic ${Buffer.from(user, "latin1").toString("base64")}`;
+      user === undefined || this.isAnyAuth ? undefined : `Basic ${base64Encode(latin1Encode(user))}`;
     const own: [string, string | undefined][] = [
       ["Authorization", this.bearer === undefined ? basic : `Bearer ${this.bearer}`],
       ["Range", this.range],
@@ -324,7 +324,7 @@ class CurlReader {
   private encoded(text: string): string {
     const [, name = "", sign = "", rest = text] =
       /^([^=]*)(=)(.*)$/s.exec(text) ?? /^([^@]*)(@)(.*)$/s.exec(text) ?? [];
-    const content = sign === "@" ? this.read(rest) : Buffer.from(rest);
+    const content = sign === "@" ? this.read(rest) : utf8Encode(rest);
     return `${name}${name && "="}${escapeBytes(content)}`;
   }
 
@@ -340,18 +340,13 @@ const JSON_TYPE = "application/json";
 
 /** As curl_easy_escape does, but with `+` for a space. */
 function escapeBytes(content: Uint8Array): string {
-  return Buffer.from(content)
-    .toString("latin1")
-    .replace(/[^A-Za-z0-9\-._~]/gs, (character) => (character === " " ? "+" : escapeOf(character)));
-}
-
-/** The bytes of the text's UTF-8, as characters. */
-function bytesOf(text: string): string {
-  return Buffer.from(text).toString("latin1");
+  return latin1Decode(content).replace(/[^A-Za-z0-9\-._~]/gs, (character) =>
+    character === " " ? "+" : escapeOf(character),
+  );
 }
 
 function escapeBeyondAscii(text: string): string {
-  return bytesOf(text).replace(/[\x80-\xff]/g, escapeOf);
+  return wireText(text).replace(/[\x80-\xff]/g, escapeOf);
 }
 
 /** @param byte as a character */
@@ -382,7 +377,7 @@ function withoutDots(path: string): string {
  */
 function userOf(information: string): string {
   if (information.includes("@")) throw new CurlError("the URL has two @, which curl refuses: write %40");
-  const decoded = bytesOf(information).replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+  const decoded = wireText(information).replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
   if (/[\0-\x1f\x7f]/.test(decoded))

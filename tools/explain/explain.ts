@@ -46,6 +46,7 @@ export interface Authentication {
   steps: ProviderStep[];
 }
 
+/** The verdict on a request, with the steps that led to it. */
 export interface Explanation {
   /** The module's verdict. */
   outcome: Outcome;

@@ -1,10 +1,10 @@
 /** The very module that runs in Envoy, in this process, with one configuration: a gate that requests can be sent to. */
 import type { Configuration } from "../config/schema.ts";
 import { latin1Decode, utf8Encode } from "../host/bytes.ts";
-import type { Host, HttpCall, Outcome } from "../host/host.ts";
+import { createHost, type Host, type HttpCall, type Outcome } from "../host/host.ts";
 import type { DownstreamRequest, ListenerOptions } from "../host/http-connection-manager.ts";
 import type { ForeignFunction } from "../host/imports.ts";
-import { createNodeHost } from "../host/node.ts";
+import { verifySignature } from "../host/web.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { readTrace, type Trace } from "./trace.ts";
 
@@ -18,6 +18,8 @@ export interface GateOptions {
   documents: Documents;
   /** Milliseconds since 1970; the clock stands there. */
   now: number;
+  /** Envoy's foreign function, if there is a faster one than that of `host/web.ts`. */
+  verifySignature?: ForeignFunction | undefined;
 }
 
 /** The filter refused a configuration that the compiler made, or failed: a bug, never the user's fault. */
@@ -45,7 +47,10 @@ export class Gate {
   ): Promise<Gate> {
     const { module, configuration, documents, now } = options;
     const fetch = async (call: HttpCall) => serve(call, documents);
-    const host = await createNodeHost(module, { fetch, foreignFunctions });
+    const host = await createHost(module, {
+      fetch,
+      foreignFunctions: { verify_signature: options.verifySignature ?? verifySignature, ...foreignFunctions },
+    });
     host.clock.set(now);
     // Filter state changes no answer, and has the rule that decided, which an answer of 200 does not say.
     const told = { ...configuration, filterState: true };
@@ -81,6 +86,8 @@ export interface Modules {
   release: WebAssembly.Module;
   /** That which says what it does (assembly/trace.ts). */
   trace: WebAssembly.Module;
+  /** See `GateOptions`. */
+  verifySignature?: ForeignFunction;
 }
 
 /** What came of a request, and how. */
@@ -100,14 +107,18 @@ export class TracedGate {
   ) {}
 
   /** @throws {GateFailure} if a module does not take the configuration */
-  static async open(modules: Modules, options: Omit<GateOptions, "module">): Promise<TracedGate> {
+  static async open(
+    modules: Modules,
+    options: Omit<GateOptions, "module" | "verifySignature">,
+  ): Promise<TracedGate> {
     const events: Uint8Array[] = [];
     const jwtgate_trace: ForeignFunction = (event) => {
       events.push(event);
       return new Uint8Array();
     };
-    const release = await Gate.open({ ...options, module: modules.release });
-    const traced = await Gate.open({ ...options, module: modules.trace }, { jwtgate_trace });
+    const { verifySignature } = modules;
+    const release = await Gate.open({ ...options, verifySignature, module: modules.release });
+    const traced = await Gate.open({ ...options, verifySignature, module: modules.trace }, { jwtgate_trace });
     return new TracedGate(release, traced, events);
   }
 

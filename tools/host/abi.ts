@@ -53,6 +53,7 @@ export const MetricType = { Counter: 0, Gauge: 1, Histogram: 2 } as const;
 
 /** Names of the log levels, by their number. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "critical"] as const;
+/** Levels of Envoy's log. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** `proxy_on_request_headers` may stop the stream: anything but Continue does (there is no partial stop under this ABI). */

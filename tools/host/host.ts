@@ -38,6 +38,7 @@ export interface HttpCall extends HttpCallRequest {
   signal: AbortSignal;
 }
 
+/** What a host is made with. */
 export interface HostOptions {
   /** `vm_id` of the plugin. */
   vmId?: string;
@@ -62,6 +63,7 @@ export interface HostOptions {
   logLevel?: LogLevel;
 }
 
+/** What a configuration is loaded with. */
 export interface PluginOptions {
   /** Which configuration this is, among several: it replaces the one before it with the same name. */
   name?: string;
@@ -169,6 +171,7 @@ interface Plugin {
   replaced: boolean;
 }
 
+/** Runs a module as one worker of Envoy does: any number of configurations in one machine (VM), and requests. */
 export class Host {
   readonly clock = new Clock();
   readonly metrics = new Metrics();
@@ -332,7 +335,7 @@ export class Host {
   }
 
   /** Sends a request and waits until the module has decided. */
-  request(request: DownstreamRequest, plugin = ""): Promise<Outcome> {
+  async request(request: DownstreamRequest, plugin = ""): Promise<Outcome> {
     return this.send(request, plugin).decided;
   }
 

@@ -4,6 +4,7 @@
  * and what is known of each predicate. Everything that depends on which attribute it is asks these two tables.
  */
 import type { Predicate, StringMatch } from "../config/schema.ts";
+import { utf8Encode } from "../host/bytes.ts";
 import { parseCidr } from "./cidr.ts";
 import { and, type Expression } from "./expression.ts";
 import { closest } from "./fields.ts";
@@ -402,7 +403,7 @@ function checkServiceAccount(account: Located<string>, report: Report): void {
     );
   } else if (!/^[^/]+(\/[^/]+)?$/.test(value)) {
     report.error(at, `${quote(value)} is no service account: write NAME or NAMESPACE/NAME`);
-  } else if (Buffer.byteLength(value) > 320) {
+  } else if (utf8Encode(value).length > 320) {
     report.error(at, "a service account is at most 320 characters long");
   }
 }

@@ -1,8 +1,5 @@
-/** IP addresses and CIDR ranges as Go's net/netip reads them, which is how istiod reads ipBlocks. */
-
-interface Address {
-  bytes: number[];
-}
+/** CIDR ranges as Go's net/netip reads them, which is how istiod reads ipBlocks. */
+import { parseAddress } from "../encoding/address.ts";
 
 /**
  * @param text an address, or an address with a prefix length
@@ -13,10 +10,10 @@ export function parseCidr(text: string): string | undefined {
   const slash = text.lastIndexOf("/");
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;
-  const bits = address.bytes.length * 8;
+  const bits = address.length * 8;
   const prefix = slash < 0 ? bits : parsePrefixLength(text.slice(slash + 1), bits);
   if (prefix === undefined) return undefined;
-  const masked = address.bytes.map((byte, i) => byte & mask(prefix - 8 * i));
+  const masked = address.map((byte, i) => byte & mask(prefix - 8 * i));
   return `${formatAddress(masked)}/${prefix}`;
 }
 
@@ -28,50 +25,6 @@ function mask(bits: number): number {
 function parsePrefixLength(text: string, maximum: number): number | undefined {
   if (!/^(0|[1-9]\d{0,2})$/.test(text)) return undefined;
   return Number(text) <= maximum ? Number(text) : undefined;
-}
-
-function parseAddress(text: string): Address | undefined {
-  return text.includes(":") ? parseIPv6(text) : parseIPv4(text);
-}
-
-/** Four decimal numbers without leading zeros. */
-function parseIPv4(text: string): Address | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  const bytes = parts.map((part) => (/^(0|[1-9]\d{0,2})$/.test(part) ? Number(part) : 256));
-  return bytes.every((byte) => byte <= 255) ? { bytes } : undefined;
-}
-
-/** RFC 4291 §2.2, an IPv4 address in the last 32 bits included. */
-function parseIPv6(text: string): Address | undefined {
-  const halves = text.split("::");
-  if (halves.length > 2) return undefined;
-  const [head = "", tail] = halves;
-  const before = parseGroups(head, tail === undefined);
-  const after = tail === undefined ? [] : parseGroups(tail, true);
-  if (before === undefined || after === undefined) return undefined;
-  const missing = 16 - before.length - after.length;
-  // `::` stands for at least one group.
-  if (tail === undefined ? missing !== 0 : missing < 2) return undefined;
-  return { bytes: [...before, ...new Array<number>(missing).fill(0), ...after] };
-}
-
-/** The bytes of colon-separated groups; none of an empty text. */
-function parseGroups(text: string, mayEndInIPv4: boolean): number[] | undefined {
-  if (text === "") return [];
-  const groups = text.split(":");
-  const bytes: number[] = [];
-  for (const [i, group] of groups.entries()) {
-    if (/^[0-9a-fA-F]{1,4}$/.test(group)) {
-      const value = Number.parseInt(group, 16);
-      bytes.push(value >>> 8, value & 0xff);
-      continue;
-    }
-    const ipv4 = mayEndInIPv4 && i === groups.length - 1 ? parseIPv4(group) : undefined;
-    if (ipv4 === undefined) return undefined;
-    bytes.push(...ipv4.bytes);
-  }
-  return bytes.length <= 16 ? bytes : undefined;
 }
 
 /** RFC 5952 §4: the longest run of zero groups, the first of equals, becomes `::`. */

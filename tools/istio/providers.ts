@@ -4,6 +4,7 @@
  */
 import type { Provider, RemoteJwks } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
+import { compareUtf8 } from "../host/bytes.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { isLoopback, isMetadataService, portOf, requestUrl } from "../jwks/source.ts";
 import { quote, type Report } from "./report.ts";
@@ -41,7 +42,7 @@ export function compileProviders(
     .sort((a, b) => byPrecedence(a, b, options.rootNamespace))
     .flatMap(({ metadata, spec }) => spec.jwtRules.map((rule) => ({ rule, metadata })))
     // Equal issuers keep their order.
-    .sort((a, b) => byBytes(a.rule.issuer?.value ?? "", b.rule.issuer?.value ?? ""));
+    .sort((a, b) => compareUtf8(a.rule.issuer?.value ?? "", b.rule.issuer?.value ?? ""));
   const positions: Record<string, Position> = {};
   const clusters = new Clusters(options.clusterFor, report);
   const providers = rules.map(({ rule, metadata: { namespace, name: policyName } }, index) => {
@@ -85,14 +86,9 @@ function byPrecedence(
   return (
     Number(a.namespace === root) - Number(b.namespace === root) ||
     a.created - b.created ||
-    byBytes(a.name, b.name) ||
-    byBytes(a.namespace, b.namespace)
+    compareUtf8(a.name, b.name) ||
+    compareUtf8(a.namespace, b.namespace)
   );
-}
-
-/** Go compares strings by their UTF-8 bytes. */
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** Claims that are lists whether the rule says so or not. */

@@ -1,10 +1,8 @@
 /** Keys in the forms that people have them in – PEM, certificates, JWK, key sets – as one key set of public keys. */
-import { createHash, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { decodeBase64 } from "./base64.ts";
 import { JsonError, parseStrictJson } from "./json.ts";
-
-/** A key as JSON; members as RFC 7517 and 7518 name them. */
-export type JsonKey = Record<string, unknown>;
+import type { JsonKey } from "./thumbprint.ts";
 
 /** A text holds no key that can be read; the message says why. */
 export class NoKey extends Error {
@@ -71,24 +69,25 @@ function fromCertificate(key: JsonKey): JsonKey {
   const [first] = x5c as unknown[];
   const bytes = typeof first === "string" ? decodeBase64(first) : undefined;
   try {
-    return { ...key, ...exportJwk(new X509Certificate(bytes ?? Buffer.alloc(0)).publicKey) };
+    return { ...key, ...exportJwk(new X509Certificate(bytes ?? new Uint8Array()).publicKey) };
   } catch (error) {
     if (error instanceof NoKey) throw error;
     throw new NoKey("[x5c] holds no certificate that can be read");
   }
 }
 
-/** The members that a thumbprint is made of, in its order (RFC 7638 §3.2, RFC 8037 §2). */
-const THUMBPRINT_MEMBERS = new Map([
-  ["RSA", ["e", "kty", "n"]],
-  ["EC", ["crv", "kty", "x", "y"]],
-  ["OKP", ["crv", "kty", "x"]],
-  ["oct", ["k", "kty"]],
-]);
-
-/** The SHA-256 thumbprint of a key (RFC 7638). */
-export function thumbprint(key: JsonKey): string {
-  const names = THUMBPRINT_MEMBERS.get(String(key["kty"])) ?? ["kty"];
-  const members = Object.fromEntries(names.map((name) => [name, key[name]]));
-  return createHash("sha256").update(JSON.stringify(members)).digest("base64url");
+/**
+ * A private key in PEM, in every form that OpenSSL writes.
+ *
+ * @param text that holds one block
+ * @returns its JWK; of a type that JWK has no form for, the name of the type alone
+ * @throws if it cannot be read
+ */
+export function readPrivatePem(text: string): JsonKey {
+  const key = createPrivateKey(text);
+  try {
+    return { ...key.export({ format: "jwk" }) };
+  } catch {
+    return { kty: key.asymmetricKeyType };
+  }
 }

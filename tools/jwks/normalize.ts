@@ -5,12 +5,14 @@
  * `Jwks::createFromJwksCore`). A key that Envoy would leave out in silence, or that docs/strictness.md (S5–S7, S11) rules out, is
  * left out with a warning; a set without any usable key is refused (S10).
  */
-import { createPublicKey, X509Certificate } from "node:crypto";
 import type { Jwk } from "../config/schema.ts";
 import type { Severity } from "../diagnostics.ts";
-import { decodeBase64, encodeBase64Url } from "./base64.ts";
-import { ed25519Fault } from "./ed25519.ts";
+import { base64UrlEncode, concat, hexEncode, utf8Encode } from "../host/bytes.ts";
+import { ALGORITHMS, type Algorithm, algorithmsOf } from "./algorithms.ts";
+import { decodeBase64 } from "./base64.ts";
+import { isCertificate } from "./certificate.ts";
 import { JsonError, parseStrictJson } from "./json.ts";
+import { ed25519Fault, isPoint } from "./points.ts";
 
 export interface JwksProblem {
   severity: Severity;
@@ -72,7 +74,7 @@ export function normalizeJwks(text: string): NormalizedJwks {
 
 /** The members of `keys`, each known to be what istiod takes. */
 function readKeys(text: string): Json[] {
-  if (Buffer.byteLength(text) > MAX_JWKS_BYTES) {
+  if (utf8Encode(text).length > MAX_JWKS_BYTES) {
     throw new Refusal(
       `the key set is larger than ${MAX_JWKS_BYTES / 1024} KiB: keep only the keys that are in use`,
     );
@@ -153,18 +155,14 @@ function faultOf(key: Json): string | undefined {
     }
   }
   if (key["key_ops"] != null && !isStringList(key["key_ops"])) return "[key_ops] must be a list of strings";
-  if (key["x5c"] != null && !(isStringList(key["x5c"]) && key["x5c"].every(isCertificate))) {
+  if (key["x5c"] != null && !(isStringList(key["x5c"]) && key["x5c"].every(holdsCertificate))) {
     return "[x5c] must be a list of certificates (DER in base64)";
   }
   return undefined;
 }
 
-function isCertificate(text: string): boolean {
-  try {
-    return new X509Certificate(decodeBase64(text) ?? "").raw.length > 0;
-  } catch {
-    return false;
-  }
+function holdsCertificate(text: string): boolean {
+  return isCertificate(decodeBase64(text) ?? new Uint8Array());
 }
 
 /** How a message names a key. */
@@ -237,14 +235,15 @@ function checkPurpose({ use, key_ops }: Json): void {
 }
 
 /** A key's `alg` must be one that its type can have, or absent. */
-function checkAlgorithm({ alg, kty }: Json, algorithms: readonly string[]): void {
-  if (typeof alg !== "string" || alg === "" || algorithms.includes(alg)) return;
+function checkAlgorithm({ alg, kty, crv }: Json): void {
+  const able = algorithmsOf({ kty, crv }).map((one) => one.alg);
+  if (typeof alg !== "string" || alg === "" || able.includes(alg)) return;
   throw new Unusable(
-    `[alg] ${JSON.stringify(alg)} does not go with this ${kty} key: ${algorithms.join(", ")} or none`,
+    `[alg] ${JSON.stringify(alg)} does not go with this ${kty} key: ${able.join(", ")} or none`,
   );
 }
 
-function binary(key: Json, name: string): Buffer {
+function binary(key: Json, name: string): Uint8Array {
   const value = key[name];
   const bytes = typeof value === "string" ? decodeBase64(value) : undefined;
   if (bytes === undefined || bytes.length === 0) throw new Unusable(`[${name}] is empty`);
@@ -252,17 +251,15 @@ function binary(key: Json, name: string): Buffer {
 }
 
 /** The bytes of a positive integer without leading zeros (RFC 7518 §2, Base64urlUInt). */
-function integer(key: Json, name: string): Buffer {
+function integer(key: Json, name: string): Uint8Array {
   const bytes = binary(key, name);
   const first = bytes.findIndex((byte) => byte !== 0);
   if (first < 0) throw new Unusable(`[${name}] is zero`);
   return bytes.subarray(first);
 }
 
-const RSA_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-
 function rsaMembers(key: Json): Partial<Jwk> {
-  checkAlgorithm(key, RSA_ALGORITHMS);
+  checkAlgorithm(key);
   const n = integer(key, "n");
   const e = integer(key, "e");
   const bits = n.length * 8 - Math.clz32(n[0] ?? 0) + 24;
@@ -271,53 +268,47 @@ function rsaMembers(key: Json): Partial<Jwk> {
   if (bits > MAX_RSA_BITS)
     throw new Unusable(`RSA keys over ${MAX_RSA_BITS} bits are not supported; this has ${bits}`);
   if (((n.at(-1) ?? 0) & 1) === 0) throw new Unusable("[n] is even, so it is no RSA modulus");
-  if (!["03", "010001"].includes(e.toString("hex"))) throw new Unusable("[e] must be 3 or 65537 (AQAB)");
-  return { n: encodeBase64Url(n), e: encodeBase64Url(e) };
+  if (!["03", "010001"].includes(hexEncode(e))) throw new Unusable("[e] must be 3 or 65537 (AQAB)");
+  return { n: base64UrlEncode(n), e: base64UrlEncode(e) };
 }
 
-/** RFC 7518 §3.4: curve, its only algorithm and the length of a coordinate in bytes. */
-const CURVES = [
-  { crv: "P-256", alg: "ES256", size: 32 },
-  { crv: "P-384", alg: "ES384", size: 48 },
-  { crv: "P-521", alg: "ES512", size: 66 },
-] as const;
-
 function ecMembers(key: Json): Partial<Jwk> {
-  // As in Envoy, an empty crv is that of alg, or P-256.
-  const curve = CURVES.find(({ crv, alg }) =>
-    key["crv"] === "" ? alg === (key["alg"] || "ES256") : crv === key["crv"],
-  );
-  if (curve === undefined) throw new Unusable("[crv] must be P-256, P-384 or P-521");
-  const { crv, alg, size } = curve;
-  checkAlgorithm(key, [alg]);
-  const [x, y] = ["x", "y"].map((name) => {
-    const coordinate = binary(key, name);
-    const first = coordinate.findIndex((byte) => byte !== 0);
-    const digits = first < 0 ? coordinate.subarray(0, 0) : coordinate.subarray(first);
-    if (digits.length > size) throw new Unusable(`[${name}] is too long for ${crv}`);
-    return encodeBase64Url(Buffer.concat([Buffer.alloc(size - digits.length), digits]));
-  });
-  try {
-    createPublicKey({ format: "jwk", key: { kty: "EC", crv, x, y } });
-  } catch {
-    throw new Unusable(`[x], [y] is no point of ${crv}`);
-  }
-  return { crv, x, y };
+  const { crv, coordinateBytes: size } = curveOf(key) ?? {};
+  if (crv === undefined || size === undefined) throw new Unusable("[crv] must be P-256, P-384 or P-521");
+  checkAlgorithm({ ...key, crv });
+  const [x, y] = [coordinate(key, "x", crv, size), coordinate(key, "y", crv, size)];
+  if (!isPoint(crv, x, y)) throw new Unusable(`[x], [y] is no point of ${crv}`);
+  return { crv: crv as Jwk["crv"], x: base64UrlEncode(x), y: base64UrlEncode(y) };
+}
+
+/** As in Envoy, an empty crv is that of alg, or P-256. */
+function curveOf({ crv, alg }: Json): Algorithm | undefined {
+  const known: readonly Algorithm[] = ALGORITHMS.filter(({ kty }) => kty === "EC");
+  if (crv !== "") return known.find((one) => one.crv === crv);
+  return alg ? known.find((one) => one.alg === alg) : known[0];
+}
+
+function coordinate(key: Json, name: string, crv: string, size: number): Uint8Array {
+  const bytes = binary(key, name);
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const digits = first < 0 ? bytes.subarray(0, 0) : bytes.subarray(first);
+  if (digits.length > size) throw new Unusable(`[${name}] is too long for ${crv}`);
+  return concat(new Uint8Array(size - digits.length), digits);
 }
 
 function okpMembers(key: Json): Partial<Jwk> {
   if (key["crv"] !== "Ed25519") throw new Unusable("[crv] must be Ed25519");
-  checkAlgorithm(key, ["EdDSA"]);
+  checkAlgorithm(key);
   const x = binary(key, "x");
   if (x.length !== 32) throw new Unusable(`[x] must be 32 bytes; this has ${x.length}`);
   const fault = ed25519Fault(x);
   if (fault !== undefined) throw new Unusable(fault);
-  return { crv: "Ed25519", x: encodeBase64Url(x) };
+  return { crv: "Ed25519", x: base64UrlEncode(x) };
 }
 
 function octMembers(key: Json): Partial<Jwk> {
-  checkAlgorithm(key, ["HS256", "HS384", "HS512"]);
-  return { k: encodeBase64Url(binary(key, "k")) };
+  checkAlgorithm(key);
+  return { k: base64UrlEncode(binary(key, "k")) };
 }
 
 function isObject(value: unknown): value is Json {

@@ -2,7 +2,7 @@
  * Where keys are fetched from: the Envoy cluster that serves a URL, in a bootstrap of our own or in a mesh, and which
  * URLs nobody should fetch from.
  */
-import { BlockList, isIP } from "node:net";
+import { isAddress, isInNetwork, parseAddress } from "../encoding/address.ts";
 
 /** A server of keys, as a mesh knows it. */
 export interface MeshHost {
@@ -71,7 +71,7 @@ export function bootstrapCluster(url: URL): string {
 export function meshHost(url: URL, namespace: string): MeshHost {
   const host = hostOf(url).replace(/\.$/, "");
   const port = portOf(url);
-  if (isIP(host) !== 0) {
+  if (isAddress(host)) {
     return {
       host: `jwks-${labelOf(host)}.${OWN_DOMAIN}`,
       port,
@@ -108,25 +108,22 @@ export function meshCluster(url: URL, namespace: string): string {
   return `outbound|${port}||${host}`;
 }
 
-/** IPv4 networks, each with its prefix's length. */
-type Networks = readonly (readonly [address: string, bits: number])[];
+/** A network: the bytes of an address in it, and the length of its prefix in bits. */
+type Network = readonly [address: readonly number[], bits: number];
 
 /** Addresses that only a machine itself or its cloud's metadata service answers on. */
-const METADATA_IPV4: Networks = [
+const METADATA = networks(
   // Link-local, where most clouds have theirs.
-  ["169.254.0.0", 16],
+  "169.254.0.0/16",
+  "fe80::/10",
   // Alibaba Cloud, Oracle Cloud, Azure.
-  ["100.100.100.200", 32],
-  ["192.0.0.192", 32],
-  ["168.63.129.16", 32],
-];
-const METADATA_IPV6: Networks = [
-  ["fe80::", 10],
+  "100.100.100.200/32",
+  "192.0.0.192/32",
+  "168.63.129.16/32",
   // AWS (metadata, credentials of EKS), Google Cloud.
-  ["fd00:ec2::", 32],
-  ["fd20:ce::254", 128],
-];
-const METADATA = blockList(METADATA_IPV4, METADATA_IPV6);
+  "fd00:ec2::/32",
+  "fd20:ce::254/128",
+);
 
 const METADATA_HOSTS = [
   "metadata",
@@ -139,25 +136,16 @@ const METADATA_HOSTS = [
 ];
 
 /** Addresses of the machine itself: `0.0.0.0` and `::` reach it too. */
-const LOOPBACK = blockList(
-  [
-    ["127.0.0.0", 8],
-    ["0.0.0.0", 32],
-  ],
-  [
-    ["::", 128],
-    ["::1", 128],
-  ],
-);
+const LOOPBACK = networks("127.0.0.0/8", "0.0.0.0/32", "::/128", "::1/128");
 
 /** RFC 6761, section 6.3, and what distributions have in /etc/hosts. */
 const LOOPBACK_HOST = /^(.*\.)?localhost$|^(localhost\.localdomain|ip6-localhost|ip6-loopback)$/;
 
-function blockList(ipv4: Networks, ipv6: Networks): BlockList {
-  const list = new BlockList();
-  for (const [address, bits] of ipv4) list.addSubnet(address, bits, "ipv4");
-  for (const [address, bits] of ipv6) list.addSubnet(address, bits, "ipv6");
-  return list;
+function networks(...ranges: readonly string[]): Network[] {
+  return ranges.map((range) => {
+    const [address = "", bits] = range.split("/");
+    return [parseAddress(address) ?? [], Number(bits)];
+  });
 }
 
 /**
@@ -173,44 +161,31 @@ export function isLoopback(url: URL): boolean {
   return names(url, LOOPBACK, (host) => LOOPBACK_HOST.test(host));
 }
 
-function names(url: URL, addresses: BlockList, isNamed: (host: string) => boolean): boolean {
+function names(url: URL, addresses: readonly Network[], isNamed: (host: string) => boolean): boolean {
   const host = hostOf(url).toLowerCase().replace(/\.$/, "");
-  const family = isIP(host);
-  if (family === 0) return isNamed(host);
-  if (family === 4) return addresses.check(host, "ipv4");
-  if (addresses.check(host, "ipv6")) return true;
-  const embedded = embeddedIpv4(host);
-  return embedded !== undefined && addresses.check(embedded, "ipv4");
+  const address = parseAddress(host);
+  if (address === undefined) return isNamed(host);
+  return [address, embeddedIpv4(address)].some(
+    (one) => one && addresses.some(([network, bits]) => isInNetwork(one, network, bits)),
+  );
 }
 
-/** Of IPv6 addresses that stand for an IPv4 address in their last 32 bits: the 96 bits before them. */
-const EMBEDDING = [
+/** IPv6 addresses that stand for an IPv4 address in their last 32 bits. */
+const EMBEDDING = networks(
   // Compatible and mapped (RFC 4291, section 2.5.5), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
-  /^(0:){6}$/,
-  /^(0:){5}ffff:$/,
-  /^(0:){4}ffff:0:$/,
-  /^64:ff9b:(0:){4}$/,
-  /^64:ff9b:1:(\w+:){3}$/,
-];
+  "::/96",
+  "::ffff:0:0/96",
+  "::ffff:0:0:0/96",
+  "64:ff9b::/96",
+  "64:ff9b:1::/48",
+);
 
-/** The IPv4 address that an IPv6 address stands for, if it does. @param address as URLs have it: compressed, no dots */
-function embeddedIpv4(address: string): string | undefined {
-  const [before = "", after] = address.split("::");
-  const head = before === "" ? [] : before.split(":");
-  const tail = after === undefined || after === "" ? [] : after.split(":");
-  const words = [...head, ...Array(8 - head.length - tail.length).fill("0"), ...tail];
-  const prefix = words
-    .slice(0, 6)
-    .map((word) => `${word}:`)
-    .join("");
-  if (EMBEDDING.some((pattern) => pattern.test(prefix))) return ipv4Of(words.slice(6));
-  // 6to4 (RFC 3056).
-  return words[0] === "2002" ? ipv4Of(words.slice(1, 3)) : undefined;
-}
+/** RFC 3056: the IPv4 address is in bits 16 to 47. */
+const SIX_TO_FOUR = networks("2002::/16");
 
-function ipv4Of(words: readonly string[]): string {
-  return words
-    .map((word) => Number.parseInt(word, 16))
-    .flatMap((word) => [word >> 8, word & 0xff])
-    .join(".");
+/** The IPv4 address that an IPv6 address stands for, if it does. */
+function embeddedIpv4(address: readonly number[]): readonly number[] | undefined {
+  const isIn = ([network, bits]: Network) => isInNetwork(address, network, bits);
+  if (EMBEDDING.some(isIn)) return address.slice(12);
+  return SIX_TO_FOUR.some(isIn) ? address.slice(2, 6) : undefined;
 }

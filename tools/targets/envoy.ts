@@ -1,7 +1,6 @@
 /** A whole bootstrap of Envoy with the filter before one upstream: docs/envoy.md. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { STANDALONE } from "../compile.ts";
 import { MODULE_FILE, VERSION } from "../package.ts";
 import {
   type Address,
@@ -11,6 +10,7 @@ import {
   renderBootstrap,
 } from "../render/bootstrap.ts";
 import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
+import { COMPILE_TARGETS } from "./compile.ts";
 import { NotRendered, onlyConfiguration, type Target } from "./target.ts";
 
 interface Options {
@@ -26,7 +26,7 @@ interface Options {
 }
 
 export const envoy = {
-  ...STANDALONE,
+  ...COMPILE_TARGETS.envoy,
   name: "envoy",
   summary: "a whole bootstrap",
   withoutMode: "gateway where not said",

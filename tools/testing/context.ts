@@ -2,6 +2,7 @@
 import type { Position } from "../diagnostics.ts";
 import { closest } from "../istio/fields.ts";
 import { quote, type Report } from "../istio/report.ts";
+import type { PemReader } from "../token/private-key.ts";
 
 export interface Context {
   report: Report;
@@ -9,6 +10,8 @@ export interface Context {
   at(...path: (string | number)[]): Position;
   /** A file that the test file names; none, with an error at the place, where it cannot be read. */
   text(path: string, at: Position): string | undefined;
+  /** Reads private keys in PEM; absent: PKCS #8 alone. */
+  readonly readPem?: PemReader | undefined;
 }
 
 /** Says that nothing has that name, and what probably has. */

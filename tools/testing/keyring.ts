@@ -2,6 +2,7 @@
 import type { Configuration, Provider } from "../config/schema.ts";
 import { closest } from "../istio/fields.ts";
 import { quote } from "../istio/report.ts";
+import { DEFAULT_ALGORITHM } from "../jwks/algorithms.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import type { Context } from "./context.ts";
 import { SigningKey } from "./mint.ts";
@@ -10,12 +11,16 @@ import type { Key } from "./schema.ts";
 export class Keyring {
   private readonly keys = new Map<string, SigningKey>();
 
-  /** @param described the test file's `keys` */
-  constructor(
+  private constructor(
     private readonly described: Readonly<Record<string, Key>>,
     private readonly context: Context,
-  ) {
-    for (const [name, key] of Object.entries(described)) this.makeKey(name, key);
+  ) {}
+
+  /** @param described the test file's `keys` */
+  static async open(described: Readonly<Record<string, Key>>, context: Context): Promise<Keyring> {
+    const keyring = new Keyring(described, context);
+    for (const [name, key] of Object.entries(described)) await keyring.makeKey(name, key);
+    return keyring;
   }
 
   /** The key of that name; none for one that is only a key set, or was wrong. */
@@ -23,7 +28,7 @@ export class Keyring {
     return this.keys.get(name);
   }
 
-  private makeKey(name: string, key: Key): void {
+  private async makeKey(name: string, key: Key): Promise<void> {
     const { alg, kid = name, jwk, file, jwks } = key;
     const at = this.context.at("keys", name);
     const sources = [jwk, file, jwks].filter((source) => source !== undefined);
@@ -32,12 +37,13 @@ export class Keyring {
     } else if (jwks === undefined) {
       try {
         if (jwk === undefined && file === undefined) {
-          this.keys.set(name, SigningKey.generate(alg ?? "RS256", kid));
+          this.keys.set(name, await SigningKey.generate(alg ?? DEFAULT_ALGORITHM, kid));
           return;
         }
         const text = file === undefined ? JSON.stringify(jwk) : this.context.text(file, at);
-        if (text !== undefined)
-          this.keys.set(name, SigningKey.from(text, key.kid ?? kidOf(text) ?? name, alg));
+        if (text === undefined) return;
+        const id = key.kid ?? kidOf(text) ?? name;
+        this.keys.set(name, await SigningKey.from(text, id, alg, this.context.readPem));
       } catch {
         // What the library says may quote the key.
         const where = this.context.at("keys", name, file === undefined ? "jwk" : "file");

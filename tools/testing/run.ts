@@ -5,6 +5,7 @@ import { because } from "../explain/format.ts";
 import { Gate } from "../explain/gate.ts";
 import { readable } from "../host/bytes.ts";
 import type { Outcome } from "../host/host.ts";
+import type { ForeignFunction } from "../host/imports.ts";
 import type { Expectation } from "./schema.ts";
 import type { PreparedCase, Suite } from "./suite.ts";
 
@@ -18,6 +19,7 @@ export interface Failure {
   actual: string;
 }
 
+/** What came of one test. */
 export interface CaseResult {
   name: string;
   at: Position;
@@ -34,18 +36,27 @@ export interface CaseResult {
   milliseconds: number;
 }
 
+/** What came of a file of tests. */
 export interface SuiteResult {
   file: string;
   cases: CaseResult[];
 }
 
-/** Runs the tests of a suite. */
-export async function runSuite(suite: Suite, module: WebAssembly.Module): Promise<SuiteResult> {
+/**
+ * Runs the tests of a suite.
+ *
+ * @param verifySignature Envoy's foreign function, if there is a faster one than that of `host/web.ts`
+ */
+export async function runSuite(
+  suite: Suite,
+  module: WebAssembly.Module,
+  verifySignature?: ForeignFunction,
+): Promise<SuiteResult> {
   const gates = new Map<number, Gate>();
   const cases: CaseResult[] = [];
   for (const test of suite.cases) {
     const subject: Subject = { ...suite.subject, now: test.now };
-    const gate = gates.get(test.now) ?? (await Gate.open({ module, ...subject }));
+    const gate = gates.get(test.now) ?? (await Gate.open({ module, verifySignature, ...subject }));
     gates.set(test.now, gate);
     const started = performance.now();
     const outcome = await gate.send(test.request);
@@ -58,6 +69,7 @@ export async function runSuite(suite: Suite, module: WebAssembly.Module): Promis
  * Compares what came with what was expected.
  *
  * @param outcome of the request, wherever it ran, with the filter's own filter state among its properties
+ * @internal
  */
 export function judge(
   test: PreparedCase,

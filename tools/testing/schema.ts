@@ -3,31 +3,15 @@
  * reader that checks files against it (read.ts).
  */
 import { type Static, Type } from "@sinclair/typebox";
+import { ALGORITHM_NAMES, DEFAULT_ALGORITHM } from "../jwks/algorithms.ts";
 
 const strict = { additionalProperties: false } as const;
 
 const Names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description });
 
-/** Key types and hashes of RFC 7518 §3.1 and RFC 8037 §3.1. */
-const ALGORITHMS = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "HS256",
-  "HS384",
-  "HS512",
-  "EdDSA",
-] as const;
-
 export const Algorithm = Type.Union(
-  ALGORITHMS.map((name) => Type.Literal(name)),
-  { default: "RS256", description: "Of a key and the signatures that it makes." },
+  ALGORITHM_NAMES.map((name) => Type.Literal(name)),
+  { default: DEFAULT_ALGORITHM, description: "Of a key and the signatures that it makes." },
 );
 
 export const Key = Type.Object(

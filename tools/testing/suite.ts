@@ -1,14 +1,14 @@
 /** A file of policy tests, made ready to run: policies compiled, keys made, tokens signed, requests written out. */
-
-import { isIP } from "node:net";
-import { dirname } from "node:path";
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
+import { isAddress } from "../encoding/address.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import type { CompleteRequest, Subject } from "../explain/explain.ts";
 import { subjectOf } from "../explain/subject.ts";
+import { wireText } from "../host/bytes.ts";
 import { quote, Report } from "../istio/report.ts";
 import { parseYaml, type YamlNode } from "../istio/yaml.ts";
+import type { PemReader } from "../token/private-key.ts";
 import type { Context } from "./context.ts";
 import { Keyring } from "./keyring.ts";
 import { nodeAt, positionAt, read } from "./read.ts";
@@ -21,9 +21,15 @@ export interface Files {
   policies(paths: readonly string[]): { files: SourceFile[]; diagnostics: Diagnostic[] };
   /** @throws with a message for the user */
   text(path: string): string;
+  /** Reads private keys in PEM. Default: PKCS #8 alone, which is what engines without OpenSSL read. */
+  readonly readPem?: PemReader;
 }
 
-/** A test that can be run. */
+/**
+ * A test that can be run.
+ *
+ * @internal
+ */
 export interface PreparedCase {
   name: string;
   at: Position;
@@ -35,9 +41,11 @@ export interface PreparedCase {
   now: number;
 }
 
+/** Tests that are ready to run. */
 export interface Suite {
   file: string;
   subject: Subject;
+  /** @internal */
   cases: PreparedCase[];
   /** Whether the file says when its tests happen, which a real Envoy cannot be told. */
   hasClock: boolean;
@@ -45,6 +53,7 @@ export interface Suite {
   hasAddress: boolean;
 }
 
+/** What came of reading a file of tests. */
 export interface LoadedSuite {
   /** Absent where there is an error among the diagnostics. */
   suite?: Suite;
@@ -54,10 +63,12 @@ export interface LoadedSuite {
 }
 
 /**
+ * Reads a test file, compiles its policies, makes its keys and signs its tokens.
+ *
  * @param source the test file
  * @param now milliseconds since 1970, where the file does not say
  */
-export function loadSuite(source: SourceFile, files: Files, now: number): LoadedSuite {
+export async function loadSuite(source: SourceFile, files: Files, now: number): Promise<LoadedSuite> {
   const report = new Report();
   const { documents, diagnostics } = parseYaml(source.name, source.text);
   report.addAll(diagnostics);
@@ -90,14 +101,14 @@ class Loader implements Context {
     this.used = [file];
   }
 
-  load(now: number): LoadedSuite {
+  async load(now: number): Promise<LoadedSuite> {
     const { value } = this;
     const time = value.now === undefined ? now : (this.time(value.now, "now") ?? now);
     const compiled = this.compile();
-    const keyring = new Keyring(value.keys ?? {}, this);
+    const keyring = await Keyring.open(value.keys ?? {}, this);
     const documents = new Map<string, string>();
     if (compiled?.result.configuration) keyring.trust(compiled.result.configuration, documents);
-    const tokens = new Tokens(value.tokens ?? {}, value.keys ?? {}, keyring, time, this);
+    const tokens = await Tokens.make(value.tokens ?? {}, value.keys ?? {}, keyring, time, this);
     const cases = value.tests.map((test, index) => this.prepare(test, index, tokens, time));
     const address = this.address();
     const result: LoadedSuite = { diagnostics: this.report.diagnostics, files: this.used };
@@ -117,14 +128,18 @@ class Loader implements Context {
     return { ...result, suite: { file: this.file, subject, cases, hasClock, hasAddress } };
   }
 
+  get readPem(): PemReader | undefined {
+    return this.files.readPem;
+  }
+
   at(...path: (string | number)[]): Position {
     return positionAt(this.node, ...path);
   }
 
   /** As the user would write it from where the tool runs. */
   private resolve(path: string): string {
-    const folder = dirname(this.file);
-    return folder === "." || path.startsWith("/") ? path : `${folder}/${path}`;
+    const folder = /^(.*?)\/+[^/]*$/s.exec(this.file)?.[1];
+    return folder === undefined || folder === "." || path.startsWith("/") ? path : `${folder}/${path}`;
   }
 
   text(path: string, at: Position): string | undefined {
@@ -179,7 +194,7 @@ class Loader implements Context {
     if (text === undefined) return DEFAULT_ADDRESS;
     const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
     const ip = v6 ?? v4 ?? "";
-    if (isIP(ip) !== 0 && Number(port) <= 65_535) return { ip, port: Number(port) };
+    if (isAddress(ip) && Number(port) <= 65_535) return { ip, port: Number(port) };
     this.report.error(this.at("listener", "address"), `${quote(text)} is no address: write IP:PORT`);
     return DEFAULT_ADDRESS;
   }
@@ -206,7 +221,7 @@ class Loader implements Context {
       return [value].flat().map((text) => {
         if (/[\0\r\n]/.test(text))
           this.report.error(at("headers", name), "a header's value has no line breaks");
-        return [bytes(name), bytes(text)];
+        return [wireText(name), wireText(text)];
       });
     });
     if (headers.some(([name]) => name.toLowerCase() === "host")) {
@@ -216,7 +231,7 @@ class Loader implements Context {
       this.report.error(at("method"), `${quote(method)} is no method: write it in capital letters`);
     if (/[^\x21-\x7e]/.test(path))
       this.report.error(at("path"), "a path has no spaces and nothing but ASCII: write %20 for a space");
-    if (isIP(peer) === 0) this.report.error(at("peer"), `${quote(peer)} is no IP address`);
+    if (!isAddress(peer)) this.report.error(at("peer"), `${quote(peer)} is no IP address`);
     const target = { path, headers };
     const placements = request.token === undefined ? [] : [request.token].flat();
     const isList = Array.isArray(request.token);
@@ -231,9 +246,9 @@ class Loader implements Context {
     return {
       method,
       path: target.path,
-      authority: bytes(host),
+      authority: wireText(host),
       headers: target.headers,
-      body: bytes(body),
+      body: wireText(body),
       peer: { ip: peer, port: PEER_PORT },
       protocol: "HTTP/1.1",
       ...(request.tls && { tls }),
@@ -258,14 +273,9 @@ class Loader implements Context {
     } else if (cookie !== undefined) {
       target.headers.push(["cookie", `${cookie}=${token}`]);
     } else if (header !== undefined) {
-      target.headers.push([bytes(header), bytes(`${prefix ?? ""}${token}`)]);
+      target.headers.push([wireText(header), wireText(`${prefix ?? ""}${token}`)]);
     } else {
-      target.headers.push(["authorization", `Bearer ${bytes(token)}`]);
+      target.headers.push(["authorization", `Bearer ${wireText(token)}`]);
     }
   }
-}
-
-/** A string whose characters are the bytes of its UTF-8. */
-function bytes(text: string): string {
-  return Buffer.from(text).toString("latin1");
 }

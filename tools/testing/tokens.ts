@@ -1,5 +1,6 @@
 /** The tokens of a test file: each made once, when it is asked for first. */
 import type { Position } from "../diagnostics.ts";
+import { base64Decode, base64UrlEncode } from "../host/bytes.ts";
 import { quote } from "../istio/report.ts";
 import { type Context, unknownName } from "./context.ts";
 import type { Keyring } from "./keyring.ts";
@@ -14,49 +15,63 @@ export class Tokens {
   /** Names of tokens that are being made, for one that is made from itself. */
   private readonly making = new Set<string>();
 
-  /**
-   * @param described the test file's `tokens`
-   * @param keys its `keys`
-   * @param now milliseconds since 1970
-   */
-  constructor(
+  private constructor(
     private readonly described: Readonly<Record<string, Token>>,
     private readonly keys: Readonly<Record<string, Key>>,
     private readonly keyring: Keyring,
     private readonly now: number,
     private readonly context: Context,
-  ) {
-    // Those that no test uses are checked too.
-    for (const name of Object.keys(described)) this.get(name, context.at("tokens", name));
+  ) {}
+
+  /**
+   * Makes all tokens of a test file, those that no test uses included.
+   *
+   * @param described its `tokens`
+   * @param keys its `keys`
+   * @param now milliseconds since 1970
+   */
+  static async make(
+    described: Readonly<Record<string, Token>>,
+    keys: Readonly<Record<string, Key>>,
+    keyring: Keyring,
+    now: number,
+    context: Context,
+  ): Promise<Tokens> {
+    const tokens = new Tokens(described, keys, keyring, now, context);
+    for (const name of Object.keys(described)) await tokens.make(name, context.at("tokens", name));
+    return tokens;
   }
 
-  /** The token of that name, made once. */
+  /** The token of that name; empty, with an error at the place, if the file has none. */
   get(name: string, at: Position): string {
     const made = this.made.get(name);
     if (made !== undefined) return made;
+    this.context.report.error(at, unknownName("token", name, Object.keys(this.described)));
+    return "";
+  }
+
+  /** The token of that name, made once. */
+  private async make(name: string, at: Position): Promise<string> {
     const { described } = this;
     const token = Object.hasOwn(described, name) ? described[name] : undefined;
-    if (token === undefined) {
-      this.context.report.error(at, unknownName("token", name, Object.keys(described)));
-      return "";
-    }
+    if (token === undefined || this.made.has(name)) return this.get(name, at);
     if (this.making.has(name)) {
       this.context.report.error(at, `the token ${quote(name)} is made from itself: name another in from`);
       return "";
     }
     this.making.add(name);
-    const text = this.makeToken(name, token);
+    const text = await this.makeToken(name, token);
     this.making.delete(name);
     this.made.set(name, text);
     return text;
   }
 
-  private makeToken(name: string, token: Token): string {
+  private async makeToken(name: string, token: Token): Promise<string> {
     if (typeof token === "string") return token;
     return "from" in token ? this.changeToken(name, token) : this.mintToken(name, token);
   }
 
-  private mintToken(name: string, token: MintedToken): string {
+  private async mintToken(name: string, token: MintedToken): Promise<string> {
     const key = this.keyring.get(token.key);
     const at = this.context.at("tokens", name, "key");
     if (key === undefined) {
@@ -80,7 +95,7 @@ export class Tokens {
     };
     const payload = omit({ iss: issuer, ...times, ...claims }, without);
     try {
-      return mint(key, omit({ alg, kid, typ: "JWT", ...header }, without), payload, alg);
+      return await mint(key, omit({ alg, kid, typ: "JWT", ...header }, without), payload, alg);
     } catch (error) {
       const reason =
         error instanceof RangeError ? error.message : `${quote(alg)} is no algorithm that can sign`;
@@ -89,9 +104,9 @@ export class Tokens {
     }
   }
 
-  private changeToken(name: string, change: ChangedToken): string {
+  private async changeToken(name: string, change: ChangedToken): Promise<string> {
     const at = this.context.at("tokens", name, "from");
-    const original = this.get(change.from, at);
+    const original = await this.make(change.from, at);
     const { claims = {}, header = {}, without = [], signature = "keep", append = "" } = change;
     const [headerPart = "", payloadPart = "", signaturePart = ""] = original.split(".");
     try {
@@ -134,7 +149,7 @@ function omit(members: Record<string, unknown>, without: readonly string[]): Rec
 
 /** The signature with its first bit changed. */
 function flip(signature: string): string {
-  const bytes = Buffer.from(signature, "base64url");
+  const bytes = base64Decode(signature);
   if (bytes[0] !== undefined) bytes[0] ^= 0x80;
-  return bytes.toString("base64url");
+  return base64UrlEncode(bytes);
 }

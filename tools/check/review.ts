@@ -1,0 +1,45 @@
+/** Reviews sources: compiles them, and checks those of them that are for the workload. */
+import { type CompileOptions, compile, type SourceFile } from "../compile.ts";
+import { type Diagnostic, formatPosition } from "../diagnostics.ts";
+import { Report } from "../istio/report.ts";
+import { readResources } from "../istio/resource.ts";
+import { parseYaml } from "../istio/yaml.ts";
+import { check } from "./check.ts";
+import type { Finding } from "./findings.ts";
+
+/** The compiler's own defaults. */
+const DEFAULT_NAMESPACE = "default";
+const DEFAULT_ROOT_NAMESPACE = "istio-system";
+
+/** Which workload's policies are reviewed; all, if nothing is said. */
+export type ReviewOptions = Pick<CompileOptions, "namespace" | "labels" | "gateway" | "rootNamespace">;
+
+/** What came of a review. */
+export interface Review {
+  /** In the order of their places; none if a diagnostic is an error. */
+  findings: Finding[];
+  /** The compiler's. */
+  diagnostics: Diagnostic[];
+}
+
+/**
+ * Says what a reviewer would: policies that are open, that never match, or that disclose keys (docs/check.md).
+ *
+ * @param sources YAML files, each with any number of documents
+ */
+export function review(
+  sources: readonly SourceFile[],
+  { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE }: ReviewOptions = {},
+): Review {
+  const options = { namespace, labels, gateway, rootNamespace };
+  const { diagnostics, resources } = compile([...sources], options);
+  if (diagnostics.some(({ severity }) => severity === "error")) return { findings: [], diagnostics };
+  const selected = new Set(resources.filter((one) => one.selected).map(({ at }) => formatPosition(at)));
+  // What there is to say of the sources themselves, the compiler has said.
+  const silent = new Report();
+  const read = sources.flatMap(({ name, text }) =>
+    readResources(parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
+  );
+  const own = read.filter(({ at }) => selected.has(formatPosition(at)));
+  return { findings: check(own, diagnostics, { rootNamespace }), diagnostics };
+}

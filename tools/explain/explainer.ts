@@ -1,0 +1,69 @@
+/** Explains requests under compiled policies, for programs. */
+import type { CompileResult, SourceFile } from "../compile.ts";
+import { type CompleteRequest, type Explanation, explain, type Subject } from "./explain.ts";
+import { type Documents, type Modules, TracedGate } from "./gate.ts";
+import { subjectOf } from "./subject.ts";
+
+/** What requests are explained with. */
+export interface ExplainerOptions {
+  /** The two builds of the filter. */
+  modules: Modules;
+  /** Key sets and discovery documents that policies fetch, by their URLs. */
+  documents?: Documents;
+  /** What Envoy does around the filter. Default: a gateway with `BASE` path normalization at 127.0.0.1:8080. */
+  listener?: Partial<Subject["listener"]>;
+  /** When requests come, in milliseconds since 1970. Default: now. */
+  now?: number;
+  /** Of resources that name none. Default: `default`. */
+  namespace?: string;
+}
+
+const LISTENER: Subject["listener"] = {
+  mode: "gateway",
+  pathNormalization: "BASE",
+  address: { ip: "127.0.0.1", port: 8080 },
+  localAddress: "127.0.0.1",
+};
+
+const REQUEST: CompleteRequest = {
+  method: "GET",
+  path: "/",
+  authority: "localhost",
+  headers: [],
+  body: "",
+  peer: { ip: "127.0.0.1", port: 40_000 },
+  protocol: "HTTP/1.1",
+};
+
+/** Explains requests: each gets the module's own verdict, with the steps that led to it. */
+export class Explainer {
+  private constructor(
+    private readonly gate: TracedGate,
+    private readonly subject: Subject,
+  ) {}
+
+  /**
+   * Loads compiled policies into the module.
+   *
+   * @param result of `compile`, without an error
+   * @param sources that were compiled
+   */
+  static async open(
+    result: CompileResult,
+    sources: readonly SourceFile[],
+    { modules, documents = new Map(), listener, now = Date.now(), namespace }: ExplainerOptions,
+  ): Promise<Explainer> {
+    const rest = { documents, listener: { ...LISTENER, ...listener }, now };
+    const subject = subjectOf(result, sources, namespace, rest);
+    return new Explainer(await TracedGate.open(modules, subject), subject);
+  }
+
+  /**
+   * Sends a request, and explains what comes of it.
+   *
+   * @param request what is not said of it is that of `GET / HTTP/1.1` to localhost
+   */
+  explain(request: Partial<CompleteRequest>): Promise<Explanation> {
+    return explain(this.gate, this.subject, { ...REQUEST, ...request });
+  }
+}

@@ -1,0 +1,61 @@
+/** The algorithms that the filter verifies, in one table: every other file looks them up here. */
+
+/** What there is to know of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1). */
+export interface Algorithm {
+  readonly alg: string;
+  readonly kty: "RSA" | "EC" | "OKP" | "oct";
+  /** Of its keys, if the algorithm goes with one curve. */
+  readonly crv?: "P-256" | "P-384" | "P-521" | "Ed25519";
+  /** The signature scheme, as WebCrypto names it. */
+  readonly scheme: "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA" | "Ed25519" | "HMAC";
+  /** As WebCrypto names it. Absent if the scheme brings its own. */
+  readonly hash?: "SHA-256" | "SHA-384" | "SHA-512";
+  /** How long a digest is: also a new secret (§3.2), and the salt of RSA-PSS (§3.5). */
+  readonly hashBytes?: number;
+  /** How long a coordinate of a public key is (§6.2.1.2, RFC 8037 §2). */
+  readonly coordinateBytes?: number;
+}
+
+const SHA256 = { hash: "SHA-256", hashBytes: 32 } as const;
+const SHA384 = { hash: "SHA-384", hashBytes: 48 } as const;
+const SHA512 = { hash: "SHA-512", hashBytes: 64 } as const;
+const RSA = { kty: "RSA", scheme: "RSASSA-PKCS1-v1_5" } as const;
+const PSS = { kty: "RSA", scheme: "RSA-PSS" } as const;
+const EC = { kty: "EC", scheme: "ECDSA" } as const;
+const OKP = { kty: "OKP", scheme: "Ed25519" } as const;
+const OCT = { kty: "oct", scheme: "HMAC" } as const;
+
+/** Of the algorithms of one kind of key, the usual one is first. */
+export const ALGORITHMS = [
+  { alg: "RS256", ...RSA, ...SHA256 },
+  { alg: "RS384", ...RSA, ...SHA384 },
+  { alg: "RS512", ...RSA, ...SHA512 },
+  { alg: "PS256", ...PSS, ...SHA256 },
+  { alg: "PS384", ...PSS, ...SHA384 },
+  { alg: "PS512", ...PSS, ...SHA512 },
+  { alg: "ES256", ...EC, ...SHA256, crv: "P-256", coordinateBytes: 32 },
+  { alg: "ES384", ...EC, ...SHA384, crv: "P-384", coordinateBytes: 48 },
+  { alg: "ES512", ...EC, ...SHA512, crv: "P-521", coordinateBytes: 66 },
+  { alg: "EdDSA", ...OKP, crv: "Ed25519", coordinateBytes: 32 },
+  { alg: "HS256", ...OCT, ...SHA256 },
+  { alg: "HS384", ...OCT, ...SHA384 },
+  { alg: "HS512", ...OCT, ...SHA512 },
+] as const satisfies readonly Algorithm[];
+
+export type AlgorithmName = (typeof ALGORITHMS)[number]["alg"];
+
+/** For keys that nobody chose an algorithm for. */
+export const DEFAULT_ALGORITHM: AlgorithmName = ALGORITHMS[0].alg;
+
+export const ALGORITHM_NAMES = ALGORITHMS.map(({ alg }) => alg);
+
+/** @returns undefined if the filter verifies no algorithm of that name */
+export function algorithmNamed(name: string): Algorithm | undefined {
+  return ALGORITHMS.find(({ alg }) => alg === name);
+}
+
+/** What a key can sign, the usual one first; none for keys that the filter takes none of. */
+export function algorithmsOf({ kty, crv }: { kty?: unknown; crv?: unknown }): readonly Algorithm[] {
+  const known: readonly Algorithm[] = ALGORITHMS;
+  return known.filter((one) => one.kty === kty && (one.crv === undefined || one.crv === crv));
+}

@@ -1,0 +1,141 @@
+/** Keys that sign: read, made and used by jose and WebCrypto, in Node and in browsers. */
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
+import {
+  type CryptoKey,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  importJWK,
+  importPKCS8,
+  type JWK,
+} from "jose";
+import { base64Decode, base64UrlEncode, utf8Encode } from "../host/bytes.ts";
+import { ALGORITHMS, type Algorithm, algorithmNamed, algorithmsOf } from "../jwks/algorithms.ts";
+import type { JsonKey } from "../jwks/thumbprint.ts";
+
+/** Reads one block of PEM that is a private key; rejects or throws if it cannot. The JWK of another type has only its `kty`. */
+export type PemReader = (block: string) => JsonKey | Promise<JsonKey>;
+
+/** The members of public keys, and those of private ones (RFC 7518 §6, RFC 8037 §2). */
+const PUBLIC = ["kty", "crv", "x", "y", "n", "e"];
+const PRIVATE = ["d", "p", "q", "dp", "dq", "qi"];
+
+const RSA_BITS = 2048;
+
+const DIGESTS = { "SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512 };
+
+/** A private key or a secret. */
+export class PrivateKey {
+  private readonly imported = new Map<string, Promise<CryptoKey>>();
+
+  private constructor(
+    private readonly jwk: JsonKey,
+    /** What it can sign, the usual first. */
+    readonly algorithms: readonly Algorithm[],
+  ) {}
+
+  /**
+   * Reads a key.
+   *
+   * @param jwk with private members, or a secret
+   * @throws if its numbers are no key; not if it is of a type that signs nothing here: that one has no `algorithms`
+   */
+  static async import(jwk: JsonKey): Promise<PrivateKey> {
+    const key = new PrivateKey(members(jwk, [...PUBLIC, ...PRIVATE, "k"]), algorithmsOf(jwk));
+    const [usual] = key.algorithms;
+    // The private half alone counts, as in OpenSSL.
+    if (usual?.kty === "OKP") key.jwk["x"] = base64UrlEncode(ed25519.getPublicKey(key.secret("d")));
+    else if (usual !== undefined && usual.kty !== "oct") await key.for(usual);
+    return key;
+  }
+
+  /**
+   * Makes a key.
+   *
+   * @param alg the algorithm that it is for, such as `ES256`
+   * @throws {RangeError} if the filter verifies no algorithm of that name
+   */
+  static async generate(alg: string): Promise<PrivateKey> {
+    const algorithm = algorithmNamed(alg);
+    if (algorithm === undefined) throw new RangeError(`${alg} is no algorithm`);
+    const { kty, crv, hashBytes } = algorithm;
+    if (kty === "oct") {
+      const k = base64UrlEncode(crypto.getRandomValues(new Uint8Array(hashBytes ?? 0)));
+      return PrivateKey.import({ kty, k });
+    }
+    if (kty === "OKP") {
+      const { secretKey, publicKey } = ed25519.keygen();
+      return PrivateKey.import({ kty, crv, x: base64UrlEncode(publicKey), d: base64UrlEncode(secretKey) });
+    }
+    const { privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: RSA_BITS });
+    return PrivateKey.import({ ...(await exportJWK(privateKey)) });
+  }
+
+  /** What verifies: the public members, or the secret. */
+  get verifying(): JsonKey {
+    return members(this.jwk, this.jwk["kty"] === "oct" ? ["kty", "k"] : PUBLIC);
+  }
+
+  /** The private members, or the secret. */
+  get signing(): JsonKey {
+    return { ...this.jwk };
+  }
+
+  /**
+   * Signs a text. jose signs whole tokens, and only with headers that verify; tests need others, so this is below it.
+   *
+   * @param algorithm that goes with the kind of key; with another hash than the curve's own, too
+   * @internal
+   */
+  async sign(text: string, algorithm: Algorithm): Promise<Uint8Array> {
+    const bytes = utf8Encode(text);
+    const { scheme, hash, hashBytes } = algorithm;
+    if (scheme === "HMAC") return hmac(DIGESTS[hash ?? "SHA-256"], this.secret("k"), bytes);
+    if (scheme === "Ed25519") return ed25519.sign(bytes, this.secret("d"));
+    const [own = algorithm] = this.algorithms;
+    // A key for ECDSA is one of its curve, whatever the hash.
+    const key = await this.for(scheme === "ECDSA" ? own : algorithm);
+    const parameters = { name: scheme, ...(hash && { hash }), ...(hashBytes && { saltLength: hashBytes }) };
+    return new Uint8Array(await crypto.subtle.sign(parameters, key, bytes));
+  }
+
+  /**
+   * Signs with the PEM of the public key for an HMAC secret, as attackers do.
+   *
+   * @internal
+   */
+  async signConfused(text: string, { hash }: Algorithm): Promise<Uint8Array> {
+    const [own] = this.algorithms;
+    const key = await importJWK(this.verifying as JWK, own?.alg ?? "", { extractable: true });
+    const pem = `${await exportSPKI(key as CryptoKey)}\n`;
+    return hmac(DIGESTS[hash ?? "SHA-256"], utf8Encode(pem), utf8Encode(text));
+  }
+
+  private secret(member: string): Uint8Array {
+    return base64Decode(String(this.jwk[member] ?? ""));
+  }
+
+  private for({ alg }: Algorithm): Promise<CryptoKey> {
+    const known = this.imported.get(alg) ?? (importJWK(this.jwk as JWK, alg) as Promise<CryptoKey>);
+    this.imported.set(alg, known);
+    return known;
+  }
+}
+
+/** The private key of one PEM block in PKCS #8, of which browsers know no other form. */
+export async function readPkcs8(block: string): Promise<JsonKey> {
+  for (const { alg } of ALGORITHMS.filter(({ kty }) => kty !== "oct")) {
+    try {
+      return { ...(await exportJWK(await importPKCS8(block, alg, { extractable: true }))) };
+    } catch {
+      // It is a key for another algorithm, or none.
+    }
+  }
+  throw new TypeError("this is no private key in PKCS #8");
+}
+
+function members(jwk: JsonKey, names: readonly string[]): JsonKey {
+  return Object.fromEntries(names.filter((name) => jwk[name] !== undefined).map((name) => [name, jwk[name]]));
+}
