@@ -14,7 +14,7 @@ import { runCommand } from "./commands/run.ts";
 import { testCommand } from "./commands/test.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { printable, printableLines } from "./diagnostics.ts";
-import { VERSION } from "./package.ts";
+import { VERSION } from "./version.ts";
 
 const program = new Command("jwtgate")
   .description("Istio's RequestAuthentication and AuthorizationPolicy inside any Envoy")

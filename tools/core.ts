@@ -47,8 +47,10 @@ export type {
 export type { Answer } from "./host/local-reply.ts";
 export type { SocketAddress, TlsInfo } from "./host/stream-info.ts";
 export { createWebHost as createHost } from "./host/web.ts";
-export { type CompileOptions, compile, type TargetName } from "./targets/compile.ts";
+export { type CompileOptions, compile } from "./targets/compile.ts";
+export type { TargetName } from "./targets/index.ts";
 export { type CaseResult, type Failure, runSuite, type SuiteResult } from "./testing/run.ts";
 export { type Files, type LoadedSuite, loadSuite, type Suite } from "./testing/suite.ts";
 export { type PemReader, PrivateKey } from "./token/private-key.ts";
 export { NoSigningKey, Signer, type SignerOptions } from "./token/signer.ts";
+export { VERSION as version } from "./version.ts";

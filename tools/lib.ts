@@ -24,5 +24,4 @@ export { loadModules } from "./modules.ts";
 export {
   MODULE_FILE as moduleFile,
   TRACE_MODULE_FILE as traceModuleFile,
-  VERSION as version,
 } from "./package.ts";

@@ -1,9 +1,5 @@
-/** Where this package lies, and what it is. The same for tools/ run from source and for dist/jwtgate.mjs. */
+/** Where this package lies. The same for tools/ run from source and for dist/jwtgate.mjs. */
 import { fileURLToPath } from "node:url";
-import manifest from "../package.json" with { type: "json" };
-
-/** The package's version. */
-export const VERSION: string = manifest.version;
 
 /** The package's folder, absolute: this file's parent's parent, and so is the bundle's. */
 export const PACKAGE_FOLDER = fileURLToPath(new URL("..", import.meta.url));

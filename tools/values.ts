@@ -1,5 +1,5 @@
 /** Parsers of option values; each says what was meant where it cannot read one. */
-import { isIP } from "node:net";
+import { isAddress } from "./encoding/address.ts";
 import type { Address } from "./render/bootstrap.ts";
 
 /** An option's value cannot be read. Commander knows it by its code, and says which option it was. */
@@ -13,10 +13,10 @@ export function parseAddress(text: string): Address {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   const port = Number(digits);
-  if (host === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6)) {
+  if (host === undefined || port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed))) {
     throw new InvalidValue("Write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080.");
   }
-  if (isIP(host) === 0 && !/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$/.test(host)) {
+  if (!isAddress(host) && !/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$/.test(host)) {
     throw new InvalidValue(`${host} is neither an IP address nor a host name.`);
   }
   return { host, port };
@@ -25,7 +25,7 @@ export function parseAddress(text: string): Address {
 /** `IP:PORT`: Envoy listens on addresses, not on names. */
 export function parseListenAddress(text: string): Address {
   const address = parseAddress(text);
-  if (isIP(address.host) !== 0) return address;
+  if (isAddress(address.host)) return address;
   throw new InvalidValue(
     `Envoy listens on an IP address, not on a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
   );
@@ -142,4 +142,8 @@ export function parseTime(text: string): number {
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return Math.floor(time / 1000);
   throw new InvalidValue("Write 5m, -1d, 2030-01-31T12:00:00Z or seconds since 1970.");
+}
+
+function isIPv6(text: string): boolean {
+  return text.includes(":") && isAddress(text);
 }

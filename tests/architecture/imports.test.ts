@@ -64,6 +64,7 @@ const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 const TOOLS: Rooms = {
   diagnostics: [],
   package: [],
+  version: [],
   "host/bytes": [],
   encoding: ["host/bytes"],
   config: [],
@@ -76,10 +77,9 @@ const TOOLS: Rooms = {
   "jwks/discovery": ["jwks"],
   istio: ["diagnostics", "host/bytes", "encoding", "config", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
-  render: ["diagnostics", "config", "jwks", "istio"],
-  values: ["render"],
-  "targets/compile": ["istio", "jwks", "compile"],
-  targets: ["diagnostics", "config", "package", "render", "values", "compile", "targets/compile"],
+  render: ["diagnostics", "host/bytes", "encoding", "config", "jwks", "istio"],
+  values: ["encoding", "render"],
+  targets: ["version", "diagnostics", "config", "jwks", "istio", "compile", "render", "values"],
   demo: ["diagnostics", "package", "envoy", "jwks", "compile", "render"],
   explain: ["diagnostics", "host/bytes", "encoding", "config", "host", "jwks", "istio", "compile"],
   modules: ["package", "host/node", "explain"],
@@ -107,38 +107,27 @@ const TOOLS: Rooms = {
       "jwks/convert",
     ],
     ...["jwks/discovery", "istio", "compile", "render", "demo", "explain", "check", "wizard", "token"],
-    ...["token/documents", "run", "testing", "testing/envoy", "values", "targets", "targets/compile"],
+    ...["token/documents", "run", "testing", "testing/envoy", "values", "targets", "version"],
   ],
   core: [
     "diagnostics",
     "config",
     "host",
     "compile",
-    "targets/compile",
+    "targets",
+    "version",
     "explain",
     "check",
     "token",
     "testing",
   ],
   lib: ["package", "host/node", "modules", "core"],
-  cli: ["diagnostics", "package", "commands"],
+  cli: ["diagnostics", "version", "commands"],
 };
 
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
 const NODE = [
-  ...[
-    "package",
-    "host/node",
-    "modules",
-    "oci",
-    "envoy",
-    "jwks/convert",
-    "jwks/discovery",
-    "render",
-    "targets",
-    "values",
-    "demo",
-  ],
+  ...["package", "host/node", "modules", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
   ...["wizard", "run", "testing/envoy", "commands", "cli"],
 ];
 /** Those of them that use `Buffer`. */
@@ -242,7 +231,6 @@ describe("tools show what the module did, and decide nothing", () => {
     "host/node.ts": ["KeyObject", "createPublicKey", "verify"],
     "jwks/convert.ts": ["KeyObject", "X509Certificate", "createPrivateKey", "createPublicKey"],
     "oci/image.ts": ["createHash"],
-    "render/names.ts": ["createHash"],
   };
 
   test("no signature is verified but by the module, and by Envoy's foreign function", () => {

@@ -1,11 +1,11 @@
 /** `jwtgate compile`: Istio's policies → the filter's configuration, an Envoy bootstrap, or Istio's WasmPlugin. */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { type CompiledWorkload, type CompileOptions, compile, type SourceFile } from "../compile.ts";
 import { discover } from "../jwks/discovery.ts";
-import { VERSION } from "../package.ts";
-import type { TargetName } from "../targets/compile.ts";
-import { TARGETS, targetOf } from "../targets/index.ts";
+import { MODULE_FILE } from "../package.ts";
+import { TARGETS, type TargetName, targetOf } from "../targets/index.ts";
 import {
   NotRendered,
   type Rendered,
@@ -14,6 +14,7 @@ import {
   type TargetOption,
 } from "../targets/target.ts";
 import { parseLabels, parseOrigin } from "../values.ts";
+import { VERSION } from "../version.ts";
 import { print, report, UserError } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
 
@@ -167,7 +168,7 @@ async function discoverAll(
 
 function render(target: Target, workloads: readonly CompiledWorkload[], options: Options): Rendered {
   try {
-    return target.render(workloads, options);
+    return target.render(workloads, options, { module: MODULE_FILE, exists: existsSync, resolve });
   } catch (error) {
     throw error instanceof NotRendered ? new UserError(error.message) : error;
   }

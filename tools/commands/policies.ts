@@ -1,8 +1,8 @@
 /** What commands that look at policies are told alike: which files, for which workload. */
 import type { Command } from "commander";
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
-import { VERSION } from "../package.ts";
 import { parseLabels } from "../values.ts";
+import { VERSION } from "../version.ts";
 import { report, UserError } from "./output.ts";
 import { readSources } from "./sources.ts";
 

@@ -1,4 +1,5 @@
 /** `jwtgate run`: an Envoy with policies before any upstream, which follows the files as they change. */
+import { existsSync } from "node:fs";
 import { Command, Option } from "commander";
 import { compile, type SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
@@ -7,7 +8,6 @@ import { formatPosition, printable, printableJson, printableLines } from "../dia
 import { bindFailure } from "../envoy/bind-failure.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
-import { VERSION } from "../package.ts";
 import { ABSENT } from "../render/access-log.ts";
 import {
   type Address,
@@ -15,10 +15,12 @@ import {
   type Mode,
   PATH_NORMALIZATIONS,
   type PathNormalization,
+  systemCaFile,
 } from "../render/bootstrap.ts";
 import { type Decision, parseDecision } from "../run/decision-line.ts";
 import { LiveGate, Refused } from "../run/live-gate.ts";
 import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
+import { VERSION } from "../version.ts";
 import { moduleFile } from "./module.ts";
 import { report, serveUnread, tell, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
@@ -197,7 +199,7 @@ async function start(
       maxHeapBytes: maxHeapSize,
       module,
       ...(admin && { admin }),
-      ...(jwksCa !== undefined && { jwksCa }),
+      jwksCa: jwksCa ?? systemCaFile(existsSync),
       onLine,
     });
   } catch (error) {

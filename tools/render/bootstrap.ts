@@ -5,10 +5,10 @@
  * `renderBootstrap` makes the whole; `listener`, `cluster` and `bootstrap` are its pieces, for those who put several
  * listeners into one Envoy.
  */
-import { existsSync } from "node:fs";
-import { isIP } from "node:net";
+
 import type { Configuration, Provider } from "../config/schema.ts";
 import { asciiJson } from "../diagnostics.ts";
+import { isAddress } from "../encoding/address.ts";
 import { hostOf, portOf } from "../jwks/source.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
@@ -263,10 +263,10 @@ export interface ClusterOptions {
 export function cluster({ name, address, tls, connectTimeoutMs = 5_000 }: ClusterOptions): Message {
   return {
     name,
-    type: isIP(address.host) === 0 ? "STRICT_DNS" : "STATIC",
+    type: isAddress(address.host) ? "STATIC" : "STRICT_DNS",
     connect_timeout: seconds(connectTimeoutMs),
     per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
-    ...(isIP(address.host) === 0 && { dns_lookup_family: "V4_PREFERRED" }),
+    ...(!isAddress(address.host) && { dns_lookup_family: "V4_PREFERRED" }),
     load_assignment: {
       cluster_name: name,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(address) } }] }],
@@ -277,7 +277,7 @@ export function cluster({ name, address, tls, connectTimeoutMs = 5_000 }: Cluste
 
 /** TLS to a server whose certificate must be valid under the CA and for the name. */
 function upstreamTls(serverName: string, caFile: string): Message {
-  const byAddress = isIP(serverName) !== 0;
+  const byAddress = isAddress(serverName);
   const matcher = { san_type: byAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } };
   return {
     name: "envoy.transport_sockets.tls",
@@ -397,7 +397,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
     ],
     clusters: [
       cluster({ name: clusterName, address: upstream }),
-      ...jwksClusters(configuration.providers ?? [], jwksCa ?? systemCaFile()),
+      ...jwksClusters(configuration.providers ?? [], jwksCa ?? SYSTEM_CA_FILES[0]),
     ],
     ...(admin && { admin }),
     ...(maxHeapBytes !== undefined && { maxHeapBytes }),
@@ -438,8 +438,13 @@ const SYSTEM_CA_FILES = [
   "/etc/ssl/cert.pem",
 ] as const;
 
-function systemCaFile(): string {
-  return SYSTEM_CA_FILES.find((file) => existsSync(file)) ?? SYSTEM_CA_FILES[0];
+/**
+ * The certificate authorities that a system trusts.
+ *
+ * @param exists whether there is such a file
+ */
+export function systemCaFile(exists: (file: string) => boolean): string {
+  return SYSTEM_CA_FILES.find((file) => exists(file)) ?? SYSTEM_CA_FILES[0];
 }
 
 function socketAddress({ host, port }: Address): Message {

@@ -2,8 +2,9 @@
  * Istio's resources for servers of keys that the mesh does not have: a ServiceEntry for each, so that the proxy has a
  * cluster for it, and a DestinationRule where the proxy is to speak TLS.
  */
-import { isIP } from "node:net";
+
 import type { Configuration } from "../config/schema.ts";
+import { isAddress } from "../encoding/address.ts";
 import { hostOf, type MeshHost, meshHost } from "../jwks/source.ts";
 import type { Message } from "./bootstrap.ts";
 import { uniqueName } from "./names.ts";
@@ -62,7 +63,7 @@ function serviceEntry({ host, port, endpoint }: MeshHost, metadata: Message): Me
       ports: [
         { number: port, name: "http-jwks", protocol: "HTTP", ...(moved && { targetPort: endpoint.port }) },
       ],
-      resolution: elsewhere && isIP(endpoint.address) !== 0 ? "STATIC" : "DNS",
+      resolution: elsewhere && isAddress(endpoint.address) ? "STATIC" : "DNS",
       ...(elsewhere && { endpoints: [{ address: endpoint.address }] }),
     },
   };
@@ -88,7 +89,7 @@ function destinationRule(
             port: { number: port },
             tls: {
               mode: "SIMPLE",
-              ...(isIP(certificateName) === 0 && { sni: certificateName }),
+              ...(!isAddress(certificateName) && { sni: certificateName }),
               subjectAltNames: [certificateName],
               ...(caFile !== undefined && { caCertificates: caFile }),
             },

@@ -1,5 +1,6 @@
 /** Names of resources that stand for something with a name of its own, or with several. */
-import { createHash } from "node:crypto";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { hexEncode, utf8Encode } from "../host/bytes.ts";
 
 /** What a DNS label (RFC 1123) has room for. */
 const MAX_LENGTH = 63;
@@ -13,7 +14,7 @@ const MAX_LENGTH = 63;
  * @returns a DNS label
  */
 export function uniqueName(words: readonly string[], identity: unknown): string {
-  const digest = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 10);
+  const digest = hexEncode(sha256(utf8Encode(JSON.stringify(identity)))).slice(0, 10);
   const readable = words
     .join("-")
     .toLowerCase()

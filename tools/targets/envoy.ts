@@ -1,17 +1,17 @@
 /** A whole bootstrap of Envoy with the filter before one upstream: docs/envoy.md. */
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
-import { MODULE_FILE, VERSION } from "../package.ts";
+
+import { STANDALONE } from "../compile.ts";
 import {
   type Address,
   PATH_NORMALIZATIONS,
   type PathNormalization,
   printBootstrap,
   renderBootstrap,
+  systemCaFile,
 } from "../render/bootstrap.ts";
 import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
-import { COMPILE_TARGETS } from "./compile.ts";
-import { NotRendered, onlyConfiguration, type Target } from "./target.ts";
+import { VERSION } from "../version.ts";
+import { type Files, NotRendered, onlyConfiguration, type Target } from "./target.ts";
 
 interface Options {
   listen: Address;
@@ -26,7 +26,7 @@ interface Options {
 }
 
 export const envoy = {
-  ...COMPILE_TARGETS.envoy,
+  ...STANDALONE,
   name: "envoy",
   summary: "a whole bootstrap",
   withoutMode: "gateway where not said",
@@ -70,7 +70,7 @@ export const envoy = {
     }
     return undefined;
   },
-  render(workloads, options) {
+  render(workloads, options, files) {
     const { listen, upstream, admin, maxHeapSize, jwksCa } = options;
     const { mode = "gateway", pathNormalization = "BASE" } = options;
     if (!listen || !upstream) throw new Error("check has seen to these");
@@ -79,26 +79,26 @@ export const envoy = {
       upstream,
       mode,
       pathNormalization,
-      module: moduleFile(options.module),
+      module: moduleFile(options.module, files),
       ...(admin && { admin }),
       ...(maxHeapSize !== undefined && { maxHeapBytes: maxHeapSize }),
-      ...(jwksCa !== undefined && { jwksCa: resolve(jwksCa) }),
-      ...tls(options),
+      jwksCa: jwksCa === undefined ? systemCaFile(files.exists) : files.resolve(jwksCa),
+      ...tls(options, files),
     });
     return { text: printBootstrap(message, VERSION) };
   },
 } as const satisfies Target<Options>;
 
 /** As Envoy will see it; without --module it must be there already. */
-function moduleFile(chosen: string | undefined): string {
+function moduleFile(chosen: string | undefined, { module, exists, resolve }: Files): string {
   if (chosen !== undefined) return resolve(chosen);
-  if (!existsSync(MODULE_FILE)) {
-    throw new NotRendered(`${MODULE_FILE} is not there yet: run \`npm run build\``);
+  if (!exists(module)) {
+    throw new NotRendered(`${module} is not there yet: run \`npm run build\``);
   }
-  return MODULE_FILE;
+  return module;
 }
 
-function tls({ tlsCert, tlsKey, tlsClientCa }: Partial<Options>) {
+function tls({ tlsCert, tlsKey, tlsClientCa }: Partial<Options>, { resolve }: Files) {
   if (tlsCert === undefined || tlsKey === undefined) return {};
   return {
     tls: {

@@ -19,6 +19,16 @@ export interface TargetOption {
   parse?(text: string): unknown;
 }
 
+/** What an output has to know of files, which its caller has. */
+export interface Files {
+  /** The filter that belongs to this tool, absolute. */
+  module: string;
+  /** Whether there is such a file. */
+  exists(path: string): boolean;
+  /** Makes a path absolute. */
+  resolve(path: string): string;
+}
+
 export interface Rendered {
   text: string;
   /** What the user has to know of it. */
@@ -44,9 +54,14 @@ export interface Target<Options extends object = object> extends CompileTarget {
    *
    * @param workloads without an error; one, unless `grouping` is by selections
    * @param options that `check` found nothing wrong with
+   * @param files where it is rendered
    * @throws {NotRendered} if it cannot be
    */
-  render(workloads: readonly CompiledWorkload[], options: SharedOptions & Partial<Options>): Rendered;
+  render(
+    workloads: readonly CompiledWorkload[],
+    options: SharedOptions & Partial<Options>,
+    files: Files,
+  ): Rendered;
 }
 
 /** What was compiled cannot be written so; the message says why, for the user. */

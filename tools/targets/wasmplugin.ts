@@ -1,9 +1,11 @@
 /** Istio's resources that put the filter into a mesh: docs/istio.md. */
-import { VERSION } from "../package.ts";
+import type { Resource } from "../istio/resource.ts";
+import type { Selection } from "../istio/selection.ts";
+import { meshCluster } from "../jwks/source.ts";
 import { renderKeyServers } from "../render/key-servers.ts";
 import { isForGateway, printResources, renderWasmPlugin } from "../render/wasmplugin.ts";
 import { parseImage, parseSha256 } from "../values.ts";
-import { COMPILE_TARGETS } from "./compile.ts";
+import { VERSION } from "../version.ts";
 import { NotRendered, type Target } from "./target.ts";
 
 interface Options {
@@ -15,7 +17,11 @@ interface Options {
 const PLACEHOLDER_IMAGE = `oci://registry.example.com/jwtgate:${VERSION}`;
 
 export const wasmplugin = {
-  ...COMPILE_TARGETS.wasmplugin,
+  noun: "a WasmPlugin",
+  knowsDirectPeer: false,
+  inMesh: true,
+  clusterFor: meshCluster,
+  grouping: "selections",
   name: "wasmplugin",
   summary: "Istio resources",
   withoutMode: "must be said",
@@ -30,6 +36,9 @@ export const wasmplugin = {
     },
     { flags: "--sha256 <digest>", description: "of what --image names", parse: parseSha256 },
   ],
+  review({ selection, policies: [first] }, report) {
+    if (first) report.warning(first.at, uncoveredTcp(first, selection));
+  },
   render(workloads, options) {
     const { mode, sha256, image = PLACEHOLDER_IMAGE } = options;
     const resources = workloads.flatMap(({ selection, configuration }) => {
@@ -58,3 +67,21 @@ export const wasmplugin = {
     };
   },
 } as const satisfies Target<Options>;
+
+/** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */
+function uncoveredTcp(policy: Resource, selection: Selection | undefined): string {
+  const { namespace, matchLabels, targetRefs } = selection ?? { namespace: policy.metadata.namespace };
+  const spec = {
+    ...(matchLabels && { selector: { matchLabels } }),
+    ...(targetRefs && { targetRefs }),
+    action: "DENY",
+    rules: [{ to: [{ operation: { ports: ["YOUR TCP PORTS"] } }] }],
+  };
+  const resource = {
+    apiVersion: "security.istio.io/v1",
+    kind: "AuthorizationPolicy",
+    metadata: { name: "tcp-without-jwtgate", namespace },
+    spec,
+  };
+  return `TCP ports are not covered by an HTTP filter: keep a policy for them in the cluster, such as ${JSON.stringify(resource)}`;
+}
