@@ -22,7 +22,7 @@ export {
   type Position,
   type Severity,
 } from "./diagnostics.ts";
-export type { CompleteRequest, Explanation } from "./explain/explain.ts";
+export type { Explanation } from "./explain/explain.ts";
 export { Explainer, type ExplainerOptions } from "./explain/explainer.ts";
 export type { Documents, Modules } from "./explain/gate.ts";
 export type { LogLevel } from "./host/abi.ts";
@@ -39,6 +39,8 @@ export type {
   Stream,
 } from "./host/host.ts";
 export type {
+  CompleteListener,
+  CompleteRequest,
   DownstreamRequest,
   ListenerOptions,
   PathNormalization,

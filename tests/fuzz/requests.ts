@@ -5,7 +5,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host, Outcome } from "../../tools/host/host.ts";
-import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
+import {
+  DEFAULT_LISTENER,
+  DEFAULT_REQUEST,
+  type DownstreamRequest,
+} from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { compare, type Expected, predict } from "../model/predict.ts";
 import { configuration, KEYS, STRANGER } from "./configurations.ts";
@@ -97,23 +101,10 @@ export async function fuzzRequests(module: WebAssembly.Module, random: Random, s
 
 /** What the model says of the request. */
 function predicted(own: object, request: DownstreamRequest): Expected {
-  const listener = {
-    mode: "gateway",
-    pathNormalization: "BASE",
-    address: { ip: "127.0.0.1", port: 8080 },
-    localAddress: "127.0.0.1",
-  } as const;
-  const judged = { configuration: own as Configuration, documents: new Map(), listener, now: NOW * 1000 };
-  return predict(judged, {
-    method: "GET",
-    path: "/",
-    authority: "localhost",
-    headers: [],
-    body: "",
-    peer: { ip: "127.0.0.1", port: 40_000 },
-    protocol: "HTTP/1.1",
-    ...request,
-  });
+  const documents = new Map();
+  const listener = DEFAULT_LISTENER;
+  const judged = { configuration: own as Configuration, documents, listener, now: NOW * 1000 };
+  return predict(judged, { ...DEFAULT_REQUEST, ...request });
 }
 
 /** Whose identity is passed on has sent a token that says so. */

@@ -2,47 +2,14 @@
  * What must become of a request's tokens, step by step: the filter's authenticator (assembly/authn), written plainly.
  */
 import type { Configuration, Jwk, Provider } from "../../tools/config/schema.ts";
+import type { ProviderStep, TokenStep } from "../../tools/explain/tokens.ts";
+import type { Place } from "../../tools/explain/trace.ts";
 import { wireText } from "../../tools/host/bytes.ts";
 import { type Claims, claimAt } from "./authz.ts";
-import { audienceAllowed, type Jws, type KeyAttempt, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
+import { audienceAllowed, type Jws, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
 
 /** Text is latin-1: a character a byte. */
 type Header = [name: string, value: string];
-
-/** Where a token is looked for. */
-export interface Place {
-  kind: "header" | "parameter" | "cookie";
-  /** Lower-case for a header. */
-  name: string;
-  /** "" for the whole value. */
-  prefix: string;
-}
-
-/** A token that one provider looked at. The token itself is nowhere in here. */
-export interface TokenStep {
-  place: Place;
-  /** "" where it is good; else the response's body. */
-  refusal: string;
-  /** Why, where the refusal leaves that open. */
-  reason?: string;
-  header?: Claims;
-  claims?: Claims;
-  /** The keys that were looked at, where it came to that. */
-  keys?: KeyAttempt[];
-}
-
-/** What one provider says. */
-export interface ProviderStep {
-  /** Its name in the configuration. */
-  provider: string;
-  policy?: string;
-  issuer?: string;
-  /** Where it looks. */
-  places: Place[];
-  tokens: TokenStep[];
-  /** "" where it lets the request pass; else the response's body. */
-  refusal: string;
-}
 
 export interface Authentication {
   /** "" where the request goes on to the policies; else the response's body. */

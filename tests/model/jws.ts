@@ -11,6 +11,7 @@ import {
   verify,
 } from "node:crypto";
 import type { Jwk } from "../../tools/config/schema.ts";
+import type { KeyAttempt } from "../../tools/explain/tokens.ts";
 import { JsonError, parseStrictJson } from "../../tools/jwks/json.ts";
 import type { Claims } from "./authz.ts";
 
@@ -140,17 +141,6 @@ export function audienceAllowed({ payload }: Jws, audiences: readonly string[]):
 
 function sanitizeAudience(audience: string): string {
   return audience.replace(/^https?:\/\//, "").replace(/\/$/, "");
-}
-
-/** What became of one key. */
-export interface KeyAttempt {
-  /** From 0. */
-  index: number;
-  kid?: string;
-  kty: string;
-  alg?: string;
-  /** `verified`, or why not. */
-  outcome: string;
 }
 
 /** Which key verifies a token, or why none does. */

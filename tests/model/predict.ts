@@ -1,9 +1,10 @@
 /** What the models together expect of the filter: tokens first, then policies (authenticate.ts, authz.ts). */
 import type { Provider } from "../../tools/config/schema.ts";
-import type { CompleteRequest, Subject } from "../../tools/explain/explain.ts";
+import type { Subject } from "../../tools/explain/explain.ts";
 import { HeaderMap } from "../../tools/host/header-map.ts";
 import type { Outcome } from "../../tools/host/host.ts";
 import {
+  type CompleteRequest,
   forwardRequest,
   type ReceivedRequest,
   receiveRequest,

@@ -7,9 +7,13 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Configuration } from "../../tools/config/schema.ts";
-import type { CompleteRequest } from "../../tools/explain/explain.ts";
 import { listenerOf } from "../../tools/explain/gate.ts";
-import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
+import {
+  type CompleteRequest,
+  DEFAULT_LISTENER,
+  DEFAULT_REQUEST,
+  type DownstreamRequest,
+} from "../../tools/host/http-connection-manager.ts";
 import * as authz from "../authz/random.ts";
 import {
   configurationOf as configurationOfGate,
@@ -42,19 +46,11 @@ afterAll(() => {
 });
 
 function judgedBy(configuration: Configuration, listener: Partial<Judged["listener"]> = {}): Judged {
-  const address = { ip: "127.0.0.1", port: 8080 };
-  const defaults = {
-    mode: "gateway",
-    pathNormalization: "BASE",
-    address,
-    localAddress: "127.0.0.1",
-  } as const;
-  return { configuration, documents: new Map(), listener: { ...defaults, ...listener }, now: NOW };
+  return { configuration, documents: new Map(), listener: { ...DEFAULT_LISTENER, ...listener }, now: NOW };
 }
 
 function complete(request: DownstreamRequest): CompleteRequest {
-  const defaults = { method: "GET", path: "/", authority: "localhost", headers: [], body: "", peer: PEER };
-  return { ...defaults, protocol: "HTTP/1.1", ...request };
+  return { ...DEFAULT_REQUEST, ...request };
 }
 
 function load(judged: Judged): void {

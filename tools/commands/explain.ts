@@ -5,7 +5,7 @@ import type { Configuration } from "../config/schema.ts";
 import { printable, printableJson } from "../diagnostics.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import { CurlError, parseCurl } from "../explain/curl.ts";
-import { type CompleteRequest, explain } from "../explain/explain.ts";
+import { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST, explain } from "../explain/explain.ts";
 import { explanationToJson, formatExplanation } from "../explain/format.ts";
 import { discoveredUri, TracedGate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
@@ -117,7 +117,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   const address = { ip: listen.host, port: listen.port };
   const subject = subjectOf(result, sources, options.namespace, {
     documents,
-    listener: { mode, pathNormalization, address, localAddress: "127.0.0.1" },
+    listener: { mode, pathNormalization, address, localAddress: DEFAULT_LISTENER.localAddress },
     now: options.now ?? Date.now(),
   });
   const gate = await TracedGate.open(await loadModules(), subject);
@@ -188,7 +188,7 @@ function readRequest(options: Options, command: Command): CompleteRequest {
       .filter(([name]) => name.toLowerCase() !== "host")
       .map(([name, value]) => [wireText(name), wireText(value)]),
     body: wireText(pasted?.body ?? ""),
-    peer: { ip: peer, port: 40_000 },
+    peer: { ip: peer, port: DEFAULT_REQUEST.peer.port },
     protocol: "HTTP/1.1",
     ...(hasTls && {
       tls: tlsInfo({

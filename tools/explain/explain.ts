@@ -6,9 +6,11 @@ import type { Configuration } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import type { Outcome } from "../host/host.ts";
 import {
-  type DownstreamRequest,
+  type CompleteListener,
+  type CompleteRequest,
+  DEFAULT_LISTENER,
+  DEFAULT_REQUEST,
   forwardRequest,
-  type ListenerOptions,
   receiveRequest,
 } from "../host/http-connection-manager.ts";
 import type { Documents, TracedGate } from "./gate.ts";
@@ -16,8 +18,8 @@ import { type ActionStep, explainRules, type RuleSource } from "./rules.ts";
 import { type ProviderStep, providerSteps } from "./tokens.ts";
 import type { Trace } from "./trace.ts";
 
-/** A request with everything that the connection manager's part needs. */
-export type CompleteRequest = Required<Omit<DownstreamRequest, "tls">> & Pick<DownstreamRequest, "tls">;
+/** For those who explain requests: they know nothing else of the host. */
+export { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST };
 
 /** What requests are explained against. */
 export interface Subject {
@@ -26,7 +28,7 @@ export interface Subject {
   positions: { rules: Record<string, Position>; providers: Record<string, Position> };
   sources: ReadonlyMap<string, RuleSource>;
   documents: Documents;
-  listener: Required<Omit<ListenerOptions, "directRemoteAddressKey">>;
+  listener: CompleteListener;
   /** Milliseconds since 1970. */
   now: number;
 }

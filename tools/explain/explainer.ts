@@ -1,6 +1,7 @@
 /** Explains requests under compiled policies, for programs. */
 import type { CompileResult, SourceFile } from "../compile.ts";
-import { type CompleteRequest, type Explanation, explain, type Subject } from "./explain.ts";
+import { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST } from "../host/http-connection-manager.ts";
+import { type Explanation, explain, type Subject } from "./explain.ts";
 import { type Documents, type Modules, TracedGate } from "./gate.ts";
 import { subjectOf } from "./subject.ts";
 
@@ -17,23 +18,6 @@ export interface ExplainerOptions {
   /** Of resources that name none. Default: `default`. */
   namespace?: string;
 }
-
-const LISTENER: Subject["listener"] = {
-  mode: "gateway",
-  pathNormalization: "BASE",
-  address: { ip: "127.0.0.1", port: 8080 },
-  localAddress: "127.0.0.1",
-};
-
-const REQUEST: CompleteRequest = {
-  method: "GET",
-  path: "/",
-  authority: "localhost",
-  headers: [],
-  body: "",
-  peer: { ip: "127.0.0.1", port: 40_000 },
-  protocol: "HTTP/1.1",
-};
 
 /** Explains requests: each gets the module's own verdict, with the steps that led to it. */
 export class Explainer {
@@ -53,7 +37,7 @@ export class Explainer {
     sources: readonly SourceFile[],
     { modules, documents = new Map(), listener, now = Date.now(), namespace }: ExplainerOptions,
   ): Promise<Explainer> {
-    const rest = { documents, listener: { ...LISTENER, ...listener }, now };
+    const rest = { documents, listener: { ...DEFAULT_LISTENER, ...listener }, now };
     const subject = subjectOf(result, sources, namespace, rest);
     return new Explainer(await TracedGate.open(modules, subject), subject);
   }
@@ -64,6 +48,6 @@ export class Explainer {
    * @param request what is not said of it is that of `GET / HTTP/1.1` to localhost
    */
   explain(request: Partial<CompleteRequest>): Promise<Explanation> {
-    return explain(this.gate, this.subject, { ...REQUEST, ...request });
+    return explain(this.gate, this.subject, { ...DEFAULT_REQUEST, ...request });
   }
 }

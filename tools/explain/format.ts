@@ -2,7 +2,8 @@
 import type { Configuration } from "../config/schema.ts";
 import { formatPosition, type Position, printable } from "../diagnostics.ts";
 import { readable } from "../host/bytes.ts";
-import type { CompleteRequest, Explanation, Subject } from "./explain.ts";
+import type { CompleteRequest } from "../host/http-connection-manager.ts";
+import type { Explanation, Subject } from "./explain.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
 import type { ProviderStep, TokenStep } from "./tokens.ts";
 import type { Claims, Place } from "./trace.ts";

@@ -10,6 +10,8 @@ import { FilterHeadersStatus, LOG_LEVELS, type LogLevel, WasmResult } from "./ab
 import { utf8Encode } from "./bytes.ts";
 import { type HttpResponse, RootContext, StreamContext } from "./context.ts";
 import {
+  DEFAULT_LISTENER,
+  DEFAULT_REQUEST,
   type DownstreamRequest,
   forwardRequest,
   type ListenerOptions,
@@ -347,24 +349,9 @@ export class Host {
     const plugin = this.plugins.get(name);
     if (plugin === undefined) throw new Error(`no configuration named "${name}" is loaded`);
     const { listener } = plugin;
-    const complete = {
-      method: "GET",
-      path: "/",
-      authority: "localhost",
-      headers: [],
-      body: "",
-      peer: { ip: "127.0.0.1", port: 40000 },
-      protocol: "HTTP/1.1" as const,
-      ...request,
-    };
-    const local = listener.address ?? { ip: "127.0.0.1", port: 8080 };
-    const received = receiveRequest(complete, {
-      mode: "gateway",
-      pathNormalization: "BASE",
-      localAddress: "127.0.0.1",
-      ...listener,
-      address: local,
-    });
+    const complete = { ...DEFAULT_REQUEST, ...request };
+    const local = listener.address ?? DEFAULT_LISTENER.address;
+    const received = receiveRequest(complete, { ...DEFAULT_LISTENER, ...listener, address: local });
     if ("status" in received) {
       const stream = new Stream(() => {});
       stream.decide({ answer: received, logs: [], properties: {} });

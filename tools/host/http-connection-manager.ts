@@ -42,6 +42,31 @@ export interface ListenerOptions {
   directRemoteAddressKey?: string;
 }
 
+/** A request of which everything is said; without `tls` it came in plain text. */
+export type CompleteRequest = Required<Omit<DownstreamRequest, "tls">> & Pick<DownstreamRequest, "tls">;
+
+/** A listener of which everything is said that a received request depends on. */
+export type CompleteListener = Required<Omit<ListenerOptions, "directRemoteAddressKey">>;
+
+/** What is not said of a request is taken from this one. */
+export const DEFAULT_REQUEST: CompleteRequest = {
+  method: "GET",
+  path: "/",
+  authority: "localhost",
+  headers: [],
+  body: "",
+  peer: { ip: "127.0.0.1", port: 40_000 },
+  protocol: "HTTP/1.1",
+};
+
+/** What is not said of a listener is taken from this one. */
+export const DEFAULT_LISTENER: CompleteListener = {
+  mode: "gateway",
+  pathNormalization: "BASE",
+  address: { ip: "127.0.0.1", port: 8080 },
+  localAddress: "127.0.0.1",
+};
+
 /** What the backend receives. */
 export interface UpstreamRequest {
   method: string;
@@ -70,8 +95,8 @@ export interface ReceivedRequest {
 
 /** Decodes a request, or refuses it as Envoy does before any filter. */
 export function receiveRequest(
-  request: Required<Omit<DownstreamRequest, "tls">> & Pick<DownstreamRequest, "tls">,
-  listener: Required<Omit<ListenerOptions, "directRemoteAddressKey">>,
+  request: CompleteRequest,
+  listener: CompleteListener,
 ): ReceivedRequest | Answer {
   if (request.protocol === "HTTP/1.1") {
     const refusal = refuseByCodec(request.method, request.path);

@@ -3,9 +3,10 @@ import { type CompileResult, compile, type SourceFile } from "../compile.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
 import { tlsInfo } from "../explain/certificate.ts";
-import type { CompleteRequest, Subject } from "../explain/explain.ts";
+import type { Subject } from "../explain/explain.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { wireText } from "../host/bytes.ts";
+import { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST } from "../host/http-connection-manager.ts";
 import { quote, Report } from "../istio/report.ts";
 import { parseYaml, type YamlNode } from "../istio/yaml.ts";
 import type { PemReader } from "../token/private-key.ts";
@@ -85,9 +86,6 @@ export async function loadSuite(source: SourceFile, files: Files, now: number): 
   return new Loader(source.name, node, value, files, report).load(now);
 }
 
-const DEFAULT_ADDRESS = { ip: "127.0.0.1", port: 8080 };
-const PEER_PORT = 40_000;
-
 class Loader implements Context {
   private readonly used: string[];
 
@@ -116,10 +114,10 @@ class Loader implements Context {
     const subject = subjectOf(compiled.result, compiled.sources, value.workload?.namespace, {
       documents,
       listener: {
-        mode: value.listener?.mode ?? "gateway",
-        pathNormalization: value.listener?.pathNormalization ?? "BASE",
+        mode: value.listener?.mode ?? DEFAULT_LISTENER.mode,
+        pathNormalization: value.listener?.pathNormalization ?? DEFAULT_LISTENER.pathNormalization,
         address,
-        localAddress: "127.0.0.1",
+        localAddress: DEFAULT_LISTENER.localAddress,
       },
       now: time,
     });
@@ -191,12 +189,12 @@ class Loader implements Context {
 
   private address(): { ip: string; port: number } {
     const text = this.value.listener?.address;
-    if (text === undefined) return DEFAULT_ADDRESS;
+    if (text === undefined) return DEFAULT_LISTENER.address;
     const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
     const ip = v6 ?? v4 ?? "";
     if (isAddress(ip) && Number(port) <= 65_535) return { ip, port: Number(port) };
     this.report.error(this.at("listener", "address"), `${quote(text)} is no address: write IP:PORT`);
-    return DEFAULT_ADDRESS;
+    return DEFAULT_LISTENER.address;
   }
 
   private prepare(test: Case, index: number, tokens: Tokens, time: number): PreparedCase {
@@ -249,7 +247,7 @@ class Loader implements Context {
       authority: wireText(host),
       headers: target.headers,
       body: wireText(body),
-      peer: { ip: peer, port: PEER_PORT },
+      peer: { ip: peer, port: DEFAULT_REQUEST.peer.port },
       protocol: "HTTP/1.1",
       ...(request.tls && { tls }),
     };
