@@ -183,16 +183,14 @@ function checkCount(reader: Reader, node: Node, actual: i32, what: string): void
   );
 }
 
-/** Finds out who verifies signatures of RSA and ECDSA, before the first key is read, and logs it. */
+/** Finds out whether the host verifies signatures, before the first key is read, and logs it. */
 function probeHostVerifier(): void {
   const verifies = hostVerifies();
   recordHostVerifies(verifies);
   if (verifies) {
-    logInfo("jwtgate: the host verifies signatures of RSA and ECDSA (verify_signature)");
+    logInfo("jwtgate: the host verifies signatures of RSA and on P-256 (verify_signature)");
   } else {
-    logWarning(
-      "jwtgate: the host has no verify_signature: RSA is verified in Wasm, and ECDSA keys cannot be used",
-    );
+    logInfo("jwtgate: the host has no verify_signature: RSA and P-256 are verified in Wasm");
   }
 }
 

@@ -51,7 +51,7 @@ export class JwksCounters {
   }
 }
 
-/** Says whether the host verifies signatures of RSA and ECDSA (`verify_signature`): 1, or 0 where it does not. */
+/** Says whether the host verifies signatures (`verify_signature`): 1, or 0 where it does not. */
 export function recordHostVerifies(verifies: bool): void {
   Metric.gauge("jwtgate_host_verifies_signatures").record(verifies ? 1 : 0);
 }

@@ -1,5 +1,5 @@
 /**
- * RSASSA-PKCS1-v1_5 and ECDSA through the host's `verify_signature`, which is native code. Not every host has it (and
+ * RSASSA-PKCS1-v1_5, and ECDSA on P-256, by the host's `verify_signature`, which is native code. Not every host has it (and
  * Envoy's `capability_restriction_config` can take it away), so it is tried once, before the first key is loaded.
  */
 import { allocate } from "../memory/arena";
