@@ -1,6 +1,6 @@
 /** Parsers of option values; each says what was meant where it cannot read one. */
 import { isAddress } from "./encoding/address.ts";
-import type { Address } from "./render/bootstrap.ts";
+import type { Address, UpstreamProtocol } from "./render/bootstrap.ts";
 
 /** An option's value cannot be read. Commander knows it by its code, and says which option it was. */
 export class InvalidValue extends Error {
@@ -20,6 +20,70 @@ export function parseAddress(text: string): Address {
     throw new InvalidValue(`${host} is neither an IP address nor a host name.`);
   }
   return { host, port };
+}
+
+/** Where a service is and what it speaks. */
+export interface UpstreamAddress extends Address {
+  scheme: UpstreamScheme;
+}
+
+/** What the scheme of a service's URL says of it. */
+export const UPSTREAM_SCHEMES = {
+  http: { port: 80, isTls: false, protocol: "HTTP/1.1" },
+  https: { port: 443, isTls: true, protocol: "HTTP/1.1" },
+  h2c: { port: 80, isTls: false, protocol: "HTTP/2" },
+  h2: { port: 443, isTls: true, protocol: "HTTP/2" },
+  grpc: { port: 80, isTls: false, protocol: "HTTP/2" },
+  grpcs: { port: 443, isTls: true, protocol: "HTTP/2" },
+} as const satisfies Record<string, { port: number; isTls: boolean; protocol: UpstreamProtocol }>;
+
+export type UpstreamScheme = keyof typeof UPSTREAM_SCHEMES;
+
+/** Schemes that people write for one of these. */
+const OTHER_SCHEMES: Record<string, UpstreamScheme> = { ws: "http", wss: "https", tls: "https", tcp: "http" };
+
+/** `HOST:PORT`, or a URL of one of the schemes, with a port if it is not the scheme's own. */
+export function parseUpstream(text: string): UpstreamAddress {
+  const [, written, rest = ""] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
+  if (written === undefined) {
+    if (/^\[[^\]]*\]$|^[^:/?#@[\]]+$/.test(text)) {
+      throw new InvalidValue(`The port is missing: write ${text}:8000, or a URL such as https://${text}.`);
+    }
+    return { ...parseAddress(text), scheme: "http" };
+  }
+  const scheme = written.toLowerCase();
+  if (!isUpstreamScheme(scheme)) {
+    const meant = Object.hasOwn(OTHER_SCHEMES, scheme) ? OTHER_SCHEMES[scheme] : undefined;
+    const known = Object.keys(UPSTREAM_SCHEMES).map((name) => `${name}://`);
+    throw new InvalidValue(
+      meant === undefined
+        ? `${written}:// is not known: write HOST:PORT, or one of ${known.join(", ")}.`
+        : `Write ${meant}://${rest}: WebSockets begin in HTTP, and the gate lets them through.`,
+    );
+  }
+  const [, authority = "", tail = ""] = /^([^/?#]*)(.*)$/s.exec(rest) ?? [];
+  if (authority.includes("@")) {
+    const host = authority.slice(authority.lastIndexOf("@") + 1);
+    throw new InvalidValue(`The gate sends no user and no password of its own: write ${scheme}://${host}.`);
+  }
+  if (tail !== "" && tail !== "/") {
+    throw new InvalidValue(
+      `The service gets the path that the client asks for: write ${scheme}://${authority}.`,
+    );
+  }
+  const hasPort = /:\d*$/.test(authority.replace(/^\[[^\]]*\]/, ""));
+  const address = hasPort ? authority : `${authority}:${UPSTREAM_SCHEMES[scheme].port}`;
+  return { ...parseAddress(address), scheme };
+}
+
+function isUpstreamScheme(scheme: string): scheme is UpstreamScheme {
+  return Object.hasOwn(UPSTREAM_SCHEMES, scheme);
+}
+
+/** A Host header: `HOST` or `HOST:PORT`. */
+export function parseHostHeader(text: string): string {
+  if (/^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?$/.test(text)) return text;
+  throw new InvalidValue("Write HOST or HOST:PORT, such as api.example.com.");
 }
 
 /** `IP:PORT`: Envoy listens on addresses, not on names. */

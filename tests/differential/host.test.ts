@@ -15,8 +15,8 @@ import { cluster, listener, type Mode } from "../../tools/render/bootstrap.ts";
 import { compileAssembly } from "../support/assembly.ts";
 import { whole } from "../support/configuration.ts";
 import { DETAILS_HEADER, startEnvoy, tellDetails, wasmPlugin } from "../support/envoy.ts";
-import { Http1Client, type Http1Request, type Http1Response, headerOf, http1 } from "../support/http1.ts";
-import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
+import { Http1Client, type Http1Request, type Http1Response, headerOf } from "../support/http1.ts";
+import { type Received, receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
 
 /** Listeners, each with another configuration of the connection manager. */
 const LISTENERS: Record<string, { mode: Mode; pathNormalization: PathNormalization }> = {
@@ -67,12 +67,9 @@ beforeAll(async () => {
     fetch: () => new Promise(() => {}),
   });
   for (const name of Object.keys(LISTENERS)) ports.set(name, await envoy.portOf(name));
-  const calibration = await http1(
-    { host: "127.0.0.1", port: port("base") },
-    { headers: [["X-Forwarded-For", "x"]] },
-  );
-  const forwarded = receivedOf(calibration)?.headers.find(([name]) => name === "x-forwarded-for")?.[1];
-  localAddress = forwarded?.split(",")[1] ?? "";
+  const [{ upstream: calibration }] = await sendToEnvoy("base", { headers: [["X-Forwarded-For", "x"]] });
+  const { headers } = calibration as Received;
+  localAddress = headers.find(([name]) => name === "x-forwarded-for")?.[1].split(",")[1] ?? "";
   for (const [name, { mode, pathNormalization }] of Object.entries(LISTENERS)) {
     const address = { ip: "127.0.0.1", port: port(name) };
     const options = { mode, pathNormalization, address, localAddress, directRemoteAddressKey: PEER_KEY };
@@ -136,18 +133,14 @@ function readable(line: string): string {
 /** Headers that say nothing of a decision. */
 const IGNORED = /^(date|server|x-request-id|x-envoy-.*|x-forwarded-proto|transfer-encoding)$/;
 
-/** Sends a request to Envoy, and waits until the module has been told that its stream is over. */
-async function sendToEnvoy(
-  name: string,
-  request: Http1Request,
-  runsModule: boolean,
-): Promise<[Seen, number]> {
+/** Sends a request to Envoy, and waits until the module knows that its stream is over; so it does of a refused one too. */
+async function sendToEnvoy(name: string, request: Http1Request): Promise<[Seen, number]> {
   lines.length = 0;
   const client = new Http1Client({ host: "127.0.0.1", port: port(name) });
   try {
     const response = await client.request(request);
     const { localPort } = client;
-    while (runsModule && lines.at(-1) !== "delete") {
+    while (lines.at(-1) !== "delete") {
       await new Promise<void>((resolve) => {
         newLine = resolve;
       });
@@ -182,8 +175,8 @@ function seenIn({ answer, upstream: forwarded }: Outcome): Omit<Seen, "logs"> {
     : { answer: { ...answer, headers: [...answer.headers].sort() } };
 }
 
-async function compare(name: string, request: Http1Request, runsModule = true): Promise<Seen> {
-  const [envoySaw, localPort] = await sendToEnvoy(name, request, runsModule);
+async function compare(name: string, request: Http1Request): Promise<Seen> {
+  const [envoySaw, localPort] = await sendToEnvoy(name, request);
   const hostSaw = await sendToHost(name, request, localPort);
   expect(hostSaw).toEqual(envoySaw);
   return envoySaw;
@@ -302,6 +295,7 @@ describe("the host gives a module what Envoy gives it", () => {
   test.each<[string, Http1Request]>([
     ["plain", doing("local 403 -1 some_details no_way x-a 1 X-B 2 x-a 3")],
     ["without a body", doing("local 401 -1 d")],
+    ["without a body, to HEAD", doing("local 401 -1 d", { method: "HEAD" })],
     ["with a content type", doing("local 401 -1 d {} content-type application/json")],
     ["with a wrong length", doing("local 401 -1 d body content-length 99")],
     ["twice", doing("local 401 -1 d first|local 403 -1 d second")],
@@ -349,7 +343,7 @@ describe("the host gives a module what Envoy gives it", () => {
 
   test("a held request that a tick lets go on", async () => {
     const request = doing("hold|effective 1|tick 5");
-    const [envoySaw, localPort] = await sendToEnvoy("base", request, true);
+    const [envoySaw, localPort] = await sendToEnvoy("base", request);
     host.logs.length = 0;
     const stream = host.send({ ...request, peer: { ip: "127.0.0.1", port: localPort } }, "base");
     expect(stream.outcome).toBeUndefined();
@@ -383,7 +377,7 @@ describe("the host's connection manager does what Envoy's does", () => {
   test.each(Object.keys(LISTENERS))("paths: %s", async (name) => {
     const differences: string[] = [];
     for (const path of paths(name)) {
-      const [envoySaw, localPort] = await sendToEnvoy(name, { path }, false);
+      const [envoySaw, localPort] = await sendToEnvoy(name, { path });
       const hostSaw = await sendToHost(name, { path }, localPort);
       const [expected, actual] = [envoySaw, hostSaw].map(({ answer, upstream: received }) =>
         JSON.stringify({ answer, received }),
@@ -412,7 +406,7 @@ describe("the host's connection manager does what Envoy's does", () => {
     "SOURCE",
     "PRI",
   ])("method %s", async (method) => {
-    const [envoySaw, localPort] = await sendToEnvoy("base", { method }, false);
+    const [envoySaw, localPort] = await sendToEnvoy("base", { method });
     const hostSaw = await sendToHost("base", { method }, localPort);
     expect({ ...hostSaw, logs: [] }).toEqual({ ...envoySaw, logs: [] });
   });
@@ -441,7 +435,7 @@ describe("the host's connection manager does what Envoy's does", () => {
       ["x-forwarded-for", "1.2.3.4"],
       ["te", "trailers"],
     ];
-    const [envoySaw, localPort] = await sendToEnvoy("base", { headers }, false);
+    const [envoySaw, localPort] = await sendToEnvoy("base", { headers });
     const hostSaw = await sendToHost("base", { headers }, localPort);
     expect({ ...hostSaw, logs: [] }).toEqual({ ...envoySaw, logs: [] });
   });
@@ -485,5 +479,117 @@ describe("the host's connection manager does what Envoy's does", () => {
         doing("pairs 0|property source.address|property filter_state.probe,peer", { headers }),
       );
     }
+  });
+
+  const upgrade = (type: string, ...more: [string, string][]): [string, string][] => [
+    ["Connection", "Upgrade"],
+    ["Upgrade", type],
+    ...more,
+  ];
+
+  /** Where Envoy refuses a request before the filter, it still tells the module when the stream is over. */
+  const compareRefusal = async (request: Http1Request): Promise<void> => {
+    const [envoySaw, localPort] = await sendToEnvoy("base", request);
+    expect(envoySaw.logs).toEqual(["log", "done", "delete"]);
+    expect(await sendToHost("base", request, localPort)).toEqual({ ...envoySaw, logs: [] });
+  };
+
+  test.each<[string, Http1Request]>([
+    ["to a WebSocket", { headers: upgrade("websocket") }],
+    ["in capitals", { headers: upgrade("WebSocket") }],
+    [
+      "among other names, which then stay",
+      {
+        headers: [
+          ["connection", "keep-alive, uPGRADE , x-a, te"],
+          ["upgrade", "websocket"],
+          ["x-a", "1"],
+          ["te", "trailers"],
+          ["keep-alive", "5"],
+          ["proxy-connection", "x"],
+        ],
+      },
+    ],
+    [
+      "beside a name that cannot be nominated",
+      {
+        headers: [
+          ["connection", "upgrade, x-forwarded-for"],
+          ["upgrade", "websocket"],
+        ],
+      },
+    ],
+    ["without Connection", { headers: [["Upgrade", "websocket"]] }],
+    ["without Upgrade", { headers: [["Connection", "upgrade"]] }],
+    ["of a POST without a body", { method: "POST", headers: upgrade("websocket") }],
+    ["to h2c", { headers: upgrade("H2c", ["HTTP2-Settings", "AAMAAABkAAQAAP__"]) }],
+    [
+      "to h2c, as curl asks for it",
+      {
+        headers: [
+          ["Connection", "Upgrade, HTTP2-Settings, x-a"],
+          ["Upgrade", "h2c"],
+          ["HTTP2-Settings", "AAMAAABkAAQAAP__"],
+          ["x-a", "1"],
+        ],
+      },
+    ],
+  ])("an upgrade %s", async (_name, request) => {
+    for (const name of ["base", "sidecar"]) {
+      await compare(name, doing("pairs 0", { path: "/ws?a=1", ...request }));
+      await compare(name, doing("local 403 -1 some_details no", { path: "/ws?a=1", ...request }));
+    }
+  });
+
+  test("an upgrade with a body that the filter refuses", async () => {
+    const headers = upgrade("websocket");
+    await compare("base", doing("local 403 -1 some_details no", { method: "POST", body: "body", headers }));
+  });
+
+  test.each<[string, Http1Request]>([
+    ["another protocol", { headers: upgrade("chat") }],
+    ["one of two", { headers: upgrade("websocket, chat") }],
+    ["two headers", { headers: upgrade("websocket", ["Upgrade", "chat"]) }],
+    ["none", { headers: upgrade("") }],
+    ["a HEAD request", { method: "HEAD", headers: upgrade("chat") }],
+    ["gRPC", { method: "POST", headers: upgrade("chat", ["content-type", "application/grpc"]) }],
+    ["a path that is refused first", { path: "/%00", headers: upgrade("chat") }],
+  ])(
+    "an upgrade that the listener does not let through never comes to the filter: %s",
+    async (_, request) => {
+      await compareRefusal(doing("pairs 0", request));
+    },
+  );
+
+  test.each<[string, Http1Request]>([
+    ["an authority", { path: "h:443", authority: "h:443" }],
+    ["another Host", { path: "h:443", authority: "k:1" }],
+    ["an IPv6 address", { path: "[::1]:443", authority: "[::1]:443" }],
+    ["an upgrade as well", { path: "h:443", headers: upgrade("websocket") }],
+    ["an upgrade to another protocol", { path: "h:443", headers: upgrade("chat") }],
+    ["no length", { path: "h:443", headers: [["content-length", "0"]] }],
+    ["gRPC", { path: "h:443", headers: [["content-type", "application/grpc"]] }],
+  ])("CONNECT comes to the filter, and no further: %s", async (_, request) => {
+    for (const name of ["base", "none", "sidecar"]) {
+      const seen = await compare(name, doing("pairs 0", { method: "CONNECT", ...request }));
+      expect(seen.answer).toMatchObject({ details: "route_not_found" });
+      await compare(name, doing("local 403 -1 some_details no", { method: "CONNECT", ...request }));
+    }
+  });
+
+  test.each<[string, Http1Request]>([
+    ["a path", { path: "/" }],
+    ["no port", { path: "h" }],
+    ["an empty port", { path: "h:" }],
+    ["a user", { path: "u@h:443" }],
+    ["a URL", { path: "http://h:443/" }],
+    ["a path after the port", { path: "h:443/a" }],
+    ["a port of letters", { path: "h:https" }],
+    ["a port out of range", { path: "h:99999" }],
+    ["no host", { path: ":443" }],
+    ["an asterisk", { path: "*" }],
+    ["a body", { path: "h:443", body: "body" }],
+  ])("CONNECT that the codec refuses: %s", async (_, request) => {
+    await compareRefusal(doing("pairs 0", { method: "CONNECT", ...request }));
   });
 });

@@ -8,6 +8,7 @@ import {
   forwardRequest,
   type ReceivedRequest,
   receiveRequest,
+  type UpstreamRequest,
 } from "../../tools/host/http-connection-manager.ts";
 import type { Answer } from "../../tools/host/local-reply.ts";
 import { formatAddress } from "../../tools/host/stream-info.ts";
@@ -26,7 +27,7 @@ export interface Expected {
   /** The rule that decided; "" where none matched; absent where policies were not asked. */
   ruleId?: string;
   answer?: { status: number; body: string; details: string };
-  upstream?: ReturnType<typeof forwardRequest>;
+  upstream?: UpstreamRequest;
 }
 
 /** What requests are judged by. */
@@ -50,16 +51,16 @@ export function predict(subject: Judged, request: CompleteRequest): Expected {
   const facts = factsOf(subject, request, received, headers);
   const spaceDelimited = verified?.provider.spaceDelimitedClaims ?? [];
   const asked = { facts, claims: verified && withLists(verified.claims, spaceDelimited) };
-  const upstream = forwardRequest(new HeaderMap("request", headers), request.body);
+  const routed = forwardRequest(new HeaderMap("request", headers), request.protocol, request.body);
   const { authorization } = configuration;
-  if (authorization === undefined) return { authentication, upstream };
+  if (authorization === undefined) return { authentication, ...routed };
   const decision = decide(authorization, facts, verified?.claims, spaceDelimited);
   const told = {
     authentication,
     asked,
     ruleId: decision.ruleId,
   };
-  if (!decision.refused) return { ...told, upstream };
+  if (!decision.refused) return { ...told, ...routed };
   const details = `rbac_access_denied_matched_policy[${decision.ruleId || "none"}]`;
   return { ...told, answer: { status: 403, body: "RBAC: access denied", details } };
 }

@@ -6,17 +6,12 @@ import { type CompiledWorkload, type CompileOptions, compile, type SourceFile } 
 import { discover } from "../jwks/discovery.ts";
 import { MODULE_FILE } from "../package.ts";
 import { TARGETS, type TargetName, targetOf } from "../targets/index.ts";
-import {
-  NotRendered,
-  type Rendered,
-  type SharedOptions,
-  type Target,
-  type TargetOption,
-} from "../targets/target.ts";
+import { NotRendered, type Rendered, type SharedOptions, type Target } from "../targets/target.ts";
 import { parseLabels, parseOrigin } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { print, report, UserError } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
+import { optionOf } from "./target-option.ts";
 
 interface Options extends SharedOptions {
   file: string[];
@@ -98,13 +93,6 @@ export function compileCommand(): Command {
       if (wrong !== undefined) command.error(`error: ${wrong}`);
       await run(options, target);
     });
-}
-
-function optionOf({ flags, description, choices, parse }: TargetOption): Option {
-  const option = new Option(flags, description);
-  if (choices) option.choices(choices);
-  if (parse) option.argParser(parse);
-  return option;
 }
 
 /** Says which combination of options means nothing, before anything is read. */

@@ -1,5 +1,6 @@
 /** `jwtgate run`: an Envoy with policies before any upstream, which follows the files as they change. */
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { compile, type SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
@@ -19,7 +20,14 @@ import {
 } from "../render/bootstrap.ts";
 import { type Decision, parseDecision } from "../run/decision-line.ts";
 import { LiveGate, Refused } from "../run/live-gate.ts";
-import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
+import {
+  checkUpstream,
+  UPSTREAM_OPTIONS,
+  type UpstreamOptions,
+  upstreamOf,
+  upstreamUrl,
+} from "../targets/upstream.ts";
+import { parseHeapSize, parseListenAddress } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { moduleFile } from "./module.ts";
 import { report, serveUnread, tell, UserError } from "./output.ts";
@@ -27,10 +35,11 @@ import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policie
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { type Style, styleFor } from "./style.ts";
+import { optionOf } from "./target-option.ts";
 import { watchFiles } from "./watch.ts";
 
-interface Options extends PolicyOptions {
-  upstream: Address;
+interface Options extends PolicyOptions, Partial<UpstreamOptions> {
+  upstream: UpstreamOptions["upstream"];
   listen: Address;
   admin?: Address;
   maxHeapSize: number;
@@ -58,8 +67,11 @@ export function runCommand(): Command {
   const command = new Command("run").description(
     "run Envoy with policies before a service, reloading them when a file changes",
   );
-  addFileOption(command)
-    .requiredOption("--upstream <address>", "HOST:PORT of the service behind", parseAddress)
+  addFileOption(command);
+  for (const option of UPSTREAM_OPTIONS.map(optionOf)) {
+    command.addOption(option.makeOptionMandatory(option.long === "--upstream"));
+  }
+  command
     .addOption(
       new Option("--listen <address>", "IP:PORT to listen on; port 0 is any free one")
         .argParser(parseListenAddress)
@@ -96,6 +108,8 @@ export function runCommand(): Command {
         self.error(
           "error: run follows files as they change, and standard input is none: name a file or a folder",
         );
+      const wrong = checkUpstream(options);
+      if (wrong !== undefined) self.error(`error: ${wrong}`);
       await serve(options);
     });
 }
@@ -143,7 +157,7 @@ async function serve(options: Options): Promise<void> {
     try {
       const listening = formatAddress({ ...options.listen, port: await gate.port });
       serveUnread();
-      say(`${summary(first)}; http://${listening} → ${options.upstream.host}:${options.upstream.port}`);
+      say(`${summary(first)}; http://${listening} → ${upstreamUrl(options.upstream)}`);
       if (options.admin !== undefined) say(aboutAdmin(gate.admin, options.admin));
       say("Ctrl-C ends it");
       await Promise.race([stopping.promise, gate.ended]);
@@ -161,7 +175,7 @@ async function serve(options: Options): Promise<void> {
 function tellLine(line: string, inForce: Policies, asJson: boolean, style: Style): void {
   const decision = parseDecision(line, inForce.sourceMap);
   if (decision === undefined) tell(printable(line), process.stderr);
-  else tell(asJson ? printableJson(decision) : format(decision, inForce, style));
+  else if (decision !== "known") tell(asJson ? printableJson(decision) : format(decision, inForce, style));
 }
 
 /** What the admin interface shows, and to whom. */
@@ -183,16 +197,17 @@ function say(line: string): void {
 }
 
 async function start(
-  { upstream, listen, admin, maxHeapSize, mode, pathNormalization, jwksCa }: Options,
+  options: Options,
   module: string,
   configuration: Configuration,
   onLine: (line: string) => void,
 ): Promise<LiveGate> {
+  const { listen, admin, maxHeapSize, mode, pathNormalization, jwksCa } = options;
   try {
     const binary = await findEnvoy({ progress: say });
     return await LiveGate.start(configuration, {
       binary,
-      upstream,
+      upstream: upstreamOf(options, { exists: existsSync, resolve }),
       listen,
       mode,
       pathNormalization,

@@ -118,14 +118,15 @@ function changes(
 ): NonNullable<Explanation["changes"]> {
   const received = receiveRequest(request, listener);
   if ("status" in received) return { added: [], removed: [] };
-  const before = forwardRequest(received.headers, request.body);
+  const before = forwardRequest(received.headers, request.protocol, request.body);
+  if ("answer" in before) return { added: [], removed: [] };
   const line = ([name, value]: readonly [string, string]) => `${name}: ${value}`;
-  const [had, has] = [before, upstream].map(({ headers }) => new Set(headers.map(line)));
+  const [had, has] = [before.upstream, upstream].map(({ headers }) => new Set(headers.map(line)));
   const added = upstream.headers.filter((header) => !had?.has(line(header)));
-  const removed = before.headers.filter((header) => !has?.has(line(header))).map(([name]) => name);
+  const removed = before.upstream.headers.filter((header) => !has?.has(line(header))).map(([name]) => name);
   return {
     added: added.map(([name, value]) => [name, value]),
     removed: [...new Set(removed)],
-    ...(upstream.path !== before.path && { path: upstream.path }),
+    ...(upstream.path !== before.upstream.path && { path: upstream.path }),
   };
 }

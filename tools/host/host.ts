@@ -371,11 +371,11 @@ export class Host {
           : [[listener.directRemoteAddressKey, complete.peer.ip]],
       ),
     };
-    return this.run(plugin, info, complete.body);
+    return this.run(plugin, info, complete.body, received.isOpen);
   }
 
   /** A request's way through the filter. */
-  private run(plugin: Plugin, info: StreamInfo, body: string): Stream {
+  private run(plugin: Plugin, info: StreamInfo, body: string, isOpen: boolean): Stream {
     const { vm } = this;
     const since = this.logs.length;
     const context = new StreamContext(vm.allocateContextId(), plugin.root, info);
@@ -423,16 +423,21 @@ export class Host {
     context.onReset = () => {
       decide({ answer: { status: 0, headers: [], body: "", details: "wasm_close_stream" } });
     };
-    const forward = (): void => decide({ upstream: forwardRequest(info.headers, body) });
-    /** The body in one piece, then the end of the stream, as Envoy's HTTP/1 codec gives them. */
+    const forward = (): void => decide(forwardRequest(info.headers, info.protocol, body));
+    /**
+     * The body in one piece, then the end of the stream, as Envoy's HTTP/1 codec gives them. What is to become another
+     * protocol has no end.
+     */
     const sendBody = (rest = body): void => {
-      if (body === "" || !vm.has("proxy_on_request_body")) {
+      const isRouted = info.headers.get(":method") !== "CONNECT";
+      if ((body === "" && !isOpen) || !isRouted || !vm.has("proxy_on_request_body")) {
         forward();
         return;
       }
+      const isLast = isOpen || rest === "";
       context.visibleBody = rest;
-      context.onContinue = rest === "" ? forward : () => sendBody("");
-      const end = rest === "" ? 1 : 0;
+      context.onContinue = isLast ? forward : () => sendBody("");
+      const end = isLast && !isOpen ? 1 : 0;
       const { result, stopped } = vm.call(context, "proxy_on_request_body", context.id, rest.length, end);
       if (!fail() && !stopped && result === 0) context.onContinue();
     };
@@ -445,7 +450,7 @@ export class Host {
       "proxy_on_request_headers",
       context.id,
       info.headers.size,
-      body === "" ? 1 : 0,
+      body === "" && !isOpen ? 1 : 0,
     );
     if (fail() || stopped) return stream;
     const { Continue, ContinueAndEndStream } = FilterHeadersStatus;

@@ -6,6 +6,7 @@
  * Sources: source/common/http/conn_manager_utility.cc, path_utility.cc, http1/codec_impl.cc; the path's canonical
  * form is Chromium's (url/url_canon_path.cc), as Envoy uses it. tests/differential compares with the real Envoy.
  */
+import { UPGRADES } from "../upgrades.ts";
 import { HeaderMap } from "./header-map.ts";
 import { type Answer, localReply } from "./local-reply.ts";
 import type { Pair } from "./pairs.ts";
@@ -83,12 +84,14 @@ const METHODS = new Set(
   UNSUBSCRIBE`.split(/\s+/),
 );
 
-/** Headers that concern one connection only. */
-const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+/** Headers that concern one connection only, and never go on. */
+const HOP_BY_HOP = ["keep-alive", "proxy-connection", "transfer-encoding"];
 
 /** A request that came through: its headers as filters see them, and whom it came from. */
 export interface ReceivedRequest {
   headers: HeaderMap;
+  /** Whether it is to become another protocol: then it does not end with its headers, nor with its body. */
+  isOpen: boolean;
   /** The client as the listener trusts it. */
   remote: SocketAddress;
 }
@@ -98,21 +101,23 @@ export function receiveRequest(
   request: CompleteRequest,
   listener: CompleteListener,
 ): ReceivedRequest | Answer {
+  const isConnect = request.method === "CONNECT";
   if (request.protocol === "HTTP/1.1") {
-    const refusal = refuseByCodec(request.method, request.path);
+    const refusal = refuseByCodec(request);
     if (refusal !== undefined) return badRequest(refusal, "Bad Request");
   }
-  // An absolute URL as target says the authority too (RFC 9112, 3.2.2).
+  // An absolute URL as target says the authority too (RFC 9112, 3.2.2); that of CONNECT is an authority (3.2.3).
   const absolute = /^https?:\/\/([^/?#]+)(.*)$/is.exec(request.path);
-  const authority = absolute?.[1] ?? request.authority;
+  const isConnectTarget = isConnect && request.protocol === "HTTP/1.1";
+  const authority = isConnectTarget ? request.path : (absolute?.[1] ?? request.authority);
   const target = (absolute === null ? request.path : absolute[2] || "/").replace(/#.*/s, "");
-  const path = normalizePath(target, listener.pathNormalization);
+  const path = isConnect ? "" : normalizePath(target, listener.pathNormalization);
   if (path === undefined) return badRequest("path_normalization_failed", "");
 
   const scheme = request.tls === undefined ? "http" : "https";
   const headers = new HeaderMap("request", [
     [":authority", trim(authority)],
-    [":path", path],
+    ...(isConnect ? [] : ([[":path", path]] as const)),
     [":method", request.method],
     [":scheme", scheme],
   ]);
@@ -123,12 +128,22 @@ export function receiveRequest(
   if (request.body !== "" && headers.get("content-length") === undefined) {
     headers.add("content-length", String(request.body.length));
   }
-  for (const name of nominated(headers)) {
-    if (NOT_NOMINATED.test(name)) return badRequest("http1.connection_header_rejected", "Bad Request");
-    if (name !== "te") headers.remove(name);
+  if (isConnect) headers.remove("content-length");
+  ignoreH2c(headers);
+  const upgrade = upgradeOf(headers);
+  // What is to become another protocol keeps the headers that say so, and with them all that they name.
+  if (upgrade === undefined) {
+    for (const name of nominated(headers)) {
+      if (NOT_NOMINATED.test(name)) return badRequest("http1.connection_header_rejected", "Bad Request");
+      if (name !== "te") headers.remove(name);
+    }
+    for (const name of ["connection", "upgrade"]) headers.remove(name);
   }
   for (const name of HOP_BY_HOP) headers.remove(name);
   if (headers.get(":authority") === undefined) return badRequest("missing_host_header", "");
+  if (upgrade !== undefined && !isConnect && !UPGRADES.includes(upgrade)) {
+    return localReply(headers, request.protocol, UPGRADE_FAILED);
+  }
 
   const { peer } = request;
   const remote = (listener.mode === "sidecar" ? lastForwardedFor(headers) : undefined) ?? peer;
@@ -144,7 +159,27 @@ export function receiveRequest(
     else if (/^https?$/.test(forwardedProto)) headers.overwrite(":scheme", forwardedProto);
   }
   headers.overwrite("x-request-id", REQUEST_ID);
-  return { headers, remote };
+  return { headers, remote, isOpen: upgrade !== undefined || isConnect };
+}
+
+/** An upgrade that the listener does not let through is refused before any filter. */
+const UPGRADE_FAILED = { status: 403, details: "upgrade_failed", body: "", headers: [] };
+
+/**
+ * The protocol that the client wants to change to, in lower case; undefined where it wants none
+ * (source/common/http/utility.cc, isUpgrade).
+ */
+function upgradeOf(headers: HeaderMap): string | undefined {
+  return nominated(headers).includes("upgrade") ? headers.get("upgrade")?.toLowerCase() : undefined;
+}
+
+/** Clients such as `curl --http2` offer HTTP/2 in plain text so; Envoy goes on in HTTP/1.1 (http1/codec_impl.cc). */
+function ignoreH2c(headers: HeaderMap): void {
+  if (upgradeOf(headers) !== "h2c") return;
+  const others = nominated(headers).filter((name) => name !== "upgrade" && name !== "http2-settings");
+  headers.overwrite("connection", others.join(","));
+  headers.remove("upgrade");
+  headers.remove("http2-settings");
 }
 
 /** Headers that the client says concern this connection only (RFC 9110, 7.6.1). */
@@ -161,21 +196,31 @@ const REQUEST_ID = "00000000-0000-4000-8000-000000000000";
 /** Envoy's own headers towards the backend. */
 const OWN = /^(x-request-id|x-envoy-.*|x-forwarded-proto)$/;
 
-/** What the router sends on. */
-export function forwardRequest(headers: HeaderMap, body: string): UpstreamRequest {
+/** What the router sends on, or answers itself: no route takes CONNECT. */
+export function forwardRequest(
+  headers: HeaderMap,
+  protocol: string,
+  body: string,
+): { upstream: UpstreamRequest } | { answer: Answer } {
   const method = headers.get(":method") ?? "";
+  if (method === "CONNECT") return { answer: localReply(headers, protocol, ROUTE_NOT_FOUND) };
   const pairs = headers.pairs().filter(([name]) => !name.startsWith(":") && !OWN.test(name));
   // HTTP/1 towards the backend: without a body, methods that could have one say so.
-  const bodiless = body === "" && !["CONNECT", "DELETE", "GET", "HEAD", "TRACE"].includes(method);
+  const bodiless = body === "" && !["DELETE", "GET", "HEAD", "TRACE"].includes(method);
+  const isUpgrade = headers.get("upgrade") !== undefined;
   const length: Pair[] =
-    bodiless && headers.get("content-length") === undefined ? [["content-length", "0"]] : [];
+    bodiless && !isUpgrade && headers.get("content-length") === undefined ? [["content-length", "0"]] : [];
   return {
-    method,
-    path: headers.get(":path") ?? "",
-    headers: [["host", headers.get(":authority") ?? ""], ...pairs, ...length],
-    body,
+    upstream: {
+      method,
+      path: headers.get(":path") ?? "",
+      headers: [["host", headers.get(":authority") ?? ""], ...pairs, ...length],
+      body,
+    },
   };
 }
+
+const ROUTE_NOT_FOUND = { status: 404, details: "route_not_found", body: "", headers: [] };
 
 /** Optional white space around a field's value is no part of it (RFC 9110, 5.5). */
 function trim(value: string): string {
@@ -183,11 +228,16 @@ function trim(value: string): string {
 }
 
 /** @returns the response-code details where the HTTP/1 codec refuses the request line */
-function refuseByCodec(method: string, target: string): string | undefined {
+function refuseByCodec({ method, path: target, headers, body }: CompleteRequest): string | undefined {
   if (!METHODS.has(method)) return "http1.codec_error";
   if (/[^\x21-\x7f]/.test(target)) return "http1.codec_error";
   if (target.includes("\x7f")) return "http1.invalid_characters";
-  if (method === "CONNECT") return "http1.invalid_url";
+  if (method === "CONNECT") {
+    const port = /^(?:\[[^\]]*\]|[^:/?#@[\]]+):(\d+)$/.exec(target)?.[1];
+    if (port === undefined || Number(port) > 65_535) return "http1.invalid_url";
+    const length = headers.find(([name]) => name.toLowerCase() === "content-length")?.[1].trim();
+    return body === "" && (length ?? "0") === "0" ? undefined : "http1.body_disallowed";
+  }
   if (target === "*") return method === "OPTIONS" ? undefined : "http1.invalid_url";
   return /^\/|^https?:\/\/[^/?#]/i.test(target) ? undefined : "http1.codec_error";
 }

@@ -22,9 +22,15 @@ export interface LocalReply {
   grpcStatus?: number;
 }
 
-/** `application/grpc` and `application/grpc+…` (source/common/grpc/common.cc, hasGrpcContentType); case matters. */
+/**
+ * `application/grpc` and `application/grpc+…`, where case matters, in a request with a path, which CONNECT has not
+ * (source/common/grpc/common.cc, isGrpcRequestHeaders, hasGrpcContentType).
+ */
 export function isGrpcRequest(headers: HeaderMap): boolean {
-  return /^application\/grpc(\+.*)?$/s.test(headers.get("content-type") ?? "");
+  return (
+    headers.get(":path") !== undefined &&
+    /^application\/grpc(\+.*)?$/s.test(headers.get("content-type") ?? "")
+  );
 }
 
 /** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, as source/common/grpc/status.cc has it. */
@@ -81,7 +87,7 @@ export function localReply(request: HeaderMap, protocol: string, reply: LocalRep
   map.remove("content-length");
   if (body === "") {
     map.remove("content-type");
-    if (protocol === "HTTP/1.1") map.set("content-length", "0");
+    if (protocol === "HTTP/1.1" && request.get(":method") !== "HEAD") map.set("content-length", "0");
   } else {
     map.set("content-length", String(body.length));
     if (map.get("content-type") === undefined) map.set("content-type", "text/plain");

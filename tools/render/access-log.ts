@@ -21,6 +21,8 @@ export interface AccessLogEntry {
   policy?: string;
   /** `allowed`, or the body of the filter's refusal. */
   reason?: string;
+  /** Of the end of an upgraded connection, whose beginning has a line too (ListenerOptions, `logsUpgrades`). */
+  endsUpgrade?: true;
 }
 
 /** What stands for a text that is not there, as in Envoy's own access logs. */
@@ -46,6 +48,7 @@ export function parseAccessLog(line: string): AccessLogEntry | undefined {
     ...(principal !== undefined && { principal }),
     ...(policy !== undefined && { policy }),
     ...(reason !== undefined && { reason }),
+    ...(status === 101 && text("type") === "DownstreamEnd" && { endsUpgrade: true as const }),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Configuration, Provider } from "../config/schema.ts";
 import { asciiJson } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
 import { hostOf, portOf } from "../jwks/source.ts";
+import { UPGRADES } from "../upgrades.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
 /** A socket's address. An IPv6 host stands without brackets. */
@@ -46,8 +47,15 @@ export interface ListenerOptions {
   configuration: Configuration;
   /** The cluster that requests go to. */
   cluster: string;
+  /** The host that the upstream is asked for, such as `api.example.com`; the client's own where absent. */
+  upstreamHost?: string;
   /** Whether each request is logged to standard output, as JSON; true where absent. */
   accessLog?: boolean;
+  /**
+   * Whether the access log has a line when a connection becomes a WebSocket, beside that of its end, and says which of
+   * the two a line is; false where absent, for whoever counts lines counts requests.
+   */
+  logsUpgrades?: boolean;
   /**
    * Whether a second process may listen at the address too, and the kernel deals connections to both; true where absent,
    * as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which spreads connections evenly, and a
@@ -69,6 +77,15 @@ const NAME = "jwtgate";
 /** What Envoy may hold of a connection in either direction before it stops reading, on listeners and on clusters. */
 const CONNECTION_BUFFER_BYTES = 32 * 1024;
 
+/**
+ * Finds out when a peer is gone without a word, for no timeout ends a silent stream: after five minutes of silence the
+ * kernel asks every minute, and nine questions without an answer (the kernel's own number) end the connection.
+ */
+const TCP_KEEPALIVE = { keepalive_time: 300, keepalive_interval: 60 };
+
+/** What a stream and a connection of HTTP/2 may send before it is read, in bytes, as Envoy's guide has it. */
+const HTTP2_WINDOWS = { initial_stream_window_size: 65_536, initial_connection_window_size: 1_048_576 };
+
 /** How many connections one listener takes at a time, and all together. */
 const LISTENER_CONNECTIONS = 10_000;
 const ALL_CONNECTIONS = 50_000;
@@ -79,9 +96,11 @@ export const DEFAULT_MAX_HEAP_BYTES = 2 * 1024 ** 3;
 /** An envoy.config.listener.v3.Listener with the filter. */
 export function listener(options: ListenerOptions): Message {
   const { name, address, tls, mode = "gateway", accessLog = true, sharesPort = true } = options;
+  const { logsUpgrades = false } = options;
   return {
     name,
     address: socketAddress(address),
+    tcp_keepalive: TCP_KEEPALIVE,
     ...(!sharesPort && { enable_reuse_port: false }),
     per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
     ...(tls && {
@@ -106,25 +125,28 @@ export function listener(options: ListenerOptions): Message {
               codec_type: "AUTO",
               ...pathOptions(options.pathNormalization ?? "BASE"),
               use_remote_address: mode === "gateway",
+              upgrade_configs: UPGRADES.map((upgrade_type) => ({ upgrade_type })),
               request_headers_timeout: "30s",
               request_timeout: "0s",
-              stream_idle_timeout: "300s",
+              stream_idle_timeout: "0s",
+              stream_flush_timeout: "300s",
               common_http_protocol_options: {
                 idle_timeout: "3600s",
                 headers_with_underscores_action: "ALLOW",
               },
-              http2_protocol_options: {
-                max_concurrent_streams: 100,
-                initial_stream_window_size: 65_536,
-                initial_connection_window_size: 1_048_576,
-              },
-              ...(accessLog && { access_log: [stdoutAccessLog(options.configuration.filterState === true)] }),
+              http2_protocol_options: { max_concurrent_streams: 100, ...HTTP2_WINDOWS },
+              ...(accessLog && {
+                access_log: [stdoutAccessLog(options.configuration.filterState === true, logsUpgrades)],
+              }),
+              ...(logsUpgrades && {
+                access_log_options: { flush_log_on_tunnel_successfully_established: true },
+              }),
               route_config: {
                 virtual_hosts: [
                   {
                     name: "upstream",
                     domains: ["*"],
-                    routes: [{ match: { prefix: "/" }, route: { cluster: options.cluster, timeout: "0s" } }],
+                    routes: [{ match: { prefix: "/" }, route: routeTo(options) }],
                   },
                 ],
               },
@@ -134,6 +156,14 @@ export function listener(options: ListenerOptions): Message {
         ],
       },
     ],
+  };
+}
+
+function routeTo({ cluster, upstreamHost }: ListenerOptions): Message {
+  return {
+    cluster,
+    timeout: "0s",
+    ...(upstreamHost !== undefined && { host_rewrite_literal: upstreamHost }),
   };
 }
 
@@ -202,13 +232,14 @@ export function jwtgateFilter(configuration: Configuration, module: string): Mes
 }
 
 /** A line of JSON a request. The path stands there without its query, which may hold a token. */
-function stdoutAccessLog(filterState: boolean): Message {
+function stdoutAccessLog(filterState: boolean, hasType: boolean): Message {
   return {
     name: "envoy.access_loggers.stdout",
     typed_config: {
       "@type": type("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"),
       log_format: {
         json_format: {
+          ...(hasType && { type: "%ACCESS_LOG_TYPE%" }),
           time: "%START_TIME%",
           client: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
           protocol: "%PROTOCOL%",
@@ -251,32 +282,55 @@ function downstreamTls({ certificate, key, clientCa }: Tls): Message {
   };
 }
 
+/** TLS to a server. Files are as Envoy will see them. */
+export interface UpstreamTls {
+  /** The name or IP address that its certificate must have. A name is sent as SNI. */
+  serverName: string;
+  caFile: string;
+  /** The client's own certificate chain and its key, for servers that ask for them (mutual TLS). */
+  client?: { certificate: string; key: string };
+}
+
 export interface ClusterOptions {
   name: string;
   address: Address;
-  /** TLS to it: the name that its certificate must have and that is sent as SNI, and the CA file that Envoy will see. */
-  tls?: { serverName: string; caFile: string };
+  tls?: UpstreamTls;
+  /** What is spoken to it; HTTP/1.1 where absent. */
+  protocol?: UpstreamProtocol;
   connectTimeoutMs?: number;
 }
 
+export type UpstreamProtocol = "HTTP/1.1" | "HTTP/2";
+
 /** An envoy.config.cluster.v3.Cluster with one endpoint: an address, or a name that Envoy resolves again and again. */
-export function cluster({ name, address, tls, connectTimeoutMs = 5_000 }: ClusterOptions): Message {
+export function cluster(options: ClusterOptions): Message {
+  const { name, address, tls, protocol = "HTTP/1.1", connectTimeoutMs = 5_000 } = options;
   return {
     name,
     type: isAddress(address.host) ? "STATIC" : "STRICT_DNS",
     connect_timeout: seconds(connectTimeoutMs),
     per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
+    upstream_connection_options: { tcp_keepalive: TCP_KEEPALIVE },
     ...(!isAddress(address.host) && { dns_lookup_family: "V4_PREFERRED" }),
+    ...(protocol === "HTTP/2" && { typed_extension_protocol_options: SPEAKS_HTTP2 }),
     load_assignment: {
       cluster_name: name,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(address) } }] }],
     },
-    ...(tls && { transport_socket: upstreamTls(tls.serverName, tls.caFile) }),
+    ...(tls && { transport_socket: upstreamTls(tls, protocol) }),
   };
 }
 
+/** HTTP/2, known beforehand: with TLS it is what ALPN must agree on. */
+const SPEAKS_HTTP2 = {
+  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+    "@type": type("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"),
+    explicit_http_config: { http2_protocol_options: HTTP2_WINDOWS },
+  },
+};
+
 /** TLS to a server whose certificate must be valid under the CA and for the name. */
-function upstreamTls(serverName: string, caFile: string): Message {
+function upstreamTls({ serverName, caFile, client }: UpstreamTls, protocol: UpstreamProtocol): Message {
   const byAddress = isAddress(serverName);
   const matcher = { san_type: byAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } };
   return {
@@ -285,7 +339,13 @@ function upstreamTls(serverName: string, caFile: string): Message {
       "@type": type("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"),
       ...(!byAddress && { sni: serverName }),
       common_tls_context: {
+        ...(protocol === "HTTP/2" && { alpn_protocols: ["h2"] }),
         tls_params: { tls_minimum_protocol_version: "TLSv1_2" },
+        ...(client && {
+          tls_certificates: [
+            { certificate_chain: { filename: client.certificate }, private_key: { filename: client.key } },
+          ],
+        }),
         validation_context: { trusted_ca: { filename: caFile }, match_typed_subject_alt_names: [matcher] },
       },
     },
@@ -360,10 +420,20 @@ function overloadManager(maxHeapBytes: number): Message {
   };
 }
 
+/** The service that requests go to. */
+export interface Upstream extends Address {
+  /** Where absent, plain text. */
+  tls?: UpstreamTls;
+  /** HTTP/1.1 where absent. */
+  protocol?: UpstreamProtocol;
+  /** As ListenerOptions has `upstreamHost`. */
+  requestHost?: string;
+}
+
 /** What `compile --output envoy` is told beside the policies. */
 export interface BootstrapOptions {
   listen: Address;
-  upstream: Address;
+  upstream: Upstream;
   admin?: Address;
   mode: Mode;
   pathNormalization: PathNormalization;
@@ -373,13 +443,15 @@ export interface BootstrapOptions {
   jwksCa?: string;
   /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
   maxHeapBytes?: number;
-  /** As ListenerOptions has it. */
+  /** As ListenerOptions has them. */
   sharesPort?: boolean;
+  logsUpgrades?: boolean;
 }
 
 /** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
 export function renderBootstrap(configuration: Configuration, options: BootstrapOptions): Message {
-  const { listen, upstream, admin, jwksCa, maxHeapBytes } = options;
+  const { listen, admin, jwksCa, maxHeapBytes } = options;
+  const { host, port, requestHost, ...protocol } = options.upstream;
   const clusterName = "upstream";
   return bootstrap({
     listeners: [
@@ -390,13 +462,15 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
         pathNormalization: options.pathNormalization,
         ...(options.tls && { tls: options.tls }),
         ...(options.sharesPort !== undefined && { sharesPort: options.sharesPort }),
+        ...(options.logsUpgrades !== undefined && { logsUpgrades: options.logsUpgrades }),
         module: options.module,
         configuration,
         cluster: clusterName,
+        ...(requestHost !== undefined && { upstreamHost: requestHost }),
       }),
     ],
     clusters: [
-      cluster({ name: clusterName, address: upstream }),
+      cluster({ name: clusterName, address: { host, port }, ...protocol }),
       ...jwksClusters(configuration.providers ?? [], jwksCa ?? SYSTEM_CA_FILES[0]),
     ],
     ...(admin && { admin }),
@@ -470,7 +544,14 @@ const REASONS: Reasons = {
   use_remote_address:
     "Whose address a client has: at the edge (gateway) the peer's; in a sidecar the last in X-Forwarded-For.",
   request_headers_timeout: "Against clients that send their headers a byte at a time.",
-  request_timeout: "As Istio: no limit for a whole upload; stream_idle_timeout ends what stands still.",
+  upgrade_configs:
+    "As Istio: a WebSocket may begin; the filter decides on its first request. No other upgrade, no CONNECT.",
+  request_timeout: "As Istio: no limit for a whole upload.",
+  stream_idle_timeout:
+    "As Istio: event streams and WebSockets may be silent. tcp_keepalive finds who is gone.",
+  stream_flush_timeout: "Against clients that do not read an answer that is complete (HTTP/2).",
+  tcp_keepalive: "A peer that is gone without a word is found within a quarter of an hour.",
+  host_rewrite_literal: "Policies see the host that the client sent.",
   headers_with_underscores_action:
     "As Istio. Where a backend takes X_User for x-user: compile with --remove-lookalikes.",
   http2_protocol_options: "Against clients that open streams or windows without end.",
@@ -479,7 +560,7 @@ const REASONS: Reasons = {
   failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
   vm_id: "A namespace of shared data of its own.",
   factory_key: "The direct peer, which policies on source.ip need and which no Wasm filter can ask for.",
-  match_typed_subject_alt_names: "Keys are believed only from the host of their URI.",
+  match_typed_subject_alt_names: "The certificate must be of the host that was asked.",
 };
 
 /** The bootstrap as YAML, with the reasons in comments. */

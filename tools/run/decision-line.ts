@@ -22,10 +22,14 @@ export interface Decision {
   at?: Position;
 }
 
-/** @returns undefined where the line is no access log's */
-export function parseDecision(line: string, { rules }: SourceMap): Decision | undefined {
+/**
+ * @returns undefined where the line is no access log's, and `"known"` where it is the end of a WebSocket, which was
+ *   decided and told when it began
+ */
+export function parseDecision(line: string, { rules }: SourceMap): Decision | "known" | undefined {
   const entry = parseAccessLog(line);
   if (entry === undefined) return undefined;
+  if (entry.endsUpgrade) return "known";
   const { time, method, path, status, details, principal, policy: rule, reason } = entry;
   const at = rule !== undefined && Object.hasOwn(rules, rule) ? rules[rule] : undefined;
   // Envoy's own errors, such as a service that is not there; not the service's.

@@ -9,7 +9,7 @@ import type { Configuration } from "../config/schema.ts";
 import { Envoy, EnvoyFailure, makeEnvoyFolder } from "../envoy/process.ts";
 import { type BootstrapOptions, type Message, renderBootstrap } from "../render/bootstrap.ts";
 
-export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort"> {
+export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort" | "logsUpgrades"> {
   /** Envoy's executable. */
   binary: string;
   /** Told each line of Envoy's log and access log. */
@@ -162,9 +162,9 @@ class RefusalLog {
   }
 }
 
-/** Two gates at one address are a mistake: the second is refused. */
+/** Two gates at one address are a mistake: the second is refused. A WebSocket may last hours; it is told when it begins. */
 function render(configuration: Configuration, options: LiveGateOptions): Message {
-  return renderBootstrap(configuration, { ...options, sharesPort: false });
+  return renderBootstrap(configuration, { ...options, sharesPort: false, logsUpgrades: true });
 }
 
 /** A bootstrap with all that can change moved into files. */

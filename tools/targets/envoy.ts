@@ -9,13 +9,13 @@ import {
   renderBootstrap,
   systemCaFile,
 } from "../render/bootstrap.ts";
-import { parseAddress, parseHeapSize, parseListenAddress } from "../values.ts";
+import { parseHeapSize, parseListenAddress } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { type Files, NotRendered, onlyConfiguration, type Target } from "./target.ts";
+import { checkUpstream, UPSTREAM_OPTIONS, type UpstreamOptions, upstreamOf } from "./upstream.ts";
 
-interface Options {
+interface Options extends UpstreamOptions {
   listen: Address;
-  upstream: Address;
   admin: Address;
   maxHeapSize: number;
   pathNormalization: PathNormalization;
@@ -35,7 +35,7 @@ export const envoy = {
     $ envoy --config-path envoy.yaml`,
   options: [
     { flags: "--listen <address>", description: "IP:PORT to listen on", parse: parseListenAddress },
-    { flags: "--upstream <address>", description: "HOST:PORT of the service behind", parse: parseAddress },
+    ...UPSTREAM_OPTIONS,
     {
       flags: "--admin <address>",
       description: "IP:PORT of Envoy's admin interface (none where not said)",
@@ -62,13 +62,14 @@ export const envoy = {
       description: "clients must have a certificate of this authority (mutual TLS), PEM",
     },
   ],
-  check({ listen, upstream, tlsCert, tlsKey, tlsClientCa }) {
+  check(options) {
+    const { listen, upstream, tlsCert, tlsKey, tlsClientCa } = options;
     if (!listen || !upstream) return "--output envoy needs --listen IP:PORT and --upstream HOST:PORT";
     if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
     if (tlsClientCa !== undefined && tlsCert === undefined) {
       return "--tls-client-ca needs --tls-cert and --tls-key: clients show certificates in TLS only";
     }
-    return undefined;
+    return checkUpstream(options);
   },
   render(workloads, options, files) {
     const { listen, upstream, admin, maxHeapSize, jwksCa } = options;
@@ -76,7 +77,7 @@ export const envoy = {
     if (!listen || !upstream) throw new Error("check has seen to these");
     const message = renderBootstrap(onlyConfiguration(workloads), {
       listen,
-      upstream,
+      upstream: upstreamOf({ ...options, upstream }, files),
       mode,
       pathNormalization,
       module: moduleFile(options.module, files),
