@@ -135,6 +135,70 @@ describe("says step by step", () => {
     expect(run("-f", "p.yaml", "--method", "FOO").stdout).toContain("Envoy itself refuses such a request");
   });
 
+  describe("of an upgrade, what Envoy does with it", () => {
+    const upgradeTo = (type: string) => ["-H", "Connection: Upgrade", "-H", `Upgrade: ${type}`];
+    const token = KEY.token(claims);
+    const shop = ["-f", "p.yaml", "--path", "/shop/ws"];
+
+    test("a WebSocket is asked of the filter like any request", () => {
+      const refused = run(...shop, ...upgradeTo("websocket"), "--token", "a.b.c").stdout;
+      expect(refused).toContain("401 ");
+      const { stdout } = run(...shop, ...upgradeTo("websocket"), "--token", token);
+      expect(stdout).toContain("  forwarded\n");
+      expect(stdout).toContain(
+        "if the service answers 101, the connection becomes a websocket, of which policies",
+      );
+    });
+
+    test.each(["chat", "websocket, chat"])(
+      "%s is refused before the filter, with a good token too",
+      (type) => {
+        const { stdout } = run(...shop, ...upgradeTo(type), "--token", token);
+        expect(stdout).toContain(
+          "  403\n  Envoy itself refuses such a request: upgrade_failed: it lets through no",
+        );
+        expect(stdout).not.toContain("forwarded");
+        expect(stdout).not.toContain("Tokens");
+      },
+    );
+
+    test("a curl line with these headers, or for ws://", () => {
+      const headers = `-H "Connection: Upgrade" -H "Upgrade: websocket" -H "Authorization: Bearer ${token}"`;
+      const lines = [
+        `curl -i ${headers} http://a/shop/chat`,
+        `curl -H "Authorization: Bearer ${token}" ws://a/shop/chat`,
+      ];
+      for (const line of lines) {
+        const { stdout } = run("-f", "p.yaml", "--curl", line);
+        expect(stdout).toContain("GET /shop/chat of a,");
+        expect(stdout).toContain("if the service answers 101");
+      }
+      expect(run("-f", "p.yaml", "--curl", "curl wss://a/shop/chat -H 'Upgrade: chat'").stdout).toContain(
+        "upgrade_failed",
+      );
+    });
+
+    test("an offer of HTTP/2 in plain text is passed over", () => {
+      const { stdout } = run(...shop, ...upgradeTo("h2c"), "--token", token);
+      expect(stdout).toContain("  forwarded\n");
+      expect(stdout).not.toContain("101");
+    });
+
+    test("CONNECT is never forwarded", () => {
+      const spec = { jwtRules: [{ issuer: ISSUER, jwks: KEY.jwks }] };
+      const [apiVersion, kind] = ["security.istio.io/v1", "RequestAuthentication"];
+      write("connect.yaml", JSON.stringify({ apiVersion, kind, metadata: { name: "r" }, spec }));
+      const connect = ["-f", "connect.yaml", "-X", "CONNECT", "--token", token];
+      const { stdout } = run(...connect, "--host", "db:5432");
+      expect(stdout).toContain("CONNECT db:5432 of db:5432,");
+      expect(stdout).toContain(
+        "  404\n  Envoy itself refuses such a request: route_not_found: the policies let it in",
+      );
+      expect(run(...connect, "--path", "/").stdout).toContain("400 Bad Request");
+      expect(run(...connect, "--host", "db:5432", "--json").stdout).toContain('"forwarded": false');
+    });
+  });
+
   test("client certificates and server names", () => {
     write(
       "mtls.yaml",
@@ -399,7 +463,7 @@ describe("wrong input is said in one line", () => {
     [["-f", "p.yaml", "--now", "yesterday"], 2, "Write a time such as"],
     [["-f", "p.yaml", "--jwks", "a"], 2, "Write URI=FILE"],
     [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is no curl line"],
-    [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http or https"],
+    [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http, https, ws or wss"],
     [["-f", "p.yaml", "--mode", "edge"], 2, "Allowed choices are gateway, sidecar"],
     [[], 2, "required option '-f, --file <path...>' not specified"],
   ])("%j", (args, status, words) => {

@@ -213,7 +213,7 @@ describe("nothing but a WebSocket is let through", () => {
   });
 });
 
-test("run lets them through, and tells each when it begins", async () => {
+test("run lets them through, tells each when it begins, and ends it after an edit", async () => {
   const workspace = new RunWorkspace();
   try {
     writeFileSync(workspace.path("policies/policies.yaml"), policies(false));
@@ -225,8 +225,10 @@ test("run lets them through, and tells each when it begins", async () => {
     const lines = () => running.stdout().trim().split("\n");
     await until("it is told while it is open", async () => lines().some((line) => line.includes(" 101 ")));
     expect(await said(result.socket, "hello")).toBe("hello");
-    result.socket.close();
-    await once(result.socket, "close");
+    // Who was let in under other policies does not stay.
+    const closed = once(result.socket, "close");
+    writeFileSync(workspace.path("policies/policies.yaml"), policies(false).replace("/open", "/other"));
+    await closed;
     expect(await openWebSocket(`${url}?again`)).toMatchObject({ status: 403 });
     await until("what came later is told", async () => lines().length >= 3);
     expect(lines().map((line) => line.replace(/^[0-9:]{8} /, ""))).toEqual([

@@ -180,10 +180,13 @@ function readRequest(options: Options, command: Command): CompleteRequest {
   const kept = (pasted?.headers ?? []).filter(([name]) => !named.has(name.toLowerCase()));
   const headers = [...kept, ...flags];
   const host = headers.find(([name]) => name.toLowerCase() === "host")?.[1];
+  const method = options.method ?? pasted?.method ?? "GET";
+  const authority = options.host ?? host ?? pasted?.authority ?? "localhost";
   return {
-    method: options.method ?? pasted?.method ?? "GET",
-    path: options.path ?? pasted?.path ?? "/",
-    authority: wireText(options.host ?? host ?? pasted?.authority ?? "localhost"),
+    method,
+    // The target of CONNECT is the host (RFC 9112, 3.2.3).
+    path: options.path ?? pasted?.path ?? (method === "CONNECT" ? wireText(authority) : "/"),
+    authority: wireText(authority),
     headers: headers
       .filter(([name]) => name.toLowerCase() !== "host")
       .map(([name, value]) => [wireText(name), wireText(value)]),
@@ -199,6 +202,19 @@ function readRequest(options: Options, command: Command): CompleteRequest {
   };
 }
 
+/** What curl adds for ws:// and wss:// to headers that lack it (RFC 6455, 4.1); the key is any. */
+function withWebSocketHeaders(headers: readonly [string, string][]): [string, string][] {
+  const given = new Set(headers.map(([name]) => name.toLowerCase()));
+  return [...WEBSOCKET_HEADERS.filter(([name]) => !given.has(name.toLowerCase())), ...headers];
+}
+
+const WEBSOCKET_HEADERS: [string, string][] = [
+  ["Upgrade", "websocket"],
+  ["Sec-WebSocket-Version", "13"],
+  ["Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="],
+  ["Connection", "Upgrade"],
+];
+
 function readCurl(line: string, command: Command) {
   try {
     const {
@@ -210,15 +226,16 @@ function readCurl(line: string, command: Command) {
       variables: process.env,
       readFile: (path) => readInput(path, MAX_DATA_BYTES),
     });
-    const url = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
+    const isWebSocket = /^wss?:/i.test(text);
+    const url = /^[a-z]+:\/\//i.test(text) ? text.replace(/^ws/i, "http") : `http://${text}`;
     if (!URL.canParse(url) || !/^https?:/i.test(url))
-      throw new CurlError(`${text} is no URL of http or https`);
+      throw new CurlError(`${text} is no URL of http, https, ws or wss`);
     const { host, hostname, protocol } = new URL(url);
     // As it stands: what normalises paths is Envoy, not we.
     const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/#.*/s, "");
     return {
       method,
-      headers,
+      headers: isWebSocket ? withWebSocketHeaders(headers) : headers,
       body,
       authority: host,
       hostname,

@@ -3,6 +3,7 @@ import type { Configuration } from "../config/schema.ts";
 import { formatPosition, type Position, printable } from "../diagnostics.ts";
 import { readable } from "../host/bytes.ts";
 import type { CompleteRequest } from "../host/http-connection-manager.ts";
+import { UPGRADES } from "../upgrades.ts";
 import type { Explanation, Subject } from "./explain.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
 import type { ProviderStep, TokenStep } from "./tokens.ts";
@@ -165,12 +166,24 @@ function formatAnswer(explanation: Explanation, { configuration }: Subject, styl
     return [`  ${style.bad(body === "" ? `${status}` : `${status} ${shown(body)}`)}`, `  ${printable(why)}`];
   }
   const lines = [`  ${style.good("forwarded")}`, `  ${printable(why)}`];
+  const upgrade = outcome.upstream?.headers.find(([name]) => name === "upgrade")?.[1];
+  if (upgrade !== undefined) {
+    lines.push(
+      `  if the service answers 101, the connection becomes a ${shown(upgrade)}, of which policies see nothing more`,
+    );
+  }
   for (const name of changes?.removed ?? []) lines.push(`  - header ${shown(name)}`);
   for (const [name, value] of changes?.added ?? []) lines.push(`  + header ${shown(name)}: ${shown(value)}`);
   if (changes?.path !== undefined)
     lines.push(`  = path ${shown(withoutQuery(changes.path))}${changes.path.includes("?") ? "?…" : ""}`);
   return lines;
 }
+
+/** What some of Envoy's own response-code details mean. */
+const ENVOYS_REASONS: ReadonlyMap<string, string> = new Map([
+  ["upgrade_failed", `it lets through no upgrade but ${UPGRADES.join(", ")}, and does not ask the filter`],
+  ["route_not_found", "the policies let it in, but no route takes CONNECT"],
+]);
 
 /** Why the answer is what it is, by the details that the filter gave it. */
 export function because(
@@ -181,8 +194,10 @@ export function because(
   if (answer?.details.startsWith("jwt_authn_access_denied{"))
     return "a token was refused, so policies were not asked";
   if (answer?.details === "jwtgate_host_failure") return "the proxy refused a call of its filter";
-  if (answer && !answer.details.startsWith("rbac_access_denied_matched_policy["))
-    return `Envoy itself refuses such a request: ${answer.details}`;
+  if (answer && !answer.details.startsWith("rbac_access_denied_matched_policy[")) {
+    const reason = ENVOYS_REASONS.get(answer.details);
+    return `Envoy itself refuses such a request: ${answer.details}${reason === undefined ? "" : `: ${reason}`}`;
+  }
   if (decidedBy) {
     const verb = answer ? "refuses" : "allows";
     return `${nameOfRule(decidedBy.rule)} (${formatPosition(decidedBy.at)}) ${verb} it`;
