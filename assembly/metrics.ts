@@ -56,6 +56,11 @@ export function recordHostVerifies(verifies: bool): void {
   Metric.gauge("jwtgate_host_verifies_signatures").record(verifies ? 1 : 0);
 }
 
+/** Says whether the host shows the names in a peer's certificate only in part (Envoy before 1.38): 1, or 0 if whole. */
+export function recordPartialPeer(isPartial: bool): void {
+  Metric.gauge("jwtgate_peer_certificate_partial").record(isPartial ? 1 : 0);
+}
+
 /** One plugin configuration's counters; Envoy adds up those of the same name over configurations and workers. */
 export class Counters {
   /** Requests let through. */

@@ -9,6 +9,7 @@ import { Reader } from "../document/reader";
 import { lowerCased } from "../encoding/ascii";
 import { JsonDocument, NONE, Node } from "../encoding/json";
 import { Cidr, IpAddress } from "../http/address";
+import { probePeerCertificates } from "../http/partial-peer";
 import { Request } from "../http/request";
 import { TRACING, traceSeen } from "../trace";
 import { AddressIndex } from "./address-index";
@@ -198,6 +199,11 @@ class PeerAttribute extends PatternAttribute {
       [loadGlob, loadStringMatch, loadTrustDomain, loadServiceAccount],
       values,
     );
+  }
+
+  load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
+    probePeerCertificates();
+    super.load(reader, field, node, match, predicate);
   }
 
   /** Envoy tries every URI SAN, every DNS SAN, then the subject (rbac/matchers.cc, AuthenticatedMatcher). */

@@ -52,6 +52,18 @@ export class PeerCertificate {
     return unchecked(this.dnsSans[i]);
   }
 
+  /**
+   * Takes names that the host gives in place of a certificate.
+   *
+   * @param uriSan the first URI SAN
+   * @param dnsSan the first DNS SAN, or EMPTY
+   */
+  assume(uriSan: Slice, dnsSan: Slice): void {
+    this.clear();
+    this.uriSans.push(uriSan);
+    if (lengthOf(dnsSan) > 0) this.dnsSans.push(dnsSan);
+  }
+
   /** No certificate: no names. The lists keep their room, so that a request allocates nothing. */
   clear(): void {
     this.subject = EMPTY;

@@ -15,6 +15,7 @@ import {
   unpackPairs,
 } from "../abi/header-map";
 import { getProperty, propertyInteger } from "../abi/property";
+import { notePartialPeer } from "./partial-peer";
 import {
   ABSENT,
   EMPTY,
@@ -47,6 +48,8 @@ const DESTINATION_ADDRESS = new Text("destination\0address");
 const SOURCE_ADDRESS = new Text("source\0address");
 const REQUESTED_SERVER_NAME = new Text("connection\0requested_server_name");
 const PEER_CERTIFICATE = new Text("connection\0peer_certificate");
+const PEER_URI_SAN = new Text("connection\0uri_san_peer_certificate");
+const PEER_DNS_SAN = new Text("connection\0dns_san_peer_certificate");
 const MTLS = new Text("connection\0mtls");
 const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
 
@@ -338,12 +341,27 @@ export class Request {
         if (!this.certificate.parse(value)) this.failed = true;
         this.certificate.subject = this.property(PEER_SUBJECT.slice);
       } else {
-        // A certificate that the host does not show, as Envoy before 1.38, must not be taken for none.
         const mtls = this.property(MTLS.slice);
-        if (lengthOf(mtls) > 0 && byteAt(mtls, 0) != 0) this.failed = true;
+        if (lengthOf(mtls) > 0 && byteAt(mtls, 0) != 0) this.assumePeer();
       }
     }
     return this.certificate;
+  }
+
+  /**
+   * The host does not show the certificate that it verified, as Envoy before 1.38, but it shows the first name of each
+   * kind. The certificates of a mesh have exactly one URI SAN. Without one nothing is known of the peer: a condition with
+   * `not` on its name must not become true.
+   */
+  private assumePeer(): void {
+    const uriSan = this.property(PEER_URI_SAN.slice);
+    if (lengthOf(uriSan) == 0) {
+      this.failed = true;
+      return;
+    }
+    this.certificate.assume(uriSan, this.property(PEER_DNS_SAN.slice));
+    this.certificate.subject = this.property(PEER_SUBJECT.slice);
+    notePartialPeer();
   }
 
   /** Whether `what` was unknown up to now. */

@@ -33,7 +33,7 @@ const ASSEMBLY: Rooms = {
   document: ["memory", "encoding"],
   config: ["encoding", "document"],
   crypto: ["memory", "abi", "encoding"],
-  http: ["memory", "abi", "encoding", "trace"],
+  http: ["memory", "abi", "metrics", "encoding", "trace"],
   jose: ["memory", "encoding", "trace", "crypto"],
   authz: ["memory", "encoding", "trace", "document", "config", "http"],
   authn: ["memory", "abi", "metrics", "encoding", "trace", "document", "config", "crypto", "http", "jose"],

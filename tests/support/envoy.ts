@@ -1,4 +1,5 @@
 /** Envoys for tests: the project's own pieces of a bootstrap, and what only tests want. */
+import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Envoy, type EnvoyOptions } from "../../tools/envoy/process.ts";
 import { findEnvoy } from "../../tools/envoy/provision.ts";
@@ -17,6 +18,14 @@ let found: Promise<string> | undefined;
 export function envoyBinary(): Promise<string> {
   found ??= findEnvoy({ progress: (line) => process.stderr.write(`${line}\n`) });
   return found;
+}
+
+/** The second number of that Envoy's version: 40 for 1.40.0. */
+export async function envoyMinorVersion(): Promise<number> {
+  const text = execFileSync(await envoyBinary(), ["--version"], { encoding: "utf8" });
+  const minor = Number(/\/1\.(\d+)\.\d+\//.exec(text)?.[1]);
+  if (Number.isNaN(minor)) throw new Error(`this is no version of Envoy: ${text}`);
+  return minor;
 }
 
 /** Starts an Envoy and waits until it serves. */

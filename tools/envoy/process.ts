@@ -253,8 +253,14 @@ function byLine(onLine: (line: string) => void): (chunk: string) => void {
   };
 }
 
+/** What an Envoy says that runs no WebAssembly (source/extensions/common/wasm/wasm_vm.cc). */
+const WITHOUT_WASM = /runtime\. Envoy was compiled without support for it/;
+
 /** The lines of a log that say what went wrong: errors and critical ones, else the last few. */
 function complaint(log: string): string {
+  if (WITHOUT_WASM.test(log)) {
+    return "this Envoy was built without V8, so it runs no WebAssembly module: set ENVOY_BIN to an Envoy with V8, such as the one of the image envoyproxy/envoy";
+  }
   const lines = log.trim().split("\n");
   const errors = lines.filter((line) => /\]\[(error|critical)\]/.test(line) || !line.startsWith("["));
   return (errors.length > 0 ? errors : lines).slice(-12).join("\n");

