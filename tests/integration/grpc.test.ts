@@ -1,9 +1,13 @@
 /** gRPC calls of all four kinds through a real Envoy with the filter, to a real gRPC server. */
+import { writeFileSync } from "node:fs";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Gate } from "../support/gate.ts";
 import { type GrpcAnswer, GrpcClient, type GrpcUpstream, startGrpcUpstream } from "../support/grpc.ts";
-import { TestKey } from "../support/tokens.ts";
+import { http1 } from "../support/http1.ts";
+import { RunWorkspace, stop } from "../support/run-command.ts";
+import { bearer, TestKey } from "../support/tokens.ts";
+import { until } from "../support/until.ts";
 
 const key = TestKey.generate("ES256", "k");
 const token = key.token({ iss: "https://issuer.example", sub: "alice" });
@@ -120,5 +124,53 @@ test("a service that is not there is UNAVAILABLE", async () => {
   } finally {
     other.close();
     await lost.stop();
+  }
+});
+
+test("run says the status of a call, which HTTP's does not say", async () => {
+  const workspace = new RunWorkspace();
+  try {
+    writeFileSync(workspace.path("policies/policies.yaml"), POLICIES);
+    const running = await workspace.serve(1, ["--upstream", `grpc://127.0.0.1:${upstream.port}`]);
+    const other = new GrpcClient(`127.0.0.1:${running.port}`, credentials.createInsecure());
+    await other.unary("hello", metadata({}));
+    await other.unary("hello", metadata({ authorization: "Bearer a.b.c" }));
+    await other.unary("hello", good());
+    await other.unary("fail", good());
+    other.close();
+    const lines = () => running.stdout().trim().split("\n");
+    await until("all calls are told", async () => lines().length >= 4);
+    expect(lines().map((line) => line.replace(/^[0-9:]{8} POST \/test.Echo\/Unary /, ""))).toEqual([
+      expect.stringMatching(/^200 grpc-status 7 RBAC: access denied /),
+      expect.stringMatching(/^200 grpc-status 16 Jwt header is an invalid /),
+      expect.stringMatching(/^200 grpc-status 0 .*token-needed.* as https:\/\/issuer.example\/alice$/),
+      expect.stringMatching(/^200 grpc-status 6 .*token-needed/),
+    ]);
+    await stop(running);
+  } finally {
+    workspace.remove();
+  }
+});
+
+test("run says why a service of HTTP/2 behind an upstream of HTTP/1.1 does not answer", async () => {
+  const workspace = new RunWorkspace();
+  try {
+    writeFileSync(workspace.path("policies/policies.yaml"), POLICIES);
+    const running = await workspace.serve(upstream.port);
+    const other = new GrpcClient(`127.0.0.1:${running.port}`, credentials.createInsecure());
+    expect(await other.unary("hello", good())).toMatchObject({ code: status.UNAVAILABLE });
+    other.close();
+    const plain = await http1(
+      { host: "127.0.0.1", port: running.port },
+      { path: "/test.Echo/x", headers: [bearer(token)] },
+    );
+    expect(plain.status).toBe(502);
+    await until("it is told", async () => running.stdout().includes("/test.Echo/Unary"));
+    expect(running.stdout()).toMatch(
+      / 200 grpc-status 14 upstream_reset_before_response_started\{protocol_error\}/,
+    );
+    await stop(running);
+  } finally {
+    workspace.remove();
   }
 });

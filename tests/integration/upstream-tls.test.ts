@@ -9,9 +9,12 @@ import type { PeerCertificate, TLSSocket } from "node:tls";
 import { credentials, Metadata, ServerCredentials, status } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { Gate, type GateAnswer, jwtgate } from "../support/gate.ts";
+import { Envoy } from "../../tools/envoy/process.ts";
+import { cluster, type Message } from "../../tools/render/bootstrap.ts";
+import { envoyBinary } from "../support/envoy.ts";
+import { compileBootstrap, Gate, type GateAnswer, jwtgate } from "../support/gate.ts";
 import { GrpcClient, startGrpcUpstream } from "../support/grpc.ts";
-import type { Http1Request } from "../support/http1.ts";
+import { type Http1Request, http1 } from "../support/http1.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 import { RunWorkspace, stop } from "../support/run-command.ts";
 import { until } from "../support/until.ts";
@@ -138,6 +141,25 @@ describe("https://", () => {
 
   test("believes this system's authorities where none are given", async () => {
     refused(await ask(`https://localhost:${await https()}`), "CERTIFICATE_VERIFY_FAILED");
+  });
+
+  test.each([
+    ["api.example.com", 200],
+    ["a.b.example.com", 503],
+    ["example.com", 503],
+  ])("a certificate for *.example.com, of %s: %i", async (host, expected) => {
+    const port = await https(credentialsOf("*.example.com"));
+    const addresses = ["--listen", "127.0.0.1:0", "--upstream", `https://${host}:${port}`];
+    const bootstrap = compileBootstrap(OPEN, [...addresses, "--upstream-ca", ca]);
+    // The name is no one's here: the service's address stands for what a resolver would say.
+    const { clusters } = bootstrap["static_resources"] as { clusters: Message[] };
+    const own = cluster({ name: "upstream", address: { host: "127.0.0.1", port } });
+    Object.assign(clusters[0] ?? {}, { type: own["type"], load_assignment: own["load_assignment"] });
+    const envoy = await Envoy.start({ binary: await envoyBinary(), bootstrap });
+    closing.push(() => envoy.stop());
+    const answer = await http1({ host: "127.0.0.1", port: await envoy.portOf("gate") }, {});
+    expect(answer.status).toBe(expected);
+    if (expected === 200) expect((JSON.parse(answer.body) as Seen).sni).toBe(host);
   });
 
   describe("to a service that asks for certificates", () => {

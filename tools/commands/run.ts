@@ -282,9 +282,10 @@ class Reload {
 
 /** `06:12:01 GET /productpage 403 RBAC: access denied, require-jwt (policies.yaml:21:5)` */
 function format(decision: Decision, { sourceMap }: Policies, style: Style): string {
-  const { time, method, path, status, details, reason, principal, rule, at } = decision;
-  const colour = status > 0 && status < 400 ? style.good : style.bad;
-  const answer = status === 0 ? ABSENT : `${status}`;
+  const { time, method, path, status, grpcStatus, details, reason, principal, rule, at } = decision;
+  const colour = status > 0 && status < 400 && (grpcStatus ?? 0) === 0 ? style.good : style.bad;
+  const answer =
+    status === 0 ? ABSENT : grpcStatus === undefined ? `${status}` : `${status} grpc-status ${grpcStatus}`;
   const decidedBy =
     rule === undefined || at === undefined
       ? whoDecided(details, sourceMap)

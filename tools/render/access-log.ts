@@ -13,6 +13,8 @@ export interface AccessLogEntry {
   authority: string;
   /** 0 where there was no answer. */
   status: number;
+  /** Of a gRPC call: HTTP's status is 200 for a refusal too. */
+  grpcStatus?: number;
   /** Envoy's response-code details. */
   details: string;
   /** ISSUER/SUBJECT of the verified token. */
@@ -37,6 +39,7 @@ export function parseAccessLog(line: string): AccessLogEntry | undefined {
     return typeof value === "string" && value !== "" ? value : undefined;
   };
   const status = entry["status"];
+  const grpcStatus = entry["grpc_status"];
   const [principal, policy, reason] = [text("principal"), text("policy"), text("reason")];
   return {
     time: text("time") ?? ABSENT,
@@ -44,6 +47,7 @@ export function parseAccessLog(line: string): AccessLogEntry | undefined {
     path: text("path") ?? ABSENT,
     authority: text("authority") ?? ABSENT,
     status: typeof status === "number" ? status : 0,
+    ...(typeof grpcStatus === "number" && { grpcStatus }),
     details: text("details") ?? ABSENT,
     ...(principal !== undefined && { principal }),
     ...(policy !== undefined && { policy }),

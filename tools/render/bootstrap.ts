@@ -247,6 +247,7 @@ function stdoutAccessLog(filterState: boolean, hasType: boolean): Message {
           authority: "%REQ(:AUTHORITY)%",
           path: "%PATH(NQ:PATH)%",
           status: "%RESPONSE_CODE%",
+          grpc_status: "%GRPC_STATUS_NUMBER%",
           details: "%RESPONSE_CODE_DETAILS%",
           ...(filterState && {
             principal: "%FILTER_STATE(wasm.jwtgate.principal:PLAIN)%",

@@ -10,6 +10,8 @@ export interface Decision {
   path: string;
   /** 0 where there was no answer: the client had gone. */
   status: number;
+  /** Of a gRPC call, whose `status` is 200 even if it failed. */
+  grpcStatus?: number;
   /** Envoy's response-code details. */
   details: string;
   /** The body of a refusal by the filter, or else those details where Envoy could not get an answer. */
@@ -30,17 +32,18 @@ export function parseDecision(line: string, { rules }: SourceMap): Decision | "k
   const entry = parseAccessLog(line);
   if (entry === undefined) return undefined;
   if (entry.endsUpgrade) return "known";
-  const { time, method, path, status, details, principal, policy: rule, reason } = entry;
+  const { time, method, path, status, grpcStatus = 0, details, principal, policy: rule, reason } = entry;
   const at = rule !== undefined && Object.hasOwn(rules, rule) ? rules[rule] : undefined;
   // Envoy's own errors, such as a service that is not there; not the service's.
   const isOwn = details !== ABSENT && details !== "via_upstream";
-  const failure = isOwn && (status === 0 || status >= 400) ? details : undefined;
+  const failure = isOwn && (status === 0 || status >= 400 || grpcStatus !== 0) ? details : undefined;
   const why = reason !== undefined && reason !== "allowed" ? reason : failure;
   return {
     time,
     method,
     path,
     status,
+    ...(entry.grpcStatus !== undefined && { grpcStatus }),
     details,
     ...(why !== undefined && { reason: why }),
     ...(principal !== undefined && { principal }),
