@@ -86,7 +86,7 @@ const GUIDE: [place: string, setting: string, value: string][] = [
 /** Members of the bootstrap that the guide has nothing to say about. */
 const NO_MATTER: Record<string, RegExp> = {
   bootstrap: /^(node|static_resources)\.|\.name$|\.@type$|http_reject_path_with_fragment/,
-  listener: /^(name$|enable_reuse_port$|address\.|tcp_keepalive\.|listener_filters|filter_chains)/,
+  listener: /^(name$|enable_reuse_port$|address\.|listener_filters|filter_chains)/,
   "filter chain with TLS": /^(filters|transport_socket\.)/,
   "connection manager":
     /^(@type|stat_prefix|codec_type|stream_flush_timeout)$|^(access_log|http_filters|route_config|upgrade_configs)/,

@@ -50,7 +50,7 @@ tests:
 - {name: nobody, expect: {status: 403, rule: none, details: "rbac_access_denied_matched_policy[none]"}}
 - {name: a denied method, request: {method: DELETE, token: discovered}, expect: {status: 403, rule: "default/blocked[0]"}}
 - {name: a peer, request: {peer: 127.9.8.7}, expect: {status: 200, rule: "default/known[1]"}}
-- {name: a WebSocket, request: {token: discovered, headers: {connection: Upgrade, upgrade: websocket}}, expect: {status: 200, rule: default/known, upstream: {headers: {upgrade: websocket, authorization: null}}}}
+- {name: a WebSocket, request: {token: discovered, headers: {connection: Upgrade, upgrade: websocket}}, expect: {status: 101, rule: default/known, upstream: {headers: {upgrade: websocket, authorization: null}}}}
 - {name: a WebSocket for nobody, request: {headers: {connection: Upgrade, upgrade: websocket}}, expect: {status: 403, rule: none, body: "RBAC: access denied"}}
 - {name: another upgrade, request: {token: discovered, headers: {connection: Upgrade, upgrade: chat}}, expect: {status: 403, body: "", details: upgrade_failed}}
 - {name: CONNECT, request: {method: CONNECT, path: "a:443", token: discovered}, expect: {status: 404, details: route_not_found}}

@@ -202,6 +202,22 @@ describe("nothing but a WebSocket is let through", () => {
     const session = connectHttp2(`http://127.0.0.1:${gate.port}`);
     const [settings] = (await once(session, "remoteSettings")) as [{ enableConnectProtocol?: boolean }];
     expect(settings.enableConnectProtocol).toBe(false);
+    const before = upstream.handshakes.length;
+    let answered = false;
+    const stream = session.request({
+      ":method": "CONNECT",
+      ":protocol": "websocket",
+      ":scheme": "http",
+      ":authority": "a",
+      ":path": "/open",
+    });
+    stream.on("response", () => {
+      answered = true;
+    });
+    session.on("error", () => {});
+    await new Promise((resolve) => stream.on("error", resolve).on("close", resolve));
+    expect(answered).toBe(false);
+    expect(upstream.handshakes).toHaveLength(before);
     session.destroy();
   });
 

@@ -78,8 +78,9 @@ const NAME = "jwtgate";
 const CONNECTION_BUFFER_BYTES = 32 * 1024;
 
 /**
- * Finds out when a peer is gone without a word, for no timeout ends a silent stream: after five minutes of silence the
- * kernel asks every minute, and nine questions without an answer (the kernel's own number) end the connection.
+ * Finds out when a service is gone without a word, because no timeout ends a silent stream: after five minutes of silence
+ * the kernel asks every minute, and nine questions without an answer (the kernel's own number) end the connection.
+ * Listeners have the same from Envoy 1.37 on only.
  */
 const TCP_KEEPALIVE = { keepalive_time: 300, keepalive_interval: 60 };
 
@@ -100,7 +101,6 @@ export function listener(options: ListenerOptions): Message {
   return {
     name,
     address: socketAddress(address),
-    tcp_keepalive: TCP_KEEPALIVE,
     ...(!sharesPort && { enable_reuse_port: false }),
     per_connection_buffer_limit_bytes: CONNECTION_BUFFER_BYTES,
     ...(tls && {
@@ -548,10 +548,9 @@ const REASONS: Reasons = {
   upgrade_configs:
     "As Istio: a WebSocket may begin; the filter decides on its first request. No other upgrade, no CONNECT.",
   request_timeout: "As Istio: no limit for a whole upload.",
-  stream_idle_timeout:
-    "As Istio: event streams and WebSockets may be silent. tcp_keepalive finds who is gone.",
+  stream_idle_timeout: "As Istio: event streams and WebSockets may be silent.",
   stream_flush_timeout: "Against clients that do not read an answer that is complete (HTTP/2).",
-  tcp_keepalive: "A peer that is gone without a word is found within a quarter of an hour.",
+  tcp_keepalive: "A service that is gone without a word is found within a quarter of an hour.",
   host_rewrite_literal: "Policies see the host that the client sent.",
   headers_with_underscores_action:
     "As Istio. Where a backend takes X_User for x-user: compile with --remove-lookalikes.",

@@ -5,6 +5,7 @@ import { because } from "../explain/format.ts";
 import { Gate } from "../explain/gate.ts";
 import { readable } from "../host/bytes.ts";
 import type { Outcome } from "../host/host.ts";
+import type { UpstreamRequest } from "../host/http-connection-manager.ts";
 import type { ForeignFunction } from "../host/imports.ts";
 import type { Expectation } from "./schema.ts";
 import type { PreparedCase, Suite } from "./suite.ts";
@@ -84,11 +85,16 @@ export function judge(
     name: test.name,
     at: test.at,
     failures: failuresOf(test, outcome),
-    answer: upstream ? "200, forwarded" : `${answer?.status ?? 0}${body}`,
+    answer: upstream ? `${statusOf(upstream)}, forwarded` : `${answer?.status ?? 0}${body}`,
     because: because({ outcome, ...(decidedBy && { decidedBy }) }, subject.configuration),
     ...(decidedBy && { decidedBy }),
     milliseconds,
   };
+}
+
+/** What the upstream answers as far as tests are concerned: the gate lets it decide. */
+function statusOf({ headers }: UpstreamRequest): number {
+  return headers.some(([name]) => name === "upgrade") ? 101 : 200;
 }
 
 function failuresOf({ expect, positionOf }: PreparedCase, outcome: Outcome): Failure[] {
@@ -98,7 +104,7 @@ function failuresOf({ expect, positionOf }: PreparedCase, outcome: Outcome): Fai
     if (wanted === undefined || wanted === is) return;
     found.push({ what, at: positionOf(...path), expected: wanted, actual: is });
   };
-  const status = upstream ? 200 : (answer?.status ?? 0);
+  const status = upstream ? statusOf(upstream) : (answer?.status ?? 0);
   same("status", expect.status?.toString(), String(status), "status");
   if (expect.body !== undefined) {
     same("body", expect.body, answer ? readable(answer.body) : "the upstream's own", "body");

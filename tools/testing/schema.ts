@@ -171,7 +171,7 @@ export const Expectation = Type.Object(
       Type.Integer({
         minimum: 100,
         maximum: 599,
-        description: "200 where the request reaches the upstream.",
+        description: "200 where the request reaches the upstream, 101 if it asks for a WebSocket.",
       }),
     ),
     body: Type.Optional(Type.String({ description: "Of a refusal, exactly." })),
