@@ -235,9 +235,10 @@ describe("assembly and its host", () => {
 });
 
 describe("tools show what the module did, and decide nothing", () => {
-  /** What makes keys and hashes, what imports keys that are shown, and Envoy's own foreign function. */
+  /** What makes keys and hashes, what imports or only looks at keys, and Envoy's own foreign function. */
   const CRYPTOGRAPHY: Record<string, string[]> = {
     "commands/jwk.ts": ["JsonWebKey", "createPrivateKey"],
+    "commands/pem-files.ts": ["KeyObject", "X509Certificate", "createPrivateKey"],
     "envoy/provision.ts": ["createHash"],
     "host/node.ts": ["KeyObject", "createPublicKey", "verify"],
     "jwks/convert.ts": ["KeyObject", "X509Certificate", "createPrivateKey", "createPublicKey"],

@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askAdminForJson } from "../../tools/envoy/admin.ts";
 import { Envoy } from "../../tools/envoy/process.ts";
 import type { Message } from "../../tools/render/bootstrap.ts";
-import { envoyBinary } from "../support/envoy.ts";
+import { envoyBinary, envoyMinorVersion } from "../support/envoy.ts";
 import { compileBootstrap } from "../support/gate.ts";
 import { type Running, RunWorkspace, stop } from "../support/run-command.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
@@ -194,7 +194,15 @@ describe("with every time limit of the bootstrap at a second", () => {
     const ended = once(stream, "error") as Promise<[Error]>;
     const [, response] = await service.next();
     response.end("more than the window has room for");
-    expect((await ended)[0].message).toContain("NGHTTP2_INTERNAL_ERROR");
+    if ((await envoyMinorVersion()) >= 37) {
+      expect((await ended)[0].message).toContain("NGHTTP2_INTERNAL_ERROR");
+    } else {
+      // Envoy 1.36 waits for as long as stream_idle_timeout says, which is for ever.
+      ended.catch(() => {});
+      await waitForLimits();
+      await waitForLimits();
+      expect(stream.destroyed).toBe(false);
+    }
     session.destroy();
   });
 });

@@ -31,6 +31,7 @@ import { parseHeapSize, parseListenAddress } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { moduleFile } from "./module.ts";
 import { report, serveUnread, tell, UserError } from "./output.ts";
+import { checkPemFiles } from "./pem-files.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
@@ -121,6 +122,7 @@ interface Policies {
 }
 
 async function serve(options: Options): Promise<void> {
+  checkPemFiles(options);
   const module = moduleFile();
   const first = load(options);
   if (first === undefined) throw new UserError("");
