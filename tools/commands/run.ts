@@ -55,6 +55,9 @@ const EXAMPLES = `
 Examples:
   Before a service on port 8000; edit a policy, and it is in force as soon as it is saved:
     $ jwtgate run -f policies/ --upstream 127.0.0.1:8000
+  Before a service on the internet, and before one that speaks gRPC:
+    $ jwtgate run -f policies/ --upstream https://api.example.com --upstream-host api.example.com
+    $ jwtgate run -f policies/ --upstream grpc://127.0.0.1:50051
   Seen from outside, each decision a line of JSON:
     $ jwtgate run -f policies/ --upstream backend:80 --listen 0.0.0.0:8080 --json
   See what policies would refuse, without refusing it:
