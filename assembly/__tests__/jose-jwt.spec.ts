@@ -133,7 +133,7 @@ describe("header", () => {
       "RS25",
       "RS2566",
       "RS1",
-      "Ed25519",
+      "Ed448",
       "Ed448",
       "EDDSA",
       "EdDSa",

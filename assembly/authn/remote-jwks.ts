@@ -58,7 +58,6 @@ const MAX_AGE = new Text("max-age=");
 const NO_STORE = new Text("no-store");
 const NO_CACHE = new Text("no-cache");
 const ISSUER = new Text("issuer");
-const KEYS = new Text("keys");
 const JWKS_URI = new Text("jwks_uri");
 
 /** Beyond a call's own timeout, in milliseconds, after which its answer is no longer expected. */
@@ -413,7 +412,7 @@ export class RemoteJwks {
    * @returns whether there is a usable key
    */
   private take(json: JsonDocument, fault: KeyFault): bool {
-    const keys = JwkSet.load(json, json.member(json.root, KEYS.slice), this.maxKeys, fault);
+    const keys = JwkSet.loadDocument(json, this.maxKeys, fault);
     if (!keys) return false;
     const previous = this.keys;
     if (previous) this.noteRetired(previous, keys);

@@ -4,7 +4,7 @@
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
 import { Slice, byteAt, lengthOf, pointerOf, slice } from "../memory/slice";
-import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
+import { DER_HEADER_SIZE, DerTag, DerWriter, RSA_ENCRYPTION, withoutLeadingZeros } from "../encoding/der";
 import { hostVerifies, verifyAtHost } from "./host-verifier";
 import { KeyFault } from "./key-fault";
 import { MAX_MODULUS_BITS, Modulus } from "./montgomery";
@@ -16,10 +16,6 @@ export const MIN_RSA_BITS: i32 = 2048;
 export const MAX_RSA_BITS: i32 = MAX_MODULUS_BITS;
 
 const MAX_MODULUS_LENGTH: i32 = MAX_MODULUS_BITS / 8;
-
-/** The object identifier rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017 A.1). */
-// prettier-ignore
-const RSA_ENCRYPTION: Slice = slice(memory.data<u8>([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]), 9);
 
 /**
  * DigestInfo in front of the digest (RFC 8017 §9.2 note 1): the last byte of the hash's object identifier and the three

@@ -14,6 +14,10 @@ export const enum DerTag {
   Sequence = 0x30,
 }
 
+/** The object identifier rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017 A.1). */
+// prettier-ignore
+export const RSA_ENCRYPTION: Slice = slice(memory.data<u8>([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]), 9);
+
 /** The bytes an element of `contentLength` bytes has at most before its content: one tag, one to five of length. */
 export const DER_HEADER_SIZE: i32 = 6;
 

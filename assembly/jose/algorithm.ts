@@ -81,8 +81,12 @@ const ROWS: StaticArray<Row> = [
   new Row(Algorithm.EdDSA, "EdDSA", KeyType.OKP, Scheme.Ed25519, OWN_HASH),
 ];
 
+/** RFC 9864 section 2.2: EdDSA with Ed25519, which is the only curve that EdDSA has here. */
+const ED25519 = new Text("Ed25519");
+
 /** The algorithm of that name, case-sensitive; None for an unknown one. */
 export function parseAlgorithm(name: Slice): Algorithm {
+  if (equals(name, ED25519.slice)) return Algorithm.EdDSA;
   for (let i = 1; i < ROWS.length; i++) {
     const row = unchecked(ROWS[i]);
     if (equals(row.name.slice, name)) return row.algorithm;

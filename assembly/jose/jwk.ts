@@ -15,8 +15,10 @@ import { KeyFault } from "../crypto/key-fault";
 import { RsaPublicKey } from "../crypto/rsa";
 import { Verification, verified } from "../crypto/verification";
 import { decodeLenient } from "../encoding/base64url";
+import { RsaCertificate } from "../encoding/certificate";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { formatUnsigned } from "../encoding/number";
+import { decodePemCertificate } from "../encoding/pem";
 import {
   Algorithm,
   Algorithms,
@@ -100,6 +102,21 @@ export class Jwk {
     return refuse(fault, "[kty] is not RSA, EC, oct or OKP");
   }
 
+  /**
+   * Loads the RSA key of a certificate, as Envoy reads those of a map of certificates (source/common/jwt/jwks.cc).
+   *
+   * @param kid the certificate's name in the map
+   * @param pem the certificate
+   * @returns null if it has no RSA key, or one that cannot be used
+   */
+  static ofCertificate(kid: Slice, pem: Slice, region: Region, fault: KeyFault): Jwk | null {
+    const certificate = new RsaCertificate();
+    if (!certificate.parse(decodePemCertificate(pem)))
+      return refuse(fault, "it has no RSA key that can be read");
+    const key = new Jwk(region.keep(kid), Algorithm.None, KeyType.RSA);
+    return key.loadRsaNumbers(certificate.modulus, certificate.exponent, fault);
+  }
+
   /** Whether the key can verify signatures of this algorithm. */
   canVerify(algorithm: Algorithm): bool {
     return (this.verifiable & only(algorithm)) != 0;
@@ -125,10 +142,13 @@ export class Jwk {
 
   /** RFC 7518 section 6.3.1. */
   private loadRsa(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
-    if (!this.allows(algorithmsOf(KeyType.RSA), fault)) return null;
     const n = binaryMember(json, key, N, fault, "[n] is missing or not base64url");
     const e = binaryMember(json, key, E, fault, "[e] is missing or not base64url");
-    if (n == EMPTY || e == EMPTY) return null;
+    return n == EMPTY || e == EMPTY ? null : this.loadRsaNumbers(n, e, fault);
+  }
+
+  private loadRsaNumbers(n: Slice, e: Slice, fault: KeyFault): Jwk | null {
+    if (!this.allows(algorithmsOf(KeyType.RSA), fault)) return null;
     this.rsa = RsaPublicKey.create(n, e, fault);
     if (!this.rsa) return null;
     return this.identify(n, e);
@@ -205,16 +225,17 @@ function refuse(fault: KeyFault, reason: string): Jwk | null {
   return null;
 }
 
-/** RFC 7517 sections 4.2 and 4.3: neither `use` nor `key_ops` says otherwise. */
+/** RFC 7517 sections 4.2 and 4.3: neither `use` nor `key_ops` says otherwise. Empty ones, which some libraries write, say nothing. */
 function isForVerifying(json: JsonDocument, key: Node, fault: KeyFault): bool {
   const use = json.member(key, USE.slice);
-  if (!isMissing(json, use) && !equals(json.text(use), SIG.slice)) {
+  if (!isMissing(json, use) && !isEmptyString(json, use) && !equals(json.text(use), SIG.slice)) {
     fault.reason = '[use] is not "sig"';
     return false;
   }
   const operations = json.member(key, KEY_OPS.slice);
   if (isMissing(json, operations)) return true;
   if (json.kind(operations) == JsonKind.Array) {
+    if (json.size(operations) == 0) return true;
     for (let n = json.firstChild(operations); n != NONE; n = json.nextSibling(n)) {
       if (equals(json.text(n), VERIFY.slice)) return true;
     }
@@ -226,6 +247,10 @@ function isForVerifying(json: JsonDocument, key: Node, fault: KeyFault): bool {
 /** Null counts as missing, as in Go and so in istiod. */
 function isMissing(json: JsonDocument, n: Node): bool {
   return n == NONE || json.kind(n) == JsonKind.Null;
+}
+
+function isEmptyString(json: JsonDocument, n: Node): bool {
+  return json.kind(n) == JsonKind.String && lengthOf(json.text(n)) == 0;
 }
 
 /** The text of a member; EMPTY where it is missing or not a string. */

@@ -1,6 +1,6 @@
 /** JSON Web Key Sets (RFC 7517 section 5) and the choice of the key that verifies a token. */
 import { Region } from "../memory/region";
-import { Slice, equals, lengthOf } from "../memory/slice";
+import { Slice, Text, equals, lengthOf, startsWith } from "../memory/slice";
 import { KeyFault } from "../crypto/key-fault";
 import { Verification } from "../crypto/verification";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
@@ -12,6 +12,9 @@ import { Status } from "./status";
 
 /** RFC 8032 section 5.1.6. */
 const ED25519_SIGNATURE_LENGTH: i32 = 64;
+
+const KEYS = new Text("keys");
+const BEGIN_CERTIFICATE = new Text("-----BEGIN CERTIFICATE-----\n");
 
 /** How many reasons an error lists. */
 const MAX_REASONS: i32 = 5;
@@ -51,8 +54,38 @@ export class JwkSet {
       else set.skipped.push(`keys[${index}]: ${fault.reason}`);
       index++;
     }
-    if (set.keys.length > 0) return set;
-    const reasons = set.skipped.slice(0, MAX_REASONS).join("; ");
+    return set.usable(fault);
+  }
+
+  /**
+   * Loads what a server of keys answers: a key set, or a map from kids to certificates with RSA keys, as Firebase serves
+   * it (Envoy: source/common/jwt/jwks.cc).
+   *
+   * @param json the document
+   * @param maxKeys a longer list is refused
+   * @param fault why there is no set
+   * @returns the set; null if the document is neither, or has too many keys or no usable one
+   */
+  static loadDocument(json: JsonDocument, maxKeys: i32, fault: KeyFault): JwkSet | null {
+    const root = json.root;
+    const keys = json.kind(root) == JsonKind.Object ? json.member(root, KEYS.slice) : NONE;
+    if (keys != NONE || !isMapOfCertificates(json, root)) return JwkSet.load(json, keys, maxKeys, fault);
+    const count = json.size(root);
+    if (count > maxKeys) return refuse(fault, `${count} keys are more than ${maxKeys}`);
+    const set = new JwkSet();
+    for (let n = json.firstChild(root); n != NONE; n = json.nextSibling(n)) {
+      const key = Jwk.ofCertificate(json.key(n), json.text(n), set.region, fault);
+      if (key) set.keys.push(key);
+      else set.skipped.push(`certificate ${set.keys.length + set.skipped.length}: ${fault.reason}`);
+    }
+    return set.usable(fault);
+  }
+
+  /** Itself; null, and a fault that says why, if no key can be used. */
+  private usable(fault: KeyFault): JwkSet | null {
+    if (this.keys.length > 0) return this;
+    const count = this.skipped.length;
+    const reasons = this.skipped.slice(0, MAX_REASONS).join("; ");
     const more = count > MAX_REASONS ? `; and ${count - MAX_REASONS} more` : "";
     return refuse(fault, count == 0 ? "there are no keys" : `no key can be used: ${reasons}${more}`);
   }
@@ -131,6 +164,15 @@ export class JwkSet {
     const key = unchecked(this.keys[index]);
     traceKey(index, key.kid, key.type, nameOf(key.algorithm), tried, outcome);
   }
+}
+
+/** Whether each member has a name, and is the text of a certificate. */
+function isMapOfCertificates(json: JsonDocument, root: Node): bool {
+  if (json.kind(root) != JsonKind.Object || json.size(root) == 0) return false;
+  for (let n = json.firstChild(root); n != NONE; n = json.nextSibling(n)) {
+    if (lengthOf(json.key(n)) == 0 || !startsWith(json.text(n), BEGIN_CERTIFICATE.slice)) return false;
+  }
+  return true;
 }
 
 function refuse(fault: KeyFault, reason: string): JwkSet | null {

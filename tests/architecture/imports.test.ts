@@ -74,7 +74,7 @@ const TOOLS: Rooms = {
   oci: [],
   envoy: [],
   jwks: ["diagnostics", "host/bytes", "encoding", "config"],
-  "jwks/convert": ["jwks"],
+  "jwks/convert": ["host/bytes", "encoding", "jwks"],
   "jwks/discovery": ["jwks"],
   istio: ["diagnostics", "host/bytes", "encoding", "config", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
@@ -142,7 +142,7 @@ const NODE = [
   ...["wizard", "run", "testing/envoy", "commands", "cli"],
 ];
 /** Those of them that use `Buffer`. */
-const BUFFER = ["host/node", "oci", "envoy", "jwks/discovery", "testing/envoy", "commands"];
+const BUFFER = ["host/node", "oci", "envoy", "jwks/convert", "jwks/discovery", "testing/envoy", "commands"];
 
 const tools = readTree(join(root, "tools"));
 

@@ -1,6 +1,13 @@
 /** `jwtgate jwk`: keys in every form that people have them in. */
-import { spawnSync } from "node:child_process";
-import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+  X509Certificate,
+} from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +47,8 @@ const { certificate } = new CertificateAuthority().issue({});
 const CERTIFIED = jwk(new X509Certificate(certificate).publicKey);
 
 describe("readKeys", () => {
+  const read = (input: string | Buffer) => readKeys(Buffer.from(input)).keys;
+
   test("takes the public key of every PEM block", () => {
     const text = [
       RSA.privateKey.export({ type: "pkcs1", format: "pem" }),
@@ -51,15 +60,112 @@ describe("readKeys", () => {
       certificate,
     ].join("\n");
     const [rsa, ec, ed25519] = [RSA, EC, ED25519].map(({ publicKey }) => jwk(publicKey));
-    expect(readKeys(text)).toEqual([rsa, rsa, ec, ec, ed25519, CERTIFIED]);
+    expect(read(text)).toEqual([rsa, rsa, ec, ec, ed25519, CERTIFIED]);
   });
 
   test("takes a JWK, a key set, and a key that stands in its certificate only", () => {
     const key = jwk(EC.publicKey);
-    expect(readKeys(JSON.stringify(key))).toEqual([key]);
-    expect(readKeys(JSON.stringify({ keys: [key, key] }))).toEqual([key, key]);
+    expect(read(JSON.stringify(key))).toEqual([key]);
+    expect(read(JSON.stringify({ keys: [key, key] }))).toEqual([key, key]);
     const x5c = [new X509Certificate(certificate).raw.toString("base64")];
-    expect(readKeys(JSON.stringify({ kty: "EC", kid: "a", x5c }))).toEqual([{ ...CERTIFIED, kid: "a", x5c }]);
+    expect(read(JSON.stringify({ kty: "EC", kid: "a", x5c }))).toEqual([{ ...CERTIFIED, kid: "a", x5c }]);
+  });
+
+  test("skips the block of a curve's name, which `openssl ecparam -genkey` writes before the key", () => {
+    const ecParameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    const sec1 = EC.privateKey.export({ type: "sec1", format: "pem" });
+    expect(read(`${ecParameters}${sec1}`)).toEqual([jwk(EC.publicKey)]);
+  });
+
+  test("takes DER of every kind, and base64 of it", () => {
+    const rsa = jwk(RSA.publicKey);
+    const forms: [Buffer, object][] = [
+      [RSA.publicKey.export({ type: "spki", format: "der" }), rsa],
+      [RSA.publicKey.export({ type: "pkcs1", format: "der" }), rsa],
+      [RSA.privateKey.export({ type: "pkcs8", format: "der" }), rsa],
+      [RSA.privateKey.export({ type: "pkcs1", format: "der" }), rsa],
+      [EC.privateKey.export({ type: "sec1", format: "der" }), jwk(EC.publicKey)],
+      [ED25519.publicKey.export({ type: "spki", format: "der" }), jwk(ED25519.publicKey)],
+      [new X509Certificate(certificate).raw, CERTIFIED],
+    ];
+    for (const [bytes, key] of forms) {
+      expect(read(bytes)).toEqual([key]);
+      expect(read(`${bytes.toString("base64")}\n`)).toEqual([key]);
+      expect(read(bytes.toString("base64url"))).toEqual([key]);
+    }
+  });
+
+  test("takes PEM whose line breaks are lost or written as \\n", () => {
+    const pem = RSA.publicKey.export({ type: "spki", format: "pem" }).toString();
+    for (const text of [
+      pem.replace(/\n/g, "\\n"),
+      pem.replace(/\n/g, "\\r\\n"),
+      pem.replace(/\n/g, " "),
+      pem.replace(/\n/g, ""),
+      pem.replace(/\n/g, "\r\n"),
+      `\ufeff  ${pem}`,
+    ]) {
+      expect(read(text), JSON.stringify(text)).toEqual([jwk(RSA.publicKey)]);
+    }
+  });
+
+  test("takes a key that is limited to RSA-PSS, with its algorithm", () => {
+    const pss = (options: object) =>
+      generateKeyPairSync("rsa-pss", { modulusLength: 2048, ...options } as never) as unknown as typeof RSA;
+    const limited = pss({ hashAlgorithm: "sha384", mgf1HashAlgorithm: "sha384", saltLength: 48 });
+    const { publicKey } = limited;
+    const [key] = read(publicKey.export({ type: "spki", format: "pem" }).toString()) as Record<
+      string,
+      string
+    >[];
+    expect(key).toMatchObject({ kty: "RSA", e: "AQAB", alg: "PS384" });
+    const text = Buffer.from("text");
+    const signature = sign("sha384", text, { key: limited.privateKey, padding: 6, saltLength: 48 });
+    const plain = createPublicKey({ format: "jwk", key: key as never });
+    expect(verify("sha384", text, { key: plain, padding: 6, saltLength: 48 }, signature)).toBe(true);
+    const [open] = read(pss({}).publicKey.export({ type: "spki", format: "pem" }).toString());
+    expect(open).not.toHaveProperty("alg");
+  });
+
+  test("takes Google's JSON of a service account, with its key id", () => {
+    const account = {
+      type: "service_account",
+      private_key_id: "f00d",
+      private_key: RSA.privateKey.export({ type: "pkcs8", format: "pem" }),
+    };
+    expect(read(JSON.stringify(account))).toEqual([{ ...jwk(RSA.publicKey), kid: "f00d" }]);
+  });
+
+  test("takes a map of certificates, with its key ids", () => {
+    expect(read(JSON.stringify({ one: certificate, two: certificate }))).toEqual([
+      { ...CERTIFIED, kid: "one" },
+      { ...CERTIFIED, kid: "two" },
+    ]);
+  });
+
+  test("takes the leaf of a chain, and its issuers if asked", () => {
+    const authority = new CertificateAuthority();
+    const chain = `${authority.issue({}).certificate}${authority.certificate}`;
+    const [leaf, issuer] =
+      read(Buffer.from(chain)).length === 1 ? readKeys(Buffer.from(chain), { chain: true }).keys : [];
+    expect(readKeys(Buffer.from(chain))).toEqual({
+      keys: [leaf],
+      notes: [
+        expect.stringMatching(
+          /^the certificate of "CN=jwtgate tests" issued another one .* --chain takes it$/,
+        ),
+      ],
+    });
+    expect(issuer).toEqual(jwk(new X509Certificate(authority.certificate).publicKey));
+    // A certificate that signed itself is a leaf where it stands alone.
+    expect(readKeys(Buffer.from(authority.certificate)).keys).toEqual([issuer]);
+  });
+
+  test("takes the public half of a JWK that signs", () => {
+    const key = { ...jwk(RSA.privateKey), key_ops: ["sign"], ext: true, alg: "RS256" };
+    expect(read(JSON.stringify(key))).toEqual([
+      { ...jwk(RSA.publicKey), key_ops: ["verify"], ext: true, alg: "RS256" },
+    ]);
   });
 
   const pem = (label: string) => `-----BEGIN ${label}-----\nAAAA\n-----END ${label}-----\n`;
@@ -70,27 +176,99 @@ describe("readKeys", () => {
     passphrase: "x",
   });
   test.each<[string, string]>([
-    ["hello", "this is neither PEM nor a JWK: not JSON"],
-    ["1", "this is neither PEM nor a JWK"],
+    ["hello", "this is neither PEM, DER nor a JWK: not JSON"],
+    ["1", "this is neither PEM, DER nor a JWK"],
+    ['{"a":1}', "this JSON is no JWK (it has no [kty]) and no key set (it has no [keys])"],
     ['{"keys":[]}', "[keys] must be a list of keys"],
-    ['{"keys":[1]}', "a key is not an object"],
-    ['{"kty":"RSA","x5c":["AAAA"]}', "[x5c] holds no certificate that can be read"],
     [pem("PUBLIC KEY"), 'the block "PUBLIC KEY" holds no key that can be read'],
-    [pem("CERTIFICATE"), 'the block "CERTIFICATE" holds no key that can be read'],
-    [encrypted.toString(), "the key is encrypted: give its public key"],
+    [pem("CERTIFICATE"), 'the block "CERTIFICATE" holds no certificate that can be read'],
+    [
+      encrypted.toString(),
+      "the key is encrypted: convert it with `openssl pkey -in FILE -pubout -out public.pem`",
+    ],
     [
       generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "pem" }).toString(),
       "a key of type x25519 cannot verify tokens",
     ],
+    ['{"protected":"e30","ciphertext":"x"}', "decrypt it with `step crypto jwe decrypt < FILE`"],
     [
-      generateKeyPairSync("rsa-pss", { modulusLength: 2048 })
-        .publicKey.export({ type: "spki", format: "pem" })
-        .toString(),
-      "limited to RSA-PSS",
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 someone",
+      "convert it with `ssh-keygen -e -m PKCS8 -f FILE > key.pem`",
     ],
+    ["-----BEGIN PUBLIC KEY-----\nAAAA", "there is no whole PEM block with a key in it"],
   ])("refuses %j", (text, words) => {
-    expect(() => readKeys(text)).toThrow(NoKey);
-    expect(() => readKeys(text)).toThrow(words);
+    expect(() => read(text)).toThrow(NoKey);
+    expect(() => read(text)).toThrow(words);
+  });
+});
+
+describe("the commands that messages name convert what they are named for", () => {
+  const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
+  const refusal = (file: string) => run([file]).stderr;
+  const command = (file: string) => /`([^`]*)`/.exec(refusal(file))?.[1]?.replace("FILE", file) ?? "";
+
+  beforeAll(() => {
+    openssl(
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-keyout",
+      "own.key",
+      "-out",
+      "own.pem",
+      "-subj",
+      "/CN=x",
+    );
+  });
+
+  test("PKCS #12", () => {
+    openssl(
+      "pkcs12",
+      "-export",
+      "-inkey",
+      "own.key",
+      "-in",
+      "own.pem",
+      "-out",
+      "own.p12",
+      "-passout",
+      "pass:secret",
+    );
+    expect(refusal("own.p12")).toContain("this is PKCS #12: convert it with `openssl pkcs12 ");
+    execFileSync("sh", ["-c", `${command("own.p12")} -passin pass:secret`], { cwd: folder, stdio: "pipe" });
+    expect(run(["cert.pem"]).keys()).toEqual(run(["own.pem"]).keys());
+  });
+
+  test("an encrypted key", () => {
+    openssl("pkcs8", "-topk8", "-in", "own.key", "-out", "own.enc", "-passout", "pass:secret");
+    expect(refusal("own.enc")).toContain("the key is encrypted");
+    execFileSync("sh", ["-c", `${command("own.enc")} -passin pass:secret`], { cwd: folder, stdio: "pipe" });
+    expect(run(["public.pem"]).keys()).toEqual(run(["own.pem"]).keys());
+  });
+
+  test("UTF-16", () => {
+    writeFileSync(
+      join(folder, "wide.pem"),
+      Buffer.from(`\ufeff${readFileSync(join(folder, "own.pem"), "utf8")}`, "utf16le"),
+    );
+    execFileSync("sh", ["-c", command("wide.pem")], { cwd: folder, stdio: "pipe" });
+    expect(run(["key.txt"]).keys()).toEqual(run(["own.pem"]).keys());
+  });
+
+  test("a Java keystore", () => {
+    writeFileSync(join(folder, "store.jks"), Buffer.from("feedfeed00000002", "hex"));
+    expect(refusal("store.jks")).toContain(
+      "this is a Java keystore: convert it with `keytool -exportcert -rfc ",
+    );
+  });
+
+  test("bytes that are no key", () => {
+    writeFileSync(join(folder, "noise"), Buffer.from([0x80, 0xff, 0, 1]));
+    expect(refusal("noise")).toBe("noise: this is neither text nor a key or certificate in DER\n");
+    writeFileSync(join(folder, "der"), Buffer.from([0x30, 0x82, 0, 1]));
+    expect(refusal("der")).toContain("see what it is with `openssl asn1parse -inform DER -in FILE`");
   });
 });
 
@@ -114,9 +292,7 @@ describe("jwtgate jwk", () => {
       { ...jwk(RSA.publicKey), kid: thumbprint(jwk(RSA.publicKey)) },
       { ...jwk(EC.publicKey), kid: "ec" },
     ]);
-    expect(merged.stderr).toContain(
-      'ec.json: warning: keys[1] (kid "ec"): private key material ([d]) was left out',
-    );
+    expect(merged.stderr).toBe("");
     expect(merged.stdout).not.toContain(jwk(EC.privateKey).d);
   });
 

@@ -1,7 +1,7 @@
-/** Key sets: what istiod and Envoy refuse is refused, what no token can be verified with is named. */
+/** Key sets: what is no key set is refused, what no token can be verified with is named. */
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { base64Encode, concat, hexEncode } from "../../tools/host/bytes.ts";
+import { hexEncode } from "../../tools/host/bytes.ts";
 import { decodeBase64 } from "../../tools/jwks/base64.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
 import { ed25519Fault } from "../../tools/jwks/points.ts";
@@ -75,8 +75,87 @@ describe("usable keys", () => {
     }
   });
 
-  test("null is as good as absent, as Go reads it", () => {
-    expect(read({ ...EC, kid: null, alg: null, use: null, key_ops: null, x5c: null }).keys).toEqual([EC]);
+  test("null and what is empty are as good as absent", () => {
+    const nothing = { kid: null, alg: null, use: null, key_ops: null, x5c: null, d: null };
+    expect(read({ ...EC, ...nothing })).toEqual({ keys: [EC], problems: [] });
+    const empty = {
+      kid: "",
+      alg: "",
+      use: "",
+      key_ops: [],
+      x5c: [],
+      oth: [],
+      d: "",
+      x5t: "",
+      "x5t#S256": "",
+    };
+    expect(read({ ...RSA, ...empty })).toEqual({ keys: [RSA], problems: [] });
+  });
+
+  test("a kid or alg that is no string counts as missing, as in Envoy", () => {
+    const { keys, problems } = read({ ...EC, kid: 1, alg: 2 });
+    expect(keys).toEqual([EC]);
+    expect(problems.map(({ message }) => message)).toEqual([
+      "keys[0]: [kid] is not a string, so the key has none: write it in quotes",
+    ]);
+  });
+
+  test("an EC key without crv has that of its alg, or P-256, as in Envoy", () => {
+    const { crv, ...key } = EC;
+    expect(read(key).keys).toEqual([EC]);
+    expect(read({ ...key, alg: "ES256" }).keys).toEqual([{ ...EC, alg: "ES256" }]);
+  });
+
+  test("EdDSA has the name Ed25519 too (RFC 9864)", () => {
+    expect(read({ ...ED25519, alg: "Ed25519" }).keys).toEqual([{ ...ED25519, alg: "Ed25519" }]);
+  });
+
+  test.each([
+    ["null", null],
+    ["a string", "x"],
+    ["a number", 7],
+    ["a list", []],
+    ["an object without kty", { kid: "q" }],
+    ["a broken n", { kty: "RSA", kid: "bad", n: "!!!", e: "AQAB" }],
+    ["a key type of the future", { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA", kid: "pq" }],
+  ])("%s beside them is left out with a warning", (_, element) => {
+    const { keys, problems } = normalizeJwks(JSON.stringify({ keys: [element, EC] }));
+    expect(keys).toEqual([EC]);
+    expect(problems).toMatchObject([{ severity: "warning", keyIndex: 0 }]);
+    expect(problems[0]?.message).toMatch(/^keys\[0\]( \(kid "\w+"\))?: unusable: /);
+  });
+});
+
+describe("a map of certificates", () => {
+  const ca = new CertificateAuthority();
+  const pemOf = (kind: "rsa" | "ec") => ca.issue({}, kind).certificate;
+
+  test("has RSA keys with the kids that are its names", () => {
+    const pem = pemOf("rsa");
+    const { n, e } = publicJwk({ publicKey: new X509Certificate(pem).publicKey } as never);
+    expect(normalizeJwks(JSON.stringify({ one: pem, two: pem }))).toEqual({
+      keys: ["one", "two"].map((kid) => ({ kty: "RSA", kid, n, e })),
+      problems: [],
+    });
+  });
+
+  test("leaves out a certificate without an RSA key, with a warning", () => {
+    const { keys, problems } = normalizeJwks(JSON.stringify({ good: pemOf("rsa"), other: pemOf("ec") }));
+    expect(keys.map(({ kid }) => kid)).toEqual(["good"]);
+    expect(problems).toMatchObject([
+      {
+        severity: "warning",
+        message: 'the certificate "other": unusable: it has no RSA key that can be read',
+      },
+    ]);
+  });
+
+  test("cut off anywhere is refused", () => {
+    const pem = pemOf("rsa");
+    for (let size = 28; size < pem.length - 26; size += 7) {
+      const cut = `${pem.slice(0, size)}\n-----END CERTIFICATE-----\n`;
+      expect(normalizeJwks(JSON.stringify({ a: cut })).keys, String(size)).toEqual([]);
+    }
   });
 });
 
@@ -134,11 +213,16 @@ describe("unusable keys are left out with a warning, and refused where no other 
       `[alg] "ES384" does not go with this EC key: ES256 or none`,
     ],
     ["X25519", { ...ED25519, crv: "X25519" }, "[crv] must be Ed25519"],
-    [
-      "EdDSA under its new name",
-      { ...ED25519, alg: "Ed25519" },
-      `[alg] "Ed25519" does not go with this OKP key`,
-    ],
+    ["Ed448 under its new name", { ...ED25519, alg: "Ed448" }, `[alg] "Ed448" does not go with this OKP key`],
+    ["kty missing", { n: RSA["n"] }, "[kty] is missing: write RSA, EC, OKP or oct"],
+    ["kty of another case", { kty: "rsa" }, "[kty] is not RSA, EC, OKP or oct"],
+    ["a key type of the future", { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA" }, "[kty] is not RSA, EC"],
+    ["n missing", { kty: "RSA", e: "AQAB" }, "[n] is missing"],
+    ["only x5c", { kty: "RSA", x5c: ["MIIB"] }, "convert the certificate with `jwtgate jwk FILE`"],
+    ["numeric crv", { ...EC, crv: 1 }, "[crv] must be P-256, P-384 or P-521"],
+    ["no base64", { ...EC, x: "a!b" }, "[x] is not a base64url string"],
+    ["key_ops that is no list", { ...EC, key_ops: "verify" }, `[key_ops] has no "verify"`],
+    ["use that is no string", { ...EC, use: false }, "[use] is false"],
     ["Ed25519 of 31 bytes", edit(ED25519, "x", (x) => x.subarray(1)), "[x] must be 32 bytes; this has 31"],
     [
       "Ed25519 of small order",
@@ -165,40 +249,21 @@ describe("unusable keys are left out with a warning, and refused where no other 
 });
 
 describe("refused sets", () => {
-  const x5c = ["MIIB"];
   test.each<[string, string, string]>([
     ["no JSON", "keys", "not JSON"],
     ["no object", "[]", "a key set is an object"],
     ["no keys", "{}", "[keys] is missing"],
     ["a single key", JSON.stringify(EC), "this is a single key"],
     ["PEM", "-----BEGIN PUBLIC KEY-----\n", "this is PEM"],
-    ["certificates by kid", `{"a":"-----BEGIN CERTIFICATE-----\\n"}`, "a map of certificates"],
+    [
+      "certificates that are none",
+      `{"a":"-----BEGIN CERTIFICATE-----\\n"}`,
+      "it has no RSA key that can be read",
+    ],
+    ["a map of certificates and more", `{"a":"-----BEGIN CERTIFICATE-----\\n","b":1}`, "[keys] is missing"],
     ["keys null", `{"keys":null}`, "[keys] is not a list"],
     ["no key", `{"keys":[]}`, "[keys] is empty"],
-    ["a key that is no object", `{"keys":["a"]}`, "keys[0] is not an object"],
-    ["kty missing", `{"keys":[{"n":"AQ"}]}`, "[kty] is missing"],
-    [
-      "kty unknown, beside a good key",
-      JSON.stringify({ keys: [EC, { kty: "rsa" }] }),
-      "keys[1]: [kty] must be one of",
-    ],
-    ["crv missing", JSON.stringify({ keys: [{ ...EC, crv: undefined }] }), "[crv] is missing"],
-    ["n missing", JSON.stringify({ keys: [{ kty: "RSA", e: "AQAB" }] }), "[n] is missing"],
-    [
-      "only x5c",
-      JSON.stringify({ keys: [{ kty: "RSA", x5c }] }),
-      "convert the certificate with `jwtgate jwk FILE`",
-    ],
-    ["x5c that is none", JSON.stringify({ keys: [{ ...RSA, x5c }] }), "[x5c] must be a list of certificates"],
-    ["numeric kid", JSON.stringify({ keys: [{ ...EC, kid: 1 }] }), "[kid] must be a string"],
-    ["numeric crv", JSON.stringify({ keys: [{ ...EC, crv: 1 }] }), "[crv] must be a string"],
-    ["no base64", JSON.stringify({ keys: [{ ...EC, x: "a b" }] }), "[x] must be a base64url string"],
-    ["two alphabets", JSON.stringify({ keys: [{ ...RSA, n: "-+" }] }), "[n] must be a base64url string"],
-    [
-      "key_ops that is no list",
-      JSON.stringify({ keys: [{ ...EC, key_ops: "verify" }] }),
-      "[key_ops] must be a list",
-    ],
+    ["a key that is no object", `{"keys":["a"]}`, "keys[0]: unusable: it is not an object"],
     ["a name twice", `{"keys":[{"kty":"oct","k":"YQ","\\u006b":"Yg"}]}`, `the name "k" is there twice`],
     ["a number too large", `{"keys":[],"a":1e999}`, "a number is too large"],
     ["half a surrogate pair", `{"keys":[],"a":"\\ud800"}`, "half a surrogate pair"],
@@ -256,7 +321,7 @@ describe("Ed25519 keys", () => {
   });
 });
 
-test("base64 is read as istiod reads it", () => {
+test("base64 is read as the filter reads it", () => {
   for (const [text, hex] of [
     ["", ""],
     ["_-8", "ffef"],
@@ -267,33 +332,13 @@ test("base64 is read as istiod reads it", () => {
     ["_-\n8\r", "ffef"],
     ["_-8==", undefined],
     ["_", undefined],
-    ["_ -8", undefined],
-    ["_+8", undefined],
+    ["_ -8", "ffef"],
+    ["_\t-8 ", "ffef"],
+    ["_+8", "ffef"],
     ["_=-8", undefined],
   ] as const) {
     const bytes = decodeBase64(text);
     expect(bytes && hexEncode(bytes), text).toBe(hex);
-  }
-});
-
-test("x5c is a list of certificates: whole ones, and nothing after them", () => {
-  const { raw } = new X509Certificate(new CertificateAuthority().certificate);
-  const withCertificate = (bytes: Uint8Array) =>
-    said(JSON.stringify({ keys: [{ ...EC, x5c: [base64Encode(bytes)] }] }));
-  expect(withCertificate(raw)).toEqual([]);
-  const broken = [...raw.keys()].map((size) => raw.subarray(0, size));
-  const odd = [
-    concat(raw, Uint8Array.of(0)),
-    Buffer.from(String(EC["x"])),
-    concat(
-      raw.subarray(0, 4),
-      raw.subarray(4).map(() => 0x30),
-    ),
-  ];
-  for (const bytes of [...broken, ...odd]) {
-    expect(withCertificate(bytes), String(bytes.length)).toEqual([
-      expect.stringContaining("[x5c] must be a list of certificates"),
-    ]);
   }
 });
 

@@ -169,7 +169,7 @@ describe("a key that cannot sign, or not so, is told", () => {
     [["--key", "ES256.pem", "--alg", "RS256"], "ES256.pem: this key does not sign RS256: it signs ES256"],
     [["--key", "missing"], "missing: there is no such file or folder"],
     [["--key", "."], ".: this is a folder"],
-    [["--key", "binary"], "binary:1:2: the bytes here are no UTF-8: save the file as UTF-8"],
+    [["--key", "binary"], "binary: this holds no private key: a public key or a certificate signs nothing"],
     [["--key", "huge"], "huge: this is larger than 1 MiB"],
     [["--key", "/dev/zero"], "/dev/zero: this is larger than 1 MiB"],
     [["--key", "/dev/null"], "/dev/null: this is neither PEM nor a JWK: not JSON"],
@@ -291,7 +291,7 @@ spec:
 
   test.each<[string[], number, string]>([
     [["-f", "missing", "x"], 1, "missing: there is no such file or folder\n"],
-    [["--jwks", "/dev/null", "x"], 1, "/dev/null: this is neither PEM nor a JWK: not JSON"],
+    [["--jwks", "/dev/null", "x"], 1, "/dev/null: this is neither PEM, DER nor a JWK: not JSON"],
     [["--jwks", "http://127.0.0.1:1/", "x"], 1, "http://127.0.0.1:1/: connect ECONNREFUSED 127.0.0.1:1\n"],
     [
       ["--jwks", "http://[64:ff9b::a9fe:a9fe]/latest/meta-data", "x"],

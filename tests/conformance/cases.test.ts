@@ -13,6 +13,7 @@ import {
   isRefused,
   POLICIES,
   recordedCases,
+  WIDER,
 } from "../support/cases.ts";
 import { parseDocuments } from "../support/documents.ts";
 import { MODULE } from "../support/envoy.ts";
@@ -48,34 +49,37 @@ describe("requests", () => {
     module = await WebAssembly.compile(readFileSync(MODULE));
   });
 
-  test.each(CASES.filter((recorded) => !isRefused(recorded)))("$name", async (recorded) => {
-    // Where keys would be fetched, nobody listens.
-    const fetch = () => Promise.reject(new Error("connection refused"));
-    const host = await createNodeHost(module, { fetch });
-    const configuration = configurationOf(recorded);
-    const { directRemoteAddress } = configuration;
-    const loaded = host.configure(configuration, {
-      listener: {
-        mode: recorded.mode,
-        pathNormalization: recorded.normalization ?? "BASE",
-        address: { ip: "127.0.0.1", port: recorded.port },
-        ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
-      },
-    });
-    expect(loaded).toMatchObject({ accepted: true });
-    const wrong: string[] = [];
-    for (const request of recorded.requests) {
-      const found = differences(
-        await send(host, request),
-        expectationOf(recorded, request),
-        request,
-        recorded.mode,
-      );
-      wrong.push(...found.map((difference) => `${request.name}: ${difference}`));
-    }
-    expect(wrong).toEqual([]);
-    expect(host.trapped).toBeUndefined();
-  });
+  test.each(CASES.filter((recorded) => !isRefused(recorded) && !WIDER.has(recorded.name)))(
+    "$name",
+    async (recorded) => {
+      // Where keys would be fetched, nobody listens.
+      const fetch = () => Promise.reject(new Error("connection refused"));
+      const host = await createNodeHost(module, { fetch });
+      const configuration = configurationOf(recorded);
+      const { directRemoteAddress } = configuration;
+      const loaded = host.configure(configuration, {
+        listener: {
+          mode: recorded.mode,
+          pathNormalization: recorded.normalization ?? "BASE",
+          address: { ip: "127.0.0.1", port: recorded.port },
+          ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
+        },
+      });
+      expect(loaded).toMatchObject({ accepted: true });
+      const wrong: string[] = [];
+      for (const request of recorded.requests) {
+        const found = differences(
+          await send(host, request),
+          expectationOf(recorded, request),
+          request,
+          recorded.mode,
+        );
+        wrong.push(...found.map((difference) => `${request.name}: ${difference}`));
+      }
+      expect(wrong).toEqual([]);
+      expect(host.trapped).toBeUndefined();
+    },
+  );
 });
 
 async function send(host: Host, request: CaseRequest): Promise<Actual> {

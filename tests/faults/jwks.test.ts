@@ -1,5 +1,6 @@
 /** Keys that are fetched, from servers that are slow, broken or lying: the real Envoy, two workers. */
 
+import { importPKCS8, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RemoteJwks } from "../../tools/config/schema.ts";
 import type { Envoy } from "../../tools/envoy/process.ts";
@@ -17,6 +18,7 @@ import {
   signingKey,
 } from "../support/jwks-server.ts";
 import { addressPool } from "../support/loopback.ts";
+import { CertificateAuthority } from "../support/pki.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
 const ISSUER = "https://issuer.example";
@@ -134,6 +136,43 @@ describe("keys", () => {
       const answers = Promise.all(Array.from({ length: 20 }, async () => g.get(await first.sign(ISSUER))));
       release();
       expect((await answers).map(({ status }) => status)).toEqual(Array(20).fill(200));
+    } finally {
+      await g.close();
+    }
+  });
+
+  test("may come as a map of certificates, as Firebase serves them", async () => {
+    const { certificate, key } = new CertificateAuthority().issue({}, "rsa");
+    const other = new CertificateAuthority().issue({}).certificate;
+    const g = await gate(answer(200, JSON.stringify({ cert: certificate, other })));
+    try {
+      const sign = async (kid: string) =>
+        new SignJWT({ iss: ISSUER, sub: "s" })
+          .setProtectedHeader({ alg: "RS256", kid })
+          .sign(await importPKCS8(key, "RS256"));
+      expect((await g.get(await sign("cert"))).status).toBe(200);
+      expect((await g.get(await sign("other"))).body).toBe(NO_KEY);
+    } finally {
+      await g.close();
+    }
+  });
+
+  test("may have empty members, as .NET writes them, and elements that are no keys beside them", async () => {
+    const empty = { key_ops: [], oth: [], x5c: [], use: "", d: null };
+    const foreign = [
+      null,
+      "x",
+      { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA" },
+      { kty: "RSA", n: "!!!", e: "AQAB" },
+    ];
+    const g = await gate(
+      answer(200, JSON.stringify({ keys: [...foreign, { ...first.publicJwk, ...empty }] })),
+    );
+    try {
+      expect((await g.get(await first.sign(ISSUER))).status).toBe(200);
+      expect(g.envoy.log).toContain(
+        "unusable keys skipped: keys[0]: it is not an object; keys[1]: it is not an object;",
+      );
     } finally {
       await g.close();
     }

@@ -59,8 +59,15 @@ export function recordedCases(): Case[] {
     .map((file) => ({ ...(JSON.parse(readFileSync(new URL(file, FOLDER), "utf8")) as Case), file }));
 }
 
+/**
+ * What istiod refuses and jwtgate takes: Envoy takes a fetched set with such a key, and there is one reading of key sets
+ * (docs/differences.md).
+ */
+export const WIDER = new Set(["keyset/crv missing"]);
+
 /** Whether istiod or Envoy refused a resource of the case, so that jwtgate must refuse them all. */
-export function isRefused({ oracle }: Case): boolean {
+export function isRefused({ name, oracle }: Case): boolean {
+  if (WIDER.has(name)) return false;
   return oracle.status !== "applied" || (oracle.ignored ?? []).length > 0;
 }
 

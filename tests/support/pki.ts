@@ -23,8 +23,11 @@ export class CertificateAuthority {
   readonly certificate = this.make(this.pair.publicKey, "jwtgate tests", [IS_AUTHORITY]);
 
   /** A key, and a certificate for it that is good for servers and clients. */
-  issue(names: Names): Credentials {
-    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  issue(names: Names, kind: "ec" | "rsa" = "ec"): Credentials {
+    const { publicKey, privateKey } =
+      kind === "ec"
+        ? generateKeyPairSync("ec", { namedCurve: "P-256" })
+        : generateKeyPairSync("rsa", { modulusLength: 2048 });
     return {
       certificate: this.make(publicKey, "leaf", [subjectAlternativeName(names)]),
       key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),

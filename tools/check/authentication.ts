@@ -6,7 +6,7 @@ import type { JwtRule } from "../istio/request-authentication.ts";
 import { algorithmsOf } from "../jwks/algorithms.ts";
 import { decodeBase64 } from "../jwks/base64.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
-import { normalizeJwks } from "../jwks/normalize.ts";
+import { normalizeJwks, privateMembersOf } from "../jwks/normalize.ts";
 import { isLoopback } from "../jwks/source.ts";
 import type { Findings } from "./findings.ts";
 
@@ -40,18 +40,17 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
 
 type Json = Record<string, unknown>;
 
-/** RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2. Nothing of their values is ever shown. */
-const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth"];
-
 const WEAK_RSA_BITS = 2048;
 const GOOD_RSA_BITS = 3072;
 
 function checkKeys(text: string, at: Position, findings: Findings): void {
   const keys = keysOf(text);
-  for (const [index, key] of keys.entries()) checkKey(key, nameOf(key, index), at, findings);
+  for (const [index, key] of keys.entries()) {
+    if (isObject(key)) checkKey(key, nameOf(key, index), at, findings);
+  }
   for (const { message, keyIndex } of normalizeJwks(text).problems) {
     const key = keys[keyIndex ?? -1];
-    const bits = key && rsaBits(key);
+    const bits = isObject(key) ? rsaBits(key) : undefined;
     const isSaid = bits !== undefined && bits < WEAK_RSA_BITS;
     if (/: unusable: /.test(message) && !isSaid)
       findings.add("JG011", at, message.replace(": unusable: ", " is left out: "));
@@ -60,7 +59,7 @@ function checkKeys(text: string, at: Position, findings: Findings): void {
 
 function checkKey(key: Json, name: string, at: Position, findings: Findings): void {
   const { kty, alg } = key;
-  const found = PRIVATE_MEMBERS.filter((member) => member in key);
+  const found = privateMembersOf(key);
   if (kty === "oct") {
     findings.add("JG003", at, `${name} is a shared secret (kty oct)`);
     const bytes = typeof key["k"] === "string" ? (decodeBase64(key["k"])?.length ?? 0) : 0;
@@ -84,11 +83,15 @@ function checkKey(key: Json, name: string, at: Position, findings: Findings): vo
   else if (bits < GOOD_RSA_BITS) findings.add("JG007", at, `${name} is an RSA key of ${bits} bits`);
 }
 
-/** The keys of a set that the compiler has taken. */
-function keysOf(text: string): Json[] {
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The elements of a key set; none of a map of certificates. */
+function keysOf(text: string): unknown[] {
   try {
-    const { keys } = parseStrictJson(text) as { keys: Json[] };
-    return keys;
+    const { keys } = parseStrictJson(text) as { keys?: unknown };
+    return Array.isArray(keys) ? keys : [];
   } catch (error) {
     if (error instanceof JsonError) return [];
     throw error;

@@ -26,6 +26,15 @@ export function readInput(path: string, limit: number): Buffer {
 }
 
 /**
+ * The bytes of a small file, or of standard input for `-`.
+ *
+ * @throws {UserError} with one line, if it cannot be read or is too large
+ */
+export function readBytes(path: string): Buffer {
+  return readInput(path, MAX_TEXT_BYTES);
+}
+
+/**
  * The text of a small file, or of standard input for `-`; a byte order mark is taken off.
  *
  * @throws {UserError} with one line, where it cannot be read, is too large or no UTF-8

@@ -2,14 +2,14 @@
 import { createPrivateKey, type JsonWebKey } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { asciiJson } from "../diagnostics.ts";
+import { asciiJson, printable } from "../diagnostics.ts";
 import { ALGORITHM_NAMES, algorithmNamed } from "../jwks/algorithms.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { PrivateKey } from "../token/private-key.ts";
-import { nameOf, readText } from "./input.ts";
-import { print, report, UserError } from "./output.ts";
+import { nameOf, readBytes } from "./input.ts";
+import { print, report, tell, UserError } from "./output.ts";
 import { reasonOf } from "./sources.ts";
 
 interface Options {
@@ -18,6 +18,7 @@ interface Options {
   kid?: string;
   alg?: string;
   thumbprint?: boolean;
+  chain?: boolean;
 }
 
 const EXAMPLES = `
@@ -45,6 +46,7 @@ export function jwkCommand(): Command {
     .addOption(
       new Option("--alg <alg>", "the only algorithm that keys without one are for").choices(ALGORITHM_NAMES),
     )
+    .option("--chain", "take the keys of certificates too that issued another one of the same file")
     .option("--thumbprint", "print the keys' thumbprints instead")
     .addHelpText("after", EXAMPLES)
     .action(async (files: string[], options: Options, command: Command) => {
@@ -68,7 +70,7 @@ function checkUsage(files: string[], options: Options, command: Command): void {
 }
 
 async function run(files: string[], options: Options): Promise<void> {
-  const read = files.flatMap((file) => readFile(file));
+  const read = files.flatMap((file) => readFile(file, options));
   const made =
     options.generate === undefined
       ? []
@@ -97,11 +99,13 @@ async function run(files: string[], options: Options): Promise<void> {
   );
 }
 
-function readFile(path: string): { file: string; key: JsonKey }[] {
+function readFile(path: string, { chain = false }: Options): { file: string; key: unknown }[] {
   const file = nameOf(path);
-  const text = readText(path);
+  const bytes = readBytes(path);
   try {
-    return readKeys(text).map((key) => ({ file, key }));
+    const { keys, notes } = readKeys(bytes, { chain });
+    for (const note of notes) tell(printable(`${file}: ${note}`), process.stderr);
+    return keys.map((key) => ({ file, key }));
   } catch (error) {
     if (error instanceof NoKey) throw new UserError(`${file}: ${error.message}`);
     throw error;
@@ -123,7 +127,9 @@ async function makeKey(name: string, file: string | undefined): Promise<JsonKey>
 }
 
 /** A key with the id and the algorithm that it is to have. */
-function complete(key: JsonKey, options: Options): JsonKey {
+function complete(value: unknown, options: Options): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const key = value as JsonKey;
   // A thumbprint of a secret would be a means to guess it by (RFC 7638 §7).
   const kid = options.kid ?? key["kid"] ?? (key["kty"] === "oct" ? undefined : thumbprint(key));
   const alg = key["alg"] ?? options.alg;

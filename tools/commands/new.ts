@@ -13,7 +13,7 @@ import {
   type Scope,
   type TokenPlace,
 } from "../wizard/resources.ts";
-import { readText } from "./input.ts";
+import { readBytes } from "./input.ts";
 import { print, report, UserError } from "./output.ts";
 
 interface Options {
@@ -173,9 +173,9 @@ function answersOf(options: Options): Answers {
 
 /** The keys as `jwtgate jwk` writes them, without private members; what is wrong with them is said. */
 function readJwks(file: string): string {
-  const text = readText(file);
+  const bytes = readBytes(file);
   try {
-    const { keys, problems } = normalizeJwks(JSON.stringify({ keys: readKeys(text) }));
+    const { keys, problems } = normalizeJwks(JSON.stringify(readKeys(bytes)));
     const failed = report(
       problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })),
     );

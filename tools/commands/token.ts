@@ -5,9 +5,9 @@ import { withContents } from "../config/contents.ts";
 import { CONFIGURATION_VERSION, type Configuration } from "../config/schema.ts";
 import { formatPosition, printable, printableJson } from "../diagnostics.ts";
 import type { ProviderStep } from "../explain/tokens.ts";
-import { wireText } from "../host/bytes.ts";
+import { utf8Encode, wireText } from "../host/bytes.ts";
 import { ALGORITHM_NAMES } from "../jwks/algorithms.ts";
-import { NoKey, readKeys, readPrivatePem } from "../jwks/convert.ts";
+import { NoKey, readKeys, readPrivateKeyText, readPrivatePem } from "../jwks/convert.ts";
 import { fetchText } from "../jwks/discovery.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
@@ -15,7 +15,7 @@ import { fetchDocuments } from "../token/documents.ts";
 import { NoSigningKey, Signer } from "../token/signer.ts";
 import { refusalUnseen, type Verdict, verifyToken } from "../token/verifier.ts";
 import { collect, parseNamed, parseTime } from "../values.ts";
-import { readText } from "./input.ts";
+import { readBytes, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
 import { print, report, UserError } from "./output.ts";
 import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
@@ -128,9 +128,11 @@ async function readSigner(
   options: { kid: string | undefined; algorithm: string | undefined },
 ): Promise<Signer> {
   try {
-    return await Signer.read(readText(file), { ...options, readPem: readPrivatePem });
+    const text = readPrivateKeyText(readBytes(file));
+    return await Signer.read(text, { ...options, readPem: readPrivatePem });
   } catch (error) {
-    if (error instanceof NoSigningKey) throw new UserError(`${file}: ${error.message}`);
+    if (error instanceof NoSigningKey || error instanceof NoKey)
+      throw new UserError(`${file}: ${error.message}`);
     throw error;
   }
 }
@@ -331,8 +333,9 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
 
 async function readJwks(file: string, caFile: string | undefined) {
   try {
-    const text = /^https?:\/\//.test(file) ? await fetchText(file, { caFile }) : readText(file);
-    const { keys, problems } = normalizeJwks(JSON.stringify({ keys: readKeys(text) }));
+    const isUrl = /^https?:\/\//.test(file);
+    const bytes = isUrl ? utf8Encode(await fetchText(file, { caFile })) : readBytes(file);
+    const { keys, problems } = normalizeJwks(JSON.stringify(readKeys(bytes)));
     const failed = report(
       problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })),
     );

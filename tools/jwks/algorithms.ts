@@ -1,6 +1,6 @@
 /** The algorithms that the filter verifies, in one table: every other file looks them up here. */
 
-/** What there is to know of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1). */
+/** What there is to know of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
 export interface Algorithm {
   readonly alg: string;
   readonly kty: "RSA" | "EC" | "OKP" | "oct";
@@ -37,6 +37,8 @@ export const ALGORITHMS = [
   { alg: "ES384", ...EC, ...SHA384, crv: "P-384", coordinateBytes: 48 },
   { alg: "ES512", ...EC, ...SHA512, crv: "P-521", coordinateBytes: 66 },
   { alg: "EdDSA", ...OKP, crv: "Ed25519", coordinateBytes: 32 },
+  // RFC 9864 §2.2: the same with the curve in its name.
+  { alg: "Ed25519", ...OKP, crv: "Ed25519", coordinateBytes: 32 },
   { alg: "HS256", ...OCT, ...SHA256 },
   { alg: "HS384", ...OCT, ...SHA384 },
   { alg: "HS512", ...OCT, ...SHA512 },

@@ -2,17 +2,17 @@
 import { base64Decode } from "../host/bytes.ts";
 
 /**
- * Reads what istiod's JWK parser reads (lestrrat-go/jwx, internal/base64): base64url or base64, with or without
- * padding; line breaks are skipped; bits left over at the end are ignored.
+ * Reads what the filter reads (assembly/encoding/base64url.ts, `decodeLenient`): the characters of base64 and of base64url,
+ * white space anywhere, padding whole or absent; bits that are left over at the end are ignored.
  *
- * @returns the bytes, or undefined where the text is neither
+ * @returns the bytes, or undefined where the text is anything else
  */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  const compact = text.replace(/[\r\n]/g, "");
-  const digits = compact.replace(/={1,2}$/, "");
-  const padded = digits.length !== compact.length;
-  if (padded && compact.length % 4 !== 0) return undefined;
-  if (digits.length % 4 === 1) return undefined;
-  if (!/^[A-Za-z0-9_-]*$/.test(digits) && !/^[A-Za-z0-9+/]*$/.test(digits)) return undefined;
+  const compact = text.replace(/[\t-\r ]/g, "");
+  const digits = compact.replace(/=+$/, "");
+  const padding = compact.length - digits.length;
+  const tail = digits.length % 4;
+  if (!/^[A-Za-z0-9+/_-]*$/.test(digits) || tail === 1) return undefined;
+  if (padding > 0 && padding !== (4 - tail) % 4) return undefined;
   return base64Decode(digits);
 }

@@ -1,68 +1,58 @@
-/** Whether bytes are a certificate: istiod refuses a key set whose `x5c` has anything else in it. */
-import { type Element, elements, elementsOf, TAG } from "../encoding/der.ts";
+/** The RSA keys of certificates (RFC 5280 §4.1), as assembly/encoding/certificate.ts reads them. */
+import { elements, elementsOf, TAG } from "../encoding/der.ts";
+import { hexEncode } from "../host/bytes.ts";
+import { decodeBase64 } from "./base64.ts";
 
-/** Whether an element is what it should be. Absent elements are nothing. */
-type Check = (element: Element | undefined) => boolean;
+const BEGIN = "-----BEGIN CERTIFICATE-----\n";
+const END = "-----END CERTIFICATE-----\n";
 
-const is =
-  (...tags: number[]): Check =>
-  (element) =>
-    element !== undefined && tags.includes(element.tag);
+/** rsaEncryption, 1.2.840.113549.1.1.1 (RFC 3279 §2.3.1). */
+const RSA_ENCRYPTION = "2a864886f70d010101";
 
-/** An element of that tag with these elements in it, and no more. */
-const holds =
-  (tag: number, ...checks: readonly Check[]): Check =>
-  (element) => {
-    const inner = element?.tag === tag ? elements(element.content) : undefined;
-    return inner?.length === checks.length && checks.every((check, i) => check(inner[i]));
-  };
+/** version of a TBSCertificate. */
+const VERSION = 0xa0;
 
-/** An element of that tag with any number of such elements in it. */
-const listOf =
-  (tag: number, check: Check): Check =>
-  (element) =>
-    element?.tag === tag && elements(element.content)?.every(check) === true;
+/**
+ * The certificates of a map from kids to certificates, which Firebase serves in the place of a key set (Envoy:
+ * source/common/jwt/jwks.cc).
+ *
+ * @returns kids and certificates in PEM; undefined if the object is anything else
+ */
+export function certificatesOf(
+  set: Readonly<Record<string, unknown>>,
+): [kid: string, pem: string][] | undefined {
+  const members = Object.entries(set);
+  const isMap =
+    members.length > 0 &&
+    !("keys" in set) &&
+    members.every(([kid, pem]) => kid !== "" && typeof pem === "string" && pem.startsWith(BEGIN));
+  return isMap ? (members as [string, string][]) : undefined;
+}
 
-const either =
-  (...checks: readonly Check[]): Check =>
-  (element) =>
-    checks.some((check) => check(element));
+/**
+ * @param pem a certificate as OpenSSL writes it
+ * @returns the numbers of its RSA key, big-endian; undefined if it is no certificate or has a key of another type
+ */
+export function rsaKeyOfCertificate(pem: string): { n: Uint8Array; e: Uint8Array } | undefined {
+  if (!pem.startsWith(BEGIN) || !pem.endsWith(END)) return undefined;
+  const bytes = decodeBase64(pem.slice(BEGIN.length, -END.length)) ?? new Uint8Array();
+  const [certificate] = elementsOf(bytes, TAG.sequence) ?? [];
+  const fields = certificate?.tag === TAG.sequence ? (elements(certificate.content) ?? []) : [];
+  // After the version, if there is one: serial number, algorithm, issuer, validity, subject, key.
+  const key = fields[fields[0]?.tag === VERSION ? 6 : 5];
+  return key?.tag === TAG.sequence ? rsaKeyOfInfo(key.content) : undefined;
+}
 
-const any: Check = (element) => element !== undefined;
-
-/** The last byte of a number in base 128 has its highest bit clear. */
-const identifier: Check = (element) =>
-  element?.tag === TAG.objectIdentifier && (element.content.at(-1) ?? 0x80) < 0x80;
-
-/** RFC 5280 §4.1 and §4.1.1.2. Parameters are of any kind. */
-const algorithm = either(holds(TAG.sequence, identifier), holds(TAG.sequence, identifier, any));
-const name = listOf(TAG.sequence, listOf(TAG.set, holds(TAG.sequence, identifier, any)));
-const time = is(TAG.utcTime, TAG.generalizedTime);
-const key = holds(TAG.sequence, algorithm, is(TAG.bitString));
-const version: Check = (element) =>
-  holds(0xa0, is(TAG.integer))(element) && element?.content.length === 3 && (element.content[2] ?? 3) < 3;
-const extension = either(
-  holds(TAG.sequence, identifier, is(TAG.octetString)),
-  holds(TAG.sequence, identifier, is(TAG.boolean), is(TAG.octetString)),
-);
-/** What may follow the key, each once and in this order: unique identifiers and extensions. */
-const OPTIONAL = [is(0x81), is(0x82), holds(0xa3, listOf(TAG.sequence, extension))];
-
-/** RFC 5280 §4.1, without what is inside of extensions and keys. */
-export function isCertificate(bytes: Uint8Array): boolean {
-  const [certificate, ...parts] = elementsOf(bytes, TAG.sequence) ?? [];
-  if (certificate?.tag !== TAG.sequence || parts.length !== 2) return false;
-  if (!algorithm(parts[0]) || !is(TAG.bitString)(parts[1])) return false;
-  const all = elements(certificate.content) ?? [];
-  const fields = version(all[0]) ? all.slice(1) : all;
-  const required = [is(TAG.integer), algorithm, name, holds(TAG.sequence, time, time), name, key];
-  let option = 0;
-  return (
-    required.every((check, i) => check(fields[i])) &&
-    fields.slice(required.length).every((field) => {
-      const found = OPTIONAL.findIndex((check, i) => i >= option && check(field));
-      option = found + 1;
-      return found >= 0;
-    })
-  );
+/** SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) around RSAPublicKey (RFC 8017 A.1.1). */
+function rsaKeyOfInfo(info: Uint8Array): { n: Uint8Array; e: Uint8Array } | undefined {
+  const [algorithm, bits, ...more] = elements(info) ?? [];
+  if (algorithm?.tag !== TAG.sequence || bits?.tag !== TAG.bitString || more.length > 0) return undefined;
+  const [identifier, parameters, ...others] = elements(algorithm.content) ?? [];
+  const isRsa = identifier?.tag === TAG.objectIdentifier && hexEncode(identifier.content) === RSA_ENCRYPTION;
+  if (!isRsa || parameters?.tag !== TAG.null || others.length > 0 || bits.content[0] !== 0) return undefined;
+  const numbers = elementsOf(bits.content.subarray(1), TAG.sequence) ?? [];
+  const [n, e] = numbers;
+  const isNumber = (one = n) => one?.tag === TAG.integer && (one.content[0] ?? 0x80) < 0x80;
+  if (!n || !e || numbers.length !== 2 || !isNumber(n) || !isNumber(e)) return undefined;
+  return { n: n.content, e: e.content };
 }

@@ -1,16 +1,16 @@
 /**
  * A key set as its owner wrote it → the keys that the filter can verify with, in one form.
  *
- * A set is refused where istiod refuses it (lestrrat-go/jwx 1.2, `jwk.Parse`) or where Envoy does (jwt_verify_lib,
- * `Jwks::createFromJwksCore`). A key that Envoy would leave out in silence, or that docs/strictness.md (S5–S7, S11) rules out, is
- * left out with a warning; a set without any usable key is refused (S10).
+ * Which keys these are, the filter decides alike for sets that it fetches (assembly/jose/jwks.ts, jwk.ts; tests/conformance
+ * compares the two). A key that cannot be used is left out with a warning (RFC 7517 §5); a set without any usable key is
+ * refused (docs/strictness.md, S10). docs/strictness.md, S5–S7 and S11, says what is stricter than in Envoy.
  */
 import type { Jwk } from "../config/schema.ts";
 import type { Severity } from "../diagnostics.ts";
 import { base64UrlEncode, concat, hexEncode, utf8Encode } from "../host/bytes.ts";
 import { ALGORITHMS, type Algorithm, algorithmsOf } from "./algorithms.ts";
 import { decodeBase64 } from "./base64.ts";
-import { isCertificate } from "./certificate.ts";
+import { certificatesOf, rsaKeyOfCertificate } from "./certificate.ts";
 import { JsonError, parseStrictJson } from "./json.ts";
 import { ed25519Fault, isPoint } from "./points.ts";
 
@@ -38,18 +38,17 @@ const MAX_RSA_BITS = 8192;
 
 type Json = Record<string, unknown>;
 
-/** A set or key that istiod or Envoy does not take at all. */
-class Refusal extends Error {
-  constructor(
-    message: string,
-    readonly keyIndex?: number,
-  ) {
-    super(message);
-  }
-}
+/** A text that is no key set at all. */
+class Refusal extends Error {}
 
-/** A key that is well-formed and that no token can be verified with. */
+/** A key that no token can be verified with. */
 class Unusable extends Error {}
+
+/** An element of a set, as a message names it. */
+interface Entry {
+  name: string;
+  read(): Json;
+}
 
 /**
  * @param text a JSON Web Key Set (RFC 7517 §5)
@@ -58,22 +57,18 @@ class Unusable extends Error {}
 export function normalizeJwks(text: string): NormalizedJwks {
   const problems: JwksProblem[] = [];
   try {
-    const keys = readKeys(text).flatMap((key, index) => normalizeKey(key, index, problems));
+    const keys = entriesOf(text).flatMap((entry, index) => normalizeKey(entry, index, problems));
     if (keys.length > 0) return { keys, problems };
-    // Which keys there are and why each is of no use has been said: as errors, for nothing is left.
+    // Why each key is of no use is an error, for there is no other.
     return { keys, problems: problems.map((problem) => ({ ...problem, severity: "error" })) };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const { message, keyIndex } = error;
-    return {
-      keys: [],
-      problems: [{ severity: "error", message, ...(keyIndex !== undefined && { keyIndex }) }],
-    };
+    return { keys: [], problems: [{ severity: "error", message: error.message }] };
   }
 }
 
-/** The members of `keys`, each known to be what istiod takes. */
-function readKeys(text: string): Json[] {
+/** The elements of `keys`, or the certificates of a map. @throws {Refusal} */
+function entriesOf(text: string): Entry[] {
   if (utf8Encode(text).length > MAX_JWKS_BYTES) {
     throw new Refusal(
       `the key set is larger than ${MAX_JWKS_BYTES / 1024} KiB: keep only the keys that are in use`,
@@ -90,97 +85,63 @@ function readKeys(text: string): Json[] {
     throw new Refusal(`the key set cannot be read: ${error.message}; write {"keys": [ … ]}`);
   }
   if (!isObject(set)) throw new Refusal('a key set is an object: write {"keys": [ … ]}');
+  const certificates = certificatesOf(set);
+  if (certificates !== undefined) {
+    checkCount(certificates.length);
+    return certificates.map(([kid, pem]) => ({
+      name: `the certificate ${JSON.stringify(kid)}`,
+      read: () => certified(kid, pem),
+    }));
+  }
   if (!("keys" in set)) throw new Refusal(missingKeys(set));
   const { keys } = set;
   if (!Array.isArray(keys)) throw new Refusal('[keys] is not a list: write {"keys": [ … ]}');
   if (keys.length === 0) throw new Refusal("[keys] is empty: without a key no token can be verified");
-  if (keys.length > MAX_JWKS_KEYS) {
-    throw new Refusal(
-      `the key set has ${keys.length} keys, more than ${MAX_JWKS_KEYS}: keep only those in use`,
-    );
-  }
-  return keys.map((key: unknown, index) => {
-    if (!isObject(key)) throw new Refusal(`keys[${index}] is not an object`, index);
-    checkMembers(key, index);
-    return key;
-  });
+  checkCount(keys.length);
+  return keys.map((key: unknown, index) => ({
+    name: nameOf(key, index),
+    read: () => {
+      if (!isObject(key)) throw new Unusable("it is not an object");
+      return key;
+    },
+  }));
+}
+
+function checkCount(count: number): void {
+  if (count > MAX_JWKS_KEYS)
+    throw new Refusal(`the key set has ${count} keys, more than ${MAX_JWKS_KEYS}: keep only those in use`);
+}
+
+/** @throws {Unusable} */
+function certified(kid: string, pem: string): Json {
+  const key = rsaKeyOfCertificate(pem);
+  if (key === undefined) throw new Unusable("it has no RSA key that can be read");
+  return { kty: "RSA", kid, n: base64UrlEncode(key.n), e: base64UrlEncode(key.e) };
 }
 
 function missingKeys(set: Json): string {
-  if ("kty" in set) return 'this is a single key: put it into a key set, {"keys": [ { "kty": … } ]}';
-  const values = Object.values(set);
-  if (
-    values.length > 0 &&
-    values.every((value) => typeof value === "string" && value.startsWith("-----BEGIN "))
-  ) {
-    return "this is a map of certificates, not a JSON Web Key Set: convert each with `jwtgate jwk FILE`";
-  }
-  return '[keys] is missing: write {"keys": [ … ]}';
+  return "kty" in set
+    ? 'this is a single key: put it into a key set, {"keys": [ { "kty": … } ]}'
+    : '[keys] is missing: write {"keys": [ … ]}';
 }
 
-/** Members by type of key: what must be there, and what istiod reads as base64 and as strings. */
-const MEMBERS: Record<string, { required: string[]; binary: string[]; text: string[] }> = {
-  RSA: { required: ["n", "e"], binary: ["n", "e", "d", "p", "q", "dp", "dq", "qi"], text: [] },
-  EC: { required: ["crv", "x", "y"], binary: ["x", "y", "d"], text: ["crv"] },
-  OKP: { required: ["crv", "x"], binary: ["x", "d"], text: ["crv"] },
-  oct: { required: ["k"], binary: ["k"], text: [] },
-};
-
-/** Members that istiod reads as strings, in a key of any type. */
-const TEXT_MEMBERS = ["kid", "alg", "use", "x5t", "x5t#S256"];
-
-/** Refuses what makes istiod refuse the whole resource. Like Go, it takes null for an absent value. */
-function checkMembers(key: Json, index: number): void {
-  const fault = faultOf(key);
-  if (fault !== undefined) throw new Refusal(`${nameOf(key, index)}: ${fault}`, index);
-}
-
-function faultOf(key: Json): string | undefined {
-  const { kty } = key;
-  if (kty === undefined) return "[kty] is missing: write RSA, EC, OKP or oct";
-  const members = typeof kty === "string" && Object.hasOwn(MEMBERS, kty) ? MEMBERS[kty] : undefined;
-  if (members === undefined) return "[kty] must be one of RSA, EC, OKP and oct";
-  for (const name of [...TEXT_MEMBERS, ...members.text]) {
-    if (key[name] != null && typeof key[name] !== "string") return `[${name}] must be a string`;
-  }
-  for (const name of members.required) {
-    if (name in key) continue;
-    const advice = ", and [x5c] is not read in its place: convert the certificate with `jwtgate jwk FILE`";
-    return `[${name}] is missing${"x5c" in key ? advice : ""}`;
-  }
-  for (const name of members.binary) {
-    const value = key[name];
-    if (value != null && (typeof value !== "string" || decodeBase64(value) === undefined)) {
-      return `[${name}] must be a base64url string`;
-    }
-  }
-  if (key["key_ops"] != null && !isStringList(key["key_ops"])) return "[key_ops] must be a list of strings";
-  if (key["x5c"] != null && !(isStringList(key["x5c"]) && key["x5c"].every(holdsCertificate))) {
-    return "[x5c] must be a list of certificates (DER in base64)";
-  }
-  return undefined;
-}
-
-function holdsCertificate(text: string): boolean {
-  return isCertificate(decodeBase64(text) ?? new Uint8Array());
-}
-
-/** How a message names a key. */
-function nameOf(key: Json, index: number): string {
-  const kid = key["kid"];
+/** How a message names an element of `keys`. */
+function nameOf(key: unknown, index: number): string {
+  const kid = isObject(key) ? key["kid"] : undefined;
   return typeof kid === "string" && kid !== ""
     ? `keys[${index}] (kid ${JSON.stringify(kid)})`
     : `keys[${index}]`;
 }
 
 /** One key's public members in the filter's form; none where it cannot be used, with a warning that says why. */
-function normalizeKey(key: Json, index: number, problems: JwksProblem[]): Jwk[] {
+function normalizeKey({ name, read }: Entry, index: number, problems: JwksProblem[]): Jwk[] {
   const warn = (message: string) =>
-    problems.push({ severity: "warning", message: `${nameOf(key, index)}: ${message}`, keyIndex: index });
+    problems.push({ severity: "warning", message: `${name}: ${message}`, keyIndex: index });
   try {
+    const key = read();
     const members = publicMembers(key);
-    const found = PRIVATE_MEMBERS.filter((name) => name in key);
-    if (found.length > 0 && key["kty"] !== "oct") {
+    const found = privateMembersOf(key);
+    if (found.length > 0) {
       warn(
         `private key material ([${found.join("], [")}]) was left out: only the public key verifies; take the private key out of this file and consider it disclosed`,
       );
@@ -190,12 +151,15 @@ function normalizeKey(key: Json, index: number, problems: JwksProblem[]): Jwk[] 
         "this is a shared secret: everyone who reads the configuration (Envoy's /config_dump, the WasmPlugin resource) can make tokens; use a public key where you can",
       );
     }
-    const { kid, alg } = key;
+    const { kid } = key;
+    if (kid != null && typeof kid !== "string")
+      warn("[kid] is not a string, so the key has none: write it in quotes");
+    const alg = textOf(key, "alg");
     return [
       {
         kty: key["kty"] as Jwk["kty"],
         ...(typeof kid === "string" && kid !== "" && { kid }),
-        ...(typeof alg === "string" && alg !== "" && { alg }),
+        ...(alg !== "" && { alg }),
         ...members,
       },
     ];
@@ -209,6 +173,21 @@ function normalizeKey(key: Json, index: number, problems: JwksProblem[]): Jwk[] 
 /** RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2. */
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
+/** The names of a key's private members. Empty ones, which some libraries write into public keys, disclose nothing. */
+export function privateMembersOf(key: Readonly<Json>): string[] {
+  if (key["kty"] === "oct") return [];
+  return PRIVATE_MEMBERS.filter((name) => {
+    const value = key[name];
+    return value != null && value !== "" && !(Array.isArray(value) && value.length === 0);
+  });
+}
+
+/** The text of a member; as in Envoy, one that is no string counts as missing. */
+function textOf(key: Json, name: string): string {
+  const value = key[name];
+  return typeof value === "string" ? value : "";
+}
+
 /** @throws {Unusable} */
 function publicMembers(key: Json): Partial<Jwk> {
   checkPurpose(key);
@@ -219,25 +198,32 @@ function publicMembers(key: Json): Partial<Jwk> {
       return ecMembers(key);
     case "OKP":
       return okpMembers(key);
-    default:
+    case "oct":
       return octMembers(key);
+    case undefined:
+      throw new Unusable("[kty] is missing: write RSA, EC, OKP or oct");
+    default:
+      throw new Unusable("[kty] is not RSA, EC, OKP or oct");
   }
 }
 
-/** S6: RFC 7517 §4.2, §4.3. */
+/** S6: RFC 7517 §4.2, §4.3. Empty members, which some libraries write, say nothing. */
 function checkPurpose({ use, key_ops }: Json): void {
-  if (use != null && use !== "sig") {
+  if (use != null && use !== "" && use !== "sig") {
     throw new Unusable(`[use] is ${JSON.stringify(use)}, so it is not for verifying signatures ("sig")`);
   }
-  if (Array.isArray(key_ops) && !key_ops.includes("verify")) {
+  if (key_ops == null || (Array.isArray(key_ops) && key_ops.length === 0)) return;
+  if (!Array.isArray(key_ops) || !key_ops.includes("verify")) {
     throw new Unusable(`[key_ops] has no "verify", so it is not for verifying signatures`);
   }
 }
 
 /** A key's `alg` must be one that its type can have, or absent. */
-function checkAlgorithm({ alg, kty, crv }: Json): void {
+function checkAlgorithm(key: Json): void {
+  const { kty, crv } = key;
+  const alg = textOf(key, "alg");
   const able = algorithmsOf({ kty, crv }).map((one) => one.alg);
-  if (typeof alg !== "string" || alg === "" || able.includes(alg)) return;
+  if (alg === "" || able.includes(alg)) return;
   throw new Unusable(
     `[alg] ${JSON.stringify(alg)} does not go with this ${kty} key: ${able.join(", ")} or none`,
   );
@@ -245,8 +231,14 @@ function checkAlgorithm({ alg, kty, crv }: Json): void {
 
 function binary(key: Json, name: string): Uint8Array {
   const value = key[name];
+  if (value == null) {
+    const advice = ", and [x5c] is not read in its place: convert the certificate with `jwtgate jwk FILE`";
+    const hasCertificate = Array.isArray(key["x5c"]) && key["x5c"].length > 0;
+    throw new Unusable(`[${name}] is missing${hasCertificate ? advice : ""}`);
+  }
   const bytes = typeof value === "string" ? decodeBase64(value) : undefined;
-  if (bytes === undefined || bytes.length === 0) throw new Unusable(`[${name}] is empty`);
+  if (bytes === undefined) throw new Unusable(`[${name}] is not a base64url string`);
+  if (bytes.length === 0) throw new Unusable(`[${name}] is empty`);
   return bytes;
 }
 
@@ -259,9 +251,9 @@ function integer(key: Json, name: string): Uint8Array {
 }
 
 function rsaMembers(key: Json): Partial<Jwk> {
-  checkAlgorithm(key);
   const n = integer(key, "n");
   const e = integer(key, "e");
+  checkAlgorithm(key);
   const bits = n.length * 8 - Math.clz32(n[0] ?? 0) + 24;
   if (bits < MIN_RSA_BITS)
     throw new Unusable(`RSA keys under ${MIN_RSA_BITS} bits can be broken; this has ${bits}`);
@@ -281,11 +273,13 @@ function ecMembers(key: Json): Partial<Jwk> {
   return { crv: crv as Jwk["crv"], x: base64UrlEncode(x), y: base64UrlEncode(y) };
 }
 
-/** As in Envoy, an empty crv is that of alg, or P-256. */
-function curveOf({ crv, alg }: Json): Algorithm | undefined {
+/** As in Envoy, a key without a crv has that of its alg, or P-256. */
+function curveOf(key: Json): Algorithm | undefined {
   const known: readonly Algorithm[] = ALGORITHMS.filter(({ kty }) => kty === "EC");
+  const { crv = "" } = key;
   if (crv !== "") return known.find((one) => one.crv === crv);
-  return alg ? known.find((one) => one.alg === alg) : known[0];
+  const alg = textOf(key, "alg");
+  return alg === "" ? known[0] : known.find((one) => one.alg === alg);
 }
 
 function coordinate(key: Json, name: string, crv: string, size: number): Uint8Array {
@@ -313,8 +307,4 @@ function octMembers(key: Json): Partial<Jwk> {
 
 function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isStringList(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
