@@ -7,6 +7,7 @@ import { Report } from "../../tools/istio/report.ts";
 import { readResources } from "../../tools/istio/resource.ts";
 import { parseYaml } from "../../tools/istio/yaml.ts";
 import { compile } from "../../tools/targets/compile.ts";
+import { TARGETS } from "../../tools/targets/index.ts";
 
 const FILE = "p.yaml";
 const ISSUER = "https://idp.example.com";
@@ -33,7 +34,14 @@ const resource = (kind: string, name: string, spec: object, metadata: object = {
   JSON.stringify({ apiVersion: "security.istio.io/v1", kind, metadata: { name, ...metadata }, spec });
 const authentication = (rule: object, name = "idp") =>
   resource("RequestAuthentication", name, { jwtRules: [rule] });
-const rule = (members: object = {}) => ({ issuer: ISSUER, audiences: ["me"], jwks: jwks(GOOD), ...members });
+const BEARER = [{ name: "Authorization", prefix: "Bearer " }];
+const rule = (members: object = {}) => ({
+  issuer: ISSUER,
+  audiences: ["me"],
+  jwks: jwks(GOOD),
+  fromHeaders: BEARER,
+  ...members,
+});
 const policy = (name: string, action: string, rules: object[], metadata: object = {}) =>
   resource("AuthorizationPolicy", name, { action, rules }, metadata);
 const all = (...documents: string[]) => documents.join("\n---\n");
@@ -107,8 +115,11 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     not: [all(authentication({ issuer: ISSUER, jwksUri: "https://idp.example.com/keys" }), TOKEN)],
   },
   JG010: {
-    found: [all(authentication(rule({ fromParams: ["t"] })), TOKEN)],
-    not: [all(authentication(rule({ fromCookies: ["t"] })), TOKEN)],
+    found: [
+      all(authentication(rule({ fromParams: ["t"] })), TOKEN),
+      all(authentication(rule({ fromHeaders: [] })), TOKEN),
+    ],
+    not: [all(IDP, TOKEN), all(authentication(rule({ fromHeaders: [], fromCookies: ["t"] })), TOKEN)],
   },
   JG011: {
     found: [all(authentication(rule({ jwks: jwks(GOOD, { ...GOOD, use: "enc" }) })), TOKEN)],
@@ -125,6 +136,18 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       ),
       all(authentication(rule({ issuer: "https://localhost" })), TOKEN),
     ],
+  },
+  JG013: {
+    found: [all(authentication(rule({ issuer: "https://sts.test/*" })), TOKEN)],
+    not: [all(IDP, TOKEN)],
+  },
+  JG014: {
+    found: ["kubernetes.io.namespace", "http://example.com/is_root"].map((claim) =>
+      all(authentication(rule({ outputClaimToHeaders: [{ header: "x-a", claim }] })), TOKEN),
+    ),
+    not: ["realm_access.roles", "http://localhost/is_root", "sub", "a.iota"].map((claim) =>
+      all(authentication(rule({ outputClaimToHeaders: [{ header: "x-a", claim }] })), TOKEN),
+    ),
   },
   JG101: {
     found: [allow(from({ requestPrincipals: ["alice"] })), allow(when("request.auth.principal", ["alice"]))],
@@ -221,6 +244,15 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       allow(to({ paths: ["/a", "/b"], notPaths: ["/a"] })),
     ],
   },
+  JG112: {
+    found: [allow(when("request.auth.claims[realm_access.roles]", ["a"]))],
+    not: [
+      allow(when("request.auth.claims[realm_access][roles]", ["a"])),
+      allow(when("request.auth.claims[https://example.com/roles]", ["a"])),
+      allow(when("request.auth.claims[kubernetes.io/sa]", ["a"])),
+      allow(when("request.auth.claims[a.][b.c]", ["a"])),
+    ],
+  },
   JG201: {
     found: [deny(from({ principals: ["cluster.local/ns/a/sa/b"] })), deny(when("source.namespace", ["a"]))],
     not: [deny(from({ notPrincipals: ["*"] })), allow(from({ principals: ["*"] }))],
@@ -301,9 +333,16 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     not: [policy("p", "ALLOW", [to({ paths: ["/a"] })], { annotations: { "istio.io/dry-run": "false" } })],
   },
   JG210: {
-    found: [allow(to({ hosts: ["a.example"] })), deny(to({ hosts: ["a.example", "b.example:*"] }))],
+    found: [
+      allow(to({ hosts: ["a.example"] })),
+      allow(to({ hosts: ["*.example.int"] })),
+      // The second never matches: an asterisk at the end stands for itself after one at the beginning.
+      allow(to({ hosts: ["*.example.int", "*.example.int:*"] })),
+      deny(to({ hosts: ["a.example", "b.example:*"] })),
+    ],
     not: [
       allow(to({ hosts: ["a.example", "a.example:*"] })),
+      allow(to({ hosts: ["*.example.int", "*.example.int:443"] })),
       allow(to({ hosts: ["a.example*", "b.example:80", "*"] })),
     ],
   },
@@ -317,6 +356,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     not: [
       deny(to({ hosts: ["a.example", "a.example:*", "A.example.", "a.example.:*"] })),
       deny(to({ hosts: ["*.a.example", "*.a.example."] })),
+      deny(to({ hosts: ["*.a.example", "*.a.example.", "*.a.example:*"] })),
       deny(to({ hosts: ["a.example*", "*", "a.example.", "[::1]", "[::1]:80"] })),
       // What is not named is refused.
       deny(to({ notHosts: ["a.example"] })),
@@ -351,6 +391,272 @@ describe.each(Object.entries(CASES))("%s", (code, { found, not }) => {
 });
 
 test("every code has cases", () => expect(Object.keys(CASES).sort()).toEqual(Object.keys(KINDS).sort()));
+
+/** The values that a remedy says to write: what it quotes after "write". */
+const quoted = (remedy: string): string[] =>
+  [...remedy.replace(/^.*?write /, "").matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([text]) => JSON.parse(text));
+const principals = (...values: string[]) => allow(from({ requestPrincipals: values }));
+const hosts = (...values: string[]) => allow(to({ hosts: values }));
+const withKeys = (...keys: object[]) => all(authentication(rule({ jwks: jwks(...keys) })), TOKEN);
+const withRule = (members: object) => all(authentication(rule(members)), TOKEN);
+
+/** For each finding: a policy that has it, and the policy after what its remedy says; where it says values, with these. */
+const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string][]> = {
+  JG000: [
+    [
+      policy("p", "DENY", [{ ...to({ paths: ["/a/*"] }), ...when("request.headersx[a]", ["b"]) }]),
+      () => policy("p", "DENY", [to({ paths: ["/a/*"] })]),
+    ],
+  ],
+  JG001: [[IDP, () => all(IDP, TOKEN)]],
+  JG002: [[withRule({ audiences: [] }), (remedy) => withRule({ audiences: quoted(remedy) })]],
+  JG003: [[withKeys(secret(32)), () => withKeys(GOOD)]],
+  JG004: [[withKeys({ ...EC.privateKey.export({ format: "jwk" }) }), () => withKeys(GOOD)]],
+  JG005: [
+    [withKeys(secret(31)), () => withKeys(secret(32))],
+    [withKeys(secret(47, "HS384")), () => withKeys(secret(48, "HS384"))],
+    [withKeys(secret(63, "HS512")), () => withKeys(secret(64, "HS512"))],
+  ],
+  JG006: [[withKeys(publicJwk(1024), GOOD), () => withKeys(publicJwk(3072), GOOD)]],
+  JG007: [[withKeys(publicJwk(2048)), () => withKeys(publicJwk(3072))]],
+  JG008: [
+    [
+      all(
+        authentication({ audiences: ["me"], fromHeaders: BEARER, jwksUri: "https://idp.example.com/k" }),
+        TOKEN,
+      ),
+      () => withRule({ jwks: undefined, jwksUri: "https://idp.example.com/k" }),
+    ],
+  ],
+  JG009: [
+    [
+      withRule({ jwks: undefined, jwksUri: "http://idp.example.com/k" }),
+      (remedy) => {
+        const [scheme] = /https:\/\//.exec(remedy) ?? [];
+        return withRule({ jwks: undefined, jwksUri: `${scheme}idp.example.com/k` });
+      },
+    ],
+  ],
+  JG010: [
+    [withRule({ fromParams: ["t"] }), () => withRule({ fromHeaders: [{ name: "x-token" }] })],
+    [
+      withRule({ fromHeaders: [] }),
+      // The remedy is YAML, and is put in as it is.
+      (remedy) =>
+        all(
+          authentication(rule({ fromHeaders: "@" })).replace('"@"', remedy.split("fromHeaders: ")[1] ?? ""),
+          TOKEN,
+        ),
+    ],
+  ],
+  JG011: [[withKeys(GOOD, { ...GOOD, use: "enc" }), () => withKeys(GOOD)]],
+  JG012: [
+    [
+      withRule({ jwks: undefined, jwksUri: "https://localhost/keys" }),
+      () => withRule({ jwks: undefined, jwksUri: "https://idp.example.com/keys" }),
+    ],
+    [withRule({ jwks: undefined, jwksUri: "https://localhost/keys" }), () => all(IDP, TOKEN)],
+  ],
+  JG013: [
+    [
+      withRule({ issuer: "https://sts.test/*" }),
+      () =>
+        all(
+          resource("RequestAuthentication", "idp", {
+            jwtRules: [rule({ issuer: "https://sts.test/a" }), rule({ issuer: "https://sts.test/b" })],
+          }),
+          TOKEN,
+        ),
+    ],
+  ],
+  JG014: [
+    [
+      withRule({ outputClaimToHeaders: [{ header: "x-a", claim: "kubernetes.io.namespace" }] }),
+      () => withRule({ outputClaimToHeaders: [{ header: "x-a", claim: "namespace" }] }),
+    ],
+    [
+      withRule({ outputClaimToHeaders: [{ header: "x-a", claim: "http://example.com/a" }] }),
+      () => withRule({ outputPayloadToHeader: "x-payload" }),
+    ],
+  ],
+  JG101: [
+    [principals("alice"), (remedy) => principals(...quoted(remedy))],
+    [
+      all(
+        authentication(rule({ issuer: "accounts.example.com" })),
+        policy("p", "ALLOW", [from({ requestPrincipals: ["accounts.example.com"] })]),
+      ),
+      (remedy) =>
+        all(
+          authentication(rule({ issuer: "accounts.example.com" })),
+          policy("p", "ALLOW", [from({ requestPrincipals: quoted(remedy) })]),
+        ),
+    ],
+  ],
+  JG102: [[principals("*/*"), (remedy) => principals(...quoted(remedy))]],
+  JG103: [
+    [principals("https://idp*"), (remedy) => principals(...quoted(remedy))],
+    [principals("https://idp.example.com"), (remedy) => principals(...quoted(remedy))],
+  ],
+  JG104: [
+    [principals("https://other.example.com/a"), (remedy) => principals(...quoted(remedy).slice(0, 1))],
+    [
+      all(
+        authentication(rule({ issuer: `${ISSUER}/` })),
+        policy("p", "ALLOW", [from({ requestPrincipals: [`${ISSUER}/a`] })]),
+      ),
+      (remedy) =>
+        all(
+          authentication(rule({ issuer: `${ISSUER}/` })),
+          policy("p", "ALLOW", [from({ requestPrincipals: quoted(remedy) })]),
+        ),
+    ],
+  ],
+  JG105: [
+    [allow(to({ paths: ["/a/*/b"] })), () => allow(to({ paths: ["/a/{*}/b"] }))],
+    [
+      allow(when("request.auth.claims[x]", ["*a*"])),
+      () => allow(when("request.auth.claims[x]", ["a*", "*a"])),
+    ],
+  ],
+  JG106: [
+    [
+      allow(when("request.auth.claims[realm_access]", ["a"])),
+      (remedy) => allow(when(remedy.replace(/^.*: /, "").replace("NAME", "roles"), ["a"])),
+    ],
+    [allow(when("request.auth.claims[exp]", ["1"])), () => allow(when("request.auth.claims[sub]", ["a"]))],
+  ],
+  JG107: [
+    [
+      allow(when("request.auth.claims[admin]", ["true"])),
+      () => allow(when("request.auth.claims[admin]", ["yes"])),
+    ],
+  ],
+  JG108: [
+    [
+      allow(when("request.auth.claims[scope]", ["read write"])),
+      (remedy) => allow(when("request.auth.claims[scope]", quoted(remedy))),
+    ],
+  ],
+  JG109: [[allow(to({ methods: ["get"] })), (remedy) => allow(to({ methods: quoted(remedy) }))]],
+  JG110: [
+    ...["a", "/a?b", "/a#b", "a?b", "#a"].map((path): [string, (remedy: string) => string] => [
+      allow(to({ paths: [path] })),
+      (remedy) => allow(to({ paths: quoted(remedy) })),
+    ]),
+    [allow(to({ paths: ["/a/../b"] })), () => allow(to({ paths: ["/b"] }))],
+  ],
+  JG111: [[allow(to({ paths: ["/a"], notPaths: ["/a"] })), () => allow(to({ paths: ["/a"] }))]],
+  JG112: [
+    [
+      allow(when("request.auth.claims[realm_access.roles]", ["a"])),
+      (remedy) => allow(when(remedy.replace("write ", ""), ["a"])),
+    ],
+  ],
+  JG201: [
+    [
+      deny(from({ principals: ["cluster.local/ns/a/sa/b"] })),
+      () => deny(from({ notPrincipals: ["cluster.local/ns/a/sa/c"] })),
+    ],
+  ],
+  JG202: [[allow(from({ notNamespaces: ["a"] })), () => allow(from({ namespaces: ["b"] }))]],
+  JG203: [
+    [
+      all(IDP, policy("p", "DENY", [when("request.auth.claims[role]", ["guest"])])),
+      () => deny(when("request.auth.claims[role]", ["guest"])),
+    ],
+    [
+      all(IDP, policy("p", "DENY", [when("request.auth.claims[role]", ["guest"])])),
+      () => all(IDP, policy("p", "DENY", [when("request.auth.claims[role]", ["admin"], "notValues")])),
+    ],
+  ],
+  JG204: [
+    [
+      allow(to({ paths: ["/a"], methods: ["GET"] }), to({ paths: ["/a/"], methods: ["PUT"] })),
+      () => {
+        const paths = ["/a", "/a/"];
+        return allow(to({ paths, methods: ["GET"] }), to({ paths, methods: ["PUT"] }));
+      },
+    ],
+  ],
+  JG205: [[deny(to({ paths: ["/admin"] })), (remedy) => deny(to({ paths: quoted(remedy) }))]],
+  JG206: [
+    [
+      all(
+        IDP,
+        policy("a", "DENY", [to({ paths: ["/a*"] })]),
+        policy("b", "ALLOW", [from({ requestPrincipals: ["*"] }), to({ paths: ["/a/b"] })]),
+      ),
+      () => all(IDP, policy("a", "DENY", [to({ paths: ["/a*"] })]), TOKEN),
+    ],
+  ],
+  JG207: [
+    [
+      allow(to({ paths: ["/a/*"] }), to({ paths: ["/a/b"], methods: ["GET"] })),
+      () => allow(to({ paths: ["/a/*"] })),
+    ],
+  ],
+  JG208: [[allow({}), () => all(IDP, TOKEN)]],
+  JG209: [
+    [
+      policy("p", "ALLOW", [to({ paths: ["/a"] })], { annotations: { "istio.io/dry-run": "true" } }),
+      () => policy("p", "ALLOW", [to({ paths: ["/a"] })]),
+    ],
+  ],
+  JG210: [
+    [hosts("a.example"), (remedy) => hosts(...quoted(remedy))],
+    [hosts("*.example.int"), (remedy) => hosts(...quoted(remedy))],
+    [hosts("*.example.int"), () => hosts("a.example.int", "a.example.int:*")],
+    [
+      deny(to({ hosts: ["*.example.int", "*.example.int."] })),
+      (remedy) => {
+        const ports = quoted(remedy).flatMap((host) => [host, host.replace(/(?=:|$)/, ".")]);
+        return deny(to({ hosts: ports }));
+      },
+    ],
+  ],
+  JG211: [[allow(to({ notPaths: ["/admin*"] })), () => allow(to({ paths: ["/shop*"] }))]],
+  JG212: [
+    [
+      allow({ ...to({ paths: ["/a"] }), ...when("request.headers[x-internal]", ["true"]) }),
+      () =>
+        allow({
+          ...from({ requestPrincipals: ["*"] }),
+          ...to({ paths: ["/a"] }),
+          ...when("request.headers[x-internal]", ["true"]),
+        }),
+    ],
+  ],
+  JG213: [
+    ["a.example", "a.example:8080", "*.a.example"].map((host): [string, (remedy: string) => string] => [
+      deny(to({ hosts: [host, ...(host.includes(":") ? [] : [`${host}:*`])] })),
+      (remedy) =>
+        deny(to({ hosts: [host, ...(host.includes(":") ? [] : [`${host}:*`]), ...quoted(remedy)] })),
+    ]),
+  ].flat(),
+};
+
+describe("what a remedy says silences the finding, makes no other and compiles", () => {
+  const tried = Object.entries(REMEDIES).flatMap(([code, cases]) =>
+    cases.map(([before, after], i) => ({ code, i, before, after })),
+  );
+  test.each(tried)("$code ($i)", ({ code, before, after }) => {
+    const found = findingsOf(before);
+    const finding = found.find((one) => one.code === code);
+    const mended = after(finding?.remedy ?? "");
+    expect(finding).toBeDefined();
+    const kinds = new Set(found.map((one) => one.code));
+    const left = findingsOf(mended).map((one) => one.code);
+    expect(left).not.toContain(code);
+    expect(left.filter((one) => !kinds.has(one))).toEqual([]);
+    for (const target of TARGETS.keys()) {
+      const { diagnostics } = compile([{ name: FILE, text: mended }], { target });
+      expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    }
+  });
+  test("every code has a remedy that was tried", () =>
+    expect(Object.keys(REMEDIES).sort()).toEqual(Object.keys(KINDS).sort()));
+});
 
 test("every finding is one line, with a place in the file, and shows no key", () => {
   const texts = Object.values(CASES).flatMap(({ found }) => found);

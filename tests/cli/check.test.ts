@@ -103,17 +103,29 @@ spec: {jwtRules: [{issuer: a, jwks: '{"keys": [{"kty": "oct", "k": "${k}"}]}'}]}
   }
 });
 
-test("thousands of rules take seconds", () => {
-  const rules = Array.from({ length: 500 }, (_, i) => `{to: [{operation: {paths: ["/a/${i}/*"]}}]}`);
-  const policies = Array.from({ length: 8 }, (_, i) =>
-    policy(`p${i}`, `{action: DENY, rules: [${rules.join(", ")}]}`),
-  );
-  write("many.yaml", policies.join("---\n"));
-  const started = performance.now();
-  const { status, stdout } = run("-f", "many.yaml");
-  expect(status).toBe(0);
-  expect(stdout).toContain("JG207");
-  expect(performance.now() - started).toBeLessThan(25_000);
+/** Less than two seconds on an idle machine; here others run too. A comparison of each with each takes a minute. */
+const MOST_MS = 10_000;
+
+describe("five thousand rules take no more than seconds", () => {
+  const several = (policies: number, rules: number, rule: (i: number) => string, action = "DENY") =>
+    Array.from({ length: policies }, (_, p) => {
+      const list = Array.from({ length: rules }, (_, r) => rule(p * rules + r));
+      return policy(`p${p}`, `{action: ${action}, rules: [${list.join(", ")}]}`);
+    }).join("---\n");
+  const typical = (i: number) =>
+    `{from: [{source: {requestPrincipals: ["https://i.test/u${i}"]}}], to: [{operation: {methods: [GET, POST], paths: ["/a/${i}"]}}], when: [{key: "request.auth.claims[role]", values: ["r${i % 17}", admin]}]}`;
+  test.each([
+    ["that differ by their path", several(10, 500, (i) => `{to: [{operation: {paths: ["/a/${i}/*"]}}]}`)],
+    ["that are equal", several(10, 500, () => '{to: [{operation: {paths: ["/a/*"]}}]}')],
+    ["that only exclude", several(10, 500, (i) => `{to: [{operation: {notPaths: ["/a/${i}/*"]}}]}`)],
+    ["with several conditions, in 500 policies", several(500, 10, typical, "ALLOW")],
+  ])("%s", { timeout: 60_000 }, (_, text) => {
+    write("many.yaml", text);
+    const started = performance.now();
+    const { status, stderr } = run("-f", "many.yaml");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(performance.now() - started).toBeLessThan(MOST_MS);
+  });
 });
 
 test("wrong input", () => {

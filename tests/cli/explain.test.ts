@@ -90,6 +90,20 @@ describe("says step by step", () => {
     expect(lineWith(stdout, "readers, rule 0")).toContain("not asked: it was decided before");
   });
 
+  test("that a claim named with dots is inside of an object", () => {
+    const key = "request.auth.claims[realm_access.roles]";
+    write("dots.yaml", POLICIES.replace("request.auth.claims[groups]", key));
+    const saw = (changed: object) =>
+      run("-f", "dots.yaml", "--token", KEY.token({ ...claims, ...changed }), "--path", "/shop/1").stdout;
+    const hint = "but [realm_access][roles] is there: write request.auth.claims[realm_access][roles]";
+    expect(saw({ realm_access: { roles: ["readers"] } })).toContain(
+      `the token has no realm_access.roles, ${hint}`,
+    );
+    const without = saw({ realm_access: {} });
+    expect(without).toContain("the token has no realm_access.roles");
+    expect(without).not.toContain("is there");
+  });
+
   test.each<[string, object, string[], string]>([
     ["an issuer", { iss: "https://other" }, [], 'the token\'s iss is "https://other"'],
     ["an audience", { aud: "mail" }, [], 'its aud is "mail", and one of ["shop"] is needed'],

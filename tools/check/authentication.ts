@@ -1,6 +1,7 @@
 /** What there is to say of RequestAuthentications: of each rule by itself, and of its keys. */
 import type { Position } from "../diagnostics.ts";
 import { hexEncode } from "../host/bytes.ts";
+import { DEFAULT_PARAM } from "../istio/providers.ts";
 import { quote } from "../istio/report.ts";
 import type { JwtRule } from "../istio/request-authentication.ts";
 import { algorithmsOf } from "../jwks/algorithms.ts";
@@ -11,9 +12,12 @@ import { isLoopback } from "../jwks/source.ts";
 import type { Findings } from "./findings.ts";
 
 export function checkJwtRule(rule: JwtRule, findings: Findings): void {
-  const { at, issuer, audiences, jwksUri, jwks, fromParams } = rule;
+  const { at, issuer, audiences, jwksUri, jwks, fromHeaders, fromParams, fromCookies } = rule;
   if (issuer === undefined) {
     findings.add("JG008", at, "tokens of any issuer are taken, for this rule names none");
+  } else if (issuer.value.includes("*")) {
+    const message = `no token has the issuer ${quote(issuer.value)}: the asterisk stands for itself, and every token is refused`;
+    findings.add("JG013", issuer.at, message);
   }
   if (audiences.length === 0) {
     const whose = issuer ? `of ${issuer.value}` : "of its issuers";
@@ -34,8 +38,29 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   }
   if (fromParams.length > 0) {
     findings.add("JG010", at, `tokens are taken from the query parameter ${fromParams.join(", ")}`);
+  } else if (fromHeaders.length + fromCookies.length === 0) {
+    const message = `tokens are also taken from the query parameter ${DEFAULT_PARAM}, because the rule does not say where tokens are`;
+    findings.add("JG010", at, message, `write fromHeaders: ${DEFAULT_HEADER}`);
+  }
+  for (const { claim, claimAt } of rule.outputClaimToHeaders) {
+    if (!isNameWithDots(claim)) continue;
+    const names = claim.split(".");
+    const message = `${quote(claim)} is read as the claim [${names.join("][")}], a value inside of objects`;
+    findings.add("JG014", claimAt, message);
   }
   if (jwks) checkKeys(jwks.value, jwks.at, findings);
+}
+
+/** The header that tokens are taken from if a rule names no place, as YAML. */
+const DEFAULT_HEADER = '[{name: Authorization, prefix: "Bearer "}]';
+
+/**
+ * Whether a claim's name is probably one name with dots in it: a URL, or a name that begins with a domain, as
+ * `kubernetes.io` does.
+ */
+export function isNameWithDots(claim: string): boolean {
+  if (!claim.includes(".")) return false;
+  return claim.includes("://") || /\.(com|org|net|io|dev|cloud|app)(?=[./]|$)/.test(claim);
 }
 
 type Json = Record<string, unknown>;

@@ -14,6 +14,7 @@ import { checkJwtRule } from "./authentication.ts";
 import { checkClause, type Surroundings } from "./conditions.ts";
 import { type Finding, Findings, MAX_COMPARED_RULES } from "./findings.ts";
 import { covers } from "./patterns.ts";
+import { RuleIndex } from "./rule-index.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
 
 export interface CheckOptions {
@@ -201,7 +202,16 @@ class Reviewer {
         for (const { value, at } of list) {
           if (value.includes(":") || value.endsWith("*")) continue;
           if (covers(attribute, list, `${value}:80`)) continue;
-          const remedy = `write ${quote(value)} and ${quote(`${value}:*`)}`;
+          // With an asterisk at its beginning, one at its end stands for itself.
+          const isSuffix = value.startsWith("*");
+          if (
+            isSuffix &&
+            list.some((other) => other.value.startsWith(`${value}:`) && !other.value.endsWith("*"))
+          )
+            continue;
+          const remedy = isSuffix
+            ? `write each port that clients name too, such as ${quote(value)} and ${quote(`${value}:443`)}, or name the hosts one by one`
+            : `write ${quote(value)} and ${quote(`${value}:*`)}`;
           this.findings.add("JG210", at, `${quote(value)} does not match ${quote(`${value}:8080`)}`, remedy);
         }
       }
@@ -220,7 +230,8 @@ class Reviewer {
       for (const host of hosts) {
         // No port, a port, or any port; an IPv6 address, and what ends in an asterisk, has no name to end.
         const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host.value) ?? [];
-        if (name === undefined || covers(clause.attribute, hosts, `${name}.${port}`)) continue;
+        if (name === undefined || (name.startsWith("*") && port.endsWith("*"))) continue;
+        if (covers(clause.attribute, hosts, `${name}.${port}`)) continue;
         const known = missing.get(name) ?? { first: host, dotted: [] };
         known.dotted.push(`${name}.${port}`);
         missing.set(name, known);
@@ -256,18 +267,28 @@ class Reviewer {
   private checkCoverage(): void {
     const all = this.enforced.flatMap((policy) => policy.spec.rules.map((rule) => ({ policy, rule })));
     if (all.length > MAX_COMPARED_RULES) return;
-    for (const [index, { policy, rule }] of all.entries()) {
+    const groupOf = (action: string, namespace: string) => `${action} ${namespace}`;
+    const index = new RuleIndex(
+      all.map(({ rule }) => rule),
+      (place) => {
+        const { spec, metadata } = (all[place] as (typeof all)[number]).policy;
+        return groupOf(spec.action, metadata.namespace);
+      },
+    );
+    for (const [place, { policy, rule }] of all.entries()) {
       const { action } = policy.spec;
-      const wider = (wanted: string) =>
-        all.find(
-          (other, i) =>
-            other.rule !== rule &&
-            other.policy.spec.action === wanted &&
-            this.appliesWherever(other.policy, policy) &&
-            ruleCovers(other.rule, rule) &&
-            // Of two that are equal, the later one is needless.
-            (i < index || !ruleCovers(rule, other.rule) || wanted !== action),
-        );
+      const namespaces = new Set([policy.metadata.namespace, this.options.rootNamespace]);
+      const wider = (wanted: string) => {
+        const groups = [...namespaces].map((namespace) => groupOf(wanted, namespace));
+        for (const i of index.candidates(rule, groups)) {
+          const other = all[i];
+          if (other === undefined || i === place || !this.appliesWherever(other.policy, policy)) continue;
+          if (!ruleCovers(other.rule, rule)) continue;
+          // Of two that are equal, the later one is needless.
+          if (i < place || wanted !== action || !ruleCovers(rule, other.rule)) return other;
+        }
+        return undefined;
+      };
       const denied = action === "ALLOW" ? wider("DENY") : undefined;
       if (denied) {
         const message = `this rule allows nothing: the DENY rule at ${formatPosition(denied.rule.at)} matches all of it`;

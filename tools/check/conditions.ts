@@ -4,6 +4,7 @@ import type { Clause } from "../istio/authorization-policy.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
 import { quote } from "../istio/report.ts";
 import type { Located } from "../istio/yaml.ts";
+import { isNameWithDots } from "./authentication.ts";
 import type { Findings } from "./findings.ts";
 import { covers } from "./patterns.ts";
 
@@ -41,18 +42,20 @@ function checkRequestPrincipal(
   if (value === "*/*") {
     findings.add("JG102", at, '"*/*" is any issuer and the subject "*", which nobody has');
   } else if (slash < 0 && !value.includes("*")) {
-    findings.add(
-      "JG101",
-      at,
-      `${quote(value)} has no slash, so that it matches nobody`,
-      `write "${value}/*" for every subject of this issuer`,
-    );
+    const [known] = issuers ?? [];
+    const remedy =
+      known === undefined || issuers?.has(value)
+        ? `write "${value}/*" for every subject of this issuer`
+        : `write "${known}/${value}" for this subject of the trusted issuer`;
+    findings.add("JG101", at, `${quote(value)} has no slash, so that it matches nobody`, remedy);
   } else if (/^https?:\/$/.test(issuer)) {
+    const written = value.replace(/\*$/, "");
+    const whole = [...(issuers ?? [])].find((known) => known.startsWith(written)) ?? [...(issuers ?? [])][0];
     findings.add(
       "JG103",
       at,
       `${quote(value)} is read as the issuer ${quote(issuer)} and a subject, which matches nobody`,
-      `write "${value.replace(/\*$/, "")}/*", with the whole issuer`,
+      `write "${whole ?? written}/*", with the whole issuer`,
     );
   } else if (issuers !== undefined && issuers.size > 0) {
     checkIssuer(value, at, issuers, findings);
@@ -84,7 +87,10 @@ function checkIssuer(
       `write ${quote(`${slashed}/${value.slice(slash + 1)}`)}`,
     );
   } else {
-    findings.add("JG104", at, message, `the trusted issuers are ${[...issuers].map(quote).join(", ")}`);
+    const [known] = issuers;
+    const written = quote(`${known}/${slash < 0 ? "*" : value.slice(slash + 1)}`);
+    const remedy = `write ${written}; the trusted issuers are ${[...issuers].map(quote).join(", ")}`;
+    findings.add("JG104", at, message, remedy);
   }
 }
 
@@ -107,7 +113,7 @@ function checkPath({ value, at }: Located<string>, findings: Findings): void {
       "JG110",
       at,
       `no request has the path ${quote(value)}, which does not begin with a slash`,
-      `write ${quote(`/${value}`)}`,
+      `write ${quote(`/${value.replace(/[?#].*$/s, "")}`)}`,
     );
   } else if (/[?#]/.test(value)) {
     findings.add(
@@ -159,6 +165,11 @@ function checkClaim(path: readonly string[], { at, values, notValues }: Clause, 
   } else if (isTop && BOOLEANS.has(claim)) {
     findings.add("JG107", at, `${claim} is a boolean with most issuers, which matches no value`);
   } else {
+    const names = claim.split(".");
+    if (isTop && names.length > 1 && !names.includes("") && !isNameWithDots(claim)) {
+      const message = `[${claim}] is a claim whose name has dots, and not ${names.at(-1)} inside of ${names[0]}`;
+      findings.add("JG112", at, message, `write request.auth.claims[${names.join("][")}]`);
+    }
     const odd = [...values, ...notValues].find(({ value }) => /^(true|false|\d+)$/.test(value));
     if (odd)
       findings.add("JG107", odd.at, `${quote(odd.value)} matches a string only, not a boolean or number`);

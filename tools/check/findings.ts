@@ -86,8 +86,9 @@ export const KINDS = {
   JG010: {
     severity: "info",
     title: "Tokens are taken from the query",
-    reason: "URLs stay in logs, histories and Referer headers, and tokens with them.",
-    remedy: "Take tokens from a header or a cookie, unless clients cannot send them so.",
+    reason:
+      "URLs stay in logs, histories and Referer headers, and tokens with them (RFC 6750 §2.3, RFC 9700). A rule without fromHeaders, fromParams and fromCookies takes them from the parameter access_token too.",
+    remedy: 'Take tokens from a header or a cookie: fromHeaders: [{name: Authorization, prefix: "Bearer "}].',
   },
   JG011: {
     severity: "warning",
@@ -101,6 +102,22 @@ export const KINDS = {
     reason:
       "In a mesh, loopback is the proxy's own pod: Envoy's admin port and the application answer there, and no key server. Whoever writes a policy has the proxy ask them.",
     remedy: "Name the host of the key server, or write the keys under jwks.",
+  },
+  JG013: {
+    severity: "error",
+    title: "An issuer has an asterisk",
+    reason:
+      "The issuer is compared with iss character by character. No token has an asterisk there, so that every token is refused.",
+    remedy:
+      "Write one entry of jwtRules for each issuer, each with the whole issuer as tokens have it in iss.",
+  },
+  JG014: {
+    severity: "warning",
+    title: "A claim for a header has dots in its name",
+    reason:
+      "In outputClaimToHeaders a dot goes down into an object, so a claim whose own name has dots is never found, and the header is never set. In conditions it is the other way around: request.auth.claims[a.b] is one name.",
+    remedy:
+      "Let the issuer write the claim under a name without dots, or take the claim out of the payload that outputPayloadToHeader hands on.",
   },
   JG101: {
     severity: "error",
@@ -176,6 +193,13 @@ export const KINDS = {
     reason: "Each of the values is among the negated ones too, so that the condition is never true.",
     remedy: "Remove the value from one of the two lists.",
   },
+  JG112: {
+    severity: "warning",
+    title: "A claim is named with dots where objects go into brackets",
+    reason:
+      "request.auth.claims[a.b] is the claim whose name is a.b. Only outputClaimToHeaders reads a dot as a way down into an object.",
+    remedy: "Write request.auth.claims[a][b].",
+  },
   JG201: {
     severity: "warning",
     title: "A DENY rule needs a client certificate",
@@ -238,7 +262,8 @@ export const KINDS = {
     severity: "warning",
     title: "A host is compared without its port",
     reason: "The Host header may have a port (example.com:8080), and example.com does not match it.",
-    remedy: 'Write both: hosts: ["example.com", "example.com:*"].',
+    remedy:
+      'Write both: hosts: ["example.com", "example.com:*"]. With an asterisk at the beginning name each port: "*.example.com:443".',
   },
   JG211: {
     severity: "info",

@@ -60,3 +60,35 @@ function matcherOf(
 function lengthsOf(texts: ReadonlySet<string>): number[] {
   return [...new Set([...texts].map(({ length }) => length))];
 }
+
+/** What a pattern is filed under, so that `keysAround` of what it covers has it too. */
+export function keyOf(attribute: Attribute, value: string): string {
+  const { patterns } = attribute;
+  if (patterns === undefined || isPathTemplate(value)) return `=${value}`;
+  const match = stringMatch(patterns.ignoresCase ? value.toLowerCase() : value);
+  if ("prefix" in match) return `<${match.prefix}`;
+  if ("suffix" in match) return `>${match.suffix}`;
+  return "exact" in match ? `=${match.exact}` : "*";
+}
+
+/**
+ * What the patterns that cover a value can be filed under.
+ *
+ * @param lengths that the text of a key can have
+ */
+export function* keysAround(
+  attribute: Attribute,
+  value: string,
+  lengths: Iterable<number>,
+): Generator<string> {
+  const key = keyOf(attribute, value);
+  yield key;
+  if (attribute.patterns === undefined || isPathTemplate(value)) return;
+  yield "*";
+  const [kind, text] = [key[0], key.slice(1)];
+  for (const length of lengths) {
+    if (length > text.length) continue;
+    if (kind !== ">") yield `<${text.slice(0, length)}`;
+    if (kind !== "<") yield `>${text.slice(text.length - length)}`;
+  }
+}

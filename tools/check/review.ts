@@ -3,7 +3,7 @@ import { type CompileOptions, compile, type SourceFile } from "../compile.ts";
 import { type Diagnostic, formatPosition } from "../diagnostics.ts";
 import { Report } from "../istio/report.ts";
 import { readResources } from "../istio/resource.ts";
-import { parseYaml } from "../istio/yaml.ts";
+import { readYaml } from "../istio/yaml.ts";
 import { check } from "./check.ts";
 import type { Finding } from "./findings.ts";
 
@@ -32,13 +32,19 @@ export function review(
   { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE }: ReviewOptions = {},
 ): Review {
   const options = { namespace, labels, gateway, rootNamespace };
-  const { diagnostics, resources } = compile([...sources], options);
+  const files = sources.map(({ name, text, documents: read }) => {
+    const faults: Diagnostic[] = [];
+    const documents = read ?? [...readYaml(name, text, faults)];
+    // What is wrong with the text, the compiler says.
+    return faults.length > 0 ? { name, text } : { name, text, documents };
+  });
+  const { diagnostics, resources } = compile(files, options);
   if (diagnostics.some(({ severity }) => severity === "error")) return { findings: [], diagnostics };
   const selected = new Set(resources.filter((one) => one.selected).map(({ at }) => formatPosition(at)));
   // What there is to say of the sources themselves, the compiler has said.
   const silent = new Report();
-  const read = sources.flatMap(({ name, text }) =>
-    readResources(parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
+  const read = files.flatMap(({ documents = [] }) =>
+    readResources(documents, namespace ?? DEFAULT_NAMESPACE, silent),
   );
   const own = read.filter(({ at }) => selected.has(formatPosition(at)));
   return { findings: check(own, diagnostics, { rootNamespace }), diagnostics };

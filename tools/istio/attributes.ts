@@ -431,14 +431,30 @@ function costOfMatch(match: StringMatch, exact: number): number | undefined {
 
 function sawClaim(path: readonly string[], claims: SeenRequest["claims"]): string {
   if (claims === undefined) return "there is no verified token";
+  const value = claimAt(path, claims);
+  const [first = ""] = path;
+  const name = path.length === 1 ? first : bracketed(path);
+  if (value !== undefined) return `${name} is ${shorten(JSON.stringify(value))}`;
+  const inside = first.split(".");
+  const isInside = path.length === 1 && inside.length > 1 && claimAt(inside, claims) !== undefined;
+  const hint = isInside ? `, but ${bracketed(inside)} is there: write ${CLAIMS}${bracketed(inside)}` : "";
+  return `the token has no ${name}${hint}`;
+}
+
+/** The value of a claim, from the payload down; undefined if there is none. */
+function claimAt(path: readonly string[], claims: Readonly<Record<string, unknown>>): unknown {
   let value: unknown = claims;
   for (const name of path) {
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
     value =
       isObject && Object.hasOwn(value as object, name) ? (value as Record<string, unknown>)[name] : undefined;
   }
-  const name = path.length === 1 ? path[0] : `[${path.join("][")}]`;
-  return value === undefined ? `the token has no ${name}` : `${name} is ${shorten(JSON.stringify(value))}`;
+  return value;
+}
+
+/** The path of a claim as keys of conditions have it. */
+function bracketed(path: readonly string[]): string {
+  return `[${path.join("][")}]`;
 }
 
 function sawHeader(name: string, values: readonly string[] | "hidden"): string {

@@ -123,10 +123,13 @@ function compileRule(rule: JwtRule, options: RuleOptions, report: Report): Omit<
   };
 }
 
+/** The query parameter that tokens are taken from if a rule names no place (RFC 6750 §2.3). */
+export const DEFAULT_PARAM = "access_token";
+
 /** Where tokens are looked for: Envoy's defaults where the rule names no place. */
 function compilePlaces({ fromHeaders, fromParams, fromCookies }: JwtRule): Partial<Provider> {
   if (fromHeaders.length + fromParams.length + fromCookies.length === 0) {
-    return { fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }], fromParams: ["access_token"] };
+    return { fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }], fromParams: [DEFAULT_PARAM] };
   }
   return {
     ...(fromHeaders.length > 0 && {

@@ -21,7 +21,7 @@ export interface JwtRule {
   fromParams: string[];
   fromCookies: string[];
   outputPayloadToHeader?: string;
-  outputClaimToHeaders: { header: string; claim: string }[];
+  outputClaimToHeaders: { header: string; claim: string; claimAt: Position }[];
   forwardOriginalToken: boolean;
   /** Of a fetch of the keys. */
   timeoutMs?: number;
@@ -167,7 +167,7 @@ function readClaimToHeader(
   fields.finish();
   if (header === undefined || claim === undefined) return undefined;
   checkOutputHeader(header, CLAIM_HEADER, report);
-  return { header: header.value, claim: claim.value };
+  return { header: header.value, claim: claim.value, claimAt: claim.at };
 }
 
 /** Every output header is removed from every request first, and without a host there is no request left. */
