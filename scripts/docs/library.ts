@@ -103,7 +103,7 @@ node explain.mjs
 \`\`\`
 
 \`\`\`text output
-0 findings
+1 findings
 alice passes by line 12
 bob 403
 0 of the sample's tests fail
