@@ -23,17 +23,13 @@ export class RsaCertificate {
     const reader = new DerReader();
     reader.begin(der);
     if (!reader.expect(DerTag.Sequence) || reader.hasMore) return false;
-    reader.begin(reader.content);
-    if (!reader.expect(DerTag.Sequence)) return false;
-    reader.begin(reader.content);
+    if (!begin(reader, reader.content) || !enter(reader)) return false;
     if (reader.isNext(VERSION)) reader.next();
     for (let i = 0; i < FIELDS_BEFORE_KEY; i++) {
       if (!reader.next()) return false;
     }
     // SubjectPublicKeyInfo
-    if (!reader.expect(DerTag.Sequence)) return false;
-    reader.begin(reader.content);
-    if (!reader.expect(DerTag.Sequence)) return false;
+    if (!enter(reader) || !reader.expect(DerTag.Sequence)) return false;
     const algorithm = reader.content;
     if (!reader.expect(DerTag.BitString) || reader.hasMore) return false;
     const bits = reader.content;
@@ -52,6 +48,20 @@ export class RsaCertificate {
     // Numbers are positive.
     return isPositive(this.modulus) && isPositive(this.exponent);
   }
+}
+
+/** Goes on inside of the next element, a sequence. */
+function enter(reader: DerReader): bool {
+  return reader.expect(DerTag.Sequence) && begin(reader, reader.content);
+}
+
+/** Goes on at the first element of `bytes`, which must be elements to the end. */
+function begin(reader: DerReader, bytes: Slice): bool {
+  reader.begin(bytes);
+  while (reader.hasMore) reader.next();
+  if (reader.failed) return false;
+  reader.begin(bytes);
+  return true;
 }
 
 function isPositive(integer: Slice): bool {

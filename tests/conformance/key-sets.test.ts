@@ -156,6 +156,34 @@ describe("the filter reads a fetched key set as compile reads it inline", () => 
     expect(await fetched(text)).toEqual(inline(text));
   });
 
+  test("certificates with changed bytes, or cut off", async () => {
+    const [pem = ""] = CERTIFICATES;
+    const whole = Buffer.from(pem.replace(/-----[^-]+-----|\n/g, ""), "base64");
+    for (let run = 0; run < RUNS / 5; run++) {
+      const random = new Random(SEED + run);
+      const der = Buffer.from(whole);
+      for (let n = 0; n <= random.below(3); n++) der[random.below(der.length)] = random.below(256);
+      const cut = random.oneIn(4) ? der.subarray(0, random.below(der.length)) : der;
+      const changed = `-----BEGIN CERTIFICATE-----\n${cut.toString("base64")}\n-----END CERTIFICATE-----\n`;
+      const text = JSON.stringify({ changed, good: pem });
+      expect(await fetched(text), `seed ${SEED + run}`).toEqual(inline(text));
+    }
+  });
+
+  test.each<Json>([
+    { use: [], key_ops: "" },
+    { use: [] },
+    { key_ops: "" },
+    { key_ops: [1] },
+    { kid: 1 },
+    { alg: 1, crv: "secp256k1" },
+    { x5c: ["MIIB"], x5t: 1, d: "!" },
+  ])("members %j", async (members) => {
+    const [, , key = {}] = KEYS;
+    const text = JSON.stringify({ keys: [{ ...key, ...(members as object) }, key] });
+    expect(await fetched(text)).toEqual(inline(text));
+  });
+
   test(`${RUNS} odd sets from seed ${SEED}`, async () => {
     let usable = 0;
     for (let run = 0; run < RUNS; run++) {
