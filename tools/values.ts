@@ -1,6 +1,7 @@
 /** Parsers of option values; each says what was meant where it cannot read one. */
 import { isAddress } from "./encoding/address.ts";
 import type { Address, UpstreamProtocol } from "./render/bootstrap.ts";
+import { parseTime as parseTimeFrom, TIME_FORMS } from "./time.ts";
 
 /** An option's value cannot be read. Commander knows it by its code, and says which option it was. */
 export class InvalidValue extends Error {
@@ -189,23 +190,20 @@ function jsonOrText(text: string): unknown {
   }
 }
 
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
 /**
- * A time: `90s`, `5m`, `2h`, `1d` from now, with `-` before it ago; seconds since 1970; or a date as ISO 8601 has it.
+ * A time, as `time.ts` reads it.
  *
- * @returns seconds since 1970
+ * @returns milliseconds since 1970
  */
+export function parseMoment(text: string): number {
+  const time = parseTimeFrom(text, Date.now());
+  if (time === undefined) throw new InvalidValue(`Write ${TIME_FORMS}.`);
+  return time;
+}
+
+/** @returns seconds since 1970, as tokens have them */
 export function parseTime(text: string): number {
-  const [, sign, count, unit = ""] = /^([+-]?)(\d{1,9})([smhd])$/.exec(text) ?? [];
-  if (count !== undefined) {
-    const delta = Number(count) * (UNITS[unit] ?? 1);
-    return Math.floor(Date.now() / 1000) + (sign === "-" ? -delta : delta);
-  }
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return Math.floor(time / 1000);
-  throw new InvalidValue("Write 5m, -1d, 2030-01-31T12:00:00Z or seconds since 1970.");
+  return Math.floor(parseMoment(text) / 1000);
 }
 
 function isIPv6(text: string): boolean {

@@ -11,7 +11,12 @@ A policy decides who gets in, so it has tests like other code. \`jwtgate test\` 
 Envoy runs, in milliseconds and without a cluster.
 
 \`\`\`sh test
-jwtgate test envoy/istio/one-principal.test.yaml
+cat > first.test.yaml <<'EOF'
+policies: [envoy/istio/one-principal.yaml]
+tests:
+- {name: nobody gets in without a token, request: {path: /productpage}, expect: 403}
+EOF
+jwtgate test first.test.yaml
 \`\`\`
 
 A file of tests is one YAML document, by custom \`NAME.test.yaml\` beside the policies. It says which policies apply, which
@@ -31,7 +36,55 @@ issuer X in the place of their own keys; one with \`jwksUri: X\` is what the fil
 is a stranger's. Nothing is sent anywhere.
 
 A token is described by its \`key\` and its \`claims\`. \`iss\` is the key's issuer and \`exp\` one hour ahead, unless the token says
-otherwise; \`without\` leaves one out. \`from\` takes another token and changes it after it was signed, as an attacker would.
+otherwise; \`without\` leaves one out. \`from\` takes another token and changes it after it was signed, as an attacker would;
+with \`spoil\` it is spoilt in one of the ways that attackers try ([the list](#spoil)), such as \`wrong-key\`: signed by
+another key under the right \`kid\`.
+
+Times are written in one way, here and with \`--at\` on the command line: \`now+1h\`, \`now-30m\` (or \`1h\`, \`-30m\`),
+\`2026-01-31T12:00:00Z\`, or seconds since 1970.
+
+## Tables
+
+A table is many tests in a few lines: a row for each method and path, a column for each token. Each cell is a test of
+its own, with its own name and place.
+
+\`\`\`sh test
+cat > table.test.yaml <<'EOF'
+policies: [envoy/istio/one-principal.yaml]
+keys: {istio: {issuer: testing@secure.istio.io}}
+tokens:
+  owner: {key: istio, claims: {sub: testing@secure.istio.io}}
+  other: {key: istio, claims: {sub: somebody}}
+  forged: {from: owner, spoil: wrong-key}
+tables:
+- name: who may do what
+  tokens:                  [none, owner, other, forged]
+  expect:
+    GET,POST /productpage: [ 403,   200,   403,    401]
+    GET /admin /health:    [ 403,   200,   403,    401]
+EOF
+jwtgate test table.test.yaml
+\`\`\`
+
+\`none\` is no token. A row that lacks a cell, or a request that is in two rows, is an error
+([why tables look so](decisions/0021-tables-of-tests.md)).
+
+## Which tests are run
+
+| | |
+| --- | --- |
+| \`jwtgate test\` | all \`*.test.yaml\`, \`.yml\` and \`.json\` in this folder and below. Arguments and \`-f\` name files or folders |
+| \`-t PATTERN\` | tests whose full name, \`FILE > TEST\` or \`FILE > TABLE > CELL\`, has this text in it, or matches it as a regular expression of JavaScript. If there is none, it is an error |
+| \`--bail\`, \`--bail 3\` | no further test after the first failure, or the third |
+| \`skip: true\`, \`skip: why\` | in a test or table: it is not run, and reported as skipped |
+| \`only: true\` | in a test or table: others of this file are not run. If the environment has \`CI\`, or with \`--forbid-only\`, it is an error |
+
+A file with an error (in its YAML, its fields, its policies) stops no other. It is a failure in every report, with its
+places.
+
+\`\`\`sh test
+jwtgate test table.test.yaml --bail -t 'who may do what > GET /admin'
+\`\`\`
 
 ## What to test
 
@@ -42,18 +95,20 @@ lies beside that path. And for each issuer once: no token, one of a strange key,
 
 | option | for |
 | --- | --- |
-| none | people: what differs from what was expected, and the line of YAML that decided |
-| \`--reporter tap\`, \`junit\`, \`json\` | CI and other programs |
+| none, \`--reporter text\` | people: what differs from what was expected, and the line of YAML that decided |
+| \`--reporter github\` | GitHub Actions: an annotation at the line of each failure |
+| \`--reporter junit\`, \`tap\`, \`json\` | other CI and programs; with the time that each test took |
 | \`--watch\` | while writing: again whenever a test or a policy changes |
 | \`--envoy\` | the same in a real Envoy |
 
-In a CI job:
+In a CI job, and on GitHub, where several reporters print one after the other:
 
-\`\`\`sh
-jwtgate test policies/*.test.yaml --reporter junit > report.xml
+\`\`\`sh test
+jwtgate test table.test.yaml --reporter junit > report.xml
+jwtgate test table.test.yaml --reporter text --reporter github
 \`\`\`
 
-The exit code is 0 where all tests pass, 1 where one fails or a file is wrong, 2 where the command line is wrong.
+The exit code is 0 if all tests pass, 1 if one fails, a file is wrong or no test is selected, 2 if the command line is wrong.
 `;
 
 /** The text of `docs/testing.md`. */

@@ -69,6 +69,8 @@ const TOOLS: Rooms = {
   encoding: ["host/bytes"],
   config: [],
   upgrades: [],
+  "istio/duration": [],
+  time: ["istio/duration"],
   host: ["host/bytes", "encoding", "upgrades"],
   "host/node": ["host"],
   oci: [],
@@ -76,10 +78,10 @@ const TOOLS: Rooms = {
   jwks: ["diagnostics", "host/bytes", "encoding", "config"],
   "jwks/convert": ["host/bytes", "encoding", "jwks"],
   "jwks/discovery": ["jwks"],
-  istio: ["diagnostics", "host/bytes", "encoding", "config", "jwks"],
+  istio: ["diagnostics", "host/bytes", "encoding", "config", "istio/duration", "jwks"],
   compile: ["diagnostics", "config", "jwks", "istio"],
   render: ["diagnostics", "host/bytes", "encoding", "config", "jwks", "istio", "upgrades"],
-  values: ["encoding", "render"],
+  values: ["encoding", "time", "render"],
   targets: ["version", "diagnostics", "config", "jwks", "istio", "compile", "render", "values"],
   demo: ["diagnostics", "package", "envoy", "jwks", "compile", "render"],
   explain: [
@@ -100,8 +102,8 @@ const TOOLS: Rooms = {
   "token/documents": ["config", "jwks/discovery"],
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
-    ...["diagnostics", "host/bytes", "encoding", "config", "host", "jwks", "istio", "compile", "render"],
-    ...["explain", "token"],
+    ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],
+    ...["render", "explain", "token"],
   ],
   "testing/envoy": ["host", "envoy", "render", "explain", "testing"],
   commands: [

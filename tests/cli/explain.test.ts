@@ -109,7 +109,7 @@ describe("says step by step", () => {
     ["an audience", { aud: "mail" }, [], 'its aud is "mail", and one of ["shop"] is needed'],
     ["a time", { exp: 1_700_000_000 }, [], "exp is 2023-11-14T22:13:20Z"],
     ["a time before", { nbf: 4_000_000_000 }, [], "nbf is 2096-10-02T07:06:40Z"],
-    ["a time that --now decides", {}, ["--now", "2101-01-01"], "Jwt is expired: exp is 2100-01-01T00:00:00Z"],
+    ["a time that --at decides", {}, ["--at", "2101-01-01"], "Jwt is expired: exp is 2100-01-01T00:00:00Z"],
   ])("why a token is refused: %s", (_, changed, flags, words) => {
     const { status, stdout } = run("-f", "p.yaml", "--token", KEY.token({ ...claims, ...changed }), ...flags);
     expect(status).toBe(0);
@@ -474,7 +474,11 @@ describe("wrong input is said in one line", () => {
     [["-f", "p.yaml", "--path", "a"], 2, "A path begins with /"],
     [["-f", "p.yaml", "--method", "get"], 2, "in capital letters"],
     [["-f", "p.yaml", "-H", "a b: c"], 2, "Write NAME: VALUE."],
-    [["-f", "p.yaml", "--now", "yesterday"], 2, "Write a time such as"],
+    [
+      ["-f", "p.yaml", "--at", "yesterday"],
+      2,
+      "Write now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970.",
+    ],
     [["-f", "p.yaml", "--jwks", "a"], 2, "Write URI=FILE"],
     [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is no curl line"],
     [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http, https, ws or wss"],

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { shellWord } from "../../tools/commands/shell.ts";
-import { printable } from "../../tools/diagnostics.ts";
+import { printable, printableLines } from "../../tools/diagnostics.ts";
 import { toBareYaml } from "../../tools/render/yaml.ts";
 import { formatResults } from "../../tools/testing/report.ts";
 import type { CaseResult } from "../../tools/testing/run.ts";
@@ -141,7 +141,7 @@ describe("what a command prints", () => {
     ["explain --curl", ["explain", ...withPolicies, "--curl", `curl ${HOSTILE}`]],
     ["explain --jwks", ["explain", ...withPolicies, "--jwks", "https://a.example/\u001b[2J=keys.json"]],
     ["test", ["test", "a.test.yaml"]],
-    ...["tap", "junit", "json"].map((reporter): [string, string[]] => [
+    ...["tap", "junit", "json", "github"].map((reporter): [string, string[]] => [
       `test --reporter ${reporter}`,
       ["test", "a.test.yaml", "--reporter", reporter],
     ]),
@@ -201,6 +201,9 @@ const results = fc.array(
       return {
         file,
         cases: [result, { ...result, failures: [] }, { ...result, failures: [], skipped: because }],
+        unselected: 0,
+        errors: [],
+        milliseconds: 1,
       };
     }),
   { minLength: 1, maxLength: 3 },
@@ -217,8 +220,32 @@ const shown = (text: string) =>
     .join("\n");
 
 describe("a report of tests of any names", () => {
-  test("for people is lines that a terminal only shows", () => {
-    for (const one of samples) expect(formatResults(one, "people", STYLE)).not.toMatch(FORBIDDEN);
+  test("as text is lines that a terminal only shows", () => {
+    for (const one of samples) expect(formatResults(one, "text", STYLE)).not.toMatch(FORBIDDEN);
+  });
+
+  test("for GitHub is one command a failure, which its runner reads as it was meant", () => {
+    for (const one of samples) {
+      const lines = formatResults(one, "github", STYLE).split("\n").slice(0, -1);
+      const read = lines.map((line) => {
+        const [, properties = "", data = ""] = /^::error ([^:]*)::(.*)$/.exec(line) ?? [];
+        const value = (text: string) => text.replace(/%(3A|2C|0A|25)/g, (code) => decodeURIComponent(code));
+        const pairs = properties
+          .split(",")
+          .map((pair) => [pair.split("=")[0], value(pair.replace(/^\w+=/, ""))]);
+        return { ...Object.fromEntries(pairs), data: value(data) };
+      });
+      expect(read).toEqual(
+        one.map(({ file, cases: [failed] }) => {
+          const at = failed?.failures[0]?.at;
+          return expect.objectContaining({
+            file: printableLines(at?.file ?? ""),
+            title: printableLines(`${file} > ${failed?.name}`),
+            data: expect.stringContaining(printableLines(`answer: ${failed?.answer}`)),
+          });
+        }),
+      );
+    }
   });
 
   test("as TAP has one line a test, and diagnostics that YAML reads back", () => {
@@ -234,6 +261,7 @@ describe("a report of tests of any names", () => {
       expect(read.map((document) => document.toJS())).toEqual(
         one.map(({ cases: [failed] }) => ({
           at: expect.any(String),
+          duration_ms: 1,
           answer: failed?.answer,
           because: failed?.because,
           failures: [{ ...failed?.failures[0], at: expect.any(String) }],

@@ -2,18 +2,21 @@
 import { spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { mint, SigningKey } from "../../tools/testing/mint.ts";
-import { parseMoment } from "../../tools/testing/time.ts";
+import { SPOILS } from "../../tools/testing/schema.ts";
+import { parseTime } from "../../tools/time.ts";
 import { ALGORITHMS } from "../support/algorithms.ts";
 import { ROOT, TOOL, Workspace } from "../support/cli.ts";
 
 const workspace = new Workspace();
 afterAll(() => workspace.remove());
-const run = (...args: string[]) => workspace.run(["test", ...args], { env: { NO_COLOR: "1" } });
+const run = (...args: string[]) =>
+  workspace.run(["test", ...args], { env: { NO_COLOR: "1", CI: "", GITHUB_WORKSPACE: "" } });
 const write = (name: string, content: string | Uint8Array) => writeFileSync(workspace.path(name), content);
 
 const ISSUER = "https://idp.example.com";
@@ -75,7 +78,7 @@ describe("the sample", () => {
   test("passes", () => {
     const { status, stdout, stderr } = run(sample);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout).toMatch(/\n7 passed\n$/);
+    expect(stdout).toMatch(/\n7 passed in [\d.]+ m?s\n$/);
   });
 
   test("has the form of the schema", () => {
@@ -147,14 +150,14 @@ tests:
 
   test("when it happens, and how long tokens are good", () => {
     expect(
-      verdicts(`${HEAD.replace("tokens: {", "now: 2026-01-31T12:00:00Z\ntokens: {\n  old: {key: idp, claims: {sub: alice}, expires: 2h ago},\n  young: {key: idp, claims: {sub: alice}, notBefore: in 2h, expires: in 4h},\n  endless: {key: idp, claims: {sub: alice}, without: [exp]},")}
+      verdicts(`${HEAD.replace("tokens: {", "at: 2026-01-31T12:00:00Z\ntokens: {\n  old: {key: idp, claims: {sub: alice}, expires: now-2h},\n  young: {key: idp, claims: {sub: alice}, notBefore: now+2h, expires: +4h},\n  endless: {key: idp, claims: {sub: alice}, without: [exp]},")}
 tests:
 - {name: good, request: {path: /shop, token: alice}, expect: 200}
-- {name: an hour and a half later, now: "2026-01-31T13:30:00Z", request: {path: /shop, token: alice}, expect: {status: 401, body: Jwt is expired}}
+- {name: an hour and a half later, at: now+90m, request: {path: /shop, token: alice}, expect: {status: 401, body: Jwt is expired}}
 - {name: old, request: {path: /shop, token: old}, expect: {status: 401, body: Jwt is expired}}
 - {name: young, request: {path: /shop, token: young}, expect: {status: 401, body: Jwt not yet valid}}
-- {name: young later, now: "2026-01-31T14:00:00Z", request: {path: /shop, token: young}, expect: 200}
-- {name: endless, now: "2040-01-01", request: {path: /shop, token: endless}, expect: 200}
+- {name: young later, at: "2026-01-31T14:00:00Z", request: {path: /shop, token: young}, expect: 200}
+- {name: endless, at: "2040-01-01", request: {path: /shop, token: endless}, expect: 200}
 `),
     ).toEqual({
       good: "passed",
@@ -281,8 +284,8 @@ tests:
   test("says what differs, where it is written, and which line decided", () => {
     const { status, stdout } = suite(FAILING);
     expect(status).toBe(1);
-    expect(stdout).toContain("  ✓ passes\n");
-    expect(stdout).toContain("  ✗ is <wrong> & more  x.test.yaml:8:3\n");
+    expect(stdout).toMatch(/ {2}✓ passes \(\d+ ms\)\n/);
+    expect(stdout).toMatch(/ {2}✗ is <wrong> & more \(\d+ ms\) {2}x\.test\.yaml:8:3\n/);
     for (const [what, at, expected, actual] of [
       ["status", "11:13", "403", "200"],
       ["body", "12:11", "nothing", "the upstream's own"],
@@ -301,7 +304,7 @@ tests:
     expect(stdout).toContain("because default/readers, rule 0 (p.yaml:19:5) allows it\n");
     expect(stdout).toContain("        - to be reached\n        + not reached\n");
     expect(stdout).toContain("because no rule of an ALLOW policy matches\n");
-    expect(stdout).toMatch(/\n2 failed, 1 passed\n$/);
+    expect(stdout).toMatch(/\n2 failed, 1 passed in [\d.]+ m?s\n$/);
   });
 
   test("as TAP", () => {
@@ -352,7 +355,7 @@ describe("a wrong file is said with its place", () => {
       "2:34: no rule of the policies has the issuer",
     ],
     [body.replace("key: idp", "key: idpp"), '3:23: there is no key "idpp": did you mean idp?'],
-    [body.replace("claims: {sub: alice}", "expires: soon"), '3:37: "soon" is no time: write "in 5m"'],
+    [body.replace("claims: {sub: alice}", "expires: soon"), '3:37: "soon" is no time: write now+1h'],
     [body.replace("claims: {sub: alice}", "alg: ES999"), "3:33: "],
     [
       body.replace("{key: idp, claims: {sub: alice}}", "{from: alice}"),
@@ -386,7 +389,7 @@ describe("a wrong file is said with its place", () => {
       body.replace("expect: 403", "request: {token: {name: alice, param: a, cookie: b}}, expect: 403"),
       "one of header, param and cookie",
     ],
-    [body.replace("expect: 403", "now: today, expect: 403"), '4:24: "today" is no time'],
+    [body.replace("expect: 403", "at: today, expect: 403"), '4:23: "today" is no time'],
     [`${body}listener: {address: localhost}\n`, '"localhost" is no address: write IP:PORT'],
     [body.replace("alg: ES256", "jwk: {kty: oct}, file: a"), "has several of jwk, file and jwks"],
     [body.replace("alg: ES256", "file: p.yaml"), "keys.idp is no private key"],
@@ -397,36 +400,47 @@ describe("a wrong file is said with its place", () => {
     [`${body}a: *b\n`, "5:4: "],
   ])("%j", (text, words) => {
     const { status, stdout, stderr } = suite(text);
-    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-    expect(stderr).toContain(words);
-    expect(stderr).toMatch(/^(x\.test\.yaml(:\d+){0,2}: .+\n)+$/);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
+    expect(stdout).toContain(words);
+    expect(stdout).toMatch(
+      /^x\.test\.yaml \(\d+ ms\)\n( {2}✗ (x\.test\.yaml(:\d+){0,2}|q\.yaml): .+\n)+\n1 file with an error, 0 passed in /,
+    );
   });
 
   test("a policy's own fault stands where it is", () => {
     write("wrong.yaml", POLICIES.replace("rules:", "ruls:"));
-    const { status, stderr } = suite("policies: [wrong.yaml]\ntests: [{name: a, expect: 403}]\n");
+    const { status, stdout } = suite("policies: [wrong.yaml]\ntests: [{name: a, expect: 403}]\n");
     expect(status).toBe(1);
-    expect(stderr).toContain('wrong.yaml:18:3: unknown field "ruls"');
+    expect(stdout).toContain('wrong.yaml:18:3: unknown field "ruls"');
   });
 
   test("a key is never quoted", () => {
     write("secret.jwk", '{"kty": "oct", "k": "hunter2');
-    const { stderr } = suite(body.replace("alg: ES256", "file: secret.jwk"));
-    expect(stderr).toContain("no private key");
-    expect(stderr).not.toContain("hunter2");
+    const { stdout } = suite(body.replace("alg: ES256", "file: secret.jwk"));
+    expect(stdout).toContain("no private key");
+    expect(stdout).not.toContain("hunter2");
   });
 
   test.each([
-    [["missing.yaml"], 1, "missing.yaml: there is no such file or folder\n"],
-    [["empty"], 1, "empty: no .test.yaml file is in this folder\n"],
-    [["/dev/zero"], 1, "/dev/zero: this is larger than 16 MiB\n"],
-    [[], 2, "missing required argument 'file'"],
-    [["a", "--reporter", "xml"], 2, "Allowed choices are people, tap, junit, json"],
-  ])("%j", (args, status, words) => {
+    [["missing.yaml"], "missing.yaml: there is no such file or folder\n"],
+    [["-f", "empty"], "empty: no .test.yaml file is in this folder\n"],
+    [["/dev/zero"], "/dev/zero: this is larger than 16 MiB\n"],
+  ])("%j", (args, words) => {
     mkdirSync(workspace.path("empty"), { recursive: true });
-    const ran = run(...args);
-    expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
-    expect(ran.stderr).toContain(words);
+    const { status, stdout, stderr } = run(...args);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
+    expect(stdout).toContain(`  ✗ ${words}`);
+  });
+
+  test.each([
+    [["a", "--reporter", "xml"], "Allowed choices are text, tap, junit, json, github"],
+    [["a", "--bail", "0"], "Write a whole number from 1 on."],
+    [["a", "--at", "soon"], "Write now+1h"],
+    [["a", "--at", "now", "--envoy"], "the clock of a real Envoy cannot be set"],
+  ])("%j is a wrong command line", (args, words) => {
+    const { status, stdout, stderr } = run(...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(words);
   });
 });
 
@@ -436,7 +450,7 @@ test("tests in a folder are found, and are no policies", () => {
   write("both/below/a.test.yaml", "policies: [..]\ntests: [{name: a, expect: 403}]\n");
   expect(run("both")).toMatchObject({
     status: 0,
-    stdout: expect.stringContaining("both/below/a.test.yaml\n  ✓ a\n"),
+    stdout: expect.stringMatching(/^both\/below\/a\.test\.yaml \(\d+ ms\)\n {2}✓ a \(\d+ ms\)\n/),
   });
   expect(workspace.run(["check", "-f", "both"]).stderr).toBe("");
 });
@@ -493,14 +507,284 @@ describe("minted tokens", () => {
   });
 });
 
+const NOW = 1_000_000_000;
 test.each([
-  ["in 5m", 300_000],
-  ["5m ago", -300_000],
-  ["in 1.5h", 5_400_000],
+  ["now+5m", 300_000],
+  ["now-5m", -300_000],
+  ["5m", 300_000],
+  ["-1d", -86_400_000],
+  ["now+1d2h30m", 95_400_000],
+  ["+1.5h", 5_400_000],
   ["now", 0],
-  ["1000001", 1_000_001_000 - 1_000_000_000],
-])("%s", (text, offset) => expect(parseMoment(text, 1_000_000_000)).toBe(1_000_000_000 + offset));
+  ["1000001", 1_000_001_000 - NOW],
+  ["1970-01-12", 950_400_000 - NOW],
+  ["1970-01-12T13:46:40Z", 0],
+  ["1970-01-12T14:46:40.5+01:00", 500],
+])("%s", (text, offset) => expect(parseTime(text, NOW)).toBe(NOW + offset));
 
-test.each(["5m", "in 5m ago", "soon", "", "in 5 m", "2026"])("%j is no moment", (text) => {
-  expect(parseMoment(text === "2026" ? "2026-13-45" : text, 0)).toBeUndefined();
+test.each([
+  "in 5m ago",
+  "soon",
+  "",
+  "now+",
+  "now5m",
+  "+-5m",
+  "now+5",
+  "5 m",
+  "2026-13-45",
+  "2026-02-30",
+  "2026-01-31T12:00:00",
+  "2026-01-31T25:00:00Z",
+  "999999999999999",
+])("%j is no time", (text) => expect(parseTime(text, 0)).toBeUndefined());
+
+describe("former spellings work, with a warning", () => {
+  test("of a test file", () => {
+    const { status, stderr } = suite(`${HEAD.replace("claims:", "expires: in 5m, issuedAt: 2h ago, claims:")}
+now: 2026-01-31T12:00:00Z
+tests: [{name: a, now: 2026-01-31T12:01:00Z, request: {path: /shop, token: alice}, expect: 200}]
+`);
+    expect({ status, stderr: stderr.split("\n").sort() }).toEqual({
+      status: 0,
+      stderr: [
+        "",
+        'x.test.yaml:3:37: warning: "in 5m" is the former spelling of a time: write now+5m',
+        'x.test.yaml:3:54: warning: "2h ago" is the former spelling of a time: write now-2h',
+        "x.test.yaml:5:6: warning: now: has a new name: write at:",
+        "x.test.yaml:6:24: warning: now: has a new name: write at:",
+      ],
+    });
+  });
+
+  test("of --reporter", () => {
+    const { stdout, stderr } = suite(`${HEAD}tests: [{name: a, expect: 403}]\n`, "--reporter", "people");
+    expect(stdout).toContain("1 passed");
+    expect(stderr).toBe("warning: --reporter people is now --reporter text\n");
+  });
+});
+
+/** What a file comes to, as JSON. */
+function json(text: string, flags: string[] = [], env: Record<string, string> = {}) {
+  write("x.test.yaml", text);
+  const args = ["test", "x.test.yaml", "--reporter", "json", ...flags];
+  const { status, stdout, stderr } = workspace.run(args, { env: { CI: "", ...env } });
+  return { status, stderr, ...JSON.parse(stdout) };
+}
+
+describe("which tests are run", () => {
+  const THREE = `${HEAD}tests:
+- {name: first (a), expect: 403}
+- {name: second, expect: 200}
+- {name: third, expect: 200}
+`;
+
+  test.each([
+    ["first (a)", 1],
+    ["^x.test.yaml > (first|second)", 2],
+    ["second$", 1],
+    ["first (", 1],
+  ])("-t %j", (pattern, ran) => {
+    const { passed, failed, unselected } = json(THREE, ["-t", pattern]);
+    expect({ ran: passed + failed, unselected }).toEqual({ ran, unselected: 3 - ran });
+  });
+
+  test("-t of no test is an error", () => {
+    const { status, stderr } = suite(THREE, "-t", "fourth");
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: 'no test was run: -t "fourth" is in the name of none of 3 tests (FILE > TEST)\n',
+    });
+  });
+
+  test("--bail ends after the first failure, and --bail 2 after the second", () => {
+    expect(json(THREE, ["--bail"])).toMatchObject({ status: 1, passed: 1, failed: 1, skipped: 1 });
+    expect(json(THREE, ["--bail", "2"])).toMatchObject({ passed: 1, failed: 2, skipped: 0 });
+    expect(suite(THREE, "--bail").stdout).toContain("- third: skipped: not run: --bail after 1 failure\n");
+  });
+
+  test("only, skip and their reasons", () => {
+    const text = THREE.replace("second,", "second, skip: until Monday,").replace(
+      "third,",
+      "third, skip: true,",
+    );
+    expect(json(text)).toMatchObject({ status: 0, passed: 1, failed: 0, skipped: 2, unselected: 0 });
+    expect(suite(text).stdout).toContain("- second: skipped: until Monday\n  - third: skipped: skip: true\n");
+    const only = THREE.replace("first (a),", "first (a), only: true,");
+    expect(json(only)).toMatchObject({ status: 0, passed: 1, failed: 0, unselected: 2 });
+    expect(suite(only).stdout).toMatch(/\n1 passed, 2 not selected in /);
+    expect(suite(THREE.replace("second,", "second, only: true, skip: true,")).stdout).toContain(
+      "x.test.yaml:6:24: this has both skip and only: keep one",
+    );
+  });
+
+  test("only is refused with --forbid-only, and where CI is set", () => {
+    const only = THREE.replace("second,", "second, only: true,");
+    for (const refused of [json(only, ["--forbid-only"]), json(only, [], { CI: "true" })]) {
+      expect(refused).toMatchObject({ status: 1, faulty: 1, passed: 0 });
+      expect(refused.files[0].errors).toEqual([
+        { at: "x.test.yaml:6:24", message: expect.stringMatching(/^only leaves out .* remove it$/) },
+      ]);
+    }
+    expect(json(only, [], { CI: "false" })).toMatchObject({ faulty: 0, failed: 1 });
+  });
+});
+
+describe("a faulty file stops no other, and is in every report", () => {
+  beforeAll(() => {
+    mkdirSync(workspace.path("mixed/deep"), { recursive: true });
+    write("mixed/a.test.yaml", "policies: [\n");
+    write("mixed/b.test.yml", "polices: []\ntests: []\n");
+    write("mixed/bad.yaml", POLICIES.replace("rules:", "ruls:"));
+    write("mixed/c.test.yaml", "policies: [bad.yaml]\ntests: [{name: a, expect: 403}]\n");
+    write(
+      "mixed/deep/d.test.json",
+      '{"policies": ["../../p.yaml"], "tests": [{"name": "d", "expect": 403}]}',
+    );
+  });
+  const AT = ["mixed/a.test.yaml:2:1", "mixed/b.test.yml:1:1", "mixed/bad.yaml:18:3"];
+  const report = (reporter: string) =>
+    workspace.run(["test", "--reporter", reporter, "mixed"], { env: { CI: "" } });
+
+  test.each([
+    ["text", AT.map((at) => `  ✗ ${at}: `), "3 files with an error, 1 passed in "],
+    ["json", AT.map((at) => `"at": "${at}"`), '"faulty": 3'],
+    ["junit", AT.map((at) => `<error message="${at}: `), 'tests="4" failures="0" errors="3" skipped="0"'],
+    ["tap", AT.map((at) => `at: "${at}"`), "ok 4 - mixed/deep/d.test.json: d\n"],
+    ["github", ["file=mixed/a.test.yaml,line=2,col=1", "file=mixed/bad.yaml,line=18,col=3"], "::error "],
+  ])("%s", (reporter, places, summary) => {
+    const { status, stdout } = report(reporter);
+    expect(status).toBe(1);
+    for (const place of [...places, summary]) expect(stdout).toContain(place);
+  });
+
+  test("and without arguments, the files of this folder are found", () => {
+    const { stdout } = spawnSync(process.execPath, [TOOL, "test"], {
+      cwd: workspace.path("mixed"),
+      encoding: "utf8",
+    });
+    expect(stdout).toContain("\ndeep/d.test.json (");
+  });
+});
+
+describe("tables", () => {
+  const table = (
+    expectations: string,
+    tokens = "[none, alice, {name: alice, cookie: session}]",
+  ) => `${HEAD}tables:
+- name: who
+  tokens: ${tokens}
+  expect:
+${expectations}`;
+
+  test("each cell is a test with its name and place", () => {
+    const result = json(
+      table("    GET,POST /shop: [403, 200, 200]\n    /shop /x: [403, 200, {status: 404}]\n").replace(
+        "/shop /x",
+        "/x /y",
+      ),
+    );
+    const tests = result.files[0].tests as { name: string; table: string; at: string; verdict: string }[];
+    expect(tests.map(({ name }) => name)).toEqual(
+      ["GET /shop", "POST /shop", "GET /x", "GET /y"].flatMap((row) =>
+        ["no token", "token alice", "token alice in session"].map((column) => `${row}, ${column}`),
+      ),
+    );
+    expect(tests[1]).toMatchObject({ table: "who", at: "x.test.yaml:8:27", verdict: "passed" });
+    expect(tests[7]).toMatchObject({ at: "x.test.yaml:9:20", verdict: "failed" });
+    expect(result).toMatchObject({ passed: 8, failed: 4 });
+    expect(
+      json(table("    GET /shop: [403, 200, 200]\n"), ["-t", "> who > GET /shop, no token"]).passed,
+    ).toBe(1);
+  });
+
+  test("with what all requests have, a time, and skip", () => {
+    const text = `${table("    GET /a: [200, 200, 401]\n")}  request: {peer: 10.1.1.1}\n  at: now+2h\n`;
+    const tests = json(text).files[0].tests as { verdict: string }[];
+    expect(tests.map(({ verdict }) => verdict)).toEqual(["passed", "failed", "passed"]);
+    expect(json(`${text}  skip: not now\n`)).toMatchObject({ passed: 0, skipped: 3 });
+  });
+
+  test.each([
+    ["    /a: [200, 200]\n", "8:5: this row does not say what is expected with: token alice in session"],
+    ["    /a: [1, 2, 3, 4]\n", "8:10: tables[0].expect./a[0] must be a whole number from 100 to 599"],
+    ["    /a: [200, 200, 200, 200]\n", "8:5: this row has 4 values for 3 columns (no token; token alice;"],
+    [
+      "    /a: [200, 200, 200]\n    GET /a: [200, 200, 200]\n",
+      "9:5: GET /a is in the row of line 8 too: keep one",
+    ],
+    ["    GET,GET /a: [200, 200, 200]\n", "8:5: GET /a is twice in this row: keep one"],
+    ["    GET: [200, 200, 200]\n", '8:5: there is no path in the row "GET": write /path'],
+    ["    get /a: [200, 200, 200]\n", '8:5: "get" is no path in the row "get /a"'],
+    ["    {}\n", "8:5: a table without rows tests nothing"],
+  ])("%j", (rows, words) => {
+    const { status, stdout } = suite(table(rows));
+    expect(status).toBe(1);
+    expect(stdout).toContain(`x.test.yaml:${words}`);
+    expect(stdout.match(/✗/g)).toHaveLength(rows.includes("[1,") ? 4 : 1);
+  });
+
+  test("an unknown token is said once, at its column", () => {
+    const { stdout } = suite(table("    /a /b: [200, 200]\n", "[none, bob]"));
+    expect(stdout.match(/✗.*/g)).toEqual([
+      expect.stringContaining('x.test.yaml:6:18: there is no token "bob"'),
+    ]);
+  });
+
+  test("none is no name of a token beside a table that means none by it", () => {
+    const text = table("    /a: [403]\n", "[none]").replace("tokens: {", "tokens: {none: x, ");
+    expect(suite(text).stdout).toContain("x.test.yaml:6:12: in a table none means no token");
+  });
+});
+
+test("every way to spoil a token is refused, but for another audience where nobody asks for one", () => {
+  const ways = Object.keys(SPOILS);
+  const text = (key: string) => `policies: [p.yaml]
+keys: {idp: ${key}}
+tokens:
+  good: {key: idp, claims: {sub: alice}}
+${ways.map((way) => `  ${way}: {from: good, spoil: ${way}}\n`).join("")}tables:
+- name: spoilt
+  tokens: [good, ${ways.join(", ")}]
+  expect:
+    /shop: [200, ${ways.map((way) => (way === "wrong-audience" ? 200 : 401)).join(", ")}]
+`;
+  for (const alg of ["ES256", "RS256", "EdDSA"]) {
+    const { files, passed } = json(text(`{alg: ${alg}, issuer: "${ISSUER}"}`));
+    const failed = files[0].tests?.filter(({ verdict }: { verdict: string }) => verdict !== "passed");
+    expect({ alg, failed, errors: files[0].errors }).toEqual({ alg, failed: [], errors: undefined });
+    expect(passed).toBe(ways.length + 1);
+  }
+  const secret = suite(text(`{alg: HS256, issuer: "${ISSUER}"}`));
+  expect(secret.stdout).toContain("embedded-key needs a token of a public key");
+  expect(suite(text("{}").replace("good: {key: idp, claims: {sub: alice}}", "good: a.b.c")).stdout).toContain(
+    "spoil needs a token that this file signs",
+  );
+});
+
+test("a token of another key under the right kid is refused for its signature", () => {
+  const head = HEAD.replace("{sub: alice}}", "{sub: alice}}, forged: {from: alice, spoil: wrong-key}");
+  const text = `${head}tests:
+- {name: a, request: {path: /shop, token: forged}, expect: {status: 401, body: Jwt verification fails}}
+`;
+  expect(json(text)).toMatchObject({ passed: 1, failed: 0 });
+});
+
+test("annotations name files as GitHub does, from the repository's folder", () => {
+  write("x.test.yaml", `${HEAD}tests: [{name: "a, b: 100%", expect: 200}]\n`);
+  const { stdout } = workspace.run(["test", "x.test.yaml", "--reporter", "github"], {
+    env: { GITHUB_WORKSPACE: dirname(workspace.folder) },
+  });
+  const file = `${basename(workspace.folder)}/x.test.yaml`;
+  expect(stdout).toBe(
+    `::error file=${file},line=4,col=38,title=x.test.yaml > a%2C b%3A 100%25::status: expected 200, got 403%0Aanswer: 403 RBAC: access denied%0Abecause no rule of an ALLOW policy matches\n`,
+  );
+});
+
+test("1,000 tests take a few seconds", () => {
+  const rows = Array.from({ length: 500 }, (_, i) => `    /shop/${i}: [403, 200]\n`).join("");
+  const { passed, milliseconds } = json(
+    `${HEAD}tables:\n- name: many\n  tokens: [none, alice]\n  expect:\n${rows}`,
+  );
+  expect(passed).toBe(1000);
+  expect(milliseconds).toBeLessThan(10_000);
 });

@@ -305,7 +305,7 @@ spec:
     [
       ["--jwks", "a", "--at", "soon", "x"],
       2,
-      "error: option '--at <time>' argument 'soon' is invalid. Write 5m",
+      "error: option '--at <time>' argument 'soon' is invalid. Write now+1h",
     ],
   ])("%j", (args, status, words) => {
     const result = run("verify", ...args);

@@ -7,6 +7,7 @@ import { basename } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runSuiteInEnvoy } from "../../tools/testing/envoy.ts";
 import { runSuite, type SuiteResult } from "../../tools/testing/run.ts";
+import { Bail } from "../../tools/testing/select.ts";
 import { loadSuite, type Suite } from "../../tools/testing/suite.ts";
 import { Workspace } from "../support/cli.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
@@ -55,11 +56,20 @@ tests:
 - {name: another upgrade, request: {token: discovered, headers: {connection: Upgrade, upgrade: chat}}, expect: {status: 403, body: "", details: upgrade_failed}}
 - {name: CONNECT, request: {method: CONNECT, path: "a:443", token: discovered}, expect: {status: 404, details: route_not_found}}
 - {name: a method that Envoy refuses, request: {method: FOO}, expect: 400}
+- {name: put off, skip: not today, expect: 599}
+`;
+const TABLE = `tables:
+- name: who may do what
+  tokens: [none, discovered]
+  expect:
+    GET,POST /: [403, 200]
+    /admin: [403, 403]
+    DELETE /: [403, 403]
 `;
 const ODD = `- {name: wrong, request: {token: discovered}, expect: 403}
 - {name: far away, request: {peer: 10.0.0.1}, expect: 403}
 - {name: TLS, request: {tls: {}}, expect: 403}
-- {name: later, now: "2040-01-01", request: {token: discovered}, expect: 401}
+- {name: later, at: "2040-01-01", request: {token: discovered}, expect: 401}
 `;
 
 async function load(text: string): Promise<Suite> {
@@ -79,21 +89,32 @@ beforeAll(async () => {
 describe("a suite", () => {
   test("passes in the host", async () => {
     const module = await WebAssembly.compile(readFileSync(MODULE));
-    expect(failures(await runSuite(await load(FILE), module))).toEqual([]);
+    expect(failures(await runSuite(await load(FILE + TABLE), module))).toEqual([]);
   });
 
   test("passes in Envoy; what cannot be run there is skipped with the reason; what is wrong fails", async () => {
-    const result = await runSuiteInEnvoy(await load(FILE + ODD), { binary, module: MODULE });
+    const result = await runSuiteInEnvoy(await load(FILE + ODD + TABLE), { binary, module: MODULE });
     expect(failures(result).map(({ name, failures: all }) => [name, all.map(({ what }) => what)])).toEqual([
       ["wrong", ["status"]],
     ]);
+    expect(result.cases.filter(({ table }) => table === "who may do what")).toHaveLength(8);
     expect(
       result.cases.filter(({ skipped }) => skipped !== undefined).map(({ name, skipped }) => [name, skipped]),
     ).toEqual([
+      ["put off", "not today"],
       ["far away", "only peers in 127.0.0.0/8 can connect with --envoy"],
       ["TLS", "the client's TLS is not imitated with --envoy"],
-      ["later", "Envoy's clock cannot be set (now:)"],
+      ["later", "Envoy's clock cannot be set (at:)"],
     ]);
+  });
+
+  test("ends after the failures that --bail allows", async () => {
+    const bail = new Bail(1);
+    const result = await runSuiteInEnvoy(await load(FILE + ODD + TABLE), { binary, module: MODULE }, bail);
+    const wrong = result.cases.findIndex(({ name }) => name === "wrong");
+    expect(new Set(result.cases.slice(wrong + 4).map(({ skipped }) => skipped))).toEqual(
+      new Set(["not run: --bail after 1 failure"]),
+    );
   });
 
   test("at an address that is taken is told who has it", async () => {
@@ -119,7 +140,7 @@ describe("a suite", () => {
   });
 
   test("that needs a clock starts no Envoy", async () => {
-    const result = await runSuiteInEnvoy(await load(`now: 2026-01-31T12:00:00Z\n${FILE}`), {
+    const result = await runSuiteInEnvoy(await load(`at: 2026-01-31T12:00:00Z\n${FILE}`), {
       binary: "/none",
       module: MODULE,
     });

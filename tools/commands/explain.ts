@@ -12,7 +12,7 @@ import { subjectOf } from "../explain/subject.ts";
 import { wireText } from "../host/bytes.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { fetchDocuments } from "../token/documents.ts";
-import { parseListenAddress } from "../values.ts";
+import { parseListenAddress, parseMoment } from "../values.ts";
 import { readDocument, readInput, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
 import { print, UserError } from "./output.ts";
@@ -33,6 +33,8 @@ interface Options extends PolicyOptions {
   mode: Mode;
   pathNormalization: PathNormalization;
   listen: Address;
+  at?: number;
+  /** The former name of `at`. */
   now?: number;
   jwks?: [string, string][];
   fetch?: boolean;
@@ -46,7 +48,7 @@ Examples:
   The same for a curl line, pasted as it is; $NAME is taken from the environment, nothing is run:
     $ jwtgate explain -f envoy/istio/one-principal.yaml --curl 'curl -H "Authorization: Bearer invalid" localhost/productpage'
   With a token from a file, at a time, and as JSON:
-    $ jwtgate explain -f envoy/istio/one-principal.yaml --token @token.jwt --now 2026-01-31T12:00:00Z --json
+    $ jwtgate explain -f envoy/istio/one-principal.yaml --token @token.jwt --at 2026-01-31T12:00:00Z --json
   With the keys that a jwksUri has, from a file or fetched now:
     $ jwtgate explain -f policies/ --token @token.jwt --jwks https://idp.example.com/jwks.json=keys.json
     $ jwtgate explain -f policies/ --token @token.jwt --fetch
@@ -75,10 +77,11 @@ export function explainCommand(): Command {
       parseList,
     )
     .option(
-      "--now <time>",
-      "when, such as 2026-01-31T12:00:00Z or seconds since 1970 (default: now)",
-      parseTime,
+      "--at <time>",
+      "when: 2026-01-31T12:00:00Z, now+1h, seconds since 1970 (default: now)",
+      parseMoment,
     )
+    .addOption(new Option("--now <time>", "the former name of --at").argParser(parseMoment).hideHelp())
     .optionsGroup("Keys that are fetched:")
     .option("--jwks <uri=file>", "the key set that is at a jwksUri; may be given several times", parseJwks)
     .option("--fetch", "fetch key sets now, from their real servers")
@@ -102,6 +105,7 @@ export function explainCommand(): Command {
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options) => {
+      if (options.now !== undefined) process.stderr.write("warning: --now is now --at: write --at\n");
       const request = readRequest(options, command);
       await run(options, request);
     });
@@ -118,7 +122,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   const subject = subjectOf(result, sources, options.namespace, {
     documents,
     listener: { mode, pathNormalization, address, localAddress: DEFAULT_LISTENER.localAddress },
-    now: options.now ?? Date.now(),
+    now: options.at ?? options.now ?? Date.now(),
   });
   const gate = await TracedGate.open(await loadModules(), subject);
   const explanation = await explain(gate, subject, request);
@@ -275,19 +279,6 @@ function parseIp(text: string): string {
 
 function parseList(text: string, previous: string[] = []): string[] {
   return [...previous, text];
-}
-
-/** @returns milliseconds since 1970 */
-export function parseTime(text: string): number {
-  const time = /^\d+$/.test(text)
-    ? Number(text) * 1000
-    : /^\d{4}-\d\d-\d\d/.test(text)
-      ? Date.parse(text)
-      : Number.NaN;
-  if (Number.isNaN(time) || time > 8.64e15) {
-    throw new InvalidArgumentError("Write a time such as 2026-01-31T12:00:00Z, or seconds since 1970.");
-  }
-  return time;
 }
 
 function parseJwks(text: string, previous: [string, string][] = []): [string, string][] {

@@ -1,7 +1,8 @@
 /** `jwtgate test`: files of policy tests, run against the module. */
 import { existsSync } from "node:fs";
+import { relative, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { printable, printableLines } from "../diagnostics.ts";
+import { type Diagnostic, printable, printableLines } from "../diagnostics.ts";
 import { bindFailure } from "../envoy/bind-failure.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
@@ -11,7 +12,9 @@ import { MODULE_FILE } from "../package.ts";
 import { runSuiteInEnvoy } from "../testing/envoy.ts";
 import { count, formatResults, REPORTERS, type Reporter } from "../testing/report.ts";
 import { runSuite, type SuiteResult } from "../testing/run.ts";
+import { Bail, namePattern, refuseOnly, select } from "../testing/select.ts";
 import { loadSuite, type Suite } from "../testing/suite.ts";
+import { collect, InvalidValue, parseMoment } from "../values.ts";
 import { readText } from "./input.ts";
 import { loadModule } from "./module.ts";
 import { print, report, tell, UserError } from "./output.ts";
@@ -21,39 +24,86 @@ import { styleFor } from "./style.ts";
 import { watchFiles } from "./watch.ts";
 
 interface Options {
-  reporter: Reporter;
+  file?: string[];
+  reporter: Reporter[];
+  testNamePattern?: string;
+  bail?: number | true;
+  forbidOnly?: boolean;
+  at?: number;
   envoy?: boolean;
   watch?: boolean;
 }
 
 const EXAMPLES = `
 Examples:
-  Run the tests beside the samples:
+  All tests of this folder and those in it:
+    $ jwtgate test
+  The tests beside the samples:
     $ jwtgate test envoy/istio/one-principal.test.yaml
+  Only those with these words in the name, and no further after the first failure:
+    $ jwtgate test -t 'another key' --bail
   For CI:
     $ jwtgate test envoy/istio/one-principal.test.yaml --reporter junit > report.xml
+    $ jwtgate test envoy/istio/one-principal.test.yaml --reporter text --reporter github
   Again whenever a test file or a policy changes:
     $ jwtgate test tests/*.test.yaml --watch
   In a real Envoy, which is found or installed:
     $ jwtgate test envoy/istio/one-principal.test.yaml --envoy
 
-A test file is YAML: policies, keys, tokens, tests (docs/testing.md; schema/test.schema.json for editors).
-Exit code: 0 where all tests pass; 1 where one fails, or a file is wrong; 2 where the command line is.`;
+A test file is YAML: policies, keys, tokens, tests, tables (docs/testing.md; schema/test.schema.json for editors).
+Exit code: 0 if all tests pass; 1 if one fails, a file is wrong or no test is selected; 2 if the command line is wrong.`;
 
 export function testCommand(): Command {
   return new Command("test")
     .description("policy tests from YAML files, against the module that runs in Envoy")
-    .argument("<file...>", "test files, folders with *.test.yaml files in them, or - for standard input")
-    .addOption(
-      new Option("--reporter <name>", "how results are printed").choices(REPORTERS).default("people"),
+    .argument("[file...]", "test files, folders with *.test.yaml files in them, or - (default: this folder)")
+    .option("-f, --file <path>", "the same as an argument; may be repeated", collect)
+    .option(
+      "-t, --test-name-pattern <pattern>",
+      "only tests with this text or regular expression in FILE > TEST",
     )
-    .option("--watch", "run again whenever one of the files changes, until Ctrl-C")
+    .option("--bail [n]", "stop after n failures (default: 1)", parseCount)
+    .option("--forbid-only", "fail if a test has only: true, as happens where CI is set")
+    .addOption(
+      new Option("--reporter <name>", "how results are printed; may be repeated (default: text)")
+        .choices([...REPORTERS])
+        .argParser(parseReporter),
+    )
+    .option(
+      "--at <time>",
+      "when tests happen if their file does not say: now+1h, 2026-01-31T12:00:00Z",
+      parseMoment,
+    )
     .option("--envoy", "against a real Envoy, found or installed, instead of the host in this process")
+    .option("--watch", "run again whenever one of the files changes, until Ctrl-C")
     .addHelpText("after", EXAMPLES)
-    .action(async (files: string[], options: Options) => {
-      if (options.watch) await watchAll(files, options);
-      else if (!(await runOnce(files, options)).passed) throw new UserError("");
+    .action(async (files: string[], given: Options, command: Command) => {
+      const options = { ...given, reporter: given.reporter ?? ["text"] };
+      if (options.envoy && options.at !== undefined)
+        command.error("error: --at: the clock of a real Envoy cannot be set");
+      const paths = [...files, ...(options.file ?? [])];
+      const all = paths.length === 0 ? ["."] : paths;
+      if (options.watch) await watchAll(all, options);
+      else if (!(await runOnce(all, options)).passed) throw new UserError("");
     });
+}
+
+function parseCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidValue("Write a whole number from 1 on.");
+}
+
+function parseReporter(text: string, previous: Reporter[] = []): Reporter[] {
+  if (text === "people") tell("warning: --reporter people is now --reporter text", process.stderr);
+  const name = REPORTERS.find((one) => one === (text === "people" ? "text" : text));
+  if (name === undefined) throw new InvalidValue(`Allowed choices are ${REPORTERS.join(", ")}.`);
+  return [...previous, name];
+}
+
+/** Whether nobody looks on: as other test runners find out. */
+function isCi(): boolean {
+  const { CI = "" } = process.env;
+  return CI !== "" && CI !== "false" && CI !== "0";
 }
 
 interface Round {
@@ -62,40 +112,102 @@ interface Round {
   files: string[];
 }
 
-/** Loads and runs everything; what is wrong with the files goes to standard error. */
-async function runOnce(paths: readonly string[], { reporter, envoy }: Options): Promise<Round> {
+/** A file's suite, or what is wrong with the file. */
+type Found = { suite: Suite } | SuiteResult;
+
+/** Loads and runs everything. A file with an error is a part of the report, and stops no other. */
+async function runOnce(paths: readonly string[], options: Options): Promise<Round> {
+  const begun = performance.now();
   const { files, diagnostics } = readSources(paths, "tests");
-  let wrong = report(diagnostics);
   const reader = {
     policies: (names: readonly string[]) => readSources(names),
     text: readText,
     readPem: readPrivatePem,
   };
-  const loaded = await Promise.all(files.map((source) => loadSuite(source, reader, Date.now())));
-  for (const { diagnostics } of loaded) wrong = report(diagnostics) || wrong;
-  const used = [...paths, ...loaded.flatMap(({ files }) => files)];
-  if (wrong) return { passed: false, files: used };
-  const suites = loaded.flatMap(({ suite }) => suite ?? []);
-  const results = envoy ? await runInEnvoy(suites) : await runHere(suites);
-  await print(formatResults(results, reporter, styleFor(process.stdout)));
-  return { passed: count(results).failed === 0, files: used };
+  const found: Found[] = [...faultyFiles(diagnostics)];
+  const used = [...paths];
+  const warnings: Diagnostic[] = [];
+  const matches = options.testNamePattern === undefined ? undefined : namePattern(options.testNamePattern);
+  for (const source of files) {
+    const started = performance.now();
+    const loaded = await loadSuite(source, reader, options.at ?? Date.now());
+    used.push(...loaded.files);
+    const { suite } = loaded;
+    const only = suite && (options.forbidOnly || isCi()) ? refuseOnly(suite) : [];
+    warnings.push(...loaded.diagnostics.filter(({ severity }) => severity === "warning"));
+    const errors = [...loaded.diagnostics.filter(({ severity }) => severity === "error"), ...only];
+    found.push(
+      suite === undefined || errors.length > 0
+        ? faulty(source.name, errors, performance.now() - started)
+        : { suite: select(suite, matches) },
+    );
+  }
+  report(warnings);
+  const results = await (options.envoy ? runInEnvoy : runHere)(found, bailOf(options));
+  const counts = count(results);
+  const none = counts.passed + counts.failed + counts.skipped + counts.faulty === 0;
+  const milliseconds = performance.now() - begun;
+  for (const reporter of options.reporter) {
+    await print(formatResults(results, reporter, styleFor(process.stdout), milliseconds, pathOnGithub));
+  }
+  if (none) throw new UserError(noneSelected(options, counts.unselected));
+  return { passed: counts.failed === 0 && counts.faulty === 0, files: used };
 }
 
-async function runHere(suites: readonly Suite[]): Promise<SuiteResult[]> {
-  const module = await loadModule();
+function bailOf({ bail }: Options): Bail {
+  return new Bail(bail === true ? 1 : bail);
+}
+
+function noneSelected({ testNamePattern }: Options, tests: number): string {
+  return `no test was run: -t ${JSON.stringify(testNamePattern ?? "")} is in the name of none of ${tests} tests (FILE > TEST)`;
+}
+
+function faulty(file: string, errors: Diagnostic[], milliseconds = 0): SuiteResult {
+  return { file, cases: [], unselected: 0, errors, milliseconds };
+}
+
+/** The files that could not be read. */
+function faultyFiles(diagnostics: readonly Diagnostic[]): SuiteResult[] {
+  return [...new Set(diagnostics.map(({ file }) => file))].map((file) =>
+    faulty(
+      file,
+      diagnostics.filter((one) => one.file === file),
+    ),
+  );
+}
+
+/** GitHub names files relative to the repository, wherever the tool runs in it. */
+function pathOnGithub(file: string): string {
+  const { GITHUB_WORKSPACE = "" } = process.env;
+  return GITHUB_WORKSPACE === "" ? file : relative(GITHUB_WORKSPACE, resolve(file));
+}
+
+/** Runs what can be run, in order. */
+async function runAll(
+  found: readonly Found[],
+  bail: Bail,
+  run: (suite: Suite) => Promise<SuiteResult>,
+): Promise<SuiteResult[]> {
   const results: SuiteResult[] = [];
-  for (const suite of suites) results.push(await runSuite(suite, module, verifySignature));
+  for (const one of found) {
+    if (!("suite" in one)) bail.count(true);
+    results.push("suite" in one ? await run(one.suite) : one);
+  }
   return results;
 }
 
-async function runInEnvoy(suites: readonly Suite[]): Promise<SuiteResult[]> {
+async function runHere(found: readonly Found[], bail: Bail): Promise<SuiteResult[]> {
+  const module = await loadModule();
+  return runAll(found, bail, (suite) => runSuite(suite, module, verifySignature, bail));
+}
+
+async function runInEnvoy(found: readonly Found[], bail: Bail): Promise<SuiteResult[]> {
   if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
   try {
     const progress = (line: string) => tell(printable(line), process.stderr);
     const binary = await findEnvoy({ progress });
-    const results: SuiteResult[] = [];
-    for (const suite of suites) results.push(await runSuiteInEnvoy(suite, { binary, module: MODULE_FILE }));
-    return results;
+    const choice = { binary, module: MODULE_FILE };
+    return await runAll(found, bail, (suite) => runSuiteInEnvoy(suite, choice, bail));
   } catch (error) {
     if (error instanceof EnvoyFailure) {
       const failure = bindFailure(error.message);

@@ -6,7 +6,8 @@ import type { Subject } from "../explain/explain.ts";
 import type { Documents } from "../explain/gate.ts";
 import type { Outcome } from "../host/host.ts";
 import { cluster, type Message, renderBootstrap } from "../render/bootstrap.ts";
-import { type CaseResult, judge, type SuiteResult } from "./run.ts";
+import { type CaseResult, judge, type SuiteResult, skippedCase, suiteResult } from "./run.ts";
+import { Bail } from "./select.ts";
 import type { PreparedCase, Suite } from "./suite.ts";
 
 export interface EnvoyChoice {
@@ -25,12 +26,22 @@ const RECEIVED = "x-jwtgate-test-received";
 
 const TIMEOUT_MS = 10_000;
 
-/** Runs the tests of a suite; those that need what a real Envoy cannot be told are skipped, with the reason. */
-export async function runSuiteInEnvoy(suite: Suite, choice: EnvoyChoice): Promise<SuiteResult> {
+/**
+ * Runs the tests of a suite; those that need what a real Envoy cannot be told are skipped, with the reason.
+ *
+ * @param bail ends the run after some failures; absent: all tests are run
+ */
+export async function runSuiteInEnvoy(
+  suite: Suite,
+  choice: EnvoyChoice,
+  bail = new Bail(),
+): Promise<SuiteResult> {
+  const begun = performance.now();
   const cases: CaseResult[] = [];
-  const reasons = suite.cases.map((test) => unsuited(suite, test));
+  const reasons = suite.cases.map((test) => test.skip ?? bail.reason ?? unsuited(suite, test));
   if (reasons.every((reason) => reason !== undefined)) {
-    return { file: suite.file, cases: suite.cases.map((test, i) => skipped(test, reasons[i] ?? "")) };
+    const none = suite.cases.map((test, i) => skippedCase(test, reasons[i] ?? ""));
+    return suiteResult(suite, none, performance.now() - begun);
   }
   const upstream = await serve((request, response) => tellReceived(request, response));
   const keys = await serve((request, response) => serveDocument(request, response, suite.subject.documents));
@@ -42,28 +53,26 @@ export async function runSuiteInEnvoy(suite: Suite, choice: EnvoyChoice): Promis
     });
     const port = await envoy.portOf(LISTENER);
     for (const [i, test] of suite.cases.entries()) {
-      const reason = reasons[i];
+      const reason = reasons[i] ?? bail.reason;
       const subject = withPort(suite.subject, port);
-      cases.push(reason === undefined ? await runCase(test, subject, port) : skipped(test, reason));
+      const result = reason === undefined ? await runCase(test, subject, port) : skippedCase(test, reason);
+      bail.count(result.failures.length > 0);
+      cases.push(result);
     }
   } finally {
     await envoy?.stop();
     for (const server of [upstream, keys]) server.close();
     for (const server of [upstream, keys]) server.closeAllConnections();
   }
-  return { file: suite.file, cases };
+  return suiteResult(suite, cases, performance.now() - begun);
 }
 
 /** Why a test cannot be run in a real Envoy. */
 function unsuited({ subject, hasClock }: Suite, { request, now }: PreparedCase): string | undefined {
-  if (hasClock || now !== subject.now) return "Envoy's clock cannot be set (now:)";
+  if (hasClock || now !== subject.now) return "Envoy's clock cannot be set (at:)";
   if (request.tls) return "the client's TLS is not imitated with --envoy";
   if (!/^127\./.test(request.peer.ip)) return "only peers in 127.0.0.0/8 can connect with --envoy";
   return undefined;
-}
-
-function skipped({ name, at }: PreparedCase, reason: string): CaseResult {
-  return { name, at, failures: [], skipped: reason, answer: "none", milliseconds: 0 };
 }
 
 const LISTENER = "gate";
@@ -139,10 +148,10 @@ async function runCase(test: PreparedCase, subject: Subject, port: number): Prom
 }
 
 /** A connection that failed, or an answer that is none, is this test's failure; the others still run. */
-function unanswered({ name, at }: PreparedCase, error: unknown, milliseconds: number): CaseResult {
+function unanswered({ name, table, at }: PreparedCase, error: unknown, milliseconds: number): CaseResult {
   const actual = error instanceof Error ? error.message : String(error);
   const failures = [{ what: "answer", at, expected: "an answer of HTTP/1.1", actual }];
-  return { name, at, failures, answer: "none", milliseconds };
+  return { name, ...(table !== undefined && { table }), at, failures, answer: "none", milliseconds };
 }
 
 /** One request on a connection of its own, exactly the bytes that the test says. */

@@ -40,6 +40,11 @@ export class SigningKey {
     return new SigningKey(kid, alg ?? named ?? usual.alg, key);
   }
 
+  /** Whether the key that signs is the one that verifies, as with HMAC. */
+  get isSecret(): boolean {
+    return this.key.verifying["kty"] === "oct";
+  }
+
   /** What verifies: the public key, or the secret of HMAC, as a JWK (RFC 7517). */
   get jwk(): Json {
     const { kid, alg, key } = this;

@@ -79,6 +79,7 @@ function readAs(node: YamlNode, schema: Schema, path: string, report: Report): u
       return readList(node, schema, path, report);
     case "string":
     case "integer":
+    case "boolean":
     case "null":
       return readScalar(node, schema, path, report);
     default:
@@ -113,6 +114,7 @@ const KIND_NAMES: Record<string, string> = {
   list: "a list",
   string: "a string",
   number: "a number",
+  boolean: "true or false",
   null: "null",
 };
 

@@ -1,23 +1,44 @@
-/** Results of tests: for people, as TAP, as JUnit's XML, as JSON. */
-import { formatPosition, printable, printableJson } from "../diagnostics.ts";
+/** Results of tests: as text, as TAP, as JUnit's XML, as JSON, as annotations on GitHub. */
+import {
+  type Diagnostic,
+  formatDiagnostic,
+  formatPosition,
+  type Position,
+  printable,
+  printableJson,
+  printableLines,
+} from "../diagnostics.ts";
 import { nameOfRule, type Style } from "../explain/format.ts";
 import { toBareYaml } from "../render/yaml.ts";
 import type { CaseResult, Failure, SuiteResult } from "./run.ts";
 
-export const REPORTERS = ["people", "tap", "junit", "json"] as const;
+export const REPORTERS = ["text", "tap", "junit", "json", "github"] as const;
 export type Reporter = (typeof REPORTERS)[number];
 
-/** The results as the reporter prints them. */
-export function formatResults(results: readonly SuiteResult[], reporter: Reporter, style: Style): string {
+/**
+ * The results as the reporter prints them.
+ *
+ * @param milliseconds how long all of them took
+ * @param pathOf how GitHub names a file: relative to the repository's folder
+ */
+export function formatResults(
+  results: readonly SuiteResult[],
+  reporter: Reporter,
+  style: Style,
+  milliseconds = total(results),
+  pathOf: (file: string) => string = (file) => file,
+): string {
   switch (reporter) {
-    case "people":
-      return formatForPeople(results, style);
+    case "text":
+      return formatText(results, style, milliseconds);
     case "tap":
       return formatTap(results);
     case "junit":
-      return formatJunit(results);
+      return formatJunit(results, milliseconds);
     case "json":
-      return `${printableJson(toJson(results), 2)}\n`;
+      return `${printableJson(toJson(results, milliseconds), 2)}\n`;
+    case "github":
+      return formatGithub(results, pathOf);
   }
 }
 
@@ -25,42 +46,72 @@ export interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+  /** Tests that were not asked for. */
+  unselected: number;
+  /** Files with an error, of which no test was run. */
+  faulty: number;
 }
 
 export function count(results: readonly SuiteResult[]): Counts {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const result of results.flatMap(({ cases }) => cases)) counts[verdictOf(result)]++;
+  const counts = { passed: 0, failed: 0, skipped: 0, unselected: 0, faulty: 0 };
+  for (const { cases, unselected, errors } of results) {
+    for (const result of cases) counts[verdictOf(result)]++;
+    counts.unselected += unselected;
+    if (errors.length > 0) counts.faulty++;
+  }
   return counts;
 }
 
-function verdictOf({ failures, skipped }: CaseResult): keyof Counts {
+function total(results: readonly SuiteResult[]): number {
+  return results.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+}
+
+function verdictOf({ failures, skipped }: CaseResult): "passed" | "failed" | "skipped" {
   if (skipped !== undefined) return "skipped";
   return failures.length === 0 ? "passed" : "failed";
 }
 
-function formatForPeople(results: readonly SuiteResult[], style: Style): string {
-  const lines = results.flatMap(({ file, cases }) => [
-    style.strong(printable(file)),
-    ...cases.flatMap((result) => formatCase(result, style)),
-    "",
-  ]);
-  const { passed, failed, skipped } = count(results);
+/** The name of a test in its file. */
+function titleOf({ table, name }: CaseResult): string {
+  return table === undefined ? name : `${table} > ${name}`;
+}
+
+const FAULTY = "the file has an error, so that none of its tests was run";
+
+function formatText(results: readonly SuiteResult[], style: Style, milliseconds: number): string {
+  const lines = results.flatMap(({ file, cases, errors, milliseconds: time }) => {
+    if (cases.length === 0 && errors.length === 0) return [];
+    return [
+      `${style.strong(printable(file))} ${style.faint(`(${durationOf(time)})`)}`,
+      ...errors.map((error) => `  ${style.bad("✗")} ${formatDiagnostic(error)}`),
+      ...cases.flatMap((result) => formatCase(result, style)),
+      "",
+    ];
+  });
+  const { passed, failed, skipped, unselected, faulty } = count(results);
   const parts = [
+    ...(faulty > 0 ? [style.bad(`${faulty} file${faulty === 1 ? "" : "s"} with an error`)] : []),
     ...(failed > 0 ? [style.bad(`${failed} failed`)] : []),
     style.good(`${passed} passed`),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    ...(unselected > 0 ? [`${unselected} not selected`] : []),
   ];
-  return `${[...lines, parts.join(", ")].join("\n")}\n`;
+  return `${[...lines, `${parts.join(", ")} in ${durationOf(milliseconds)}`].join("\n")}\n`;
+}
+
+function durationOf(milliseconds: number): string {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
 function formatCase(result: CaseResult, style: Style): string[] {
-  const { at, failures, skipped, decidedBy } = result;
-  const [name, answer] = [printable(result.name), printable(result.answer)];
+  const { at, failures, skipped, decidedBy, milliseconds } = result;
+  const [name, answer] = [printable(titleOf(result)), printable(result.answer)];
   if (skipped !== undefined) return [`  - ${name}: skipped: ${printable(skipped)}`];
   const place = decidedBy ? style.faint(`  ${formatPosition(decidedBy.at)}`) : "";
-  if (failures.length === 0) return [`  ${style.good("✓")} ${name}${place}`];
+  const time = style.faint(` (${durationOf(milliseconds)})`);
+  if (failures.length === 0) return [`  ${style.good("✓")} ${name}${time}${place}`];
   return [
-    `  ${style.bad("✗")} ${name}  ${style.faint(formatPosition(at))}`,
+    `  ${style.bad("✗")} ${name}${time}  ${style.faint(formatPosition(at))}`,
     ...failures.flatMap((failure) => formatFailure(failure, style)),
     `      answer: ${answer}`,
     ...(result.because === undefined ? [] : [`      because ${printable(result.because)}`]),
@@ -77,63 +128,89 @@ function formatFailure({ what, at, expected, actual }: Failure, style: Style): s
   ];
 }
 
-/** TAP version 14: a test point each, with a YAML block where it failed. */
+/** TAP version 14: a test point each, with a YAML block if it failed. */
 function formatTap(results: readonly SuiteResult[]): string {
-  const all = results.flatMap(({ file, cases }) => cases.map((result) => ({ file, result })));
-  const lines = ["TAP version 14", `1..${all.length}`];
-  for (const [i, { file, result }] of all.entries()) {
-    // A description ends where a # begins, and has no line breaks.
-    const shown = (text: string) => printable(text.replace(/\s+/g, " ")).replace(/[\\#]/g, "\\$&");
-    const name = shown(`${file}: ${result.name}`);
-    const directive = result.skipped === undefined ? "" : ` # SKIP ${shown(result.skipped)}`;
-    lines.push(`${result.failures.length === 0 ? "ok" : "not ok"} ${i + 1} - ${name}${directive}`);
-    if (result.failures.length === 0) continue;
-    const diagnosis = {
-      at: formatPosition(result.at),
-      answer: result.answer,
-      ...(result.because !== undefined && { because: result.because }),
-      failures: result.failures.map(({ what, at, expected, actual }) => {
-        return { what, at: formatPosition(at), expected, actual };
-      }),
-    };
+  // A description ends at a #, and has no line breaks.
+  const shown = (text: string) => printable(text.replace(/\s+/g, " ")).replace(/[\\#]/g, "\\$&");
+  const points = results.flatMap(({ file, cases, errors }) => [
+    ...(errors.length === 0
+      ? []
+      : [{ name: `${file}: ${FAULTY}`, directive: "", diagnosis: faultOf(errors) }]),
+    ...cases.map((result) => ({
+      name: `${file}: ${titleOf(result)}`,
+      directive: result.skipped === undefined ? "" : ` # SKIP ${shown(result.skipped)}`,
+      diagnosis: result.failures.length === 0 ? undefined : diagnosisOf(result),
+    })),
+  ]);
+  const lines = ["TAP version 14", `1..${points.length}`];
+  for (const [i, { name, directive, diagnosis }] of points.entries()) {
+    lines.push(`${diagnosis === undefined ? "ok" : "not ok"} ${i + 1} - ${shown(name)}${directive}`);
+    if (diagnosis === undefined) continue;
     const block = toBareYaml([diagnosis]).trimEnd().split("\n");
     lines.push("  ---", ...block.map((line) => `  ${line}`), "  ...");
   }
   return `${lines.join("\n")}\n`;
 }
 
+function faultOf(errors: readonly Diagnostic[]): object {
+  return { errors: errors.map((error) => ({ at: formatPosition(error), message: error.message })) };
+}
+
+function diagnosisOf({ at, answer, because, failures, milliseconds }: CaseResult): object {
+  return {
+    at: formatPosition(at),
+    duration_ms: Math.round(milliseconds),
+    answer,
+    ...(because !== undefined && { because }),
+    failures: failures.map(({ what, at, expected, actual }) => {
+      return { what, at: formatPosition(at), expected, actual };
+    }),
+  };
+}
+
+/** What a failed test has to say beside its name, a line each. */
+function reasonsOf({ failures, answer, because }: CaseResult): string[] {
+  return [
+    ...failures.map(({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`),
+    `answer: ${answer}`,
+    ...(because === undefined ? [] : [`because ${because}`]),
+  ];
+}
+
 /** The form that Jenkins, GitLab and GitHub's actions read. */
-function formatJunit(results: readonly SuiteResult[]): string {
-  const attributes = (cases: readonly CaseResult[]) => {
-    const { failed, skipped } = count([{ file: "", cases: [...cases] }]);
-    const seconds = cases.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 1000;
-    return `tests="${cases.length}" failures="${failed}" errors="0" skipped="${skipped}" time="${seconds.toFixed(3)}"`;
+function formatJunit(results: readonly SuiteResult[], milliseconds: number): string {
+  const seconds = (time: number) => `time="${(time / 1000).toFixed(3)}"`;
+  const attributes = (suites: readonly SuiteResult[], time: number) => {
+    const { passed, failed, skipped, faulty } = count(suites);
+    const tests = passed + failed + skipped + faulty;
+    return `tests="${tests}" failures="${failed}" errors="${faulty}" skipped="${skipped}" ${seconds(time)}`;
   };
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="jwtgate test" ${attributes(results.flatMap(({ cases }) => cases))}>`,
+    `<testsuites name="jwtgate test" ${attributes(results, milliseconds)}>`,
   ];
-  for (const { file, cases } of results) {
-    lines.push(`  <testsuite name="${xml(file)}" ${attributes(cases)}>`);
+  for (const suite of results) {
+    const { file, cases, errors } = suite;
+    const open = (name: string, at: Position, time: number) =>
+      `    <testcase classname="${xml(file)}" name="${xml(name)}" file="${xml(at.file)}" line="${at.line}" ${seconds(time)}`;
+    lines.push(`  <testsuite name="${xml(file)}" ${attributes([suite], suite.milliseconds)}>`);
+    const [first] = errors;
+    if (first !== undefined) {
+      const details = errors.map(formatDiagnostic).join("\n");
+      const error = `<error message="${xml(formatDiagnostic(first))}">${xml(details)}</error>`;
+      lines.push(`${open(FAULTY, first, 0)}>`, `      ${error}`, "    </testcase>");
+    }
     for (const result of cases) {
-      const { name, at, milliseconds, skipped, failures } = result;
-      const place = `file="${xml(at.file)}" line="${at.line}" time="${(milliseconds / 1000).toFixed(3)}"`;
-      const open = `    <testcase classname="${xml(file)}" name="${xml(name)}" ${place}`;
+      const { at, skipped, failures } = result;
+      const start = open(titleOf(result), at, result.milliseconds);
       if (skipped !== undefined) {
-        lines.push(`${open}><skipped message="${xml(skipped)}"/></testcase>`);
+        lines.push(`${start}><skipped message="${xml(skipped)}"/></testcase>`);
       } else if (failures.length === 0) {
-        lines.push(`${open}/>`);
+        lines.push(`${start}/>`);
       } else {
-        const why = failures.map(
-          ({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`,
-        );
-        const details = [
-          ...why,
-          `answer: ${result.answer}`,
-          ...(result.because ? [`because ${result.because}`] : []),
-        ];
-        const failure = `<failure message="${xml(why[0] ?? "")}">${xml(details.join("\n"))}</failure>`;
-        lines.push(`${open}>`, `      ${failure}`, "    </testcase>");
+        const details = reasonsOf(result);
+        const failure = `<failure message="${xml(details[0] ?? "")}">${xml(details.join("\n"))}</failure>`;
+        lines.push(`${start}>`, `      ${failure}`, "    </testcase>");
       }
     }
     lines.push("  </testsuite>");
@@ -153,15 +230,54 @@ function xml(text: string): string {
   return lines.join("&#10;");
 }
 
-function toJson(results: readonly SuiteResult[]): object {
+/**
+ * Workflow commands of GitHub Actions, an annotation for each failure and each error of a file
+ * (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).
+ */
+function formatGithub(results: readonly SuiteResult[], pathOf: (file: string) => string): string {
+  const command = ({ file, line, column }: Position, title: string, message: string) => {
+    const places = [`file=${property(pathOf(file))}`];
+    if (line > 0) places.push(`line=${line}`);
+    if (line > 0 && column > 0) places.push(`col=${column}`);
+    return `::error ${[...places, `title=${property(title)}`].join(",")}::${data(message)}\n`;
+  };
+  const lines = results.flatMap(({ file, cases, errors }) => [
+    ...errors.map((error) => command(error, file, error.message)),
+    ...cases
+      .filter(({ failures }) => failures.length > 0)
+      .map((result) => {
+        const at = result.failures[0]?.at ?? result.at;
+        return command(at, `${file} > ${titleOf(result)}`, reasonsOf(result).join("\n"));
+      }),
+  ]);
+  return lines.join("");
+}
+
+/** The text of a workflow command, as GitHub's runner reads it (`escapeData` of actions/toolkit). */
+function data(text: string): string {
+  return printableLines(text).replaceAll("%", "%25").replaceAll("\n", "%0A");
+}
+
+/** A property of a workflow command (`escapeProperty` of actions/toolkit). */
+function property(text: string): string {
+  return data(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
+}
+
+function toJson(results: readonly SuiteResult[], milliseconds: number): object {
   return {
     ...count(results),
-    files: results.map(({ file, cases }) => ({
+    milliseconds,
+    files: results.map(({ file, cases, unselected, errors, milliseconds: time }) => ({
       file,
+      milliseconds: time,
+      unselected,
+      ...(errors.length > 0 && faultOf(errors)),
       tests: cases.map((result) => ({
         name: result.name,
+        ...(result.table !== undefined && { table: result.table }),
         at: formatPosition(result.at),
         verdict: verdictOf(result),
+        milliseconds: result.milliseconds,
         answer: result.answer,
         ...(result.because !== undefined && { because: result.because }),
         ...(result.decidedBy && {

@@ -1,5 +1,5 @@
 /** Runs prepared tests in the project's own host, and compares what came with what was expected. */
-import type { Position } from "../diagnostics.ts";
+import type { Diagnostic, Position } from "../diagnostics.ts";
 import { type DecidedBy, decidingRule, ruleOf, type Subject } from "../explain/explain.ts";
 import { because } from "../explain/format.ts";
 import { Gate } from "../explain/gate.ts";
@@ -8,6 +8,7 @@ import type { Outcome } from "../host/host.ts";
 import type { UpstreamRequest } from "../host/http-connection-manager.ts";
 import type { ForeignFunction } from "../host/imports.ts";
 import type { Expectation } from "./schema.ts";
+import { Bail } from "./select.ts";
 import type { PreparedCase, Suite } from "./suite.ts";
 
 /** One point in which a test fails. */
@@ -23,6 +24,8 @@ export interface Failure {
 /** What came of one test. */
 export interface CaseResult {
   name: string;
+  /** Name of the table that the test is a cell of. */
+  table?: string;
   at: Position;
   /** Empty where the test passed. */
   failures: Failure[];
@@ -34,6 +37,7 @@ export interface CaseResult {
   because?: string;
   /** The line of YAML that decided. */
   decidedBy?: DecidedBy;
+  /** How long the request took. */
   milliseconds: number;
 }
 
@@ -41,29 +45,75 @@ export interface CaseResult {
 export interface SuiteResult {
   file: string;
   cases: CaseResult[];
+  /** How many of its tests were not asked for. */
+  unselected: number;
+  /** Why none of its tests was run; empty if the file is right. */
+  errors: Diagnostic[];
+  /** How long the file took, with everything that was made ready for it. */
+  milliseconds: number;
 }
 
 /**
  * Runs the tests of a suite.
  *
  * @param verifySignature Envoy's foreign function, if there is a faster one than that of `host/web.ts`
+ * @param bail ends the run after some failures; absent: all tests are run
  */
 export async function runSuite(
   suite: Suite,
   module: WebAssembly.Module,
   verifySignature?: ForeignFunction,
+  bail = new Bail(),
 ): Promise<SuiteResult> {
+  const begun = performance.now();
   const gates = new Map<number, Gate>();
   const cases: CaseResult[] = [];
   for (const test of suite.cases) {
+    const reason = test.skip ?? bail.reason;
+    if (reason !== undefined) {
+      cases.push(skippedCase(test, reason));
+      continue;
+    }
     const subject: Subject = { ...suite.subject, now: test.now };
     const gate = gates.get(test.now) ?? (await Gate.open({ module, verifySignature, ...subject }));
     gates.set(test.now, gate);
     const started = performance.now();
     const outcome = await gate.send(test.request);
-    cases.push(judge(test, subject, outcome, performance.now() - started));
+    const result = judge(test, subject, outcome, performance.now() - started);
+    bail.count(result.failures.length > 0);
+    cases.push(result);
   }
-  return { file: suite.file, cases };
+  return suiteResult(suite, cases, performance.now() - begun);
+}
+
+/**
+ * What came of a suite.
+ *
+ * @internal
+ */
+export function suiteResult(
+  { file, unselected }: Suite,
+  cases: CaseResult[],
+  milliseconds: number,
+): SuiteResult {
+  return { file, cases, unselected, errors: [], milliseconds };
+}
+
+/**
+ * The result of a test that was not run.
+ *
+ * @internal
+ */
+export function skippedCase({ name, table, at }: PreparedCase, reason: string): CaseResult {
+  return {
+    name,
+    ...(table !== undefined && { table }),
+    at,
+    failures: [],
+    skipped: reason,
+    answer: "none",
+    milliseconds: 0,
+  };
 }
 
 /**
@@ -83,6 +133,7 @@ export function judge(
   const body = answer && answer.body !== "" ? ` ${readable(answer.body)}` : "";
   return {
     name: test.name,
+    ...(test.table !== undefined && { table: test.table }),
     at: test.at,
     failures: failuresOf(test, outcome),
     answer: upstream ? `${statusOf(upstream)}, forwarded` : `${answer?.status ?? 0}${body}`,

@@ -62,9 +62,38 @@ const Without = Type.Optional(
   Names("Claims and header members that are left out, such as iss, exp or kid, though they would be there."),
 );
 
+const AT = "now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970";
+
+/** Ways to spoil a good token, and what each does. */
+export const SPOILS = {
+  "wrong-key": "Signed by a new key of the same kind; the `kid` is still that of the real one.",
+  "unknown-kid": "Signed by the right key, under a `kid` that no key has.",
+  "embedded-key": "Signed by a new key, whose public half is in the header (`jwk`).",
+  "alg-none": "`alg` is `none`, and the signature is empty.",
+  "alg-confusion": "`alg` is `HS256`, signed with the PEM of the public key for the secret.",
+  expired: "`exp` is one hour ago.",
+  "not-yet-valid": "`nbf` is one hour ahead.",
+  "wrong-issuer": "`iss` is `https://attacker.example`.",
+  "wrong-audience": "`aud` is `https://attacker.example`. A policy without `audiences` takes it.",
+  "changed-claims": "A claim is put in after signing.",
+  "flipped-signature": "One bit of the signature is changed.",
+  "truncated-signature": "The signature lacks its last byte.",
+  "zero-signature": "All bytes of the signature are zero.",
+  "no-signature": "The signature is empty.",
+  crit: "The header names a critical extension that nobody knows (RFC 7515 §4.1.11).",
+  "duplicate-member": "The header has `alg` twice (RFC 7515 §4).",
+} as const;
+export type Spoil = keyof typeof SPOILS;
+
+export const Spoil = Type.Union(
+  (Object.keys(SPOILS) as Spoil[]).map((name) => Type.Literal(name, { description: SPOILS[name] })),
+  { description: "A way to spoil a token, as an attacker or an accident would." },
+);
+
 export const ChangedToken = Type.Object(
   {
     from: Type.String({ minLength: 1, description: "Name of the token." }),
+    spoil: Type.Optional(Spoil),
     claims: Type.Optional(Claims("Claims that are put in, or changed.")),
     header: Type.Optional(Claims("Members of the header that are put in, or changed.")),
     without: Without,
@@ -74,7 +103,7 @@ export const ChangedToken = Type.Object(
         description: "`flip` changes one bit of it.",
       }),
     ),
-    append: Type.Optional(Type.String({ description: "Text put behind the token." })),
+    append: Type.Optional(Type.String({ description: "Text put after the token." })),
   },
   { ...strict, description: "Another token, changed after it was signed." },
 );
@@ -94,11 +123,9 @@ export const MintedToken = Type.Object(
       }),
     ),
     kid: Type.Optional(Type.String({ description: "That of the key where absent." })),
-    expires: Type.Optional(
-      Type.String({ default: "in 1h", description: "`exp`: `in 5m`, `2h ago`, or a time." }),
-    ),
-    notBefore: Type.Optional(Type.String({ description: "`nbf`: `in 5m`, `2h ago`, or a time." })),
-    issuedAt: Type.Optional(Type.String({ description: "`iat`: `in 5m`, `2h ago`, or a time." })),
+    expires: Type.Optional(Type.String({ default: "now+1h", description: `\`exp\`: ${AT}.` })),
+    notBefore: Type.Optional(Type.String({ description: "`nbf`, likewise." })),
+    issuedAt: Type.Optional(Type.String({ description: "`iat`, likewise." })),
     without: Without,
   },
   { ...strict, description: "A token that is made and signed when the tests run." },
@@ -113,7 +140,7 @@ export const Token = Type.Union([
 export type Token = Static<typeof Token>;
 
 export const Placement = Type.Union([
-  Type.String({ minLength: 1, description: "Name of the token; it goes behind `Authorization: Bearer `." }),
+  Type.String({ minLength: 1, description: "Name of the token; it goes after `Authorization: Bearer `." }),
   Type.Object(
     {
       name: Type.String({ minLength: 1, description: "Of the token." }),
@@ -202,24 +229,71 @@ export const Expectation = Type.Object(
 );
 export type Expectation = Static<typeof Expectation>;
 
-const Time = Type.String({
-  description:
-    "When this test happens, such as 2026-01-31T12:00:00Z; absent: when all do. Tokens stay as they are.",
-});
+const At = Type.Optional(
+  Type.String({
+    description: `When this happens: ${AT}, now being that of the file. Absent: when the file says. Tokens stay as they are.`,
+  }),
+);
+const FormerNow = Type.Optional(Type.String({ description: "The former name of `at`." }));
+const Skip = Type.Optional(
+  Type.Union([Type.Boolean({ description: "Whether it is left out." }), Type.String({ minLength: 1 })], {
+    description: "It is not run: true, or the reason.",
+  }),
+);
+const Only = Type.Optional(
+  Type.Boolean({
+    description: "Of this file, only tests and tables with this are run. Refused where `CI` is set.",
+  }),
+);
+
+const Expected = Type.Union([
+  Type.Integer({ minimum: 100, maximum: 599, description: "The status alone." }),
+  Expectation,
+]);
 
 export const Case = Type.Object(
   {
     name: Type.String({ minLength: 1, description: "What must be so." }),
     request: Type.Optional(Request),
-    expect: Type.Union([
-      Type.Integer({ minimum: 100, maximum: 599, description: "The status alone." }),
-      Expectation,
-    ]),
-    now: Type.Optional(Time),
+    expect: Expected,
+    at: At,
+    skip: Skip,
+    only: Only,
+    now: FormerNow,
   },
-  strict,
+  { ...strict, description: "One request, and what must come of it." },
 );
 export type Case = Static<typeof Case>;
+
+export const Table = Type.Object(
+  {
+    name: Type.String({ minLength: 1, description: "What the table shows." }),
+    tokens: Type.Optional(
+      Type.Array(Placement, {
+        minItems: 1,
+        description:
+          "The columns: names of tokens, or tokens at a place of their own; `none` is no token. Absent: one column without a token.",
+      }),
+    ),
+    request: Type.Optional(
+      Type.Omit(Request, ["method", "path", "token"], {
+        description: "What all requests of the table have beside method, path and token.",
+      }),
+    ),
+    expect: Type.Record(Type.String(), Type.Array(Expected), {
+      description:
+        "The rows. A name is `PATH`, `METHOD PATH`, or several of both, `GET,POST /a /b`; absent, the method is GET. A value is a list with what is expected for each column: a status, or more.",
+    }),
+    at: At,
+    skip: Skip,
+    only: Only,
+  },
+  {
+    ...strict,
+    description: "Many requests in a few lines: a row for each method and path, a column for each token.",
+  },
+);
+export type Table = Static<typeof Table>;
 
 export const TestFile = Type.Object(
   {
@@ -285,12 +359,12 @@ export const TestFile = Type.Object(
         { ...strict, description: "Where the requests arrive." },
       ),
     ),
-    now: Type.Optional(
-      Type.String({ description: "When the tests happen, such as 2026-01-31T12:00:00Z; absent: now." }),
-    ),
+    at: Type.Optional(Type.String({ description: `When the tests happen: ${AT}. Absent: now.` })),
+    now: FormerNow,
     keys: Type.Optional(Type.Record(Type.String(), Key, { description: "By names that tokens use." })),
     tokens: Type.Optional(Type.Record(Type.String(), Token, { description: "By names that requests use." })),
-    tests: Type.Array(Case, { minItems: 1, description: "In their order, each for itself." }),
+    tests: Type.Optional(Type.Array(Case, { description: "In their order, each for itself." })),
+    tables: Type.Optional(Type.Array(Table, { description: "After the tests." })),
   },
   { ...strict, $id: "urn:jwtgate:test:1", title: "jwtgate policy tests" },
 );

@@ -2,19 +2,19 @@
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
-import { tlsInfo } from "../explain/certificate.ts";
 import type { Subject } from "../explain/explain.ts";
 import { subjectOf } from "../explain/subject.ts";
-import { wireText } from "../host/bytes.ts";
-import { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST } from "../host/http-connection-manager.ts";
+import { type CompleteRequest, DEFAULT_LISTENER } from "../host/http-connection-manager.ts";
 import { quote, Report } from "../istio/report.ts";
 import { parseYaml, type YamlNode } from "../istio/yaml.ts";
+import { parseTime, TIME_FORMS } from "../time.ts";
 import type { PemReader } from "../token/private-key.ts";
 import type { Context } from "./context.ts";
 import { Keyring } from "./keyring.ts";
 import { nodeAt, positionAt, read } from "./read.ts";
-import { type Case, type Expectation, type Placement, TestFile } from "./schema.ts";
-import { parseTime } from "./time.ts";
+import { completeRequest } from "./request.ts";
+import { type Case, type Expectation, type Table, TestFile } from "./schema.ts";
+import { cellsOf, NO_TOKEN } from "./table.ts";
 import { Tokens } from "./tokens.ts";
 
 /** How a suite reads what its file names. Paths are as the user would write them. */
@@ -33,7 +33,13 @@ export interface Files {
  */
 export interface PreparedCase {
   name: string;
+  /** Name of the table that the test is a cell of. */
+  table?: string;
   at: Position;
+  /** Why it is not to be run. */
+  skip?: string;
+  /** Where it is said that others of the file are not to be run. */
+  only?: Position;
   request: CompleteRequest;
   expect: Expectation;
   /** Of each thing that is expected, by its path with dots between. */
@@ -48,6 +54,8 @@ export interface Suite {
   subject: Subject;
   /** @internal */
   cases: PreparedCase[];
+  /** How many of the file's tests were not asked for, and are not among the cases. */
+  unselected: number;
   /** Whether the file says when its tests happen, which a real Envoy cannot be told. */
   hasClock: boolean;
   /** Whether the file says which address is listened on. */
@@ -78,13 +86,17 @@ export async function loadSuite(source: SourceFile, files: Files, now: number): 
     report.error(second.at, "a test file is one document: put these tests into a file of their own");
   if (node === undefined) {
     const place = { file: source.name, line: 0, column: 0 };
-    if (!report.hasErrors) report.error(place, "there are no tests in this file: write policies: and tests:");
+    if (!report.hasErrors)
+      report.error(place, "there are no tests in this file: write policies: and tests: or tables:");
     return { diagnostics: report.diagnostics, files: [source.name] };
   }
   const value = read(node, TestFile, "", report) as TestFile;
   if (report.hasErrors) return { diagnostics: report.diagnostics, files: [source.name] };
   return new Loader(source.name, node, value, files, report).load(now);
 }
+
+/** Names and indexes that lead to a value of the test file. */
+type Path = readonly (string | number)[];
 
 class Loader implements Context {
   private readonly used: string[];
@@ -101,15 +113,15 @@ class Loader implements Context {
 
   async load(now: number): Promise<LoadedSuite> {
     const { value } = this;
-    const time = value.now === undefined ? now : (this.time(value.now, "now") ?? now);
+    const time = this.timeOf(value, now);
     const compiled = this.compile();
     const keyring = await Keyring.open(value.keys ?? {}, this);
     const documents = new Map<string, string>();
     if (compiled?.result.configuration) keyring.trust(compiled.result.configuration, documents);
     const tokens = await Tokens.make(value.tokens ?? {}, value.keys ?? {}, keyring, time, this);
-    const cases = value.tests.map((test, index) => this.prepare(test, index, tokens, time));
+    const cases = this.cases(tokens, time);
     const address = this.address();
-    const result: LoadedSuite = { diagnostics: this.report.diagnostics, files: this.used };
+    const result: LoadedSuite = { diagnostics: withoutDoubles(this.report.diagnostics), files: this.used };
     if (compiled === undefined || this.report.hasErrors) return result;
     const subject = subjectOf(compiled.result, compiled.sources, value.workload?.namespace, {
       documents,
@@ -121,9 +133,9 @@ class Loader implements Context {
       },
       now: time,
     });
-    const hasClock = value.now !== undefined;
+    const hasClock = (value.at ?? value.now) !== undefined;
     const hasAddress = value.listener?.address !== undefined;
-    return { ...result, suite: { file: this.file, subject, cases, hasClock, hasAddress } };
+    return { ...result, suite: { file: this.file, subject, cases, unselected: 0, hasClock, hasAddress } };
   }
 
   get readPem(): PemReader | undefined {
@@ -179,12 +191,24 @@ class Loader implements Context {
     return { result, sources };
   }
 
-  private time(text: string, ...path: (string | number)[]): number | undefined {
-    const time = parseTime(text);
-    if (time === undefined) {
-      this.report.error(this.at(...path), `${quote(text)} is no time: write it like 2026-01-31T12:00:00Z`);
+  /** When something happens. `now` is the former name of `at`. */
+  private timeOf(
+    { at, now }: { at?: string; now?: string },
+    base: number,
+    ...path: (string | number)[]
+  ): number {
+    if (now !== undefined) {
+      const place = this.at(...path, "now");
+      if (at === undefined) this.report.warning(place, "now: has a new name: write at:");
+      else this.report.error(place, "now: is the former name of at:, which is here too: keep at:");
     }
-    return time;
+    const text = at ?? now;
+    if (text === undefined) return base;
+    const time = parseTime(text, base);
+    if (time !== undefined) return time;
+    const place = this.at(...path, at === undefined ? "now" : "at");
+    this.report.error(place, `${quote(text)} is no time: write ${TIME_FORMS}`);
+    return base;
   }
 
   private address(): { ip: string; port: number } {
@@ -197,83 +221,75 @@ class Loader implements Context {
     return DEFAULT_LISTENER.address;
   }
 
-  private prepare(test: Case, index: number, tokens: Tokens, time: number): PreparedCase {
-    const path = (...rest: (string | number)[]) => this.at("tests", index, ...rest);
-    const now = test.now === undefined ? time : (this.time(test.now, "tests", index, "now") ?? time);
+  /** All tests of the file, those of tables last. */
+  private cases(tokens: Tokens, time: number): PreparedCase[] {
+    const { tests = [], tables = [] } = this.value;
+    const cases = [
+      ...tests.map((test, index) => this.prepare(test, ["tests", index], tokens, time)),
+      ...tables.flatMap((table, index) => this.table(table, ["tables", index], tokens, time)),
+    ];
+    if (cases.length === 0 && !this.report.hasErrors) {
+      this.report.error(this.node.at, "there are no tests in this file: write tests: or tables:");
+    }
+    return cases;
+  }
+
+  private prepare(test: Case, path: Path, tokens: Tokens, time: number): PreparedCase {
     return {
       name: test.name,
-      at: path(),
-      request: this.request(test, index, tokens),
-      expect: typeof test.expect === "number" ? { status: test.expect } : test.expect,
-      positionOf: (...rest) => path("expect", ...rest),
-      now,
+      at: this.at(...path),
+      request: completeRequest(
+        test.request ?? {},
+        (...rest) => this.at(...path, "request", ...rest),
+        tokens,
+        this.report,
+      ),
+      ...this.expected(test.expect, [...path, "expect"]),
+      ...this.choice(test, path),
+      now: this.timeOf(test, time, ...path),
     };
   }
 
-  private request({ request = {} }: Case, index: number, tokens: Tokens): CompleteRequest {
-    const { method = "GET", path = "/", host = "localhost", peer = "127.0.0.1", body = "" } = request;
-    const at = (...rest: (string | number)[]) => this.at("tests", index, "request", ...rest);
-    const headers = Object.entries(request.headers ?? {}).flatMap(([name, value]): [string, string][] => {
-      if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name))
-        this.report.error(at("headers", name), `${quote(name)} is no header's name`);
-      return [value].flat().map((text) => {
-        if (/[\0\r\n]/.test(text))
-          this.report.error(at("headers", name), "a header's value has no line breaks");
-        return [wireText(name), wireText(text)];
-      });
-    });
-    if (headers.some(([name]) => name.toLowerCase() === "host")) {
-      this.report.error(at("headers"), "write the Host header as `host`, beside `path`");
-    }
-    if (!/^[A-Z]+$/.test(method))
-      this.report.error(at("method"), `${quote(method)} is no method: write it in capital letters`);
-    if (/[^\x21-\x7e]/.test(path))
-      this.report.error(at("path"), "a path has no spaces and nothing but ASCII: write %20 for a space");
-    if (!isAddress(peer)) this.report.error(at("peer"), `${quote(peer)} is no IP address`);
-    const target = { path, headers };
-    const placements = request.token === undefined ? [] : [request.token].flat();
-    const isList = Array.isArray(request.token);
-    for (const [i, placement] of placements.entries()) {
-      this.place(placement, tokens, target, isList ? at("token", i) : at("token"));
-    }
-    const { sni, client } = request.tls ?? {};
-    const tls = tlsInfo({
-      ...(sni !== undefined && { serverName: sni }),
-      ...(client && { uriSans: client }),
-    });
+  private expected(expect: Case["expect"], path: Path): Pick<PreparedCase, "expect" | "positionOf"> {
     return {
-      method,
-      path: target.path,
-      authority: wireText(host),
-      headers: target.headers,
-      body: wireText(body),
-      peer: { ip: peer, port: DEFAULT_REQUEST.peer.port },
-      protocol: "HTTP/1.1",
-      ...(request.tls && { tls }),
+      expect: typeof expect === "number" ? { status: expect } : expect,
+      positionOf: (...rest) => this.at(...path, ...rest),
     };
   }
 
-  private place(
-    placement: Placement,
-    tokens: Tokens,
-    target: { path: string; headers: [string, string][] },
-    at: Position,
-  ): void {
-    const { name, header, prefix, param, cookie } =
-      typeof placement === "string" ? { name: placement } : placement;
-    const places = [header, param, cookie].filter((place) => place !== undefined);
-    if (places.length > 1) this.report.error(at, "a token is placed in one of header, param and cookie");
-    if (prefix !== undefined && header === undefined)
-      this.report.error(at, "prefix goes with header: name the header");
-    const token = tokens.get(name, at);
-    if (param !== undefined) {
-      target.path += `${target.path.includes("?") ? "&" : "?"}${encodeURIComponent(param)}=${encodeURIComponent(token)}`;
-    } else if (cookie !== undefined) {
-      target.headers.push(["cookie", `${cookie}=${token}`]);
-    } else if (header !== undefined) {
-      target.headers.push([wireText(header), wireText(`${prefix ?? ""}${token}`)]);
-    } else {
-      target.headers.push(["authorization", `Bearer ${wireText(token)}`]);
+  /** What a test or a table says of being run. */
+  private choice({ skip, only }: Pick<Case, "skip" | "only">, path: Path) {
+    if (skip !== undefined && skip !== false && only) {
+      this.report.error(this.at(...path, "only"), "this has both skip and only: keep one");
     }
+    const reason = skip === true ? "skip: true" : skip;
+    return {
+      ...(typeof reason === "string" && { skip: reason }),
+      ...(only && { only: this.at(...path, "only") }),
+    };
   }
+
+  /** The cells of a table: a test for each method, path and token. */
+  private table(table: Table, path: Path, tokens: Tokens, time: number): PreparedCase[] {
+    const at = (...rest: (string | number)[]) => this.at(...path, ...rest);
+    const rows = nodeAt(this.node, ...path, "expect");
+    const keyOf = (row: string) => (rows?.kind === "map" && rows.entries.get(row)?.key.at) || at("expect");
+    const hasNone = Object.hasOwn(this.value.tokens ?? {}, NO_TOKEN);
+    const now = this.timeOf(table, time, ...path);
+    const choice = this.choice(table, path);
+    return cellsOf(table, hasNone, { at, keyOf, report: this.report }).map((cell) => ({
+      name: cell.name,
+      table: table.name,
+      at: at("expect", cell.row, cell.column),
+      request: completeRequest(cell.request, cell.at, tokens, this.report),
+      ...this.expected(cell.expect, [...path, "expect", cell.row, cell.column]),
+      ...choice,
+      now,
+    }));
+  }
+}
+
+/** What is wrong with a part that several cells of a table share is said once. */
+function withoutDoubles(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  return [...new Map(diagnostics.map((one) => [JSON.stringify(one), one])).values()];
 }

@@ -1,17 +1,19 @@
 /** The tokens of a test file: each made once, when it is asked for first. */
 import type { Position } from "../diagnostics.ts";
-import { base64Decode, base64UrlEncode } from "../host/bytes.ts";
 import { quote } from "../istio/report.ts";
+import { parseTime, TIME_FORMS } from "../time.ts";
 import { type Context, unknownName } from "./context.ts";
 import type { Keyring } from "./keyring.ts";
 import { decodePart, encodePart, mint } from "./mint.ts";
 import type { ChangedToken, Key, MintedToken, Token } from "./schema.ts";
-import { parseMoment } from "./time.ts";
+import { NotSpoilable, type Signed, spoil, withFlippedBit } from "./spoil.ts";
 
-const DEFAULT_LIFETIME = "in 1h";
+const DEFAULT_LIFETIME = "now+1h";
 
 export class Tokens {
   private readonly made = new Map<string, string>();
+  /** What was signed, of tokens that are as they were signed. */
+  private readonly signed = new Map<string, Signed>();
   /** Names of tokens that are being made, for one that is made from itself. */
   private readonly making = new Set<string>();
 
@@ -94,8 +96,11 @@ export class Tokens {
       iat: seconds(token.issuedAt, "issuedAt"),
     };
     const payload = omit({ iss: issuer, ...times, ...claims }, without);
+    const members = omit({ alg, kid, typ: "JWT", ...header }, without);
     try {
-      return await mint(key, omit({ alg, kid, typ: "JWT", ...header }, without), payload, alg);
+      const text = await mint(key, members, payload, alg);
+      this.signed.set(name, { key, header: members, payload, alg, text });
+      return text;
     } catch (error) {
       const reason =
         error instanceof RangeError ? error.message : `${quote(alg)} is no algorithm that can sign`;
@@ -106,7 +111,8 @@ export class Tokens {
 
   private async changeToken(name: string, change: ChangedToken): Promise<string> {
     const at = this.context.at("tokens", name, "from");
-    const original = await this.make(change.from, at);
+    const whole = await this.make(change.from, at);
+    const original = change.spoil === undefined ? whole : await this.spoilToken(name, change);
     const { claims = {}, header = {}, without = [], signature = "keep", append = "" } = change;
     const [headerPart = "", payloadPart = "", signaturePart = ""] = original.split(".");
     try {
@@ -116,7 +122,8 @@ export class Tokens {
           Object.keys(changes).length > 0 || without.some((member) => Object.hasOwn(value, member));
         return isTouched ? encodePart(omit({ ...value, ...changes }, without)) : part;
       };
-      const kept = signature === "flip" ? flip(signaturePart) : signature === "empty" ? "" : signaturePart;
+      const kept =
+        signature === "flip" ? withFlippedBit(signaturePart) : signature === "empty" ? "" : signaturePart;
       return `${encode(headerPart, header)}.${encode(payloadPart, claims)}.${kept}${append}`;
     } catch {
       if (original !== "")
@@ -128,16 +135,43 @@ export class Tokens {
     }
   }
 
+  private async spoilToken(name: string, change: ChangedToken): Promise<string> {
+    const at = this.context.at("tokens", name, "spoil");
+    const signed = this.signed.get(change.from);
+    if (signed === undefined || change.spoil === undefined) {
+      const known = Object.hasOwn(this.described, change.from) && this.made.get(change.from) !== "";
+      const message = "spoil needs a token that this file signs: name one that has a key";
+      if (known) this.context.report.error(at, message);
+      return "";
+    }
+    try {
+      return await spoil(signed, change.spoil, this.now);
+    } catch (error) {
+      if (!(error instanceof NotSpoilable)) throw error;
+      this.context.report.error(at, error.message);
+      return "";
+    }
+  }
+
   private moment(text: string, at: Position): number | undefined {
-    const time = parseMoment(text, this.now);
+    const newer = inNewSpelling(text);
+    if (newer !== text) {
+      this.context.report.warning(at, `${quote(text)} is the former spelling of a time: write ${newer}`);
+    }
+    const time = parseTime(newer, this.now);
     if (time === undefined) {
-      this.context.report.error(
-        at,
-        `${quote(text)} is no time: write "in 5m", "2h ago" or 2026-01-31T12:00:00Z`,
-      );
+      this.context.report.error(at, `${quote(text)} is no time: write ${TIME_FORMS}`);
     }
     return time;
   }
+}
+
+/** `in 5m` and `2h ago` are what earlier versions read. */
+function inNewSpelling(text: string): string {
+  const [, ahead, ago] =
+    /^(?:in (\d+(?:\.\d+)?(?:ms|s|m|h|d))|(\d+(?:\.\d+)?(?:ms|s|m|h|d)) ago)$/.exec(text) ?? [];
+  if (ahead !== undefined) return `now+${ahead}`;
+  return ago === undefined ? text : `now-${ago}`;
 }
 
 /** The members that have a value and are not left out. */
@@ -145,11 +179,4 @@ function omit(members: Record<string, unknown>, without: readonly string[]): Rec
   return Object.fromEntries(
     Object.entries(members).filter(([name, value]) => value !== undefined && !without.includes(name)),
   );
-}
-
-/** The signature with its first bit changed. */
-function flip(signature: string): string {
-  const bytes = base64Decode(signature);
-  if (bytes[0] !== undefined) bytes[0] ^= 0x80;
-  return base64UrlEncode(bytes);
 }

@@ -1,0 +1,73 @@
+/** Which tests of a file are run. */
+import type { Diagnostic } from "../diagnostics.ts";
+import type { PreparedCase, Suite } from "./suite.ts";
+
+/**
+ * Whether a test's full name, `FILE > TABLE > TEST`, has the pattern in it: as it is written, so that a name can be pasted, or
+ * as a regular expression of JavaScript.
+ *
+ * @param pattern one that is no regular expression is looked for as it is written
+ */
+export function namePattern(pattern: string): (name: string) => boolean {
+  const expression = compile(pattern);
+  return (name) => name.includes(pattern) || (expression?.test(name) ?? false);
+}
+
+function compile(pattern: string): RegExp | undefined {
+  try {
+    return new RegExp(pattern, "u");
+  } catch {
+    return undefined;
+  }
+}
+
+/** `FILE > TEST`, or `FILE > TABLE > CELL`. */
+export function fullName(file: string, { table, name }: Pick<PreparedCase, "table" | "name">): string {
+  return [file, ...(table === undefined ? [] : [table]), name].join(" > ");
+}
+
+/**
+ * The suite with the tests that are asked for: those with `only`, if the file has any, whose names match.
+ *
+ * @param matches absent: any name does
+ */
+export function select(suite: Suite, matches: (name: string) => boolean = () => true): Suite {
+  const hasOnly = suite.cases.some(({ only }) => only !== undefined);
+  const cases = suite.cases.filter(
+    (test) => (!hasOnly || test.only !== undefined) && matches(fullName(suite.file, test)),
+  );
+  return { ...suite, cases, unselected: suite.unselected + suite.cases.length - cases.length };
+}
+
+/** An error at each `only`: it leaves out tests that somebody relies on. */
+export function refuseOnly({ cases }: Suite): Diagnostic[] {
+  const places = cases.flatMap(({ only }) => only ?? []);
+  const message =
+    "only leaves out the other tests of this file, and is refused where CI is set and with --forbid-only: remove it";
+  const found = places.map((place): [string, Diagnostic] => [
+    `${place.line}:${place.column}`,
+    { ...place, severity: "error", message },
+  ]);
+  return [...new Map(found).values()];
+}
+
+/** Ends a run after some failures. */
+export class Bail {
+  private failures = 0;
+
+  /** @param limit how many failures end the run; absent: it does not end before all tests were run */
+  constructor(private readonly limit = Number.POSITIVE_INFINITY) {}
+
+  /** Counts what failed. */
+  count(failed: boolean): void {
+    if (failed) this.failures++;
+  }
+
+  /** Why nothing more is run; undefined if the run goes on. */
+  get reason(): string | undefined {
+    const { limit } = this;
+    return this.failures < limit
+      ? undefined
+      : `not run: --bail after ${limit} failure${limit === 1 ? "" : "s"}`;
+  }
+}
