@@ -690,7 +690,7 @@ ${expectations}`;
       ),
     );
     expect(tests[1]).toMatchObject({ table: "who", at: "x.test.yaml:8:27", verdict: "passed" });
-    expect(tests[7]).toMatchObject({ at: "x.test.yaml:9:20", verdict: "failed" });
+    expect(tests[7]).toMatchObject({ at: "x.test.yaml:9:18", verdict: "failed" });
     expect(result).toMatchObject({ passed: 8, failed: 4 });
     expect(
       json(table("    GET /shop: [403, 200, 200]\n"), ["-t", "> who > GET /shop, no token"]).passed,

@@ -173,7 +173,7 @@ function reasonsOf({ failures, answer, because }: CaseResult): string[] {
   return [
     ...failures.map(({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`),
     `answer: ${answer}`,
-    ...(because === undefined ? [] : [`because ${because}`]),
+    ...(because ? [`because ${because}`] : []),
   ];
 }
 
