@@ -1,5 +1,6 @@
 /** Spoils good tokens, each in one way, as an attacker or an accident would (`SPOILS` of schema.ts says how). */
 import { base64Decode, base64UrlEncode, utf8Encode } from "../host/bytes.ts";
+import { algorithmsOf } from "../jwks/algorithms.ts";
 import { encodePart, mint, SigningKey } from "./mint.ts";
 import type { Spoil } from "./schema.ts";
 
@@ -18,6 +19,9 @@ export interface Signed {
 export class NotSpoilable extends Error {
   override readonly name = "NotSpoilable";
 }
+
+/** The usual algorithm of keys that are secrets. */
+const SECRET_ALG = algorithmsOf({ kty: "oct" })[0]?.alg ?? "";
 
 const HOUR_SECONDS = 3600;
 const ATTACKER = "https://attacker.example";
@@ -54,7 +58,7 @@ export async function spoil(
     case "alg-confusion":
       if (key.isSecret)
         throw new NotSpoilable("alg-confusion needs a token of a public key, and this one is of HMAC");
-      return mint(key, { ...header, alg: "HS256" }, payload, "HS256");
+      return mint(key, { ...header, alg: SECRET_ALG }, payload, SECRET_ALG);
     case "expired":
       return withClaims({ exp: seconds - HOUR_SECONDS });
     case "not-yet-valid":
