@@ -30,14 +30,21 @@ export class Counter {
 export class JwksCounters {
   readonly success: Counter = new Counter("jwks_fetch_success");
   readonly failed: Counter = new Counter("jwks_fetch_failed");
+  /** Of these: no connection, or one that broke; no answer in time; a status other than 200. */
+  readonly connection: Counter = new Counter("jwks_fetch_failed_connection");
+  readonly timeout: Counter = new Counter("jwks_fetch_failed_timeout");
+  readonly status: Counter = new Counter("jwks_fetch_failed_status");
+  /** A document that is empty, too large, no JSON, or no discovery document of the issuer; one without a usable key. */
+  readonly document: Counter = new Counter("jwks_fetch_failed_document");
+  readonly keys: Counter = new Counter("jwks_fetch_failed_keys");
   /** Seconds since 1970. */
   readonly lastSuccess: Metric = Metric.gauge("jwtgate_jwks_last_success_seconds");
-  private readonly keys: Metric = Metric.gauge("jwtgate_jwks_keys");
+  private readonly inUse: Metric = Metric.gauge("jwtgate_jwks_keys");
   private readonly waiting: Metric = Metric.gauge("jwtgate_jwks_waiting_requests");
 
   /** A key set's size has changed. */
   loaded(before: i32, after: i32): void {
-    this.keys.add(after - before);
+    this.inUse.add(after - before);
   }
 
   /** The number of waiting requests has changed. */
@@ -48,6 +55,11 @@ export class JwksCounters {
   flush(): void {
     this.success.flush();
     this.failed.flush();
+    this.connection.flush();
+    this.timeout.flush();
+    this.status.flush();
+    this.document.flush();
+    this.keys.flush();
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { readHttpCallBody } from "../abi/buffer";
 import { NO_CALL, get, responseHeader } from "../abi/http-call";
-import { logInfo, logWarning } from "../abi/log";
+import { logInfo, logWarning, loggable } from "../abi/log";
 import { nowMilliseconds } from "../abi/clock";
 import { randomBelow } from "../abi/random";
 import { currentStream, setEffectiveContext } from "../abi/stream-control";
@@ -19,6 +19,7 @@ import {
   byteAt,
   equals,
   indexOfByte,
+  indexOfEither,
   lengthOf,
   pointerOf,
   startsWith,
@@ -48,15 +49,31 @@ import { Uri } from "../http/uri";
 import { Jws } from "../jose/jws";
 import { JwkSet } from "../jose/jwks";
 import { Status } from "../jose/status";
-import { JwksCounters } from "../metrics";
+import { Counter, JwksCounters } from "../metrics";
 
 const STATUS = new Text(":status");
 const OK = new Text("200");
-const GATEWAY_TIMEOUT = new Text("504");
+const LOCATION = new Text("location");
+/** Envoy's router adds it to each answer that a server gave, and to no other. */
+const SERVICE_TIME = new Text("x-envoy-upstream-service-time");
+/** Texts of answers that Envoy gives itself (source/common/router/router.cc, source/common/http/utility.cc). */
+const NO_HEALTHY_UPSTREAM = new Text("no healthy upstream");
+const REQUEST_TIMEOUT = new Text("upstream request timeout");
+const RESET_REASON = new Text("reset reason: ");
+const CONNECTION_FAILURE = new Text("remote connection failure");
+const LOCAL_CONNECTION_FAILURE = new Text("local connection failure");
+const CONNECTION_TIMEOUT = new Text("connection timeout");
+const CONNECTION_TERMINATION = new Text("connection termination");
+const REMOTE_RESET = new Text("remote reset");
+const PROTOCOL_ERROR = new Text("protocol error");
+const HTTPS = new Text("https");
+/** The longest beginning of such an answer that is looked at. */
+const MAX_LOCAL_REPLY: u32 = 256;
 const CACHE_CONTROL = new Text("cache-control");
 const MAX_AGE = new Text("max-age=");
 const NO_STORE = new Text("no-store");
 const NO_CACHE = new Text("no-cache");
+const PEM = new Text("-----BEGIN ");
 const ISSUER = new Text("issuer");
 const JWKS_URI = new Text("jwks_uri");
 
@@ -277,7 +294,7 @@ export class RemoteJwks {
     if (now < max(this.startedAt, this.endedAt)) this.forgetTimes(now);
     if (this.inFlight && now > this.startedAt + this.options.timeout + LOST_CALL_GRACE) {
       this.inFlight = false;
-      this.fail(now, "no answer came", false);
+      this.fail(now, this.counters.timeout, "no answer came", false);
     }
     if (this.keys && this.failures > 0 && now > this.fetchedAt + this.options.stale) {
       this.keys = null;
@@ -325,7 +342,8 @@ export class RemoteJwks {
     const token = get(cluster, uri.scheme, uri.authority, uri.pathAndQuery, this.options.timeout);
     this.inFlight = token != NO_CALL;
     this.token = <u32>token;
-    if (!this.inFlight) this.fail(now, "the proxy has no such cluster, or refuses the call", true);
+    if (!this.inFlight)
+      this.fail(now, this.counters.connection, "the proxy has no such cluster, or refuses the call", true);
   }
 
   /** Whether the answer to call `token` belongs here. */
@@ -341,14 +359,17 @@ export class RemoteJwks {
    */
   receive(now: u64, headerCount: u32, bodySize: u32): void {
     this.inFlight = false;
-    if (headerCount == 0) return this.fail(now, "the connection failed", true);
     const status = responseHeader(STATUS.slice);
-    // The proxy itself answers 504 if no answer came in time: that says nothing of the next fetch.
-    if (equals(status, GATEWAY_TIMEOUT.slice)) return this.fail(now, "the answer's status is 504", false);
-    if (!equals(status, OK.slice)) return this.fail(now, "the answer's status is not 200", true);
-    if (bodySize == 0) return this.fail(now, "the answer is empty", true);
+    if (!equals(status, OK.slice)) return this.refuse(now, headerCount, status, bodySize);
+    if (bodySize == 0) return this.fail(now, this.counters.document, "the answer is empty", true);
     if (bodySize > this.maxBytes) {
-      return this.fail(now, `the answer has ${bodySize.toString()} bytes, more than maxJwksBytes`, true);
+      const size = bodySize.toString();
+      return this.fail(
+        now,
+        this.counters.document,
+        `the answer has ${size} bytes, more than maxJwksBytes`,
+        true,
+      );
     }
     const maxAge = this.lifetime(responseHeader(CACHE_CONTROL.slice));
     const body = readHttpCallBody(bodySize);
@@ -356,13 +377,74 @@ export class RemoteJwks {
     // Most fetches bring what is there already: nothing is read again, and tokens verified under it stay good.
     if (!this.discovering && this.keys && document == this.document) return this.keep(now, maxAge);
     const json = new JsonDocument();
-    if (lengthOf(body) != <i32>bodySize || !json.parse(body))
-      return this.fail(now, "the answer is not JSON", true);
+    if (lengthOf(body) != <i32>bodySize || !json.parse(body)) {
+      return this.fail(now, this.counters.document, `the answer is not JSON${looksLike(body)}`, true);
+    }
     if (this.discovering) return this.discover(now, json);
     const fault = new KeyFault();
-    if (!this.take(json, fault)) return this.fail(now, `the answer is no key set: ${fault.reason}`, true);
+    if (!this.take(json, fault))
+      return this.fail(now, this.counters.keys, `the answer is no key set: ${fault.reason}`, true);
     this.document = document;
     this.keep(now, maxAge);
+  }
+
+  /**
+   * The answer's status is not 200. Envoy itself answers where no server did: such an answer lacks the header that its
+   * router adds to servers' answers, and has one of the router's own texts.
+   */
+  private refuse(now: u64, headerCount: u32, status: Slice, bodySize: u32): void {
+    const counters = this.counters;
+    const isServers = lengthOf(responseHeader(SERVICE_TIME.slice)) > 0;
+    const text = isServers || bodySize == 0 ? EMPTY : readHttpCallBody(min(bodySize, MAX_LOCAL_REPLY));
+    if (headerCount == 0 || holds(text, RESET_REASON.slice)) {
+      if (holds(text, CONNECTION_TIMEOUT.slice)) {
+        return this.fail(now, counters.timeout, "no connection came about in time", false);
+      }
+      if (holds(text, CONNECTION_TERMINATION.slice) || holds(text, REMOTE_RESET.slice)) {
+        return this.fail(
+          now,
+          counters.connection,
+          "the server closed the connection without an answer",
+          true,
+        );
+      }
+      if (holds(text, PROTOCOL_ERROR.slice)) {
+        return this.fail(now, counters.connection, "the server does not speak HTTP/1.1", true);
+      }
+      const refused = holds(text, CONNECTION_FAILURE.slice) || holds(text, LOCAL_CONNECTION_FAILURE.slice);
+      if (refused && !equals(this.called.scheme, HTTPS.slice)) {
+        return this.fail(now, counters.connection, "the server refused the connection", true);
+      }
+      if (refused) {
+        return this.fail(
+          now,
+          counters.connection,
+          "the server refused the connection, or its certificate was refused (another name, an unknown authority, expired)",
+          true,
+        );
+      }
+      return this.fail(now, counters.connection, "the connection failed", true);
+    }
+    if (startsWith(text, NO_HEALTHY_UPSTREAM.slice)) {
+      return this.fail(now, counters.connection, "the server's name has no address", true);
+    }
+    // That says nothing of the next fetch.
+    if (startsWith(text, REQUEST_TIMEOUT.slice)) {
+      return this.fail(now, counters.timeout, "the server did not answer in time", false);
+    }
+    const code = loggable(status);
+    const location = responseHeader(LOCATION.slice);
+    if (byteAt(status, 0) == 0x33 /* 3 */ && lengthOf(location) > 0) {
+      const query = indexOfEither(location, 0x3f /* ? */, 0x23 /* # */);
+      const to = loggable(query < 0 ? location : subslice(location, 0, query));
+      return this.fail(
+        now,
+        counters.status,
+        `the answer's status is ${code}, a redirect to ${to}, which is not followed`,
+        true,
+      );
+    }
+    this.fail(now, counters.status, `the answer's status is ${code}, not 200`, true);
   }
 
   /** OpenID Connect Discovery 1.0, section 4.3: the issuer must be the one that was asked for. */
@@ -375,25 +457,41 @@ export class RemoteJwks {
       jwksUri == NONE ||
       json.kind(jwksUri) != JsonKind.String
     ) {
-      return this.fail(now, 'the discovery document lacks "issuer" or "jwks_uri"', true);
+      return this.fail(
+        now,
+        this.counters.document,
+        'the discovery document lacks "issuer" or "jwks_uri"',
+        true,
+      );
     }
     if (!equals(json.text(issuer), this.options.issuer)) {
-      return this.fail(now, "the discovery document is of another issuer", true);
+      return this.fail(now, this.counters.document, "the discovery document is of another issuer", true);
     }
     this.targetRegion = new Region();
     if (!this.target.parse(this.targetRegion.keep(json.text(jwksUri)))) {
-      return this.fail(now, "the discovery document's jwks_uri is no http(s) URI", true);
+      return this.fail(
+        now,
+        this.counters.document,
+        "the discovery document's jwks_uri is no http(s) URI",
+        true,
+      );
     }
     this.targetCluster = this.clusterOf(this.target);
     if (this.targetCluster == EMPTY) {
       return this.fail(
         now,
+        this.counters.document,
         "the discovery document's jwks_uri has another origin than the issuer; name its host with --jwks-host",
         true,
       );
     }
     this.discovering = false;
     this.call(now, this.target, this.targetCluster);
+  }
+
+  /** What the call at hand asked for. */
+  private get called(): Uri {
+    return this.options.discovers && !this.discovering ? this.target : this.start;
   }
 
   private clusterOf(uri: Uri): Slice {
@@ -450,9 +548,10 @@ export class RemoteJwks {
   /**
    * The fetch has come to an end. The last good keys stay; the next try comes after a back-off.
    *
+   * @param kind what counts failures of this kind
    * @param isCertain whether the server, or the proxy at once, said no; false if no answer came in time
    */
-  private fail(now: u64, reason: string, isCertain: bool): void {
+  private fail(now: u64, kind: Counter, reason: string, isCertain: bool): void {
     const delay = min(this.options.maxBackoff, this.options.backoff << (<u64>min(this.failures, 20)));
     if (this.failures == 0) {
       const meanwhile = this.keys ? "the last good keys stay in use" : "there are no keys";
@@ -460,6 +559,7 @@ export class RemoteJwks {
     }
     this.failures++;
     this.counters.failed.add(1);
+    kind.add(1);
     this.nextFetchAt = now + ahead(delay);
     this.endedAt = now;
     this.failedForCertain = isCertain;
@@ -551,6 +651,28 @@ export class RemoteJwks {
   private get name(): string {
     return String.UTF8.decodeUnsafe(pointerOf(this.options.uri), <usize>lengthOf(this.options.uri));
   }
+}
+
+/** What an answer looks like that is not JSON, in brackets, or nothing. */
+function looksLike(body: Slice): string {
+  const first = byteAt(body, 0);
+  const second = lengthOf(body) > 1 ? byteAt(body, 1) : 0;
+  if (first == 0x1f && second == 0x8b) return " (it is compressed with gzip)";
+  if (first == 0xef && second == 0xbb) return " (it begins with a byte order mark)";
+  if ((first == 0xff && second == 0xfe) || (first == 0xfe && second == 0xff)) return " (it is UTF-16)";
+  let start = 0;
+  while (start < lengthOf(body) && byteAt(body, start) <= 0x20) start++;
+  const text = subslice(body, start, lengthOf(body));
+  if (startsWith(text, PEM.slice)) return " (it is PEM)";
+  return lengthOf(text) > 0 && byteAt(text, 0) == 0x3c /* < */ ? " (it is HTML or XML)" : "";
+}
+
+/** Whether a text of at most `MAX_LOCAL_REPLY` bytes has `part` in it. */
+function holds(text: Slice, part: Slice): bool {
+  for (let i = 0; i + lengthOf(part) <= lengthOf(text); i++) {
+    if (startsWith(subslice(text, i, lengthOf(text)), part)) return true;
+  }
+  return false;
 }
 
 /** SHA-256 tells documents apart, so that a set is never taken for another. */

@@ -98,8 +98,8 @@ const TOOLS: Rooms = {
   modules: ["package", "host/node", "explain"],
   check: ["diagnostics", "host/bytes", "jwks", "istio", "compile"],
   wizard: ["diagnostics", "render"],
-  token: ["host/bytes", "config", "jwks", "explain"],
-  "token/documents": ["config", "jwks/discovery"],
+  token: ["host", "host/bytes", "config", "jwks", "explain"],
+  "token/documents": ["host", "host/bytes", "config", "jwks/discovery", "explain"],
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
     ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],

@@ -355,9 +355,24 @@ describe("keys that are fetched", () => {
 
   test("a server that does not answer is named", () => {
     write("dead.yaml", POLICIES.replace(/jwks: .*/, "jwksUri: http://127.0.0.1:1/k"));
-    const { status, stderr } = run("-f", "dead.yaml", "--fetch");
-    expect(status).toBe(1);
-    expect(stderr).toMatch(/^error: --fetch: http:\/\/127\.0\.0\.1:1\/k: .+\n$/);
+    const { status, stderr, stdout } = run("-f", "dead.yaml", "--fetch", "--token", KEY.token(claims));
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^warning: --fetch: http:\/\/127\.0\.0\.1:1\/k: .*ECONNREFUSED.*\n$/);
+    expect(stdout).toContain(
+      "there are no keys from http://127.0.0.1:1/k: the server refused the connection",
+    );
+  });
+
+  test("a file that is no key set is named with the filter's reason", () => {
+    write("remote.yaml", POLICIES.replace(/jwks: .*/, "jwksUri: http://127.0.0.1:1/k"));
+    write("page.html", "<!doctype html>");
+    const { stdout, stderr } = run(
+      ...["-f", "remote.yaml", "--jwks", "http://127.0.0.1:1/k=page.html", "--token", KEY.token(claims)],
+    );
+    expect(stdout).toContain(
+      "there are no keys from http://127.0.0.1:1/k: the answer is not JSON (it is HTML or XML)",
+    );
+    expect(stderr).toBe("");
   });
 });
 

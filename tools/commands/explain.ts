@@ -11,13 +11,12 @@ import { discoveredUri, TracedGate } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { wireText } from "../host/bytes.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
-import { fetchDocuments } from "../token/documents.ts";
+import { type Fetched, fetchDocuments } from "../token/documents.ts";
 import { parseListenAddress, parseMoment } from "../values.ts";
 import { readDocument, readInput, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
-import { print, UserError } from "./output.ts";
+import { print } from "./output.ts";
 import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
-import { reasonOf } from "./sources.ts";
 import { styleFor } from "./style.ts";
 
 interface Options extends PolicyOptions {
@@ -38,6 +37,7 @@ interface Options extends PolicyOptions {
   now?: number;
   jwks?: [string, string][];
   fetch?: boolean;
+  jwksCa?: string;
   json?: boolean;
 }
 
@@ -85,6 +85,7 @@ export function explainCommand(): Command {
     .optionsGroup("Keys that are fetched:")
     .option("--jwks <uri=file>", "the key set that is at a jwksUri; may be given several times", parseJwks)
     .option("--fetch", "fetch key sets now, from their real servers")
+    .option("--jwks-ca <file>", "authorities of these servers' certificates, PEM")
     .optionsGroup("The listener:")
     .addOption(
       new Option("--mode <mode>", "gateway: at the edge; sidecar: behind a proxy")
@@ -114,13 +115,16 @@ export function explainCommand(): Command {
 async function run(options: Options, request: CompleteRequest): Promise<void> {
   const { sources, result } = loadPolicies(options);
   const given = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readDocument(file)]));
-  const documents =
-    options.fetch && result.configuration ? await fetchAll(result.configuration, given) : given;
+  const { documents, answers } =
+    options.fetch && result.configuration
+      ? await fetchAll(result.configuration, given, options.jwksCa)
+      : { documents: given, answers: new Map() };
   if (result.configuration) warnOfUnused(result.configuration, given);
   const { mode, pathNormalization, listen } = options;
   const address = { ip: listen.host, port: listen.port };
   const subject = subjectOf(result, sources, options.namespace, {
     documents,
+    answers,
     listener: { mode, pathNormalization, address, localAddress: DEFAULT_LISTENER.localAddress },
     now: options.at ?? options.now ?? Date.now(),
   });
@@ -132,7 +136,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
       ? `${printableJson(explanationToJson(told), 2)}\n`
       : formatExplanation(told, styleFor(process.stdout)),
   );
-  if (!options.fetch && explanation.authentication?.refusal === NO_KEYS)
+  if (!options.fetch && explanation.authentication?.refusal === NO_KEYS && gate.fetchFailures.size === 0)
     process.stderr.write(
       "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks URI=FILE\n",
     );
@@ -155,14 +159,16 @@ function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<stri
   }
 }
 
-/** @throws {UserError} where a server does not give what it should */
+/** Fetches what policies name; where no server answers, it says why, and the filter decides without it. */
 async function fetchAll(
   configuration: Configuration,
   given: ReadonlyMap<string, string>,
-): Promise<Map<string, string>> {
-  const { documents, failures } = await fetchDocuments(configuration, given);
-  for (const [uri, error] of failures) throw new UserError(`error: --fetch: ${uri}: ${reasonOf(error)}`);
-  return documents;
+  jwksCa: string | undefined,
+): Promise<Fetched> {
+  const fetched = await fetchDocuments(configuration, given, jwksCa);
+  for (const [uri, reason] of fetched.failures)
+    process.stderr.write(`warning: --fetch: ${printable(`${uri}: ${reason}`)}\n`);
+  return fetched;
 }
 
 /** What a curl line's `@FILE` may have, in bytes: it becomes a part of the URL, or a body. */

@@ -299,11 +299,16 @@ interface Judge {
 async function verify(argument: string, options: VerifyOptions): Promise<void> {
   const token = readToken(argument);
   const { configuration, positions } = await judgeOf(options);
-  const { documents, failures } = await fetchDocuments(configuration, new Map(), options.jwksCa);
-  for (const [uri, error] of failures)
-    process.stderr.write(`warning: ${printable(`${uri}: ${reasonOf(error)}`)}\n`);
+  const { documents, answers, failures } = await fetchDocuments(configuration, new Map(), options.jwksCa);
+  for (const [uri, reason] of failures) process.stderr.write(`warning: ${printable(`${uri}: ${reason}`)}\n`);
   const now = options.at === undefined ? Date.now() : options.at * 1000;
-  const verdict = await verifyToken(token, { modules: await loadModules(), configuration, documents, now });
+  const verdict = await verifyToken(token, {
+    modules: await loadModules(),
+    configuration,
+    documents,
+    answers,
+    now,
+  });
   const told = options.json
     ? `${printableJson(asJson(verdict, positions), 2)}\n`
     : asText(verdict, positions, styleFor(process.stdout));

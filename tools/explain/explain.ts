@@ -4,6 +4,7 @@
  */
 import type { Configuration } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
+import type { HttpResponse } from "../host/context.ts";
 import type { Outcome } from "../host/host.ts";
 import {
   type CompleteListener,
@@ -28,6 +29,8 @@ export interface Subject {
   positions: { rules: Record<string, Position>; providers: Record<string, Position> };
   sources: ReadonlyMap<string, RuleSource>;
   documents: Documents;
+  /** What servers answered in place of documents, by URL. */
+  answers?: ReadonlyMap<string, HttpResponse>;
   listener: CompleteListener;
   /** Milliseconds since 1970. */
   now: number;
@@ -73,7 +76,7 @@ export async function explain(
   const actions = trace && actionsOf(trace, subject);
   return {
     outcome,
-    ...(trace && { authentication: authenticationOf(trace, subject) }),
+    ...(trace && { authentication: authenticationOf(trace, subject, gate.fetchFailures) }),
     ...(actions && { actions }),
     ...(decidedBy && { decidedBy }),
     ...(outcome.upstream && { changes: changes(subject, request, outcome.upstream) }),
@@ -92,10 +95,19 @@ export function decidingRule(outcome: Outcome, { positions }: Subject): DecidedB
   return at && { rule, at };
 }
 
-function authenticationOf({ authentication }: Trace, { configuration, now }: Subject): Authentication {
+function authenticationOf(
+  { authentication }: Trace,
+  { configuration, now }: Subject,
+  fetchFailures: ReadonlyMap<string, string>,
+): Authentication {
   if (authentication === undefined) return { refusal: "", preflight: false, steps: [] };
   const { refusal, preflight, providers } = authentication;
-  return { refusal, preflight, steps: providerSteps(providers, configuration, Math.floor(now / 1000)) };
+  const seconds = Math.floor(now / 1000);
+  return {
+    refusal,
+    preflight,
+    steps: providerSteps(providers, configuration, seconds, fetchFailures),
+  };
 }
 
 function actionsOf(

@@ -1,6 +1,7 @@
 /** The very module that runs in Envoy, in this process, with one configuration: a gate that requests can be sent to. */
 import type { Configuration } from "../config/schema.ts";
 import { latin1Decode, utf8Encode } from "../host/bytes.ts";
+import type { HttpResponse } from "../host/context.ts";
 import { createHost, type Host, type HttpCall, type Outcome } from "../host/host.ts";
 import type { DownstreamRequest, ListenerOptions } from "../host/http-connection-manager.ts";
 import type { ForeignFunction } from "../host/imports.ts";
@@ -16,6 +17,8 @@ export interface GateOptions {
   configuration: Configuration;
   listener: ListenerOptions;
   documents: Documents;
+  /** What servers answer in place of documents, by URL, as Envoy hands it to the filter. */
+  answers?: ReadonlyMap<string, HttpResponse>;
   /** Milliseconds since 1970; the clock stands there. */
   now: number;
   /** Envoy's foreign function, if there is a faster one than that of `host/web.ts`. */
@@ -26,6 +29,10 @@ export interface GateOptions {
 export class GateFailure extends Error {
   override readonly name = "GateFailure";
 }
+
+/** The filter's line about a fetch that failed (assembly/authn/remote-jwks.ts). */
+const FETCH_FAILED =
+  /^jwtgate: (\S+): fetch failed: (.*); (?:there are no keys|the last good keys stay in use)$/;
 
 /** Longer than the filter lets a request wait for keys, in milliseconds. */
 const MAX_WAIT_MS = 10_000;
@@ -45,8 +52,8 @@ export class Gate {
     options: GateOptions,
     foreignFunctions: Readonly<Record<string, ForeignFunction>> = {},
   ): Promise<Gate> {
-    const { module, configuration, documents, now } = options;
-    const fetch = async (call: HttpCall) => serve(call, documents);
+    const { module, configuration, documents, answers = new Map<string, HttpResponse>(), now } = options;
+    const fetch = async (call: HttpCall) => serve(call, documents, answers);
     const host = await createHost(module, {
       fetch,
       foreignFunctions: { verify_signature: options.verifySignature ?? verifySignature, ...foreignFunctions },
@@ -62,6 +69,18 @@ export class Gate {
     host.tick();
     await host.settle();
     return new Gate(host, options);
+  }
+
+  /** Why fetches failed, as the filter logged it, by the URL that it began with. */
+  get fetchFailures(): ReadonlyMap<string, string> {
+    const { documents, answers } = this.options;
+    const failures = new Map<string, string>();
+    for (const { message } of this.host.logs) {
+      const [, uri = "", reason = ""] = FETCH_FAILED.exec(message) ?? [];
+      // Of others nobody has asked a server: the stand-in for it said so.
+      if (documents.has(uri) || answers?.has(uri)) failures.set(uri, reason);
+    }
+    return failures;
   }
 
   /** Sends a request. Where it waits for keys that do not come, time passes until it waits no longer. */
@@ -122,6 +141,11 @@ export class TracedGate {
     return new TracedGate(release, traced, events);
   }
 
+  /** Why fetches failed, as the filter logged it, by the URL that it began with. */
+  get fetchFailures(): ReadonlyMap<string, string> {
+    return this.release.fetchFailures;
+  }
+
   /** Sends a request to both. */
   async send(request: DownstreamRequest): Promise<Traced> {
     const outcome = await this.release.send(request);
@@ -142,13 +166,17 @@ export function listenerOf({ configuration, listener }: Omit<GateOptions, "modul
 }
 
 /** Answers a call for a document by its host and path: which cluster it comes through says nothing more. */
-function serve({ headers }: HttpCall, documents: Documents) {
+function serve(
+  { headers }: HttpCall,
+  documents: Documents,
+  answers: ReadonlyMap<string, HttpResponse>,
+): HttpResponse {
   const header = (name: string) => headers.find(([other]) => other === name)?.[1] ?? "";
   const [host, path] = [header(":authority") || header("host"), header(":path")];
-  for (const [uri, text] of documents) {
+  for (const [uri, answer] of [...documents, ...answers]) {
     const url = new URL(uri);
     if (url.host === new URL(`${url.protocol}//${host}`).host && `${url.pathname}${url.search}` === path) {
-      return { status: 200, body: latin1Decode(utf8Encode(text)) };
+      return typeof answer === "string" ? { status: 200, body: latin1Decode(utf8Encode(answer)) } : answer;
     }
   }
   return { status: 404, body: "" };

@@ -18,7 +18,7 @@ export function subjectOf(
   { configuration, sourceMap }: CompileResult,
   sources: readonly SourceFile[],
   namespace: string | undefined,
-  rest: Pick<Subject, "documents" | "listener" | "now">,
+  rest: Pick<Subject, "documents" | "answers" | "listener" | "now">,
 ): Subject {
   if (configuration === undefined || sourceMap === undefined) {
     throw new Error("a compilation without an error has a configuration");

@@ -45,11 +45,13 @@ export interface ProviderStep {
 /**
  * @param asked the providers that the module asked
  * @param now seconds since 1970, as the module's clock had it
+ * @param fetchFailures why keys could not be fetched, by the URL that a provider names
  */
 export function providerSteps(
   asked: readonly TracedProvider[],
   { providers = [] }: Configuration,
   now: number,
+  fetchFailures: ReadonlyMap<string, string>,
 ): ProviderStep[] {
   return asked.map(({ index, places, tokens, refusal }) => {
     const provider = providers[index];
@@ -60,15 +62,20 @@ export function providerSteps(
       ...(policy !== undefined && { policy }),
       ...(issuer !== undefined && { issuer }),
       places,
-      tokens: tokens.map((token) => tokenStep(token, provider, now)),
+      tokens: tokens.map((token) => tokenStep(token, provider, now, fetchFailures)),
       refusal,
     };
   });
 }
 
-function tokenStep(token: TracedToken, provider: Provider, now: number): TokenStep {
+function tokenStep(
+  token: TracedToken,
+  provider: Provider,
+  now: number,
+  fetchFailures: ReadonlyMap<string, string>,
+): TokenStep {
   const { place, refusal, content, keys, remembered } = token;
-  const reason = reasonOf(token, provider, now);
+  const reason = reasonOf(token, provider, now, fetchFailures);
   const algorithm = String(content?.header["alg"]);
   const kid = String(content?.header["kid"]);
   return {
@@ -100,6 +107,7 @@ function reasonOf(
   { status, length, limit, form, content }: TracedToken,
   { issuer, audiences, remoteJwks }: Provider,
   now: number,
+  fetchFailures: ReadonlyMap<string, string>,
 ): string | undefined {
   const claims = content?.claims ?? {};
   const has = (name: string) => Object.hasOwn(claims, name);
@@ -123,8 +131,11 @@ function reasonOf(
       const said = has("aud") ? `its aud is ${JSON.stringify(claims["aud"])}` : "it has no aud";
       return `${said}, and one of ${JSON.stringify(audiences)} is needed`;
     }
-    case STATUS.JwksFetchFail:
-      return `there are no keys from ${remoteJwks?.uri ?? remoteJwks?.discovery?.uri}`;
+    case STATUS.JwksFetchFail: {
+      const uri = remoteJwks?.uri ?? remoteJwks?.discovery?.uri ?? "";
+      const failure = fetchFailures.get(uri);
+      return `there are no keys from ${uri}${failure === undefined ? "" : `: ${failure}`}`;
+    }
     default:
       return undefined;
   }

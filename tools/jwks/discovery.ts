@@ -4,7 +4,8 @@ import { get as getHttp, type IncomingMessage } from "node:http";
 import { get as getHttps } from "node:https";
 import { isMetadataService } from "./source.ts";
 
-const TIMEOUT_MS = 10_000;
+/** As the filter's own (`timeoutMs`). */
+const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 262_144;
 
 export interface FetchOptions {
@@ -12,6 +13,30 @@ export interface FetchOptions {
   caFile?: string | undefined;
   /** Whether link-local addresses and metadata services are fetched from. */
   allowMetadataService?: boolean | undefined;
+  /** How long a fetch may take, in milliseconds; 5,000 where absent. */
+  timeoutMs?: number | undefined;
+}
+
+/** What a server answered. */
+export interface FetchedAnswer {
+  status: number;
+  /** Where a redirect leads to, as the server wrote it. */
+  location?: string;
+  body: Buffer;
+}
+
+/** How far a fetch came that got no answer. */
+export type Fault = "address" | "connection" | "closed" | "protocol" | "timeout";
+
+/** No answer came. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+  constructor(
+    message: string,
+    readonly fault: Fault,
+  ) {
+    super(message);
+  }
 }
 
 /**
@@ -49,34 +74,56 @@ function parse(text: string): Record<string, unknown> {
  *
  * @throws Error with the reason, for people
  */
-export async function fetchText(
-  uri: string,
-  { caFile, allowMetadataService = false }: FetchOptions = {},
-): Promise<string> {
+export async function fetchText(uri: string, options: FetchOptions = {}): Promise<string> {
+  const { status, location, body } = await fetchAnswer(uri, options);
+  if (status === 200) return body.toString("utf8");
+  const redirect = location === undefined ? "" : `, a redirect to ${location}, which is not followed`;
+  throw new Error(`the server answers ${status}${redirect}`);
+}
+
+/**
+ * What the server answers, whatever its status is.
+ *
+ * @throws {NoAnswer} with the reason, for people
+ */
+export async function fetchAnswer(uri: string, options: FetchOptions = {}): Promise<FetchedAnswer> {
+  const { caFile, allowMetadataService = false, timeoutMs = TIMEOUT_MS } = options;
   if (!allowMetadataService && isMetadataService(new URL(uri))) {
-    throw new Error("this is a link-local address or a metadata service, which has no keys");
+    throw new NoAnswer("this is a link-local address or a metadata service, which has no keys", "connection");
   }
-  return new Promise((resolve, reject) => {
-    const receive = (response: IncomingMessage) => {
-      if (response.statusCode !== 200) {
-        response.resume();
-        reject(new Error(`the server answers ${response.statusCode}`));
-        return;
-      }
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_BYTES) response.destroy(new Error(`the document is larger than ${MAX_BYTES} bytes`));
-        else chunks.push(chunk);
-      });
-      response.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
-      response.on("error", reject);
-    };
-    const options = { timeout: TIMEOUT_MS, signal: AbortSignal.timeout(TIMEOUT_MS) };
-    const request = uri.startsWith("https:")
-      ? getHttps(uri, { ...options, ...(caFile !== undefined && { ca: readFileSync(caFile) }) }, receive)
-      : getHttp(uri, options, receive);
-    request.on("error", reject);
-  });
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    return await new Promise((resolve, reject) => {
+      const receive = (response: IncomingMessage) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on("data", (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > MAX_BYTES) response.destroy(new Error(`the document is larger than ${MAX_BYTES} bytes`));
+          else chunks.push(chunk);
+        });
+        response.on("end", () => {
+          const { statusCode: status = 0, headers } = response;
+          const { location } = headers;
+          resolve({ status, ...(location !== undefined && { location }), body: Buffer.concat(chunks) });
+        });
+        response.on("error", reject);
+      };
+      const request = uri.startsWith("https:")
+        ? getHttps(uri, { signal, ...(caFile !== undefined && { ca: readFileSync(caFile) }) }, receive)
+        : getHttp(uri, { signal }, receive);
+      request.on("error", reject);
+    });
+  } catch (error) {
+    if (signal.aborted) throw new NoAnswer(`the server did not answer within ${timeoutMs} ms`, "timeout");
+    throw new NoAnswer(error instanceof Error ? error.message : String(error), faultOf(error));
+  }
+}
+
+/** By the names that Node gives errors of DNS, of sockets and of its HTTP parser. */
+function faultOf(error: unknown): Fault {
+  const code = String((error as { code?: unknown }).code ?? "");
+  if (/^(ENOTFOUND|EAI_\w+)$/.test(code)) return "address";
+  if (/^(ECONNRESET|EPIPE)$/.test(code)) return "closed";
+  return code.startsWith("HPE_") ? "protocol" : "connection";
 }

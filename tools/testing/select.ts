@@ -1,6 +1,6 @@
 /** Which tests of a file are run. */
 import type { Diagnostic } from "../diagnostics.ts";
-import type { PreparedCase, Suite } from "./suite.ts";
+import type { Suite } from "./suite.ts";
 
 /**
  * Whether a test's full name, `FILE > TABLE > TEST`, has the pattern in it: as it is written, so that a name can be pasted, or
@@ -22,7 +22,7 @@ function compile(pattern: string): RegExp | undefined {
 }
 
 /** `FILE > TEST`, or `FILE > TABLE > CELL`. */
-export function fullName(file: string, { table, name }: Pick<PreparedCase, "table" | "name">): string {
+export function fullName(file: string, { table, name }: { table?: string; name: string }): string {
   return [file, ...(table === undefined ? [] : [table]), name].join(" > ");
 }
 
@@ -40,8 +40,8 @@ export function select(suite: Suite, matches: (name: string) => boolean = () => 
 }
 
 /** An error at each `only`: it leaves out tests that somebody relies on. */
-export function refuseOnly({ cases }: Suite): Diagnostic[] {
-  const places = cases.flatMap(({ only }) => only ?? []);
+export function refuseOnly(suite: Suite): Diagnostic[] {
+  const places = suite.cases.flatMap(({ only }) => only ?? []);
   const message =
     "only leaves out the other tests of this file, and is refused where CI is set and with --forbid-only: remove it";
   const found = places.map((place): [string, Diagnostic] => [

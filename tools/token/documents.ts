@@ -1,16 +1,21 @@
-/** Fetches the key sets that policies name, as the filter would. */
-import type { Configuration } from "../config/schema.ts";
-import { discover, fetchText } from "../jwks/discovery.ts";
+/** Fetches the key sets that policies name, as the filter would, for the filter to judge. */
+import type { Configuration, RemoteJwks } from "../config/schema.ts";
+import { discoveredUri } from "../explain/gate.ts";
+import { latin1Decode } from "../host/bytes.ts";
+import type { HttpResponse } from "../host/context.ts";
+import { type Fault, fetchAnswer, NoAnswer } from "../jwks/discovery.ts";
 
 export interface Fetched {
-  /** Their text, by URL. */
+  /** The text of documents that came with status 200, by URL; what is no UTF-8 is among the answers. */
   documents: Map<string, string>;
-  /** Why others could not be fetched, by their URLs. */
-  failures: Map<string, unknown>;
+  /** What came in place of the others, as Envoy would hand it to the filter. */
+  answers: Map<string, HttpResponse>;
+  /** Why no server answered for some, by their URLs, for people. */
+  failures: Map<string, string>;
 }
 
 /**
- * Every document that the configuration's providers need, once.
+ * Every document that the configuration's providers need, once. What is wrong with one is the filter's to say.
  *
  * @param known what is at hand already, by URL: not fetched
  * @param caFile authorities of the servers' certificates, PEM; the system's where absent
@@ -20,27 +25,60 @@ export async function fetchDocuments(
   known: ReadonlyMap<string, string>,
   caFile?: string,
 ): Promise<Fetched> {
-  const fetched: Fetched = { documents: new Map(known), failures: new Map() };
-  const { documents, failures } = fetched;
-  const get = async (uri: string): Promise<void> => {
-    if (documents.has(uri) || failures.has(uri)) return;
+  const documents = new Map(known);
+  const answers = new Map<string, HttpResponse>();
+  const failures = new Map<string, string>();
+  const get = async (uri: string, timeoutMs: number | undefined): Promise<void> => {
+    if (documents.has(uri) || answers.has(uri)) return;
     try {
-      documents.set(uri, await fetchText(uri, { caFile }));
+      const { status, location, body } = await fetchAnswer(uri, { caFile, timeoutMs });
+      const headers: [string, string][] = [["x-envoy-upstream-service-time", "0"]];
+      if (location !== undefined) headers.push(["location", location]);
+      const text = status === 200 ? textOf(body) : undefined;
+      if (text === undefined) answers.set(uri, { status, headers, body: latin1Decode(body) });
+      else documents.set(uri, text);
     } catch (error) {
-      failures.set(uri, error);
+      if (!(error instanceof NoAnswer)) throw error;
+      answers.set(uri, LOCAL_REPLIES[error.fault]);
+      failures.set(uri, error.message);
     }
   };
   for (const { issuer = "", remoteJwks } of providers) {
-    if (remoteJwks?.uri !== undefined) await get(remoteJwks.uri);
-    const uri = remoteJwks?.discovery?.uri;
-    if (uri === undefined) continue;
-    await get(uri);
-    if (!documents.has(uri)) continue;
-    try {
-      await get(await discover(uri, issuer, { caFile }));
-    } catch (error) {
-      failures.set(uri, error);
-    }
+    if (remoteJwks === undefined) continue;
+    const { uri, discovery, timeoutMs } = remoteJwks;
+    await get(uri ?? discovery?.uri ?? "", timeoutMs);
+    const found = discoveredUri(discovery?.uri, issuer, documents);
+    // The filter asks no other server than the policy's author named.
+    if (found !== undefined && isAllowed(found, remoteJwks)) await get(found, timeoutMs);
   }
-  return fetched;
+  return { documents, answers, failures };
 }
+
+/** The text of UTF-8, with its byte order mark if it has one; undefined for other bytes. */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a discovered URL has the issuer's origin, or another that the policy allows. */
+function isAllowed(found: string, { discovery }: RemoteJwks): boolean {
+  if (!/^https?:/i.test(found) || !URL.canParse(found)) return false;
+  const allowed = [discovery?.uri ?? "", ...(discovery?.jwksHosts ?? []).map(({ origin }) => origin)];
+  return allowed.some((one) => URL.canParse(one) && new URL(one).origin === new URL(found).origin);
+}
+
+const reset = (reason: string) => ({
+  body: `upstream connect error or disconnect/reset before headers. reset reason: ${reason}`,
+});
+
+/** What Envoy answers itself where no server does (source/common/router/router.cc). */
+const LOCAL_REPLIES: Record<Fault, HttpResponse> = {
+  address: { status: 503, body: "no healthy upstream" },
+  connection: { status: 503, ...reset("remote connection failure") },
+  closed: { status: 503, ...reset("connection termination") },
+  protocol: { status: 502, ...reset("protocol error") },
+  timeout: { status: 504, body: "upstream request timeout" },
+};

@@ -5,6 +5,7 @@ import { type Documents, type Modules, TracedGate } from "../explain/gate.ts";
 import { type ProviderStep, providerSteps } from "../explain/tokens.ts";
 import type { Claims } from "../explain/trace.ts";
 import { readable } from "../host/bytes.ts";
+import type { HttpResponse } from "../host/context.ts";
 
 /** Where the token is put: what a provider says of places is not the question. */
 const HEADER = "x-jwtgate-token";
@@ -25,15 +26,23 @@ export interface VerifyOptions {
   configuration: Configuration;
   /** Key sets and discovery documents, by their URLs. */
   documents: Documents;
+  /** What servers answered in place of documents, by URL. */
+  answers?: ReadonlyMap<string, HttpResponse>;
   /** Milliseconds since 1970. */
   now: number;
 }
 
 /** @param token characters are bytes (latin-1) */
 export async function verifyToken(token: string, options: VerifyOptions): Promise<Verdict> {
-  const { modules, documents, now } = options;
+  const { modules, documents, answers, now } = options;
   const configuration = anywhere(options.configuration);
-  const gate = await TracedGate.open(modules, { configuration, listener: {}, documents, now });
+  const gate = await TracedGate.open(modules, {
+    configuration,
+    listener: {},
+    documents,
+    ...(answers && { answers }),
+    now,
+  });
   const { outcome, trace } = await gate.send({ headers: [[HEADER, token]] });
   const { answer } = outcome;
   const { providers = [], verifiedBy = -1 } = trace?.authentication ?? {};
@@ -44,7 +53,7 @@ export async function verifyToken(token: string, options: VerifyOptions): Promis
     ...(answer && { answer: { status: answer.status, body: readable(answer.body || answer.details) } }),
     ...(provider && { provider }),
     ...(taken && { claims: taken.claims }),
-    steps: providerSteps(providers, configuration, Math.floor(now / 1000)),
+    steps: providerSteps(providers, configuration, Math.floor(now / 1000), gate.fetchFailures),
   };
 }
 
