@@ -9,7 +9,7 @@ import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { newCommand } from "./commands/new.ts";
-import { EXIT, UserError, watchOutput } from "./commands/output.ts";
+import { EXIT, UserError, watchOutput, writeResultsTo } from "./commands/output.ts";
 import { runCommand } from "./commands/run.ts";
 import { testCommand } from "./commands/test.ts";
 import { tokenCommand } from "./commands/token.ts";
@@ -40,6 +40,10 @@ for (const command of [
   adopt(program, command);
 }
 program.exitOverride();
+program.hook("preAction", (_program, command) => {
+  const { outputFile } = command.opts<{ outputFile?: string }>();
+  if (outputFile !== undefined) writeResultsTo(outputFile);
+});
 
 watchOutput();
 try {

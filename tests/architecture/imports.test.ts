@@ -73,7 +73,8 @@ const TOOLS: Rooms = {
   time: ["istio/duration"],
   host: ["host/bytes", "encoding", "upgrades"],
   "host/node": ["host"],
-  oci: [],
+  files: [],
+  oci: ["files"],
   envoy: [],
   jwks: ["diagnostics", "host/bytes", "encoding", "config"],
   "jwks/convert": ["host/bytes", "encoding", "jwks"],
@@ -111,6 +112,7 @@ const TOOLS: Rooms = {
       "diagnostics",
       "package",
       "modules",
+      "files",
       "host/bytes",
       "config",
       "host/node",
@@ -140,7 +142,7 @@ const TOOLS: Rooms = {
 
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
 const NODE = [
-  ...["package", "host/node", "modules", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
+  ...["package", "host/node", "modules", "files", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
   ...["wizard", "run", "testing/envoy", "commands", "cli"],
 ];
 /** Those of them that use `Buffer`. */
@@ -242,6 +244,7 @@ describe("tools show what the module did, and decide nothing", () => {
     "commands/jwk.ts": ["JsonWebKey", "createPrivateKey"],
     "commands/pem-files.ts": ["KeyObject", "X509Certificate", "createPrivateKey"],
     "envoy/provision.ts": ["createHash"],
+    "files.ts": ["randomBytes"],
     "host/node.ts": ["KeyObject", "createPublicKey", "verify"],
     "jwks/convert.ts": ["KeyObject", "X509Certificate", "createPrivateKey", "createPublicKey"],
     "oci/image.ts": ["createHash"],

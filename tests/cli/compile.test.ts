@@ -223,12 +223,6 @@ describe("--output wasmplugin", () => {
     expect(stdout).toBe("");
     expect(stderr).toContain("needs --mode gateway or --mode sidecar: Istio runs a plugin without it on");
   });
-
-  test("says that the place of the image is not a real one", () => {
-    const { status, stderr } = run([...args, "--mode", "gateway"]);
-    expect(status).toBe(0);
-    expect(stderr).toContain("say --image");
-  });
 });
 
 describe("wrong input ends with 1, and says where", () => {
@@ -278,6 +272,10 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     [["-f", "a", ...envoy, "--max-heap-size", "63MiB"], "write 64MiB or more"],
     [["-f", "a", "--labels", "app"], "Write NAME=VALUE"],
     [["-f", "a", "--labels", "app=a,v=1", "--labels", "app=b"], "A workload has one value of app: a or b?"],
+    [
+      ["-f", "a", "--output", "wasmplugin", "--mode", "gateway"],
+      "needs --image with the place that you pushed",
+    ],
     [["-f", "a", "--output", "wasmplugin", "--image", "a b"], "Write oci://"],
     [["-f", "a", "--output", "wasmplugin", "--sha256", "123"], "Write 64 hexadecimal digits"],
   ])("%j", (args, words) => {

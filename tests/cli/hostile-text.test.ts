@@ -125,7 +125,7 @@ describe("what a command prints", () => {
     ],
     [
       "compile --output wasmplugin",
-      ["compile", ...withPolicies, "--output", "wasmplugin", "--mode", "sidecar"],
+      ["compile", ...withPolicies, "--output", "wasmplugin", "--mode", "sidecar", "--image", "oci://a/b"],
     ],
     ["compile of faults", ["compile", "-f", "wrong.yaml"]],
     ["compile of files so named", ["compile", "-f", "named"]],

@@ -340,7 +340,9 @@ describe("jwtgate jwk", () => {
 
     const again = run(["--generate", alg, "--private", file]);
     expect(again.status).toBe(1);
-    expect(again.stderr).toBe(`${file}: the private key cannot be written: the file is there already\n`);
+    expect(again.stderr).toBe(
+      `${file}: there is a file already, which may hold a key that is in use: name another one, or replace it with --force\n`,
+    );
   });
 
   test("--generate HS384 makes a secret as long as the digest, without an id that would tell of it", () => {

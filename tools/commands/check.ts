@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
 import { review } from "../check/review.ts";
 import { formatPosition, oneLine, printableJson } from "../diagnostics.ts";
-import { print, report, UserError } from "./output.ts";
+import { outputFileOption, print, report, resultStream, UserError } from "./output.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
 import { readSources } from "./sources.ts";
 import { type Style, styleFor } from "./style.ts";
@@ -35,7 +35,8 @@ export function checkCommand(): Command {
         .choices(SEVERITIES)
         .default("error"),
     )
-    .option("--json", "as JSON, for programs");
+    .option("--json", "as JSON, for programs")
+    .addOption(outputFileOption());
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
@@ -48,7 +49,7 @@ async function run(options: Options): Promise<void> {
   const { findings, diagnostics: compiled } = review(files, options);
   if (report(compiled.filter(({ severity }) => severity === "error"))) throw new UserError("");
   await print(
-    options.json ? `${printableJson({ findings }, 2)}\n` : format(findings, styleFor(process.stdout)),
+    options.json ? `${printableJson({ findings }, 2)}\n` : format(findings, styleFor(resultStream())),
   );
   const limit = SEVERITIES.indexOf(options.failOn);
   if (findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= limit)) throw new UserError("");

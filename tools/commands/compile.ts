@@ -1,5 +1,5 @@
 /** `jwtgate compile`: Istio's policies → the filter's configuration, an Envoy bootstrap, or Istio's WasmPlugin. */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { type CompiledWorkload, type CompileOptions, compile, type SourceFile } from "../compile.ts";
@@ -9,7 +9,7 @@ import { TARGETS, type TargetName, targetOf } from "../targets/index.ts";
 import { NotRendered, type Rendered, type SharedOptions, type Target } from "../targets/target.ts";
 import { parseLabels, parseOrigin } from "../values.ts";
 import { VERSION } from "../version.ts";
-import { print, report, UserError } from "./output.ts";
+import { outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { optionOf } from "./target-option.ts";
 
@@ -48,6 +48,7 @@ export function compileCommand(): Command {
         .choices(names)
         .default(names[0]),
     )
+    .addOption(outputFileOption())
     .option("--source-map <file>", "write which rule came from which line of YAML, as JSON")
     .option(
       "--filter-state",
@@ -124,9 +125,8 @@ async function run(options: Options, target: Target): Promise<void> {
   const discovered = options.discover ? await discoverAll(files, compileOptions, options.jwksCa) : undefined;
   const result = compile(files, { ...compileOptions, discovered });
   if (report(result.diagnostics)) throw new UserError("");
-  const { text, warning } = render(target, result.workloads, options);
-  if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
-  if (options.sourceMap !== undefined) writeSourceMap(options.sourceMap, result.workloads);
+  const { text } = render(target, result.workloads, options);
+  if (options.sourceMap !== undefined) await writeSourceMap(options.sourceMap, result.workloads);
   await print(text);
 }
 
@@ -162,14 +162,10 @@ function render(target: Target, workloads: readonly CompiledWorkload[], options:
   }
 }
 
-function writeSourceMap(file: string, workloads: readonly CompiledWorkload[]): void {
+async function writeSourceMap(file: string, workloads: readonly CompiledWorkload[]): Promise<void> {
   const sourceMap = {
     rules: Object.assign({}, ...workloads.map((workload) => workload.sourceMap.rules)),
     providers: Object.assign({}, ...workloads.map((workload) => workload.sourceMap.providers)),
   };
-  try {
-    writeFileSync(file, `${JSON.stringify(sourceMap, null, 2)}\n`);
-  } catch (error) {
-    throw new UserError(`${file}: the source map cannot be written: ${reasonOf(error)}`);
-  }
+  await writeUserFile("the source map", file, `${JSON.stringify(sourceMap, null, 2)}\n`);
 }

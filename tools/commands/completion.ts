@@ -1,6 +1,6 @@
 /** `jwtgate completion`: scripts that let a shell complete commands, options and their values. */
 import { Argument, Command, type Option } from "commander";
-import { print } from "./output.ts";
+import { outputFileOption, print } from "./output.ts";
 
 const EXAMPLES = `
 Examples:
@@ -30,6 +30,7 @@ export function completionCommand(): Command {
   return new Command("completion")
     .description("print a script that completes commands and options in a shell")
     .addArgument(new Argument("<shell>", "which shell").choices(Object.keys(SHELLS)))
+    .addOption(outputFileOption())
     .addHelpText("after", EXAMPLES)
     .action(async (shell: keyof typeof SHELLS, _options: object, command: Command) => {
       const { parent } = command;

@@ -15,7 +15,7 @@ import { type Fetched, fetchDocuments } from "../token/documents.ts";
 import { parseListenAddress, parseMoment } from "../values.ts";
 import { readDocument, readInput, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
-import { print } from "./output.ts";
+import { outputFileOption, print, resultStream } from "./output.ts";
 import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { styleFor } from "./style.ts";
 
@@ -62,6 +62,7 @@ export function explainCommand(): Command {
   );
   addFileOption(command)
     .option("--json", "as JSON, for programs")
+    .addOption(outputFileOption())
     .optionsGroup("The request:")
     .option("--curl <line>", "a curl line, as pasted; nothing is run or sent")
     .option("-X, --method <method>", "its method (default: GET)", parseMethod)
@@ -134,7 +135,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   await print(
     options.json
       ? `${printableJson(explanationToJson(told), 2)}\n`
-      : formatExplanation(told, styleFor(process.stdout)),
+      : formatExplanation(told, styleFor(resultStream())),
   );
   if (!options.fetch && explanation.authentication?.refusal === NO_KEYS && gate.fetchFailures.size === 0)
     process.stderr.write(

@@ -1,5 +1,4 @@
 /** `jwtgate image`: the module as an OCI image, without Docker. */
-import { writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { printableJson } from "../diagnostics.ts";
 import { FORMS, type Form, makeImage, sha256 } from "../oci/image.ts";
@@ -7,9 +6,9 @@ import { layoutArchive, NotALayout, type TaggedImage, writeLayout } from "../oci
 import { MODULE_FILE } from "../package.ts";
 import { VERSION } from "../version.ts";
 import { readInput } from "./input.ts";
-import { print, UserError } from "./output.ts";
+import { outputFileOption, print, UserError, writeUserFile } from "./output.ts";
 import { shellWord } from "./shell.ts";
-import { reasonOf } from "./sources.ts";
+import { writeReasonOf } from "./sources.ts";
 
 interface Options {
   form: Form | "both";
@@ -53,6 +52,7 @@ export function imageCommand(): Command {
     .option("--tag <tag>", "the image's tag", parseTag, VERSION)
     .addOption(new Option("--module <file>", "the module").default(MODULE_FILE, "the one of this package"))
     .option("--json", "tell digests as JSON")
+    .addOption(outputFileOption())
     .addHelpText("after", EXAMPLES)
     .action(run);
 }
@@ -83,19 +83,22 @@ async function run(path: string, { form, tag, module, json }: Options): Promise<
     process.stderr.write(told);
     return;
   }
-  write(path, images);
+  await write(path, images);
   await print(told);
 }
 
-function write(path: string, images: readonly TaggedImage[]): void {
+async function write(path: string, images: readonly TaggedImage[]): Promise<void> {
+  if (path.endsWith(".tar")) {
+    await writeUserFile("the image", path, layoutArchive(images));
+    return;
+  }
   try {
-    if (path.endsWith(".tar")) writeFileSync(path, layoutArchive(images));
-    else writeLayout(path, images);
+    await writeLayout(path, images);
   } catch (error) {
     const reason =
       error instanceof NotALayout
         ? "this folder holds other files: name a new one, or one that holds an OCI layout"
-        : reasonOf(error);
+        : writeReasonOf(error);
     throw new UserError(`${path}: the image cannot be written: ${reason}`);
   }
 }

@@ -1,6 +1,7 @@
 /** `jwtgate jwk`: keys as people have them → a key set that policies can hold. */
 import { createPrivateKey, type JsonWebKey } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { asciiJson, printable } from "../diagnostics.ts";
 import { ALGORITHM_NAMES, algorithmNamed } from "../jwks/algorithms.ts";
@@ -9,12 +10,14 @@ import { normalizeJwks } from "../jwks/normalize.ts";
 import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { PrivateKey } from "../token/private-key.ts";
 import { nameOf, readBytes } from "./input.ts";
-import { print, report, tell, UserError } from "./output.ts";
+import { outputFileOption, print, report, tell, UserError, writeUserFile } from "./output.ts";
 import { reasonOf } from "./sources.ts";
 
 interface Options {
   generate?: string;
   private?: string;
+  force?: boolean;
+  outputFile?: string;
   kid?: string;
   alg?: string;
   thumbprint?: boolean;
@@ -29,7 +32,7 @@ Examples:
   One key set of several keys and certificates:
     $ jwtgate jwk old.jwks.json new-certificate.pem
   A new key; its private half goes into a file that only you can read:
-    $ jwtgate jwk --generate ES256 --private new-key.pem > new.jwks.json
+    $ jwtgate jwk --generate ES256 --private new-key.pem -o new.jwks.json
   Thumbprints (RFC 7638):
     $ jwtgate jwk key.pem --thumbprint
 
@@ -42,11 +45,13 @@ export function jwkCommand(): Command {
     .argument("[file...]", "files, or - for standard input")
     .addOption(new Option("--generate <alg>", "make a new key").choices(ALGORITHM_NAMES))
     .option("--private <file>", "where the new key's private half goes, as PEM")
+    .option("--force", "replace the file of --private, and with it the key that it holds")
     .option("--kid <id>", "the key's id (default: the one it has, or its thumbprint)")
     .addOption(
       new Option("--alg <alg>", "the only algorithm that keys without one are for").choices(ALGORITHM_NAMES),
     )
     .option("--chain", "take the keys of certificates too that issued another one of the same file")
+    .addOption(outputFileOption())
     .option("--thumbprint", "print the keys' thumbprints instead")
     .addHelpText("after", EXAMPLES)
     .action(async (files: string[], options: Options, command: Command) => {
@@ -62,6 +67,10 @@ function checkUsage(files: string[], options: Options, command: Command): void {
   const secret = algorithmNamed(options.generate ?? "")?.kty === "oct";
   if (options.private !== undefined && options.generate === undefined)
     wrong("--private belongs to --generate");
+  if (options.force && options.private === undefined) wrong("--force belongs to --private");
+  const { private: file, outputFile } = options;
+  if (file !== undefined && outputFile !== undefined && resolve(file) === resolve(outputFile))
+    wrong("--private and -o name the same file: the private key and the public keys need one each");
   if (options.private !== undefined && secret)
     wrong(`a secret for ${options.generate} has no private half: leave --private out`);
   if (options.private === undefined && options.generate !== undefined && !secret) {
@@ -71,11 +80,8 @@ function checkUsage(files: string[], options: Options, command: Command): void {
 
 async function run(files: string[], options: Options): Promise<void> {
   const read = files.flatMap((file) => readFile(file, options));
-  const made =
-    options.generate === undefined
-      ? []
-      : [{ file: "new key", key: await makeKey(options.generate, options.private) }];
-  const all = [...read, ...made];
+  const made = options.generate === undefined ? undefined : await makeKey(options.generate);
+  const all = [...read, ...(made ? [{ file: "new key", key: made.key }] : [])];
   if (options.kid !== undefined && all.length > 1)
     throw new UserError("error: --kid is for one key, and here are several");
   const keys = all.map(({ file, key }) => ({ file, key: complete(key, options) }));
@@ -92,6 +98,8 @@ async function run(files: string[], options: Options): Promise<void> {
       "error: a thumbprint of a secret would be a means to guess it by: there is none for oct keys",
     );
   }
+  if (made !== undefined && options.private !== undefined)
+    await writePrivateKey(options.private, made.privateKey(), options.force ?? false);
   await print(
     options.thumbprint
       ? unique.map((key) => `${thumbprint(key)}\n`).join("")
@@ -112,18 +120,26 @@ function readFile(path: string, { chain = false }: Options): { file: string; key
   }
 }
 
-/** A new key for an algorithm; a private half is written where it belongs first. */
-async function makeKey(name: string, file: string | undefined): Promise<JsonKey> {
+/** A new key for an algorithm: its public half, or the secret, and how to have its private half as PEM. */
+async function makeKey(name: string): Promise<{ key: JsonKey; privateKey: () => string }> {
   const { signing, verifying } = await PrivateKey.generate(name);
-  if (file !== undefined) {
-    const privateKey = createPrivateKey({ format: "jwk", key: signing as JsonWebKey });
-    try {
-      writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
-    } catch (error) {
-      throw new UserError(`${file}: the private key cannot be written: ${reasonOf(error)}`);
-    }
+  return {
+    key: { ...verifying, alg: name },
+    privateKey: () =>
+      createPrivateKey({ format: "jwk", key: signing as JsonWebKey })
+        .export({ type: "pkcs8", format: "pem" })
+        .toString(),
+  };
+}
+
+/** Readable for its owner alone. A key that is there is lost only if the user asks for that. */
+async function writePrivateKey(file: string, pem: string, isForced: boolean): Promise<void> {
+  if (!isForced && lstatSync(file, { throwIfNoEntry: false })) {
+    throw new UserError(
+      `${file}: there is a file already, which may hold a key that is in use: name another one, or replace it with --force`,
+    );
   }
-  return { ...verifying, alg: name };
+  await writeUserFile("the private key", file, pem, { mode: 0o600, isNew: !isForced });
 }
 
 /** A key with the id and the algorithm that it is to have. */

@@ -14,7 +14,7 @@ import {
   type TokenPlace,
 } from "../wizard/resources.ts";
 import { readBytes } from "./input.ts";
-import { print, report, UserError } from "./output.ts";
+import { outputFileOption, print, report, UserError } from "./output.ts";
 
 interface Options {
   name: string;
@@ -41,10 +41,10 @@ interface Options {
 const EXAMPLES = `
 Examples:
   By questions, on a terminal:
-    $ jwtgate new > gateway.yaml
+    $ jwtgate new -o gateway.yaml
   A token everywhere but on two paths, keys from the issuer's URL:
     $ jwtgate new --issuer https://idp.example.com --jwks-uri https://idp.example.com/jwks.json \\
-        --bypass-if --path /healthz --path '/public/*' > gateway.yaml
+        --bypass-if --path /healthz --path '/public/*' -o gateway.yaml
     $ jwtgate compile -f gateway.yaml
   A token in a cookie for changes of one host; its subject goes to the service in a header:
     $ jwtgate jwk --generate ES256 --private key.pem > jwks.json
@@ -81,6 +81,7 @@ export function newCommand(): Command {
     .option("--namespace <name>", "their namespace")
     .addOption(new Option("--labels <labels>", "of the workloads, as NAME=VALUE,…").argParser(parseLabels))
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")
+    .addOption(outputFileOption())
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options, command: Command) => {

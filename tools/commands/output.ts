@@ -1,6 +1,8 @@
 /** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
+import { Option } from "commander";
 import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable } from "../diagnostics.ts";
-import { reasonOf } from "./sources.ts";
+import { type WriteOptions, writeFileSafely } from "../files.ts";
+import { reasonOf, writeReasonOf } from "./sources.ts";
 
 /** What a process ends with; documented, so that scripts can rely on it. */
 export const EXIT = {
@@ -17,8 +19,53 @@ export class UserError extends Error {
   override readonly name = "UserError";
 }
 
-/** Writes a result. A reader that stops reading (`| head`) is no error. */
+/** The file that results go into instead of standard output. */
+let resultFile: string | undefined;
+
+/** `-o FILE`, which every command has that prints a document. */
+export function outputFileOption(): Option {
+  return new Option(
+    "-o, --output-file <file>",
+    "write the result into this file, as a whole or not at all (default: standard output)",
+  );
+}
+
+/** From now on results go into a file; `-` means standard output. */
+export function writeResultsTo(file: string): void {
+  resultFile = file === "-" ? undefined : file;
+}
+
+/** Who reads results, as far as colours depend on it. */
+export function resultStream(): { isTTY?: boolean } {
+  return resultFile === undefined ? process.stdout : {};
+}
+
+/**
+ * Writes a file that the user named: whole, or not at all.
+ *
+ * @param what it is, for the message, such as `the private key`
+ * @throws {UserError} with one line, if it cannot be written
+ */
+export async function writeUserFile(
+  what: string,
+  file: string,
+  data: string | Uint8Array,
+  options?: WriteOptions,
+): Promise<void> {
+  try {
+    await writeFileSafely(file, data, options);
+  } catch (error) {
+    throw new UserError(`${file}: ${what} cannot be written: ${writeReasonOf(error)}`);
+  }
+}
+
+/**
+ * Writes a result to standard output, or into the file of `-o`. A reader that stops reading (`| head`) is no error.
+ *
+ * @throws {UserError} if the file cannot be written
+ */
 export function print(text: string | Uint8Array): Promise<void> {
+  if (resultFile !== undefined) return writeUserFile("the result", resultFile, text);
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
       if (!error || isClosedPipe(error)) resolve();

@@ -146,6 +146,16 @@ export function reasonOf(error: unknown): string {
   return (code !== undefined && SYSTEM_ERRORS[code]) || error.message;
 }
 
+/** System errors of writing in words. */
+export function writeReasonOf(error: unknown): string {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === "EACCES" || code === "EPERM") {
+    return syscall === "open" ? "writing into its folder is not permitted" : "writing it is not permitted";
+  }
+  if (code === "ENOENT") return "its folder does not exist";
+  return reasonOf(error);
+}
+
 const SYSTEM_ERRORS: Record<string, string> = {
   ENOENT: "there is no such file or folder",
   EACCES: "reading it is not permitted",
@@ -155,6 +165,9 @@ const SYSTEM_ERRORS: Record<string, string> = {
   EEXIST: "the file is there already",
   EMFILE: "too many files are open",
   ENOSPC: "the disk is full",
+  EDQUOT: "your quota of the disk is used up",
+  ENAMETOOLONG: "the name is too long",
+  EBUSY: "it is in use, as a mounted file is: write to another one",
   EROFS: "nothing can be written there",
   EPIPE: "nobody reads it any more",
 };

@@ -17,7 +17,7 @@ import { loadSuite, type Suite } from "../testing/suite.ts";
 import { collect, InvalidValue, parseMoment } from "../values.ts";
 import { readText } from "./input.ts";
 import { loadModule } from "./module.ts";
-import { print, report, tell, UserError } from "./output.ts";
+import { outputFileOption, print, report, resultStream, tell, UserError } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { styleFor } from "./style.ts";
@@ -43,7 +43,7 @@ Examples:
   Only those with these words in the name, and no further after the first failure:
     $ jwtgate test -t 'another key' --bail
   For CI:
-    $ jwtgate test envoy/istio/one-principal.test.yaml --reporter junit > report.xml
+    $ jwtgate test envoy/istio/one-principal.test.yaml --reporter junit -o report.xml
     $ jwtgate test envoy/istio/one-principal.test.yaml --reporter text --reporter github
   Again whenever a test file or a policy changes:
     $ jwtgate test tests/*.test.yaml --watch
@@ -75,6 +75,7 @@ export function testCommand(): Command {
       parseMoment,
     )
     .option("--envoy", "against a real Envoy, found or installed, instead of the host in this process")
+    .addOption(outputFileOption())
     .option("--watch", "run again whenever one of the files changes, until Ctrl-C")
     .addHelpText("after", EXAMPLES)
     .action(async (files: string[], given: Options, command: Command) => {
@@ -147,9 +148,11 @@ async function runOnce(paths: readonly string[], options: Options): Promise<Roun
   const counts = count(results);
   const none = counts.passed + counts.failed + counts.skipped + counts.faulty === 0;
   const milliseconds = performance.now() - begun;
-  for (const reporter of options.reporter) {
-    await print(formatResults(results, reporter, styleFor(process.stdout), milliseconds, pathOnGithub));
-  }
+  const reports = options.reporter.map((reporter) =>
+    formatResults(results, reporter, styleFor(resultStream()), milliseconds, pathOnGithub),
+  );
+  // At once: a file of -o has them all.
+  await print(reports.join(""));
   if (none) throw new UserError(noneSelected(options, counts.unselected));
   return { passed: counts.failed === 0 && counts.faulty === 0, files: used };
 }

@@ -17,7 +17,7 @@ import { refusalUnseen, type Verdict, verifyToken } from "../token/verifier.ts";
 import { collect, parseNamed, parseTime } from "../values.ts";
 import { readBytes, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
-import { print, report, UserError } from "./output.ts";
+import { outputFileOption, print, report, resultStream, UserError } from "./output.ts";
 import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
 import { type Style, styleFor } from "./style.ts";
@@ -111,6 +111,7 @@ function signCommand(): Command {
     .option("--claims <file>", "claims as a JSON object, or - for standard input")
     .option("--header <name=value>", "a member of the header, likewise; may be repeated", parseNamed)
     .option("--json", "tell the token with its header and claims as JSON")
+    .addOption(outputFileOption())
     .addHelpText("after", SIGN_EXAMPLES)
     .action(sign);
 }
@@ -173,6 +174,7 @@ function decodeCommand(): Command {
     .description("show what is in a token, without verifying it")
     .argument("[token]", "the token, with Bearer before it or without; - is standard input", "-")
     .option("--json", "tell it as JSON")
+    .addOption(outputFileOption())
     .addHelpText("after", DECODE_EXAMPLES)
     .action(decode);
 }
@@ -194,7 +196,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
     await print(`${printableJson(told, 2)}\n`);
     return;
   }
-  const style = styleFor(process.stdout);
+  const style = styleFor(resultStream());
   const lines = [
     style.bad("NOT verified: anybody can write such a token."),
     `header   ${show(header)}`,
@@ -272,7 +274,8 @@ function verifyCommand(): Command {
     .option("--iss <issuer>", "with --jwks: the issuer that it must have")
     .option("--aud <audience>", "with --jwks: an audience that it may be for; may be repeated", collect)
     .option("--at <time>", "as if it were then: 2030-01-31T12:00:00Z, now+1h, seconds since 1970", parseTime)
-    .option("--json", "tell it as JSON");
+    .option("--json", "tell it as JSON")
+    .addOption(outputFileOption());
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
     .addHelpText("after", VERIFY_EXAMPLES)
@@ -311,7 +314,7 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
   });
   const told = options.json
     ? `${printableJson(asJson(verdict, positions), 2)}\n`
-    : asText(verdict, positions, styleFor(process.stdout));
+    : asText(verdict, positions, styleFor(resultStream()));
   await print(told);
   if (!verdict.valid) throw new UserError("");
 }

@@ -1,6 +1,7 @@
 /** OCI image layout (image-spec, image-layout.md): images as the files of a folder, or as one tar archive of them. */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { writeFileSafely } from "../files.ts";
 import { type Image, json } from "./image.ts";
 import { type Entry, tar } from "./tar.ts";
 
@@ -44,13 +45,18 @@ export class NotALayout extends Error {
  *
  * @throws {NotALayout} where the folder holds other files
  */
-export function writeLayout(folder: string, images: readonly TaggedImage[]): void {
+export async function writeLayout(folder: string, images: readonly TaggedImage[]): Promise<void> {
   makeFolder(folder);
   const there = readdirSync(folder);
   if (there.length > 0 && !there.includes("oci-layout")) throw new NotALayout();
   makeFolder(join(folder, "blobs"));
   makeFolder(join(folder, "blobs/sha256"));
-  for (const { path, data } of layoutFiles(images)) writeFileSync(join(folder, path), data);
+  // The marker first, so that a run that failed may be repeated; the index last: until then the layout is the old one.
+  const isFirst = ({ path }: Entry) => path === "oci-layout";
+  const isLast = ({ path }: Entry) => path === "index.json";
+  const rank = (file: Entry) => Number(isLast(file)) - Number(isFirst(file));
+  const files = layoutFiles(images).sort((a, b) => rank(a) - rank(b));
+  for (const { path, data } of files) await writeFileSafely(join(folder, path), data);
 }
 
 /** Not with `recursive`, which in Node 20 never returns where a file system refuses with ENOENT, as /proc does. */

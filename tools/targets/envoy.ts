@@ -31,7 +31,7 @@ export const envoy = {
   summary: "a whole bootstrap",
   withoutMode: "gateway where not said",
   example: `A gateway before a service on port 8000:
-    $ jwtgate compile -f policies/ --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000 > envoy.yaml
+    $ jwtgate compile -f policies/ --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000 -o envoy.yaml
     $ envoy --config-path envoy.yaml`,
   options: [
     { flags: "--listen <address>", description: "IP:PORT to listen on", parse: parseListenAddress },

@@ -31,8 +31,6 @@ export interface Files {
 
 export interface Rendered {
   text: string;
-  /** What the user has to know of it. */
-  warning?: string;
 }
 
 /** @typeParam Options its own, by the names that its flags have in camel case */

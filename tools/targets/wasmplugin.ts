@@ -13,8 +13,8 @@ interface Options {
   sha256: string;
 }
 
-/** Where the user has to write a place of their own. */
-const PLACEHOLDER_IMAGE = `oci://registry.example.com/jwtgate:${VERSION}`;
+/** In help and messages; the user writes a place of their own. */
+const EXAMPLE_IMAGE = `oci://registry.example.com/jwtgate:${VERSION}`;
 
 export const wasmplugin = {
   noun: "a WasmPlugin",
@@ -27,7 +27,7 @@ export const wasmplugin = {
   withoutMode: "must be said",
   example: `The plugin for a workload in a mesh:
     $ jwtgate compile -f policies/ --output wasmplugin --mode sidecar --namespace foo --labels app=httpbin \\
-        --image ${PLACEHOLDER_IMAGE} | kubectl apply -f -`,
+        --image ${EXAMPLE_IMAGE} | kubectl apply -f -`,
   options: [
     {
       flags: "--image <url>",
@@ -36,11 +36,16 @@ export const wasmplugin = {
     },
     { flags: "--sha256 <digest>", description: "of what --image names", parse: parseSha256 },
   ],
+  check({ image }) {
+    if (image !== undefined) return undefined;
+    return `--output wasmplugin needs --image with the place that you pushed the module to, such as --image ${EXAMPLE_IMAGE}: a plugin that cannot be fetched refuses every request (docs/image.md)`;
+  },
   review({ selection, policies: [first] }, report) {
     if (first) report.warning(first.at, uncoveredTcp(first, selection));
   },
   render(workloads, options) {
-    const { mode, sha256, image = PLACEHOLDER_IMAGE } = options;
+    const { mode, sha256, image } = options;
+    if (image === undefined) throw new Error("check has seen to this");
     const resources = workloads.flatMap(({ selection, configuration }) => {
       if (selection === undefined) return [];
       if (mode === undefined && !isForGateway(selection)) {
@@ -60,11 +65,7 @@ export const wasmplugin = {
         }),
       ];
     });
-    const warning = `the plugin's url is ${image}, which is no real place: say --image with the one that you pushed the module to`;
-    return {
-      text: printResources(resources, VERSION),
-      ...(options.image === undefined && { warning }),
-    };
+    return { text: printResources(resources, VERSION) };
   },
 } as const satisfies Target<Options>;
 
