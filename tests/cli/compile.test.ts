@@ -104,7 +104,7 @@ describe("--output config", () => {
     });
     const { status, stderr } = run(["compile", "-f", "policies/a.yaml", "--source-map", "no/map.json"]);
     expect(status).toBe(1);
-    expect(stderr).toBe("no/map.json: the source map cannot be written: there is no such file or folder\n");
+    expect(stderr).toBe("no/map.json: the source map cannot be written: its folder does not exist\n");
   });
 
   test("carries --shadow", () => {

@@ -84,7 +84,10 @@ describe.each(Object.keys(COMMANDS))("%s", (command) => {
       timeout: 45_000,
       maxBuffer: 16 * MIB,
     });
-    expect({ status, stdout }, stderr).toEqual({ status: 1, stdout: "" });
+    expect(status, stderr).toBe(1);
+    // A test file with a fault is a part of the report, which is a result.
+    if (command === "test") return expectClean(stdout);
+    expect(stdout).toBe("");
     expectClean(stderr);
   });
 });

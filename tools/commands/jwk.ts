@@ -11,7 +11,6 @@ import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { PrivateKey } from "../token/private-key.ts";
 import { nameOf, readBytes } from "./input.ts";
 import { outputFileOption, print, report, tell, UserError, writeUserFile } from "./output.ts";
-import { reasonOf } from "./sources.ts";
 
 interface Options {
   generate?: string;
