@@ -107,14 +107,14 @@ ${more}`;
     writeFileSync(workspace.path("x.test.yaml"), file(""));
     expect(run("test", "x.test.yaml")).toMatchObject({ status: 0 });
     writeFileSync(workspace.path("x.test.yaml"), file(`${name}: {}\n`));
-    expect(run("test", "x.test.yaml").stderr).toContain(`unknown field "${name}" here`);
+    expect(run("test", "x.test.yaml").stdout).toContain(`unknown field "${name}" here`);
     writeFileSync(
       workspace.path("x.test.yaml"),
       file("").replace(`{token: ${name}`, "{token: valueOf").replace(`{key: ${name}`, "{key: valueOf"),
     );
-    const { stderr } = run("test", "x.test.yaml");
-    expect(stderr).toContain('there is no key "valueOf"');
-    expect(stderr).toContain('there is no token "valueOf"');
+    const { stdout } = run("test", "x.test.yaml");
+    expect(stdout).toContain('there is no key "valueOf"');
+    expect(stdout).toContain('there is no token "valueOf"');
   });
 
   test("as a field and a key of when, which there are not", () => {
