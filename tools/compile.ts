@@ -8,6 +8,7 @@ import {
 } from "./config/schema.ts";
 import { byPosition, type Diagnostic, formatPosition, type Position } from "./diagnostics.ts";
 import { compileAuthorization } from "./istio/authorization.ts";
+import { refuseCustom } from "./istio/authorization-policy.ts";
 import { compileProviders } from "./istio/providers.ts";
 import { Report } from "./istio/report.ts";
 import { type Resource, readResources } from "./istio/resource.ts";
@@ -29,6 +30,8 @@ export interface SourceFile {
   text: string;
   /** Its documents, where somebody has read them already; the text is then not looked at. */
   documents?: YamlNode[];
+  /** Whether it was found in a folder, where there are files that are no resources of Kubernetes. */
+  found?: boolean;
 }
 
 /** What the compiler has to know of the place where the filter will run, and of the output that brings it there. */
@@ -175,9 +178,10 @@ export function compile(sources: SourceFile[], options: CompileOptions = {}): Co
 
 function readSources(sources: SourceFile[], { namespace }: CompileOptions, report: Report): Resource[] {
   const known = new Map<string, Resource>();
-  for (const { name, text, documents: read } of sources) {
+  for (const { name, text, documents: read, found = false } of sources) {
     const faults: Diagnostic[] = [];
     for (const document of read ?? readYaml(name, text, faults)) {
+      if (found && !isResource(document)) continue;
       for (const resource of readResources([document], namespace ?? DEFAULT_NAMESPACE, report)) {
         const first = known.get(nameOf(resource));
         if (first === undefined) known.set(nameOf(resource), resource);
@@ -185,14 +189,49 @@ function readSources(sources: SourceFile[], { namespace }: CompileOptions, repor
       }
       if (report.isFull(name)) break;
     }
-    report.addAll(faults);
+    report.addAll(found ? faultsOfFound(faults, text) : faults);
   }
+  reportOthers(report);
   if (known.size === 0 && !report.hasErrors) {
     const message =
       "there is no RequestAuthentication and no AuthorizationPolicy here: a filter would let everything through";
     report.error({ file: sources[0]?.name ?? "<none>", line: 0, column: 0 }, message);
   }
   return [...known.values()];
+}
+
+/** Values for Helm, a kustomization's patches, a package.json: what has neither field is no resource. */
+function isResource(document: YamlNode): boolean {
+  return document.kind === "map" && ["apiVersion", "kind"].some((name) => document.entries.has(name));
+}
+
+/** A file in a folder may be another program's; one that names a policy must not be left out. */
+function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[] {
+  const [first, ...more] = faults;
+  if (first === undefined) return [];
+  if (!/\b(RequestAuthentication|AuthorizationPolicy)\b/.test(text)) {
+    const message = `this file is left out: it names no policy, and it is no YAML (${first.message})`;
+    return [{ ...first, severity: "warning", message }];
+  }
+  const hint = "; a template is rendered first: `helm template … | jwtgate compile -f -`";
+  return [{ ...first, message: text.includes("{{") ? first.message + hint : first.message }, ...more];
+}
+
+/** Says which resources are no policies: one by its name, several by their number. */
+function reportOthers(report: Report): void {
+  const [first, ...more] = report.others;
+  if (first === undefined) return;
+  if (more.length === 0) {
+    report.warning(first.at, `${first.name} (${first.apiVersion}) is no policy and is not compiled`);
+    return;
+  }
+  const counts = new Map<string, number>();
+  for (const { kind } of report.others) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const list = [...counts].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${count} ${kind}`);
+  report.warning(
+    first.at,
+    `${report.others.length} resources are no policies and are not compiled: ${list.join(", ")}`,
+  );
 }
 
 function duplicate(resource: Resource, { at }: Resource): string {
@@ -238,6 +277,7 @@ function compileWorkload(
 ): CompiledWorkload {
   const authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
   const policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
+  for (const { spec } of policies) if (spec.custom) refuseCustom(spec.custom, report);
   const { trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
   const { target = STANDALONE } = options;
   const { clusterFor, inMesh } = target;

@@ -134,7 +134,7 @@ test("wrong input", () => {
     [["-f", "missing"], 1, "missing: there is no such file or folder\n"],
     [["-f", "empty"], 1, "empty: no .yaml, .yml or .json file is in this folder\n"],
     [["-f", "/dev/zero"], 1, "/dev/zero: this is larger than 16 MiB\n"],
-    [[], 2, "required option '-f, --file <path...>' not specified"],
+    [[], 1, "there is no RequestAuthentication and no AuthorizationPolicy here"],
     [["-f", "a", "--fail-on", "never"], 2, "Allowed choices are error, warning, info"],
   ] as const) {
     const ran = run(...args);

@@ -243,7 +243,6 @@ describe("wrong input ends with 1, and says where", () => {
 describe("a wrong command line ends with 2, and says what to write", () => {
   const envoy = ["--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"];
   test.each<[string[], string]>([
-    [[], "required option '-f, --file <path...>' not specified"],
     [["-f"], "argument missing"],
     [["-f", "a", "--wrong"], "unknown option '--wrong'"],
     [["-f", "a", "--output", "xml"], "Allowed choices are config, envoy, wasmplugin"],

@@ -39,7 +39,7 @@ describe("bash", () => {
   });
 
   test("completes options of the command that stands there", () => {
-    expect(complete("compile", "--out")).toEqual(["--output-file", "--output"]);
+    expect(complete("compile", "--out")).toEqual(["--output", "--output-file"]);
     expect(complete("token", "verify", "--jw")).toEqual(["--jwks", "--jwks-ca"]);
     expect(complete("token", "sign", "--kid", "x", "--cl")).toEqual(["--claim", "--claims"]);
   });

@@ -4,7 +4,7 @@ import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
 import { review } from "../check/review.ts";
 import { formatPosition, oneLine, printableJson } from "../diagnostics.ts";
 import { outputFileOption, print, report, resultStream, UserError } from "./output.ts";
-import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
+import { addFileOrInputOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
 import { readSources } from "./sources.ts";
 import { type Style, styleFor } from "./style.ts";
 
@@ -29,7 +29,7 @@ export function checkCommand(): Command {
   const command = new Command("check").description(
     "what a reviewer would say: policies that are open, that never match, or that disclose keys",
   );
-  addFileOption(command)
+  addFileOrInputOption(command)
     .addOption(
       new Option("--fail-on <severity>", "end with 1 where there is a finding as severe as this")
         .choices(SEVERITIES)

@@ -10,6 +10,7 @@ import { NotRendered, type Rendered, type SharedOptions, type Target } from "../
 import { parseLabels, parseOrigin } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
+import { addFileOrInputOption } from "./policies.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { optionOf } from "./target-option.ts";
 
@@ -40,9 +41,10 @@ wrong, or 2 where the command line is.`;
 export function compileCommand(): Command {
   const names = OUTPUTS.map(({ name }) => name);
   const modes = OUTPUTS.flatMap(({ name, withoutMode }) => (withoutMode ? `${name}: ${withoutMode}` : []));
-  const command = new Command("compile")
-    .description("compile Istio policies into the filter's configuration, for Envoy or for Istio")
-    .requiredOption("-f, --file <path...>", "YAML files, folders, or - for standard input")
+  const command = new Command("compile").description(
+    "compile Istio policies into the filter's configuration, for Envoy or for Istio",
+  );
+  addFileOrInputOption(command)
     .addOption(
       new Option("--output <what>", OUTPUTS.map(({ name, summary }) => `${name}: ${summary}`).join("; "))
         .choices(names)

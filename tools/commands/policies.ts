@@ -19,6 +19,20 @@ export function addFileOption(command: Command): Command {
   return command.requiredOption("-f, --file <path...>", "YAML files, folders, or - for standard input");
 }
 
+/** Adds `-f`, without which standard input is read, so that `kubectl get … -o yaml` can be piped in. */
+export function addFileOrInputOption(command: Command): Command {
+  return command
+    .option(
+      "-f, --file <path...>",
+      "YAML files, folders, or - for standard input (default: what is piped in)",
+    )
+    .hook("preAction", (one) => {
+      if (one.opts()["file"] !== undefined) return;
+      if (process.stdin.isTTY) one.error("error: name the policies with -f FILE, or pipe them in");
+      one.setOptionValue("file", ["-"]);
+    });
+}
+
 /** Adds the options that choose a workload, as a group of their own. */
 export function addWorkloadOptions(command: Command): Command {
   return command

@@ -23,7 +23,7 @@ export type SourceKind = "policies" | "tests";
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /**
- * @param paths files, folders (read with their folders, hidden ones left out) and `-`
+ * @param paths files, folders (read with their folders, without hidden ones and `node_modules`) and `-`
  * @param kind of the files in folders: `*.test.yaml` are tests, all others policies
  * @returns the files' texts in order, and what could not be read
  */
@@ -45,7 +45,10 @@ export function readSources(paths: readonly string[], kind: SourceKind = "polici
       if (path === "-" || !statSync(path).isDirectory()) return add(path);
       const found = filesOf(path, kind);
       if (found.length === 0) throw new Error(NONE_FOUND[kind]);
-      found.forEach(add);
+      for (const file of found)
+        attempt(file, () =>
+          sources.files.push({ ...readSource(file), ...(kind === "policies" && { found: true }) }),
+        );
       if (kind === "policies")
         for (const test of filesOf(path, "tests")) attempt(test, () => refuseResources(test));
     });
@@ -71,7 +74,9 @@ const NONE_FOUND: Record<SourceKind, string> = {
 
 /** The files of a folder and its folders, in the order of their names. */
 function filesOf(folder: string, kind: SourceKind): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith("."));
+  const entries = readdirSync(folder, { withFileTypes: true }).filter(
+    ({ name }) => !name.startsWith(".") && name !== "node_modules",
+  );
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name);

@@ -11,6 +11,8 @@ export type Action = "ALLOW" | "DENY" | "AUDIT";
 
 export interface AuthorizationPolicy {
   action: Action;
+  /** Where it says `action: CUSTOM`, which no filter here can do: an error if the policy is for the workload. */
+  custom?: Position;
   /** On trial: counted and logged only. */
   dryRun: boolean;
   rules: PolicyRule[];
@@ -43,7 +45,7 @@ export function readAuthorizationPolicy(
   metadata: Metadata | undefined,
   report: Report,
 ): AuthorizationPolicy {
-  const action = readAction(spec, report);
+  const { action, custom } = readAction(spec, report);
   const rules = spec.objects("rules");
   if (rules.length > MAX_RULES) {
     report.error(spec.keyAt("rules"), `spec.rules has more than ${MAX_RULES} entries: split the policy`);
@@ -54,12 +56,21 @@ export function readAuthorizationPolicy(
   }
   return {
     action,
+    ...(custom && { custom }),
     dryRun: readDryRun(metadata, action, report),
     rules: rules.map((rule) => readRule(rule, report)),
   };
 }
 
-function readAction(spec: Fields, report: Report): Action {
+/** Says that a policy cannot be compiled because it is a CUSTOM one. */
+export function refuseCustom(at: Position, report: Report): void {
+  report.error(
+    at,
+    "CUSTOM asks an external authorizer, which this filter cannot: leave the policy to Istio (it runs before a WasmPlugin of phase AUTHN), or put Envoy's ext_authz filter in front; if the policy is for another workload, name yours with --namespace and --labels",
+  );
+}
+
+function readAction(spec: Fields, report: Report): { action: Action; custom?: Position } {
   const action = spec.string("action");
   const provider = spec.object("provider");
   provider?.ignore("name");
@@ -74,18 +85,14 @@ function readAction(spec: Fields, report: Report): Action {
           spec.keyAt("provider"),
           "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it",
         );
-      return action?.value ?? "ALLOW";
+      return { action: action?.value ?? "ALLOW" };
     case "CUSTOM":
-      report.error(
-        action.at,
-        "CUSTOM asks an external authorizer, which this filter cannot: leave the policy to Istio (it runs before a WasmPlugin of phase AUTHN), or put Envoy's ext_authz filter in front",
-      );
-      return "ALLOW";
+      return { action: "ALLOW", custom: action.at };
     default: {
       const meant = closest(action?.value ?? "", ["ALLOW", "DENY", "AUDIT"]);
       const advice = meant ? `did you mean ${meant}?` : "write ALLOW, DENY or AUDIT";
       report.error(action?.at ?? spec.at, `unknown action ${quote(action?.value ?? "")}: ${advice}`);
-      return "ALLOW";
+      return { action: "ALLOW" };
     }
   }
 }

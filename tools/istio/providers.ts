@@ -148,6 +148,13 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
   if (jwks) return compileInlineKeys(jwks, report);
   const source = jwksUri ?? issuer;
   if (source === undefined) return {};
+  if (jwksUri === undefined && /[?#]/.test(source.value)) {
+    report.error(
+      source.at,
+      `the issuer ${quote(source.value)} has a query or a fragment, which no issuer that is discovered has (OpenID Connect Discovery 1.0 §3): write jwksUri, the URL of its keys`,
+    );
+    return {};
+  }
   const discovery = discoveryUrl(source.value);
   const found = jwksUri ? jwksUri.value : options.discovered?.[discovery];
   const written = found ?? discovery;

@@ -3,6 +3,8 @@ import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
 
 export class Report {
   readonly diagnostics: Diagnostic[] = [];
+  /** Resources that are no policies. */
+  readonly others: { at: Position; kind: string; name: string; apiVersion: string }[] = [];
   private readonly errors = new Map<string, number>();
 
   /** @param message what is wrong and what to write instead; one line */

@@ -116,7 +116,7 @@ function reportOther(
   } else if (KINDS.includes(kind.value)) {
     report.error(apiVersion.at, `${kind.value} belongs to ${GROUP}: write apiVersion: ${GROUP}/v1`);
   } else {
-    report.warning(fields.at, `${name} (${apiVersion.value}) is no policy and is not compiled`);
+    report.others.push({ at: fields.at, kind: kind.value, name, apiVersion: apiVersion.value });
   }
 }
 

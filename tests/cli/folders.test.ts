@@ -1,0 +1,171 @@
+/** Folders as people have them, and what `kubectl get -A -o yaml` prints: policies among much else. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+const TOOL = fileURLToPath(new URL("../../dist/jwtgate.mjs", import.meta.url));
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "jwtgate-folders-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+}
+
+function compile(args: string[], input?: string) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [TOOL, "compile", ...args], {
+    cwd: folder,
+    encoding: "utf8",
+    ...(input !== undefined && { input }),
+  });
+  return { status, stdout, stderr };
+}
+
+const policy = (name: string, spec: string, namespace = "shop") => `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ${name}, namespace: ${namespace}}
+spec: ${spec}
+`;
+const DENY = "{action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}";
+
+describe("a folder", () => {
+  test("has files of other programs, which are left out", () => {
+    write({
+      "deny.yaml": policy("deny", DENY),
+      "kustomization.yaml": "resources: [deny.yaml]\n",
+      "values.yaml": "replicas: 2\nimage: {tag: v1}\n",
+      "package.json": '{"name": "shop"}',
+      "list.yaml": "- a\n- b\n",
+      "schema.json": '{"$schema": "x", "type": "object"}',
+      "node_modules/dep/policy.yaml": policy("dep", "{action: ALLOWED}"),
+      ".git/policy.yaml": policy("hidden", "{action: ALLOWED}"),
+    });
+    const { status, stderr, stdout } = compile(["-f", "."]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("/admin");
+  });
+
+  test("has templates: one that names no policy is left out with a warning, another is an error", () => {
+    write({ "deny.yaml": policy("deny", DENY), "deployment.yaml": "kind: {{ .Values.kind }}\na: [\n" });
+    const { status, stderr } = compile(["-f", "."]);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/deployment\.yaml:\d+:\d+: warning: this file is left out: it names no policy/);
+    write({ "policy.yaml": "kind: AuthorizationPolicy\nmetadata: {{ toYaml .Values.meta }}\na: [\n" });
+    const refused = compile(["-f", "."]);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain(
+      "a template is rendered first: `helm template … | jwtgate compile -f -`",
+    );
+  });
+
+  test("a resource with one of its two fields missing is not left out", () => {
+    write({ "deny.yaml": policy("deny", DENY), "typo.yaml": policy("typo", DENY).replace("kind", "knd") });
+    expect(compile(["-f", "."])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("kind is missing"),
+    });
+  });
+
+  test("a file that is named itself is read strictly", () => {
+    write({ "values.yaml": "replicas: 2\n" });
+    expect(compile(["-f", "values.yaml"])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("apiVersion is missing"),
+    });
+  });
+
+  test("resources of other kinds are counted in one line", () => {
+    const other = (kind: string, name: string) =>
+      `apiVersion: v1\nkind: ${kind}\nmetadata: {name: ${name}}\n`;
+    const others = ["a", "b", "c"].map((name) => other("Service", name));
+    write({ "all.yaml": [policy("deny", DENY), ...others, other("ConfigMap", "m")].join("---\n") });
+    const { stderr } = compile(["-f", "."]);
+    expect(stderr).toBe(
+      "all.yaml:6:1: warning: 4 resources are no policies and are not compiled: 3 Service, 1 ConfigMap\n",
+    );
+  });
+});
+
+describe("what kubectl prints of a mesh with external authorization", () => {
+  const item = (name: string, namespace: string, spec: object) => ({
+    apiVersion: "security.istio.io/v1",
+    kind: "AuthorizationPolicy",
+    metadata: {
+      name,
+      namespace,
+      creationTimestamp: "2026-01-01T00:00:00Z",
+      generation: 1,
+      resourceVersion: "4711",
+      uid: "00000000-0000-0000-0000-000000000000",
+      managedFields: [{ manager: "kubectl", operation: "Update" }],
+      annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" },
+    },
+    spec,
+    status: { conditions: [] },
+  });
+  const selector = (app: string) => ({ matchLabels: { app } });
+  const list = JSON.stringify({
+    apiVersion: "v1",
+    kind: "List",
+    metadata: { resourceVersion: "" },
+    items: [
+      item("ext", "legacy", { action: "CUSTOM", provider: { name: "oauth" }, rules: [{}] }),
+      item("ext", "shop", {
+        selector: selector("admin"),
+        action: "CUSTOM",
+        provider: { name: "o" },
+        rules: [{}],
+      }),
+      item("deny", "shop", {
+        selector: selector("cart"),
+        action: "DENY",
+        rules: [{ to: [{ operation: { paths: ["/admin"] } }] }],
+      }),
+    ],
+  });
+
+  test("compiles for one workload, from standard input, whatever another one's CUSTOM policy is", () => {
+    for (const file of [["-f", "-"], []]) {
+      const { status, stderr, stdout } = compile(
+        [...file, "--namespace", "shop", "--labels", "app=cart"],
+        list,
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).toContain("/admin");
+    }
+  });
+
+  test("is refused where a CUSTOM policy is for the workload, or nobody says which it is", () => {
+    for (const workload of [["--namespace", "shop", "--labels", "app=admin"], []]) {
+      const { status, stderr } = compile(workload, list);
+      expect(status).toBe(1);
+      expect(stderr).toContain("CUSTOM asks an external authorizer");
+    }
+  });
+});
+
+test("an issuer with a query or a fragment is not discovered", () => {
+  for (const issuer of ["https://idp.example/a?x=1", "https://idp.example/#a"]) {
+    const text = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: r, namespace: shop}
+spec: {jwtRules: [{issuer: "${issuer}"}]}
+`;
+    const { status, stderr } = compile([], text);
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      "no issuer that is discovered has (OpenID Connect Discovery 1.0 §3): write jwksUri",
+    );
+    const uri = text.replace('"}]}', '", jwksUri: "https://idp.example/keys"}]}');
+    expect(compile([], uri).status).toBe(0);
+  }
+});
