@@ -3,8 +3,8 @@
  * double-scalar multiplication.
  *
  * A verifier computes S·B - k·A and compares it with R. Both points are known before any signature: B is fixed, and A is
- * the key's. So both have a table of their multiples, made when the key is loaded, and a verification is little more
- * than adding up entries, one for each digit of S and of k (Lim and Lee, CRYPTO '94; Brickell, Gordon, McCurley and
+ * the key's. So both have a table of their multiples, made when the key is first used, and a verification is little
+ * more than adding up entries, one for each digit of S and of k (Lim and Lee, CRYPTO '94; Brickell, Gordon, McCurley and
  * Wilson, EUROCRYPT '92).
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
@@ -82,7 +82,9 @@ const E6: usize = memory.data(36, 16);
 /** A public key with the table of its negative. */
 export class Ed25519PublicKey {
   private readonly encoded: StaticArray<u8> = new StaticArray<u8>(LENGTH);
+  /** Computed when the key verifies for the first time: most keys of a large configuration never do. */
   private readonly table: StaticArray<u8> = new StaticArray<u8>(TABLE_SIZE);
+  private hasTable: bool = false;
 
   private constructor() {}
 
@@ -106,8 +108,6 @@ export class Ed25519PublicKey {
     if (isOfSmallOrder(POINT)) return refuse(fault, "the public key is a point of small order");
     const result = new Ed25519PublicKey();
     memory.copy(changetype<usize>(result.encoded), pointerOf(x), LENGTH);
-    negate(POINT);
-    fillTable(changetype<usize>(result.table), POINT);
     return result;
   }
 
@@ -126,6 +126,12 @@ export class Ed25519PublicKey {
     hashUpdate(slice(changetype<usize>(this.encoded), LENGTH));
     hashUpdate(text);
     hashFinish(DIGEST);
+    if (!this.hasTable) {
+      decodePoint(POINT, changetype<usize>(this.encoded));
+      negate(POINT);
+      fillTable(changetype<usize>(this.table), POINT);
+      this.hasTable = true;
+    }
     reduceScalar(SCALAR, DIGEST);
     splitScalar(DIGITS_OF_S, s);
     splitScalar(DIGITS_OF_K, SCALAR);
