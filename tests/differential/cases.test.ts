@@ -13,6 +13,7 @@ import {
   differences,
   isRefused,
   recordedCases,
+  WIDER,
 } from "../support/cases.ts";
 import { DETAILS_HEADER, MODULE, startEnvoy, tellDetails } from "../support/envoy.ts";
 import { Http1Client, headerOf } from "../support/http1.ts";
@@ -20,7 +21,7 @@ import { addressPool } from "../support/loopback.ts";
 import { expectationOf } from "../support/stricter.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
 
-const CASES = recordedCases().filter((recorded) => !isRefused(recorded));
+const CASES = recordedCases().filter((recorded) => !isRefused(recorded) && !WIDER.has(recorded.name));
 const addresses = addressPool();
 const ADDRESSES = new Map(CASES.map(({ file }) => [file, addresses.next().value]));
 
