@@ -11,9 +11,10 @@ import { compileAuthorization } from "./istio/authorization.ts";
 import { refuseCustom } from "./istio/authorization-policy.ts";
 import { compileProviders } from "./istio/providers.ts";
 import { Report } from "./istio/report.ts";
-import { type Resource, readResources } from "./istio/resource.ts";
+import { findTemplate, mayBeResource, namesPolicy, type Resource, readResources } from "./istio/resource.ts";
 import {
   findStrangers,
+  isForOthers,
   nameOf,
   partition,
   type SelectedResources,
@@ -152,7 +153,7 @@ const DEFAULT_NAMESPACE = "default";
 export function compile(sources: SourceFile[], options: CompileOptions = {}): CompileResult {
   const report = new Report();
   const { rootNamespace = "istio-system" } = options;
-  const resources = readSources(sources, options, report);
+  const resources = readSources(sources, options, rootNamespace, report);
   const selected = report.hasErrors ? [] : select(resources, options, rootNamespace, report);
   const workloads = selected.map((selection) => compileWorkload(selection, options, rootNamespace, report));
   const compiled = new Set(selected.flatMap((selection) => selection.resources));
@@ -176,16 +177,27 @@ export function compile(sources: SourceFile[], options: CompileOptions = {}): Co
   };
 }
 
-function readSources(sources: SourceFile[], { namespace }: CompileOptions, report: Report): Resource[] {
+function readSources(
+  sources: SourceFile[],
+  { namespace, labels, gateway }: CompileOptions,
+  rootNamespace: string,
+  report: Report,
+): Resource[] {
   const known = new Map<string, Resource>();
   for (const { name, text, documents: read, found = false } of sources) {
     const faults: Diagnostic[] = [];
     for (const document of read ?? readYaml(name, text, faults)) {
-      if (found && !isResource(document)) continue;
+      if (found) {
+        if (!mayBeResource(document)) continue;
+        refuseTemplate(document, report);
+      }
       for (const resource of readResources([document], namespace ?? DEFAULT_NAMESPACE, report)) {
         const first = known.get(nameOf(resource));
         if (first === undefined) known.set(nameOf(resource), resource);
         else report.error(resource.at, duplicate(resource, first));
+        if (!isForOthers(resource, { namespace, labels, gateway }, rootNamespace))
+          report.addAll(resource.faults);
+        else reportElsewhere(resource, report);
       }
       if (report.isFull(name)) break;
     }
@@ -200,22 +212,35 @@ function readSources(sources: SourceFile[], { namespace }: CompileOptions, repor
   return [...known.values()];
 }
 
-/** Values for Helm, a kustomization's patches, a package.json: what has neither field is no resource. */
-function isResource(document: YamlNode): boolean {
-  return document.kind === "map" && ["apiVersion", "kind"].some((name) => document.entries.has(name));
+/** Another workload's policy stops nobody: it may be of an Istio that is newer than we are. */
+function reportElsewhere(resource: Resource, report: Report): void {
+  const fault = resource.faults.find(({ severity }) => severity === "error");
+  if (fault === undefined) return;
+  const outcome = `${nameOf(resource)} is for other workloads, so it is left out here`;
+  report.warning(fault, `${fault.message}; ${outcome}`);
 }
 
 /** A file in a folder may be another program's; one that names a policy must not be left out. */
 function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[] {
   const [first, ...more] = faults;
   if (first === undefined) return [];
-  if (!/\b(RequestAuthentication|AuthorizationPolicy)\b/.test(text)) {
+  if (!namesPolicy(text)) {
     const message = `this file is left out: it names no policy, and it is no YAML (${first.message})`;
     return [{ ...first, severity: "warning", message }];
   }
-  const hint = "; a template is rendered first: `helm template … | jwtgate compile -f -`";
-  return [{ ...first, message: text.includes("{{") ? first.message + hint : first.message }, ...more];
+  return [
+    { ...first, message: text.includes("{{") ? `${first.message}; ${RENDER}` : first.message },
+    ...more,
+  ];
 }
+
+/** A template that is YAML all the same would be compiled with its braces, and match nothing. */
+function refuseTemplate(document: YamlNode, report: Report): void {
+  const at = findTemplate(document);
+  if (at) report.error(at, `this value is a template's; ${RENDER}`);
+}
+
+const RENDER = "a template is rendered first: `helm template … | jwtgate compile -f -`";
 
 /** Says which resources are no policies: one by its name, several by their number. */
 function reportOthers(report: Report): void {

@@ -22,7 +22,11 @@ function write(files: Record<string, string>): void {
 }
 
 function compile(args: string[], input?: string) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [TOOL, "compile", ...args], {
+  return tool(["compile", ...args], input);
+}
+
+function tool(args: string[], input?: string) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [TOOL, ...args], {
     cwd: folder,
     encoding: "utf8",
     ...(input !== undefined && { input }),
@@ -73,6 +77,55 @@ describe("a folder", () => {
       status: 1,
       stderr: expect.stringContaining("kind is missing"),
     });
+  });
+
+  test("has files that look like ours: a Helm chart's, and texts that name our kinds", () => {
+    write({
+      "deny.yaml": policy("deny", DENY),
+      "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n",
+      "package.json": '{"name": "shop", "description": "has an AuthorizationPolicy"}',
+      "schema.json": '{"kind": {"enum": ["AuthorizationPolicy", "RequestAuthentication"]}}',
+      "docker-compose.yml": "services: {web: {image: nginx}}\n",
+      ".github/workflows/ci.yml": "on: [push]\n",
+      "kustomization.yaml":
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [deny.yaml]\n",
+    });
+    for (const command of ["compile", "check"]) {
+      const { status, stderr } = tool([command, "-f", "."]);
+      expect(status).toBe(0);
+      expect(stderr.trim().split("\n").length).toBe(1);
+    }
+    expect(compile(["-f", "."]).stderr).toBe(
+      "kustomization.yaml:1:1: warning: Kustomization (kustomize.config.k8s.io/v1beta1) is no policy and is not compiled\n",
+    );
+  });
+
+  test.each([
+    ["neither field, but a spec", `spec: ${DENY}\n`],
+    ["fields in capitals", `APIVersion: security.istio.io/v1\nKind: AuthorizationPolicy\n`],
+    ["a kind alone", "kind: AuthorizationPolicy\n"],
+    ["an API alone", "apiVersion: security.istio.io/v1\n"],
+    ["a list without a kind", `items: [{kind: AuthorizationPolicy, spec: ${DENY}}]\n`],
+    ["a list that is no object", `- kind: AuthorizationPolicy\n  spec: ${DENY}\n`],
+  ])("a policy that is written wrong is not left out: %s", (_, text) => {
+    write({ "deny.yaml": policy("deny", DENY), "wrong.yaml": text });
+    const { status, stderr } = compile(["-f", "."]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^wrong\.yaml:1:\d+: (apiVersion is missing|kind is missing|a document must be)/m);
+  });
+
+  test("a template that is YAML by chance is an error, and a file that is named itself is not", () => {
+    const text = policy(
+      "deny",
+      '{action: DENY, rules: [{to: [{operation: {hosts: ["{{ .Values.host }}"]}}]}]}',
+    );
+    write({ "a/deny.yaml": text });
+    expect(compile(["-f", "a"])).toMatchObject({
+      status: 1,
+      stderr:
+        "a/deny.yaml:4:57: this value is a template's; a template is rendered first: `helm template … | jwtgate compile -f -`\n",
+    });
+    expect(compile(["-f", "a/deny.yaml"]).status).toBe(0);
   });
 
   test("a file that is named itself is read strictly", () => {

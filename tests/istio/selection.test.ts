@@ -255,3 +255,67 @@ describe("attachments that the API server or istiod refuse", () => {
     });
   });
 });
+
+describe("a policy that the filter cannot do, or that is of a newer Istio", () => {
+  const own = policy("own", "foo", labels("app: a"));
+  const NEWER = "rules: [{from: [{source: {newField: [a]}}]}]";
+  const NEW_TARGET = "targetRefs: [{group: example.com, kind: Pool, name: a}]";
+  const LABELS = labels("app: b");
+  const workload = { namespace: "foo", labels: { app: "a" } };
+
+  test.each([
+    ["in another namespace", policy("new", "bar", NEWER)],
+    ["with targets that are not known, in another namespace", policy("new", "bar", NEW_TARGET)],
+    ["with other labels", policy("new", "foo", `${LABELS}, ${NEWER}`)],
+    ["of the root namespace, with other labels", policy("new", "istio-system", `${LABELS}, ${NEWER}`)],
+    ["for a gateway", policy("new", "foo", `${gateway("g")}, ${NEWER}`)],
+  ])("%s is left out with a warning", (_, text) => {
+    expect(selected(own + text, workload)).toEqual(["own"]);
+    expect(messages(own + text, workload)).toEqual([
+      expect.stringMatching(
+        /^9:\d+: warning: .*; AuthorizationPolicy [-a-z]+\/new is for other workloads, so it is left out here$/,
+      ),
+    ]);
+    expect(messages(own + text)).toEqual(expect.arrayContaining([expect.stringMatching(/^9:\d+: [^w]/)]));
+  });
+
+  test.each<[string, string, Partial<CompileOptions>?]>([
+    ["for the workload", policy("new", "foo", NEWER)],
+    ["for every namespace", policy("new", "istio-system", NEWER)],
+    ["with a target that is not known", policy("new", "foo", NEW_TARGET)],
+    ["with a selector that is misspelt", policy("new", "foo", "selectr: {matchLabels: {app: b}}")],
+    ["with labels that are misspelt", policy("new", "foo", "selector: {matchLabel: {app: b}}")],
+    [
+      "with a label that is a number",
+      policy("new", "foo", `selector: {matchLabels: {app: b, v: 1}}, ${NEWER}`),
+    ],
+    ["for labels that nobody knows", policy("new", "foo", `${LABELS}, ${NEWER}`), { namespace: "foo" }],
+    ["in a namespace that is none", policy("new", "Bar", NEWER)],
+    ["with a namespace that is misspelt", policy("new", "foo", NEWER).replace("namespace", "namespce")],
+    ["without a name", policy("new", "bar", NEWER).replace("name: new, ", "")],
+    [
+      "for a gateway, which the workload may be",
+      policy("new", "foo", `${gateway("g")}, ${NEWER}`),
+      { namespace: "foo" },
+    ],
+    [
+      "for the gateway",
+      policy("new", "foo", `${gateway("g")}, ${NEWER}`),
+      { namespace: "foo", gateway: "g" },
+    ],
+  ])("%s is an error", (_, text, options = workload) => {
+    const { diagnostics, configuration } = compileText(own + text, options);
+    expect(diagnostics.some(({ severity, line }) => severity === "error" && line > 5)).toBe(true);
+    expect(configuration).toBeUndefined();
+  });
+
+  test("on a Service is for a waypoint, and not for the gateway", () => {
+    const text =
+      own.replace(labels("app: a"), "") +
+      policy("w", "foo", `targetRefs: [{kind: Service, name: s}], ${NEWER}`);
+    expect(messages(text, { namespace: "foo", gateway: "g" })).toEqual([
+      expect.stringContaining("is for waypoints"),
+      expect.stringContaining("is for other workloads, so it is left out here"),
+    ]);
+  });
+});

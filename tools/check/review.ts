@@ -32,11 +32,11 @@ export function review(
   { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE }: ReviewOptions = {},
 ): Review {
   const options = { namespace, labels, gateway, rootNamespace };
-  const files = sources.map(({ name, text, documents: read }) => {
+  const files: SourceFile[] = sources.map((source) => {
     const faults: Diagnostic[] = [];
-    const documents = read ?? [...readYaml(name, text, faults)];
+    const documents = source.documents ?? [...readYaml(source.name, source.text, faults)];
     // What is wrong with the text, the compiler says.
-    return faults.length > 0 ? { name, text } : { name, text, documents };
+    return faults.length > 0 ? source : { ...source, documents };
   });
   const { diagnostics, resources } = compile(files, options);
   if (diagnostics.some(({ severity }) => severity === "error")) return { findings: [], diagnostics };

@@ -103,9 +103,10 @@ export class Fields {
     return this.list(name).flatMap((item, i) => this.stringOf(item, `${this.nameOf(name)}[${i}]`) ?? []);
   }
 
-  object(name: string): Fields | undefined {
+  /** @param report where it is said what is wrong with the object's fields; that of this object if absent */
+  object(name: string, report: Report = this.report): Fields | undefined {
     const node = this.get(name);
-    return node && Fields.of(node, this.nameOf(name), this.report);
+    return node && Fields.of(node, this.nameOf(name), report);
   }
 
   /** An absent field is an empty list. */

@@ -1,11 +1,11 @@
 /** Kubernetes resources: which there are, what they are called, and what they attach to. */
-import type { Position } from "../diagnostics.ts";
+import type { Diagnostic, Position } from "../diagnostics.ts";
 import { type AuthorizationPolicy, readAuthorizationPolicy } from "./authorization-policy.ts";
 import { closest, Fields } from "./fields.ts";
 import { type Metadata, readMetadata } from "./metadata.ts";
-import { quote, type Report } from "./report.ts";
+import { quote, Report } from "./report.ts";
 import { type RequestAuthentication, readRequestAuthentication } from "./request-authentication.ts";
-import type { Located, YamlNode } from "./yaml.ts";
+import type { Located, StringNode, YamlNode } from "./yaml.ts";
 
 export type TargetKind = "Gateway" | "GatewayClass" | "Service" | "ServiceEntry";
 
@@ -28,6 +28,10 @@ interface ResourceBase<Kind extends string> {
   at: Position;
   metadata: Metadata;
   attachment: Attachment;
+  /** Whether the attachment is what its author wrote: without a fault in a selector or a target. */
+  isAttached: boolean;
+  /** What is wrong with the spec. It counts if the policy is for the workload. */
+  faults: readonly Diagnostic[];
 }
 export interface RequestAuthenticationResource extends ResourceBase<"RequestAuthentication"> {
   spec: RequestAuthentication;
@@ -49,7 +53,7 @@ const REMOVED_GROUPS = ["authentication.istio.io", "rbac.istio.io"];
  *
  * @param documents of the file, in their order
  * @param namespace of the resources that name none
- * @returns those that could be read; what is wrong with them, and the others, is in the report
+ * @returns those that have a name, with what is wrong with their specs; what else is wrong, and the others, is in the report
  */
 export function readResources(documents: YamlNode[], namespace: string, report: Report): Resource[] {
   return documents.flatMap((document) => readDocument(document, namespace, report));
@@ -84,6 +88,60 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
     return [];
   }
   return readPolicy(fields, kind.value, namespace, report);
+}
+
+/**
+ * Whether a document of a folder is meant to be a resource. Helm's values and Chart.yaml, a kustomization without a kind, a
+ * package.json or a schema is not. What is in doubt is, so that a misspelt policy is an error.
+ */
+export function mayBeResource(node: YamlNode): boolean {
+  if (node.kind === "list") return node.items.some(mayBeResource);
+  if (node.kind !== "map") return false;
+  const entries = new Map([...node.entries].map(([name, { value }]) => [name.toLowerCase(), value]));
+  if (entries.has("apiversion") && entries.has("kind")) return true;
+  if (entries.has("metadata") || entries.has("spec")) return true;
+  const texts = [...entries.values()].flatMap((value) => (value.kind === "string" ? value.value : []));
+  if (texts.some((text) => KINDS.includes(text) || text.startsWith(`${GROUP}/`))) return true;
+  const items = entries.get("items");
+  return items !== undefined && mayBeResource(items);
+}
+
+/** Whether a text names our API or one of its kinds. */
+export function namesPolicy(text: string): boolean {
+  return [GROUP, ...KINDS].some((name) => text.includes(name));
+}
+
+/** The first value of a spec with the braces of a template, in a document that is a policy or a list of them. */
+export function findTemplate(document: YamlNode): Position | undefined {
+  if (document.kind !== "map") return undefined;
+  const valueAt = (name: string) => document.entries.get(name)?.value;
+  const apiVersion = valueAt("apiVersion");
+  if (apiVersion?.kind === "string" && apiVersion.value.startsWith(`${GROUP}/`)) {
+    const found = findValue(valueAt("spec"), ({ value }) => /\{\{.*\}\}/s.test(value));
+    if (found) return found.at;
+  }
+  const items = valueAt("items");
+  return items?.kind === "list" ? items.items.map(findTemplate).find((at) => at !== undefined) : undefined;
+}
+
+/** The first text in a value, however deep, that is as wanted. The reader of YAML bounds the depth. */
+function findValue(
+  node: YamlNode | undefined,
+  isWanted: (text: StringNode) => boolean,
+): StringNode | undefined {
+  switch (node?.kind) {
+    case "string":
+      return isWanted(node) ? node : undefined;
+    case "list":
+    case "map": {
+      const values = node.kind === "list" ? node.items : [...node.entries.values()].map(({ value }) => value);
+      for (const value of values) {
+        const found = findValue(value, isWanted);
+        if (found) return found;
+      }
+    }
+  }
+  return undefined;
 }
 
 function isList(group: string, kind: string): boolean {
@@ -123,26 +181,29 @@ function reportOther(
 function readPolicy(fields: Fields, kind: string, namespace: string, report: Report): Resource[] {
   const metadata = readMetadata(fields, namespace, report);
   fields.ignore("status");
+  const own = new Report();
   // A resource without a spec is one with an empty spec: an AuthorizationPolicy then allows nothing.
   const spec =
-    fields.object("spec") ?? new Fields({ kind: "map", at: fields.at, entries: new Map() }, "spec", report);
-  const attachment = readAttachment(spec, report);
-  const base = { at: fields.at, attachment };
+    fields.object("spec", own) ?? new Fields({ kind: "map", at: fields.at, entries: new Map() }, "spec", own);
+  const attachment = readAttachment(spec, own);
+  const base = { at: fields.at, attachment, isAttached: !own.hasErrors, faults: own.diagnostics };
   fields.finish();
   const resource =
     kind === "RequestAuthentication"
       ? {
           ...base,
           kind: "RequestAuthentication" as const,
-          spec: readRequestAuthentication(spec, metadata, report),
+          spec: readRequestAuthentication(spec, metadata, own),
         }
       : {
           ...base,
           kind: "AuthorizationPolicy" as const,
-          spec: readAuthorizationPolicy(spec, metadata, report),
+          spec: readAuthorizationPolicy(spec, metadata, own),
         };
   spec.finish();
-  return metadata === undefined ? [] : [{ ...resource, metadata }];
+  if (metadata !== undefined) return [{ ...resource, metadata }];
+  report.addAll(own.diagnostics);
+  return [];
 }
 
 const GATEWAY_GROUP = "gateway.networking.k8s.io";

@@ -43,18 +43,17 @@ export function selectFor(
 ): SelectedResources | undefined {
   const namespace = workload.namespace ?? onlyNamespace(resources, rootNamespace, report);
   if (namespace === undefined) return undefined;
-  const gateway = workload.gateway ?? workload.labels?.[GATEWAY_NAME];
-  const labels = { ...workload.labels, ...(gateway !== undefined && { [GATEWAY_NAME]: gateway }) };
+  const { gateway, labels } = labelled(workload);
   const selected = resources.filter((resource) => {
     const { attachment, metadata } = resource;
-    if (metadata.namespace !== namespace && metadata.namespace !== rootNamespace) return false;
-    if (attachment.targetRefs.length === 0) {
-      return hasLabels(resource, labels, workload.labels !== undefined, report);
+    if (isForOthers(resource, { ...workload, namespace }, rootNamespace)) {
+      if (gateway !== undefined && metadata.namespace === namespace)
+        warnOfWaypoint(resource, gateway, report);
+      return false;
     }
-    if (gateway !== undefined)
-      return metadata.namespace === namespace && targetsGateway(resource, gateway, report);
-    if (workload.labels === undefined) report.error(resource.at, undecidedTarget(resource));
-    return false;
+    if (attachment.targetRefs.length === 0) return hasLabels(resource, labels, report);
+    if (gateway === undefined) report.error(resource.at, undecidedTarget(resource));
+    return gateway !== undefined;
   });
   const selection: Selection = {
     namespace,
@@ -62,6 +61,38 @@ export function selectFor(
     ...(!workload.labels && gateway !== undefined && { targetRefs: [gatewayRef(gateway)] }),
   };
   return { selection, resources: selected };
+}
+
+/** The Gateway and the labels of a workload: each is known from the other. */
+function labelled({ labels, gateway = labels?.[GATEWAY_NAME] }: Workload): {
+  gateway: string | undefined;
+  labels: Record<string, string>;
+} {
+  return { gateway, labels: { ...labels, ...(gateway !== undefined && { [GATEWAY_NAME]: gateway }) } };
+}
+
+/**
+ * Whether a policy is certainly not for the workload, by its namespace, its selector or its targets. A selector or a target
+ * with a fault decides nothing.
+ */
+export function isForOthers(
+  { metadata, attachment, isAttached }: Resource,
+  workload: Workload,
+  rootNamespace: string,
+): boolean {
+  const { namespace } = workload;
+  if (namespace !== undefined && metadata.namespace !== namespace && metadata.namespace !== rootNamespace)
+    return true;
+  if (!isAttached) return false;
+  const { gateway, labels } = labelled(workload);
+  if (attachment.targetRefs.length > 0) {
+    if (gateway === undefined) return workload.labels !== undefined;
+    if (namespace !== undefined && metadata.namespace !== namespace) return true;
+    return !attachment.targetRefs.some(({ kind, name }) => kind === "Gateway" && name === gateway);
+  }
+  return Object.entries(attachment.matchLabels ?? {}).some(([key, value]) =>
+    Object.hasOwn(labels, key) ? labels[key] !== value : workload.labels !== undefined,
+  );
 }
 
 /** The namespace of a workload of which only labels or a gateway are known. */
@@ -76,32 +107,24 @@ function onlyNamespace(resources: Resource[], rootNamespace: string, report: Rep
   return undefined;
 }
 
-/** Whether a policy without targetRefs selects the labels. */
-function hasLabels(
-  resource: Resource,
-  labels: Record<string, string>,
-  areAll: boolean,
-  report: Report,
-): boolean {
+/** Whether a policy that may be for the workload is: the labels that its selector needs are known. */
+function hasLabels(resource: Resource, labels: Record<string, string>, report: Report): boolean {
   const wanted = Object.entries(resource.attachment.matchLabels ?? {});
-  if (wanted.some(([key, value]) => Object.hasOwn(labels, key) && labels[key] !== value)) return false;
   const missing = wanted.filter(([key]) => !Object.hasOwn(labels, key)).map((label) => label.join("="));
-  if (missing.length > 0 && !areAll) {
+  if (missing.length > 0) {
     const message = `${nameOf(resource)} is for workloads with the labels ${missing.join(",")}: say with --labels which labels the workload has`;
     report.error(resource.at, message);
   }
   return missing.length === 0;
 }
 
-function targetsGateway(resource: Resource, gateway: string, report: Report): boolean {
-  const { targetRefs } = resource.attachment;
-  if (targetRefs.some(({ kind, name }) => kind === "Gateway" && name === gateway)) return true;
-  const other = targetRefs.find(({ kind }) => kind !== "Gateway");
+/** Says that a policy for waypoints is not compiled for a gateway. */
+function warnOfWaypoint(resource: Resource, gateway: string, report: Report): void {
+  const other = resource.attachment.targetRefs.find(({ kind }) => kind !== "Gateway");
   if (other) {
     const message = `${nameOf(resource)} is for waypoints (its target is the ${other.kind} ${other.name}), so it is not compiled for the gateway ${gateway}`;
     report.warning(resource.at, message);
   }
-  return false;
 }
 
 function undecidedTarget(resource: Resource): string {
