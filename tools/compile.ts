@@ -224,7 +224,8 @@ function reportElsewhere(resource: Resource, report: Report): void {
 function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[] {
   const [first, ...more] = faults;
   if (first === undefined) return [];
-  if (!namesPolicy(text)) {
+  // A policy that was cut off or spoilt may name nothing: only a template is taken for another program's.
+  if (text.includes("{{") && !namesPolicy(text)) {
     const message = `this file is left out: it names no policy, and it is no YAML (${first.message})`;
     return [{ ...first, severity: "warning", message }];
   }
