@@ -11,7 +11,7 @@ import { compileAuthorization } from "./istio/authorization.ts";
 import { refuseCustom } from "./istio/authorization-policy.ts";
 import { compileProviders } from "./istio/providers.ts";
 import { Report } from "./istio/report.ts";
-import { findTemplate, mayBeResource, namesPolicy, type Resource, readResources } from "./istio/resource.ts";
+import { findTemplate, leaveOut, mayBeResource, type Resource, readResources } from "./istio/resource.ts";
 import {
   findStrangers,
   isForOthers,
@@ -224,11 +224,8 @@ function reportElsewhere(resource: Resource, report: Report): void {
 function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[] {
   const [first, ...more] = faults;
   if (first === undefined) return [];
-  // A policy that was cut off or spoilt may name nothing: only a template is taken for another program's.
-  if (text.includes("{{") && !namesPolicy(text)) {
-    const message = `this file is left out: it names no policy, and it is no YAML (${first.message})`;
-    return [{ ...first, severity: "warning", message }];
-  }
+  const left = leaveOut(first, text);
+  if (left.severity === "warning") return [left];
   return [
     { ...first, message: text.includes("{{") ? `${first.message}; ${RENDER}` : first.message },
     ...more,

@@ -1,6 +1,16 @@
 /** Folders as people have them, and what `kubectl get -A -o yaml` prints: policies among much else. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -145,6 +155,159 @@ describe("a folder", () => {
     expect(stderr).toBe(
       "all.yaml:6:1: warning: 4 resources are no policies and are not compiled: 3 Service, 1 ConfigMap\n",
     );
+  });
+});
+
+describe("a glob", () => {
+  beforeEach(() =>
+    write({
+      "p/a.yaml": policy("a", DENY),
+      "p/deep/b.yml": policy("b", DENY),
+      "p/deep/c.json": "{}",
+      "p/a.test.yaml": "policies: [a.yaml]\n",
+      "p/.hidden/d.yaml": policy("d", DENY),
+      "p/node_modules/e.yaml": policy("e", DENY),
+      "q[1].yaml": policy("q", DENY),
+    }),
+  );
+  const names = (...args: string[]) => {
+    const { stdout, stderr } = compile([...args, "--source-map", "map.json"]);
+    return stdout === ""
+      ? stderr
+      : Object.keys(read("map.json").rules)
+          .map((rule) => /policy\[(.)/.exec(rule)?.[1])
+          .join("");
+  };
+  const read = (name: string) => JSON.parse(readFileSync(join(folder, name), "utf8"));
+
+  test.each([
+    [["p/**/*.yaml"], "a"],
+    [["p/**"], "ab"],
+    [["./p/*"], "a"],
+    [["p/{a,deep/b}.{yaml,yml}"], "ab"],
+    [["p/**/b.*", "p/*.yaml"], "ab"],
+    [["p", "p/**", "p/a.yaml"], "ab"],
+    [["q[1].yaml"], "q"],
+  ])("%j is read as a folder is", (files, expected) => {
+    const read = names(...files.flatMap((file) => ["-f", file]));
+    expect([...read].sort().join("")).toBe(expected);
+    expect(names("-f", join(folder, "p/**/b.*"))).toBe("b");
+  });
+
+  test.each([
+    ["p/*.yml", "p/*.yml: no .yaml, .yml or .json file has a name like this pattern\n"],
+    ["nowhere/*.yaml", "nowhere: there is no such file or folder\n"],
+    ["nowhere.yaml", "nowhere.yaml: there is no such file or folder\n"],
+  ])("%s that finds nothing is an error", (file, expected) => {
+    expect(names("-f", file)).toBe(expected);
+  });
+
+  test.each([
+    [["b.yml"], "a"],
+    [["deep"], "a"],
+    [["deep/"], "a"],
+    [["p/deep/**"], "a"],
+    [["deep/*"], "a"],
+    [["*.yml", "*.json"], "a"],
+    [["eep"], "ab"],
+    [["deep/a.yaml"], "ab"],
+  ])("--ignore %j leaves files and folders out", (globs, expected) => {
+    expect(names("-f", "p", ...globs.flatMap((glob) => ["--ignore", glob]))).toBe(expected);
+    expect(names("-f", "p/**", ...globs.flatMap((glob) => ["--ignore", glob]))).toBe(expected);
+  });
+
+  test("--ignore leaves out what a shell's glob has named, too", () => {
+    expect(names("-f", "p/a.yaml", "p/deep/b.yml", "--ignore", "b.*")).toBe("a");
+  });
+});
+
+describe("a folder with", () => {
+  beforeEach(() => write({ "p/a.yaml": policy("a", DENY), "far/b.yaml": policy("b", DENY) }));
+  const path = (name: string) => join(folder, name);
+
+  test("links: they are followed, each file is read once, and circles end", () => {
+    symlinkSync("../far", path("p/far"));
+    symlinkSync("..", path("far/up"));
+    symlinkSync("a.yaml", path("p/b.yaml"));
+    symlinkSync("nowhere", path("p/dangling"));
+    const { status, stderr, stdout } = compile(["-f", "p"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("policy[b]");
+    symlinkSync("nowhere", path("p/dangling.yaml"));
+    symlinkSync("round.yaml", path("p/round.yaml"));
+    expect(compile(["-f", "p"])).toMatchObject({
+      status: 1,
+      stderr:
+        "p/dangling.yaml: there is no such file or folder\np/round.yaml: the path goes in a circle of links\n",
+    });
+  });
+
+  test("a ConfigMap's links", () => {
+    write({ "m/..2026_01/a.yaml": policy("a", DENY) });
+    symlinkSync("..2026_01", path("m/..data"));
+    symlinkSync("..data/a.yaml", path("m/a.yaml"));
+    expect(compile(["-f", "m"])).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  test("a pipe, which is not waited for", () => {
+    spawnSync("mkfifo", [path("p/pipe.yaml"), path("p/other")]);
+    expect(compile(["-f", "p"])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^p\/pipe\.yaml: this is a pipe or a device, and no file: [^\n]+\n$/),
+    });
+    expect(compile(["-f", "p", "--ignore", "pipe.yaml"]).status).toBe(0);
+  });
+
+  test("a file that is too large", () => {
+    writeFileSync(path("p/dump.json"), "");
+    truncateSync(path("p/dump.json"), 17 * 1024 * 1024);
+    expect(compile(["-f", "p"])).toMatchObject({
+      status: 1,
+      stderr: "p/dump.json: this is larger than 16 MiB\n",
+    });
+  });
+
+  test.each([
+    ["bytes that are no text", Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00])],
+    ["UTF-16", Buffer.from(`\ufeff${policy("z", DENY)}`, "utf16le")],
+    ["a policy that was cut off", policy("z", DENY).slice(0, -5)],
+  ])("%s, which is not left out", (_, content) => {
+    writeFileSync(path("p/spoilt.json"), content);
+    const { status, stderr } = compile(["-f", "p"]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^p\/spoilt\.json:\d+:\d+: (the bytes here are no UTF-8|the file is UTF-16|this is no YAML|the indentation)/,
+    );
+    expect(compile(["-f", "p", "--ignore", "spoilt.json"]).status).toBe(0);
+  });
+
+  test("a tsconfig.json, which may have comments", () => {
+    write({ "p/tsconfig.build.json": '{\n  // a comment\n  "files": ["a"] /* and */\n}\n' });
+    const { status, stderr } = compile(["-f", "p"]);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /^p\/tsconfig\.build\.json:\d+:\d+: warning: this file is left out: it names no policy[^\n]*\n$/,
+    );
+  });
+
+  test("a folder that cannot be read", () => {
+    mkdirSync(path("p/closed"), { mode: 0 });
+    chmodSync(folder, 0o755);
+    const asUser = process.getuid?.() === 0 ? ["setpriv", "--reuid", "65534", "--clear-groups"] : ["env"];
+    const [program = "", ...args] = [...asUser, process.execPath, TOOL, "compile", "-f", "p"];
+    const { status, stderr } = spawnSync(program, args, { cwd: folder, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: "p/closed: reading it is not permitted\n" });
+  });
+
+  test("more than anybody has", () => {
+    mkdirSync(path("many"));
+    // A file has at most 65,000 names in ext4.
+    for (let i = 0; i < 100_001; i++) linkSync(path(i % 2 ? "p/a.yaml" : "far/b.yaml"), path(`many/${i}`));
+    expect(compile(["-f", "."])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("there are more than 100000 files and folders in it"),
+    });
+    expect(compile(["-f", ".", "--ignore", "many"]).status).toBe(0);
   });
 });
 

@@ -51,7 +51,7 @@ interface Otherwise {
 const OTHERWISE: Record<string, Otherwise> = {
   "jwtgate new -o gateway.yaml": { status: 2, says: /this is no terminal/ },
   "jwtgate check -f policies/ --fail-on warning": { status: 1, says: /1 warning/ },
-  "jwtgate test -t 'another key' --bail": { status: 0, says: /1 passed, 6 not selected/ },
+  "jwtgate test -t 'another key' --bail": { status: 0, says: /2 passed, 12 not selected/ },
   "jwtgate test tests/*.test.yaml --watch": { status: 124, says: /passed/, with: "timeout -s INT 4 " },
 };
 

@@ -44,7 +44,7 @@ export function checkCommand(): Command {
 }
 
 async function run(options: Options): Promise<void> {
-  const { files, diagnostics } = readSources(options.file);
+  const { files, diagnostics } = readSources(options.file, options);
   if (report(diagnostics)) throw new UserError("");
   const { findings, diagnostics: compiled } = review(files, options);
   if (report(compiled.filter(({ severity }) => severity === "error"))) throw new UserError("");

@@ -16,6 +16,7 @@ import { optionOf } from "./target-option.ts";
 
 interface Options extends SharedOptions {
   file: string[];
+  ignore?: string[];
   output: TargetName;
   namespace?: string;
   labels?: Record<string, string>;
@@ -109,7 +110,7 @@ function misuse(options: Options, target: Target, own: ReadonlyMap<Option, Targe
 }
 
 async function run(options: Options, target: Target): Promise<void> {
-  const { files, diagnostics } = readSources(options.file);
+  const { files, diagnostics } = readSources(options.file, options);
   if (report(diagnostics)) throw new UserError("");
   const compileOptions: CompileOptions = {
     target,

@@ -8,29 +8,37 @@ import { readSources } from "./sources.ts";
 
 export interface PolicyOptions {
   file: string[];
+  ignore?: string[];
   namespace?: string;
   labels?: Record<string, string>;
   gateway?: string;
   rootNamespace?: string;
 }
 
-/** Adds `-f`. */
+const WHAT_IS_READ = "YAML files, folders, globs in quotes, or - for standard input";
+
+/** Adds `-f` and `--ignore`. */
 export function addFileOption(command: Command): Command {
-  return command.requiredOption("-f, --file <path...>", "YAML files, folders, or - for standard input");
+  return addIgnoreOption(command.requiredOption("-f, --file <path...>", WHAT_IS_READ));
+}
+
+function addIgnoreOption(command: Command): Command {
+  return command.option(
+    "--ignore <glob>",
+    "leave out files and folders of this name or path; may be repeated",
+    (glob: string, all: string[] = []) => [...all, glob],
+  );
 }
 
 /** Adds `-f`, without which standard input is read, so that `kubectl get … -o yaml` can be piped in. */
 export function addFileOrInputOption(command: Command): Command {
-  return command
-    .option(
-      "-f, --file <path...>",
-      "YAML files, folders, or - for standard input (default: what is piped in)",
-    )
-    .hook("preAction", (one) => {
-      if (one.opts()["file"] !== undefined) return;
-      if (process.stdin.isTTY) one.error("error: name the policies with -f FILE, or pipe them in");
-      one.setOptionValue("file", ["-"]);
-    });
+  return addIgnoreOption(
+    command.option("-f, --file <path...>", `${WHAT_IS_READ} (default: what is piped in)`),
+  ).hook("preAction", (one) => {
+    if (one.opts()["file"] !== undefined) return;
+    if (process.stdin.isTTY) one.error("error: name the policies with -f FILE, or pipe them in");
+    one.setOptionValue("file", ["-"]);
+  });
 }
 
 /** Adds the options that choose a workload, as a group of their own. */
@@ -54,7 +62,7 @@ export interface LoadedPolicies {
  * @throws {UserError} where there is an error among them, which has been said
  */
 export function loadPolicies(options: PolicyOptions): LoadedPolicies {
-  const { files, diagnostics } = readSources(options.file);
+  const { files, diagnostics } = readSources(options.file, options);
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace } = options;
   const result = compile(files, {

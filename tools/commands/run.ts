@@ -236,8 +236,16 @@ async function start(
 }
 
 /** Reads and compiles; what there is to say has been said. @returns undefined where there is an error */
-function load({ file, namespace, labels, gateway, rootNamespace, shadow }: Options): Policies | undefined {
-  const { files, diagnostics } = readSources(file);
+function load({
+  file,
+  ignore,
+  namespace,
+  labels,
+  gateway,
+  rootNamespace,
+  shadow,
+}: Options): Policies | undefined {
+  const { files, diagnostics } = readSources(file, { ignore });
   if (report(diagnostics)) return undefined;
   const result = compile(files, {
     namespace,

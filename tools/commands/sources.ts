@@ -1,9 +1,9 @@
 /** Reads what a command is told to read: files, folders, and `-` for standard input. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import type { SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import { decodeText, parseYaml } from "../istio/yaml.ts";
+import { filesOf, ignoring, readPattern } from "./find-files.ts";
 
 export interface Sources {
   files: SourceFile[];
@@ -22,38 +22,83 @@ export type SourceKind = "policies" | "tests";
 /** More is no policy that a person wrote: a cluster takes no resource over 1.5 MiB. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
+/** What is looked for, and what is left out. */
+export interface SourceOptions {
+  /** Of the files in folders: `*.test.yaml` are tests, all others policies. */
+  kind?: SourceKind;
+  /** Globs, as `ignoring` takes them. */
+  ignore?: readonly string[] | undefined;
+}
+
 /**
- * @param paths files, folders (read with their folders, without hidden ones and `node_modules`) and `-`
- * @param kind of the files in folders: `*.test.yaml` are tests, all others policies
- * @returns the files' texts in order, and what could not be read
+ * @param paths files, folders (read with their folders, without hidden ones and `node_modules`), globs and `-`
+ * @returns the files' texts in order, each once, and what could not be read
  */
-export function readSources(paths: readonly string[], kind: SourceKind = "policies"): Sources {
+export function readSources(
+  paths: readonly string[],
+  { kind = "policies", ignore = [] }: SourceOptions = {},
+): Sources {
   const sources: Sources = { files: [], diagnostics: [] };
-  const attempt = (path: string, read: () => void): void => {
+  const onError = (path: string, error: unknown): void => {
+    const place = { file: nameOf(path), line: 0, column: 0, severity: "error" as const };
+    sources.diagnostics.push(
+      error instanceof DiagnosticError ? error.diagnostic : { ...place, message: reasonOf(error) },
+    );
+  };
+  const isIgnored = ignoring(ignore);
+  const known = new Set<string>();
+  const add = (path: string, read: () => SourceFile): void => {
     try {
-      read();
+      const real = path === "-" ? path : realpathSync(path);
+      if (!known.has(real)) sources.files.push(read());
+      known.add(real);
     } catch (error) {
-      const place = { file: nameOf(path), line: 0, column: 0, severity: "error" as const };
-      const told =
-        error instanceof DiagnosticError ? error.diagnostic : { ...place, message: reasonOf(error) };
-      sources.diagnostics.push(told);
+      onError(path, error);
     }
   };
-  const add = (path: string) => attempt(path, () => sources.files.push(readSource(path)));
-  for (const path of new Set(paths)) {
-    attempt(path, () => {
-      if (path === "-" || !statSync(path).isDirectory()) return add(path);
-      const found = filesOf(path, kind);
-      if (found.length === 0) throw new Error(NONE_FOUND[kind]);
-      for (const file of found)
-        attempt(file, () =>
-          sources.files.push({ ...readSource(file), ...(kind === "policies" && { found: true }) }),
-        );
-      if (kind === "policies")
-        for (const test of filesOf(path, "tests")) attempt(test, () => refuseResources(test));
-    });
+  const isWanted = (name: string) => YAML_FILE.test(name) && (kind === "policies" || TEST_FILE.test(name));
+  for (const path of paths) {
+    const place = placeOf(path);
+    if (place === undefined) {
+      if (path === "-" || !isIgnored(path, ".")) add(path, () => readSource(path));
+      continue;
+    }
+    const before = sources.diagnostics.length;
+    const found = filesOf(place.folder, { isWanted, isIgnored, onError }).filter(place.matches);
+    const wanted = found.filter((file) => TEST_FILE.test(file) === (kind === "tests"));
+    if (wanted.length === 0 && sources.diagnostics.length === before) {
+      onError(path, new Error(noneFound(kind, place)));
+    }
+    for (const file of wanted)
+      add(file, () => ({ ...readSource(file), ...(kind === "policies" && { found: true }) }));
+    if (kind === "tests") continue;
+    for (const test of found.filter((file) => TEST_FILE.test(file))) {
+      try {
+        refuseResources(test);
+      } catch (error) {
+        onError(test, error);
+      }
+    }
   }
   return sources;
+}
+
+/** Where files are to be looked for: in a folder, or in that of a pattern. */
+interface Place {
+  folder: string;
+  matches: (path: string) => boolean;
+  isPattern: boolean;
+}
+
+/** @returns undefined if the path is that of one file. What has the name of a pattern is none. */
+function placeOf(path: string): Place | undefined {
+  if (path === "-") return undefined;
+  try {
+    return statSync(path).isDirectory() ? { folder: path, matches: () => true, isPattern: false } : undefined;
+  } catch {
+    const pattern = readPattern(path);
+    return pattern && { ...pattern, isPattern: true };
+  }
 }
 
 /** A policy that is left out for its file's name leaves a door open. */
@@ -67,23 +112,9 @@ function refuseResources(path: string): void {
   throw new DiagnosticError({ ...resource.at, severity: "error", message });
 }
 
-const NONE_FOUND: Record<SourceKind, string> = {
-  policies: "no .yaml, .yml or .json file is in this folder",
-  tests: "no .test.yaml file is in this folder",
-};
-
-/** The files of a folder and its folders, in the order of their names. */
-function filesOf(folder: string, kind: SourceKind): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true }).filter(
-    ({ name }) => !name.startsWith(".") && name !== "node_modules",
-  );
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return entries.flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return filesOf(path, kind);
-    const isWanted = YAML_FILE.test(entry.name) && TEST_FILE.test(entry.name) === (kind === "tests");
-    return isWanted ? [path] : [];
-  });
+function noneFound(kind: SourceKind, { isPattern }: Place): string {
+  const what = kind === "tests" ? "no .test.yaml file" : "no .yaml, .yml or .json file";
+  return isPattern ? `${what} has a name like this pattern` : `${what} is in this folder`;
 }
 
 /** @throws {DiagnosticError} where the bytes are no text */

@@ -119,7 +119,7 @@ type Found = { suite: Suite } | SuiteResult;
 /** Loads and runs everything. A file with an error is a part of the report, and stops no other. */
 async function runOnce(paths: readonly string[], options: Options): Promise<Round> {
   const begun = performance.now();
-  const { files, diagnostics } = readSources(paths, "tests");
+  const { files, diagnostics } = readSources(paths, { kind: "tests" });
   const reader = {
     policies: (names: readonly string[]) => readSources(names),
     text: readText,

@@ -106,9 +106,17 @@ export function mayBeResource(node: YamlNode): boolean {
   return items !== undefined && mayBeResource(items);
 }
 
-/** Whether a text names our API or one of its kinds. */
-export function namesPolicy(text: string): boolean {
-  return [GROUP, ...KINDS].some((name) => text.includes(name));
+/**
+ * What a file of a folder means that is no YAML. A policy that was cut off or spoilt may name nothing: only a template, or a
+ * file whose JSON may have comments, is taken for another program's.
+ *
+ * @returns a warning that the file is left out, or the error
+ */
+export function leaveOut(fault: Diagnostic, text: string): Diagnostic {
+  const isOther = text.includes("{{") || /(^|[\\/])[jt]sconfig[^\\/]*\.json$/i.test(fault.file);
+  if (!isOther || [GROUP, ...KINDS].some((name) => text.includes(name))) return fault;
+  const message = `this file is left out: it names no policy, and it is no YAML (${fault.message})`;
+  return { ...fault, severity: "warning", message };
 }
 
 /** The first value of a spec with the braces of a template, in a document that is a policy or a list of them. */

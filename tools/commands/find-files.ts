@@ -1,0 +1,97 @@
+/** Finds the files of folders and of patterns such as `policies/**\/*.yaml`. */
+import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
+import { join, normalize, relative } from "node:path";
+import picomatch from "picomatch";
+
+/** Which files and folders of a folder are looked at. */
+export interface Search {
+  /** Whether a file with this name is looked for. */
+  isWanted: (name: string) => boolean;
+  isIgnored: Ignore;
+  /** Gets what cannot be read, and goes on. */
+  onError: (path: string, error: unknown) => void;
+}
+
+/** More is another folder than was meant: `/`, or where a link leads there. */
+const MAX_ENTRIES = 100_000;
+
+/** Folders that hold other people's files. */
+const SKIPPED_FOLDER = "node_modules";
+
+/** Whether nothing of this name is looked at: hidden files and folders, such as `.git` and a ConfigMap's `..data`. */
+export function isSkipped(name: string): boolean {
+  return name.startsWith(".") || name === SKIPPED_FOLDER;
+}
+
+/** Whether a path is left out, which was found in a folder. */
+export type Ignore = (path: string, folder: string) => boolean;
+
+/**
+ * @param patterns globs. One without a slash is compared with the name of each file and folder, another with the path: as it
+ *   is shown in messages, and from the folder that was named. A slash at its end changes nothing.
+ */
+export function ignoring(patterns: readonly string[]): Ignore {
+  const matchers = patterns.map((pattern) => {
+    const clean = normalize(pattern).replace(/\/$/, "");
+    return picomatch(clean, { dot: true, nonegate: true, basename: !clean.includes("/") });
+  });
+  return (path, folder) =>
+    [normalize(path), relative(folder, path)].some((name) => matchers.some((matches) => matches(name)));
+}
+
+/**
+ * The files of a folder and its folders, in the order of their names. Links are followed, each folder is read once.
+ *
+ * @param known real paths of the folders that were read already
+ */
+export function filesOf(folder: string, search: Search, known: Set<string> = new Set()): string[] {
+  let count = 0;
+  const walk = (inside: string): string[] => {
+    try {
+      const real = realpathSync(inside);
+      if (known.has(real)) return [];
+      known.add(real);
+      const entries = readdirSync(inside, { withFileTypes: true }).filter(({ name }) => !isSkipped(name));
+      count += entries.length;
+      if (count > MAX_ENTRIES) throw new Error(TOO_MANY);
+      entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+      return entries.flatMap((entry) => {
+        const path = join(inside, entry.name);
+        return search.isIgnored(path, folder) ? [] : take(path, entry);
+      });
+    } catch (error) {
+      search.onError(inside, error);
+      return [];
+    }
+  };
+  const take = (path: string, entry: Dirent): string[] => {
+    const isWanted = search.isWanted(entry.name);
+    try {
+      const is = entry.isSymbolicLink() ? statSync(path) : entry;
+      if (is.isDirectory()) return walk(path);
+      if (!isWanted) return [];
+      if (is.isFile()) return [path];
+      throw new Error(NO_FILE);
+    } catch (error) {
+      // A link that leads nowhere and has the name of no policy is of no concern.
+      if (isWanted) search.onError(path, error);
+      return [];
+    }
+  };
+  return walk(folder);
+}
+
+const TOO_MANY = `there are more than ${MAX_ENTRIES} files and folders in it: name a smaller folder, or leave some out with --ignore`;
+
+const NO_FILE =
+  "this is a pipe or a device, and no file: remove it, leave it out with --ignore, or name it with -f";
+
+/** Where the files of a pattern are, and which they are. Undefined if the path is no pattern. */
+export function readPattern(
+  path: string,
+): { folder: string; matches: (path: string) => boolean } | undefined {
+  const { isGlob, base } = picomatch.scan(path, { nonegate: true });
+  if (!isGlob) return undefined;
+  const matches = picomatch(normalize(path), { nonegate: true });
+  return { folder: base || ".", matches: (found) => matches(normalize(found)) };
+}
