@@ -182,7 +182,12 @@ describe("tools and other programs", () => {
     const callers = tools.files.filter((file) =>
       /\b(startProgram|runProgram)\(/.test(readFileSync(join(root, "tools", file), "utf8")),
     );
-    expect(callers).toEqual(["envoy/process.ts", "envoy/programs.ts", "envoy/provision.ts"]);
+    expect(callers).toEqual([
+      "commands/cluster.ts",
+      "envoy/process.ts",
+      "envoy/programs.ts",
+      "envoy/provision.ts",
+    ]);
   });
 });
 

@@ -4,8 +4,7 @@ import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
 import { review } from "../check/review.ts";
 import { formatPosition, oneLine, printableJson } from "../diagnostics.ts";
 import { outputFileOption, print, report, resultStream, UserError } from "./output.ts";
-import { addFileOrInputOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
-import { readSources } from "./sources.ts";
+import { addSourceOptions, addWorkloadOptions, type PolicyOptions, readPolicies } from "./policies.ts";
 import { type Style, styleFor } from "./style.ts";
 
 interface Options extends PolicyOptions {
@@ -29,7 +28,7 @@ export function checkCommand(): Command {
   const command = new Command("check").description(
     "what a reviewer would say: policies that are open, that never match, or that disclose keys",
   );
-  addFileOrInputOption(command)
+  addSourceOptions(command, true)
     .addOption(
       new Option("--fail-on <severity>", "end with 1 where there is a finding as severe as this")
         .choices(SEVERITIES)
@@ -44,7 +43,7 @@ export function checkCommand(): Command {
 }
 
 async function run(options: Options): Promise<void> {
-  const { files, diagnostics } = readSources(options.file, options);
+  const { files, diagnostics } = await readPolicies(options);
   if (report(diagnostics)) throw new UserError("");
   const { findings, diagnostics: compiled } = review(files, options);
   if (report(compiled.filter(({ severity }) => severity === "error"))) throw new UserError("");

@@ -10,12 +10,11 @@ import { NotRendered, type Rendered, type SharedOptions, type Target } from "../
 import { parseLabels, parseOrigin } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
-import { addFileOrInputOption } from "./policies.ts";
-import { readSources, reasonOf } from "./sources.ts";
+import { addSourceOptions, readPolicies, type SourceChoices } from "./policies.ts";
+import { reasonOf } from "./sources.ts";
 import { optionOf } from "./target-option.ts";
 
-interface Options extends SharedOptions {
-  file: string[];
+interface Options extends SharedOptions, SourceChoices {
   ignore?: string[];
   output: TargetName;
   namespace?: string;
@@ -45,7 +44,7 @@ export function compileCommand(): Command {
   const command = new Command("compile").description(
     "compile Istio policies into the filter's configuration, for Envoy or for Istio",
   );
-  addFileOrInputOption(command)
+  addSourceOptions(command, true)
     .addOption(
       new Option("--output <what>", OUTPUTS.map(({ name, summary }) => `${name}: ${summary}`).join("; "))
         .choices(names)
@@ -110,7 +109,7 @@ function misuse(options: Options, target: Target, own: ReadonlyMap<Option, Targe
 }
 
 async function run(options: Options, target: Target): Promise<void> {
-  const { files, diagnostics } = readSources(options.file, options);
+  const { files, diagnostics } = await readPolicies(options);
   if (report(diagnostics)) throw new UserError("");
   const compileOptions: CompileOptions = {
     target,

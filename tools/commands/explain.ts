@@ -16,7 +16,7 @@ import { parseListenAddress, parseMoment } from "../values.ts";
 import { readDocument, readInput, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
 import { outputFileOption, print, resultStream } from "./output.ts";
-import { addFileOption, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
+import { addSourceOptions, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { styleFor } from "./style.ts";
 
 interface Options extends PolicyOptions {
@@ -60,7 +60,7 @@ export function explainCommand(): Command {
   const command = new Command("explain").description(
     "one request against policies, step by step: which token, which key, which rule, which line",
   );
-  addFileOption(command)
+  addSourceOptions(command, false)
     .option("--json", "as JSON, for programs")
     .addOption(outputFileOption())
     .optionsGroup("The request:")
@@ -114,7 +114,7 @@ export function explainCommand(): Command {
 }
 
 async function run(options: Options, request: CompleteRequest): Promise<void> {
-  const { sources, result } = loadPolicies(options);
+  const { sources, result } = await loadPolicies(options);
   const given = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readDocument(file)]));
   const { documents, answers } =
     options.fetch && result.configuration

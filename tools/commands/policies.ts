@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
 import { parseLabels } from "../values.ts";
 import { VERSION } from "../version.ts";
+import { type ClusterOptions, readCluster } from "./cluster.ts";
 import { report, UserError } from "./output.ts";
-import { readSources } from "./sources.ts";
+import { readSources, type Sources } from "./sources.ts";
 
-export interface PolicyOptions {
-  file: string[];
+export interface PolicyOptions extends SourceChoices {
   ignore?: string[];
   namespace?: string;
   labels?: Record<string, string>;
@@ -30,15 +30,51 @@ function addIgnoreOption(command: Command): Command {
   );
 }
 
-/** Adds `-f`, without which standard input is read, so that `kubectl get … -o yaml` can be piped in. */
-export function addFileOrInputOption(command: Command): Command {
-  return addIgnoreOption(
-    command.option("-f, --file <path...>", `${WHAT_IS_READ} (default: what is piped in)`),
-  ).hook("preAction", (one) => {
-    if (one.opts()["file"] !== undefined) return;
-    if (process.stdin.isTTY) one.error("error: name the policies with -f FILE, or pipe them in");
+/** Where policies come from, if there is more than files. */
+export interface SourceChoices extends ClusterOptions {
+  file?: string[];
+  fromCluster?: boolean;
+}
+
+/** Adds `-f` or `--from-cluster`. @param isPiped whether standard input is read without them, as in `kubectl get … | jwtgate` */
+export function addSourceOptions(command: Command, isPiped: boolean): Command {
+  addIgnoreOption(
+    command.option("-f, --file <path...>", `${WHAT_IS_READ}${isPiped ? " (default: what is piped in)" : ""}`),
+  );
+  return addClusterOptions(command).hook("preAction", (one) => {
+    const options = one.opts<SourceChoices>();
+    const wrong = misuseOfCluster(options);
+    if (wrong !== undefined) one.error(`error: ${wrong}`);
+    if (options.file !== undefined || options.fromCluster) return;
+    if (!isPiped || process.stdin.isTTY) {
+      const rest = isPiped ? ", or pipe them in" : "";
+      one.error(`error: name the policies with -f FILE, or take them --from-cluster${rest}`);
+    }
     one.setOptionValue("file", ["-"]);
   });
+}
+
+/** Adds `--from-cluster`. */
+export function addClusterOptions(command: Command): Command {
+  return command
+    .option("--from-cluster", "the policies of all namespaces of a cluster, through kubectl, instead of -f")
+    .option("--context <name>", "with --from-cluster: a context of the kubeconfig (default: its current one)")
+    .option("--kubeconfig <file>", "with --from-cluster: another kubeconfig than kubectl's own");
+}
+
+/** Says which combination of the options means nothing. */
+export function misuseOfCluster(options: SourceChoices): string | undefined {
+  const { file, fromCluster, context, kubeconfig } = options;
+  if (fromCluster && file !== undefined) return "policies come from -f or --from-cluster, not from both";
+  if (!fromCluster && (context ?? kubeconfig) !== undefined)
+    return `${context === undefined ? "--kubeconfig" : "--context"} belongs to --from-cluster`;
+  return undefined;
+}
+
+/** Reads what the options name: files, or a cluster. @throws {UserError} if the cluster cannot be read */
+export async function readPolicies(options: PolicyOptions): Promise<Sources> {
+  if (options.fromCluster) return { files: await readCluster(options), diagnostics: [] };
+  return readSources(options.file ?? [], options);
 }
 
 /** Adds the options that choose a workload, as a group of their own. */
@@ -61,8 +97,8 @@ export interface LoadedPolicies {
  *
  * @throws {UserError} where there is an error among them, which has been said
  */
-export function loadPolicies(options: PolicyOptions): LoadedPolicies {
-  const { files, diagnostics } = readSources(options.file, options);
+export async function loadPolicies(options: PolicyOptions): Promise<LoadedPolicies> {
+  const { files, diagnostics } = await readPolicies(options);
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace } = options;
   const result = compile(files, {

@@ -40,6 +40,7 @@ import { optionOf } from "./target-option.ts";
 import { watchFiles } from "./watch.ts";
 
 interface Options extends PolicyOptions, Partial<UpstreamOptions> {
+  file: string[];
   upstream: UpstreamOptions["upstream"];
   listen: Address;
   admin?: Address;

@@ -18,7 +18,13 @@ import { collect, parseNamed, parseTime } from "../values.ts";
 import { readBytes, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
 import { outputFileOption, print, report, resultStream, UserError } from "./output.ts";
-import { addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
+import {
+  addClusterOptions,
+  addWorkloadOptions,
+  loadPolicies,
+  misuseOfCluster,
+  type PolicyOptions,
+} from "./policies.ts";
 import { reasonOf } from "./sources.ts";
 import { type Style, styleFor } from "./style.ts";
 
@@ -254,8 +260,7 @@ function readToken(argument: string): string {
   return wireText(text);
 }
 
-interface VerifyOptions extends Omit<PolicyOptions, "file"> {
-  file?: string[];
+interface VerifyOptions extends PolicyOptions {
   jwks?: string;
   jwksCa?: string;
   iss?: string;
@@ -268,7 +273,8 @@ function verifyCommand(): Command {
   const command = new Command("verify")
     .description("verify a token under policies or a key set, and say why it is refused")
     .argument("[token]", "the token, with Bearer before it or without; - is standard input", "-")
-    .option("-f, --file <path>", "policies: a YAML file, a folder, or -; may be repeated", collect)
+    .option("-f, --file <path>", "policies: a YAML file, a folder, a glob, or -; may be repeated", collect);
+  addClusterOptions(command)
     .option("--jwks <file>", "a key set, a JWK or PEM instead of policies; or its URL")
     .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
     .option("--iss <issuer>", "with --jwks: the issuer that it must have")
@@ -281,10 +287,13 @@ function verifyCommand(): Command {
     .addHelpText("after", VERIFY_EXAMPLES)
     .action(async (token: string, options: VerifyOptions, self: Command) => {
       const wrong = (message: string): never => self.error(`error: ${message}`);
-      if ((options.file === undefined) === (options.jwks === undefined)) {
-        wrong("say what to verify it under: -f POLICIES or --jwks FILE");
+      const misused = misuseOfCluster(options);
+      if (misused !== undefined) wrong(misused);
+      const isUnderPolicies = options.file !== undefined || options.fromCluster === true;
+      if (isUnderPolicies === (options.jwks !== undefined)) {
+        wrong("say what to verify it under: -f POLICIES, --from-cluster or --jwks FILE");
       }
-      if (options.file !== undefined && (options.iss ?? options.aud) !== undefined) {
+      if (isUnderPolicies && (options.iss ?? options.aud) !== undefined) {
         wrong("--iss and --aud belong to --jwks: policies say which they want");
       }
       if (token === "-" && options.file?.includes("-")) {
@@ -320,9 +329,9 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
 }
 
 async function judgeOf(options: VerifyOptions): Promise<Judge> {
-  const { file, jwks, iss, aud } = options;
-  if (file !== undefined) {
-    const { result } = loadPolicies({ ...options, file });
+  const { jwks, iss, aud } = options;
+  if (jwks === undefined) {
+    const { result } = await loadPolicies(options);
     if (result.configuration?.providers === undefined) {
       throw new UserError("error: there is no RequestAuthentication here, so that no token is good or bad");
     }
@@ -332,9 +341,9 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
     name: "origins-0",
     ...(iss !== undefined && { issuer: iss }),
     ...(aud !== undefined && { audiences: aud }),
-    localJwks: { keys: await readJwks(jwks ?? "", options.jwksCa) },
+    localJwks: { keys: await readJwks(jwks, options.jwksCa) },
   };
-  const position = { file: jwks ?? "", line: 0, column: 0 };
+  const position = { file: jwks, line: 0, column: 0 };
   const configuration = withContents({ version: CONFIGURATION_VERSION, providers: [provider] });
   return { configuration, positions: { "origins-0": position } };
 }

@@ -6,6 +6,7 @@
  * | Envoy | `run`, `demo`, `test --envoy`: `--version`, `--mode validate`, and to serve | `ENVOY_BIN`, `PATH`, or the user's cache folder |
  * | `sh` | starts Envoy, and ends it when we are killed | `/bin/sh` |
  * | `rm` | run by that shell: removes Envoy's own folder | `PATH` |
+ * | `kubectl get` | `--from-cluster`: the policies of a cluster | `KUBECTL` or `PATH` |
  * | `python3 -I -m pip` | installs Envoy; it runs in the folder that it installs into | `PATH` |
  *
  * None of them is looked for in the current folder, and none looks there for what it runs or loads: of `PATH`, and of the
@@ -60,7 +61,8 @@ export function findPrograms(name: string, environment: NodeJS.ProcessEnv): stri
     .filter((path) => isProgram(path));
 }
 
-function isProgram(path: string): boolean {
+/** Whether a path is that of a file that can be run. */
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
@@ -102,21 +104,35 @@ export interface Finished {
   code: number | undefined;
   /** Why it could not be started. */
   failure?: string;
+  /** Whether it was killed because it took too long. */
+  timedOut: boolean;
+  /** The end of each, if there was more than was wanted. */
   stdout: string;
   stderr: string;
+  /** Whether there was. */
+  isCut: boolean;
 }
 
-/** No program whose whole output we read has more to say. */
+/** Few programs whose whole output we read have more to say, in characters. */
 const MAX_OUTPUT = 1024 * 1024;
 
-/** Runs a program to its end. @param timeoutMs after which it is killed; never where absent */
+/**
+ * Runs a program to its end.
+ *
+ * @param timeoutMs after which it is killed; never if absent
+ * @param maxOutput how many characters of its output are kept
+ */
 export function runProgram(
   file: string,
   args: readonly string[],
-  { timeoutMs, ...options }: Omit<ProgramOptions, "input"> & { timeoutMs?: number } = {},
+  {
+    timeoutMs,
+    maxOutput = MAX_OUTPUT,
+    ...options
+  }: Omit<ProgramOptions, "input"> & { timeoutMs?: number; maxOutput?: number } = {},
 ): Promise<Finished> {
   return new Promise((resolve) => {
-    const finished: Finished = { code: undefined, stdout: "", stderr: "" };
+    const finished: Finished = { code: undefined, timedOut: false, stdout: "", stderr: "", isCut: false };
     const fail = (error: unknown) => {
       finished.failure = error instanceof Error ? error.message : String(error);
     };
@@ -127,10 +143,20 @@ export function runProgram(
       fail(error);
       return resolve(finished);
     }
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    const kill = () => {
+      finished.timedOut = true;
+      child.kill("SIGKILL");
+      // A child of its own may hold them open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(kill, timeoutMs);
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (chunk: string) => {
-        finished[name] = (finished[name] + chunk).slice(-MAX_OUTPUT);
+        finished[name] += chunk;
+        if (finished[name].length <= maxOutput) return;
+        finished[name] = finished[name].slice(-maxOutput);
+        finished.isCut = true;
       });
     }
     child.on("error", fail);

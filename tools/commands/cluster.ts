@@ -1,0 +1,104 @@
+/** Reads policies from a cluster, through the user's own `kubectl` and with the user's own permissions. */
+import { isAbsolute } from "node:path";
+import type { SourceFile } from "../compile.ts";
+import { asciiJson, printableLines } from "../diagnostics.ts";
+import { findPrograms, isProgram, runProgram } from "../envoy/programs.ts";
+import { UserError } from "./output.ts";
+
+export interface ClusterOptions {
+  /** Of the kubeconfig; its current one if absent. */
+  context?: string | undefined;
+  /** A file; what `kubectl` takes by itself if absent. */
+  kubeconfig?: string | undefined;
+}
+
+const RESOURCES = "requestauthentications.security.istio.io,authorizationpolicies.security.istio.io";
+
+/** What `kubectl` waits for an answer. */
+const REQUEST_TIMEOUT_S = 30;
+
+/** What we wait for `kubectl`, which may have to log in first. */
+const TIMEOUT_MS = 60_000;
+
+/** Some ten thousand policies. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** Lines of what `kubectl` complains of. */
+const MAX_LINES = 10;
+
+/**
+ * The policies of all namespaces.
+ *
+ * @returns a file for each, named `<cluster>/NAMESPACE/KIND/NAME`, whose lines are those of `kubectl get KIND NAME -o json`
+ * @throws {UserError} if `kubectl` is not there, fails, or does not end in time
+ */
+export async function readCluster({ context, kubeconfig }: ClusterOptions): Promise<SourceFile[]> {
+  const kubectl = findKubectl(process.env);
+  const args = ["get", RESOURCES, "--all-namespaces", "--output=json"];
+  args.push(`--request-timeout=${REQUEST_TIMEOUT_S}s`);
+  if (context !== undefined) args.push(`--context=${context}`);
+  if (kubeconfig !== undefined) args.push(`--kubeconfig=${kubeconfig}`);
+  const { code, failure, stdout, stderr, isCut, timedOut } = await runProgram(kubectl, args, {
+    timeoutMs: TIMEOUT_MS,
+    maxOutput: MAX_BYTES,
+  });
+  if (timedOut) throw new UserError(`error: kubectl did not end within ${TIMEOUT_MS / 1000} s`);
+  if (code !== 0) throw new UserError(`error: kubectl failed: ${failure ?? complaint(stderr, code)}`);
+  if (isCut) throw new UserError(`error: kubectl printed more than ${MAX_BYTES / 1024 / 1024} MiB`);
+  const files = itemsOf(stdout).map(fileOf);
+  return files.length > 0 ? files : [{ name: "<cluster>", text: "" }];
+}
+
+function findKubectl(environment: NodeJS.ProcessEnv): string {
+  const { KUBECTL = "" } = environment;
+  if (KUBECTL !== "") {
+    if (isAbsolute(KUBECTL) && isProgram(KUBECTL)) return KUBECTL;
+    throw new UserError("error: KUBECTL is not the absolute path of a program");
+  }
+  const [found] = findPrograms("kubectl", environment);
+  if (found !== undefined) return found;
+  throw new UserError(
+    `error: kubectl was not found: install it (https://kubernetes.io/docs/tasks/tools/), set KUBECTL to its path, or pipe in what it prints elsewhere: kubectl get ${RESOURCES} -A -o yaml`,
+  );
+}
+
+/** A line of kubectl's log: it logs a refused connection six times before it says so. */
+const KLOG_LINE = /^[EIW]\d{4} \d\d:/;
+
+/** What `kubectl` says, as lines that a terminal only shows. */
+function complaint(stderr: string, code: number | undefined): string {
+  const all = stderr.trim().split("\n");
+  const own = all.filter((line) => !KLOG_LINE.test(line));
+  const lines = (own.length > 0 ? own : all).slice(-MAX_LINES).map((line) => line.slice(0, 500));
+  const said = printableLines(lines.join("\n"));
+  if (said === "") return code === undefined ? "a signal ended it" : `it ended with ${code}`;
+  return /the server doesn't have a resource type/.test(said)
+    ? `${said}\nIs Istio installed in this cluster?`
+    : said;
+}
+
+interface Item {
+  kind: string;
+  metadata: { name: string; namespace: string };
+}
+
+function itemsOf(json: string): Item[] {
+  try {
+    const { items } = JSON.parse(json) as { items: unknown };
+    if (Array.isArray(items) && items.every(isItem)) return items;
+  } catch {
+    // No JSON, or a value without items.
+  }
+  throw new UserError("error: kubectl printed no list of policies");
+}
+
+function isItem(value: unknown): value is Item {
+  const { kind, metadata } = (value ?? {}) as Partial<Item>;
+  return [kind, metadata?.name, metadata?.namespace].every((text) => typeof text === "string");
+}
+
+/** `kubectl` prints JSON with four blanks for each level, and its keys in the order in which it has them. */
+function fileOf(item: Item): SourceFile {
+  const { name, namespace } = item.metadata;
+  return { name: `<cluster>/${namespace}/${item.kind}/${name}`, text: asciiJson(item, 4) };
+}
