@@ -24,8 +24,8 @@ interface Compose {
       ports: string[];
       volumes: { source: string; target: string }[];
     };
-    httpbin: { expose: string[] };
-    "nginx-proxy": { expose: string[]; volumes: { source: string; target: string }[] };
+    httpbin: { image: string; expose: string[] };
+    "nginx-proxy": { image: string; expose: string[]; volumes: { source: string; target: string }[] };
   };
 }
 
@@ -55,6 +55,11 @@ describe("docker-compose.yml", () => {
 
   test("runs the Envoy that the project is tested with", () => {
     expect(compose.services.envoy.image).toBe(`envoyproxy/envoy:v${ENVOY_VERSION}`);
+  });
+
+  test("names a whole version of every image, so that everybody runs the same", () => {
+    for (const { image } of Object.values(compose.services))
+      expect(image).toMatch(/:v?\d+\.\d+\.\d+(-alpine)?$/);
   });
 
   test("mounts what the bootstrap and the command name, and publishes the port that Envoy listens on", () => {

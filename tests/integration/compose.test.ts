@@ -29,7 +29,7 @@ beforeAll(async () => {
   await listen(nginx);
   const places: Record<string, number> = {
     "0.0.0.0:8080": 0,
-    "httpbin:80": httpbin.port,
+    "httpbin:8080": httpbin.port,
     "nginx-proxy:80": (nginx.address() as AddressInfo).port,
   };
   const text = read("envoy/envoy.yaml")
