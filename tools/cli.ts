@@ -11,6 +11,7 @@ import { jwkCommand } from "./commands/jwk.ts";
 import { newCommand } from "./commands/new.ts";
 import { EXIT, UserError, watchOutput, writeResultsTo } from "./commands/output.ts";
 import { runCommand } from "./commands/run.ts";
+import { type ColourChoice, chooseColours, colourOptions } from "./commands/style.ts";
 import { testCommand } from "./commands/test.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { printable, printableLines } from "./diagnostics.ts";
@@ -24,6 +25,7 @@ const program = new Command("jwtgate")
   .configureOutput({ outputError: (text, write) => write(`${printable(oneSentence(text))}\n`) })
   .addHelpText("after", "\nEach command explains itself, with examples: jwtgate help compile");
 
+for (const option of colourOptions()) program.addOption(option);
 for (const command of [
   compileCommand(),
   testCommand(),
@@ -41,7 +43,11 @@ for (const command of [
 }
 program.exitOverride();
 program.hook("preAction", (_program, command) => {
-  const { outputFile } = command.opts<{ outputFile?: string }>();
+  const { outputFile, color } = command.optsWithGlobals<{
+    outputFile?: string;
+    color?: ColourChoice | false;
+  }>();
+  chooseColours(color);
   if (outputFile !== undefined) writeResultsTo(outputFile);
 });
 

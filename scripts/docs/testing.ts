@@ -108,6 +108,9 @@ jwtgate test table.test.yaml --reporter junit > report.xml
 jwtgate test table.test.yaml --reporter text --reporter github
 \`\`\`
 
+Results have colours on a terminal. \`--color always\` or \`FORCE_COLOR=1\` colours the log of a CI job too; \`--color never\`,
+\`--no-color\` or \`NO_COLOR=1\` never colours anything. Every command takes these options.
+
 The exit code is 0 if all tests pass, 1 if one fails, a file is wrong or no test is selected, 2 if the command line is wrong.
 `;
 

@@ -44,6 +44,11 @@ describe("bash", () => {
     expect(complete("token", "sign", "--kid", "x", "--cl")).toEqual(["--claim", "--claims"]);
   });
 
+  test("completes the options that all commands take", () => {
+    expect(complete("token", "verify", "--col")).toEqual(["--color"]);
+    expect(complete("check", "--color", "")).toEqual(["always", "auto", "never"]);
+  });
+
   test("completes values that are known, and leaves the others to files", () => {
     expect(complete("compile", "--output", "")).toEqual(["config", "envoy", "wasmplugin"]);
     expect(complete("token", "sign", "--alg", "Ed")).toEqual(["EdDSA", "Ed25519"]);

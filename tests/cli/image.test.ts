@@ -255,6 +255,11 @@ describe("gzip without compression", () => {
   });
 });
 
-test("a path that does not fit into a tar header is refused", () => {
-  expect(() => tar([{ path: "x".repeat(101), data: Buffer.alloc(0) }])).toThrow(RangeError);
+test("an archive has the bytes that it had in earlier versions, so that digests can be compared", async () => {
+  const archive = await tar([
+    { path: "blobs/a", data: Buffer.from("jwtgate") },
+    { path: "empty", data: Buffer.alloc(0) },
+    { path: "whole", data: Buffer.alloc(512, "x") },
+  ]);
+  expect(sha256(archive)).toBe("5645e1c804cac0844f4de9ea7c3ebb0e126e1a24ffebdc3d755f01a1fcb8df88");
 });

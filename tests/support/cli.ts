@@ -35,7 +35,8 @@ export class Workspace {
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,
       timeout: 60_000,
-      env: { ...process.env, ...env },
+      // The runner of the tests asks for colours in its own output.
+      env: { ...process.env, FORCE_COLOR: "", NO_COLOR: "", ...env },
     });
     return { status, stdout, stderr };
   }

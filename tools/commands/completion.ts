@@ -41,11 +41,12 @@ export function completionCommand(): Command {
 
 function completed(command: Command, path: string[]): Completed[] {
   const [argument] = command.registeredArguments;
+  const help = command.createHelp();
   const own: Completed = {
     path,
     description: command.description(),
     children: command.commands.map((child) => child.name()),
-    options: command.createHelp().visibleOptions(command),
+    options: [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)],
     choices: argument?.argChoices ?? [],
   };
   return [own, ...command.commands.flatMap((child) => completed(child, [...path, child.name()]))];

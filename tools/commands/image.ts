@@ -73,13 +73,14 @@ async function run(path: string, { form, tag, module, json }: Options): Promise<
   const wasm = readInput(module, MAX_MODULE_BYTES);
   if (!wasm.subarray(0, 4).equals(WASM_MAGIC))
     throw new UserError(`${module}: this is no WebAssembly module`);
-  const images = (form === "both" ? FORMS : [form]).map((one): TaggedImage => {
-    const image = makeImage({ form: one, wasm, version: VERSION });
-    return { ...image, tag: form === "both" && one === "artifact" ? `${tag}-artifact` : tag };
-  });
+  const images: TaggedImage[] = [];
+  for (const one of form === "both" ? FORMS : [form]) {
+    const image = await makeImage({ form: one, wasm, version: VERSION });
+    images.push({ ...image, tag: form === "both" && one === "artifact" ? `${tag}-artifact` : tag });
+  }
   const told = json ? asJson(path, wasm, images) : asText(path, images);
   if (path === "-") {
-    await print(layoutArchive(images));
+    await print(await layoutArchive(images));
     process.stderr.write(told);
     return;
   }
@@ -89,7 +90,7 @@ async function run(path: string, { form, tag, module, json }: Options): Promise<
 
 async function write(path: string, images: readonly TaggedImage[]): Promise<void> {
   if (path.endsWith(".tar")) {
-    await writeUserFile("the image", path, layoutArchive(images));
+    await writeUserFile("the image", path, await layoutArchive(images));
     return;
   }
   try {

@@ -1,4 +1,6 @@
-/** Colours, where a person looks: on a terminal, unless NO_COLOR says otherwise (https://no-color.org). */
+/** Colours of results: who wants them, and what they mean. */
+import { Option } from "commander";
+import picocolors from "picocolors";
 
 export interface Style {
   good(text: string): string;
@@ -7,14 +9,43 @@ export interface Style {
   strong(text: string): string;
 }
 
-const plain = (text: string) => text;
+const CHOICES = ["always", "auto", "never"] as const;
+export type ColourChoice = (typeof CHOICES)[number];
 
-/** SGR parameters of ECMA-48 §8.3.117: what switches on, and what switches off again. */
-const sgr = (on: number, off: number) => (text: string) => `\x1b[${on}m${text}\x1b[${off}m`;
+/** What the command line says. */
+let choice: ColourChoice = "auto";
 
-/** @param isTerminal of the stream that is written to */
+/** `--color WHEN` and `--no-color`, which every command takes. */
+export function colourOptions(): Option[] {
+  return [
+    new Option(
+      "--color <when>",
+      "colour results; auto: on a terminal, or as FORCE_COLOR and NO_COLOR say",
+    ).choices([...CHOICES]),
+    new Option("--no-color", "the same as --color never"),
+  ];
+}
+
+/** @param given what the options of `colourOptions` have: a choice, false of `--no-color`, undefined if neither was given */
+export function chooseColours(given: ColourChoice | boolean | undefined): void {
+  if (given === false) choice = "never";
+  else choice = CHOICES.find((one) => one === given) ?? "auto";
+}
+
+/**
+ * The command line decides. If it does not, FORCE_COLOR does (https://force-color.org, whose example lets it win), then NO_COLOR
+ * (https://no-color.org), then whether a terminal shows the text.
+ *
+ * @param stream that is written to
+ */
 export function styleFor({ isTTY = false }: { isTTY?: boolean | undefined }): Style {
-  const coloured = isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
-  if (!coloured) return { good: plain, bad: plain, faint: plain, strong: plain };
-  return { good: sgr(32, 39), bad: sgr(31, 39), faint: sgr(2, 22), strong: sgr(1, 22) };
+  const { green: good, red: bad, dim: faint, bold: strong } = picocolors.createColors(isColoured(isTTY));
+  return { good, bad, faint, strong };
+}
+
+function isColoured(isTerminal: boolean): boolean {
+  if (choice !== "auto") return choice === "always";
+  // Both standards take an empty variable for an absent one, and do not look at any other value.
+  if (process.env["FORCE_COLOR"]) return true;
+  return isTerminal && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }

@@ -2,6 +2,7 @@
  * Strict access to the fields of an object: every field has a type, and a field that nobody asked for is an error that
  * says what was probably meant.
  */
+import { distance as levenshtein } from "fastest-levenshtein";
 import type { Position } from "../diagnostics.ts";
 import { quote, type Report } from "./report.ts";
 import { type Located, type MapNode, nameOf, type YamlNode } from "./yaml.ts";
@@ -208,25 +209,11 @@ export function closest(name: string, candidates: Iterable<string>, tolerance?: 
   let least = (tolerance ?? Math.max(1, Math.floor(folded.length / 3))) + 1;
   for (const candidate of candidates) {
     if (Math.abs(folded.length - fold(candidate).length) >= least) continue;
-    const distance = editDistance(folded, fold(candidate));
+    const distance = levenshtein(folded, fold(candidate));
     if (distance < least) {
       best = candidate;
       least = distance;
     }
   }
   return best;
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -46,14 +46,14 @@ const WASM_CONFIG_TYPE = "application/vnd.module.wasm.config.v1+json";
 const WASM_CONTENT_TYPE = "application/vnd.module.wasm.content.layer.v1+wasm";
 
 /** Makes an image; the same module gives the same bytes everywhere. */
-export function makeImage({ form, wasm, version }: ImageOptions): Image {
+export async function makeImage({ form, wasm, version }: ImageOptions): Promise<Image> {
   const blobs = new Map<string, Uint8Array>();
   const put = (mediaType: string, data: Uint8Array): Descriptor => {
     const digest = `sha256:${sha256(data)}`;
     blobs.set(digest, data);
     return { mediaType, digest, size: data.length };
   };
-  const content = form === "image" ? compatibleImage(wasm, put) : wasmArtifact(wasm, put);
+  const content = form === "image" ? await compatibleImage(wasm, put) : wasmArtifact(wasm, put);
   const manifest = put(
     MANIFEST_TYPE,
     json({ schemaVersion: 2, mediaType: MANIFEST_TYPE, ...content, annotations: annotations(version) }),
@@ -63,9 +63,15 @@ export function makeImage({ form, wasm, version }: ImageOptions): Image {
 
 type Put = (mediaType: string, data: Uint8Array) => Descriptor;
 
+/** What a manifest names. */
+interface Content {
+  config: Descriptor;
+  layers: Descriptor[];
+}
+
 /** The one that `FROM scratch` and `COPY jwtgate.wasm ./plugin.wasm` make. */
-function compatibleImage(wasm: Uint8Array, put: Put): { config: Descriptor; layers: Descriptor[] } {
-  const layer = tar([{ path: "plugin.wasm", data: wasm }]);
+async function compatibleImage(wasm: Uint8Array, put: Put): Promise<Content> {
+  const layer = await tar([{ path: "plugin.wasm", data: wasm }]);
   const config = json({
     architecture: "wasm",
     os: "wasip1",
@@ -79,7 +85,7 @@ function compatibleImage(wasm: Uint8Array, put: Put): { config: Descriptor; laye
 }
 
 /** Istio wants exactly two layers, of which it reads the module. */
-function wasmArtifact(wasm: Uint8Array, put: Put): { config: Descriptor; layers: Descriptor[] } {
+function wasmArtifact(wasm: Uint8Array, put: Put): Content {
   const config = put(WASM_CONFIG_TYPE, json({ type: "envoy_proxy", abiVersions: ["0.2.1"], config: {} }));
   const module = put(WASM_CONTENT_TYPE, wasm);
   const title = (name: string) => ({ annotations: { "org.opencontainers.image.title": name } });

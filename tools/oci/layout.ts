@@ -30,7 +30,7 @@ export function layoutFiles(images: readonly TaggedImage[]): Entry[] {
 }
 
 /** The layout as one archive: `oci-archive:FILE` for skopeo and podman. */
-export function layoutArchive(images: readonly TaggedImage[]): Buffer {
+export function layoutArchive(images: readonly TaggedImage[]): Promise<Uint8Array> {
   return tar(layoutFiles(images));
 }
 

@@ -1,48 +1,21 @@
 /** Archives whose bytes depend on their content alone: no time, no owner, no machine. */
 import { gzipSync } from "node:zlib";
+import { packTar } from "modern-tar";
 
 export interface Entry {
-  /** Relative, with `/`, at most 100 bytes of ASCII. */
+  /** Relative, with `/`. */
   path: string;
   data: Uint8Array;
 }
 
-const BLOCK = 512;
-
-/**
- * A tar archive of files (POSIX.1-1988, ustar), owned by root, readable by all, of 1 January 1970.
- *
- * @throws {RangeError} where a path is too long for its field
- */
-export function tar(entries: readonly Entry[]): Buffer {
-  const parts = entries.flatMap(({ path, data }) => [
-    header(path, data.length),
-    data,
-    Buffer.alloc(-data.length & (BLOCK - 1)),
-  ]);
-  // Two empty blocks end an archive.
-  return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
-}
-
-/** One file's header. Numbers are octal text with a NUL behind. */
-function header(path: string, size: number): Buffer {
-  if (Buffer.byteLength(path) > 100) throw new RangeError(`the path is too long for a tar header: ${path}`);
-  const block = Buffer.alloc(BLOCK);
-  const text = (value: string, offset: number) => block.write(value, offset, "latin1");
-  const octal = (value: number, offset: number, digits: number) =>
-    text(`${value.toString(8).padStart(digits, "0")}\0`, offset);
-  text(path, 0);
-  octal(0o644, 100, 7);
-  octal(0, 108, 7); // owner
-  octal(0, 116, 7); // group
-  octal(size, 124, 11);
-  octal(0, 136, 11); // time of change
-  text("        ", 148); // the checksum counts itself as spaces
-  text("0", 156); // a regular file
-  text("ustar\0" + "00", 257);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  text(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return block;
+/** An archive of files that root owns and all may read, of 1 January 1970. */
+export async function tar(entries: readonly Entry[]): Promise<Uint8Array> {
+  return packTar(
+    entries.map(({ path, data }) => ({
+      header: { name: path, size: data.length, mode: 0o644, uid: 0, gid: 0, mtime: new Date(0) },
+      body: data,
+    })),
+  );
 }
 
 /** The longest stored block of DEFLATE (RFC 1951 §3.2.4), in bytes. */
