@@ -472,7 +472,7 @@ export class RemoteJwks {
       return this.fail(
         now,
         this.counters.document,
-        "the discovery document's jwks_uri is no http(s) URI",
+        "the discovery document's jwks_uri is no http(s) URI in ASCII without user information",
         true,
       );
     }

@@ -1,10 +1,13 @@
 /** Key sets: what is no key set is refused, what no token can be verified with is named. */
+
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { hexEncode } from "../../tools/host/bytes.ts";
 import { decodeBase64 } from "../../tools/jwks/base64.ts";
+import { discover } from "../../tools/jwks/discovery.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
 import { ed25519Fault } from "../../tools/jwks/points.ts";
+import { requestUrl } from "../../tools/jwks/source.ts";
 import { fetchDocuments } from "../../tools/token/documents.ts";
 import { whole } from "../support/configuration.ts";
 import { answer, JwksServer } from "../support/jwks-server.ts";
@@ -341,6 +344,43 @@ test("base64 is read as the filter reads it", () => {
     expect(bytes && hexEncode(bytes), text).toBe(hex);
   }
 });
+
+test.each([
+  ["My Realm/certs", "My%20Realm/certs"],
+  ["Zürich", "Z%C3%BCrich"],
+  ["keys#a", "keys#a"],
+  ["a\nb", undefined],
+] as const)("compile --discover takes or refuses the jwks_uri of a document: %j", async (path, written) => {
+  const server = await JwksServer.start(answer(200, ""));
+  try {
+    const issuer = server.origin;
+    server.behaviour = answer(200, JSON.stringify({ issuer, jwks_uri: `${issuer}/${path}` }));
+    const found = discover(`${issuer}/.well-known/openid-configuration`, issuer);
+    if (written === undefined) {
+      await expect(found).rejects.toThrow("is no http or https URL: write jwksUri in the policy");
+    } else {
+      expect(requestUrl(await found)).toBe(`${issuer}/${written}`);
+    }
+  } finally {
+    await server.close();
+  }
+});
+
+test.each(["ftp://a", "/keys", "//a/keys", "https:a", "https://", ""])(
+  "nor does it take %j",
+  async (jwksUri) => {
+    const server = await JwksServer.start(answer(200, ""));
+    try {
+      const issuer = server.origin;
+      server.behaviour = answer(200, JSON.stringify({ issuer, jwks_uri: jwksUri }));
+      await expect(discover(`${issuer}/d`, issuer)).rejects.toThrow(
+        `the document's jwks_uri ${JSON.stringify(jwksUri)} is no http or https URL`,
+      );
+    } finally {
+      await server.close();
+    }
+  },
+);
 
 test("what a discovery document names is not fetched from a metadata service", async () => {
   const server = await JwksServer.start(answer(200, ""));

@@ -133,6 +133,55 @@ test("a host that takes no call: trying again leaves nothing behind", async () =
   expect(host.memorySize).toBe(before);
 });
 
+describe("a discovered jwks_uri", () => {
+  const discovered = async (jwksUri: unknown): Promise<{ asked: string[]; log: string }> => {
+    const asked: string[] = [];
+    const host = await gate([provider({ discovery: { uri: `${ISSUER}/.well-known/x` } })], (path) => {
+      asked.push(path);
+      if (!path.endsWith("/x")) return keySet;
+      const document = JSON.stringify({ issuer: ISSUER, jwks_uri: jwksUri });
+      return { status: 200, body: Buffer.from(document).toString("latin1") };
+    });
+    host.advance(1000);
+    await host.settle();
+    const log = host.logs.map(({ message }) => message).join("\n");
+    return { asked, log };
+  };
+
+  test.each([
+    ["a blank", `${ISSUER}/My Realm`],
+    ["a letter outside ASCII", `${ISSUER}/Zürich`],
+    ["a control character", `${ISSUER}/a\nb`],
+    ["a scheme in capitals", "HTTPS://issuer.example/keys"],
+    ["another scheme", "ftp://issuer.example/keys"],
+    ["a user", "https://user@issuer.example/keys"],
+    ["no path before its query", `${ISSUER}?keys`],
+    ["no scheme", "//issuer.example/keys"],
+    ["a path alone", "/keys"],
+    ["no host", "https:///keys"],
+    ["a port that is none", `${ISSUER}:0/keys`],
+    ["nothing in it", ""],
+  ])("with %s is not asked for, and that is said", async (_name, jwksUri) => {
+    const { asked, log } = await discovered(jwksUri);
+    expect(asked).toEqual(["/.well-known/x"]);
+    expect(log).toContain(
+      "fetch failed: the discovery document's jwks_uri is no http(s) URI in ASCII without user information",
+    );
+  });
+
+  test.each([
+    ["a query", `${ISSUER}/keys?a=%20b`, "/keys?a=%20b"],
+    ["a fragment, which is no part of a request", `${ISSUER}/keys#a`, "/keys"],
+    ["the scheme's port, and a host in capitals", "https://ISSUER.example:443/keys", "/keys"],
+  ])("with %s is asked for", async (_name, jwksUri, path) => {
+    expect((await discovered(jwksUri)).asked).toEqual(["/.well-known/x", path]);
+  });
+
+  test.each([null, 1, ["https://issuer.example/keys"]])("that is %j is none", async (jwksUri) => {
+    expect((await discovered(jwksUri)).log).toContain('lacks "issuer" or "jwks_uri"');
+  });
+});
+
 describe("providers that ask for the same document", () => {
   const discovery = (jwksHosts?: object[]): object => ({
     discovery: { uri: `${ISSUER}/.well-known/openid-configuration`, ...(jwksHosts && { jwksHosts }) },

@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz`: hostile requests, configurations and key sets, in the project's own host, until the time is over or
+ * `npm run fuzz`: hostile requests, configurations, key sets and files of policies, in the project's own host, until the time is over or
  * something fails; then it says how to see that again.
  */
 import { readFileSync } from "node:fs";

@@ -1,6 +1,7 @@
 /** What is fuzzed, by name; a round of each is a number of steps with state of its own. */
 import { fuzzConfigurations } from "./configurations.ts";
 import { fuzzKeySets } from "./key-sets.ts";
+import { fuzzPolicies } from "./policies.ts";
 import type { Random } from "./random.ts";
 import { fuzzRequests } from "./requests.ts";
 
@@ -11,6 +12,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   requests: fuzzRequests,
   configurations: fuzzConfigurations,
   "key-sets": fuzzKeySets,
+  policies: fuzzPolicies,
 };
 
 /** Steps of a round. */

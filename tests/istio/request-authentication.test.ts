@@ -276,7 +276,14 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
       "issuer: ▲5",
       'spec.jwtRules[0].issuer must be a string, and YAML reads 5 as a number: put it in quotes, "5"',
     ],
-    ["issuer: ▲[i]", "spec.jwtRules[0].issuer must be a string, not a list"],
+    [
+      "issuer: ▲[i]",
+      "spec.jwtRules[0].issuer must be a string, not a list: write one value, without - or brackets in front of it",
+    ],
+    [
+      "issuer: i, jwksUri: ▲{url: https://k}",
+      "spec.jwtRules[0].jwksUri must be a string, not a map: write one value, without - or brackets in front of it",
+    ],
     [
       "issuer: i, jwksUri: ▲''",
       "spec.jwtRules[0].jwksUri must not be empty: leave it out where there is none",
@@ -394,6 +401,17 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     const text = jwtRule("issuer: i").replace("name: p", "name: p, annotations: {istio.io/dry-run: 'true'}");
     expect(messages(text)).toEqual([
       "3:35: istio.io/dry-run is for AuthorizationPolicy only: remove it, or compile with --shadow",
+    ]);
+  });
+  test.each([
+    ["a mapping in JSON's form", ' jwks: {"keys": []}\n', "7:13"],
+    ["a mapping whose names YAML reads as booleans", " jwks: {keys: [{n: AQAB}]}\n", "7:13"],
+    ["the same in lines", " jwks:\n        keys:\n        - kty: RSA\n          n: AQAB\n", "8:9"],
+    ["a list", " jwks:\n      - kty: RSA\n", "8:7"],
+  ])("keys that are written as YAML: %s", (_name, written, place) => {
+    const text = resource("RequestAuthentication", `\n  jwtRules:\n    - issuer: i\n     ${written}`);
+    expect(messages(text)).toEqual([
+      `${place}: jwks is JSON text in a string: write it in quotes or after |`,
     ]);
   });
   test("all that is wrong is said at once", () => {

@@ -29,6 +29,10 @@ function faults(text: string): string[] {
   return diagnostics.map(({ line, column, message }) => `${line}:${column}: ${message}`);
 }
 
+test("a place in a file is right after what is no YAML, too", () => {
+  expect(faults('y{\n "a": "b",\n "c": {\n  "d": "e"\n }\n}\n---\nb: *c\n').at(-1)).toMatch(/^8:4: /);
+});
+
 describe("scalars are those of go-yaml v2", () => {
   test.each(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])("%s is true", (text) =>
     expect(read(`a: ${text}`)).toEqual([{ a: true }]),

@@ -5,7 +5,7 @@
 import { distance as levenshtein } from "fastest-levenshtein";
 import type { Position } from "../diagnostics.ts";
 import { quote, type Report } from "./report.ts";
-import { type Located, type MapNode, nameOf, type YamlNode } from "./yaml.ts";
+import { isTextOfJson, type Located, type MapNode, nameOf, WRITTEN_AS_YAML, type YamlNode } from "./yaml.ts";
 
 /** Where each field belongs: what to say where it stands elsewhere. */
 export const PLACES: Record<string, string> = {
@@ -47,6 +47,8 @@ function withNegation(...names: string[]): string[] {
   return names.flatMap((name) => [name, `not${name[0]?.toUpperCase()}${name.slice(1)}`]);
 }
 
+const ONE_VALUE = "write one value, without - or brackets in front of it";
+
 export class Fields {
   private readonly known = new Set<string>();
   private readonly missing: { at: Position; message: string }[] = [];
@@ -86,7 +88,12 @@ export class Fields {
 
   string(name: string): Located<string> | undefined {
     const node = this.get(name);
-    return node && this.stringOf(node, this.nameOf(name));
+    if (node === undefined) return undefined;
+    if (isTextOfJson(name) && (node.kind === "list" || node.kind === "map")) {
+      this.report.error(node.at, WRITTEN_AS_YAML);
+      return undefined;
+    }
+    return this.stringOf(node, this.nameOf(name));
   }
 
   boolean(name: string): boolean | undefined {
@@ -183,7 +190,7 @@ export class Fields {
         return undefined;
       }
       default:
-        this.report.error(node.at, `${name} must be a string, not ${nameOf(node)}`);
+        this.report.error(node.at, `${name} must be a string, not ${nameOf(node)}: ${ONE_VALUE}`);
         return undefined;
     }
   }

@@ -69,7 +69,8 @@ export function readRequestAuthentication(
 
 function readJwtRule(fields: Fields, report: Report): JwtRule {
   const issuer = nonEmpty(fields, "issuer", "leave it out where any issuer will do", report);
-  const jwks = present(fields.string("jwks"));
+  const writtenJwks = fields.string("jwks");
+  const jwks = present(writtenJwks);
   const timeoutMs = readTimeout(fields, report);
   const outputPayloadToHeader = present(fields.string("outputPayloadToHeader"));
   if (outputPayloadToHeader) checkOutputHeader(outputPayloadToHeader, TOKEN, report);
@@ -91,7 +92,7 @@ function readJwtRule(fields: Fields, report: Report): JwtRule {
     spaceDelimitedClaims: readSpaceDelimitedClaims(fields, report),
     presence: readPresence(fields, report),
   };
-  checkKeySource(fields, rule, report);
+  checkKeySource(fields, rule, writtenJwks, report);
   fields.finish();
   return rule;
 }
@@ -123,7 +124,12 @@ function faultOfUrl(text: string): string | undefined {
   return /%(?![\da-f]{2})/i.test(escaped) ? "has a % that escapes nothing: write it as %25" : undefined;
 }
 
-function checkKeySource(fields: Fields, { issuer, jwksUri, jwks }: JwtRule, report: Report): void {
+function checkKeySource(
+  fields: Fields,
+  { issuer, jwksUri, jwks }: JwtRule,
+  writtenJwks: Located<string> | undefined,
+  report: Report,
+): void {
   if (!fields.has("issuer") && jwksUri === undefined) {
     const hint = jwks
       ? "name the issuer that the keys belong to"
@@ -137,7 +143,7 @@ function checkKeySource(fields: Fields, { issuer, jwksUri, jwks }: JwtRule, repo
   } else if (!fields.has("jwks") && jwksUri === undefined && issuer && !/^https:\/\//.test(issuer.value)) {
     const message = `the keys of ${quote(issuer.value)} cannot be discovered, for it is no https:// URL: give jwks or jwksUri`;
     report.error(issuer.at, message);
-  } else if (fields.has("jwks") && jwks === undefined && jwksUri === undefined) {
+  } else if (writtenJwks?.value === "" && jwksUri === undefined) {
     const message = "jwks is empty: give the keys, or leave it out to have them discovered from the issuer";
     report.error(fields.keyAt("jwks"), message);
   }

@@ -14,7 +14,6 @@ import {
   isScalar,
   isSeq,
   Lexer,
-  LineCounter,
   type Pair,
   type ParsedNode,
   Parser,
@@ -162,7 +161,8 @@ class YamlFault extends Error {
 }
 
 class Reader {
-  private readonly lines = new LineCounter();
+  /** The offset that each line begins at. */
+  private readonly lineStarts: readonly number[];
   /** The last value with each anchor, of the document being read. */
   private readonly anchors = new Map<string, ParsedNode>();
   private aliasedNodes = 0;
@@ -172,7 +172,9 @@ class Reader {
     private readonly file: string,
     private readonly source: string,
     private readonly diagnostics: Diagnostic[],
-  ) {}
+  ) {
+    this.lineStarts = [0, ...Array.from(source.matchAll(/\n/g), ({ index }) => index + 1)];
+  }
 
   /** Ends early where more is wrong than anybody reads. */
   *read(): Generator<YamlNode> {
@@ -211,11 +213,10 @@ class Reader {
    * must not be too deep, and both keep a whole document in memory; what is too much ends here, before much is made of it.
    */
   private *tokens(): Generator<CST.Token> {
-    const parser = new Parser(this.lines.addNewLine);
+    const parser = new Parser();
     let faults = 0;
     let directives = 0;
     let lexemes = 0;
-    this.lines.addNewLine(0);
     for (const lexeme of new Lexer().lex(this.source)) {
       const { offset } = parser;
       for (const token of parser.next(lexeme)) {
@@ -246,8 +247,14 @@ class Reader {
   }
 
   private position(offset: number): Position {
-    const { line, col } = this.lines.linePos(offset);
-    return { file: this.file, line, column: col };
+    // The last line that begins at or before it.
+    let line = 0;
+    for (let end = this.lineStarts.length; end - line > 1; ) {
+      const middle = (line + end) >>> 1;
+      if ((this.lineStarts[middle] ?? 0) <= offset) line = middle;
+      else end = middle;
+    }
+    return { file: this.file, line: line + 1, column: offset - (this.lineStarts[line] ?? 0) + 1 };
   }
 
   private node(node: ParsedNode, depth: number): YamlNode {
@@ -294,12 +301,24 @@ class Reader {
     for (const pair of pairs) {
       const key = this.node(pair.key, depth + 1);
       const value: YamlNode =
-        pair.value === null ? { kind: "null", at: key.at, source: "" } : this.node(pair.value, depth + 1);
+        pair.value === null
+          ? { kind: "null", at: key.at, source: "" }
+          : this.value(pair.value, depth + 1, key.kind === "string" ? key.value : "");
       if (isScalar(pair.key) && pair.key.type === "PLAIN" && pair.key.source === "<<") merged.push(value);
       else this.add(entries, this.keyName(key), this.position(pair.key.range[0]), value);
     }
     for (const value of merged) this.merge(entries, value);
     return { kind: "map", at, entries };
+  }
+
+  /** A field's value. What is wrong inside one that should be text is not the fault that its author can mend. */
+  private value(node: ParsedNode, depth: number, name: string): YamlNode {
+    try {
+      return this.node(node, depth);
+    } catch (error) {
+      if (!(error instanceof YamlFault) || isScalar(node) || !isTextOfJson(name)) throw error;
+      throw new YamlFault(this.position(node.range[0]), WRITTEN_AS_YAML);
+    }
   }
 
   private add(entries: MapNode["entries"], name: string, at: Position, value: YamlNode): void {
@@ -334,6 +353,14 @@ class Reader {
     }
   }
 }
+
+/** Whether a field of that name holds JSON as text. */
+export function isTextOfJson(name: string): boolean {
+  return name === "jwks";
+}
+
+/** What is wrong with such a field that has lists and maps of YAML. */
+export const WRITTEN_AS_YAML = "jwks is JSON text in a string: write it in quotes or after |";
 
 const WRITTEN_TWICE =
   "this field is written twice: keep one of the two (a second value of a list goes into the same list)";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { get as getHttp, type IncomingMessage } from "node:http";
 import { get as getHttps } from "node:https";
-import { isMetadataService } from "./source.ts";
+import { isMetadataService, requestUrl } from "./source.ts";
 
 /** As the filter's own (`timeoutMs`). */
 const TIMEOUT_MS = 5_000;
@@ -52,8 +52,12 @@ export async function discover(uri: string, issuer: string, options: FetchOption
     throw new Error(`the document is of issuer ${JSON.stringify(document["issuer"])}, not of ${issuer}`);
   }
   const jwksUri = document["jwks_uri"];
-  if (typeof jwksUri !== "string" || !/^https?:\/\//.test(jwksUri) || !URL.canParse(jwksUri)) {
-    throw new Error("the document has no jwks_uri that is an http or https URL");
+  if (typeof jwksUri !== "string") throw new Error("the document has no jwks_uri");
+  // A reader of URLs leaves control characters out, and the server would be asked for something else.
+  if (!/^https?:\/\/\P{Cc}+$/iu.test(jwksUri) || requestUrl(jwksUri) === undefined) {
+    throw new Error(
+      `the document's jwks_uri ${JSON.stringify(jwksUri)} is no http or https URL: write jwksUri in the policy`,
+    );
   }
   return jwksUri;
 }
