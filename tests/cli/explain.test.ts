@@ -1,12 +1,15 @@
 /** `jwtgate explain`: what it says of requests, how it reads them, and what it never shows. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ISTIO_TOKEN } from "../../tools/demo/tokens.ts";
 import { CurlError, parseCurl } from "../../tools/explain/curl.ts";
+import { IGNORED, OBEYED, REFUSED } from "../../tools/explain/curl-effects.ts";
+import { CURL_OPTIONS } from "../../tools/explain/curl-options.ts";
 import { ROOT, TOOL, Workspace } from "../support/cli.ts";
 import { TestKey } from "../support/tokens.ts";
 
@@ -534,6 +537,7 @@ describe("a curl line", () => {
       url: "https://a.example/b?c=d",
       headers: [
         ["User-Agent", "curl"],
+        ["Accept-Encoding", "deflate, gzip, br, zstd"],
         ["accept", "text/html"],
         ["x", "it's"],
       ],
@@ -644,9 +648,9 @@ describe("a curl line", () => {
   });
 
   test.each([
-    ["curl --constructor a", "the option --constructor of curl is not understood"],
-    ["curl --__proto__ a", "the option --__proto__ of curl is not understood"],
-    ["curl --no-toString a", "the option --no-toString of curl is not understood"],
+    ["curl --constructor a", "has no option --constructor"],
+    ["curl --__proto__ a", "has no option --__proto__"],
+    ["curl --no-toString a", "has no option --no-toString"],
     ["curl $constructor", "the variable constructor is not set here"],
     ["curl ${__proto__}", "the variable __proto__ is not set here"],
     ['curl "$toString"', "the variable toString is not set here"],
@@ -683,6 +687,93 @@ describe("a curl line", () => {
     ).toBe("u");
   });
 
+  test("options are written as curl takes them: in a row, with their value behind = or behind the letter, switched off", () => {
+    const post = { method: "POST", url: "u", body: "x=1" };
+    expect(parse("curl -sSXPOST -dx=1 -w%{http_code} -ZN u")).toMatchObject(post);
+    expect(parse("curl --request=POST --data=x=1 --max-time=5 --silent u")).toMatchObject(post);
+    expect(parse("curl -I --no-head -G --no-get -d x=1 u")).toMatchObject(post);
+    expect(parse("curl --no-netrc --no-digest --no-location u").method).toBe("GET");
+    expect(header("curl --compressed a", "accept-encoding")).toBe("deflate, gzip, br, zstd");
+    expect(header("curl --compressed -H 'Accept-Encoding: br' a", "accept-encoding")).toBe("br");
+    expect(header("curl --compressed --no-compressed a", "accept-encoding")).toBeUndefined();
+  });
+
+  test("each of curl's options is obeyed, ignored or refused with a reason, and never two of them", () => {
+    const placed = [...OBEYED, ...IGNORED, ...REFUSED.keys()];
+    expect([...placed].sort()).toEqual(CURL_OPTIONS.map(([name]) => name).sort());
+    for (const [name, takes, letter] of CURL_OPTIONS.filter(([one]) => REFUSED.has(one))) {
+      const value = takes === "value" ? " v" : "";
+      for (const written of [`--${name}`, ...(letter === "" ? [] : [`-${letter}`])])
+        expect(() => parse(`curl ${written}${value} u`), written).toThrow(
+          `the option ${written === `--${name}` ? written : `${written} (--${name})`} of curl ${REFUSED.get(name)}`,
+        );
+    }
+    for (const [name, takes, letter, off] of CURL_OPTIONS.filter(([one]) => IGNORED.includes(one))) {
+      const value = takes === "value" ? " v" : "";
+      const written = [
+        `--${name}`,
+        ...(letter === "" ? [] : [`-${letter}`]),
+        ...(takes === "switch" ? [`--no-${name}`] : []),
+      ];
+      for (const one of written) expect(parse(`curl ${one}${value} u`), one).toEqual(parse("curl u"));
+      expect(off === undefined || letter !== "").toBe(true);
+    }
+  });
+
+  test("the escapes of $'…' are bash's", () => {
+    const escapes =
+      "\\a\\b\\e\\E\\f\\n\\r\\t\\v\\\\\\'\\\"\\?|\\x41\\101\\u0021\\U1F600|\\xc3\\xa9\\303\\251|\\ca|\\q\\u00e9x";
+    const { status, stdout } = spawnSync("bash", ["-c", `printf %s $'${escapes}'`], {
+      encoding: "utf8",
+      env: { ...process.env, LC_ALL: "C.UTF-8" },
+    });
+    expect(status).toBe(0);
+    expect(parse(`curl -d $'${escapes}' u`).body).toBe(stdout);
+    expect(parse("curl -d $'a\\0b'c u").body).toBe("ac");
+  });
+
+  test("whatever the line is, it is a request or a CurlError", () => {
+    const word = fc.oneof(
+      fc.constantFrom(
+        ...CURL_OPTIONS.flatMap(([name, , letter]) => [`--${name}`, `--no-${name}`, `-${letter}`]),
+      ),
+      fc.constantFrom(
+        "'",
+        '"',
+        "$'",
+        "\\",
+        "^",
+        "$",
+        "`",
+        "=",
+        "@",
+        "%",
+        ":",
+        ";",
+        "-",
+        "--",
+        "\n",
+        "http://",
+        "\\u",
+        "\\x",
+        "\ud800",
+      ),
+      fc.string({ unit: "binary", maxLength: 8 }),
+    );
+    const line = fc.array(fc.tuple(word, fc.constantFrom("", " ")), { maxLength: 12 });
+    fc.assert(
+      fc.property(line, (parts) => {
+        try {
+          const { method, url } = parse(`curl ${parts.flat().join("")}`);
+          expect([typeof method, typeof url]).toEqual(["string", "string"]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(CurlError);
+        }
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
   test("variables are those of the environment, in double quotes and outside", () => {
     const line = "curl -H \"authorization: Bearer $TOKEN\" ${HOST}/a -H 'x: $TOKEN'";
     const { url, headers } = parse(line, { TOKEN: "t", HOST: "h" });
@@ -696,8 +787,26 @@ describe("a curl line", () => {
   test.each([
     ["curl", "has no URL"],
     ["curl a b", "has two URLs"],
-    ["curl --frobnicate a", "the option --frobnicate of curl is not understood"],
-    ["curl -Z a", "the option -Z of curl is not understood"],
+    ["curl --frobnicate a", "curl 8.22.0 has no option --frobnicate"],
+    ["curl -5 a", "curl 8.22.0 has no option -5"],
+    ["curl --heade 'x: y' a", "has no option --heade: write --header"],
+    ["curl --no-insecur a", "has no option --no-insecur: write --no-insecure"],
+    ["curl --re x a", /has no option --re$/],
+    ["curl --no-header a", "has no option --no-header, but --header"],
+    ["curl -sK file a", "the option -K (--config) of curl reads more options from a file"],
+    ["curl --config=file a", "the option --config of curl reads more options from a file"],
+    ["curl --netrc a", "the option --netrc of curl reads a password from a file"],
+    ["curl -T file a", "the option -T (--upload-file) of curl reads a file"],
+    ["curl --variable '%TOKEN' a", "the option --variable of curl reads a file or the environment"],
+    ["curl --expand-header 'x: {{y}}' a", "--expand-header puts variables in"],
+    ["curl -E c.pem a", "write what it says with --client-san"],
+    ["curl --request-target /x a", "write --path"],
+    ["curl a --next b", "begins another request"],
+    ["curl --digest -u a:b a", "asks for: write the header Authorization"],
+    ["curl --ftp-pasv a", "is for another protocol than HTTP"],
+    ["curl -V", "prints something, and no request is sent"],
+    ['curl ^"http://a/^" ^\n  -H ^"x: y^"', "is for cmd of Windows"],
+    ["curl $'\\U110000'", "is no character of Unicode"],
     ["curl -H", "-H needs a value"],
     ["curl 'a", "a single quote is not closed"],
     ['curl "a', "a double quote is not closed"],

@@ -1,6 +1,8 @@
 /** A pasted `curl` line → the request that it sends. The line is read, never run. */
 
-import { base64Encode, latin1Decode, latin1Encode, utf8Encode, wireText } from "../host/bytes.ts";
+import { base64Encode, latin1Decode, latin1Encode, utf8Decode, utf8Encode, wireText } from "../host/bytes.ts";
+import { IGNORED, OBEYED, type Obeyed, REFUSED } from "./curl-effects.ts";
+import { CURL_OPTIONS, CURL_VERSION, type CurlOption } from "./curl-options.ts";
 
 /** A line that is not understood; the message is for the user. */
 export class CurlError extends Error {
@@ -15,72 +17,10 @@ export interface CurlRequest {
   body: string;
 }
 
-/** Long options without a value that change nothing about what a policy sees. */
-const FLAGS = new Set(
-  `basic compressed compressed-ssh fail fail-early fail-with-body globoff http0.9 http1.0 http1.1 http2
-  http2-prior-knowledge http3 include insecure ipv4 ipv6 location location-trusted no-buffer no-keepalive
-  no-progress-meter progress-bar remote-name remote-header-name show-error silent styled-output tcp-nodelay
-  tlsv1 tlsv1.0 tlsv1.1 tlsv1.2 tlsv1.3 ssl-reqd tr-encoding verbose disable next-protocol`.split(/\s+/),
-);
-
-/** Long options whose value changes nothing about what a policy sees. */
-const VALUES = new Set(
-  `cacert capath cert cert-type ciphers config connect-timeout connect-to cookie-jar dump-header interface keepalive-time
-  key key-type limit-rate max-filesize max-redirs max-time netrc-file noproxy output pass proxy proxy-header proxy-user
-  resolve retry retry-delay retry-max-time speed-limit speed-time stderr trace trace-ascii unix-socket
-  write-out`.split(/\s+/),
-);
-
-/** Short options by their long names. */
-const SHORT = new Map(
-  Object.entries({
-    "0": "http1.0",
-    "1": "tlsv1",
-    "2": "http2",
-    "4": "ipv4",
-    "6": "ipv6",
-    A: "user-agent",
-    b: "cookie",
-    c: "cookie-jar",
-    D: "dump-header",
-    d: "data",
-    E: "cert",
-    e: "referer",
-    F: "form",
-    f: "fail",
-    G: "get",
-    g: "globoff",
-    H: "header",
-    I: "head",
-    i: "include",
-    J: "remote-header-name",
-    K: "config",
-    k: "insecure",
-    L: "location",
-    m: "max-time",
-    N: "no-buffer",
-    O: "remote-name",
-    o: "output",
-    q: "disable",
-    r: "range",
-    S: "show-error",
-    s: "silent",
-    T: "upload-file",
-    U: "proxy-user",
-    u: "user",
-    v: "verbose",
-    w: "write-out",
-    X: "request",
-    x: "proxy",
-    "#": "progress-bar",
-  }),
-);
-
-/** Options with a value that say something about the request. */
-const MEANT = new Set(
-  `request header data data-raw data-binary data-ascii data-urlencode json form form-string url url-query user-agent
-  referer cookie user oauth2-bearer range`.split(/\s+/),
-);
+const LONG = new Map(CURL_OPTIONS.map((option) => [option[0], option]));
+const SHORT = new Map(CURL_OPTIONS.flatMap((option) => (option[2] === "" ? [] : [[option[2], option]])));
+const IGNORED_OPTIONS = new Set(IGNORED);
+const OBEYED_OPTIONS = new Set<string>(OBEYED);
 
 /** What a curl line takes from the machine that it is run on. */
 export interface CurlSurroundings {
@@ -91,9 +31,9 @@ export interface CurlSurroundings {
 }
 
 /**
- * What curl would send, as its newest version does (8.22; lib/http.c, src/tool_getparam.c, src/tool_operate.c).
+ * What curl would send, as its version 8.22 does (lib/http.c, src/tool_getparam.c, src/tool_operate.c).
  *
- * @param line beginning with `curl`, with or without line breaks behind backslashes
+ * @param line beginning with `curl`, with or without line breaks after backslashes
  * @throws {CurlError}
  */
 export function parseCurl(line: string, { variables = {}, readFile }: CurlSurroundings = {}): CurlRequest {
@@ -112,31 +52,67 @@ export function parseCurl(line: string, { variables = {}, readFile }: CurlSurrou
     if (word === "--") for (const url of words.slice(i + 1)) reader.option("url", () => url);
     if (word === "--") break;
     if (word.startsWith("--")) readLong(word.slice(2), next, reader);
-    else if (word.startsWith("-") && word !== "-") readShort(word.slice(1), next, reader);
+    // A dash alone is a word without options.
+    else if (word.startsWith("-")) readShort(word.slice(1), next, reader);
     else reader.option("url", () => word);
   }
   return reader.request();
 }
 
-function readLong(name: string, next: () => string, reader: CurlReader): void {
-  if (FLAGS.has(name.replace(/^no-(?!buffer|keepalive|progress)/, ""))) return;
-  if (VALUES.has(name)) next();
-  else reader.option(name, next);
+/** `--NAME`, `--NAME=VALUE`, `--no-NAME`. A name is written in full: curl 8 takes no shorter one. */
+function readLong(word: string, next: () => string, reader: CurlReader): void {
+  const [, written = "", , attached] = /^([^=]*)(=(.*))?$/s.exec(word) ?? [];
+  if (written.startsWith("expand-"))
+    throw new CurlError(`--${written} puts variables in, which are not read here`);
+  const isOff = written.startsWith("no-");
+  const name = isOff ? written.slice("no-".length) : written;
+  const option = LONG.get(name);
+  if (option === undefined) throw new CurlError(unknown(`--${written}`, name, isOff ? "--no-" : "--"));
+  if (isOff && option[1] !== "switch")
+    throw new CurlError(`curl ${CURL_VERSION} has no option --${written}, but --${name}`);
+  apply(option, `--${written}`, !isOff, attached === undefined ? next : () => attached, reader);
 }
 
-/** `-sSXPOST`: flags in a row, the last perhaps with its value attached. */
+/** `-sSXPOST`: letters in a row, the last perhaps with its value. */
 function readShort(letters: string, next: () => string, reader: CurlReader): void {
-  for (let i = 0; i < letters.length; i++) {
-    const name = SHORT.get(letters[i] ?? "");
-    if (name === undefined)
-      throw new CurlError(`the option -${letters[i]} of curl is not understood: leave it out`);
-    if (FLAGS.has(name)) continue;
-    const rest = letters.slice(i + 1);
-    const value = rest === "" ? next : () => rest;
-    if (VALUES.has(name)) value();
-    else reader.option(name, value);
-    if (VALUES.has(name) || MEANT.has(name)) return;
+  for (const [i, letter] of [...letters].entries()) {
+    const option = SHORT.get(letter);
+    if (option === undefined) throw new CurlError(unknown(`-${letter}`));
+    const rest = [...letters].slice(i + 1).join("");
+    apply(option, `-${letter}`, option[3] !== "off", rest === "" ? next : () => rest, reader);
+    if (option[1] === "value") return;
   }
+}
+
+/** @param written how the line names it */
+function apply(
+  [name, takes]: CurlOption,
+  written: string,
+  isOn: boolean,
+  value: () => string,
+  reader: CurlReader,
+): void {
+  if (isObeyed(name)) {
+    reader.option(name, value, isOn);
+    return;
+  }
+  // A switch that is off changes nothing.
+  if (!IGNORED_OPTIONS.has(name) && isOn) {
+    const shown = written === `--${name}` ? written : `${written} (--${name})`;
+    throw new CurlError(`the option ${shown} of curl ${REFUSED.get(name)}`);
+  }
+  if (takes === "value") value();
+}
+
+function isObeyed(name: string): name is Obeyed {
+  return OBEYED_OPTIONS.has(name);
+}
+
+/** @param name without its dashes, if it is a long one: earlier versions of curl took the beginning of a name */
+function unknown(written: string, name = "", dashes = "--"): string {
+  const longer = name === "" ? [] : [...LONG.keys()].filter((known) => known.startsWith(name));
+  const [only] = longer.length === 1 ? longer : [];
+  return `curl ${CURL_VERSION} has no option ${written}${only === undefined ? "" : `: write ${dashes}${only}`}`;
 }
 
 class CurlReader {
@@ -158,10 +134,12 @@ class CurlReader {
   private isGet = false;
   private isPathAsIs = false;
   private isAnyAuth = false;
+  private isCompressed = false;
 
   constructor(private readonly readFile: CurlSurroundings["readFile"]) {}
 
-  option(name: string, value: () => string): void {
+  /** @param isOn false after `--no-` */
+  option(name: Obeyed, value: () => string, isOn = true): void {
     switch (name) {
       case "url":
         this.addUrl(value());
@@ -224,19 +202,20 @@ class CurlReader {
         this.range = `bytes=${value()}`;
         return;
       case "head":
-        this.isHead = true;
+        this.isHead = isOn;
         return;
       case "get":
-        this.isGet = true;
+        this.isGet = isOn;
         return;
       case "anyauth":
-        this.isAnyAuth = true;
+        this.isAnyAuth = isOn;
         return;
       case "path-as-is":
-        this.isPathAsIs = true;
+        this.isPathAsIs = isOn;
         return;
-      default:
-        throw new CurlError(`the option --${name} of curl is not understood: leave it out`);
+      case "compressed":
+        this.isCompressed = isOn;
+        return;
     }
   }
 
@@ -263,6 +242,7 @@ class CurlReader {
       ["Range", this.range],
       ["User-Agent", this.userAgent || undefined],
       ["Accept", this.accept],
+      ["Accept-Encoding", this.isCompressed ? ENCODINGS : undefined],
       ["Referer", this.referer || undefined],
       [
         "Cookie",
@@ -337,6 +317,8 @@ class CurlReader {
 
 const FORM = "application/x-www-form-urlencoded";
 const JSON_TYPE = "application/json";
+/** Of a curl that was built with every compression that it knows (lib/content_encoding.c). */
+const ENCODINGS = "deflate, gzip, br, zstd";
 
 /** As curl_easy_escape does, but with `+` for a space. */
 function escapeBytes(content: Uint8Array): string {
@@ -435,10 +417,12 @@ function splitWords(line: string, variables: NonNullable<CurlSurroundings["varia
     } else if (character === "$" && line[i] === "'") {
       const end = /^'((?:[^'\\]|\\.)*)'/s.exec(line.slice(i));
       if (end === null) throw new CurlError("a single quote is not closed");
-      add((end[1] ?? "").replace(/\\(.)/gs, (_, letter: string) => ESCAPES.get(letter) ?? letter));
+      add(unescapeAnsiC(end[1] ?? ""));
       i += end[0].length;
     } else if (character === "$") {
       add(variable());
+    } else if (character === "^" && /^(?:"|\r?\n)/.test(line.slice(i, i + 2))) {
+      throw new CurlError("this line is for cmd of Windows: copy it as cURL for bash");
     } else if (character === "`") {
       throw new CurlError("`…` would run a command: put its result there instead");
     } else if (/[|;&<>]/.test(character)) {
@@ -452,8 +436,36 @@ function splitWords(line: string, variables: NonNullable<CurlSurroundings["varia
   return words;
 }
 
-const ESCAPES = new Map([
-  ["n", "\n"],
-  ["r", "\r"],
-  ["t", "\t"],
-]);
+/** What stands between the quotes of $'…', as bash reads it (its manual, "ANSI-C Quoting"); browsers copy lines so. */
+function unescapeAnsiC(text: string): string {
+  const parts =
+    /((?:\\x[0-9a-fA-F]{1,2}|\\[0-7]{1,3})+)|\\u([0-9a-fA-F]{1,4})|\\U([0-9a-fA-F]{1,8})|\\c([\x20-\x7e])|\\(.)/gs;
+  const unescaped = text.replace(
+    parts,
+    (whole, bytes?: string, short?: string, long?: string, control?: string, letter?: string) => {
+      if (bytes !== undefined) return bytesOf(bytes);
+      if (control !== undefined) return String.fromCharCode(control.charCodeAt(0) & 0x1f);
+      const code = short ?? long;
+      if (code === undefined)
+        return ESCAPES.get(letter ?? "") ?? (/["'?\\]/.test(letter ?? "") ? (letter ?? "") : whole);
+      const point = Number.parseInt(code, 16);
+      if (point > 0x10ffff) throw new CurlError(`\\U${code} is no character of Unicode`);
+      return String.fromCodePoint(point);
+    },
+  );
+  // NUL ends what is quoted.
+  return unescaped.replace(/\0.*/s, "");
+}
+
+/** @param escapes `\xHH` and `\NNN`, whose bytes are UTF-8 */
+function bytesOf(escapes: string): string {
+  const bytes = escapes
+    .split("\\")
+    .slice(1)
+    .map((one) => (one.startsWith("x") ? Number.parseInt(one.slice(1), 16) : Number.parseInt(one, 8)) & 0xff);
+  return utf8Decode(Uint8Array.from(bytes));
+}
+
+const ESCAPES = new Map(
+  Object.entries({ a: "\x07", b: "\b", e: "\x1b", E: "\x1b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" }),
+);
