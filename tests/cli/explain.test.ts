@@ -501,7 +501,7 @@ describe("wrong input is said in one line", () => {
     [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is no curl line"],
     [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http, https, ws or wss"],
     [["-f", "p.yaml", "--mode", "edge"], 2, "Allowed choices are gateway, sidecar"],
-    [[], 2, "required option '-f, --file <path...>' not specified"],
+    [[], 2, "error: name the policies with -f FILE, or take them --from-cluster"],
   ])("%j", (args, status, words) => {
     const ran = run(...args);
     expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
