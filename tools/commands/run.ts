@@ -159,7 +159,7 @@ async function serve(options: Options): Promise<void> {
         say(`${reasonOf(error)}; ${outcome}`);
       }
     });
-    const unwatch = watchFiles(options.file, () => reload.request());
+    const unwatch = watchFiles([{ paths: options.file, ignore: options.ignore }], () => reload.request());
     try {
       const listening = formatAddress({ ...options.listen, port: await gate.port });
       serveUnread();

@@ -56,7 +56,7 @@ export function readSources(
       onError(path, error);
     }
   };
-  const isWanted = (name: string) => YAML_FILE.test(name) && (kind === "policies" || TEST_FILE.test(name));
+  const isWanted = wantedOf(kind);
   for (const path of paths) {
     const place = placeOf(path);
     if (place === undefined) {
@@ -81,6 +81,46 @@ export function readSources(
     }
   }
   return sources;
+}
+
+/** What `readSources` reads. */
+export interface FoundSources {
+  files: string[];
+  /** The real paths of the folders that were looked into. */
+  folders: Set<string>;
+  /** What cannot be read, each with its reason. */
+  problems: string[];
+}
+
+/**
+ * Finds what `readSources` reads, without reading it. A file that is named belongs to it even if it does not exist.
+ *
+ * @param paths as in `readSources`
+ */
+export function findSources(
+  paths: readonly string[],
+  { kind = "policies", ignore = [] }: SourceOptions = {},
+): FoundSources {
+  const found: FoundSources = { files: [], folders: new Set(), problems: [] };
+  const isIgnored = ignoring(ignore);
+  const onError = (path: string, error: unknown) => found.problems.push(`${path}: ${reasonOf(error)}`);
+  for (const path of paths) {
+    const place = placeOf(path);
+    if (place === undefined) {
+      if (path !== "-" && !isIgnored(path, ".")) found.files.push(path);
+      continue;
+    }
+    const known = new Set<string>();
+    const files = filesOf(place.folder, { isWanted: wantedOf(kind), isIgnored, onError }, known);
+    found.files.push(...files.filter(place.matches));
+    for (const folder of known) found.folders.add(folder);
+  }
+  return found;
+}
+
+/** Which names are looked for. Tests beside policies are looked at too: they may be resources that were misnamed. */
+function wantedOf(kind: SourceKind): (name: string) => boolean {
+  return (name) => YAML_FILE.test(name) && (kind === "policies" || TEST_FILE.test(name));
 }
 
 /** Where files are to be looked for: in a folder, or in that of a pattern. */

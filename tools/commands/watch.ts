@@ -1,51 +1,180 @@
-/** Tells when files change, however they are changed: written, replaced, linked elsewhere, added to a folder. */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+/** Tells when files change, however they are changed: written, replaced, linked elsewhere, added to a folder, removed. */
+import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { isAbsolute, join, parse, resolve, sep } from "node:path";
+import { watch } from "chokidar";
+import { tell } from "./output.ts";
+import { findSources, reasonOf, type SourceOptions } from "./sources.ts";
 
-const INTERVAL_MS = 300;
+/** Files, folders and globs that are read alike. */
+export interface Watched extends SourceOptions {
+  paths: readonly string[];
+}
+
+/** Changes that come together, as those of an editor or of `git checkout`, are told once. */
+const QUIET_MS = 100;
+
+/** Between two looks, where the system does not tell of changes. */
+const POLL_MS = 300;
 
 /**
- * Looks again and again, for what operating systems tell of changes differs and is lost on network drives and in
- * containers. Policies are few files.
+ * The system says that something happened; whether it is a change is seen by looking at the files. So it does not matter
+ * what systems and editors make of a change. With CHOKIDAR_USEPOLLING=1 the files are looked at again and again, for
+ * network drives, whose changes the system does not tell.
  *
- * @param paths files and folders
+ * @param watched what `readSources` reads; neither ignored folders nor `node_modules` are watched
  * @returns what ends it
  */
-export function watchFiles(paths: readonly string[], onChange: () => void): () => void {
-  let last = signature(paths);
-  const timer = setInterval(() => {
-    const now = signature(paths);
-    if (now === last) return;
+export function watchFiles(watched: readonly Watched[], onChange: () => void): () => void {
+  let last = look(watched);
+  let usePolling = false;
+  let isOver = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const check = () => {
+    timer = undefined;
+    const now = look(watched);
+    const isMoved = now.places !== last.places;
+    const isChanged = now.files !== last.files;
     last = now;
-    onChange();
-  }, INTERVAL_MS);
-  return () => clearInterval(timer);
+    if (isMoved) restart();
+    if (isChanged) onChange();
+  };
+  const checkSoon = () => {
+    if (!isOver) timer ??= setTimeout(check, QUIET_MS);
+  };
+  const start = () => {
+    const { watch: paths } = last;
+    const watcher = watch([...paths], {
+      ignored: (path) => !paths.has(resolve(path)),
+      ignoreInitial: true,
+      followSymlinks: false,
+      atomic: false,
+      depth: 0,
+      interval: POLL_MS,
+      usePolling,
+    });
+    // What changed before it was ready is seen then.
+    watcher.on("raw", checkSoon).on("all", checkSoon).on("ready", checkSoon);
+    watcher.on("error", (error) => {
+      if (isOver || usePolling) return;
+      usePolling = true;
+      tell(
+        `files are looked at every ${POLL_MS} ms: the system does not watch them: ${reasonOf(error)}`,
+        process.stderr,
+      );
+      restart();
+    });
+    return watcher;
+  };
+  let watcher = start();
+  const restart = () => {
+    void watcher.close();
+    watcher = start();
+  };
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    void watcher.close();
+  };
 }
 
-/** Differs where a file's content may. */
-function signature(paths: readonly string[]): string {
-  return paths
-    .flatMap((path) => filesOf(path))
-    .map((file) => {
-      try {
-        const { mtimeMs, size, ino } = statSync(file);
-        return `${file} ${mtimeMs} ${size} ${ino}`;
-      } catch (error) {
-        // Gone, or not to be looked at; whoever reads it says why.
-        return `${file} ${(error as NodeJS.ErrnoException).code}`;
-      }
-    })
-    .join("\n");
+/** How things are now. */
+interface Look {
+  /** Differs if the content of a file may. */
+  files: string;
+  /** Differs if others are to be watched, or other folders under the same names. */
+  places: string;
+  /** The folders and files to watch, without links. */
+  watch: ReadonlySet<string>;
 }
 
-/** The files under a path. Links to folders are not followed, and so lead in no circle. */
-function filesOf(path: string): string[] {
+function look(watched: readonly Watched[]): Look {
+  const folders = new Set<string>();
+  const targets = new Set<string>();
+  const files: string[] = [];
+  for (const { paths, ...options } of watched) {
+    const found = findSources(paths, options);
+    for (const folder of found.folders) folders.add(folder);
+    files.push(...found.problems);
+    for (const path of [...paths, ...found.files])
+      if (path !== "-") for (const one of waysTo(path)) folders.add(one);
+    for (const file of found.files) {
+      const target = realOf(file);
+      if (target !== undefined) targets.add(target);
+      files.push(stateOf(file));
+    }
+  }
+  const places = [...[...folders].map((folder) => `${folder} ${inodeOf(folder)}`), ...targets].sort();
+  return { files: files.join("\n"), places: places.join("\n"), watch: new Set([...folders, ...targets]) };
+}
+
+function stateOf(file: string): string {
   try {
-    return readdirSync(path, { recursive: true, withFileTypes: true }).map(({ parentPath, name }) =>
-      join(parentPath, name),
-    );
+    const { mtimeMs, ctimeMs, size, ino } = statSync(file);
+    return `${file} ${mtimeMs} ${ctimeMs} ${size} ${ino}`;
+  } catch (error) {
+    // Gone, or not to be looked at; whoever reads it says why.
+    return `${file} ${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
+function realOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
   } catch {
-    // No folder; or gone between two looks, and the next one sees what is there then.
-    return [path];
+    return undefined;
+  }
+}
+
+/** More links in a path than Linux follows. */
+const MAX_LINKS = 40;
+
+/**
+ * The folders in which a path can come to mean another file: that of the file, and that of each link on the way. If a
+ * part of the path is missing, the folder in which it will appear.
+ */
+function waysTo(path: string): string[] {
+  const { root } = parse(resolve(path));
+  const folders: string[] = [];
+  let rest = resolve(path).slice(root.length).split(sep);
+  let at = root;
+  for (let links = 0; links < MAX_LINKS; ) {
+    const [name, ...others] = rest;
+    if (name === undefined) break;
+    const next = join(at, name);
+    const entry = stateOfEntry(next);
+    if (entry === undefined || others.length === 0) folders.push(at);
+    if (entry === undefined) break;
+    rest = others;
+    if (entry === "other") {
+      at = next;
+      continue;
+    }
+    links++;
+    folders.push(at);
+    const target = isAbsolute(entry.link) ? entry.link : join(at, entry.link);
+    // From the root again, for the target may have links of its own.
+    rest = [
+      ...resolve(target)
+        .slice(root.length)
+        .split(sep)
+        .filter((part) => part !== ""),
+      ...others,
+    ];
+    at = root;
+  }
+  return folders;
+}
+
+/** @returns undefined if there is nothing, or nothing that may be looked at */
+function stateOfEntry(path: string): { link: string } | "other" | undefined {
+  try {
+    return lstatSync(path).isSymbolicLink() ? { link: readlinkSync(path) } : "other";
+  } catch {
+    return undefined;
   }
 }
