@@ -625,6 +625,9 @@ describe("a curl line", () => {
     ["--path-as-is 'http://h/a/../b'", "GET h/a/../b", {}],
     ["--path-as-is --url-query n=1 'http://h/a/../b'", "GET h/b?n=1", {}],
     ["'http://h/é'", "GET h/%C3%A9", {}],
+    ["-g 'http://h/{x,y}?f[x]=1'", "GET h/{x,y}?f[x]=1", {}],
+    ["'http://[::1]:80/'", "GET [::1]:80/", {}],
+    ["-u a:b 'http://[fe80::1%25lo]/a'", "GET [fe80::1%25lo]/a", { Authorization: "Basic YTpi" }],
   ])("curl %s", (line, target, differing) => {
     const { method, url, headers } = parseCurl(`curl -s ${line}`, { readFile });
     const named = new Map(headers);
@@ -787,6 +790,10 @@ describe("a curl line", () => {
   test.each([
     ["curl", "has no URL"],
     ["curl a b", "has two URLs"],
+    ["curl 'http://a/{x,y}'", "curl makes several URLs of {…} and […]"],
+    ["curl 'http://a/?f[x]=1'", "-g to send it as it is"],
+    ["curl 'http://[::1]/?f[x]=1'", "-g to send it as it is"],
+    ["curl -g --no-globoff 'http://a/[1-2]'", "-g to send it as it is"],
     ["curl --frobnicate a", "curl 8.22.0 has no option --frobnicate"],
     ["curl -5 a", "curl 8.22.0 has no option -5"],
     ["curl --heade 'x: y' a", "has no option --heade: write --header"],

@@ -8,6 +8,7 @@ export const OBEYED = [
     "form",
     "form-string",
     "get",
+    "globoff",
     "head",
     "header",
     "json",
@@ -24,7 +25,7 @@ export const IGNORED: readonly string[] = `
   abstract-unix-socket alpn basic buffer ca-native cacert capath cert-status cert-type ciphers clobber compressed-ssh
   connect-timeout connect-to cookie-jar create-dirs create-file-mode crlfile curves disable disallow-username-in-url
   dns-interface dns-ipv4-addr dns-ipv6-addr dns-servers doh-cert-status doh-insecure doh-url dump-header ech egd-file
-  etag-save expect100-timeout fail fail-early fail-with-body false-start follow form-escape globoff
+  etag-save expect100-timeout fail fail-early fail-with-body false-start follow form-escape
   happy-eyeballs-timeout-ms http0.9 http1.0 http1.1 http2 http2-prior-knowledge http3 http3-only ignore-content-length
   include insecure interface ip-tos ipv4 ipv6 junk-session-cookies keepalive keepalive-cnt keepalive-time key key-type
   krb krb4 libcurl limit-rate local-port location location-trusted max-filesize max-redirs max-time metalink mptcp

@@ -135,6 +135,7 @@ class CurlReader {
   private isPathAsIs = false;
   private isAnyAuth = false;
   private isCompressed = false;
+  private isGlobOff = false;
 
   constructor(private readonly readFile: CurlSurroundings["readFile"]) {}
 
@@ -207,6 +208,9 @@ class CurlReader {
       case "get":
         this.isGet = isOn;
         return;
+      case "globoff":
+        this.isGlobOff = isOn;
+        return;
       case "anyauth":
         this.isAnyAuth = isOn;
         return;
@@ -221,6 +225,10 @@ class CurlReader {
 
   request(): CurlRequest {
     if (this.url === undefined) throw new CurlError("the curl line has no URL");
+    if (!this.isGlobOff && /[{}[\]]/.test(this.url.replace(LITERAL_BRACKETS, "")))
+      throw new CurlError(
+        `curl makes several URLs of {…} and […] in ${this.url}, or refuses it: write one of them, or -g to send it as it is`,
+      );
     const hasBody = this.data !== undefined && !this.isGet;
     if (hasBody && this.isHead)
       throw new CurlError("-I and data are two methods in one, which curl refuses: leave one out");
@@ -317,6 +325,8 @@ class CurlReader {
 
 const FORM = "application/x-www-form-urlencoded";
 const JSON_TYPE = "application/json";
+/** An IPv6 address, or nothing, in brackets: curl takes it as it is (src/tool_urlglob.c). */
+const LITERAL_BRACKETS = /\[([0-9a-f.:]*:[0-9a-f.:]*(%[^\]]*)?)?\]/gi;
 /** Of a curl that was built with every compression that it knows (lib/content_encoding.c). */
 const ENCODINGS = "deflate, gzip, br, zstd";
 
