@@ -34,6 +34,18 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   return `${formatPosition(diagnostic)}: ${mark}${oneLine(diagnostic.message)}`;
 }
 
+/** A place in JSON: its parts, and `at`, all of them as messages have it. */
+export function positionToJson(position: Position): Position & { at: string } {
+  const { file, line, column } = position;
+  return { file, line, column, at: formatPosition(position) };
+}
+
+/** A diagnostic in JSON. */
+export function diagnosticToJson(diagnostic: Diagnostic): object {
+  const { severity, message } = diagnostic;
+  return { severity, ...positionToJson(diagnostic), message };
+}
+
 /** No message is longer but for what it quotes from a file. */
 const MAX_MESSAGE_LENGTH = 2000;
 
@@ -73,6 +85,6 @@ export function escapeUnit(unit: string): string {
 }
 
 /** The first position first; errors and warnings together, as a compiler prints them. */
-export function byPosition(a: Diagnostic, b: Diagnostic): number {
+export function byPosition(a: Position, b: Position): number {
   return a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
 }

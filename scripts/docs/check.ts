@@ -13,24 +13,73 @@ jwtgate check -f policies/
 jwtgate check -f policies/ --fail-on warning
 \`\`\`
 
-Each finding is one line: the place, how severe it is, its code, what is wrong there, and what to write instead.
-\`--json\` prints the same for programs: \`{"findings": [{"code", "severity", "file", "line", "column", "message", "remedy"}]}\`.
+A finding begins with a line: the place, the severity, the code, what is wrong there, and what to write instead. Under it is
+the line of the source, with a caret. Keys and secrets are never shown.
 
-The exit code is 1 where a finding is as severe as \`--fail-on\` says (\`error\`, where nothing is said) or more so, 0 where
-none is, and 2 where the command line is wrong. \`--namespace\`, \`--labels\` and \`--gateway\` choose the policies of one
-workload, as with \`compile\`.
+The exit code is 1 if a finding is at least as severe as \`--fail-on\` says (default: \`error\`) or the policies do not
+compile, 0 if not, and 2 if the command line is wrong. \`--namespace\`, \`--labels\` and \`--gateway\` choose the policies of
+one workload, as with \`compile\`.
 
-What is not clear is not said: where one rule is compared with another, \`check\` speaks only if the one matches whatever
-the other does, and more than ${MAX_COMPARED_RULES.toLocaleString("en-US")} rules are not compared at all. No finding is no proof.
+If one rule is compared with another, \`check\` reports only what is certain: that one matches whatever the other does. More than
+${MAX_COMPARED_RULES.toLocaleString("en-US")} rules are not compared. No finding is no proof.
 
-A finding that is as you want it has no switch to hide it: it stays visible, and \`--fail-on\` decides what stops a
-pipeline.
+## Formats
+
+| \`--format\` | for |
+| --- | --- |
+| \`text\` | people; in colour on a terminal |
+| \`json\` (or \`--json\`) | programs: \`{"findings": [{"code", "severity", "file", "line", "column", "at", "message", "remedy"}], "suppressed": [{…, "because"}], "diagnostics": [{"severity", "file", "line", "column", "at", "message"}]}\`; \`at\` is FILE:LINE:COLUMN; the errors of policies that do not compile are in \`diagnostics\` |
+| \`sarif\` | SARIF 2.1.0, for code scanning and editors; errors and suppressed findings are results too |
+| \`github\` | annotations of a GitHub Actions workflow |
+
+\`-o FILE\` writes any of them into a file. In a workflow of GitHub Actions:
+
+\`\`\`yaml
+- run: jwtgate check -f policies/ --format github --fail-on warning
+- run: jwtgate check -f policies/ --format sarif -o check.sarif
+  if: always()
+- uses: github/codeql-action/upload-sarif@v3
+  if: always()
+  with: {sarif_file: check.sarif}
+\`\`\`
+
+In GitLab, \`jwtgate check -f policies/ --fail-on warning\` is a job by itself; its log has the places.
+
+## Suppressing findings
+
+A comment suppresses a finding that is to stay, with the reason. It is about its own line, or about the next line if
+it is alone on its own:
+
+\`\`\`yaml
+spec:
+  jwtRules:
+    # jwtgate: ignore JG010, JG002 because the old player cannot send headers
+    - issuer: https://idp.example.com
+      jwksUri: http://idp.internal/jwks # jwtgate: ignore JG009 because the mesh encrypts this
+\`\`\`
+
+\`# jwtgate: ignore-file JG205 because …\`, on any line, is for the whole file. Policies that cannot have comments, such as
+those of \`--from-cluster\`, take a file:
+
+\`\`\`yaml
+# jwtgate check --from-cluster --suppressions stay.yaml
+suppressions:
+  - codes: [JG205]
+    files: ["policies/legacy/*.yaml"] # globs; default: all
+    policies: [shop/deny-admin]       # NAMESPACE/NAME; default: all
+    because: the service answers no path with a slash at its end
+\`\`\`
+
+The summary counts what is suppressed, and \`json\` and \`sarif\` have it with the reasons. A suppression that suppresses nothing
+is a finding (JG301), and so is one without a reason or with an unknown code (JG302). Errors of policies that do not
+compile cannot be suppressed.
 `;
 
 const GROUPS: readonly [prefix: string, heading: string][] = [
   ["JG0", "Tokens and keys"],
   ["JG1", "Conditions"],
   ["JG2", "Rules and policies"],
+  ["JG3", "Suppressions"],
 ];
 
 /** The text of `docs/check.md`. */

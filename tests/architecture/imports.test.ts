@@ -84,6 +84,8 @@ const TOOLS: Rooms = {
   render: ["diagnostics", "host/bytes", "encoding", "config", "jwks", "istio", "upgrades"],
   values: ["encoding", "time", "render"],
   targets: ["version", "diagnostics", "config", "jwks", "istio", "compile", "render", "values"],
+  github: ["diagnostics"],
+  excerpts: ["diagnostics", "istio", "compile"],
   demo: ["diagnostics", "package", "envoy", "jwks", "compile", "render"],
   explain: [
     "diagnostics",
@@ -97,14 +99,14 @@ const TOOLS: Rooms = {
     "compile",
   ],
   modules: ["package", "host/node", "explain"],
-  check: ["diagnostics", "host/bytes", "jwks", "istio", "compile"],
+  check: [...["diagnostics", "version", "github", "host/bytes", "jwks", "istio", "compile", "excerpts"]],
   wizard: ["diagnostics", "render"],
   token: ["host", "host/bytes", "config", "jwks", "explain"],
   "token/documents": ["host", "host/bytes", "config", "jwks/discovery", "explain"],
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
     ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],
-    ...["render", "explain", "token"],
+    ...["render", "explain", "token", "github"],
   ],
   "testing/envoy": ["host", "envoy", "render", "explain", "testing"],
   commands: [
@@ -123,6 +125,7 @@ const TOOLS: Rooms = {
     ],
     ...["jwks/discovery", "istio", "compile", "render", "demo", "explain", "check", "wizard", "token"],
     ...["token/documents", "run", "testing", "testing/envoy", "values", "targets", "version"],
+    "excerpts",
   ],
   core: [
     "diagnostics",

@@ -1,11 +1,8 @@
 /** Each finding: policies that have it, at the very place, and policies that are nearly the same and have it not. */
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { check } from "../../tools/check/check.ts";
-import { type Code, type Finding, KINDS } from "../../tools/check/findings.ts";
-import { Report } from "../../tools/istio/report.ts";
-import { readResources } from "../../tools/istio/resource.ts";
-import { parseYaml } from "../../tools/istio/yaml.ts";
+import { type Code, type Finding, KINDS, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
+import { review } from "../../tools/check/review.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import { TARGETS } from "../../tools/targets/index.ts";
 
@@ -13,10 +10,9 @@ const FILE = "p.yaml";
 const ISSUER = "https://idp.example.com";
 
 function findingsOf(text: string): Finding[] {
-  const { diagnostics } = compile([{ name: FILE, text }], { target: "envoy" });
+  const { findings, diagnostics } = review([{ name: FILE, text }]);
   expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
-  const resources = readResources(parseYaml(FILE, text).documents, "default", new Report());
-  return check(resources, diagnostics, { rootNamespace: "istio-system" });
+  return findings;
 }
 
 const rsa = (modulusLength: number) => generateKeyPairSync("rsa", { modulusLength });
@@ -52,6 +48,16 @@ const when = (key: string, values: string[], name = "values") => ({ when: [{ key
 const TOKEN = policy("token", "ALLOW", [from({ requestPrincipals: ["*"] })]);
 const allow = (...rules: object[]) => all(IDP, policy("p", "ALLOW", rules));
 const deny = (...rules: object[]) => all(IDP, TOKEN, policy("p", "DENY", rules));
+
+const CLEAN = deny(to({ paths: ["/a/*"] }));
+/** So many rules, which have nothing to do with each other. */
+const rules = (count: number) => {
+  const all = Array.from({ length: count }, (_, i) => to({ paths: [`/a${i}/*`] }));
+  const policies = Array.from({ length: Math.ceil(count / 500) }, (_, i) =>
+    policy(`p${i}`, "DENY", all.slice(i * 500, (i + 1) * 500)),
+  );
+  return policies.join("\n---\n");
+};
 
 /** By code: what has it, and what has it not. */
 const CASES: Record<Code, { found: string[]; not: string[] }> = {
@@ -378,6 +384,26 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       ),
     ],
   },
+  JG214: { found: [rules(MAX_COMPARED_RULES + 1)], not: [rules(MAX_COMPARED_RULES)] },
+  JG301: {
+    found: [`${CLEAN} # jwtgate: ignore JG002 because x`],
+    not: [
+      `${deny(to({ paths: ["/admin"] }))} # jwtgate: ignore JG205 because x`,
+      `${CLEAN} # jwtgate: ignore JG002`,
+    ],
+  },
+  JG302: {
+    found: [
+      `${CLEAN} # jwtgate: ignore JG002`,
+      `${CLEAN} # jwtgate: ingore JG002 because x`,
+      `${CLEAN} # jwtgate: ignore JG999 because x`,
+      `${CLEAN} # jwtgate: ignore JG301 because x`,
+    ],
+    not: [
+      `${CLEAN} # jwtgate is what reads this`,
+      authentication(rule({ spaceDelimitedClaims: ["# jwtgate: ignore"] })),
+    ],
+  },
 };
 
 describe.each(Object.entries(CASES))("%s", (code, { found, not }) => {
@@ -634,6 +660,20 @@ const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string]
         deny(to({ hosts: [host, ...(host.includes(":") ? [] : [`${host}:*`]), ...quoted(remedy)] })),
     ]),
   ].flat(),
+  JG214: [[rules(MAX_COMPARED_RULES + 1), () => rules(500)]],
+  JG301: [[`${CLEAN} # jwtgate: ignore JG002 because x`, () => CLEAN]],
+  JG302: [
+    [
+      `${deny(to({ paths: ["/admin"] }))} # jwtgate: ignore JG205`,
+      (remedy) => {
+        const comment = remedy
+          .replace(/^Write /, "")
+          .replace("CODE", "JG205")
+          .split(",")[0];
+        return `${deny(to({ paths: ["/admin"] }))} ${comment?.replace("JG010", "JG205")}`;
+      },
+    ],
+  ],
 };
 
 describe("what a remedy says silences the finding, makes no other and compiles", () => {

@@ -25,12 +25,16 @@ beforeAll(() => {
     write(`${name.toLowerCase()}.yaml`, text);
 });
 
-test("a finding is a line: place, severity, code, what is wrong and what to write", () => {
+test("a finding has its place, severity and code, what is wrong, what to write, and the line of the source", () => {
   const { status, stdout, stderr } = run("-f", "warning.yaml", "error.yaml");
   expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
   expect(stdout).toBe(
     'error.yaml:4:45: error JG109: no request has the method "get"; write "GET"\n' +
+      '    4 | spec: {rules: [{to: [{operation: {methods: ["get"]}}]}]}\n' +
+      "      |                                             ^\n" +
       'warning.yaml:4:57: warning JG205: "/admin" is denied and "/admin/" is not; write "/admin" and "/admin/*"\n' +
+      '    4 | spec: {action: DENY, rules: [{to: [{operation: {paths: ["/admin"]}}]}]}\n' +
+      "      |                                                         ^\n" +
       "\n1 error, 1 warning\n",
   );
 });
@@ -52,21 +56,148 @@ describe("--fail-on", () => {
   ])("%s %j", (file, flags, status) => expect(run("-f", file, ...flags).status).toBe(status));
 });
 
-test("--json has the same, a member a part", () => {
-  const { status, stdout } = run("-f", "warning.yaml", "--json");
-  expect(status).toBe(0);
-  expect(JSON.parse(stdout)).toEqual({
-    findings: [
+describe("--format json", () => {
+  const FINDING = {
+    code: "JG205",
+    severity: "warning",
+    file: "warning.yaml",
+    line: 4,
+    column: 57,
+    at: "warning.yaml:4:57",
+    message: '"/admin" is denied and "/admin/" is not',
+    remedy: 'write "/admin" and "/admin/*"',
+  };
+
+  test.each([["--json"], ["--format", "json"]])("%s has every part of a finding", (...flags) => {
+    const { status, stdout } = run("-f", "warning.yaml", ...flags);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ findings: [FINDING], suppressed: [], diagnostics: [] });
+  });
+
+  test("has what was suppressed, with the reason", () => {
+    write("suppressed.yaml", `${WARNING.trimEnd()} # jwtgate: ignore JG205 because the service has no slash`);
+    const { status, stdout } = run("-f", "suppressed.yaml", "--json", "--fail-on=info");
+    expect(status).toBe(0);
+    const finding = { ...FINDING, file: "suppressed.yaml", at: "suppressed.yaml:4:57" };
+    expect(JSON.parse(stdout)).toEqual({
+      findings: [],
+      suppressed: [{ ...finding, because: "the service has no slash" }],
+      diagnostics: [],
+    });
+  });
+
+  test.each([
+    ["does not compile", "spoilt.yaml", CLEAN.replace("rules", "ruls"), { line: 4, column: 8 }],
+    ["is no YAML", "broken.yaml", "a: [", { line: 1, column: 5 }],
+    ["is no text", "bytes.yaml", Buffer.from([0x61, 0xff]), { line: 1, column: 2 }],
+  ])("has the errors of what %s", (_, file, content, place) => {
+    write(file, content);
+    const { status, stdout, stderr } = run("-f", file, "--json");
+    expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({
+      findings: [],
+      diagnostics: [{ severity: "error", file, ...place, message: expect.any(String) }],
+    });
+  });
+});
+
+test("--format github writes an annotation for each finding and error", () => {
+  const name = "a,b:c%.yaml";
+  write(name, INFO);
+  write("spoilt.yaml", CLEAN.replace("rules", "ruls"));
+  expect(run("-f", name, "warning.yaml", "--format", "github").stdout).toBe(
+    "::notice file=a%2Cb%3Ac%25.yaml,line=4,col=35,title=JG211%3A Allowed is everything but what is named::" +
+      'all paths but "/x*" are allowed; name what is allowed, or deny what is not in a DENY policy\n' +
+      "::warning file=warning.yaml,line=4,col=57,title=JG205%3A A denied path leaves its other spelling open::" +
+      '"/admin" is denied and "/admin/" is not; write "/admin" and "/admin/*"\n',
+  );
+  const { status, stdout } = run("-f", "spoilt.yaml", "--format=github");
+  expect({ status, stdout }).toEqual({
+    status: 1,
+    stdout: expect.stringMatching(
+      /^::error file=spoilt\.yaml,line=4,col=8,title=The policies do not compile::unknown field "ruls".*\n$/,
+    ),
+  });
+});
+
+describe("--format sarif", () => {
+  const sarif = (...args: string[]) => {
+    const { stdout } = run(...args, "--format", "sarif");
+    return JSON.parse(stdout);
+  };
+
+  test("has a rule for each code, and a result for each finding, suppressed ones too", () => {
+    const name = "ä b#%.yaml";
+    write(name, `${WARNING.trimEnd()} # jwtgate: ignore JG205 because of x`);
+    const log = sarif("-f", name, "error.yaml", "info.yaml");
+    expect(log).toMatchObject({ version: "2.1.0", runs: [{ columnKind: "utf16CodeUnits" }] });
+    const [{ tool, results, invocations }] = log.runs;
+    expect(invocations).toEqual([{ executionSuccessful: true }]);
+    const { rules } = tool.driver;
+    expect(rules.map(({ id }: { id: string }) => id)).toEqual([...Object.keys(KINDS), "compile"]);
+    for (const { ruleId, ruleIndex } of results) expect(rules[ruleIndex].id).toBe(ruleId);
+    const place = (uri: string, startLine: number, startColumn: number) => [
+      { physicalLocation: { artifactLocation: { uri }, region: { startLine, startColumn } } },
+    ];
+    const message = { text: expect.any(String) };
+    expect(results).toEqual([
       {
-        code: "JG205",
-        severity: "warning",
-        file: "warning.yaml",
-        line: 4,
-        column: 57,
-        message: '"/admin" is denied and "/admin/" is not',
-        remedy: 'write "/admin" and "/admin/*"',
+        ruleId: "JG109",
+        ruleIndex: expect.any(Number),
+        level: "error",
+        message,
+        locations: place("error.yaml", 4, 45),
       },
-    ],
+      {
+        ruleId: "JG211",
+        ruleIndex: expect.any(Number),
+        level: "note",
+        message,
+        locations: place("info.yaml", 4, 35),
+      },
+      {
+        ruleId: "JG205",
+        ruleIndex: expect.any(Number),
+        level: "warning",
+        message,
+        locations: place("%C3%A4%20b%23%25.yaml", 4, 57),
+        suppressions: [{ kind: "inSource", justification: "of x" }],
+      },
+    ]);
+  });
+
+  test("has errors as results, and says that the run failed", () => {
+    write("spoilt.yaml", CLEAN.replace("rules", "ruls"));
+    const [{ results, invocations }] = sarif("-f", "spoilt.yaml").runs;
+    expect(invocations).toEqual([{ executionSuccessful: false }]);
+    expect(results).toMatchObject([{ ruleId: "compile", level: "error" }]);
+  });
+
+  test("names files relative to the repository", () => {
+    const { stdout } = workspace.run(["check", "-f", "warning.yaml", "--format", "sarif"], {
+      env: { GITHUB_WORKSPACE: join(workspace.path("."), "..") },
+    });
+    const [{ results }] = JSON.parse(stdout).runs;
+    expect(results[0].locations[0].physicalLocation.artifactLocation.uri).toMatch(/^[^/]+\/warning\.yaml$/);
+  });
+});
+
+describe("--suppressions", () => {
+  test("names a file of findings that are to stay", () => {
+    write("stay.yaml", "suppressions:\n  - {codes: [JG205], files: [warning.yaml], because: no slash}\n");
+    expect(run("-f", "warning.yaml", "--suppressions", "stay.yaml")).toEqual({
+      status: 0,
+      stdout: "no findings, 1 suppressed\n",
+      stderr: "",
+    });
+  });
+
+  test("that cannot be read are an error, and nothing is reviewed", () => {
+    write("stay.yaml", "suppressions:\n  - {codes: [JG205]}\n");
+    const { status, stdout, stderr } = run("-f", "warning.yaml", "--suppressions", "stay.yaml");
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(/^stay\.yaml:2:5: suppressions\[0\]\.because is missing/);
+    expect(run("-f", "warning.yaml", "--suppressions", "none.yaml").status).toBe(1);
   });
 });
 
@@ -83,7 +214,9 @@ test("what does not compile is not checked", () => {
   write("wrong.yaml", CLEAN.replace("rules", "ruls"));
   const { status, stdout, stderr } = run("-f", "wrong.yaml");
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-  expect(stderr).toMatch(/^wrong\.yaml:4:8: unknown field "ruls".*\n$/);
+  expect(stderr).toMatch(
+    /^wrong\.yaml:4:8: unknown field "ruls".*\n {4}4 \| spec: \{ruls: .*\n {6}\| {8}\^\n$/,
+  );
 });
 
 test("secrets and private keys are not shown", () => {
@@ -96,7 +229,7 @@ metadata: {name: a}
 spec: {jwtRules: [{issuer: a, jwks: '{"keys": [{"kty": "oct", "k": "${k}"}]}'}]}
 `,
   );
-  for (const flags of [[], ["--json"]]) {
+  for (const flags of [[], ["--json"], ["--format=sarif"], ["--format=github"]]) {
     const { stdout, stderr } = run("-f", "secret.yaml", ...flags);
     expect(stdout).toContain("15 bytes");
     expect(stdout + stderr).not.toContain(k);

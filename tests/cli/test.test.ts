@@ -622,7 +622,14 @@ describe("which tests are run", () => {
     for (const refused of [json(only, ["--forbid-only"]), json(only, [], { CI: "true" })]) {
       expect(refused).toMatchObject({ status: 1, faulty: 1, passed: 0 });
       expect(refused.files[0].errors).toEqual([
-        { at: "x.test.yaml:6:24", message: expect.stringMatching(/^only leaves out .* remove it$/) },
+        {
+          severity: "error",
+          file: "x.test.yaml",
+          line: 6,
+          column: 24,
+          at: "x.test.yaml:6:24",
+          message: expect.stringMatching(/^only leaves out .* remove it$/),
+        },
       ]);
     }
     expect(json(only, [], { CI: "false" })).toMatchObject({ faulty: 0, failed: 1 });

@@ -1,5 +1,5 @@
 /** Looks at policies as a reviewer would. A library: neither files nor a process. */
-import { byPosition, type Diagnostic, formatPosition } from "../diagnostics.ts";
+import { type Diagnostic, formatPosition } from "../diagnostics.ts";
 import type { Attribute } from "../istio/attributes.ts";
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import { quote } from "../istio/report.ts";
@@ -12,7 +12,7 @@ import type {
 import type { Located } from "../istio/yaml.ts";
 import { checkJwtRule } from "./authentication.ts";
 import { checkClause, type Surroundings } from "./conditions.ts";
-import { type Finding, Findings, MAX_COMPARED_RULES } from "./findings.ts";
+import { byPlace, type Finding, Findings, MAX_COMPARED_RULES } from "./findings.ts";
 import { covers } from "./patterns.ts";
 import { RuleIndex } from "./rule-index.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
@@ -68,10 +68,7 @@ class Reviewer {
     for (const policy of this.policies) this.checkPolicy(policy, surroundings);
     this.checkSpellings();
     this.checkCoverage();
-    return this.findings.list.sort(
-      (a, b) =>
-        byPosition({ ...a, severity: "error" }, { ...b, severity: "error" }) || (a.code < b.code ? -1 : 1),
-    );
+    return this.findings.list.sort(byPlace);
   }
 
   private surroundings(): Surroundings {
@@ -266,7 +263,13 @@ class Reviewer {
   /** Rules that another makes unreachable or needless. */
   private checkCoverage(): void {
     const all = this.enforced.flatMap((policy) => policy.spec.rules.map((rule) => ({ policy, rule })));
-    if (all.length > MAX_COMPARED_RULES) return;
+    const [first] = all;
+    if (first === undefined) return;
+    if (all.length > MAX_COMPARED_RULES) {
+      const message = `there are ${all.length} rules, and more than ${MAX_COMPARED_RULES} are not compared with each other`;
+      this.findings.add("JG214", first.policy.at, message);
+      return;
+    }
     const groupOf = (action: string, namespace: string) => `${action} ${namespace}`;
     const index = new RuleIndex(
       all.map(({ rule }) => rule),

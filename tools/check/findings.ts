@@ -1,5 +1,5 @@
 /** What a reviewer would say: every kind of finding, with its code, its weight, why it matters and what to do. */
-import type { Position } from "../diagnostics.ts";
+import { byPosition, type Position } from "../diagnostics.ts";
 
 export const SEVERITIES = ["error", "warning", "info"] as const;
 /** How much a finding matters. */
@@ -285,12 +285,35 @@ export const KINDS = {
       "example.com. is the same name and reaches the same service in many places, but example.com does not match it: Envoy and Istio keep the dot.",
     remedy: 'Write both: hosts: ["example.com", "example.com."], and likewise with ports.',
   },
+  JG214: {
+    severity: "info",
+    title: "The rules are too many to be compared",
+    reason: "Rules that are unreachable or add nothing (JG206, JG207) are not looked for.",
+    remedy: "Review one workload at a time, with --namespace and --labels.",
+  },
+  JG301: {
+    severity: "warning",
+    title: "A suppression is not used",
+    reason: "What it suppressed is mended, or has moved. The next finding there would not be seen.",
+    remedy: "Remove the suppression, or move it to the line of the finding.",
+  },
+  JG302: {
+    severity: "warning",
+    title: "A suppression cannot be read",
+    reason: "It suppresses nothing, because it has no reason, or a code that does not exist.",
+    remedy: "Write # jwtgate: ignore CODE because REASON.",
+  },
 } as const satisfies Record<string, Kind>;
 
 /** More rules than these are not compared with each other: each with each would take minutes. */
 export const MAX_COMPARED_RULES = 5_000;
 
 export type Code = keyof typeof KINDS;
+
+/** Findings of the first places come first. */
+export function byPlace(a: Finding, b: Finding): number {
+  return byPosition(a, b) || (a.code < b.code ? -1 : 1);
+}
 
 /** What a reviewer would say at one place. */
 export interface Finding extends Position {

@@ -5,19 +5,26 @@ import { Report } from "../istio/report.ts";
 import { readResources } from "../istio/resource.ts";
 import { readYaml } from "../istio/yaml.ts";
 import { check } from "./check.ts";
-import type { Finding } from "./findings.ts";
+import { byPlace, type Finding } from "./findings.ts";
+import { type Suppressed, type SuppressionEntry, suppress } from "./suppressions.ts";
 
 /** The compiler's own defaults. */
 const DEFAULT_NAMESPACE = "default";
 const DEFAULT_ROOT_NAMESPACE = "istio-system";
 
 /** Which workload's policies are reviewed; all, if nothing is said. */
-export type ReviewOptions = Pick<CompileOptions, "namespace" | "labels" | "gateway" | "rootNamespace">;
+export interface ReviewOptions
+  extends Pick<CompileOptions, "namespace" | "labels" | "gateway" | "rootNamespace"> {
+  /** Those of files; comments in the sources are read in any case. */
+  suppressions?: readonly SuppressionEntry[] | undefined;
+}
 
 /** What came of a review. */
 export interface Review {
   /** In the order of their places; none if a diagnostic is an error. */
   findings: Finding[];
+  /** What a suppression keeps out of them. */
+  suppressed: Suppressed[];
   /** The compiler's. */
   diagnostics: Diagnostic[];
 }
@@ -29,7 +36,13 @@ export interface Review {
  */
 export function review(
   sources: readonly SourceFile[],
-  { namespace, labels, gateway, rootNamespace = DEFAULT_ROOT_NAMESPACE }: ReviewOptions = {},
+  {
+    namespace,
+    labels,
+    gateway,
+    rootNamespace = DEFAULT_ROOT_NAMESPACE,
+    suppressions = [],
+  }: ReviewOptions = {},
 ): Review {
   const options = { namespace, labels, gateway, rootNamespace };
   const files: SourceFile[] = sources.map((source) => {
@@ -39,7 +52,8 @@ export function review(
     return faults.length > 0 ? source : { ...source, documents };
   });
   const { diagnostics, resources } = compile(files, options);
-  if (diagnostics.some(({ severity }) => severity === "error")) return { findings: [], diagnostics };
+  if (diagnostics.some(({ severity }) => severity === "error"))
+    return { findings: [], suppressed: [], diagnostics };
   const selected = new Set(resources.filter((one) => one.selected).map(({ at }) => formatPosition(at)));
   // What there is to say of the sources themselves, the compiler has said.
   const silent = new Report();
@@ -47,5 +61,8 @@ export function review(
     readResources(documents, namespace ?? DEFAULT_NAMESPACE, silent),
   );
   const own = read.filter(({ at }) => selected.has(formatPosition(at)));
-  return { findings: check(own, diagnostics, { rootNamespace }), diagnostics };
+  const isWhole = resources.every((one) => one.selected);
+  const all = check(own, diagnostics, { rootNamespace });
+  const { findings, suppressed } = suppress(all, sources, resources, suppressions, isWhole);
+  return { findings: findings.sort(byPlace), suppressed, diagnostics };
 }

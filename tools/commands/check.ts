@@ -1,15 +1,22 @@
 /** `jwtgate check`: what a reviewer would say of policies. */
 import { Command, Option } from "commander";
-import { type Finding, SEVERITIES, type Severity } from "../check/findings.ts";
-import { review } from "../check/review.ts";
-import { formatPosition, oneLine, printableJson } from "../diagnostics.ts";
+import { SEVERITIES, type Severity } from "../check/findings.ts";
+import { FORMATS, type Format, formatReview } from "../check/format.ts";
+import { type Review, review as reviewSources } from "../check/review.ts";
+import { readSuppressionFile, type SuppressionEntry } from "../check/suppressions.ts";
+import type { Diagnostic } from "../diagnostics.ts";
+import { Excerpts } from "../excerpts.ts";
+import { collect } from "../values.ts";
+import { nameOf, readText, repositoryPath } from "./input.ts";
 import { outputFileOption, print, report, resultStream, UserError } from "./output.ts";
 import { addSourceOptions, addWorkloadOptions, type PolicyOptions, readPolicies } from "./policies.ts";
-import { type Style, styleFor } from "./style.ts";
+import { styleFor } from "./style.ts";
 
 interface Options extends PolicyOptions {
   failOn: Severity;
+  format: Format;
   json?: boolean;
+  suppressions?: string[];
 }
 
 const EXAMPLES = `
@@ -18,8 +25,13 @@ Examples:
     $ jwtgate check -f envoy/istio/require-a-token.yaml
   In CI, where warnings are to be dealt with:
     $ jwtgate check -f policies/ --fail-on warning
-  For programs:
-    $ jwtgate check -f envoy/istio/require-a-token.yaml --json
+  For programs, for code scanning, and as annotations of a GitHub workflow:
+    $ jwtgate check -f envoy/istio/require-a-token.yaml --format json
+    $ jwtgate check -f envoy/istio/require-a-token.yaml --format sarif -o check.sarif
+    $ jwtgate check -f envoy/istio/require-a-token.yaml --format github
+
+A comment suppresses a finding of its line, or of the next line if it is alone on its own:
+  # jwtgate: ignore JG010 because tokens in URLs are needed by the old player
 
 Each finding has a code; docs/check.md says what it means. Exit code: 0; 1 where a finding is as severe as --fail-on says,
 or the policies do not compile; 2 where the command line is wrong.`;
@@ -34,7 +46,16 @@ export function checkCommand(): Command {
         .choices(SEVERITIES)
         .default("error"),
     )
-    .option("--json", "as JSON, for programs")
+    .addOption(
+      new Option(
+        "--format <format>",
+        "text; json; sarif: for code scanning; github: annotations of a workflow",
+      )
+        .choices(FORMATS)
+        .default("text"),
+    )
+    .option("--json", "the same as --format json")
+    .option("--suppressions <file>", "findings that are to stay, and why; may be repeated", collect)
     .addOption(outputFileOption());
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
@@ -43,32 +64,38 @@ export function checkCommand(): Command {
 }
 
 async function run(options: Options): Promise<void> {
-  const { files, diagnostics } = await readPolicies(options);
-  if (report(diagnostics)) throw new UserError("");
-  const { findings, diagnostics: compiled } = review(files, options);
-  if (report(compiled.filter(({ severity }) => severity === "error"))) throw new UserError("");
-  await print(
-    options.json ? `${printableJson({ findings }, 2)}\n` : format(findings, styleFor(resultStream())),
-  );
+  const format = options.json ? "json" : options.format;
+  const { files, diagnostics: unread } = await readPolicies(options);
+  const { suppressions, diagnostics: unreadSuppressions } = readSuppressions(options.suppressions);
+  const before = [...unread, ...unreadSuppressions];
+  const review: Review = before.some(({ severity }) => severity === "error")
+    ? { findings: [], suppressed: [], diagnostics: [] }
+    : reviewSources(files, { ...options, suppressions });
+  // The compiler's warnings are findings.
+  const errors = [...before, ...review.diagnostics].filter(({ severity }) => severity === "error");
+  const excerpts = new Excerpts(files);
+  if (format === "text") {
+    if (report(errors, { excerpts, style: styleFor(process.stderr) })) throw new UserError("");
+  }
+  const style = styleFor(resultStream());
+  const text = formatReview({ ...review, diagnostics: errors }, format, {
+    style,
+    excerpts,
+    pathOf: repositoryPath,
+  });
+  await print(text);
   const limit = SEVERITIES.indexOf(options.failOn);
-  if (findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= limit)) throw new UserError("");
+  const isSevere = review.findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= limit);
+  if (isSevere || errors.length > 0) throw new UserError("");
 }
 
-function format(findings: readonly Finding[], style: Style): string {
-  if (findings.length === 0) return `${style.good("no findings")}\n`;
-  const lines = findings.map((finding) => {
-    const { severity, code, message, remedy } = finding;
-    const mark = severity === "error" ? style.bad(severity) : severity;
-    return `${formatPosition(finding)}: ${mark} ${code}: ${oneLine(message)}; ${oneLine(clauseOf(remedy))}`;
-  });
-  const counts = SEVERITIES.flatMap((severity) => {
-    const count = findings.filter((finding) => finding.severity === severity).length;
-    return count === 0 ? [] : [`${count} ${severity}${count > 1 && severity !== "info" ? "s" : ""}`];
-  });
-  return `${lines.join("\n")}\n\n${counts.join(", ")}\n`;
-}
-
-/** A sentence as a part of another. */
-function clauseOf(sentence: string): string {
-  return sentence.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()).replace(/\.$/, "");
+function readSuppressions(files: readonly string[] = []): {
+  suppressions: SuppressionEntry[];
+  diagnostics: Diagnostic[];
+} {
+  const read = files.map((file) => readSuppressionFile(nameOf(file), readText(file)));
+  return {
+    suppressions: read.flatMap(({ entries }) => entries),
+    diagnostics: read.flatMap(({ diagnostics }) => diagnostics),
+  };
 }

@@ -3,19 +3,23 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { type CompiledWorkload, type CompileOptions, compile, type SourceFile } from "../compile.ts";
+import { type Diagnostic, diagnosticToJson, printableJson } from "../diagnostics.ts";
+import { Excerpts } from "../excerpts.ts";
 import { discover } from "../jwks/discovery.ts";
 import { MODULE_FILE } from "../package.ts";
 import { TARGETS, type TargetName, targetOf } from "../targets/index.ts";
 import { NotRendered, type Rendered, type SharedOptions, type Target } from "../targets/target.ts";
 import { parseLabels, parseOrigin } from "../values.ts";
 import { VERSION } from "../version.ts";
-import { outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
+import { outputFileOption, print, report, tell, UserError, writeUserFile } from "./output.ts";
 import { addSourceOptions, readPolicies, type SourceChoices } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
+import { styleFor } from "./style.ts";
 import { optionOf } from "./target-option.ts";
 
 interface Options extends SharedOptions, SourceChoices {
   ignore?: string[];
+  jsonDiagnostics?: boolean;
   output: TargetName;
   namespace?: string;
   labels?: Record<string, string>;
@@ -51,6 +55,7 @@ export function compileCommand(): Command {
         .default(names[0]),
     )
     .addOption(outputFileOption())
+    .option("--json-diagnostics", "errors and warnings as JSON on standard error, for programs")
     .option("--source-map <file>", "write which rule came from which line of YAML, as JSON")
     .option(
       "--filter-state",
@@ -109,8 +114,36 @@ function misuse(options: Options, target: Target, own: ReadonlyMap<Option, Targe
 }
 
 async function run(options: Options, target: Target): Promise<void> {
+  if (!options.jsonDiagnostics) return compileAll(options, target, reportLines);
+  const all: Diagnostic[] = [];
+  try {
+    await compileAll(options, target, (diagnostics) => {
+      all.push(...diagnostics);
+      return diagnostics.some(({ severity }) => severity === "error");
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const message = error.message.replace(/^error: /, "");
+    if (message !== "") all.push({ file: "", line: 0, column: 0, severity: "error", message });
+    throw new UserError("");
+  } finally {
+    tell(printableJson({ diagnostics: all.map(diagnosticToJson) }, 2), process.stderr);
+  }
+}
+
+/** Reports diagnostics. @returns whether there is an error among them */
+type Reporter = (diagnostics: readonly Diagnostic[], files: readonly SourceFile[]) => boolean;
+
+/** On a terminal with the lines of the sources; programs that read `FILE:LINE:COLUMN: message` get these lines alone. */
+const reportLines: Reporter = (diagnostics, files) =>
+  report(
+    diagnostics,
+    process.stderr.isTTY ? { excerpts: new Excerpts(files), style: styleFor(process.stderr) } : undefined,
+  );
+
+async function compileAll(options: Options, target: Target, report: Reporter): Promise<void> {
   const { files, diagnostics } = await readPolicies(options);
-  if (report(diagnostics)) throw new UserError("");
+  if (report(diagnostics, files)) throw new UserError("");
   const compileOptions: CompileOptions = {
     target,
     namespace: options.namespace,
@@ -126,7 +159,7 @@ async function run(options: Options, target: Target): Promise<void> {
   };
   const discovered = options.discover ? await discoverAll(files, compileOptions, options.jwksCa) : undefined;
   const result = compile(files, { ...compileOptions, discovered });
-  if (report(result.diagnostics)) throw new UserError("");
+  if (report(result.diagnostics, files)) throw new UserError("");
   const { text } = render(target, result.workloads, options);
   if (options.sourceMap !== undefined) await writeSourceMap(options.sourceMap, result.workloads);
   await print(text);

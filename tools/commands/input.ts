@@ -1,4 +1,5 @@
 /** Reads input whose size nobody promised: files, `-` for standard input, and what only looks like a file. */
+import { relative, resolve, sep } from "node:path";
 import { decodeText } from "../istio/yaml.ts";
 import { UserError } from "./output.ts";
 import { readUpTo, reasonOf } from "./sources.ts";
@@ -9,6 +10,17 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 /** How a message names a path. */
 export function nameOf(path: string): string {
   return path === "-" ? "<stdin>" : path;
+}
+
+/**
+ * How GitHub and code scanning name a file: relative to the repository, wherever the tool runs in it, and with slashes. A
+ * source that is no file, such as `<stdin>`, keeps its name.
+ */
+export function repositoryPath(file: string): string {
+  const { GITHUB_WORKSPACE = "" } = process.env;
+  if (file.startsWith("<")) return file;
+  const path = GITHUB_WORKSPACE === "" ? file : relative(GITHUB_WORKSPACE, resolve(file));
+  return path.split(sep).join("/");
 }
 
 /**

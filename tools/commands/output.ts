@@ -1,6 +1,7 @@
 /** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
 import { Option } from "commander";
 import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable } from "../diagnostics.ts";
+import type { Excerpts, Style } from "../excerpts.ts";
 import { type WriteOptions, writeFileSafely } from "../files.ts";
 import { reasonOf, writeReasonOf } from "./sources.ts";
 
@@ -108,8 +109,16 @@ export function watchOutput(): void {
   }
 }
 
-/** Writes diagnostics, of each file not more than anybody reads, and says whether there is an error among them. */
-export function report(diagnostics: readonly Diagnostic[]): boolean {
+/**
+ * Writes diagnostics, of each file not more than anybody reads.
+ *
+ * @param shown where there are lines of sources to show under each
+ * @returns whether there is an error among them
+ */
+export function report(
+  diagnostics: readonly Diagnostic[],
+  shown?: { excerpts: Excerpts; style: Style },
+): boolean {
   const errors = new Map<string, number>();
   const lines: string[] = [];
   for (const diagnostic of diagnostics) {
@@ -119,10 +128,15 @@ export function report(diagnostics: readonly Diagnostic[]): boolean {
     if (before > MAX_ERRORS) continue;
     const isLast = severity === "error" && before === MAX_ERRORS;
     lines.push(isLast ? `${printable(file)}: ${MORE_ERRORS}` : formatDiagnostic(diagnostic));
+    if (shown !== undefined && diagnostics.length <= MAX_SHOWN)
+      lines.push(...shown.excerpts.format(diagnostic, shown.style));
   }
   if (lines.length > 0) tell(lines.join("\n"), process.stderr);
   return errors.size > 0;
 }
+
+/** With more messages than these, lines of sources between them would hide them. */
+const MAX_SHOWN = 10;
 
 const MORE_ERRORS = `there are more errors in this file than these ${MAX_ERRORS}: mend these first`;
 

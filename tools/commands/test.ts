@@ -1,6 +1,5 @@
 /** `jwtgate test`: files of policy tests, run against the module. */
 import { existsSync } from "node:fs";
-import { relative, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { type Diagnostic, printable, printableLines } from "../diagnostics.ts";
 import { bindFailure } from "../envoy/bind-failure.ts";
@@ -15,7 +14,7 @@ import { runSuite, type SuiteResult } from "../testing/run.ts";
 import { Bail, namePattern, refuseOnly, select } from "../testing/select.ts";
 import { loadSuite, type Suite } from "../testing/suite.ts";
 import { collect, InvalidValue, parseMoment } from "../values.ts";
-import { readText } from "./input.ts";
+import { readText, repositoryPath } from "./input.ts";
 import { loadModule } from "./module.ts";
 import { outputFileOption, print, report, resultStream, tell, UserError } from "./output.ts";
 import { readSources, reasonOf } from "./sources.ts";
@@ -149,7 +148,7 @@ async function runOnce(paths: readonly string[], options: Options): Promise<Roun
   const none = counts.passed + counts.failed + counts.skipped + counts.faulty === 0;
   const milliseconds = performance.now() - begun;
   const reports = options.reporter.map((reporter) =>
-    formatResults(results, reporter, styleFor(resultStream()), milliseconds, pathOnGithub),
+    formatResults(results, reporter, styleFor(resultStream()), milliseconds, repositoryPath),
   );
   // At once: a file of -o has them all.
   await print(reports.join(""));
@@ -177,12 +176,6 @@ function faultyFiles(diagnostics: readonly Diagnostic[]): SuiteResult[] {
       diagnostics.filter((one) => one.file === file),
     ),
   );
-}
-
-/** GitHub names files relative to the repository, wherever the tool runs in it. */
-function pathOnGithub(file: string): string {
-  const { GITHUB_WORKSPACE = "" } = process.env;
-  return GITHUB_WORKSPACE === "" ? file : relative(GITHUB_WORKSPACE, resolve(file));
 }
 
 /** Runs what can be run, in order. */

@@ -1,8 +1,9 @@
 /** An explanation for people, and for programs. Neither has a signature, a token or a secret. */
 import type { Configuration } from "../config/schema.ts";
-import { formatPosition, type Position, printable } from "../diagnostics.ts";
+import { formatPosition, type Position, positionToJson, printable } from "../diagnostics.ts";
 import { readable } from "../host/bytes.ts";
 import type { CompleteRequest } from "../host/http-connection-manager.ts";
+import { sawClaim } from "../istio/attributes.ts";
 import { UPGRADES } from "../upgrades.ts";
 import type { Explanation, Subject } from "./explain.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
@@ -172,11 +173,34 @@ function formatAnswer(explanation: Explanation, { configuration }: Subject, styl
       `  if the service answers 101, the connection becomes a ${shown(upgrade)}, of which policies see nothing more`,
     );
   }
+  for (const { header, because } of headersNotSet(explanation, configuration))
+    lines.push(`  ! header ${shown(header)} is not set: ${printable(because)}`);
   for (const name of changes?.removed ?? []) lines.push(`  - header ${shown(name)}`);
   for (const [name, value] of changes?.added ?? []) lines.push(`  + header ${shown(name)}: ${shown(value)}`);
   if (changes?.path !== undefined)
     lines.push(`  = path ${shown(withoutQuery(changes.path))}${changes.path.includes("?") ? "?…" : ""}`);
   return lines;
+}
+
+/** Headers that a verified token's claims were to set and did not, and why. */
+function headersNotSet(
+  { authentication, outcome }: Explanation,
+  { providers = [] }: Configuration,
+): { header: string; because: string }[] {
+  const headers = new Set(outcome.upstream?.headers.map(([name]) => name));
+  return (authentication?.steps ?? []).flatMap((step) => {
+    const token = step.tokens.find(({ refusal, claims }) => refusal === "" && claims !== undefined);
+    const provider = providers.find(({ name }) => name === step.provider);
+    if (token?.claims === undefined || provider === undefined) return [];
+    const { claims } = token;
+    return (provider.claimToHeaders ?? []).flatMap(({ headerName, claimName }) => {
+      if (headers.has(headerName)) return [];
+      const path = claimName.split(".");
+      const isDotted = path.length > 1 && Object.hasOwn(claims, claimName);
+      const hint = `; there is a claim named ${claimName}, but a dot goes down into an object`;
+      return [{ header: headerName, because: sawClaim(path, claims) + (isDotted ? hint : "") }];
+    });
+  });
 }
 
 /** What some of Envoy's own response-code details mean. */
@@ -218,11 +242,16 @@ function withoutQuery(path: string): string {
   return path.replace(/[?#].*/s, "");
 }
 
+/** The rule that decided, in JSON. */
+export function decisionToJson({ rule, at }: { rule: string; at: Position }): object {
+  return { rule, name: nameOfRule(rule), ...positionToJson(at) };
+}
+
 /** The explanation as a value for JSON. */
 export function explanationToJson({ explanation, subject, request }: Told): object {
   const { authentication, outcome, actions, decidedBy, changes } = explanation;
-  const position = (at: Position | undefined) => at && formatPosition(at);
-  const condition = ({ at, ...rest }: ConditionStep) => ({ ...rest, at: position(at) });
+  const position = (at: Position | undefined) => at && positionToJson(at);
+  const condition = ({ at, ...rest }: ConditionStep) => ({ ...rest, ...positionToJson(at) });
   return {
     request: { method: request.method, host: request.authority, path: withoutQuery(request.path) },
     now: new Date(subject.now).toISOString(),
@@ -232,7 +261,7 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
       providers: authentication.steps.map((step) => ({
         ...step,
         refusal: step.refusal || null,
-        at: position(subject.positions.providers[step.provider]),
+        ...position(subject.positions.providers[step.provider]),
         tokens: step.tokens.map((token) => ({ ...token, refusal: token.refusal || null })),
       })),
     },
@@ -240,7 +269,7 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
       action,
       rules: rules.map(({ at, from, to, when, ...rest }) => ({
         ...rest,
-        at: position(at),
+        ...positionToJson(at),
         from: from?.map((entry) => entry.map(condition)),
         to: to?.map((entry) => entry.map(condition)),
         when: when?.map(condition),
@@ -251,12 +280,15 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
       status: outcome.answer?.status ?? null,
       body: outcome.answer ? readable(outcome.answer.body) : null,
       details: outcome.answer ? readable(outcome.answer.details) : null,
+      decidedBy: decidedBy ? decisionToJson(decidedBy) : null,
+      // As before decidedBy; for one version.
       rule: decidedBy?.rule ?? null,
-      at: position(decidedBy?.at) ?? null,
+      at: decidedBy ? formatPosition(decidedBy.at) : null,
       because: because(explanation, subject.configuration),
     },
     upstream: changes && {
       removed: changes.removed,
+      notSet: headersNotSet(explanation, subject.configuration),
       added: Object.fromEntries(changes.added.map(([name, value]) => [name, readable(value)])),
     },
   };

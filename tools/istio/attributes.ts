@@ -429,7 +429,13 @@ function costOfMatch(match: StringMatch, exact: number): number | undefined {
   return "nonEmpty" in match ? undefined : PART * exact;
 }
 
-function sawClaim(path: readonly string[], claims: SeenRequest["claims"]): string {
+/**
+ * What a token has where a claim is looked for.
+ *
+ * @param path from the payload down
+ * @param claims of the verified token, if there is one
+ */
+export function sawClaim(path: readonly string[], claims: SeenRequest["claims"]): string {
   if (claims === undefined) return "there is no verified token";
   const value = claimAt(path, claims);
   const [first = ""] = path;

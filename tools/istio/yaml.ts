@@ -8,7 +8,7 @@
 import {
   type Alias,
   Composer,
-  type CST,
+  CST,
   type Document,
   isAlias,
   isScalar,
@@ -136,6 +136,33 @@ export function* readYaml(file: string, text: string, diagnostics: Diagnostic[])
     return;
   }
   yield* new Reader(file, source, diagnostics).read();
+}
+
+/** A comment of a file. */
+export interface Comment {
+  at: Position;
+  /** From its `#` to the end of the line. */
+  text: string;
+}
+
+/** The comments of a text that is YAML. What looks like one inside a value is none. */
+export function* readComments(file: string, text: string): Generator<Comment> {
+  let line = 1;
+  let column = 1;
+  let isValue = false;
+  for (const lexeme of new Lexer().lex(text.startsWith("\uFEFF") ? text.slice(1) : text)) {
+    const type = CST.tokenType(lexeme);
+    // These mark what comes next, and are no part of the text.
+    if (!isValue && (type === "scalar" || type === "doc-mode" || type === "flow-error-end")) {
+      isValue = type === "scalar";
+      continue;
+    }
+    if (type === "comment" && !isValue) yield { at: { file, line, column }, text: lexeme };
+    isValue = false;
+    const lines = lexeme.split("\n");
+    line += lines.length - 1;
+    column = (lines.length > 1 ? 1 : column) + (lines.at(-1) ?? "").length;
+  }
 }
 
 /**

@@ -1,14 +1,16 @@
 /** Results of tests: as text, as TAP, as JUnit's XML, as JSON, as annotations on GitHub. */
 import {
   type Diagnostic,
+  diagnosticToJson,
   formatDiagnostic,
   formatPosition,
   type Position,
+  positionToJson,
   printable,
   printableJson,
-  printableLines,
 } from "../diagnostics.ts";
-import { nameOfRule, type Style } from "../explain/format.ts";
+import { decisionToJson, type Style } from "../explain/format.ts";
+import { annotation } from "../github.ts";
 import { toBareYaml } from "../render/yaml.ts";
 import type { CaseResult, Failure, SuiteResult } from "./run.ts";
 
@@ -230,37 +232,19 @@ function xml(text: string): string {
   return lines.join("&#10;");
 }
 
-/**
- * Workflow commands of GitHub Actions, an annotation for each failure and each error of a file
- * (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).
- */
+/** An annotation for each failure and each error of a file. */
 function formatGithub(results: readonly SuiteResult[], pathOf: (file: string) => string): string {
-  const command = ({ file, line, column }: Position, title: string, message: string) => {
-    const places = [`file=${property(pathOf(file))}`];
-    if (line > 0) places.push(`line=${line}`);
-    if (line > 0 && column > 0) places.push(`col=${column}`);
-    return `::error ${[...places, `title=${property(title)}`].join(",")}::${data(message)}\n`;
-  };
   const lines = results.flatMap(({ file, cases, errors }) => [
-    ...errors.map((error) => command(error, file, error.message)),
+    ...errors.map((error) => annotation("error", error, file, error.message, pathOf)),
     ...cases
       .filter(({ failures }) => failures.length > 0)
       .map((result) => {
         const at = result.failures[0]?.at ?? result.at;
-        return command(at, `${file} > ${titleOf(result)}`, reasonsOf(result).join("\n"));
+        const title = `${file} > ${titleOf(result)}`;
+        return annotation("error", at, title, reasonsOf(result).join("\n"), pathOf);
       }),
   ]);
   return lines.join("");
-}
-
-/** The text of a workflow command, as GitHub's runner reads it (`escapeData` of actions/toolkit). */
-function data(text: string): string {
-  return printableLines(text).replaceAll("%", "%25").replaceAll("\n", "%0A");
-}
-
-/** A property of a workflow command (`escapeProperty` of actions/toolkit). */
-function property(text: string): string {
-  return data(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
 }
 
 function toJson(results: readonly SuiteResult[], milliseconds: number): object {
@@ -271,24 +255,20 @@ function toJson(results: readonly SuiteResult[], milliseconds: number): object {
       file,
       milliseconds: time,
       unselected,
-      ...(errors.length > 0 && faultOf(errors)),
+      ...(errors.length > 0 && { errors: errors.map(diagnosticToJson) }),
       tests: cases.map((result) => ({
         name: result.name,
         ...(result.table !== undefined && { table: result.table }),
-        at: formatPosition(result.at),
+        ...positionToJson(result.at),
         verdict: verdictOf(result),
         milliseconds: result.milliseconds,
         answer: result.answer,
         ...(result.because !== undefined && { because: result.because }),
         ...(result.decidedBy && {
-          decidedBy: {
-            rule: result.decidedBy.rule,
-            name: nameOfRule(result.decidedBy.rule),
-            at: formatPosition(result.decidedBy.at),
-          },
+          decidedBy: decisionToJson(result.decidedBy),
         }),
         ...(result.skipped !== undefined && { skipped: result.skipped }),
-        failures: result.failures.map(({ at, ...rest }) => ({ ...rest, at: formatPosition(at) })),
+        failures: result.failures.map(({ at, ...rest }) => ({ ...rest, ...positionToJson(at) })),
       })),
     })),
   };
