@@ -144,6 +144,11 @@ export class RemoteJwksOptions {
     return min(min(this.refresh, this.minRefresh), min(this.backoff, this.kidMiss));
   }
 
+  /** Tells most of those apart that are not the same. */
+  get hash(): u64 {
+    return hashOf(this.uri) ^ (hashOf(this.cluster) * 31) ^ (hashOf(this.issuer) * 961);
+  }
+
   /** Whether both ask for the same and say the same of it, so that one fetch can serve both. */
   same(other: RemoteJwksOptions): bool {
     return (
@@ -197,6 +202,8 @@ function readHosts(reader: Reader, node: Node): Array<JwksHost> {
 /** The key sets that a configuration fetches. Providers whose keys are fetched in the same way share one. */
 export class RemoteKeySets {
   readonly all: Array<RemoteJwks> = new Array<RemoteJwks>();
+  /** By the hash of its options, the latest of them; `RemoteJwks.previous` leads to the others. */
+  private readonly byHash: Map<u64, RemoteJwks> = new Map<u64, RemoteJwks>();
   private readonly maxBytes: u32;
   readonly maxKeys: i32;
 
@@ -224,10 +231,24 @@ export class RemoteKeySets {
   load(node: Node, issuer: Slice): RemoteJwks | null {
     const options = RemoteJwksOptions.load(this.reader, node, issuer);
     if (this.reader.failed) return null;
-    for (let i = 0; i < this.all.length; i++) {
-      if (this.all[i].options.same(options)) return this.all[i];
+    const hash = options.hash;
+    let first: RemoteJwks | null = null;
+    if (this.byHash.has(hash)) first = this.byHash.get(hash);
+    let known: RemoteJwks | null = first;
+    while (known !== null) {
+      const one: RemoteJwks = known;
+      if (one.options.same(options)) return one;
+      known = one.previous;
     }
-    const source = new RemoteJwks(options, this.maxBytes, this.maxKeys, this.rootContextId, this.counters);
+    const source = new RemoteJwks(
+      options,
+      this.maxBytes,
+      this.maxKeys,
+      this.rootContextId,
+      this.counters,
+      first,
+    );
+    this.byHash.set(hash, source);
     this.all.push(source);
     return source;
   }
@@ -274,6 +295,7 @@ export class RemoteJwks {
    * @param maxBytes a larger answer is refused
    * @param maxKeys a set with more keys is refused
    * @param rootContextId where answers come to
+   * @param previous another key set whose options have the same hash
    */
   constructor(
     readonly options: RemoteJwksOptions,
@@ -281,6 +303,7 @@ export class RemoteJwks {
     private readonly maxKeys: i32,
     private readonly rootContextId: u32,
     private readonly counters: JwksCounters,
+    readonly previous: RemoteJwks | null,
   ) {
     this.start.parse(options.uri);
   }

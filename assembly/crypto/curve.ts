@@ -13,6 +13,7 @@
  * Not constant time: it handles public keys and signatures only.
  */
 import { invertModulo } from "./inverse";
+import { PointTables } from "./point-tables";
 import { PrimeField, readLimbs, writeLimbs } from "./prime-field";
 
 const DIGIT_BITS: i32 = 5;
@@ -22,8 +23,6 @@ const MULTIPLES: i32 = 16;
 const STRIDE: i32 = 4;
 /** Large tables that a curve keeps for points that are used often. */
 const TABLES: i32 = 8;
-/** How many verifications of its curve a table outlives its last use. */
-const TABLE_REST: u64 = 1024;
 
 /** The running sum. */
 const X: usize = memory.data(80, 16);
@@ -56,12 +55,6 @@ const DIGITS_OF_POINT: usize = memory.data(112, 16);
 /** The multiples of one point that has no large table. */
 const SMALL_TABLE: usize = memory.data(16 * 2 * 80, 16);
 
-/** A large table, and the number of the verification that used it last; 0 for one that is still empty. */
-class PointTable {
-  lastUse: u64 = 0;
-  constructor(readonly multiples: StaticArray<u8>) {}
-}
-
 export class PrimeCurve {
   /** The bytes of a coordinate, and of a scalar. */
   readonly length: i32;
@@ -74,9 +67,7 @@ export class PrimeCurve {
   private readonly rows: i32;
   private readonly pointSize: usize;
   private baseTable: StaticArray<u8> = [];
-  private tables: StaticArray<PointTable> = [];
-  /** How many verifications there were. */
-  private uses: u64 = 0;
+  private readonly tables: PointTables;
 
   /**
    * All numbers are big-endian and of the same length.
@@ -105,8 +96,11 @@ export class PrimeCurve {
     this.pLimbs = pLimbs;
     this.nLimbs = nLimbs;
     this.b = ownB;
-    this.rows = (8 * length) / (DIGIT_BITS * STRIDE) + 1;
-    this.pointSize = 2 * field.size;
+    const rows = (8 * length) / (DIGIT_BITS * STRIDE) + 1;
+    const pointSize: usize = 2 * field.size;
+    this.rows = rows;
+    this.pointSize = pointSize;
+    this.tables = new PointTables(<i32>pointSize, rows * MULTIPLES * <i32>pointSize);
   }
 
   /** The size in bytes of a point that `readPoint` writes. */
@@ -143,12 +137,9 @@ export class PrimeCurve {
 
   /** Makes room for tables, and the base point's. While a configuration is loaded: what this allocates stays. */
   prepare(): void {
-    if (this.tables.length > 0) return;
-    const size = this.rows * MULTIPLES * <i32>this.pointSize;
-    const tables = new StaticArray<PointTable>(TABLES);
-    for (let i = 0; i < TABLES; i++) tables[i] = new PointTable(new StaticArray<u8>(size));
-    this.tables = tables;
-    const baseTable = new StaticArray<u8>(size);
+    if (this.baseTable.length > 0) return;
+    for (let i = 0; i < TABLES; i++) this.tables.add(TABLES);
+    const baseTable = new StaticArray<u8>(this.rows * MULTIPLES * <i32>this.pointSize);
     this.readPoint(changetype<usize>(baseTable), changetype<usize>(this.base));
     this.fillTable(changetype<usize>(baseTable), this.rows);
     this.baseTable = baseTable;
@@ -218,21 +209,10 @@ export class PrimeCurve {
 
   /** The point's large table; 0 if it has none and gets none. */
   private tableOf(point: usize, mayKeep: bool): usize {
-    const now = ++this.uses;
-    let oldest = unchecked(this.tables[0]);
-    for (let i = 0; i < TABLES; i++) {
-      const table = unchecked(this.tables[i]);
-      const multiples = changetype<usize>(table.multiples);
-      // A table begins with its point. An empty one begins with (0, 0), which is on none of the curves.
-      if (memory.compare(multiples, point, this.pointSize) == 0) {
-        table.lastUse = now;
-        return multiples;
-      }
-      if (table.lastUse < oldest.lastUse) oldest = table;
-    }
-    if (!mayKeep || (oldest.lastUse != 0 && now - oldest.lastUse < TABLE_REST)) return 0;
-    oldest.lastUse = now;
-    const multiples = changetype<usize>(oldest.multiples);
+    const table = this.tables.take(point, mayKeep);
+    if (table === null) return 0;
+    const multiples = changetype<usize>(table.multiples);
+    if (!table.isNew) return multiples;
     memory.copy(multiples, point, this.pointSize);
     this.fillTable(multiples, this.rows);
     return multiples;

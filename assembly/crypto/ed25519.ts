@@ -3,9 +3,9 @@
  * double-scalar multiplication.
  *
  * A verifier computes S·B - k·A and compares it with R. Both points are known before any signature: B is fixed, and A is
- * the key's. So both have a table of their multiples, made when the key is first used, and a verification is little
- * more than adding up entries, one for each digit of S and of k (Lim and Lee, CRYPTO '94; Brickell, Gordon, McCurley and
- * Wilson, EUROCRYPT '92).
+ * the key's. So B and the keys that are used often have a table of their multiples, and a verification is little more
+ * than adding up entries, one for each digit of S and of k (Lim and Lee, CRYPTO '94; Brickell, Gordon, McCurley and
+ * Wilson, EUROCRYPT '92). Another key gets a table of one row, and its doublings.
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
@@ -27,6 +27,7 @@ import {
 } from "./field25519";
 import { isCanonicalScalar, reduceScalar } from "./scalar25519";
 import { KeyFault } from "./key-fault";
+import { PointTables } from "./point-tables";
 import { Hash, MAX_DIGEST_LENGTH, hashBegin, hashFinish, hashUpdate } from "./sha2";
 
 /** The length of a public key, and half that of a signature, in bytes. */
@@ -45,7 +46,7 @@ const ENTRY_SIZE: usize = 3 * ELEMENT_SIZE;
 
 // A scalar is 44 digits from -31 to 32, each worth 64 times the one before. A table has a row for every fourth digit: 1 to
 // 32 times 2^(24 · row) times the point. The digits between share the row, and doublings make up for it. Fewer digits a
-// row need fewer doublings and more memory: a row takes 3.4 KiB in every key.
+// row need fewer doublings and more memory: a row takes 3.4 KiB.
 const DIGIT_BITS: i32 = 6;
 const DIGITS: i32 = 44;
 const DIGITS_PER_ROW: i32 = 4;
@@ -53,6 +54,10 @@ const ROWS: i32 = DIGITS / DIGITS_PER_ROW;
 const ENTRIES_PER_ROW: i32 = 1 << (DIGIT_BITS - 1);
 const ENTRIES: i32 = ROWS * ENTRIES_PER_ROW;
 const TABLE_SIZE: i32 = ENTRIES * <i32>ENTRY_SIZE;
+
+/** The most tables of keys. */
+const TABLES: i32 = 32;
+const tables = new PointTables(LENGTH, TABLE_SIZE);
 
 /** The curve's constants, computed from their definitions (RFC 8032 §5.1) before the first key. */
 const D: usize = memory.data(36, 16);
@@ -79,12 +84,19 @@ const E4: usize = memory.data(36, 16);
 const E5: usize = memory.data(36, 16);
 const E6: usize = memory.data(36, 16);
 
-/** A public key with the table of its negative. */
+/** A row before its points are affine, and the products of their Z. */
+const POINTS: usize = memory.data(32 * 4 * 36, 16);
+const PRODUCTS: usize = memory.data(32 * 36, 16);
+
+/** The row of a key that has no table. */
+const SMALL_TABLE: usize = memory.data(32 * 3 * 36, 16);
+
+/** A public key. */
 export class Ed25519PublicKey {
   private readonly encoded: StaticArray<u8> = new StaticArray<u8>(LENGTH);
-  /** Computed when the key verifies for the first time: most keys of a large configuration never do. */
-  private readonly table: StaticArray<u8> = new StaticArray<u8>(TABLE_SIZE);
-  private hasTable: bool = false;
+  /** The negative of the key's point. */
+  private readonly point: StaticArray<u8> = new StaticArray<u8>(<i32>POINT_SIZE);
+  private wasUsed: bool = false;
 
   private constructor() {}
 
@@ -108,6 +120,9 @@ export class Ed25519PublicKey {
     if (isOfSmallOrder(POINT)) return refuse(fault, "the public key is a point of small order");
     const result = new Ed25519PublicKey();
     memory.copy(changetype<usize>(result.encoded), pointerOf(x), LENGTH);
+    negate(POINT);
+    memory.copy(changetype<usize>(result.point), POINT, POINT_SIZE);
+    tables.add(TABLES);
     return result;
   }
 
@@ -126,34 +141,45 @@ export class Ed25519PublicKey {
     hashUpdate(slice(changetype<usize>(this.encoded), LENGTH));
     hashUpdate(text);
     hashFinish(DIGEST);
-    if (!this.hasTable) {
-      decodePoint(POINT, changetype<usize>(this.encoded));
-      negate(POINT);
-      fillTable(changetype<usize>(this.table), POINT);
-      this.hasTable = true;
+    const kept = tables.take(changetype<usize>(this.encoded), this.wasUsed);
+    this.wasUsed = true;
+    const rows = kept === null ? 1 : ROWS;
+    const table = kept === null ? SMALL_TABLE : changetype<usize>(kept.multiples);
+    if (kept === null || kept.isNew) {
+      memory.copy(POINT, changetype<usize>(this.point), POINT_SIZE);
+      fillTable(table, POINT, rows);
     }
     reduceScalar(SCALAR, DIGEST);
     splitScalar(DIGITS_OF_S, s);
     splitScalar(DIGITS_OF_K, SCALAR);
-    addMultiples(changetype<usize>(baseTable), changetype<usize>(this.table));
+    addMultiples(changetype<usize>(baseTable), table, rows);
     encodePoint(ENCODED, POINT);
     return memory.compare(ENCODED, r, LENGTH) == 0;
   }
 }
 
-/** POINT = the number in DIGITS_OF_S times the point of table `base`, plus that in DIGITS_OF_K times that of `key`. */
-function addMultiples(base: usize, key: usize): void {
+/**
+ * POINT = the number in DIGITS_OF_S times the point of table `base`, plus that in DIGITS_OF_K times that of `key`.
+ * @param keyRows of the key's table: 1, or as many as the base point's has
+ */
+function addMultiples(base: usize, key: usize, keyRows: i32): void {
+  const digitsPerKeyRow = DIGITS / keyRows;
   setNeutral(POINT);
-  for (let place = DIGITS_PER_ROW - 1; place >= 0; place--) {
-    if (place != DIGITS_PER_ROW - 1) {
+  for (let place = digitsPerKeyRow - 1; place >= 0; place--) {
+    if (place != digitsPerKeyRow - 1) {
       for (let i = 0; i < DIGIT_BITS; i++) doublePoint(POINT);
     }
-    for (let row = 0; row < ROWS; row++) {
-      const digit = <usize>(row * DIGITS_PER_ROW + place);
-      const offset = <usize>(row * ENTRIES_PER_ROW) * ENTRY_SIZE;
-      addDigit(base + offset, load<i8>(DIGITS_OF_S + digit));
-      addDigit(key + offset, load<i8>(DIGITS_OF_K + digit));
-    }
+    addRows(key, DIGITS_OF_K, place, keyRows);
+    if (place < DIGITS_PER_ROW) addRows(base, DIGITS_OF_S, place, ROWS);
+  }
+}
+
+/** Adds what each row has for the digit at that place of it. */
+function addRows(table: usize, digits: usize, place: i32, rows: i32): void {
+  const digitsPerRow = DIGITS / rows;
+  for (let row = 0; row < rows; row++) {
+    const offset = <usize>(row * ENTRIES_PER_ROW) * ENTRY_SIZE;
+    addDigit(table + offset, load<i8>(digits + <usize>(row * digitsPerRow + place)));
   }
 }
 
@@ -258,38 +284,37 @@ function prepareCurve(table: StaticArray<u8>): void {
   multiply(E0, E0, E1);
   encode(ENCODED, E0);
   decodePoint(POINT, ENCODED);
-  fillTable(changetype<usize>(table), POINT);
+  fillTable(changetype<usize>(table), POINT, ROWS);
 }
 
 /** Fills a table with multiples of `point`, which is used up. */
-function fillTable(table: usize, point: usize): void {
-  // All entries as points first, then one inversion for all (Montgomery's trick).
-  const points = heap.alloc(<usize>ENTRIES * (POINT_SIZE + ELEMENT_SIZE));
-  const products = points + <usize>ENTRIES * POINT_SIZE;
-  let multiple = points;
-  for (let row = 0; row < ROWS; row++) {
+function fillTable(table: usize, point: usize, rows: i32): void {
+  for (let row = 0; row < rows; row++) {
     memory.copy(STEP, point, POINT_SIZE);
-    memory.copy(multiple, point, POINT_SIZE);
-    multiple += POINT_SIZE;
+    memory.copy(POINTS, point, POINT_SIZE);
     for (let i = 1; i < ENTRIES_PER_ROW; i++) {
       addPoint(point, STEP);
-      memory.copy(multiple, point, POINT_SIZE);
-      multiple += POINT_SIZE;
+      memory.copy(POINTS + <usize>i * POINT_SIZE, point, POINT_SIZE);
     }
+    prepareRow(table + <usize>(row * ENTRIES_PER_ROW) * ENTRY_SIZE);
     // From 2^5 times the row's first point to the next row's.
     for (let i = DIGIT_BITS - 1; i < DIGIT_BITS * DIGITS_PER_ROW; i++) doublePoint(point);
   }
-  copyElement(products, points + Z);
-  for (let i: usize = 1; i < <usize>ENTRIES; i++) {
-    multiply(products + i * ELEMENT_SIZE, products + (i - 1) * ELEMENT_SIZE, points + i * POINT_SIZE + Z);
+}
+
+/** Writes the points of POINTS as a row's entries, with one inversion for all (Montgomery's trick). */
+function prepareRow(row: usize): void {
+  copyElement(PRODUCTS, POINTS + Z);
+  for (let i: usize = 1; i < <usize>ENTRIES_PER_ROW; i++) {
+    multiply(PRODUCTS + i * ELEMENT_SIZE, PRODUCTS + (i - 1) * ELEMENT_SIZE, POINTS + i * POINT_SIZE + Z);
   }
-  invert(E6, products + <usize>(ENTRIES - 1) * ELEMENT_SIZE);
-  for (let i = <usize>ENTRIES - 1; ; i--) {
+  invert(E6, PRODUCTS + <usize>(ENTRIES_PER_ROW - 1) * ELEMENT_SIZE);
+  for (let i = <usize>ENTRIES_PER_ROW - 1; ; i--) {
     // E6 = 1 / (Z0 · … · Zi); times the product before it, 1 / Zi.
-    const source = points + i * POINT_SIZE;
-    const entry = table + i * ENTRY_SIZE;
+    const source = POINTS + i * POINT_SIZE;
+    const entry = row + i * ENTRY_SIZE;
     if (i == 0) copyElement(E0, E6);
-    else multiply(E0, E6, products + (i - 1) * ELEMENT_SIZE);
+    else multiply(E0, E6, PRODUCTS + (i - 1) * ELEMENT_SIZE);
     multiply(E6, E6, source + Z);
     multiply(E1, source, E0);
     multiply(E2, source + Y, E0);
@@ -299,7 +324,6 @@ function fillTable(table: usize, point: usize): void {
     multiply(entry + TWICE_D, E1, D2);
     if (i == 0) break;
   }
-  heap.free(points);
 }
 
 /** point = point + q. */

@@ -43,6 +43,44 @@ describe("Ed25519", () => {
     }
   });
 
+  it("is right for more keys than have tables, in any order, and after tables were given to others", async () => {
+    const other = await CryptoGuest.create(noHost);
+    const message = Buffer.from("message");
+    const keys = Array.from({ length: 40 }, () => {
+      const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+      const x = fromBase64url(publicKey.export({ format: "jwk" }).x);
+      return { x, signature: sign(null, message, privateKey) };
+    });
+    const use = ({ x, signature }: (typeof keys)[number], i: number, times: number) => {
+      other.loadEd25519(x);
+      for (let n = 0; n < times; n++) {
+        expect(other.verifyEd25519(signature, message)).toBe(true);
+        expect(other.verifyEd25519(keys[(i + 1) % keys.length]?.signature ?? signature, message)).toBe(false);
+      }
+    };
+    for (let round = 0; round < 3; round++) for (const [i, key] of keys.entries()) use(key, i, 3);
+    // So many that every table has rested long enough, and the last keys get one.
+    const [first] = keys;
+    if (first !== undefined) use(first, 0, 600);
+    for (const [i, key] of keys.toReversed().entries()) use(key, keys.length - 1 - i, 3);
+  });
+
+  it("needs no memory for each verification, nor for each key beyond those that have tables", () => {
+    const message = Buffer.from("message");
+    const loadAndUse = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+        guest.loadEd25519(fromBase64url(publicKey.export({ format: "jwk" }).x));
+        const signature = sign(null, message, privateKey);
+        for (let use = 0; use < 3; use++) expect(guest.verifyEd25519(signature, message)).toBe(true);
+      }
+    };
+    loadAndUse(40);
+    const before = guest.collect();
+    loadAndUse(200);
+    expect(guest.collect()).toBe(before);
+  });
+
   it("takes signatures of exactly 64 bytes with S less than the order", () => {
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
     guest.loadEd25519(fromBase64url(publicKey.export({ format: "jwk" }).x));
