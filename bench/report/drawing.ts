@@ -25,14 +25,14 @@ const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; font-size: 13px; }
   .faint { fill: #6e7781; font-size: 11px; }
-  .empty { fill: #d0d7de; } .native { fill: #8c959f; } .cached { fill: #afb8c1; } .own { fill: #0969da; }
-  .line { fill: none; stroke-width: 2; } .line.cached { stroke: #8c959f; } .line.own { stroke: #0969da; }
+  .empty { fill: #d0d7de; } .native { fill: #8c959f; } .cached { fill: #d4a72c; } .own { fill: #0969da; }
+  .line { fill: none; stroke-width: 2; } .line.cached { stroke: #d4a72c; } .line.own { stroke: #0969da; }
   .dashed { stroke-dasharray: 5 4; }
   .grid { stroke: #d0d7de; stroke-width: 1; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; } .faint { fill: #8d96a0; }
-    .empty { fill: #3d444d; } .native { fill: #8d96a0; } .cached { fill: #656c76; } .own { fill: #4493f8; }
-    .line.cached { stroke: #8d96a0; } .line.own { stroke: #4493f8; } .grid { stroke: #3d444d; }
+    .empty { fill: #3d444d; } .native { fill: #8d96a0; } .cached { fill: #bb8009; } .own { fill: #4493f8; }
+    .line.cached { stroke: #bb8009; } .line.own { stroke: #4493f8; } .grid { stroke: #3d444d; }
   }`;
 
 interface Group {
@@ -159,7 +159,7 @@ function drawCurves(rules: Report["rules"], left: number, bottom: number): strin
 }
 
 /** Where a whole title does not fit. */
-const SHORT: Readonly<Record<string, string>> = { "native with its cache": "native" };
+const SHORT: Readonly<Record<string, string>> = { "native with its cache": "native, cached" };
 
 function text(x: number, y: number, content: string, style = "", anchor = "start"): string {
   const attributes = `${style && ` class="${style}"`}${anchor === "start" ? "" : ` text-anchor="${anchor}"`}`;

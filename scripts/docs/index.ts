@@ -2,6 +2,7 @@
 import { renderFindings } from "./check.ts";
 import { renderCommands } from "./commands.ts";
 import { renderConfiguration } from "./configuration.ts";
+import { renderExplanation } from "./explanation.ts";
 import { renderFields } from "./fields.ts";
 import { renderLibrary } from "./library.ts";
 import { renderSchema } from "./schema.ts";
@@ -13,6 +14,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   "assembly/config/schema.ts": renderFields,
   "docs/check.md": renderFindings,
   "docs/configuration.md": renderConfiguration,
+  "docs/explain.svg": renderExplanation,
   "docs/library.md": renderLibrary,
   "docs/reference/commands.md": renderCommands,
   "docs/testing.md": renderTesting,
