@@ -297,7 +297,7 @@ describe("keys that are fetched", () => {
       "remote.yaml",
       "--token",
       "@good.jwt",
-      "--jwks",
+      "--jwks-at",
       `${uri}=keys.json`,
       "--path",
       "/shop/1",
@@ -306,12 +306,27 @@ describe("keys that are fetched", () => {
     expect(stdout).toContain("allows it");
   });
 
-  test("that no policy asks for are told", () => {
-    const given = ["--jwks", `${uri}/=keys.json`];
-    expect(run("-f", "remote.yaml", ...given).stderr).toBe(
-      `warning: --jwks ${uri}/: no policy takes keys from there: they take them from ${uri}\n`,
+  test.each([
+    ["--jwks", "--jwks-at", `${uri}=keys.json`],
+    ["--now", "--at", "2026-01-01"],
+  ])("%s is %s in its old spelling, and warns", (former, current, value) => {
+    const args = ["-f", "remote.yaml", "--jwks-at", `${uri}=keys.json`, "--token", "@good.jwt"];
+    const old = run(...args, former, value);
+    expect(old.stdout).toBe(
+      run(...args, current, value).stdout.replace(/, 20.*Z$/m, old.stdout.match(/, 20.*Z$/m)?.[0] ?? ""),
     );
-    expect(run("-f", "remote.yaml", "--jwks", `${uri}=keys.json`).stderr).toBe("");
+    expect(old.stderr).toBe(
+      `warning: ${former} is ${current} now, and goes with the next version: write ${current}\n`,
+    );
+    expect(run("--help").stdout).not.toMatch(new RegExp(`${former} `));
+  });
+
+  test("that no policy asks for are told", () => {
+    const given = ["--jwks-at", `${uri}/=keys.json`];
+    expect(run("-f", "remote.yaml", ...given).stderr).toBe(
+      `warning: --jwks-at ${uri}/: no policy takes keys from there: they take them from ${uri}\n`,
+    );
+    expect(run("-f", "remote.yaml", "--jwks-at", `${uri}=keys.json`).stderr).toBe("");
   });
 
   test("are missed where nobody gives them", () => {
@@ -327,9 +342,9 @@ describe("keys that are fetched", () => {
       "discovered.yaml",
       "--token",
       "@good.jwt",
-      "--jwks",
+      "--jwks-at",
       document,
-      "--jwks",
+      "--jwks-at",
       `${ISSUER}/k=keys.json`,
     );
     expect(stdout).toContain("✓ verified");
@@ -370,7 +385,7 @@ describe("keys that are fetched", () => {
     write("remote.yaml", POLICIES.replace(/jwks: .*/, "jwksUri: http://127.0.0.1:1/k"));
     write("page.html", "<!doctype html>");
     const { stdout, stderr } = run(
-      ...["-f", "remote.yaml", "--jwks", "http://127.0.0.1:1/k=page.html", "--token", KEY.token(claims)],
+      ...["-f", "remote.yaml", "--jwks-at", "http://127.0.0.1:1/k=page.html", "--token", KEY.token(claims)],
     );
     expect(stdout).toContain(
       "there are no keys from http://127.0.0.1:1/k: the answer is not JSON (it is HTML or XML)",
@@ -441,7 +456,7 @@ ${rules}`;
   ])("of fetched keys: %s", (_, document, words) => {
     write("remote-r.yaml", policies(`  - {issuer: ${ISSUER}, jwksUri: ${uri}}\n`));
     write("odd.json", document);
-    const given = ["--token", "@good.jwt", "--jwks", `${uri}=odd.json`];
+    const given = ["--token", "@good.jwt", "--jwks-at", `${uri}=odd.json`];
     const { status, stdout } = run("-f", "remote-r.yaml", ...given);
     expect(status).toBe(0);
     expect(stdout).toContain(words);
@@ -487,7 +502,7 @@ describe("wrong input is said in one line", () => {
     [["-f", "empty"], 1, "empty: no .yaml, .yml or .json file is in this folder\n"],
     [["-f", "/dev/zero"], 1, "/dev/zero: this is larger than 16 MiB\n"],
     [["-f", "p.yaml", "--token", "@missing"], 1, "missing: there is no such file or folder\n"],
-    [["-f", "p.yaml", "--jwks", "https://a/b=missing"], 1, "missing: there is no such file or folder\n"],
+    [["-f", "p.yaml", "--jwks-at", "https://a/b=missing"], 1, "missing: there is no such file or folder\n"],
     [["-f", "p.yaml", "--peer", "a"], 2, "Write an IP address"],
     [["-f", "p.yaml", "--path", "a"], 2, "A path begins with /"],
     [["-f", "p.yaml", "--method", "get"], 2, "in capital letters"],
@@ -497,7 +512,7 @@ describe("wrong input is said in one line", () => {
       2,
       "Write now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970.",
     ],
-    [["-f", "p.yaml", "--jwks", "a"], 2, "Write URI=FILE"],
+    [["-f", "p.yaml", "--jwks-at", "a"], 2, "Write URI=FILE"],
     [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is no curl line"],
     [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http, https, ws or wss"],
     [["-f", "p.yaml", "--mode", "edge"], 2, "Allowed choices are gateway, sidecar"],

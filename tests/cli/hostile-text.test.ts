@@ -139,7 +139,7 @@ describe("what a command prints", () => {
     ["explain without a token", ["explain", ...withPolicies, "--json"]],
     ["explain --json", ["explain", ...withPolicies, "--token", tokens.good, "--json"]],
     ["explain --curl", ["explain", ...withPolicies, "--curl", `curl ${HOSTILE}`]],
-    ["explain --jwks", ["explain", ...withPolicies, "--jwks", "https://a.example/\u001b[2J=keys.json"]],
+    ["explain --jwks-at", ["explain", ...withPolicies, "--jwks-at", "https://a.example/\u001b[2J=keys.json"]],
     ["test", ["test", "a.test.yaml"]],
     ...["tap", "junit", "json", "github"].map((reporter): [string, string[]] => [
       `test --reporter ${reporter}`,

@@ -15,7 +15,7 @@ import { type Fetched, fetchDocuments } from "../token/documents.ts";
 import { parseListenAddress, parseMoment } from "../values.ts";
 import { readDocument, readInput, readText } from "./input.ts";
 import { loadModules } from "./module.ts";
-import { outputFileOption, print, resultStream } from "./output.ts";
+import { formerOption, outputFileOption, print, resultStream } from "./output.ts";
 import { addSourceOptions, addWorkloadOptions, loadPolicies, type PolicyOptions } from "./policies.ts";
 import { styleFor } from "./style.ts";
 
@@ -35,6 +35,7 @@ interface Options extends PolicyOptions {
   at?: number;
   /** The former name of `at`. */
   now?: number;
+  jwksAt?: [string, string][];
   jwks?: [string, string][];
   fetch?: boolean;
   jwksCa?: string;
@@ -50,7 +51,7 @@ Examples:
   With a token from a file, at a time, and as JSON:
     $ jwtgate explain -f envoy/istio/one-principal.yaml --token @token.jwt --at 2026-01-31T12:00:00Z --json
   With the keys that a jwksUri has, from a file or fetched now:
-    $ jwtgate explain -f policies/ --token @token.jwt --jwks https://idp.example.com/jwks.json=keys.json
+    $ jwtgate explain -f policies/ --token @token.jwt --jwks-at https://idp.example.com/jwks.json=keys.json
     $ jwtgate explain -f policies/ --token @token.jwt --fetch
 
 The verdict is that of the very module that runs in Envoy. No token and no secret is printed. Exit code: 0 where the
@@ -82,9 +83,10 @@ export function explainCommand(): Command {
       "when: 2026-01-31T12:00:00Z, now+1h, seconds since 1970 (default: now)",
       parseMoment,
     )
-    .addOption(new Option("--now <time>", "the former name of --at").argParser(parseMoment).hideHelp())
+    .addOption(formerOption("--now <time>", "--at", parseMoment))
     .optionsGroup("Keys that are fetched:")
-    .option("--jwks <uri=file>", "the key set that is at a jwksUri; may be given several times", parseJwks)
+    .option("--jwks-at <uri=file>", "the key set that is at a jwksUri; may be repeated", parseJwksAt)
+    .addOption(formerOption("--jwks <uri=file>", "--jwks-at", parseJwksAt))
     .option("--fetch", "fetch key sets now, from their real servers")
     .option("--jwks-ca <file>", "authorities of these servers' certificates, PEM")
     .optionsGroup("The listener:")
@@ -107,7 +109,6 @@ export function explainCommand(): Command {
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options) => {
-      if (options.now !== undefined) process.stderr.write("warning: --now is now --at: write --at\n");
       const request = readRequest(options, command);
       await run(options, request);
     });
@@ -115,7 +116,9 @@ export function explainCommand(): Command {
 
 async function run(options: Options, request: CompleteRequest): Promise<void> {
   const { sources, result } = await loadPolicies(options);
-  const given = new Map((options.jwks ?? []).map(([uri, file]) => [uri, readDocument(file)]));
+  const given = new Map(
+    [...(options.jwksAt ?? []), ...(options.jwks ?? [])].map(([uri, file]) => [uri, readDocument(file)]),
+  );
   const { documents, answers } =
     options.fetch && result.configuration
       ? await fetchAll(result.configuration, given, options.jwksCa)
@@ -139,7 +142,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   );
   if (!options.fetch && explanation.authentication?.refusal === NO_KEYS && gate.fetchFailures.size === 0)
     process.stderr.write(
-      "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks URI=FILE\n",
+      "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks-at URI=FILE\n",
     );
 }
 
@@ -155,7 +158,7 @@ function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<stri
   for (const uri of given.keys()) {
     if (!asked.has(uri))
       process.stderr.write(
-        `warning: ${printable(`--jwks ${uri}: no policy takes keys from there: ${known}`)}\n`,
+        `warning: ${printable(`--jwks-at ${uri}: no policy takes keys from there: ${known}`)}\n`,
       );
   }
 }
@@ -288,7 +291,7 @@ function parseList(text: string, previous: string[] = []): string[] {
   return [...previous, text];
 }
 
-function parseJwks(text: string, previous: [string, string][] = []): [string, string][] {
+function parseJwksAt(text: string, previous: [string, string][] = []): [string, string][] {
   const [, uri, file] = /^(https?:\/\/.*)=([^=]+)$/.exec(text) ?? [];
   if (uri === undefined || file === undefined || !URL.canParse(uri)) {
     throw new InvalidArgumentError("Write URI=FILE, such as https://idp.example.com/jwks.json=keys.json.");

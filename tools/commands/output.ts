@@ -31,6 +31,24 @@ export function outputFileOption(): Option {
   );
 }
 
+/** An option as it was spelt before: it does the same, warns, and is not in the help. It goes with the next version. */
+export function formerOption<T>(
+  flags: string,
+  current: string,
+  parse: (text: string, previous?: T) => T,
+): Option {
+  const [former = flags] = flags.split(" ");
+  return new Option(flags, `the former name of ${current}`)
+    .argParser((text: string, previous: T | undefined) => {
+      tell(
+        `warning: ${former} is ${current} now, and goes with the next version: write ${current}`,
+        process.stderr,
+      );
+      return parse(text, previous);
+    })
+    .hideHelp();
+}
+
 /** From now on results go into a file; `-` means standard output. */
 export function writeResultsTo(file: string): void {
   resultFile = file === "-" ? undefined : file;
