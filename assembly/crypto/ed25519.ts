@@ -122,7 +122,7 @@ export class Ed25519PublicKey {
     memory.copy(changetype<usize>(result.encoded), pointerOf(x), LENGTH);
     negate(POINT);
     memory.copy(changetype<usize>(result.point), POINT, POINT_SIZE);
-    tables.add(TABLES);
+    tables.addFor(changetype<usize>(result.encoded), TABLES);
     return result;
   }
 

@@ -13,12 +13,15 @@ export class PointTable {
   /** Whether `multiples` has to be computed: its point is another than before. */
   isNew: bool = true;
   readonly point: StaticArray<u8>;
+  /** The point for which room was made; zeros if for none. */
+  readonly reason: StaticArray<u8>;
   /** The number of the verification that used it last; 0 for one that is still empty. */
   lastUse: u64 = 0;
 
   constructor(pointSize: i32, size: i32) {
     this.multiples = new StaticArray<u8>(size);
     this.point = new StaticArray<u8>(pointSize);
+    this.reason = new StaticArray<u8>(pointSize);
   }
 }
 
@@ -39,6 +42,17 @@ export class PointTables {
   /** Makes room for a table, unless there are `limit` of them. While keys are loaded: what this allocates stays. */
   add(limit: i32): void {
     if (this.tables.length < limit) this.tables.push(new PointTable(this.pointSize, this.size));
+  }
+
+  /** The same for a point, once however often it is loaded: a configuration that comes again needs no more room. */
+  addFor(point: usize, limit: i32): void {
+    const size = <usize>this.pointSize;
+    for (let i = 0; i < this.tables.length; i++) {
+      if (memory.compare(changetype<usize>(this.tables[i].reason), point, size) == 0) return;
+    }
+    if (this.tables.length >= limit) return;
+    this.add(limit);
+    memory.copy(changetype<usize>(this.tables[this.tables.length - 1].reason), point, size);
   }
 
   /**

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Watched, watchFiles } from "../../tools/commands/watch.ts";
+import { see, type Watched, watchFiles } from "../../tools/commands/watch.ts";
 import { ROOT, TOOL } from "../support/cli.ts";
 
 let folder: string;
@@ -47,7 +47,7 @@ async function sees(paths: string[], actions: (() => void)[], options: Partial<W
     new Promise<void>((resolve) => {
       changed = resolve;
     });
-  stops.push(watchFiles([{ ...options, paths: paths.map(at) }], () => changed()));
+  stops.push(watchFiles([see({ ...options, paths: paths.map(at) })], () => changed()));
   for (const action of actions) {
     const change = next();
     action();
@@ -199,6 +199,16 @@ function watchedInodes(): number[] {
     );
   });
 }
+
+test.each<[string, () => void]>([
+  ["written", () => write("policies/a.yaml", "another")],
+  ["added", () => write("policies/b.yaml", "1")],
+  ["removed", () => rmSync(at("policies/a.yaml"))],
+])("a file that is %s while files are read and before they are watched is seen", async (_, change) => {
+  const seen = see({ paths: [at("policies")] });
+  change();
+  await new Promise<void>((resolve) => stops.push(watchFiles([seen], resolve)));
+});
 
 test("a program that only watches ends when it stops watching", async () => {
   await sees(["policies"], [() => write("policies/a.yaml", "1")]);

@@ -37,7 +37,7 @@ import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { type Style, styleFor } from "./style.ts";
 import { optionOf } from "./target-option.ts";
-import { watchFiles } from "./watch.ts";
+import { see, watchFiles } from "./watch.ts";
 
 interface Options extends PolicyOptions, Partial<UpstreamOptions> {
   file: string[];
@@ -128,6 +128,7 @@ interface Policies {
 async function serve(options: Options): Promise<void> {
   checkPemFiles(options);
   const module = moduleFile();
+  const seen = see({ paths: options.file, ignore: options.ignore });
   const first = load(options);
   if (first === undefined) throw new UserError("");
   let inForce = first;
@@ -159,7 +160,7 @@ async function serve(options: Options): Promise<void> {
         say(`${reasonOf(error)}; ${outcome}`);
       }
     });
-    const unwatch = watchFiles([{ paths: options.file, ignore: options.ignore }], () => reload.request());
+    const unwatch = watchFiles([seen], () => reload.request());
     try {
       const listening = formatAddress({ ...options.listen, port: await gate.port });
       serveUnread();

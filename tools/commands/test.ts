@@ -20,7 +20,7 @@ import { outputFileOption, print, report, resultStream, tell, UserError } from "
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { styleFor } from "./style.ts";
-import { watchFiles } from "./watch.ts";
+import { type Seen, see, type Watched, watchFiles } from "./watch.ts";
 
 interface Options {
   file?: string[];
@@ -84,7 +84,7 @@ export function testCommand(): Command {
       const paths = [...files, ...(options.file ?? [])];
       const all = paths.length === 0 ? ["."] : paths;
       if (options.watch) await watchAll(all, options);
-      else if (!(await runOnce(all, options)).passed) throw new UserError("");
+      else if (!(await runOnce(all, options))) throw new UserError("");
     });
 }
 
@@ -106,32 +106,40 @@ function isCi(): boolean {
   return CI !== "" && CI !== "false" && CI !== "0";
 }
 
-interface Round {
-  passed: boolean;
-  /** What the test files name: policies, keys, tokens. */
-  files: string[];
-}
-
 /** A file's suite, or what is wrong with the file. */
 type Found = { suite: Suite } | SuiteResult;
 
-/** Loads and runs everything. A file with an error is a part of the report, and stops no other. */
-async function runOnce(paths: readonly string[], options: Options): Promise<Round> {
+/**
+ * Loads and runs everything. A file with an error is a part of the report, and stops no other.
+ *
+ * @param onRead gets what is about to be read: the test files, and what they name
+ * @returns whether all passed
+ */
+async function runOnce(
+  paths: readonly string[],
+  options: Options,
+  onRead: (watched: Watched) => void = () => {},
+): Promise<boolean> {
   const begun = performance.now();
+  onRead({ paths, kind: "tests" });
   const { files, diagnostics } = readSources(paths, { kind: "tests" });
   const reader = {
-    policies: (names: readonly string[]) => readSources(names),
-    text: readText,
+    policies: (names: readonly string[]) => {
+      onRead({ paths: names });
+      return readSources(names);
+    },
+    text: (name: string) => {
+      onRead({ paths: [name] });
+      return readText(name);
+    },
     readPem: readPrivatePem,
   };
   const found: Found[] = [...faultyFiles(diagnostics)];
-  const used: string[] = [];
   const warnings: Diagnostic[] = [];
   const matches = options.testNamePattern === undefined ? undefined : namePattern(options.testNamePattern);
   for (const source of files) {
     const started = performance.now();
     const loaded = await loadSuite(source, reader, options.at ?? Date.now());
-    used.push(...loaded.files);
     const { suite } = loaded;
     const only = suite && (options.forbidOnly || isCi()) ? refuseOnly(suite) : [];
     warnings.push(...loaded.diagnostics.filter(({ severity }) => severity === "warning"));
@@ -153,7 +161,7 @@ async function runOnce(paths: readonly string[], options: Options): Promise<Roun
   // At once: a file of -o has them all.
   await print(reports.join(""));
   if (none) throw new UserError(noneSelected(options, counts.unselected));
-  return { passed: counts.failed === 0 && counts.faulty === 0, files: used };
+  return counts.failed === 0 && counts.faulty === 0;
 }
 
 function bailOf({ bail }: Options): Bail {
@@ -219,15 +227,15 @@ async function watchAll(paths: readonly string[], options: Options): Promise<voi
   const stopping = new StopSignal();
   try {
     while (!stopping.received) {
-      const { files } = await runOnce(paths, options).catch((error: unknown) => {
+      const seen: Seen[] = [];
+      await runOnce(paths, options, (watched) => seen.push(see(watched))).catch((error: unknown) => {
         const words =
           error instanceof UserError ? error.message : `the tests were not run: ${reasonOf(error)}`;
         tell(printableLines(words), process.stderr);
-        return { files: [] };
       });
       let forget = () => {};
       const changed = new Promise<void>((resolve) => {
-        forget = watchFiles([{ paths, kind: "tests" }, { paths: files }], resolve);
+        forget = watchFiles(seen, resolve);
       });
       tell("waiting for a change; Ctrl-C ends", process.stderr);
       await Promise.race([changed, stopping.promise]);

@@ -10,6 +10,17 @@ export interface Watched extends SourceOptions {
   paths: readonly string[];
 }
 
+/** What is to be watched, and how it was. */
+export interface Seen {
+  watched: Watched;
+  look: Look;
+}
+
+/** Looks at files. To be called before they are read: what changes while they are read is a change. */
+export function see(watched: Watched): Seen {
+  return { watched, look: look(watched) };
+}
+
 /** Changes that come together, as those of an editor or of `git checkout`, are told once. */
 const QUIET_MS = 100;
 
@@ -21,18 +32,18 @@ const POLL_MS = 300;
  * what systems and editors make of a change. With CHOKIDAR_USEPOLLING=1 the files are looked at again and again, for
  * network drives, whose changes the system does not tell.
  *
- * @param watched what `readSources` reads; neither ignored folders nor `node_modules` are watched
+ * @param seen what `readSources` reads, as it was before it was read; neither ignored folders nor `node_modules` are watched
  * @returns what ends it
  */
-export function watchFiles(watched: readonly Watched[], onChange: () => void): () => void {
-  let last = look(watched);
+export function watchFiles(seen: readonly Seen[], onChange: () => void): () => void {
+  let last = together(seen.map((one) => one.look));
   let usePolling = false;
   let isOver = false;
   let timer: NodeJS.Timeout | undefined;
 
   const check = () => {
     timer = undefined;
-    const now = look(watched);
+    const now = together(seen.map(({ watched }) => look(watched)));
     const isMoved = now.places !== last.places;
     const isChanged = now.files !== last.files;
     last = now;
@@ -88,24 +99,28 @@ interface Look {
   watch: ReadonlySet<string>;
 }
 
-function look(watched: readonly Watched[]): Look {
-  const folders = new Set<string>();
+function look({ paths, ...options }: Watched): Look {
+  const found = findSources(paths, options);
+  const folders = new Set<string>(found.folders);
   const targets = new Set<string>();
-  const files: string[] = [];
-  for (const { paths, ...options } of watched) {
-    const found = findSources(paths, options);
-    for (const folder of found.folders) folders.add(folder);
-    files.push(...found.problems);
-    for (const path of [...paths, ...found.files])
-      if (path !== "-") for (const one of waysTo(path)) folders.add(one);
-    for (const file of found.files) {
-      const target = realOf(file);
-      if (target !== undefined) targets.add(target);
-      files.push(stateOf(file));
-    }
+  const files = [...found.problems];
+  for (const path of [...paths, ...found.files])
+    if (path !== "-") for (const one of waysTo(path)) folders.add(one);
+  for (const file of found.files) {
+    const target = realOf(file);
+    if (target !== undefined) targets.add(target);
+    files.push(stateOf(file));
   }
   const places = [...[...folders].map((folder) => `${folder} ${inodeOf(folder)}`), ...targets].sort();
   return { files: files.join("\n"), places: places.join("\n"), watch: new Set([...folders, ...targets]) };
+}
+
+function together(looks: readonly Look[]): Look {
+  return {
+    files: looks.map(({ files }) => files).join("\n"),
+    places: looks.map(({ places }) => places).join("\n"),
+    watch: new Set(looks.flatMap(({ watch }) => [...watch])),
+  };
 }
 
 function stateOf(file: string): string {

