@@ -507,6 +507,27 @@ describe("minted tokens", () => {
   });
 });
 
+test.each([
+  ["a URL", 'jwksUri: "https://keys.example/shared"'],
+  ["a host with discovery", "forwardOriginalToken: true"],
+])("issuers that share %s have keys of their own", (_, member) => {
+  const issuers = ["https://idp.example/a", "https://idp.example/b"];
+  const rules = issuers.map((issuer) => `{issuer: "${issuer}", ${member}}`).join(", ");
+  const tokens = ["a", "b"].map((name) => `  ${name}: {key: ${name}, claims: {sub: x}}\n`).join("");
+  write(
+    "shared.yaml",
+    `{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r}, spec: {jwtRules: [${rules}]}}`,
+  );
+  const text = `policies: [shared.yaml]
+keys: {a: {issuer: "${issuers[0]}"}, b: {issuer: "${issuers[1]}"}}
+tokens:
+${tokens}tests:
+- {name: first, request: {token: a}, expect: 200}
+- {name: second, request: {token: b}, expect: 200}
+`;
+  expect(verdicts(text)).toEqual({ first: "passed", second: "passed" });
+});
+
 const NOW = 1_000_000_000;
 test.each([
   ["now+5m", 300_000],

@@ -267,13 +267,24 @@ const answers: fc.Arbitrary<Answers> = fc
     namespace: sometimes(anyText),
     labels: sometimes(fc.array(fc.tuple(anyText, anyText), { maxLength: 3 }).map(Object.fromEntries)),
     gateway: sometimes(anyText),
-    issuer: anyText,
-    audiences: fc.array(anyText, { maxLength: 3 }),
-    keys: fc.record({ jwks: sometimes(anyText), jwksUri: sometimes(anyText) }).map(present),
-    places: fc.array(
-      fc.record({ kind: fc.constantFrom("header", "parameter", "cookie"), name: anyText, prefix: anyText }),
-      { maxLength: 3 },
+    issuers: fc.array(
+      fc.record({
+        issuer: anyText,
+        audiences: fc.array(anyText, { maxLength: 3 }),
+        keys: fc.record({ jwks: sometimes(anyText), jwksUri: sometimes(anyText) }).map(present),
+        places: fc.array(
+          fc.record({
+            kind: fc.constantFrom("header", "parameter", "cookie"),
+            name: anyText,
+            prefix: anyText,
+          }),
+          { maxLength: 3 },
+        ),
+      }),
+      { minLength: 1, maxLength: 2 },
     ),
+    scopes: fc.array(anyText, { maxLength: 2 }),
+    claims: fc.array(fc.record({ name: anyText, value: anyText }), { maxLength: 2 }),
     forward: fc.boolean(),
     payloadHeader: sometimes(anyText),
     claimHeaders: fc.array(fc.record({ header: anyText, claim: anyText }), { maxLength: 2 }),

@@ -1,33 +1,37 @@
-/** `jwtgate new`: a gateway's RequestAuthentication and AuthorizationPolicy, by questions or by flags. */
+/** `jwtgate new`: a gateway's RequestAuthentication and AuthorizationPolicy with their tests, by questions or by flags. */
+import { rmSync, statSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { compile } from "../compile.ts";
-import { asciiJson, printable } from "../diagnostics.ts";
+import { review } from "../check/review.ts";
+import { asciiJson, formatPosition, oneLine, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { collect, parseLabels } from "../values.ts";
 import { Interrupted, Questions } from "../wizard/questions.ts";
 import {
   type Answers,
-  hostsOpenByPort,
+  type ClaimValue,
+  type Issuer,
   renderResources,
   type Scope,
   type TokenPlace,
 } from "../wizard/resources.ts";
+import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
-import { outputFileOption, print, report, UserError } from "./output.ts";
+import { outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
+import { shellWord } from "./shell.ts";
 
 interface Options {
   name: string;
   namespace?: string;
   labels?: Record<string, string>;
   gateway?: string;
-  issuer?: string;
-  audience?: string[];
-  jwks?: string;
-  jwksUri?: string;
-  fromHeader?: TokenPlace[];
-  fromParam?: string[];
-  fromCookie?: string[];
+  issuer?: IssuerFlags[];
+  scope?: string[];
+  claim?: ClaimValue[];
+  outputFile?: string;
+  tests?: string | boolean;
+  force?: boolean;
   forward?: boolean;
   payloadHeader?: string;
   claimHeader?: { header: string; claim: string }[];
@@ -38,6 +42,15 @@ interface Options {
   method?: string[];
 }
 
+/** What flags say of one issuer. */
+interface IssuerFlags {
+  issuer?: string;
+  audiences?: string[];
+  jwks?: string;
+  jwksUri?: string;
+  places?: TokenPlace[];
+}
+
 const EXAMPLES = `
 Examples:
   By questions, on a terminal:
@@ -46,26 +59,70 @@ Examples:
     $ jwtgate new --issuer https://idp.example.com --jwks-uri https://idp.example.com/jwks.json \\
         --bypass-if --path /healthz --path '/public/*' -o gateway.yaml
     $ jwtgate compile -f gateway.yaml
+  Staff and partners, each with keys of their own, and only with the scope orders:
+    $ jwtgate new --issuer https://staff.example.com --audience shop --issuer https://partners.example.com \\
+        --audience partner-shop --jwks-uri https://partners.example.com/keys --scope orders -o orders.yaml
   A token in a cookie for changes of one host; its subject goes to the service in a header:
     $ jwtgate jwk --generate ES256 --private key.pem > jwks.json
     $ jwtgate new --issuer https://idp.example.com --jwks jwks.json --from-cookie session \\
         --claim-header x-user=sub --auth-if --host shop.example.com --method POST --method PUT --method DELETE
 
-What is printed has been compiled. Exit code: 0, or 1 where the answers make no policy, or 2 where the command line is
+With -o FILE, tests of the policy are written beside it. No file is replaced without --force. What is printed has
+been compiled. Exit code: 0, or 1 where the answers make no policy, or 2 where the command line is
 wrong.`;
 
 export function newCommand(): Command {
+  // In the order of the command line, which commander's own values do not keep across options.
+  const issuers: IssuerFlags[] = [{}];
+  const ofIssuer =
+    (set: (issuer: IssuerFlags, text: string, all: IssuerFlags[]) => void) => (text: string) => {
+      set(issuers.at(-1) as IssuerFlags, text, issuers);
+      return issuers;
+    };
   return new Command("new")
-    .description("write a RequestAuthentication and an AuthorizationPolicy, by questions or by flags")
-    .optionsGroup("Who issues tokens:")
-    .option("--issuer <issuer>", "the token's iss")
-    .option("--audience <audience>", "an aud that it may have; may be repeated", collect)
-    .option("--jwks <file>", "the issuer's keys: a key set, PEM or certificate, or - for standard input")
-    .option("--jwks-uri <url>", "where the keys are fetched from (default: discovered from the issuer)")
-    .optionsGroup("Where the token stands (default: Authorization: Bearer, and the parameter access_token):")
-    .option("--from-header <name[:prefix]>", "a header, as 'x-auth:Token '; may be repeated", parseHeader)
-    .option("--from-param <name>", "a query parameter; may be repeated", collect)
-    .option("--from-cookie <name>", "a cookie; may be repeated", collect)
+    .description(
+      "write a RequestAuthentication, an AuthorizationPolicy and their tests, by questions or by flags",
+    )
+    .optionsGroup("Who issues tokens (flags after an --issuer, up to the next, are about that issuer):")
+    .option("--issuer <issuer>", "the token's iss; may be repeated", ofIssuer(startIssuer))
+    .option(
+      "--audience <audience>",
+      "an aud that it may have; may be repeated",
+      ofIssuer((issuer, text) => {
+        issuer.audiences = collect(text, issuer.audiences);
+      }),
+    )
+    .option(
+      "--jwks <file>",
+      "the issuer's keys: a key set, PEM or certificate, or - for standard input",
+      ofIssuer((issuer, text) => {
+        issuer.jwks = text;
+      }),
+    )
+    .option(
+      "--jwks-uri <url>",
+      "where the keys are fetched from (default: discovered from the issuer)",
+      ofIssuer((issuer, text) => {
+        issuer.jwksUri = text;
+      }),
+    )
+    .optionsGroup("Where its token is (default: Authorization: Bearer):")
+    .option(
+      "--from-header <name[:prefix]>",
+      "a header, as 'x-auth:Token '; may be repeated",
+      ofIssuer((issuer, text) => {
+        issuer.places = [...(issuer.places ?? []), parseHeader(text)];
+      }),
+    )
+    .option("--from-param <name>", "a query parameter; may be repeated", ofIssuer(addPlace("parameter")))
+    .option("--from-cookie <name>", "a cookie; may be repeated", ofIssuer(addPlace("cookie")))
+    .optionsGroup("What its claims must say:")
+    .option("--scope <scope>", "a scope that the token must have; if repeated, all of them", collect)
+    .option(
+      "--claim <name=value>",
+      "a claim and its value, or a pattern (x*, *x); of the values of one claim, one is enough; '[a][b]=x' for x inside of objects",
+      parseClaim,
+    )
     .optionsGroup("What the service behind gets:")
     .option("--forward", "the token itself")
     .option("--payload-header <name>", "the payload, in this header")
@@ -82,21 +139,45 @@ export function newCommand(): Command {
     .addOption(new Option("--labels <labels>", "of the workloads, as NAME=VALUE,…").argParser(parseLabels))
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")
     .addOption(outputFileOption())
+    .option("--tests <file>", "the file of tests (default: NAME.test.yaml beside -o NAME.yaml)")
+    .option("--no-tests", "write no tests")
+    .option("--force", "replace files that are there")
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options, command: Command) => {
-      checkUsage(options, command);
-      const answers = needsQuestions(options) ? await ask(options) : answersOf(options);
-      await write(answers);
+      checkUsage(options, issuers, command);
+      const files = filesOf(options, command);
+      const answers = needsQuestions(issuers) ? await ask(options, issuers) : answersOf(options, issuers);
+      await write(answers, files, options.force ?? false);
     });
 }
 
+/** Begins a new issuer, or names the one that flags before have begun. */
+function startIssuer(last: IssuerFlags, text: string, all: IssuerFlags[]): void {
+  if (last.issuer === undefined) last.issuer = text;
+  else all.push({ issuer: text });
+}
+
+function addPlace(kind: "parameter" | "cookie") {
+  return (issuer: IssuerFlags, name: string) => {
+    issuer.places = [...(issuer.places ?? []), { kind, name }];
+  };
+}
+
+/** `NAME=VALUE`; a name in brackets goes down into objects. */
+function parseClaim(text: string, previous: ClaimValue[] = []): ClaimValue[] {
+  const [, name, value] = /^(\[[^=]+\]|[^=[\]]+)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new InvalidArgumentError("Write NAME=VALUE, such as role=admin or '[realm_access][roles]=admin'.");
+  return [...previous, { name, value }];
+}
+
 /** `NAME` or `NAME:PREFIX`; the prefix with its space, as it stands before the token. */
-function parseHeader(text: string, previous: TokenPlace[] = []): TokenPlace[] {
+function parseHeader(text: string): TokenPlace {
   const [, name, prefix] = /^([^:\s]+)(?::(.*))?$/s.exec(text) ?? [];
   if (name === undefined)
     throw new InvalidArgumentError("Write NAME or 'NAME:PREFIX ', such as 'x-auth:Token '.");
-  return [...previous, { kind: "header", name, ...(prefix && { prefix }) }];
+  return { kind: "header", name, ...(prefix && { prefix }) };
 }
 
 /** `HEADER=CLAIM`. */
@@ -124,10 +205,11 @@ function collectMethod(text: string, previous: string[] = []): string[] {
   return [...previous, text.toUpperCase()];
 }
 
-function checkUsage(options: Options, command: Command): void {
+function checkUsage(options: Options, issuers: IssuerFlags[], command: Command): void {
   const wrong = (message: string): never => command.error(`error: ${message}`);
-  const { jwks, jwksUri, labels, gateway, authIf, bypassIf, path, host, method } = options;
-  if (jwks !== undefined && jwksUri !== undefined) wrong("--jwks has the keys already: leave --jwks-uri out");
+  const { labels, gateway, authIf, bypassIf, path, host, method } = options;
+  if (issuers.some(({ jwks, jwksUri }) => jwks !== undefined && jwksUri !== undefined))
+    wrong("--jwks has the keys already: leave --jwks-uri out");
   if (labels !== undefined && gateway !== undefined) wrong("--labels or --gateway: a policy has one target");
   if (authIf && bypassIf) wrong("--auth-if or --bypass-if: both together mean nothing");
   const matches = (path ?? host ?? method) !== undefined;
@@ -135,41 +217,42 @@ function checkUsage(options: Options, command: Command): void {
     wrong("say what --path, --host and --method are for: --auth-if or --bypass-if");
   }
   if ((authIf || bypassIf) && !matches) wrong("say what to match: --path, --host or --method");
-  if (needsQuestions(options) && !(process.stdin.isTTY && process.stderr.isTTY)) {
+  const [fault] = [options.name, options.namespace].flatMap((name) => checkLabel(name ?? "x") ?? []);
+  if (fault !== undefined) wrong(`--name and --namespace: ${fault}`);
+  if (needsQuestions(issuers) && !(process.stdin.isTTY && process.stderr.isTTY)) {
     wrong("--issuer is needed where nobody can be asked: this is no terminal");
   }
 }
 
 /** Without an issuer there is nothing to write, so a person has to be asked. */
-function needsQuestions({ issuer }: Options): boolean {
-  return issuer === undefined;
+function needsQuestions([first]: IssuerFlags[]): boolean {
+  return first?.issuer === undefined;
 }
 
-function answersOf(options: Options): Answers {
-  const { name, namespace, labels, gateway, payloadHeader, authIf, bypassIf, jwks, jwksUri } = options;
-  const named = (kind: TokenPlace["kind"], names: string[] = []) => names.map((one) => ({ kind, name: one }));
+function answersOf(options: Options, issuers: IssuerFlags[]): Answers {
+  const { name, namespace, labels, gateway, payloadHeader, authIf, bypassIf } = options;
   return {
     name,
     ...(namespace !== undefined && { namespace }),
     ...(labels !== undefined && { labels }),
     ...(gateway !== undefined && { gateway }),
-    issuer: options.issuer ?? "",
-    audiences: options.audience ?? [],
-    keys: {
-      ...(jwks !== undefined && { jwks: readJwks(jwks) }),
-      ...(jwksUri !== undefined && { jwksUri }),
-    },
-    places: [
-      ...(options.fromHeader ?? []),
-      ...named("parameter", options.fromParam),
-      ...named("cookie", options.fromCookie),
-    ],
+    issuers: issuers.map(issuerOf),
+    scopes: options.scope ?? [],
+    claims: options.claim ?? [],
     forward: options.forward ?? false,
     ...(payloadHeader !== undefined && { payloadHeader }),
     claimHeaders: options.claimHeader ?? [],
     scope: authIf ? "matched" : bypassIf ? "unmatched" : "all",
     match: { paths: options.path ?? [], hosts: options.host ?? [], methods: options.method ?? [] },
   };
+}
+
+function issuerOf({ issuer = "", audiences = [], jwks, jwksUri, places = [] }: IssuerFlags): Issuer {
+  const keys = {
+    ...(jwks !== undefined && { jwks: readJwks(jwks) }),
+    ...(jwksUri !== undefined && { jwksUri }),
+  };
+  return { issuer, audiences, keys, places };
 }
 
 /** The keys as `jwtgate jwk` writes them, without private members; what is wrong with them is said. */
@@ -195,10 +278,10 @@ function checkLabel(text: string): string | undefined {
 }
 
 /** Asks for what flags have not said. */
-async function ask(options: Options): Promise<Answers> {
+async function ask(options: Options, issuers: IssuerFlags[]): Promise<Answers> {
   const questions = new Questions(process.stdin, process.stderr);
   try {
-    return await askAll(questions, answersOf(options), options);
+    return await askAll(questions, answersOf(options, issuers), options, issuers[0] ?? {});
   } catch (error) {
     if (error instanceof Interrupted) throw new UserError("");
     throw error;
@@ -207,15 +290,22 @@ async function ask(options: Options): Promise<Answers> {
   }
 }
 
-async function askAll(questions: Questions, said: Answers, options: Options): Promise<Answers> {
+async function askAll(
+  questions: Questions,
+  said: Answers,
+  options: Options,
+  flags: IssuerFlags,
+): Promise<Answers> {
+  const [given] = said.issuers as [Issuer];
   const issuer = await questions.ask("Issuer (the token's iss)", "", (text) =>
     text === "" ? "Write what stands in the claim iss, such as https://idp.example.com" : undefined,
   );
-  const keys = (options.jwks ?? options.jwksUri) ? said.keys : await askKeys(questions, issuer);
-  const audiences = options.audience ?? (await questions.list("Audiences (empty: any)"));
-  const places = said.places.length > 0 ? said.places : await askPlaces(questions);
+  const keys = (flags.jwks ?? flags.jwksUri) ? given.keys : await askKeys(questions, issuer);
+  const audiences = flags.audiences ?? (await questions.list("Audiences (empty: any)"));
+  const places = given.places.length > 0 ? given.places : await askPlaces(questions);
   const forward = options.forward ?? (await yes(questions, "Pass the token on to the service behind"));
   const claimHeaders = options.claimHeader ?? (await askClaims(questions));
+  const scopes = options.scope ?? (await questions.list("Scopes that the token must have (empty: none)"));
   const scope = said.scope === "all" ? await askScope(questions) : said.scope;
   const match = scope === "all" || said.scope !== "all" ? said.match : await askMatch(questions);
   const name = await questions.ask("Name of the resources", options.name, checkLabel);
@@ -228,11 +318,12 @@ async function askAll(questions: Questions, said: Answers, options: Options): Pr
   return {
     ...rest,
     ...(namespace !== "" && { namespace }),
-    ...{ issuer, keys, audiences, places, forward, claimHeaders, scope, match, name },
+    issuers: [{ issuer, keys, audiences, places }],
+    ...{ forward, claimHeaders, scopes, scope, match, name },
   };
 }
 
-async function askKeys(questions: Questions, issuer: string): Promise<Answers["keys"]> {
+async function askKeys(questions: Questions, issuer: string): Promise<Issuer["keys"]> {
   const discoverable = issuer.startsWith("https://");
   const how = await questions.choose("Where are its keys?", [
     ["uri", "at a URL (jwksUri)"],
@@ -254,7 +345,7 @@ async function askKeys(questions: Questions, issuer: string): Promise<Answers["k
 
 async function askPlaces(questions: Questions): Promise<TokenPlace[]> {
   const kind = await questions.choose("Where does the token stand?", [
-    ["default", "Authorization: Bearer TOKEN, or the parameter access_token"],
+    ["default", "Authorization: Bearer TOKEN"],
     ["header", "another header"],
     ["parameter", "a query parameter"],
     ["cookie", "a cookie"],
@@ -309,17 +400,104 @@ async function yes(questions: Questions, question: string): Promise<boolean> {
   return /^y/i.test(answer);
 }
 
+/** Where the result goes; without a file of the policy, to standard output. */
+interface Files {
+  policy?: string;
+  tests?: string;
+}
+
+function filesOf({ outputFile, tests }: Options, command: Command): Files {
+  const wrong = (message: string): never => command.error(`error: ${message}`);
+  if (outputFile === undefined || outputFile === "-") {
+    if (typeof tests === "string") wrong("--tests needs -o FILE: the tests name the file of the policy");
+    return {};
+  }
+  const name = typeof tests === "string" ? tests : testsBeside(outputFile);
+  if (tests === false || name === undefined) return { policy: outputFile };
+  if (dirname(resolve(name)) !== dirname(resolve(outputFile)))
+    wrong("--tests: write the tests into the folder of the policy, so that both can be moved together");
+  if (resolve(name) === resolve(outputFile))
+    wrong("--tests names the file of the policy: write another name");
+  return { policy: outputFile, tests: name };
+}
+
+/** A device or a pipe has no folder for tests. */
+function testsBeside(policy: string): string | undefined {
+  const there = statSync(policy, { throwIfNoEntry: false });
+  if (there !== undefined && !there.isFile()) return undefined;
+  return `${policy.replace(/\.(ya?ml|json)$/i, "")}.test.yaml`;
+}
+
 /** Prints only what compiles. */
-async function write(answers: Answers): Promise<void> {
+async function write(answers: Answers, files: Files, force: boolean): Promise<void> {
   const text = renderResources(answers);
   const { labels, gateway, namespace } = answers;
   const workload = { labels, gateway, namespace: namespace ?? (labels || gateway ? "default" : undefined) };
-  const { diagnostics } = compile([{ name: "<new>", text }], workload);
+  const { diagnostics, findings } = review([{ name: files.policy ?? "<new>", text }], workload);
   if (report(diagnostics)) throw new UserError("error: these answers make no policy: see above");
-  for (const host of hostsOpenByPort(answers)) {
+  for (const finding of findings.filter(({ code }) => code !== "JG000")) {
+    const { severity, code, message, remedy } = finding;
     process.stderr.write(
-      `warning: ${printable(`${host} does not match a request that names a port (x${host.slice(1)}:80)`)}, which then needs no token: name the hosts one by one, or match paths\n`,
+      `${formatPosition(finding)}: ${severity} ${code}: ${oneLine(message)}; ${oneLine(remedy)}\n`,
     );
   }
-  await print(text);
+  if (files.policy === undefined) await print(text);
+  else await writeBoth(answers, text, files.policy, files.tests, force);
+}
+
+/** Writes the policy and its tests: both, or none. */
+async function writeBoth(
+  answers: Answers,
+  text: string,
+  policy: string,
+  tests: string | undefined,
+  force: boolean,
+): Promise<void> {
+  const before = [policy, tests].filter((file) => file !== undefined).filter(isThere);
+  if (before.length > 0 && !force) {
+    const names = before.map(printable).join(" and ");
+    throw new UserError(
+      `${names}: there is a file already: name another one with -o, or replace it with --force`,
+    );
+  }
+  // Somebody may have written a file meanwhile, so that the check is repeated where the name is given.
+  const options = { isNew: !force };
+  await writeUserFile("the policy", policy, text, isDevice(policy) ? {} : options);
+  if (tests === undefined) return tellNext(policy, tests);
+  try {
+    await writeUserFile("the tests", tests, renderTests(answers, basename(policy)), options);
+  } catch (error) {
+    if (!before.includes(policy)) rmSync(policy, { force: true });
+    throw error;
+  }
+  tellNext(policy, tests);
+}
+
+function isThere(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function isDevice(file: string): boolean {
+  const there = statSync(file, { throwIfNoEntry: false });
+  return there !== undefined && !there.isFile() && !there.isDirectory();
+}
+
+/** Commands that can be copied. */
+function tellNext(policy: string, tests: string | undefined): void {
+  const [policyWord, testsWord] = [policy, tests ?? ""].map(fileWord);
+  const commands = [
+    ...(tests === undefined ? [] : [`jwtgate test ${testsWord}`]),
+    `jwtgate check -f ${policyWord}`,
+    `jwtgate run -f ${policyWord} --upstream 127.0.0.1:8000`,
+    `jwtgate compile -f ${policyWord} --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000`,
+  ];
+  const files = [policy, tests].filter((file) => file !== undefined).map(printable);
+  process.stderr.write(
+    `wrote ${files.join(" and ")}\n\nNext, with the address of your service for 127.0.0.1:8000:\n${commands.map((line) => `  ${line}\n`).join("")}`,
+  );
+}
+
+/** A name that begins with a dash would be read as an option. */
+function fileWord(file: string): string {
+  return shellWord(file.startsWith("-") ? `./${file}` : file);
 }

@@ -58,7 +58,8 @@ export class Keyring {
   /** Puts the file's keys where the policies look for keys. */
   trust(configuration: Configuration, documents: Map<string, string>): void {
     const providers = configuration.providers ?? [];
-    const chosen = new Map<Provider, { keys: object[]; literal?: string }>();
+    // Providers that fetch from one URL get one document.
+    const chosen = new Map<Provider | string, { provider: Provider; keys: object[]; literal?: string }>();
     for (const [name, { issuer, jwksUri, jwks }] of Object.entries(this.described)) {
       for (const [field, wanted] of Object.entries({ issuer, jwksUri })) {
         if (wanted === undefined) continue;
@@ -69,15 +70,16 @@ export class Keyring {
             unknownOrigin(field, wanted, providers),
           );
         for (const provider of found) {
-          const entry = chosen.get(provider) ?? { keys: [] };
+          const place = provider.remoteJwks?.uri ?? provider.remoteJwks?.discovery?.uri ?? provider;
+          const entry = chosen.get(place) ?? { provider, keys: [] };
           const jwk = this.keys.get(name)?.jwk;
           if (jwk && !entry.keys.some((other) => JSON.stringify(other) === JSON.stringify(jwk)))
             entry.keys.push(jwk);
-          chosen.set(provider, { ...entry, ...(jwks !== undefined && { literal: jwks }) });
+          chosen.set(place, { ...entry, ...(jwks !== undefined && { literal: jwks }) });
         }
       }
     }
-    for (const [provider, { keys, literal }] of chosen) {
+    for (const { provider, keys, literal } of chosen.values()) {
       const text = literal ?? JSON.stringify({ keys });
       if (provider.remoteJwks) serve(provider, text, documents);
       else this.replace(provider, text);
@@ -118,7 +120,9 @@ function unknownOrigin(field: string, wanted: string, providers: readonly Provid
 /** Puts a key set where a provider fetches it; with discovery, the document that leads there too. */
 function serve({ issuer, remoteJwks }: Provider, text: string, documents: Map<string, string>): void {
   const discovery = remoteJwks?.discovery?.uri;
-  const uri = remoteJwks?.uri ?? new URL("/jwtgate-test/jwks.json", discovery).href;
+  // Issuers of one host, such as Keycloak's realms, have key sets of their own.
+  const own = `/jwtgate-test/jwks.json?${encodeURIComponent(discovery ?? "")}`;
+  const uri = remoteJwks?.uri ?? new URL(own, discovery).href;
   if (discovery !== undefined) documents.set(discovery, JSON.stringify({ issuer, jwks_uri: uri }));
   documents.set(uri, text);
 }

@@ -19,6 +19,31 @@ export interface Match {
 /** Which requests need a token. */
 export type Scope = "all" | "matched" | "unmatched";
 
+/** Who issues tokens, and where a request carries one. */
+export interface Issuer {
+  issuer: string;
+  /** None: a token for any audience will do. */
+  audiences: string[];
+  /** A key set's JSON, or its URL; neither: discovered from the issuer. */
+  keys: { jwks?: string; jwksUri?: string };
+  /** None: `DEFAULT_PLACE`. */
+  places: TokenPlace[];
+}
+
+/**
+ * Istio takes tokens from the query parameter access_token too if a rule names no place, and URLs are kept in logs. So a
+ * place is always written.
+ */
+export const DEFAULT_PLACE: TokenPlace = { kind: "header", name: "Authorization", prefix: "Bearer " };
+
+/** A value that a claim must have. */
+export interface ClaimValue {
+  /** A claim, or names in brackets for a value inside of objects: `[realm_access][roles]`. */
+  name: string;
+  /** Exact, or a pattern: `x*`, `*x`, `*`. */
+  value: string;
+}
+
 export interface Answers {
   /** Of both resources; the policy's gets an ending. */
   name: string;
@@ -28,12 +53,8 @@ export interface Answers {
   labels?: Record<string, string>;
   /** A Gateway of the Gateway API, in the place of labels. */
   gateway?: string;
-  issuer: string;
-  audiences: string[];
-  /** A key set's JSON, or its URL; neither: discovered from the issuer. */
-  keys: { jwks?: string; jwksUri?: string };
-  /** None: `Authorization: Bearer` and the parameter access_token, as Istio has it. */
-  places: TokenPlace[];
+  /** At least one. */
+  issuers: Issuer[];
   /** Whether the upstream gets the token. */
   forward: boolean;
   /** Header that gets the whole payload. */
@@ -41,6 +62,10 @@ export interface Answers {
   claimHeaders: { header: string; claim: string }[];
   scope: Scope;
   match: Match;
+  /** A token must have all of them in its claim scope. */
+  scopes: string[];
+  /** Of the values of one claim, a token must have one. */
+  claims: ClaimValue[];
 }
 
 /** The two resources. */
@@ -54,43 +79,49 @@ export function renderResources(answers: Answers): string {
 }
 
 function requestAuthentication(answers: Answers): object {
-  const { issuer, audiences, keys, forward, payloadHeader, claimHeaders, places } = answers;
-  const headers = places.filter(({ kind }) => kind === "header");
-  const names = (wanted: TokenPlace["kind"]) =>
-    places.filter(({ kind }) => kind === wanted).map(({ name }) => name);
-  const [params, cookies] = [names("parameter"), names("cookie")];
   return {
     apiVersion: "security.istio.io/v1",
     kind: "RequestAuthentication",
     metadata: metadata(answers, answers.name),
-    spec: {
-      ...target(answers),
-      jwtRules: [
-        {
-          issuer,
-          ...(audiences.length > 0 && { audiences }),
-          ...(keys.jwks !== undefined && { jwks: keys.jwks }),
-          ...(keys.jwksUri !== undefined && { jwksUri: keys.jwksUri }),
-          ...(headers.length > 0 && {
-            fromHeaders: headers.map(({ name, prefix }) => ({ name, ...(prefix && { prefix }) })),
-          }),
-          ...(params.length > 0 && { fromParams: params }),
-          ...(cookies.length > 0 && { fromCookies: cookies }),
-          ...(forward && { forwardOriginalToken: true }),
-          ...(payloadHeader !== undefined && { outputPayloadToHeader: payloadHeader }),
-          ...(claimHeaders.length > 0 && { outputClaimToHeaders: claimHeaders }),
-        },
-      ],
-    },
+    spec: { ...target(answers), jwtRules: answers.issuers.map((issuer) => jwtRule(issuer, answers)) },
   };
+}
+
+function jwtRule({ issuer, audiences, keys, places }: Issuer, answers: Answers): object {
+  const { forward, payloadHeader, claimHeaders } = answers;
+  const written = placesOf(places);
+  const headers = written.filter(({ kind }) => kind === "header");
+  const names = (wanted: TokenPlace["kind"]) =>
+    written.filter(({ kind }) => kind === wanted).map(({ name }) => name);
+  const [params, cookies] = [names("parameter"), names("cookie")];
+  return {
+    issuer,
+    ...(audiences.length > 0 && { audiences }),
+    ...(keys.jwks !== undefined && { jwks: keys.jwks }),
+    ...(keys.jwksUri !== undefined && { jwksUri: keys.jwksUri }),
+    ...(headers.length > 0 && {
+      fromHeaders: headers.map(({ name, prefix }) => ({ name, ...(prefix && { prefix }) })),
+    }),
+    ...(params.length > 0 && { fromParams: params }),
+    ...(cookies.length > 0 && { fromCookies: cookies }),
+    ...(forward && { forwardOriginalToken: true }),
+    ...(payloadHeader !== undefined && { outputPayloadToHeader: payloadHeader }),
+    ...(claimHeaders.length > 0 && { outputClaimToHeaders: claimHeaders }),
+  };
+}
+
+/** Where a request may carry a token of an issuer. */
+export function placesOf(places: readonly TokenPlace[]): readonly TokenPlace[] {
+  return places.length > 0 ? places : [DEFAULT_PLACE];
 }
 
 /**
  * Authentication alone lets a request without a token pass, so a policy denies it. A DENY refuses whatever other ALLOW
- * policies say, and needs none beside it.
+ * policies say, and needs none beside it. Each condition is a rule of its own, because one that matches is enough to deny.
  */
 function authorizationPolicy(answers: Answers): object {
   const operations = operationsOf(answers);
+  const to = operations.length > 0 && { to: operations.map((operation) => ({ operation })) };
   return {
     apiVersion: "security.istio.io/v1",
     kind: "AuthorizationPolicy",
@@ -99,19 +130,38 @@ function authorizationPolicy(answers: Answers): object {
       ...target(answers),
       action: "DENY",
       rules: [
-        {
-          from: [{ source: { notRequestPrincipals: ["*"] } }],
-          ...(operations.length > 0 && { to: operations.map((operation) => ({ operation })) }),
-        },
+        { from: [{ source: { notRequestPrincipals: ["*"] } }], ...to },
+        ...conditionsOf(answers).map(({ name, values }) => ({
+          ...to,
+          when: [{ key: `request.auth.claims${brackets(name)}`, notValues: values }],
+        })),
       ],
     },
   };
 }
 
+/** What a token must have: for each entry one of the values. */
+export function conditionsOf({ scopes, claims }: Answers): { name: string; values: string[] }[] {
+  const byName = new Map<string, string[]>();
+  for (const { name, value } of claims) {
+    const key = brackets(name);
+    byName.set(key, [...(byName.get(key) ?? []), value]);
+  }
+  return [
+    ...[...new Set(scopes)].map((scope) => ({ name: "[scope]", values: [scope] })),
+    ...[...byName].map(([name, values]) => ({ name, values: [...new Set(values)] })),
+  ];
+}
+
+function brackets(claim: string): string {
+  return claim.startsWith("[") ? claim : `[${claim}]`;
+}
+
 /** One operation has all its conditions; of several, one is enough. Not (paths and hosts) is not paths, or not hosts. */
 function operationsOf({ scope, match }: Answers): object[] {
   if (scope === "all") return [];
-  const { paths, methods } = match;
+  const { methods } = match;
+  const paths = scope === "matched" ? [...new Set(match.paths.flatMap(withSlash))] : match.paths;
   const hosts = match.hosts.flatMap((host) => spellings(host, scope === "matched"));
   const lists = [
     { name: "paths", not: "notPaths", values: paths },
@@ -123,6 +173,11 @@ function operationsOf({ scope, match }: Answers): object[] {
     : lists.map(({ not, values }) => ({ [not]: values }));
 }
 
+/** Many services answer `/a/` as they answer `/a`, so what is denied is denied in both spellings. */
+function withSlash(path: string): string[] {
+  return /^\/[^*{}]*[^*{}/]$/.test(path) ? [path, `${path}/`] : [path];
+}
+
 /**
  * A client may name a port after the host, or end the name in a dot, and would be another host then.
  *
@@ -132,13 +187,6 @@ function spellings(host: string, dotted: boolean): string[] {
   const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host) ?? [];
   const names = name !== undefined && dotted ? [host, `${name}.${port}`] : [host];
   return host.includes(":") || host.includes("*") ? names : names.flatMap((one) => [one, `${one}:*`]);
-}
-
-/**
- * Hosts that need no token after all where a request names a port: Istio has no pattern for an end with any port.
- */
-export function hostsOpenByPort({ scope, match }: Answers): string[] {
-  return scope === "matched" ? match.hosts.filter((host) => /^\*.*[^*]$/.test(host)) : [];
 }
 
 function metadata({ namespace }: Answers, name: string): object {
@@ -157,6 +205,8 @@ function target({ labels, gateway }: Answers): object {
 /** Why the policy says what it says, by the members' names. */
 const REASONS: Reasons = {
   notRequestPrincipals: "Without a verified token there is no principal.",
+  paths: "Many services answer /a/ as they answer /a.",
+  notValues: "A token without one of these values is refused, and so is a request without a token.",
   hosts: "A client may name a port, or end the name in a dot.",
   notHosts: "A client may name a port.",
 };
