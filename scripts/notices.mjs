@@ -8,13 +8,15 @@ import { join } from "node:path";
  * @throws {Error} where a package has no licence to tell
  */
 export function notices(inputs) {
-  const packages = new Set(
-    inputs.flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []),
+  // A package may have packages of its own, such as another version of one.
+  const folders = new Set(
+    inputs.flatMap(
+      (path) => /^(node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [],
+    ),
   );
-  const texts = [...packages].sort().map((name) => {
-    const folder = join("node_modules", name);
-    const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    const file = readdirSync(folder).find((entry) => /^licen[sc]e(\.(md|txt))?$/i.test(entry));
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    const file = readdirSync(folder).find((entry) => /^licen[sc]e(-mit)?(\.(md|txt))?$/i.test(entry));
     if (file === undefined) throw new Error(`${name} has no licence file`);
     const text = readFileSync(join(folder, file), "utf8").trim();
     return `${name} ${version} (${license})\n\n${text}\n`;

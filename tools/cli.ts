@@ -75,7 +75,7 @@ function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof UserError) {
     if (error.message !== "") process.stderr.write(`${printableLines(error.message)}\n`);
-    return EXIT.failure;
+    return error.code;
   }
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(

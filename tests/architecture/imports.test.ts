@@ -146,7 +146,7 @@ const TOOLS: Rooms = {
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
 const NODE = [
   ...["package", "host/node", "modules", "files", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
-  ...["wizard", "run", "testing/envoy", "commands", "cli"],
+  ...["run", "testing/envoy", "commands", "cli"],
 ];
 /** Those of them that use `Buffer`. */
 const BUFFER = ["host/node", "oci", "envoy", "jwks/convert", "jwks/discovery", "testing/envoy", "commands"];

@@ -1,7 +1,6 @@
 /** `jwtgate new`: every answer's resources, which compile and which do in the filter what the answers say. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { PassThrough } from "node:stream";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -9,11 +8,11 @@ import { review } from "../../tools/check/review.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { compile } from "../../tools/targets/compile.ts";
-import { Interrupted, Questions } from "../../tools/wizard/questions.ts";
 import { type Answers, renderResources, type TokenPlace } from "../../tools/wizard/resources.ts";
 import { renderTests } from "../../tools/wizard/tests.ts";
 import { TOOL, Workspace } from "../support/cli.ts";
 import { MODULE } from "../support/envoy.ts";
+import { KEY, onTerminal } from "../support/terminal.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
 const workspace = new Workspace();
@@ -407,47 +406,131 @@ describe("whatever the answers are", () => {
 });
 
 describe("questions", () => {
-  function terminal(...lines: string[]) {
-    const [input, output] = [new PassThrough(), new PassThrough()];
-    const questions = new Questions(input, output);
-    let said = "";
-    output.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-      // A person types an answer when the question stands there.
-      if (said.endsWith(": ")) {
-        const line = lines.shift();
-        if (line === undefined) input.end();
-        else input.write(`${line}\n`);
-      }
-    });
-    return { questions, said: () => said };
-  }
+  const folder = new Workspace();
+  afterAll(() => folder.remove());
+  writeFileSync(folder.path("jwks.json"), key.jwks);
+  const { enter, down, interrupt, clear } = KEY;
+  const answer = (text: string) => `${text}${enter}`;
+  const ask = (steps: [string, string][], ...args: string[]) =>
+    onTerminal([process.execPath, TOOL, "new", ...args], steps, folder.folder);
+  const names = () => readdirSync(folder.folder).sort();
 
-  test("are asked again until the answer will do; nothing is the fallback", async () => {
-    const { questions, said } = terminal("no", "yes", "");
-    const check = (answer: string) => (answer === "no" ? "Write yes." : undefined);
-    expect(await questions.ask("Well", "", check)).toBe("yes");
-    expect(said()).toBe("Well:   Write yes.\nWell: ");
-    expect(await questions.ask("Name", "gate")).toBe("gate");
-    questions.close();
-  });
+  test("write a policy of two issuers and its tests, which pass", () => {
+    const { status, text, missing } = ask(
+      [
+        ["Issuer (the token's iss)", answer(ISSUER)],
+        ["Where are its keys?", down + enter],
+        ["File", answer("jwks.json")],
+        ["Audiences", answer("shop")],
+        ["Where is the token?", enter],
+        ["Does another issuer", down + enter],
+        ["Issuer (the token's iss)", answer("https://partners.example.com")],
+        ["Where are its keys?", enter],
+        ["URL", answer("partners.example.com/keys")],
+        ["Audiences", answer("partner, shop")],
+        ["Where is the token?", down + down + down + enter],
+        ["Its name", answer("session")],
+        ["Does another issuer", enter],
+        ["Scopes", answer("orders")],
+        ["A claim that it must have", answer("role=admin")],
+        ["A claim that it must have", enter],
+        ["Does the service get the token itself?", enter],
+        ["A claim for the service", answer("x-user=sub")],
+        ["A claim for the service", enter],
+        ["Which requests need a token?", down + down + enter],
+        ["Paths", answer("/healthz")],
+        ["Hosts", enter],
+        ["Methods", enter],
+        ["Name of the resources", enter],
+        ["Namespace", enter],
+        ["Is this right?", enter],
+      ],
+      "-o",
+      "two.yaml",
+    );
+    expect({ status, missing }, text).toEqual({ status: 0, missing: null });
+    const policy = readFileSync(folder.path("two.yaml"), "utf8");
+    for (const part of [
+      ISSUER,
+      "https://partners.example.com/keys",
+      "fromCookies: [session]",
+      "orders",
+      "admin",
+      "/healthz",
+    ])
+      expect(policy).toContain(part);
+    expect(text).toContain("jwtgate test two.test.yaml");
+    expect(folder.run(["test", "two.test.yaml"])).toMatchObject({ status: 0, stderr: "" });
+    expect(folder.run(["check", "-f", "two.yaml", "--fail-on", "warning"]).status).toBe(0);
+  }, 120_000);
 
-  test("have choices, by number or name, and lists", async () => {
-    const { questions } = terminal("3", "2", "b", "x, y  z", "");
-    const choices = [
-      ["a", "the first"],
-      ["b", "the second"],
-    ] as const;
-    expect(await questions.choose("Which?", choices)).toBe("b");
-    expect(await questions.choose("Which?", choices)).toBe("b");
-    expect(await questions.list("Words")).toEqual(["x", "y", "z"]);
-    expect(await questions.list("Words")).toEqual([]);
-    questions.close();
-  });
+  test("have a way back, check each answer at once, and let every answer be changed at the end", () => {
+    const flags = [
+      "--jwks",
+      "jwks.json",
+      "--audience",
+      "shop",
+      "--scope",
+      "a",
+      "--claim",
+      "role=admin",
+      "--forward",
+    ];
+    const { status, text, missing } = ask(
+      [
+        ["Issuer (the token's iss)", answer("")],
+        ["Write what the claim iss has", answer("https://first.example.com")],
+        ["Where is the token?", down + enter],
+        ["Its name", answer("a b")],
+        ["is no header that can hold a token", clear + answer("<")],
+        ["Where is the token?", down + enter],
+        ["Its name", answer("t")],
+        ["Does another issuer", enter],
+        ["Which requests need a token?", enter],
+        ["Name of the resources", clear + answer("Not A Name")],
+        ["Write lower-case letters", clear + answer("gate")],
+        ["Namespace", enter],
+        ["Is this right?", down + enter],
+        ["Issuer (the token's iss)", clear + answer("https://second.example.com")],
+        ["Is this right?", enter],
+      ],
+      ...[...flags, "--claim-header", "x-user=sub", "-o", "back.yaml", "--no-tests"],
+    );
+    expect({ status, missing }, text).toEqual({ status: 0, missing: null });
+    const policy = readFileSync(folder.path("back.yaml"), "utf8");
+    expect(policy).toContain("https://second.example.com");
+    expect(policy).not.toContain("first.example.com");
+    expect(policy).toContain("fromParams: [t]");
+    expect(policy).toContain("name: gate");
+  }, 120_000);
 
-  test("end where the answers end", async () => {
-    await expect(terminal().questions.ask("Well", "")).rejects.toThrow(Interrupted);
-  });
+  test.each(["Issuer", "Is this right?"])(
+    "Ctrl-C at %j writes nothing and ends with 130",
+    (at) => {
+      const before = names();
+      const steps: [string, string][] = [
+        ["Issuer", answer(ISSUER)],
+        ["Where are its keys?", enter],
+        ["URL", answer("idp.example.com/keys")],
+        ["Audiences", enter],
+        ["Where is the token?", enter],
+        ["Does another issuer", enter],
+        ["Scopes", enter],
+        ["A claim that", enter],
+        ["Does the service get", enter],
+        ["A claim for", enter],
+        ["Which requests", enter],
+        ["Name of", enter],
+        ["Namespace", enter],
+        ["Is this right?", enter],
+      ];
+      const last = steps.findIndex(([wanted]) => wanted === at);
+      const { status, missing } = ask([...steps.slice(0, last), [at, interrupt]], "-o", "left.yaml");
+      expect({ status, missing }).toEqual({ status: 130, missing: null });
+      expect(names()).toEqual(before);
+    },
+    120_000,
+  );
 });
 
 test("a path that no request has is refused, and a method's case is mended", () => {

@@ -18,7 +18,7 @@ import {
 } from "../wizard/resources.ts";
 import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
-import { outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
+import { EXIT, outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
 import { shellWord } from "./shell.ts";
 
 interface Options {
@@ -279,14 +279,14 @@ function checkLabel(text: string): string | undefined {
 
 /** Asks for what flags have not said. */
 async function ask(options: Options, issuers: IssuerFlags[]): Promise<Answers> {
-  const questions = new Questions(process.stdin, process.stderr);
+  const questions = await Questions.open(process.stderr);
   try {
-    return await askAll(questions, answersOf(options, issuers), options, issuers[0] ?? {});
+    return await questions.run(() =>
+      askAll(questions, answersOf(options, issuers), options, issuers[0] ?? {}),
+    );
   } catch (error) {
-    if (error instanceof Interrupted) throw new UserError("");
+    if (error instanceof Interrupted) throw new UserError("", EXIT.interrupted);
     throw error;
-  } finally {
-    questions.close();
   }
 }
 
@@ -296,35 +296,79 @@ async function askAll(
   options: Options,
   flags: IssuerFlags,
 ): Promise<Answers> {
-  const [given] = said.issuers as [Issuer];
-  const issuer = await questions.ask("Issuer (the token's iss)", "", (text) =>
-    text === "" ? "Write what stands in the claim iss, such as https://idp.example.com" : undefined,
-  );
-  const keys = (flags.jwks ?? flags.jwksUri) ? given.keys : await askKeys(questions, issuer);
-  const audiences = flags.audiences ?? (await questions.list("Audiences (empty: any)"));
-  const places = given.places.length > 0 ? given.places : await askPlaces(questions);
-  const forward = options.forward ?? (await yes(questions, "Pass the token on to the service behind"));
-  const claimHeaders = options.claimHeader ?? (await askClaims(questions));
-  const scopes = options.scope ?? (await questions.list("Scopes that the token must have (empty: none)"));
+  const issuers = [await askIssuer(questions, said.issuers[0], flags)];
+  while (await yes(questions, "Does another issuer make tokens for it, too?"))
+    issuers.push(await askIssuer(questions, undefined, {}));
+  const scopes =
+    options.scope ??
+    (await questions.list("Scopes that the token must have, all of them (empty: none)", (given) =>
+      faultOf({ scopes: given }),
+    ));
+  const claims = options.claim ?? (await askClaims(questions));
+  const forward = options.forward ?? (await yes(questions, "Does the service get the token itself?"));
+  const claimHeaders = options.claimHeader ?? (await askClaimHeaders(questions));
   const scope = said.scope === "all" ? await askScope(questions) : said.scope;
-  const match = scope === "all" || said.scope !== "all" ? said.match : await askMatch(questions);
+  const match = scope === "all" || said.scope !== "all" ? said.match : await askMatch(questions, scope);
   const name = await questions.ask("Name of the resources", options.name, checkLabel);
   const namespace =
     options.namespace ??
-    (await questions.ask("Namespace (empty: kubectl's)", "", (text) =>
+    (await questions.ask("Namespace (empty: that of kubectl)", "", (text) =>
       text === "" ? undefined : checkLabel(text),
     ));
   const { namespace: _namespace, ...rest } = said;
   return {
     ...rest,
     ...(namespace !== "" && { namespace }),
-    issuers: [{ issuer, keys, audiences, places }],
-    ...{ forward, claimHeaders, scopes, scope, match, name },
+    ...{ issuers, forward, claimHeaders, scopes, claims, scope, match, name },
   };
 }
 
+/** Answers with which nothing is wrong, to see what is wrong with one more. */
+const DRAFT: Answers = {
+  name: "draft",
+  issuers: [{ issuer: "https://idp.example.com", audiences: [], keys: {}, places: [] }],
+  forward: false,
+  claimHeaders: [],
+  scopes: [],
+  claims: [],
+  scope: "all",
+  match: { paths: [], hosts: [], methods: [] },
+};
+
+/** What the compiler says of an answer. */
+function faultOf(answers: Partial<Answers>): string | undefined {
+  const text = renderResources({ ...DRAFT, ...answers });
+  const { diagnostics } = review([{ name: "<new>", text }]);
+  const error = diagnostics.find(({ severity }) => severity === "error");
+  return error && oneLine(error.message);
+}
+
+function faultOfIssuer(issuer: Partial<Issuer>): string | undefined {
+  return faultOf({ issuers: [{ ...(DRAFT.issuers[0] as Issuer), ...issuer }] });
+}
+
+async function askIssuer(
+  questions: Questions,
+  said: Issuer | undefined,
+  flags: IssuerFlags,
+): Promise<Issuer> {
+  const issuer = await questions.ask("Issuer (the token's iss)", "", (text) =>
+    text === ""
+      ? "Write what the claim iss has, such as https://idp.example.com"
+      : faultOfIssuer({ issuer: text, keys: { jwksUri: "https://idp.example.com/jwks.json" } }),
+  );
+  const keys = said && (flags.jwks ?? flags.jwksUri) ? said.keys : await askKeys(questions, issuer);
+  const audiences =
+    flags.audiences ??
+    (await questions.list("Audiences that it may have (empty: any)", (given) =>
+      faultOfIssuer({ audiences: given }),
+    ));
+  const places = said && said.places.length > 0 ? said.places : await askPlaces(questions);
+  return { issuer, keys, audiences, places };
+}
+
 async function askKeys(questions: Questions, issuer: string): Promise<Issuer["keys"]> {
-  const discoverable = issuer.startsWith("https://");
+  const discoverable = issuer.startsWith("https://") && faultOfIssuer({ issuer }) === undefined;
   const how = await questions.choose("Where are its keys?", [
     ["uri", "at a URL (jwksUri)"],
     ["file", "in a file here: a key set, PEM or certificate"],
@@ -332,37 +376,79 @@ async function askKeys(questions: Questions, issuer: string): Promise<Issuer["ke
   ]);
   if (how === "discover") return {};
   if (how === "file") {
-    const file = await questions.ask("File", "", (text) =>
-      text === "" ? "Write the file's path." : undefined,
-    );
+    const file = await questions.ask("File", "", (text) => {
+      if (text === "") return "Write the file's path.";
+      try {
+        readJwks(text);
+        return undefined;
+      } catch (error) {
+        if (error instanceof UserError) return oneLine(error.message);
+        throw error;
+      }
+    });
     return { jwks: readJwks(file) };
   }
-  const jwksUri = await questions.ask("URL", "", (text) =>
-    /^https?:\/\//.test(text) && URL.canParse(text) ? undefined : "Write https://HOST/PATH.",
+  const jwksUri = await questions.ask("URL", "https://", (text) =>
+    faultOfIssuer({ keys: { jwksUri: text } }),
   );
   return { jwksUri };
 }
 
 async function askPlaces(questions: Questions): Promise<TokenPlace[]> {
-  const kind = await questions.choose("Where does the token stand?", [
+  const kind = await questions.choose("Where is the token?", [
     ["default", "Authorization: Bearer TOKEN"],
     ["header", "another header"],
     ["parameter", "a query parameter"],
     ["cookie", "a cookie"],
   ]);
   if (kind === "default") return [];
-  const name = await questions.ask("Its name", "", (text) => (text === "" ? "Write its name." : undefined));
+  const name = await questions.ask("Its name", "", (text) =>
+    text === "" ? "Write its name." : faultOfIssuer({ places: [{ kind, name: text }] }),
+  );
   if (kind !== "header") return [{ kind, name }];
-  const prefix = await questions.ask("What stands before the token (empty: nothing)", "");
+  const prefix = await questions.ask("What is before the token, without the space (empty: nothing)", "");
   // A space parts them on the wire, and cannot be typed at the end of a line that is trimmed.
   return [{ kind, name, ...(prefix !== "" && { prefix: `${prefix} ` }) }];
 }
 
-async function askClaims(questions: Questions): Promise<Answers["claimHeaders"]> {
+/** What an option's reader says of a text. */
+function faultOfOption(read: (text: string) => unknown, text: string): string | undefined {
+  try {
+    read(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) return error.message;
+    throw error;
+  }
+}
+
+async function askClaims(questions: Questions): Promise<ClaimValue[]> {
+  const found: ClaimValue[] = [];
+  for (;;) {
+    const text = await questions.ask(
+      "A claim that it must have, as NAME=VALUE (empty: no more)",
+      "",
+      (answer) =>
+        answer === ""
+          ? undefined
+          : (faultOfOption(parseClaim, answer) ?? faultOf({ claims: parseClaim(answer) })),
+    );
+    if (text === "") return found;
+    found.push(...parseClaim(text));
+  }
+}
+
+async function askClaimHeaders(questions: Questions): Promise<Answers["claimHeaders"]> {
   const found: Answers["claimHeaders"] = [];
   for (;;) {
-    const text = await questions.ask("A claim to pass on, as HEADER=CLAIM (empty: no more)", "", (answer) =>
-      answer === "" || /^[^=\s]+=\S+$/.test(answer) ? undefined : "Write HEADER=CLAIM, such as x-user=sub.",
+    const text = await questions.ask(
+      "A claim for the service, as HEADER=CLAIM (empty: no more)",
+      "",
+      (answer) =>
+        answer === ""
+          ? undefined
+          : (faultOfOption(parseClaimHeader, answer) ??
+            faultOf({ claimHeaders: parseClaimHeader(answer, found) })),
     );
     if (text === "") return found;
     found.push(...parseClaimHeader(text));
@@ -377,27 +463,30 @@ function askScope(questions: Questions): Promise<Scope> {
   ]);
 }
 
-async function askMatch(questions: Questions): Promise<Answers["match"]> {
-  for (;;) {
-    const paths = await questions.list("Paths, such as /healthz /public/* (empty: any)");
-    if (!paths.every(isPath)) {
-      process.stderr.write(`  ${WRITE_PATH}\n`);
-      continue;
-    }
-    const hosts = await questions.list("Hosts (empty: any)");
-    const methods = await questions.list("Methods (empty: any)");
-    if (paths.length + hosts.length + methods.length > 0) {
-      return { paths, hosts, methods: methods.map((method) => method.toUpperCase()) };
-    }
-    process.stderr.write("  Name a path, a host or a method.\n");
-  }
+async function askMatch(questions: Questions, scope: Scope): Promise<Answers["match"]> {
+  const fault = (match: Partial<Answers["match"]>) =>
+    faultOf({ scope, match: { paths: [], hosts: [], methods: [], ...match } });
+  const paths = await questions.list("Paths, such as /healthz /public/* (empty: any)", (given) =>
+    given.every(isPath) ? (given.length > 0 ? fault({ paths: given }) : undefined) : WRITE_PATH,
+  );
+  const hosts = await questions.list("Hosts (empty: any)", (given) =>
+    given.length > 0 ? fault({ hosts: given }) : undefined,
+  );
+  const methods = await questions.list("Methods (empty: any)", (given) => {
+    if (given.length > 0) return fault({ methods: given.map((method) => method.toUpperCase()) });
+    return paths.length + hosts.length > 0
+      ? undefined
+      : "Name a method, or go back and name a path or a host.";
+  });
+  return { paths, hosts, methods: methods.map((method) => method.toUpperCase()) };
 }
 
 async function yes(questions: Questions, question: string): Promise<boolean> {
-  const answer = await questions.ask(`${question} (y/n)`, "n", (text) =>
-    /^(y|yes|n|no)$/i.test(text) ? undefined : "Write y or n.",
-  );
-  return /^y/i.test(answer);
+  const answer = await questions.choose(question, [
+    ["no", "no"],
+    ["yes", "yes"],
+  ]);
+  return answer === "yes";
 }
 
 /** Where the result goes; without a file of the policy, to standard output. */

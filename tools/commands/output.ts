@@ -13,11 +13,21 @@ export const EXIT = {
   failure: 1,
   /** The command line is wrong. */
   usage: 2,
+  /** A person left with Ctrl-C, as shells have it: 128 and the number of the signal. */
+  interrupted: 130,
 } as const;
 
 /** The input or the surroundings are at fault; the message is for the user as it stands. */
 export class UserError extends Error {
   override readonly name = "UserError";
+
+  /** @param code what the process ends with */
+  constructor(
+    message: string,
+    readonly code: number = EXIT.failure,
+  ) {
+    super(message);
+  }
 }
 
 /** The file that results go into instead of standard output. */

@@ -1,71 +1,178 @@
 /** Asks on a terminal what flags have left open. */
-import { createInterface, type Interface } from "node:readline/promises";
+import type inputPrompt from "@inquirer/input";
+import type selectPrompt from "@inquirer/select";
 import { printable } from "../diagnostics.ts";
 
-/** The answers have ended before the questions did (Ctrl-D, Ctrl-C). */
+/** The person left before the last answer (Ctrl-C, Ctrl-D). */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
+}
+
+/** The person wants the question before. */
+class Back extends Error {
+  override readonly name = "Back";
 }
 
 /** What is wrong with an answer, for the person who gave it; undefined: nothing. */
 export type Check = (answer: string) => string | undefined;
 
-export class Questions {
-  private readonly terminal: Interface;
-  private readonly abort = new AbortController();
+/** What a person types to get to the question before. */
+const BACK = "<";
 
-  constructor(input: NodeJS.ReadableStream, output: NodeJS.WritableStream) {
-    this.terminal = createInterface({ input, output });
-    this.terminal.once("close", () => this.abort.abort());
-    this.terminal.once("SIGINT", () => this.terminal.close());
-    this.output = output;
+/** What a person can do after the last question. */
+const WRITE = "write";
+
+/**
+ * The questions of a dialogue. A way back is a new pass: the answers so far answer their questions again, without a prompt,
+ * up to the one that is open. So the dialogue is an ordinary function with loops and branches.
+ */
+export class Questions {
+  /** By question: answers that hold. */
+  private readonly known = new Map<string, string>();
+  /** By question: the answer before, as a suggestion. */
+  private readonly former = new Map<string, string>();
+  /** The questions of this pass that have been answered, in their order. */
+  private answered: { key: string; question: string; shown: string }[] = [];
+
+  private constructor(
+    private readonly output: NodeJS.WritableStream,
+    private readonly input: typeof inputPrompt,
+    private readonly select: typeof selectPrompt,
+  ) {}
+
+  /** @param output of prompts */
+  static async open(output: NodeJS.WritableStream): Promise<Questions> {
+    // Only who is asked pays for loading them, and they look at the terminal as soon as they are loaded.
+    const [text, list] = await Promise.all([import("@inquirer/input"), import("@inquirer/select")]);
+    return new Questions(output, text.default, list.default);
   }
 
-  private readonly output: NodeJS.WritableStream;
-
   /**
-   * @param fallback for an empty answer
+   * Runs a dialogue, and at its end offers to change each answer.
+   *
+   * @param ask asks all questions; it is called again for each way back
    * @throws {Interrupted}
    */
-  async ask(question: string, fallback: string, check: Check = () => undefined): Promise<string> {
+  async run<T>(ask: () => Promise<T>): Promise<T> {
+    this.output.write(
+      `Type ${BACK} to get to the question before, Ctrl-C to leave. Nothing is written before the end.\n`,
+    );
     for (;;) {
-      const hint = fallback === "" ? "" : ` [${printable(fallback)}]`;
-      const answer = (await this.read(`${question}${hint}: `)).trim() || fallback;
-      const fault = check(answer);
-      if (fault === undefined) return answer;
-      this.output.write(`  ${fault}\n`);
+      this.answered = [];
+      try {
+        const result = await ask();
+        const chosen = await this.choosePlace();
+        if (chosen === WRITE) return result;
+        this.reopen(chosen);
+      } catch (error) {
+        if (!(error instanceof Back)) throw error;
+        const last = this.answered.at(-1);
+        if (last !== undefined) this.reopen(last.key);
+      }
     }
   }
 
-  /** One of several, by its number or its first word. */
-  async choose<T extends string>(question: string, choices: readonly (readonly [T, string])[]): Promise<T> {
-    const list = choices.map(([, text], index) => `  ${index + 1}  ${text}\n`).join("");
-    this.output.write(`${question}\n${list}`);
-    const found = (answer: string) =>
-      choices[Number(answer) - 1] ?? choices.find(([name]) => name === answer);
-    const answer = await this.ask("  which", "1", (text) =>
-      found(text) ? undefined : `Write a number from 1 to ${choices.length}.`,
+  /** A line of text. @param fallback what the prompt suggests */
+  async ask(question: string, fallback: string, check: Check = () => undefined): Promise<string> {
+    const key = this.keyOf(question);
+    const known = this.known.get(key);
+    if (known !== undefined && check(known) === undefined) return this.keep(key, question, known);
+    const answer = await this.prompt((context) =>
+      this.input(
+        {
+          message: question,
+          default: this.former.get(key) ?? fallback,
+          prefill: "editable",
+          validate: (text) => text.trim() === BACK || (check(text.trim()) ?? true),
+        },
+        context,
+      ),
     );
-    const [choice] = found(answer) ?? choices[0] ?? [];
-    if (choice === undefined) throw new Error("a question has no choices");
-    return choice;
+    if (answer.trim() === BACK) throw new Back();
+    return this.keep(key, question, answer.trim());
+  }
+
+  /** One of several. */
+  async choose<T extends string>(question: string, choices: readonly (readonly [T, string])[]): Promise<T> {
+    const key = this.keyOf(question);
+    const choiceOf = (text: string | undefined) => choices.find(([value]) => value === text);
+    const known = choiceOf(this.known.get(key));
+    const former = choiceOf(this.former.get(key))?.[0];
+    const value =
+      known?.[0] ??
+      (await this.prompt((context) =>
+        this.select<T | typeof BACK>(
+          {
+            message: question,
+            ...(former !== undefined && { default: former }),
+            choices: [
+              ...choices.map(([value, name]) => ({ value, name })),
+              ...(this.answered.length > 0 ? [{ value: BACK, name: "(the question before)" } as const] : []),
+            ],
+          },
+          context,
+        ),
+      ));
+    const choice = choiceOf(value);
+    if (choice === undefined) throw new Back();
+    this.keep(key, question, choice[0], choice[1]);
+    return choice[0];
   }
 
   /** Words with commas or spaces between them. */
-  async list(question: string): Promise<string[]> {
-    return (await this.ask(question, "")).split(/[\s,]+/).filter((word) => word !== "");
+  async list(
+    question: string,
+    check: (words: string[]) => string | undefined = () => undefined,
+  ): Promise<string[]> {
+    return wordsOf(await this.ask(question, "", (text) => check(wordsOf(text))));
   }
 
-  close(): void {
-    this.terminal.close();
+  /** A question that comes again is another one. */
+  private keyOf(question: string): string {
+    const before = this.answered.filter((one) => one.question === question).length;
+    return `${question} ${before}`;
   }
 
-  private async read(prompt: string): Promise<string> {
+  private keep(key: string, question: string, value: string, shown = value): string {
+    this.known.set(key, value);
+    this.answered.push({ key, question, shown });
+    return value;
+  }
+
+  private reopen(key: string): void {
+    this.former.set(key, this.known.get(key) ?? "");
+    this.known.delete(key);
+  }
+
+  private choosePlace(): Promise<string> {
+    return this.prompt((context) =>
+      this.select(
+        {
+          message: "Is this right?",
+          pageSize: 20,
+          choices: [
+            { value: WRITE, name: "yes, write it" },
+            ...this.answered.map(({ key, question, shown }) => ({
+              value: key,
+              name: printable(`change: ${question}: ${shown === "" ? "(nothing)" : shown}`),
+            })),
+          ],
+        },
+        context,
+      ),
+    );
+  }
+
+  private async prompt<T>(ask: (context: { output: NodeJS.WritableStream }) => Promise<T>): Promise<T> {
     try {
-      return await this.terminal.question(prompt, { signal: this.abort.signal });
-    } catch {
-      this.output.write("\n");
-      throw new Interrupted();
+      return await ask({ output: this.output });
+    } catch (error) {
+      const isLeft = error instanceof Error && /^(Exit|Abort)PromptError$/.test(error.name);
+      throw isLeft ? new Interrupted() : error;
     }
   }
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter((word) => word !== "");
 }
