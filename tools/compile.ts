@@ -150,7 +150,15 @@ const DEFAULT_NAMESPACE = "default";
  * @param sources YAML files, each with any number of documents
  * @returns the configuration, where `diagnostics` has no error
  */
-export function compile(sources: SourceFile[], options: CompileOptions = {}): CompileResult {
+export function compile(sources: readonly SourceFile[], options: CompileOptions = {}): CompileResult {
+  return compileSources(sources, options).result;
+}
+
+/** The same, with the resources themselves of what was compiled. */
+export function compileSources(
+  sources: readonly SourceFile[],
+  options: CompileOptions,
+): { result: CompileResult; selected: Resource[] } {
   const report = new Report();
   const { rootNamespace = "istio-system" } = options;
   const resources = readSources(sources, options, rootNamespace, report);
@@ -159,7 +167,7 @@ export function compile(sources: SourceFile[], options: CompileOptions = {}): Co
   const compiled = new Set(selected.flatMap((selection) => selection.resources));
   const [only] = workloads;
   const order = new Map(sources.map(({ name }, index) => [name, index]));
-  return {
+  const result: CompileResult = {
     workloads: report.hasErrors ? [] : workloads,
     ...(!report.hasErrors &&
       workloads.length === 1 &&
@@ -175,10 +183,11 @@ export function compile(sources: SourceFile[], options: CompileOptions = {}): Co
       selected: compiled.has(resource),
     })),
   };
+  return { result, selected: resources.filter((resource) => compiled.has(resource)) };
 }
 
 function readSources(
-  sources: SourceFile[],
+  sources: readonly SourceFile[],
   { namespace, labels, gateway }: CompileOptions,
   rootNamespace: string,
   report: Report,

@@ -1,15 +1,11 @@
 /** Reviews sources: compiles them, and checks those of them that are for the workload. */
-import { type CompileOptions, compile, type SourceFile } from "../compile.ts";
-import { type Diagnostic, formatPosition } from "../diagnostics.ts";
-import { Report } from "../istio/report.ts";
-import { readResources } from "../istio/resource.ts";
-import { readYaml } from "../istio/yaml.ts";
+import { type CompileOptions, compileSources, type SourceFile } from "../compile.ts";
+import type { Diagnostic } from "../diagnostics.ts";
 import { check } from "./check.ts";
 import { byPlace, type Finding } from "./findings.ts";
 import { type Suppressed, type SuppressionEntry, suppress } from "./suppressions.ts";
 
-/** The compiler's own defaults. */
-const DEFAULT_NAMESPACE = "default";
+/** The compiler's own default. */
 const DEFAULT_ROOT_NAMESPACE = "istio-system";
 
 /** Which workload's policies are reviewed; all, if nothing is said. */
@@ -44,25 +40,12 @@ export function review(
     suppressions = [],
   }: ReviewOptions = {},
 ): Review {
-  const options = { namespace, labels, gateway, rootNamespace };
-  const files: SourceFile[] = sources.map((source) => {
-    const faults: Diagnostic[] = [];
-    const documents = source.documents ?? [...readYaml(source.name, source.text, faults)];
-    // What is wrong with the text, the compiler says.
-    return faults.length > 0 ? source : { ...source, documents };
-  });
-  const { diagnostics, resources } = compile(files, options);
+  const { result, selected } = compileSources(sources, { namespace, labels, gateway, rootNamespace });
+  const { diagnostics, resources } = result;
   if (diagnostics.some(({ severity }) => severity === "error"))
     return { findings: [], suppressed: [], diagnostics };
-  const selected = new Set(resources.filter((one) => one.selected).map(({ at }) => formatPosition(at)));
-  // What there is to say of the sources themselves, the compiler has said.
-  const silent = new Report();
-  const read = files.flatMap(({ documents = [] }) =>
-    readResources(documents, namespace ?? DEFAULT_NAMESPACE, silent),
-  );
-  const own = read.filter(({ at }) => selected.has(formatPosition(at)));
   const isWhole = resources.every((one) => one.selected);
-  const all = check(own, diagnostics, { rootNamespace });
+  const all = check(selected, diagnostics, { rootNamespace });
   const { findings, suppressed } = suppress(all, sources, resources, suppressions, isWhole);
   return { findings: findings.sort(byPlace), suppressed, diagnostics };
 }
