@@ -49,19 +49,22 @@ function errorsOf({ diagnostics }: Review): Diagnostic[] {
 function formatText({ findings, suppressed }: Review, { style, excerpts }: FormatOptions): string {
   const hidden = suppressed.length > 0 ? [`${suppressed.length} suppressed`] : [];
   if (findings.length === 0) return `${[style.good("no findings"), ...hidden].join(", ")}\n`;
-  const lines = findings.flatMap((finding) => {
-    const { severity, code } = finding;
-    const mark = severity === "error" ? style.bad(severity) : severity;
-    return [
-      `${formatPosition(finding)}: ${mark} ${code}: ${messageOf(finding)}`,
-      ...excerpts.format(finding, style),
-    ];
-  });
+  const lines = findings.flatMap((finding) => [
+    formatFinding(finding, style),
+    ...excerpts.format(finding, style),
+  ]);
   const counts = SEVERITIES.flatMap((severity) => {
     const count = findings.filter((finding) => finding.severity === severity).length;
     return count === 0 ? [] : [`${count} ${severity}${count > 1 && severity !== "info" ? "s" : ""}`];
   });
   return `${lines.join("\n")}\n\n${[...counts, ...hidden].join(", ")}\n`;
+}
+
+/** A finding as one line: its place, severity and code, what is wrong, and what to write. */
+export function formatFinding(finding: Finding, style: Pick<Style, "bad">): string {
+  const { severity, code } = finding;
+  const mark = severity === "error" ? style.bad(severity) : severity;
+  return `${formatPosition(finding)}: ${mark} ${code}: ${messageOf(finding)}`;
 }
 
 function messageOf({ message, remedy }: Finding): string {

@@ -2,8 +2,9 @@
 import { rmSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { formatFinding } from "../check/format.ts";
 import { review } from "../check/review.ts";
-import { asciiJson, formatPosition, oneLine, printable } from "../diagnostics.ts";
+import { asciiJson, oneLine, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { collect, parseLabels } from "../values.ts";
@@ -20,6 +21,7 @@ import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
 import { EXIT, outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
 import { shellWord } from "./shell.ts";
+import { styleFor } from "./style.ts";
 
 interface Options {
   name: string;
@@ -279,11 +281,11 @@ function checkLabel(text: string): string | undefined {
 
 /** Asks for what flags have not said. */
 async function ask(options: Options, issuers: IssuerFlags[]): Promise<Answers> {
+  // Once: it reads files, and a way back asks all questions again.
+  const said = answersOf(options, issuers);
   const questions = await Questions.open(process.stderr);
   try {
-    return await questions.run(() =>
-      askAll(questions, answersOf(options, issuers), options, issuers[0] ?? {}),
-    );
+    return await questions.run(() => askAll(questions, said, options, issuers[0] ?? {}));
   } catch (error) {
     if (error instanceof Interrupted) throw new UserError("", EXIT.interrupted);
     throw error;
@@ -422,37 +424,32 @@ function faultOfOption(read: (text: string) => unknown, text: string): string | 
   }
 }
 
-async function askClaims(questions: Questions): Promise<ClaimValue[]> {
-  const found: ClaimValue[] = [];
+/** Asks for one more until the answer is empty. */
+async function askEach<T>(
+  questions: Questions,
+  question: string,
+  parse: (text: string) => T[],
+  fault: (all: T[]) => string | undefined,
+): Promise<T[]> {
+  const found: T[] = [];
   for (;;) {
-    const text = await questions.ask(
-      "A claim that it must have, as NAME=VALUE (empty: no more)",
-      "",
-      (answer) =>
-        answer === ""
-          ? undefined
-          : (faultOfOption(parseClaim, answer) ?? faultOf({ claims: parseClaim(answer) })),
-    );
+    const text = await questions.ask(`${question} (empty: no more)`, "", (answer) => {
+      if (answer === "") return undefined;
+      return faultOfOption(parse, answer) ?? fault([...found, ...parse(answer)]);
+    });
     if (text === "") return found;
-    found.push(...parseClaim(text));
+    found.push(...parse(text));
   }
 }
 
-async function askClaimHeaders(questions: Questions): Promise<Answers["claimHeaders"]> {
-  const found: Answers["claimHeaders"] = [];
-  for (;;) {
-    const text = await questions.ask(
-      "A claim for the service, as HEADER=CLAIM (empty: no more)",
-      "",
-      (answer) =>
-        answer === ""
-          ? undefined
-          : (faultOfOption(parseClaimHeader, answer) ??
-            faultOf({ claimHeaders: parseClaimHeader(answer, found) })),
-    );
-    if (text === "") return found;
-    found.push(...parseClaimHeader(text));
-  }
+function askClaims(questions: Questions): Promise<ClaimValue[]> {
+  const question = "A claim that it must have, as NAME=VALUE";
+  return askEach(questions, question, parseClaim, (claims) => faultOf({ claims }));
+}
+
+function askClaimHeaders(questions: Questions): Promise<Answers["claimHeaders"]> {
+  const question = "A claim for the service, as HEADER=CLAIM";
+  return askEach(questions, question, parseClaimHeader, (claimHeaders) => faultOf({ claimHeaders }));
 }
 
 function askScope(questions: Questions): Promise<Scope> {
@@ -524,12 +521,9 @@ async function write(answers: Answers, files: Files, force: boolean): Promise<vo
   const workload = { labels, gateway, namespace: namespace ?? (labels || gateway ? "default" : undefined) };
   const { diagnostics, findings } = review([{ name: files.policy ?? "<new>", text }], workload);
   if (report(diagnostics)) throw new UserError("error: these answers make no policy: see above");
-  for (const finding of findings.filter(({ code }) => code !== "JG000")) {
-    const { severity, code, message, remedy } = finding;
-    process.stderr.write(
-      `${formatPosition(finding)}: ${severity} ${code}: ${oneLine(message)}; ${oneLine(remedy)}\n`,
-    );
-  }
+  const style = styleFor(process.stderr);
+  for (const finding of findings.filter(({ code }) => code !== "JG000"))
+    process.stderr.write(`${formatFinding(finding, style)}\n`);
   if (files.policy === undefined) await print(text);
   else await writeBoth(answers, text, files.policy, files.tests, force);
 }

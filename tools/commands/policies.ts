@@ -1,7 +1,7 @@
 /** What commands that look at policies are told alike: which files, for which workload. */
 import type { Command } from "commander";
 import { type CompileResult, compile, type SourceFile } from "../compile.ts";
-import { parseLabels } from "../values.ts";
+import { collect, parseLabels } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { type ClusterOptions, readCluster } from "./cluster.ts";
 import { report, UserError } from "./output.ts";
@@ -26,7 +26,7 @@ function addIgnoreOption(command: Command): Command {
   return command.option(
     "--ignore <glob>",
     "leave out files and folders of this name or path; may be repeated",
-    (glob: string, all: string[] = []) => [...all, glob],
+    collect,
   );
 }
 

@@ -21,7 +21,7 @@ export function see(watched: Watched): Seen {
   return { watched, look: look(watched) };
 }
 
-/** Changes that come together, as those of an editor or of `git checkout`, are told once. */
+/** Several changes within this time, such as those of an editor or of `git checkout`, cause one call. */
 const QUIET_MS = 100;
 
 /** Between two looks, where the system does not tell of changes. */

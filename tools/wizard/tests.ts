@@ -23,7 +23,7 @@ type Token = Record<string, unknown>;
 
 type Json = Record<string, unknown>;
 
-/** In the place of a person's identity. */
+/** The subject of all tokens. */
 const SUBJECT = "alice";
 
 /** A value that nobody writes into a policy by chance. */
@@ -135,7 +135,7 @@ function claimsOf(answers: Answers): Json {
   return claims;
 }
 
-/** The same claims, but for the condition of this name and, of a scope, this value. */
+/** The claims of all conditions except those of one name. */
 function without(answers: Answers, name: string): Json {
   const { scopes, claims } = answers;
   const isScope = name === "[scope]";
@@ -156,13 +156,13 @@ function put(claims: Json, [name = "", ...rest]: readonly string[], value: strin
   put(inner, rest, value);
 }
 
-/** A request that needs a token; undefined if none can be told from the patterns. */
+/** A request that needs a token; undefined if the patterns do not show one. */
 function protectedRequest({ scope, match }: Answers): Request | undefined {
   if (scope === "all") return {};
   return scope === "matched" ? matching(match) : outside(match);
 }
 
-/** A request that needs none; undefined if all do, or if none can be told from the patterns. */
+/** A request that needs no token; undefined if all need one, or if the patterns do not show one. */
 function openRequest({ scope, match }: Answers): Request | undefined {
   if (scope === "all") return undefined;
   return scope === "matched" ? outside(match) : matching(match);
