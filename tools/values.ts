@@ -157,6 +157,12 @@ export function parseImage(text: string): string {
   return url;
 }
 
+/** A file that Envoy reads as YAML: it goes by how the name ends. */
+export function parseYamlFile(text: string): string {
+  if (/[^/]\.ya?ml$/.test(text)) return text;
+  throw new InvalidValue("Envoy reads a file as YAML only if its name ends with .yaml: write such a name.");
+}
+
 /** An origin of keys, `https://HOST[:PORT]`; may be said several times. */
 export function parseOrigin(text: string, previous: string[] = []): string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;

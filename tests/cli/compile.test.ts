@@ -225,6 +225,74 @@ describe("--output wasmplugin", () => {
   });
 });
 
+describe("--output trafficextension", () => {
+  const args = ["compile", "-f", SAMPLE, "--output", "trafficextension", "--image", "oci://a/b"];
+
+  test("is a TrafficExtension, with what a WasmPlugin says", () => {
+    const { status, stdout, stderr } = run([...args, "--mode", "sidecar", "--sha256", "a".repeat(64)]);
+    expect(status).toBe(0);
+    expect(stderr).toContain("TCP ports are not covered");
+    expect(parse(stdout)).toMatchObject({
+      kind: "TrafficExtension",
+      spec: {
+        phase: "AUTHN",
+        match: [{ mode: "SERVER" }],
+        wasm: { url: "oci://a/b", sha256: "a".repeat(64), failStrategy: "FAIL_RELOAD" },
+      },
+    });
+    expect(parse(run([...args, "--mode", "sidecar", "--shadow"]).stdout)).toMatchObject({
+      spec: { wasm: { failStrategy: "FAIL_OPEN" } },
+    });
+  });
+
+  test("needs --mode too", () => {
+    const { status, stdout, stderr } = run(args);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("--output trafficextension needs --mode");
+  });
+});
+
+describe("--output ecds", () => {
+  const args = ["compile", "-f", SAMPLE, "--output", "ecds"];
+
+  test("is what a control plane would answer", () => {
+    const { status, stdout, stderr } = run([...args, "--module", "/etc/envoy/x.wasm"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(parse(stdout)).toMatchObject({
+      version_info: expect.stringMatching(/^[0-9a-f]{16}$/),
+      resources: [
+        {
+          "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+          name: "jwtgate",
+          typed_config: { config: { vm_config: { code: { local: { filename: "/etc/envoy/x.wasm" } } } } },
+        },
+      ],
+    });
+  });
+
+  test("has a version for each content", () => {
+    const version = (...more: string[]) =>
+      (parse(run([...args, ...more]).stdout) as { version_info: string }).version_info;
+    expect(version()).toBe(version());
+    expect(version("--shadow")).not.toBe(version());
+  });
+
+  test("names what the Envoy must have", () => {
+    const { status, stderr } = run(
+      ["compile", "-f", "-", "--output", "ecds"],
+      `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a}
+spec: {jwtRules: [{issuer: i, jwksUri: "https://keys.example/jwks"}]}
+---
+${POLICY.replace("NAME", "b").replace("- to:", "- from: [{source: {ipBlocks: [10.0.0.0/8]}}]\n    to:")}`,
+    );
+    expect(status).toBe(0);
+    expect(stderr).toContain('through the Envoy cluster "jwks|443|keys.example": your Envoy must have it');
+    expect(stderr).toContain("the filter state jwtgate.direct_remote_address");
+  });
+});
+
 describe("wrong input ends with 1, and says where", () => {
   test.each([
     ["wrong.yaml", "wrong.yaml:9:9: "],
@@ -245,12 +313,15 @@ describe("a wrong command line ends with 2, and says what to write", () => {
   test.each<[string[], string]>([
     [["-f"], "argument missing"],
     [["-f", "a", "--wrong"], "unknown option '--wrong'"],
-    [["-f", "a", "--output", "xml"], "Allowed choices are config, envoy, wasmplugin"],
+    [["-f", "a", "--output", "xml"], "Allowed choices are config, envoy, ecds, wasmplugin, trafficextension"],
     [
       ["-f", "a", "--listen", "127.0.0.1:1"],
       "--listen belongs to --output envoy, and this is --output config",
     ],
-    [["-f", "a", ...envoy, "--image", "oci://a"], "--image belongs to --output wasmplugin"],
+    [
+      ["-f", "a", ...envoy, "--image", "oci://a"],
+      "--image belongs to --output wasmplugin or trafficextension, and this is --output envoy",
+    ],
     [["-f", "a", "--output", "envoy"], "needs --listen IP:PORT and --upstream HOST:PORT"],
     [["-f", "a", ...envoy, "--listen", "localhost:80"], "Envoy listens on an IP address, not on a name"],
     [["-f", "a", ...envoy, "--listen", "127.0.0.1"], "Write HOST:PORT"],
@@ -259,6 +330,13 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     [["-f", "a", ...envoy, "--upstream", "a b:80"], "neither an IP address nor a host name"],
     [["-f", "a", ...envoy, "--tls-cert", "a"], "--tls-cert and --tls-key go together"],
     [["-f", "a", ...envoy, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"],
+    [["-f", "a", ...envoy, "--ecds", "a.json"], "only if its name ends with .yaml"],
+    [
+      ["-f", "a", ...envoy, "--ecds", "a.yaml", "--module", "b"],
+      "--module belongs into the file that --ecds names: write that with --output ecds --module FILE",
+    ],
+    [["-f", "a", "--module", "b"], "--module belongs to --output envoy or ecds, and this is --output config"],
+    [["-f", "a", "--output", "trafficextension"], "--output trafficextension needs --image"],
     [["-f", "a", "--max-heap-size", "1GiB"], "--max-heap-size belongs to --output envoy"],
     [
       ["-f", "a", ...envoy, "--max-heap-size", "512"],

@@ -50,7 +50,13 @@ describe("bash", () => {
   });
 
   test("completes values that are known, and leaves the others to files", () => {
-    expect(complete("compile", "--output", "")).toEqual(["config", "envoy", "wasmplugin"]);
+    expect(complete("compile", "--output", "")).toEqual([
+      "config",
+      "envoy",
+      "ecds",
+      "wasmplugin",
+      "trafficextension",
+    ]);
     expect(complete("token", "sign", "--alg", "Ed")).toEqual(["EdDSA", "Ed25519"]);
     expect(complete("completion", "z")).toEqual(["zsh"]);
     expect(complete("compile", "-f", "")).toEqual([]);

@@ -123,10 +123,11 @@ describe("what a command prints", () => {
       "compile --output envoy",
       ["compile", ...withPolicies, "--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"],
     ],
-    [
-      "compile --output wasmplugin",
-      ["compile", ...withPolicies, "--output", "wasmplugin", "--mode", "sidecar", "--image", "oci://a/b"],
-    ],
+    ["compile --output ecds", ["compile", ...withPolicies, "--output", "ecds"]],
+    ...["wasmplugin", "trafficextension"].map((output): [string, string[]] => [
+      `compile --output ${output}`,
+      ["compile", ...withPolicies, "--output", output, "--mode", "sidecar", "--image", "oci://a/b"],
+    ]),
     ["compile of faults", ["compile", "-f", "wrong.yaml"]],
     ["compile of files so named", ["compile", "-f", "named"]],
     ["compile of a file that is not there", ["compile", "-f", HOSTILE]],

@@ -7,18 +7,21 @@ import { type Diagnostic, formatDiagnostic } from "../../tools/diagnostics.ts";
 import type { Host, HttpCall } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { type CompileOptions, compile } from "../../tools/targets/compile.ts";
-import { targetOf } from "../../tools/targets/index.ts";
+import { type TargetName, targetOf } from "../../tools/targets/index.ts";
 import type { Files } from "../../tools/targets/target.ts";
-import { MODULE, wasmPlugin } from "../support/envoy.ts";
+import { MODULE } from "../support/envoy.ts";
+
+const IMAGE = { image: "oci://registry.example/jwtgate:1", mode: "sidecar" };
 
 /** Options of an output that has to be given some. */
-const OPTIONS = {
+const OPTIONS: Partial<Record<TargetName, object>> = {
   envoy: {
     listen: { host: "127.0.0.1", port: 0 },
     upstream: { host: "127.0.0.1", port: 9, scheme: "http" },
   },
-  wasmplugin: { image: "oci://registry.example/jwtgate:1", mode: "sidecar" },
-} as const;
+  wasmplugin: IMAGE,
+  trafficextension: IMAGE,
+};
 
 const FILES: Files = { module: MODULE, exists: () => true, resolve: (path) => path };
 
@@ -68,11 +71,7 @@ export class Agreement {
       this.load(configuration);
     }
     const target = targetOf(options.target);
-    const { text: output } = target.render(
-      workloads,
-      { ...OPTIONS[options.target as keyof typeof OPTIONS] },
-      FILES,
-    );
+    const { text: output } = target.render(workloads, { ...OPTIONS[options.target] }, FILES);
     assert.match(output, /^[\n -~]*$/);
     assert.deepEqual(
       configurationsIn(options.target, output),
@@ -117,15 +116,28 @@ function checkPlaces(diagnostics: readonly Omit<Diagnostic, "severity">[], text:
   }
 }
 
-function configurationsIn(target: CompileOptions["target"], output: string): unknown[] {
-  if (target === "config") return [JSON.parse(output)];
-  const documents = loadAll(output) as { kind?: string; spec?: { pluginConfig: unknown } }[];
-  if (target === "wasmplugin") {
-    return documents.flatMap(({ kind, spec }) => (kind === "WasmPlugin" ? [spec?.pluginConfig] : []));
+/** The name of the member that holds the filter's configuration; the whole output where absent. */
+const MEMBER: Partial<Record<TargetName, string>> = {
+  envoy: "configuration",
+  ecds: "configuration",
+  wasmplugin: "pluginConfig",
+  trafficextension: "pluginConfig",
+};
+
+function configurationsIn(target: TargetName, output: string): unknown[] {
+  const documents = loadAll(output);
+  const member = MEMBER[target];
+  return member === undefined ? documents : [...members(documents, member)];
+}
+
+/** All members of that name, or the JSON in them. */
+function* members(within: unknown, name: string): Generator<unknown> {
+  if (typeof within !== "object" || within === null) return;
+  for (const [key, value] of Object.entries(within)) {
+    if (key !== name) yield* members(value, name);
+    else if ("@type" in value) yield JSON.parse(value.value);
+    else yield value;
   }
-  const [bootstrap] = documents as { static_resources?: { listeners: Record<string, unknown>[] } }[];
-  const plugin = wasmPlugin(bootstrap?.static_resources?.listeners[0] ?? {});
-  return [JSON.parse((plugin["configuration"] as { value: string }).value)];
 }
 
 function describeCall({ cluster, headers }: HttpCall): string {

@@ -247,7 +247,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
       image: "oci://a/b:1",
       mode: "sidecar",
     });
-    const text = printResources([plugin], "1.0.0");
+    const text = printResources([plugin], { version: "1.0.0", output: "wasmplugin" });
     const seen = new Set<string>();
     let accepted = 0;
     for (let length = 0; length <= text.length; length++) {

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { stringify } from "yaml";
 import type { CompileOptions } from "../../tools/targets/compile.ts";
+import { TARGETS } from "../../tools/targets/index.ts";
 import { anyText } from "../render/strings.ts";
 
 /** The public key of RFC 7515, appendix A.3. */
@@ -620,7 +621,7 @@ export const anyFile: fc.Arbitrary<string> = fc
 /** What they are compiled with. */
 export const anyOptions: fc.Arbitrary<CompileOptions> = fc.record(
   {
-    target: fc.constantFrom("config", "envoy", "wasmplugin"),
+    target: fc.constantFrom(...TARGETS.keys()),
     namespace: fc.constant("foo"),
     labels: fc.constantFrom<Record<string, string>>({}, { app: "httpbin" }),
     shadow: fc.boolean(),

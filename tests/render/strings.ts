@@ -4,8 +4,9 @@ import type { Configuration, Predicate, Provider, StringMatch } from "../../tool
 import type { Selection } from "../../tools/istio/selection.ts";
 import { bootstrapCluster } from "../../tools/jwks/source.ts";
 import { type BootstrapOptions, printBootstrap, renderBootstrap } from "../../tools/render/bootstrap.ts";
+import { printEcds, renderEcds } from "../../tools/render/ecds.ts";
 import { renderKeyServers } from "../../tools/render/key-servers.ts";
-import { printResources, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
+import { printResources, renderTrafficExtension, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
 import { type Answers, makeResources, renderResources } from "../../tools/wizard/resources.ts";
 import { whole } from "../support/configuration.ts";
 
@@ -307,6 +308,7 @@ const bootstrapOptions: fc.Arbitrary<BootstrapOptions> = fc
     tls: sometimes(fc.record({ certificate: anyText, key: anyText, clientCa: anyText })),
     module: anyText,
     jwksCa: sometimes(anyText),
+    ecds: sometimes(fc.record({ path: anyText, directRemoteAddress: anyText })),
   })
   .map((parts) => present(parts) as BootstrapOptions);
 
@@ -324,17 +326,22 @@ export const anyRendered: fc.Arbitrary<Rendered> = fc.oneof(
       anyConfiguration,
       fc.record({ image: anyText, mode: fc.constant("sidecar" as const) }),
       anyText,
+      fc.constantFrom(renderWasmPlugin, renderTrafficExtension),
     )
-    .map(([of, configuration, options, caFile]) => {
+    .map(([of, configuration, options, caFile, renderExtension]) => {
       const documents = [
-        renderWasmPlugin(of, configuration, options),
+        renderExtension(of, configuration, options),
         ...renderKeyServers(configuration, { namespace: of.namespace, caFile }),
       ];
-      return { documents, text: printResources(documents, "1.0.0") };
+      return { documents, text: printResources(documents, { version: "1.0.0", output: "wasmplugin" }) };
     }),
   fc.tuple(anyConfiguration, bootstrapOptions).map(([configuration, options]) => {
     const message = renderBootstrap(configuration, options);
     return { documents: [message], text: printBootstrap(message, "1.0.0") };
+  }),
+  fc.tuple(anyConfiguration, anyText).map(([configuration, file]) => {
+    const message = renderEcds(configuration, file);
+    return { documents: [message], text: printEcds(message, "1.0.0") };
   }),
   answers.map((given) => ({ documents: makeResources(given), text: renderResources(given) })),
 );

@@ -13,6 +13,7 @@ import {
 import { OPEN } from "../support/configuration.ts";
 
 const CONFIGURATION = OPEN;
+const PRINTED = { version: "1.0.0", output: "wasmplugin" };
 const IMAGE = "oci://registry.example.com/jwtgate:1";
 const GATEWAY: Selection = {
   namespace: "foo",
@@ -44,7 +45,9 @@ describe("a WasmPlugin", () => {
   test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
     const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
-    expect(printResources([plugin], "1.0.0")).toContain("Compiled without --shadow: FAIL_RELOAD.");
+    expect(printResources([plugin], { ...PRINTED, isShadow: true })).toContain(
+      "Compiled without --shadow: FAIL_RELOAD.",
+    );
   });
 
   test("of a gateway sees what passes it, which Istio calls the client side", () => {
@@ -143,13 +146,13 @@ describe("the YAML", () => {
       words,
       nested: Object.fromEntries(words.filter((word) => word !== "<<").map((word) => [word, word])),
     };
-    const text = printResources([content], "1.0.0");
+    const text = printResources([content], PRINTED);
     expect(parse(text, { version: "1.1" })).toEqual(content);
     expect(parse(text, { version: "1.2" })).toEqual(content);
   });
 
   test("holds a document for each resource, with reasons", () => {
-    const text = printResources([render(GATEWAY), render(GATEWAY)], "1.0.0");
+    const text = printResources([render(GATEWAY), render(GATEWAY)], PRINTED);
     expect(parseAllDocuments(text).map((document) => document.toJS())).toEqual([
       render(GATEWAY),
       render(GATEWAY),

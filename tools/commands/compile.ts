@@ -1,4 +1,4 @@
-/** `jwtgate compile`: Istio's policies → the filter's configuration, an Envoy bootstrap, or Istio's WasmPlugin. */
+/** `jwtgate compile`: Istio's policies → the filter's configuration, or what brings it to a place: an output of `TARGETS`. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -83,14 +83,12 @@ export function compileCommand(): Command {
     .option("--discover", "ask issuers for their jwks_uri now, and write it down")
     .option("--jwks-host <origin...>", "https://HOST[:PORT] that a discovered jwks_uri may name", parseOrigin)
     .option("--allow-jwks-metadata-service", "let keys be fetched from link-local and metadata addresses");
-  const own = new Map<Option, Target>();
-  for (const target of OUTPUTS) {
-    if (target.options.length > 0) command.optionsGroup(`For --output ${target.name}:`);
-    for (const definition of target.options) {
-      const option = optionOf(definition);
-      command.addOption(option);
-      own.set(option, target);
-    }
+  const own = new Map<Option, readonly Target[]>();
+  for (const definition of new Set(OUTPUTS.flatMap(({ options }) => options))) {
+    const owners = OUTPUTS.filter(({ options }) => options.includes(definition));
+    const option = optionOf(definition);
+    command.optionsGroup(`For --output ${namesOf(owners)}:`).addOption(option);
+    own.set(option, owners);
   }
   return command
     .optionsGroup("Help:")
@@ -104,13 +102,24 @@ export function compileCommand(): Command {
 }
 
 /** Says which combination of options means nothing, before anything is read. */
-function misuse(options: Options, target: Target, own: ReadonlyMap<Option, Target>): string | undefined {
-  for (const [option, owner] of own) {
-    if (option.attributeName() in options && owner !== target) {
-      return `${option.long} belongs to --output ${owner.name}, and this is --output ${target.name}`;
+function misuse(
+  options: Options,
+  target: Target,
+  own: ReadonlyMap<Option, readonly Target[]>,
+): string | undefined {
+  for (const [option, owners] of own) {
+    if (option.attributeName() in options && !owners.includes(target)) {
+      return `${option.long} belongs to --output ${namesOf(owners)}, and this is --output ${target.name}`;
     }
   }
   return target.check?.(options);
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+function namesOf(targets: readonly Target[]): string {
+  const names = targets.map(({ name }) => name);
+  const last = names.pop();
+  return names.length === 0 ? `${last}` : `${names.join(", ")} or ${last}`;
 }
 
 async function run(options: Options, target: Target): Promise<void> {

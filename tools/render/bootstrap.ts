@@ -45,6 +45,8 @@ export interface ListenerOptions {
   /** The filter's module, as Envoy will see it. */
   module: string;
   configuration: Configuration;
+  /** If the filter's configuration is read from a file, which can be replaced, and not from here. */
+  ecds?: EcdsFile;
   /** The cluster that requests go to. */
   cluster: string;
   /** The host that the upstream is asked for, such as `api.example.com`; the client's own where absent. */
@@ -64,6 +66,14 @@ export interface ListenerOptions {
    * no hot restart, and a second gate at the address would serve other policies in silence: false.
    */
   sharesPort?: boolean;
+}
+
+/** A file for Envoy's extension config discovery (ECDS), as `compile --output ecds` writes it. */
+export interface EcdsFile {
+  /** Absolute, as Envoy will see it. */
+  path: string;
+  /** The filter state that any configuration in the file may ask for the direct peer's address. */
+  directRemoteAddress: string;
 }
 
 /** A message of Envoy's API as JSON. */
@@ -150,7 +160,7 @@ export function listener(options: ListenerOptions): Message {
                   },
                 ],
               },
-              http_filters: httpFilters(options.configuration, options.module),
+              http_filters: httpFilters(options),
             },
           },
         ],
@@ -177,11 +187,11 @@ function pathOptions(normalization: PathNormalization): Message {
   };
 }
 
-function httpFilters(configuration: Configuration, module: string): Message[] {
-  const { directRemoteAddress } = configuration;
+function httpFilters({ configuration, module, ecds }: ListenerOptions): Message[] {
+  const { directRemoteAddress } = ecds ?? configuration;
   return [
     ...(directRemoteAddress === undefined ? [] : [directRemoteAddressFilter(directRemoteAddress)]),
-    jwtgateFilter(configuration, module),
+    ecds === undefined ? jwtgateFilter(configuration, module) : discoveredFilter(ecds),
     {
       name: "envoy.filters.http.router",
       typed_config: { "@type": type("envoy.extensions.filters.http.router.v3.Router") },
@@ -208,12 +218,31 @@ function directRemoteAddressFilter(key: string): Message {
   };
 }
 
-/** The filter itself: an HTTP filter of type envoy.extensions.filters.http.wasm.v3.Wasm. */
+const WASM = type("envoy.extensions.filters.http.wasm.v3.Wasm");
+
+/** The filter, with a configuration that Envoy reads from a file and reads again when a file is moved to its place. */
+function discoveredFilter({ path }: EcdsFile): Message {
+  return {
+    name: NAME,
+    config_discovery: {
+      config_source: {
+        path_config_source: { path, watched_directory: { path: path.replace(/\/[^/]*$/, "") || "/" } },
+        resource_api_version: "V3",
+      },
+      type_urls: [WASM],
+    },
+  };
+}
+
+/**
+ * The filter itself: an HTTP filter of type envoy.extensions.filters.http.wasm.v3.Wasm, or what extension config discovery
+ * calls a TypedExtensionConfig.
+ */
 export function jwtgateFilter(configuration: Configuration, module: string): Message {
   return {
     name: NAME,
     typed_config: {
-      "@type": type("envoy.extensions.filters.http.wasm.v3.Wasm"),
+      "@type": WASM,
       config: {
         name: NAME,
         failure_policy: "FAIL_RELOAD",
@@ -445,6 +474,7 @@ export interface BootstrapOptions {
   /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
   maxHeapBytes?: number;
   /** As ListenerOptions has them. */
+  ecds?: EcdsFile;
   sharesPort?: boolean;
   logsUpgrades?: boolean;
 }
@@ -464,6 +494,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
         ...(options.tls && { tls: options.tls }),
         ...(options.sharesPort !== undefined && { sharesPort: options.sharesPort }),
         ...(options.logsUpgrades !== undefined && { logsUpgrades: options.logsUpgrades }),
+        ...(options.ecds && { ecds: options.ecds }),
         module: options.module,
         configuration,
         cluster: clusterName,
@@ -531,8 +562,15 @@ function seconds(milliseconds: number): string {
   return `${milliseconds / 1000}s`;
 }
 
-/** Why the bootstrap says what it says, by the names of its members. */
+/** Why the filter's own message says what it says, by the names of its members. */
+export const FILTER_REASONS: Reasons = {
+  failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
+  vm_id: "A namespace of shared data of its own.",
+};
+
+/** As `FILTER_REASONS`, for the whole bootstrap. */
 const REASONS: Reasons = {
+  ...FILTER_REASONS,
   admin: "Whoever reaches it reads this whole configuration, HMAC secrets included, and can end Envoy.",
   layered_runtime:
     "As Istio: a fragment in a path is cut off, not refused. And how many connections the listener takes.",
@@ -557,8 +595,8 @@ const REASONS: Reasons = {
   http2_protocol_options: "Against clients that open streams or windows without end.",
   access_log: "Without the query, which may hold a token.",
   timeout: "As Istio: no limit for a whole response.",
-  failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
-  vm_id: "A namespace of shared data of its own.",
+  config_discovery:
+    "The policies are in a file of their own. Move another to its place (mv), and it is in force; a bad one changes nothing.",
   factory_key: "The direct peer, which policies on source.ip need and which no Wasm filter can ask for.",
   match_typed_subject_alt_names: "The certificate must be of the host that was asked.",
 };

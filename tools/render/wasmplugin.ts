@@ -1,6 +1,6 @@
 /**
- * Istio's resources that put the filter into a mesh: one WasmPlugin (extensions.istio.io/v1alpha1) for each selection of
- * workloads.
+ * Istio's resources that put the filter into a mesh: one WasmPlugin or one TrafficExtension (extensions.istio.io/v1alpha1)
+ * for each selection of workloads.
  */
 import type { Configuration } from "../config/schema.ts";
 import type { Selection } from "../istio/selection.ts";
@@ -32,23 +32,56 @@ export function isForGateway({ targetRefs }: Selection): boolean {
 export function renderWasmPlugin(
   selection: Selection,
   configuration: Configuration,
-  { image, sha256, mode }: WasmPluginOptions,
+  options: WasmPluginOptions,
 ): Message {
-  const { namespace, matchLabels, targetRefs } = selection;
+  const { url, sha256, failStrategy, pluginConfig } = moduleOf(configuration, options);
+  return extension("WasmPlugin", selection, {
+    ...workloadsOf(selection),
+    url,
+    ...(sha256 && { sha256 }),
+    ...PHASE,
+    failStrategy,
+    ...matchOf(options),
+    pluginConfig,
+  });
+}
+
+/** A TrafficExtension (Istio 1.30 and newer) for the policies of one selection: the same, with the module's part apart. */
+export function renderTrafficExtension(
+  selection: Selection,
+  configuration: Configuration,
+  options: WasmPluginOptions,
+): Message {
+  return extension("TrafficExtension", selection, {
+    ...workloadsOf(selection),
+    ...PHASE,
+    ...matchOf(options),
+    wasm: moduleOf(configuration, options),
+  });
+}
+
+function extension(kind: string, selection: Selection, spec: Message): Message {
+  const metadata = { name: nameOf(selection), namespace: selection.namespace };
+  return { apiVersion: "extensions.istio.io/v1alpha1", kind, metadata, spec };
+}
+
+function workloadsOf({ matchLabels, targetRefs }: Selection): Message {
+  return { ...(matchLabels && { selector: { matchLabels } }), ...(targetRefs && { targetRefs }) };
+}
+
+const PHASE = { phase: "AUTHN" };
+
+function matchOf({ mode }: WasmPluginOptions): Message {
+  return mode ? { match: MATCH[mode] } : {};
+}
+
+/** What Istio's messages on the module have in both resources. */
+function moduleOf(configuration: Configuration, { image, sha256 }: WasmPluginOptions) {
   return {
-    apiVersion: "extensions.istio.io/v1alpha1",
-    kind: "WasmPlugin",
-    metadata: { name: nameOf(selection), namespace },
-    spec: {
-      ...(matchLabels && { selector: { matchLabels } }),
-      ...(targetRefs && { targetRefs }),
-      url: image,
-      ...(sha256 && { sha256 }),
-      phase: "AUTHN",
-      failStrategy: configuration.shadow ? "FAIL_OPEN" : "FAIL_RELOAD",
-      ...(mode && { match: MATCH[mode] }),
-      pluginConfig: configuration,
-    },
+    url: image,
+    ...(sha256 !== undefined && { sha256 }),
+    failStrategy: configuration.shadow ? "FAIL_OPEN" : "FAIL_RELOAD",
+    pluginConfig: configuration,
   };
 }
 
@@ -80,11 +113,20 @@ const SHADOW_REASONS: Reasons = {
     "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_RELOAD.",
 };
 
+/** What `printResources` has to know beside the resources. */
+export interface Printed {
+  /** Of the tool. */
+  version: string;
+  /** The output's name. */
+  output: string;
+  isShadow?: boolean;
+}
+
 /** The resources as YAML, ready for `kubectl apply -f -`. */
-export function printResources(resources: readonly Message[], version: string): string {
-  const heading = `Written by jwtgate ${version} (compile --output wasmplugin).\nApply it: kubectl apply -f THIS_FILE`;
-  const isShadow = resources.some(
-    ({ spec }) => (spec as Message | undefined)?.["failStrategy"] === "FAIL_OPEN",
-  );
+export function printResources(
+  resources: readonly Message[],
+  { version, output, isShadow = false }: Printed,
+): string {
+  const heading = `Written by jwtgate ${version} (compile --output ${output}).\nApply it: kubectl apply -f THIS_FILE`;
   return toYaml(resources, heading, { reasons: isShadow ? SHADOW_REASONS : REASONS });
 }

@@ -1,6 +1,6 @@
 /** A whole bootstrap of Envoy with the filter before one upstream: docs/envoy.md. */
 
-import { STANDALONE } from "../compile.ts";
+import { DIRECT_REMOTE_ADDRESS, STANDALONE } from "../compile.ts";
 import {
   type Address,
   PATH_NORMALIZATIONS,
@@ -9,17 +9,18 @@ import {
   renderBootstrap,
   systemCaFile,
 } from "../render/bootstrap.ts";
-import { parseHeapSize, parseListenAddress } from "../values.ts";
+import { parseHeapSize, parseListenAddress, parseYamlFile } from "../values.ts";
 import { VERSION } from "../version.ts";
-import { type Files, NotRendered, onlyConfiguration, type Target } from "./target.ts";
+import { MODULE_OPTION, type ModuleOptions, moduleFile } from "./module.ts";
+import { type Files, onlyConfiguration, type Target } from "./target.ts";
 import { checkUpstream, UPSTREAM_OPTIONS, type UpstreamOptions, upstreamOf } from "./upstream.ts";
 
-interface Options extends UpstreamOptions {
+interface Options extends UpstreamOptions, ModuleOptions {
   listen: Address;
   admin: Address;
   maxHeapSize: number;
   pathNormalization: PathNormalization;
-  module: string;
+  ecds: string;
   tlsCert: string;
   tlsKey: string;
   tlsClientCa: string;
@@ -51,9 +52,11 @@ export const envoy = {
       description: "Envoy's heap at which it refuses requests, such as 512MiB (default: 2GiB)",
       parse: parseHeapSize,
     },
+    MODULE_OPTION,
     {
-      flags: "--module <path>",
-      description: "jwtgate.wasm as Envoy will see it (default: the one of this package)",
+      flags: "--ecds <file>",
+      description: "the filter reads its configuration from this file, which --output ecds writes",
+      parse: parseYamlFile,
     },
     { flags: "--tls-cert <file>", description: "listen with TLS: certificate chain, PEM" },
     { flags: "--tls-key <file>", description: "its private key, PEM" },
@@ -69,11 +72,14 @@ export const envoy = {
     if (tlsClientCa !== undefined && tlsCert === undefined) {
       return "--tls-client-ca needs --tls-cert and --tls-key: clients show certificates in TLS only";
     }
+    if (options.ecds !== undefined && options.module !== undefined) {
+      return "--module belongs into the file that --ecds names: write that with --output ecds --module FILE";
+    }
     return checkUpstream(options);
   },
   render(workloads, options, files) {
     const { listen, upstream, admin, maxHeapSize, jwksCa } = options;
-    const { mode = "gateway", pathNormalization = "BASE" } = options;
+    const { mode = "gateway", pathNormalization = "BASE", ecds } = options;
     if (!listen || !upstream) throw new Error("check has seen to these");
     const message = renderBootstrap(onlyConfiguration(workloads), {
       listen,
@@ -83,21 +89,15 @@ export const envoy = {
       module: moduleFile(options.module, files),
       ...(admin && { admin }),
       ...(maxHeapSize !== undefined && { maxHeapBytes: maxHeapSize }),
+      ...(ecds !== undefined && {
+        ecds: { path: files.resolve(ecds), directRemoteAddress: DIRECT_REMOTE_ADDRESS },
+      }),
       jwksCa: jwksCa === undefined ? systemCaFile(files.exists) : files.resolve(jwksCa),
       ...tls(options, files),
     });
     return { text: printBootstrap(message, VERSION) };
   },
 } as const satisfies Target<Options>;
-
-/** As Envoy will see it; without --module it must be there already. */
-function moduleFile(chosen: string | undefined, { module, exists, resolve }: Files): string {
-  if (chosen !== undefined) return resolve(chosen);
-  if (!exists(module)) {
-    throw new NotRendered(`${module} is not there yet: run \`npm run build\``);
-  }
-  return module;
-}
 
 function tls({ tlsCert, tlsKey, tlsClientCa }: Partial<Options>, { resolve }: Files) {
   if (tlsCert === undefined || tlsKey === undefined) return {};

@@ -9,7 +9,7 @@ export interface SharedOptions {
   jwksCa?: string;
 }
 
-/** An option of the command line that one output has. */
+/** An option of the command line that some outputs have. */
 export interface TargetOption {
   /** As help shows it, `--listen <address>`. */
   flags: string;
@@ -43,7 +43,7 @@ export interface Target<Options extends object = object> extends CompileTarget {
   withoutMode?: string;
   /** Of how to use it, for the command's help: a line that says what for, and commands. */
   example: string;
-  /** Those that no other output has. */
+  /** Those that not every output has. Outputs that share one have the same object. */
   options: readonly TargetOption[];
   /** Says what is wrong with options, of which each by itself is right; before anything is read. */
   check?(options: SharedOptions & Partial<Options>): string | undefined;

@@ -1,88 +1,11 @@
-/** Istio's resources that put the filter into a mesh: docs/istio.md. */
-import type { Resource } from "../istio/resource.ts";
-import type { Selection } from "../istio/selection.ts";
-import { meshCluster } from "../jwks/source.ts";
-import { renderKeyServers } from "../render/key-servers.ts";
-import { isForGateway, printResources, renderWasmPlugin } from "../render/wasmplugin.ts";
-import { parseImage, parseSha256 } from "../values.ts";
-import { VERSION } from "../version.ts";
-import { NotRendered, type Target } from "./target.ts";
+/** Istio's resources that put the filter into a mesh, with a WasmPlugin: docs/istio.md. */
+import { renderWasmPlugin } from "../render/wasmplugin.ts";
+import { istioExtension } from "./istio-extension.ts";
 
-interface Options {
-  image: string;
-  sha256: string;
-}
-
-/** In help and messages; the user writes a place of their own. */
-const EXAMPLE_IMAGE = `oci://registry.example.com/jwtgate:${VERSION}`;
-
-export const wasmplugin = {
-  noun: "a WasmPlugin",
-  knowsDirectPeer: false,
-  inMesh: true,
-  clusterFor: meshCluster,
-  grouping: "selections",
+export const wasmplugin = istioExtension({
   name: "wasmplugin",
+  noun: "a WasmPlugin",
   summary: "Istio resources",
-  withoutMode: "must be said",
-  example: `The plugin for a workload in a mesh:
-    $ jwtgate compile -f policies/ --output wasmplugin --mode sidecar --namespace foo --labels app=httpbin \\
-        --image ${EXAMPLE_IMAGE} | kubectl apply -f -`,
-  options: [
-    {
-      flags: "--image <url>",
-      description: "where the cluster finds the module: oci://…, https://…, file://…",
-      parse: parseImage,
-    },
-    { flags: "--sha256 <digest>", description: "of what --image names", parse: parseSha256 },
-  ],
-  check({ image }) {
-    if (image !== undefined) return undefined;
-    return `--output wasmplugin needs --image with the place that you pushed the module to, such as --image ${EXAMPLE_IMAGE}: a plugin that cannot be fetched refuses every request (docs/image.md)`;
-  },
-  review({ selection, policies: [first] }, report) {
-    if (first) report.warning(first.at, uncoveredTcp(first, selection));
-  },
-  render(workloads, options) {
-    const { mode, sha256, image } = options;
-    if (image === undefined) throw new Error("check has seen to this");
-    const resources = workloads.flatMap(({ selection, configuration }) => {
-      if (selection === undefined) return [];
-      if (mode === undefined && !isForGateway(selection)) {
-        throw new NotRendered(
-          "error: --output wasmplugin needs --mode gateway or --mode sidecar: Istio runs a plugin without it on a sidecar's calls outwards too, and a gateway counts as the client side; only where every policy's targetRefs name a Gateway is it clear",
-        );
-      }
-      return [
-        renderWasmPlugin(selection, configuration, {
-          image,
-          ...(sha256 && { sha256 }),
-          ...(mode && { mode }),
-        }),
-        ...renderKeyServers(configuration, {
-          namespace: selection.namespace,
-          ...(options.jwksCa !== undefined && { caFile: options.jwksCa }),
-        }),
-      ];
-    });
-    return { text: printResources(resources, VERSION) };
-  },
-} as const satisfies Target<Options>;
-
-/** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */
-function uncoveredTcp(policy: Resource, selection: Selection | undefined): string {
-  const { namespace, matchLabels, targetRefs } = selection ?? { namespace: policy.metadata.namespace };
-  const spec = {
-    ...(matchLabels && { selector: { matchLabels } }),
-    ...(targetRefs && { targetRefs }),
-    action: "DENY",
-    rules: [{ to: [{ operation: { ports: ["YOUR TCP PORTS"] } }] }],
-  };
-  const resource = {
-    apiVersion: "security.istio.io/v1",
-    kind: "AuthorizationPolicy",
-    metadata: { name: "tcp-without-jwtgate", namespace },
-    spec,
-  };
-  return `TCP ports are not covered by an HTTP filter: keep a policy for them in the cluster, such as ${JSON.stringify(resource)}`;
-}
+  purpose: "The plugin for a workload in a mesh",
+  resource: renderWasmPlugin,
+});

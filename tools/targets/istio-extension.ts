@@ -1,0 +1,102 @@
+/** What the outputs for a mesh share: Istio's resources of one kind, and those for its servers of keys. */
+import type { CompileTarget } from "../compile.ts";
+import type { Configuration } from "../config/schema.ts";
+import type { Resource } from "../istio/resource.ts";
+import type { Selection } from "../istio/selection.ts";
+import { meshCluster } from "../jwks/source.ts";
+import type { Message } from "../render/bootstrap.ts";
+import { renderKeyServers } from "../render/key-servers.ts";
+import { isForGateway, printResources, type WasmPluginOptions } from "../render/wasmplugin.ts";
+import { parseImage, parseSha256 } from "../values.ts";
+import { VERSION } from "../version.ts";
+import { NotRendered, type Target, type TargetOption } from "./target.ts";
+
+export interface ImageOptions {
+  image: string;
+  sha256: string;
+}
+
+/** In help and messages; the user writes a place of their own. */
+const EXAMPLE_IMAGE = `oci://registry.example.com/jwtgate:${VERSION}`;
+
+const IMAGE_OPTIONS: readonly TargetOption[] = [
+  {
+    flags: "--image <url>",
+    description: "where the cluster finds the module: oci://…, https://…, file://…",
+    parse: parseImage,
+  },
+  { flags: "--sha256 <digest>", description: "of what --image names", parse: parseSha256 },
+];
+
+/** How the outputs for a mesh differ. */
+export interface Kind<Name extends string> extends Pick<CompileTarget, "noun"> {
+  name: Name;
+  summary: string;
+  /** What the first example of the command's help is for. */
+  purpose: string;
+  /** One resource for the policies of a selection. */
+  resource(selection: Selection, configuration: Configuration, options: WasmPluginOptions): Message;
+}
+
+/** An output that writes Istio's resources of one kind. */
+export function istioExtension<Name extends string>({ name, purpose, resource, ...kind }: Kind<Name>) {
+  return {
+    ...kind,
+    knowsDirectPeer: false,
+    inMesh: true,
+    clusterFor: meshCluster,
+    grouping: "selections",
+    name,
+    withoutMode: "must be said",
+    example: `${purpose}:
+    $ jwtgate compile -f policies/ --output ${name} --mode sidecar --namespace foo --labels app=httpbin \\
+        --image ${EXAMPLE_IMAGE} | kubectl apply -f -`,
+    options: IMAGE_OPTIONS,
+    check({ image }) {
+      if (image !== undefined) return undefined;
+      return `--output ${name} needs --image with the place that you pushed the module to, such as --image ${EXAMPLE_IMAGE}: a plugin that cannot be fetched refuses every request (docs/image.md)`;
+    },
+    review({ selection, policies: [first] }, report) {
+      if (first) report.warning(first.at, uncoveredTcp(first, selection));
+    },
+    render(workloads, options) {
+      const { mode, sha256, image } = options;
+      if (image === undefined) throw new Error("check has seen to this");
+      const resources = workloads.flatMap(({ selection, configuration }) => {
+        if (selection === undefined) return [];
+        if (mode === undefined && !isForGateway(selection)) {
+          throw new NotRendered(
+            `error: --output ${name} needs --mode gateway or --mode sidecar: Istio runs a plugin without it on a sidecar's calls outwards too, and a gateway counts as the client side; only where every policy's targetRefs name a Gateway is it clear`,
+          );
+        }
+        return [
+          resource(selection, configuration, { image, ...(sha256 && { sha256 }), ...(mode && { mode }) }),
+          ...renderKeyServers(configuration, {
+            namespace: selection.namespace,
+            ...(options.jwksCa !== undefined && { caFile: options.jwksCa }),
+          }),
+        ];
+      });
+      const isShadow = workloads.some(({ configuration }) => configuration.shadow === true);
+      return { text: printResources(resources, { version: VERSION, output: name, isShadow }) };
+    },
+  } as const satisfies Target<ImageOptions> & { name: Name };
+}
+
+/** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */
+function uncoveredTcp(policy: Resource, selection: Selection | undefined): string {
+  const { namespace, matchLabels, targetRefs } = selection ?? { namespace: policy.metadata.namespace };
+  const spec = {
+    ...(matchLabels && { selector: { matchLabels } }),
+    ...(targetRefs && { targetRefs }),
+    action: "DENY",
+    rules: [{ to: [{ operation: { ports: ["YOUR TCP PORTS"] } }] }],
+  };
+  const resource = {
+    apiVersion: "security.istio.io/v1",
+    kind: "AuthorizationPolicy",
+    metadata: { name: "tcp-without-jwtgate", namespace },
+    spec,
+  };
+  return `TCP ports are not covered by an HTTP filter: keep a policy for them in the cluster, such as ${JSON.stringify(resource)}`;
+}
