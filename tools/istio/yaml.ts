@@ -2,23 +2,22 @@
  * YAML as Kubernetes reads it, every value with its place in the file.
  *
  * `kubectl` and the API server read YAML through sigs.k8s.io/yaml, that is, with YAML 1.1's scalars as go-yaml v2
- * resolves them: unquoted `y`, `no` or `off` is a boolean, `0x1f` a number. The `yaml` library finds the structure and
- * the positions; scalars are resolved here, from their source text.
+ * resolves them: unquoted `y`, `no` or `off` is a boolean, `0x1f` a number. js-yaml finds the structure and the
+ * positions, as events; scalars are resolved here, from their source text.
  */
 import {
-  type Alias,
-  Composer,
-  CST,
-  type Document,
-  isAlias,
-  isScalar,
-  isSeq,
-  Lexer,
-  type Pair,
-  type ParsedNode,
-  Parser,
-  Scalar,
-} from "yaml";
+  type AliasEvent,
+  COLLECTION_STYLE,
+  EVENT_ID,
+  type Event,
+  getScalarValue,
+  type MappingEvent,
+  parseEvents,
+  SCALAR_STYLE,
+  type ScalarEvent,
+  type SequenceEvent,
+  YAMLException,
+} from "js-yaml";
 import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
 
 /** A value and where it stands. */
@@ -61,17 +60,14 @@ export interface YamlFile {
 /** Levels of lists and maps: far more than any resource has, far fewer than the stack bears. */
 const MAX_DEPTH = 100;
 
-/** What the parser has open: lists and maps, the document around them and the value in them. */
-const MAX_STACK = MAX_DEPTH + 2;
-
-/** Faults in a file's structure, or directives, after which the rest is not read. */
-const MAX_FAULTS = 1000;
-
-/** Words, marks and line ends of a document: some thousands of policies, and some hundred megabytes in the parser. */
-const MAX_LEXEMES = 2_000_000;
+/**
+ * Characters of a document that may begin a value: some thousands of policies, and some hundred megabytes in the parser,
+ * which reads a document at once.
+ */
+const MAX_INDICATORS = 1_000_000;
 
 /** Tags that change nothing but that a scalar is a string. */
-const TAGS = ["!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"];
+const TAGS = /^(?:!|!!(?:str|seq|map)|!<tag:yaml\.org,2002:(?:str|seq|map)>)$/;
 
 /** Values that aliases may add to a file: enough for shared lists, too few for a bomb. */
 const MAX_ALIASED_NODES = 100_000;
@@ -126,7 +122,7 @@ export function parseYaml(file: string, text: string): YamlFile {
  * @param diagnostics where it is said what is wrong; a document with a fault is left out
  */
 export function* readYaml(file: string, text: string, diagnostics: Diagnostic[]): Generator<YamlNode> {
-  const source = text.startsWith("\uFEFF") ? text.slice(1) : text;
+  const source = withoutMark(text);
   const control = FORBIDDEN.exec(source);
   if (control !== null) {
     const code = control[0].codePointAt(0) ?? 0;
@@ -145,24 +141,37 @@ export interface Comment {
   text: string;
 }
 
-/** The comments of a text that is YAML. What looks like one inside a value is none. */
+/** The comments of the documents that are YAML. What looks like one inside a value is none. */
 export function* readComments(file: string, text: string): Generator<Comment> {
-  let line = 1;
-  let column = 1;
-  let isValue = false;
-  for (const lexeme of new Lexer().lex(text.startsWith("\uFEFF") ? text.slice(1) : text)) {
-    const type = CST.tokenType(lexeme);
-    // These mark what comes next, and are no part of the text.
-    if (!isValue && (type === "scalar" || type === "doc-mode" || type === "flow-error-end")) {
-      isValue = type === "scalar";
-      continue;
+  const source = withoutMark(text);
+  const lines = new Lines(file, source);
+  for (const { begin, end } of splitDocuments(source)) {
+    const document = source.slice(begin, end);
+    const read = parseDocument(document);
+    if (!("events" in read)) continue;
+    let last = 0;
+    for (const [from, to] of [
+      ...read.events.flatMap(valueRanges),
+      [document.length, document.length],
+    ] as const) {
+      // In front of a comment is a blank, or the beginning of a line (YAML 1.2.2, 6.6).
+      for (const { 0: comment, index } of document.slice(last, from).matchAll(/(?<=^|\s)#[^\r\n]*/g)) {
+        yield { at: lines.position(begin + last + index), text: comment };
+      }
+      last = Math.max(last, to);
     }
-    if (type === "comment" && !isValue) yield { at: { file, line, column }, text: lexeme };
-    isValue = false;
-    const lines = lexeme.split("\n");
-    line += lines.length - 1;
-    column = (lines.length > 1 ? 1 : column) + (lines.at(-1) ?? "").length;
   }
+}
+
+/** What an event has of the text that can hold a `#`. */
+function valueRanges(event: Event): [from: number, to: number][] {
+  const ranges: [number, number][] = [];
+  if ("anchorStart" in event && event.anchorStart >= 0) ranges.push([event.anchorStart, event.anchorEnd]);
+  if ("tagStart" in event && event.tagStart >= 0) ranges.push([event.tagStart, event.tagEnd]);
+  if (event.type === EVENT_ID.SCALAR && event.valueStart >= 0) {
+    ranges.push([event.valueStart, event.valueEnd]);
+  }
+  return ranges.sort(([a], [b]) => a - b);
 }
 
 /**
@@ -187,83 +196,166 @@ class YamlFault extends Error {
   }
 }
 
-class Reader {
+/** The lines of a text. */
+class Lines {
   /** The offset that each line begins at. */
-  private readonly lineStarts: readonly number[];
-  /** The last value with each anchor, of the document being read. */
-  private readonly anchors = new Map<string, ParsedNode>();
+  private readonly starts: readonly number[];
+  /** Of the last position, near which the next one is. */
+  private line = 0;
+
+  constructor(
+    private readonly file: string,
+    source: string,
+  ) {
+    const starts = [0];
+    for (let end = source.indexOf("\n"); end >= 0; end = source.indexOf("\n", end + 1)) starts.push(end + 1);
+    this.starts = starts;
+  }
+
+  /** @param offset in UTF-16 units from the beginning of the text */
+  position(offset: number): Position {
+    let { line } = this;
+    if (offset < this.begin(line)) line = 0;
+    // Half of the lines that are left, until the next one begins after it.
+    for (let step = 1; offset >= this.begin(line + 1); ) {
+      if (offset >= this.begin(line + step)) {
+        line += step;
+        step *= 2;
+      } else step = Math.max(1, step >>> 1);
+    }
+    this.line = line;
+    return { file: this.file, line: line + 1, column: offset - this.begin(line) + 1 };
+  }
+
+  private begin(line: number): number {
+    return this.starts[line] ?? Number.POSITIVE_INFINITY;
+  }
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith("\uFEFF") ? text.slice(1) : text;
+}
+
+/**
+ * Where each document of a stream begins and ends. A line that begins with `---` or `...` is a mark wherever it is, in a
+ * block or in quotes, too (YAML 1.2.2, 9.1.2). Directives before `---` belong to the document after it.
+ */
+function* splitDocuments(source: string): Generator<{ begin: number; end: number }> {
+  let begin = 0;
+  let isPrefix = true;
+  let last = 0;
+  for (const { 0: mark, index } of source.matchAll(/^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm)) {
+    isPrefix &&= /^(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*$/.test(source.slice(last, index));
+    if (mark === "---") {
+      if (!isPrefix) {
+        yield { begin, end: index };
+        begin = index;
+      }
+      isPrefix = false;
+    }
+    last = index + mark.length;
+    if (mark === "---") continue;
+    const lineEnd = source.indexOf("\n", last);
+    last = lineEnd < 0 ? source.length : lineEnd + 1;
+    if (!isPrefix) yield { begin, end: last };
+    else if (begin < index) yield { begin, end: last };
+    begin = last;
+    isPrefix = true;
+  }
+  if (begin < source.length) yield { begin, end: source.length };
+}
+
+/** What is wrong with a document, and where in it. */
+interface Fault {
+  offset: number;
+  message: string;
+}
+
+function parseDocument(document: string): { events: Event[] } | Fault {
+  const offset = tooManyIndicators(document);
+  if (offset !== undefined) return { offset, message: TOO_LARGE };
+  try {
+    const events = parseEvents(document, { maxDepth: MAX_DEPTH });
+    const [first] = events;
+    // The library takes a mark behind blanks, where every other reader sees a value.
+    if (first?.type === EVENT_ID.DOCUMENT && first.explicitStart && !/^---/m.test(document)) {
+      return { offset: document.indexOf("---"), message: INDENTED_MARK };
+    }
+    return { events };
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    return explain(document, error.mark?.position ?? 0, error.reason);
+  }
+}
+
+/** Every value but the first comes after one of these. @returns where there are more than a document may have */
+function tooManyIndicators(document: string): number | undefined {
+  let count = 0;
+  for (const { index } of document.matchAll(/[-:,?[{]/g)) if (++count > MAX_INDICATORS) return index;
+  return undefined;
+}
+
+/** What an event makes of the text: the others only end what others began. */
+type NodeEvent = AliasEvent | MappingEvent | ScalarEvent | SequenceEvent;
+
+class Reader {
+  private readonly lines: Lines;
+  /** The document that is being read: its text, the offset that it begins at, its events, and the next of them. */
+  private document = "";
+  private begin = 0;
+  private events: readonly Event[] = [];
+  private next = 0;
+  /** Where the last value ended, in the document. */
+  private end = 0;
+  /** The event of the last value with each anchor. */
+  private readonly anchors = new Map<string, number>();
   private aliasedNodes = 0;
   private insideAlias = 0;
 
   constructor(
-    private readonly file: string,
+    file: string,
     private readonly source: string,
     private readonly diagnostics: Diagnostic[],
   ) {
-    this.lineStarts = [0, ...Array.from(source.matchAll(/\n/g), ({ index }) => index + 1)];
+    this.lines = new Lines(file, source);
   }
 
   /** Ends early where more is wrong than anybody reads. */
   *read(): Generator<YamlNode> {
-    // Its own search for equal names takes time with the square of their number; `add` finds them too.
-    const composer = new Composer({ schema: "failsafe", version: "1.1", uniqueKeys: false });
-    try {
-      for (const token of this.tokens()) {
-        for (const document of composer.next(token)) yield* this.document(document);
-        if (this.diagnostics.length > MAX_ERRORS) return;
-      }
-    } catch (error) {
-      this.fail(error);
+    for (const { begin, end } of splitDocuments(this.source)) {
+      this.document = this.source.slice(begin, end);
+      this.begin = begin;
+      yield* this.readDocument();
+      if (this.diagnostics.length > MAX_ERRORS) return;
     }
-    for (const document of composer.end()) yield* this.document(document);
   }
 
-  private *document({ errors: [fault], contents }: Document.Parsed): Generator<YamlNode> {
-    if (fault !== undefined) {
-      // What follows a fault in the structure follows from it.
-      this.error(this.position(fault.pos[0]), explain(fault.code, fault.message));
+  private *readDocument(): Generator<YamlNode> {
+    const read = parseDocument(this.document);
+    if (!("events" in read)) {
+      this.error(this.position(read.offset), read.message);
       return;
     }
-    if (contents === null) return;
+    this.events = read.events;
+    this.next = 0;
+    this.end = 0;
     this.anchors.clear();
+    const [first] = read.events;
+    if (first?.type !== EVENT_ID.DOCUMENT) return;
+    this.next++;
     const before = this.diagnostics.length;
     try {
-      const node = this.node(contents, 0);
+      if (first.directives.some(({ kind }) => kind === "tag")) {
+        throw new YamlFault(this.position(this.document.indexOf("%TAG")), NO_TAG_DIRECTIVE);
+      }
+      const node = this.node(0);
       if (node.kind !== "null" && this.diagnostics.length === before) yield node;
     } catch (error) {
       this.fail(error);
     }
   }
 
-  /**
-   * The documents' tokens. The parser keeps a stack of its own, but the composer descends recursively, so what it is given
-   * must not be too deep, and both keep a whole document in memory; what is too much ends here, before much is made of it.
-   */
-  private *tokens(): Generator<CST.Token> {
-    const parser = new Parser();
-    let faults = 0;
-    let directives = 0;
-    let lexemes = 0;
-    for (const lexeme of new Lexer().lex(this.source)) {
-      const { offset } = parser;
-      for (const token of parser.next(lexeme)) {
-        yield token;
-        if (token.type === "error") faults++;
-        if (token.type === "document") lexemes = 0;
-        if (token.type === "directive" && ++directives > MAX_FAULTS) {
-          throw new YamlFault(this.position(offset), TOO_MANY_DIRECTIVES);
-        }
-      }
-      if (faults > MAX_FAULTS) break;
-      if (++lexemes > MAX_LEXEMES) throw new YamlFault(this.position(offset), TOO_LARGE);
-      if (parser.stack.length > MAX_STACK) {
-        throw new YamlFault(this.position(offset), "lists and maps are nested too deeply");
-      }
-    }
-    yield* parser.end();
-  }
-
-  /** Says what stopped the reading. */
+  /** Reports what stopped the reading. */
   private fail(error: unknown): void {
     if (!(error instanceof YamlFault)) throw error;
     this.error(error.at, error.message);
@@ -273,78 +365,169 @@ class Reader {
     if (this.diagnostics.length <= MAX_ERRORS) this.diagnostics.push({ ...at, severity: "error", message });
   }
 
+  /** @param offset in the document */
   private position(offset: number): Position {
-    // The last line that begins at or before it.
-    let line = 0;
-    for (let end = this.lineStarts.length; end - line > 1; ) {
-      const middle = (line + end) >>> 1;
-      if ((this.lineStarts[middle] ?? 0) <= offset) line = middle;
-      else end = middle;
-    }
-    return { file: this.file, line: line + 1, column: offset - (this.lineStarts[line] ?? 0) + 1 };
+    return this.lines.position(this.begin + offset);
   }
 
-  private node(node: ParsedNode, depth: number): YamlNode {
-    const at = this.position(node.range[0]);
-    if (depth > MAX_DEPTH) throw new YamlFault(at, "lists and maps are nested too deeply");
+  /** The event that the next value begins with. */
+  private peek(): NodeEvent | undefined {
+    const event = this.events[this.next];
+    return event === undefined || event.type === EVENT_ID.POP || event.type === EVENT_ID.DOCUMENT
+      ? undefined
+      : event;
+  }
+
+  /** Reads the next value. */
+  private node(depth: number): YamlNode {
+    const event = this.peek();
+    if (event === undefined) throw new Error("the events have a value here");
+    const at = this.position(this.startOf(event));
+    if (depth > MAX_DEPTH) throw new YamlFault(at, TOO_DEEP);
     if (this.insideAlias > 0 && ++this.aliasedNodes > MAX_ALIASED_NODES) {
       throw new YamlFault(at, `aliases add more than ${MAX_ALIASED_NODES} values: write the values out`);
     }
-    if (isAlias(node)) {
-      this.insideAlias++;
-      const value = this.node(this.target(node, at), depth + 1);
-      this.insideAlias--;
-      return value;
+    const index = this.next++;
+    if (event.type === EVENT_ID.ALIAS) return this.alias(event, at, depth);
+    if (event.anchorStart >= 0) {
+      const name = this.anchorName(event);
+      // Inside an alias every anchor has been met, and perhaps been given to another value since.
+      if (this.insideAlias === 0) this.anchors.set(name, index);
     }
-    // Inside an alias every anchor has been met, and perhaps been given to another value since.
-    if (node.anchor !== undefined && this.insideAlias === 0) this.anchors.set(node.anchor, node);
-    this.checkTag(node.tag, at);
-    if (isScalar(node)) return scalar(node, at);
-    if (isSeq(node)) {
-      const items = node.items.map((item) => this.node(item as ParsedNode, depth + 1));
-      return { kind: "list", at, items };
+    const tag = event.tagStart < 0 ? undefined : this.document.slice(event.tagStart, event.tagEnd);
+    if (tag !== undefined && !TAGS.test(tag)) {
+      throw new YamlFault(at, `the tag ${tag} is not supported: write the value without it`);
     }
-    return this.map(node.items as Pair<ParsedNode, ParsedNode | null>[], at, depth);
+    switch (event.type) {
+      case EVENT_ID.SCALAR:
+        this.end = Math.max(this.end, this.lineEnd(event));
+        return scalar(getScalarValue(this.document, event), event, at);
+      case EVENT_ID.SEQUENCE:
+        return this.list(event, at, depth);
+      default:
+        return this.map(event, at, depth);
+    }
   }
 
-  private target(alias: Alias, at: Position): ParsedNode {
-    const target = this.anchors.get(alias.source);
-    if (target !== undefined) return target;
-    throw new YamlFault(
-      at,
-      `*${alias.source} is an alias in YAML, and there is no &${alias.source} before it: ${QUOTE_STAR}`,
-    );
+  /** Where a value begins, after its anchor and tag. */
+  private startOf(event: NodeEvent): number {
+    if (event.type === EVENT_ID.ALIAS) return event.anchorStart - 1;
+    if (event.type !== EVENT_ID.SCALAR) return event.start;
+    const { style, valueStart, anchorEnd, tagEnd } = event;
+    const before = Math.max(this.end, anchorEnd, tagEnd);
+    switch (style) {
+      case SCALAR_STYLE.SINGLE_QUOTED:
+      case SCALAR_STYLE.DOUBLE_QUOTED:
+        return valueStart - 1;
+      case SCALAR_STYLE.LITERAL_BLOCK:
+      case SCALAR_STYLE.FOLDED_BLOCK: {
+        const header = /[|>][-+0-9]*[ \t]*(?:#.*)?\r?\n?$/.exec(this.document.slice(before, valueStart));
+        return header === null ? valueStart : before + header.index;
+      }
+      default:
+        // Where there is nothing, the next mark is the place: the `-` of an empty item.
+        return valueStart < 0 ? this.afterBlanks(before) : valueStart;
+    }
   }
 
-  private checkTag(tag: string | undefined, at: Position): void {
-    if (tag === undefined || TAGS.includes(tag)) return;
-    const name = tag.replace("tag:yaml.org,2002:", "!!");
-    throw new YamlFault(at, `the tag ${name} is not supported: write the value without it`);
+  /** Where a value ends; of a block, before its last line break. */
+  private lineEnd({ style, valueEnd }: ScalarEvent): number {
+    const isBlock = style === SCALAR_STYLE.LITERAL_BLOCK || style === SCALAR_STYLE.FOLDED_BLOCK;
+    return isBlock && this.document[valueEnd - 1] === "\n" ? valueEnd - 1 : valueEnd;
   }
 
-  private map(pairs: Pair<ParsedNode, ParsedNode | null>[], at: Position, depth: number): MapNode {
+  private afterBlanks(offset: number): number {
+    const blanks = /(?:\s|(?<=\s)#[^\n]*)*/y;
+    blanks.lastIndex = offset;
+    blanks.exec(this.document);
+    return blanks.lastIndex < this.document.length ? blanks.lastIndex : offset;
+  }
+
+  /** The library takes more names than go-yaml, and a value right after one. */
+  private anchorName({ anchorStart, anchorEnd }: NodeEvent): string {
+    const name = this.document.slice(anchorStart, anchorEnd);
+    if (/^[\w-]+$/.test(name) && /^[\s,\]}]?$/.test(this.document.slice(anchorEnd, anchorEnd + 1))) {
+      return name;
+    }
+    throw new YamlFault(this.position(anchorStart - 1), ANCHOR_NAME);
+  }
+
+  private alias(event: AliasEvent, at: Position, depth: number): YamlNode {
+    this.end = Math.max(this.end, event.anchorEnd);
+    const name = this.document.slice(event.anchorStart, event.anchorEnd);
+    const target = this.anchors.get(name);
+    if (target === undefined) {
+      throw new YamlFault(
+        at,
+        `*${name} is an alias in YAML, and there is no &${name} before it: ${QUOTE_STAR}`,
+      );
+    }
+    this.anchorName(event);
+    const { next, end } = this;
+    this.next = target;
+    this.insideAlias++;
+    const value = this.node(depth + 1);
+    this.insideAlias--;
+    this.next = next;
+    this.end = end;
+    return value;
+  }
+
+  /** After `'a'` and the like the library takes the rest of the line for the next entry of a list or map outside. */
+  private checkOwnLine(event: NodeEvent): void {
+    const start = this.startOf(event);
+    if (this.document.slice(this.end, start).includes("\n")) return;
+    throw new YamlFault(this.position(start), NOT_OWN_LINE);
+  }
+
+  private list({ style }: SequenceEvent, at: Position, depth: number): ListNode {
+    const items: YamlNode[] = [];
+    for (let event = this.peek(); event !== undefined; event = this.peek()) {
+      if (style === COLLECTION_STYLE.BLOCK && items.length > 0) this.checkOwnLine(event);
+      items.push(this.node(depth + 1));
+    }
+    this.next++;
+    return { kind: "list", at, items };
+  }
+
+  private map({ style }: MappingEvent, at: Position, depth: number): MapNode {
     const entries: MapNode["entries"] = new Map();
     const merged: YamlNode[] = [];
-    for (const pair of pairs) {
-      const key = this.node(pair.key, depth + 1);
-      const value: YamlNode =
-        pair.value === null
-          ? { kind: "null", at: key.at, source: "" }
-          : this.value(pair.value, depth + 1, key.kind === "string" ? key.value : "");
-      if (isScalar(pair.key) && pair.key.type === "PLAIN" && pair.key.source === "<<") merged.push(value);
-      else this.add(entries, this.keyName(key), this.position(pair.key.range[0]), value);
+    for (let event = this.peek(); event !== undefined; event = this.peek()) {
+      if (style === COLLECTION_STYLE.BLOCK && entries.size > 0) this.checkOwnLine(event);
+      const place = this.position(this.startOf(event));
+      const isMerge =
+        event.type === EVENT_ID.SCALAR &&
+        event.style === SCALAR_STYLE.PLAIN &&
+        this.document.slice(event.valueStart, event.valueEnd) === "<<";
+      const key = this.node(depth + 1);
+      const value = this.value(key, depth + 1);
+      if (isMerge) merged.push(value);
+      else this.add(entries, this.keyName(key), place, value);
     }
+    this.next++;
     for (const value of merged) this.merge(entries, value);
     return { kind: "map", at, entries };
   }
 
   /** A field's value. What is wrong inside one that should be text is not the fault that its author can mend. */
-  private value(node: ParsedNode, depth: number, name: string): YamlNode {
+  private value(key: YamlNode, depth: number): YamlNode {
+    const event = this.peek();
+    if (event?.type === EVENT_ID.SCALAR) {
+      const isAbsent = event.valueStart < 0 && event.style === SCALAR_STYLE.PLAIN;
+      const value = this.node(depth);
+      return isAbsent ? { ...value, at: key.at } : value;
+    }
+    if (event === undefined) return this.node(depth);
+    const at = this.position(this.startOf(event));
+    const isBlock = event.type !== EVENT_ID.ALIAS && event.style === COLLECTION_STYLE.BLOCK;
+    // The library takes these after an anchor or a tag, where no other reader does.
+    if (isBlock && at.line === key.at.line) throw new YamlFault(at, NESTED_ON_LINE);
+    if (key.kind !== "string" || !isTextOfJson(key.value)) return this.node(depth);
     try {
-      return this.node(node, depth);
+      return this.node(depth);
     } catch (error) {
-      if (!(error instanceof YamlFault) || isScalar(node) || !isTextOfJson(name)) throw error;
-      throw new YamlFault(this.position(node.range[0]), WRITTEN_AS_YAML);
+      throw error instanceof YamlFault ? new YamlFault(at, WRITTEN_AS_YAML) : error;
     }
   }
 
@@ -395,41 +578,67 @@ const WRITTEN_TWICE =
 const TOO_LARGE =
   "this document is too large to be read as one: split it into several, with a line --- between them";
 
-const TOO_MANY_DIRECTIVES =
-  "lines that begin with % are directives in YAML, and these are too many: remove them";
+const TOO_DEEP = "lists and maps are nested too deeply";
+
+const INDENTED_MARK = "this is no YAML: write --- at the beginning of the line";
+
+const NESTED_ON_LINE =
+  "this is no YAML: a line has one name and one value; put a value that holds `: ` in quotes";
+
+const NOT_OWN_LINE =
+  "this is no YAML: a value ends before this, on the same line; put all of it in the quotes, or begin a new line";
+
+const ANCHOR_NAME = "the name of an anchor or alias has letters, digits, - and _, and a blank after it";
+
+const NO_TAG_DIRECTIVE =
+  "tags of one's own are not supported: remove %TAG, and write the values without tags";
 
 const QUOTE_STAR = 'put a value that begins with * in quotes, such as "*"';
 
-/** The library's words where they say what to do, ours where they do not. */
-function explain(code: string, message: string): string {
-  switch (code) {
-    case "TAB_AS_INDENT":
-      return "a tab cannot indent YAML: use spaces";
-    case "BAD_ALIAS":
-      return `a lone * is an alias in YAML: ${QUOTE_STAR}`;
-    case "BAD_INDENT":
-      return `the indentation does not fit: ${message}`;
-    default:
-      return `this is no YAML: ${message}`;
+/** What the library found, in our words where they say better what to do. */
+function explain(document: string, offset: number, reason: string): Fault {
+  if (reason.startsWith("nesting exceeded")) return { offset, message: TOO_DEEP };
+  if (reason.startsWith("tab characters")) {
+    return { offset, message: "a tab cannot indent YAML: use spaces" };
   }
+  if (reason.startsWith("name of an alias")) {
+    return { offset: offset - 1, message: `a lone * is an alias in YAML: ${QUOTE_STAR}` };
+  }
+  const character = document[offset] ?? "";
+  if (["@", "`", "%"].includes(character)) {
+    return { offset, message: `this is no YAML: put a value that begins with ${character} in quotes` };
+  }
+  const lineBefore = document.slice(document.lastIndexOf("\n", offset - 1) + 1, offset);
+  if (/^:(?:\s|$)/.test(document.slice(offset, offset + 2)) && /:\s/.test(lineBefore)) {
+    return {
+      offset,
+      message: NESTED_ON_LINE,
+    };
+  }
+  if (reason.startsWith("deficient indentation") && lineBefore.includes("\t")) {
+    return { offset, message: "a tab cannot come before this in YAML: use spaces" };
+  }
+  if (reason.startsWith("bad indentation") || reason.startsWith("deficient indentation")) {
+    const message = `the indentation does not fit, or quotes are missing or too many: ${reason}`;
+    return { offset, message };
+  }
+  return { offset, message: `this is no YAML: ${reason}` };
 }
 
-function scalar(node: Scalar.Parsed, at: Position): YamlNode {
+function scalar(value: string, { style, tagStart }: ScalarEvent, at: Position): YamlNode {
   // As YAML 1.1 has it: an escape is a character, and half of one is none.
-  if (/\p{Surrogate}/u.test(String(node.value))) {
+  if (/\p{Surrogate}/u.test(value)) {
     throw new YamlFault(
       at,
       "an escape in this value is half of a character: write \\UXXXXXXXX, or the character itself",
     );
   }
-  const isPlain = node.type === Scalar.PLAIN || node.type === undefined;
-  if (!isPlain || node.tag !== undefined) return { kind: "string", at, value: String(node.value) };
-  const source = node.source;
-  if (/^(~|null|Null|NULL|)$/.test(source)) return { kind: "null", at, source };
-  if (TRUE.test(source)) return { kind: "boolean", at, source, value: true };
-  if (FALSE.test(source)) return { kind: "boolean", at, source, value: false };
-  if (isNumber(source)) return { kind: "number", at, source };
-  return { kind: "string", at, value: String(node.value) };
+  if (style !== SCALAR_STYLE.PLAIN || tagStart >= 0) return { kind: "string", at, value };
+  if (/^(~|null|Null|NULL|)$/.test(value)) return { kind: "null", at, source: value };
+  if (TRUE.test(value)) return { kind: "boolean", at, source: value, value: true };
+  if (FALSE.test(value)) return { kind: "boolean", at, source: value, value: false };
+  if (isNumber(value)) return { kind: "number", at, source: value };
+  return { kind: "string", at, value };
 }
 
 const TRUE = /^(y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
