@@ -9,6 +9,7 @@ import {
 import { byPosition, type Diagnostic, formatPosition, type Position } from "./diagnostics.ts";
 import { compileAuthorization } from "./istio/authorization.ts";
 import { refuseCustom } from "./istio/authorization-policy.ts";
+import { isMeshResource, MeshResources } from "./istio/mesh-resources.ts";
 import { compileProviders } from "./istio/providers.ts";
 import { Report } from "./istio/report.ts";
 import { findTemplate, leaveOut, mayBeResource, type Resource, readResources } from "./istio/resource.ts";
@@ -45,6 +46,8 @@ export interface CompileTarget {
   inMesh: boolean;
   /** The Envoy cluster that serves a URL for a policy of that namespace. */
   clusterFor: (url: URL, namespace: string) => string;
+  /** Whether ServiceEntries, DestinationRules and Services of the input count before `clusterFor`. */
+  usesMeshResources?: boolean;
   /** What is compiled if no workload is named: all policies as one, or each selection of workloads by itself. */
   grouping: "all" | "selections";
   /** Warns of what the output leaves to its user. */
@@ -115,6 +118,8 @@ export interface CompiledWorkload {
   selection?: Selection;
   configuration: Configuration;
   sourceMap: SourceMap;
+  /** Clusters of servers of keys that the input's own resources give the proxies. */
+  coveredClusters: ReadonlySet<string>;
 }
 
 /** A resource of the sources. */
@@ -188,7 +193,7 @@ export function compileSources(
 
 function readSources(
   sources: readonly SourceFile[],
-  { namespace, labels, gateway }: CompileOptions,
+  { namespace, labels, gateway, target: { usesMeshResources = false } = STANDALONE }: CompileOptions,
   rootNamespace: string,
   report: Report,
 ): Resource[] {
@@ -212,7 +217,7 @@ function readSources(
     }
     report.addAll(found ? faultsOfFound(faults, text) : faults);
   }
-  reportOthers(report);
+  reportOthers(report, usesMeshResources);
   if (known.size === 0 && !report.hasErrors) {
     const message =
       "there is no RequestAuthentication and no AuthorizationPolicy here: a filter would let everything through";
@@ -250,19 +255,20 @@ function refuseTemplate(document: YamlNode, report: Report): void {
 const RENDER = "a template is rendered first: `helm template … | jwtgate compile -f -`";
 
 /** Says which resources are no policies: one by its name, several by their number. */
-function reportOthers(report: Report): void {
-  const [first, ...more] = report.others;
+function reportOthers(report: Report, usesMeshResources: boolean): void {
+  const others = report.others.filter((other) => !usesMeshResources || !isMeshResource(other));
+  const [first, ...more] = others;
   if (first === undefined) return;
   if (more.length === 0) {
     report.warning(first.at, `${first.name} (${first.apiVersion}) is no policy and is not compiled`);
     return;
   }
   const counts = new Map<string, number>();
-  for (const { kind } of report.others) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  for (const { kind } of others) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const list = [...counts].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${count} ${kind}`);
   report.warning(
     first.at,
-    `${report.others.length} resources are no policies and are not compiled: ${list.join(", ")}`,
+    `${others.length} resources are no policies and are not compiled: ${list.join(", ")}`,
   );
 }
 
@@ -312,7 +318,27 @@ function compileWorkload(
   for (const { spec } of policies) if (spec.custom) refuseCustom(spec.custom, report);
   const { trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
   const { target = STANDALONE } = options;
-  const { clusterFor, inMesh } = target;
+  const { inMesh } = target;
+  const covered = new Set<string>();
+  const mesh =
+    target.usesMeshResources && selection
+      ? new MeshResources(
+          report.others,
+          options.namespace ?? DEFAULT_NAMESPACE,
+          {
+            namespace: selection.namespace,
+            labels: options.labels ?? selection.matchLabels ?? {},
+            rootNamespace,
+          },
+          report,
+        )
+      : undefined;
+  const clusterFor = (url: URL, namespace: string, at: Position) => {
+    if (mesh === undefined) return target.clusterFor(url, namespace);
+    const { cluster, isCovered } = mesh.serverOf(url, namespace, at);
+    if (isCovered) covered.add(cluster);
+    return cluster;
+  };
   const { providers, positions } = compileProviders(
     authentications,
     { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService, inMesh },
@@ -336,6 +362,7 @@ function compileWorkload(
       ...(rules && { authorization: rules }),
     }),
     sourceMap: { rules: authorization.positions, providers: positions },
+    coveredClusters: covered,
   };
 }
 

@@ -15,7 +15,7 @@ import type { Located } from "./yaml.ts";
 export interface ProviderOptions {
   rootNamespace: string;
   /** The Envoy cluster that serves a URL for a policy of that namespace. */
-  clusterFor: (url: URL, namespace: string) => string;
+  clusterFor: (url: URL, namespace: string, at: Position) => string;
   /** The jwks_uri of discovery documents that were read already, by the document's URL. */
   discovered?: Record<string, string> | undefined;
   /** Origins that a discovered jwks_uri may have beside its issuer's. */
@@ -66,7 +66,7 @@ class Clusters {
 
   /** The cluster's name tells hosts apart. It leads to one port, with TLS or without, so keys of another are not to be had by it. */
   of(url: URL, namespace: string, at: Position): string {
-    const cluster = this.clusterFor(url, namespace);
+    const cluster = this.clusterFor(url, namespace, at);
     const first = this.known.get(cluster) ?? url;
     this.known.set(cluster, first);
     if (first.protocol !== url.protocol || portOf(first) !== portOf(url)) {

@@ -1,10 +1,21 @@
 /** Collects what there is to say about the input. */
 import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
+import type { YamlNode } from "./yaml.ts";
+
+/** A resource that is no policy. */
+export interface OtherResource {
+  at: Position;
+  kind: string;
+  /** `KIND NAME`, for messages. */
+  name: string;
+  apiVersion: string;
+  node: YamlNode;
+}
 
 export class Report {
   readonly diagnostics: Diagnostic[] = [];
   /** Resources that are no policies. */
-  readonly others: { at: Position; kind: string; name: string; apiVersion: string }[] = [];
+  readonly others: OtherResource[] = [];
   private readonly errors = new Map<string, number>();
 
   /** @param message what is wrong and what to write instead; one line */

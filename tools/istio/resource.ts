@@ -79,7 +79,7 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
     return readResources(items, namespace, report);
   }
   if (!KINDS.includes(kind.value) || group !== GROUP) {
-    reportOther(fields, group, apiVersion, kind, report);
+    reportOther(fields, { group, apiVersion, kind, node }, report);
     return [];
   }
   if (!VERSIONS.includes(version)) {
@@ -160,9 +160,12 @@ function isList(group: string, kind: string): boolean {
 /** A resource that is no policy of ours: an error where somebody could think that it is enforced. */
 function reportOther(
   fields: Fields,
-  group: string,
-  apiVersion: Located<string>,
-  kind: Located<string>,
+  {
+    group,
+    apiVersion,
+    kind,
+    node,
+  }: { group: string; apiVersion: Located<string>; kind: Located<string>; node: YamlNode },
   report: Report,
 ): void {
   const metadata = fields.object("metadata");
@@ -182,7 +185,7 @@ function reportOther(
   } else if (KINDS.includes(kind.value)) {
     report.error(apiVersion.at, `${kind.value} belongs to ${GROUP}: write apiVersion: ${GROUP}/v1`);
   } else {
-    report.others.push({ at: fields.at, kind: kind.value, name, apiVersion: apiVersion.value });
+    report.others.push({ at: fields.at, kind: kind.value, name, apiVersion: apiVersion.value, node });
   }
 }
 

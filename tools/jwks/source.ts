@@ -67,8 +67,9 @@ export function bootstrapCluster(url: URL): string {
  * cannot be a host at all and gets a name too.
  *
  * @param namespace of the policy
+ * @param isApart whether the mesh has the server's own name already, so that another is needed
  */
-export function meshHost(url: URL, namespace: string): MeshHost {
+export function meshHost(url: URL, namespace: string, isApart = false): MeshHost {
   const host = hostOf(url).replace(/\.$/, "");
   const port = portOf(url);
   if (isAddress(host)) {
@@ -85,6 +86,8 @@ export function meshHost(url: URL, namespace: string): MeshHost {
     if (!secure) return { host: service, port, inMesh: true };
     return { host: `${service}.${OWN_DOMAIN}`, port, inMesh: false, endpoint: { address: service, port } };
   }
+  if (isApart)
+    return { host: `${host}.${OWN_DOMAIN}`, port, inMesh: false, endpoint: { address: host, port } };
   if (!secure) return { host, port, inMesh: false };
   const known = port + ORIGINATION_OFFSET <= 65_535 ? port + ORIGINATION_OFFSET : port - ORIGINATION_OFFSET;
   return { host, port: known, inMesh: false, endpoint: { address: host, port } };
@@ -96,16 +99,20 @@ function labelOf(address: string): string {
 }
 
 /** A Service's full name; none for a host outside the mesh. */
-function serviceHost(host: string, namespace: string): string | undefined {
+export function serviceHost(host: string, namespace: string): string | undefined {
   if (!host.includes(".")) return `${host}.${namespace}.${CLUSTER_DOMAIN}`;
   if (host.endsWith(".svc")) return `${host.slice(0, -".svc".length)}.${CLUSTER_DOMAIN}`;
   return host.endsWith(`.${CLUSTER_DOMAIN}`) ? host : undefined;
 }
 
 /** The name of the cluster that Istio gives a proxy for that host (istio pilot/pkg/model/service.go, BuildSubsetKey). */
-export function meshCluster(url: URL, namespace: string): string {
-  const { host, port } = meshHost(url, namespace);
+export function clusterOf({ host, port }: Pick<MeshHost, "host" | "port">): string {
   return `outbound|${port}||${host}`;
+}
+
+/** The cluster of the server of a URL, for a policy of that namespace. */
+export function meshCluster(url: URL, namespace: string): string {
+  return clusterOf(meshHost(url, namespace));
 }
 
 /** A network: the bytes of an address in it, and the length of its prefix in bits. */

@@ -5,7 +5,7 @@
 
 import type { Configuration } from "../config/schema.ts";
 import { isAddress } from "../encoding/address.ts";
-import { hostOf, type MeshHost, meshHost } from "../jwks/source.ts";
+import { clusterOf, hostOf, type MeshHost, meshHost } from "../jwks/source.ts";
 import type { Message } from "./bootstrap.ts";
 import { uniqueName } from "./names.ts";
 
@@ -14,28 +14,30 @@ export interface KeyServerOptions {
   namespace: string;
   /** Authorities of the servers' certificates, a file as the proxy sees it; the system's where absent. */
   caFile?: string;
+  /** Clusters that the mesh has. */
+  coveredClusters?: ReadonlySet<string>;
 }
 
-/** One ServiceEntry, and for https one DestinationRule, for each server outside the mesh. */
+/** One ServiceEntry, and for https one DestinationRule, for each server that the mesh does not have. */
 export function renderKeyServers(
   configuration: Configuration,
-  { namespace, caFile }: KeyServerOptions,
+  { namespace, caFile, coveredClusters = new Set() }: KeyServerOptions,
 ): Message[] {
   const rendered = new Map<string, Message[]>();
   for (const { policy, remoteJwks } of configuration.providers ?? []) {
     if (remoteJwks === undefined) continue;
     const policyNamespace = policy?.split("/")[0] ?? namespace;
-    const uris = [
-      remoteJwks.uri ?? remoteJwks.discovery?.uri,
-      ...(remoteJwks.discovery?.jwksHosts ?? []).map(({ origin }) => origin),
+    const servers = [
+      { uri: remoteJwks.uri ?? remoteJwks.discovery?.uri, cluster: remoteJwks.cluster },
+      ...(remoteJwks.discovery?.jwksHosts ?? []).map(({ origin, cluster }) => ({ uri: origin, cluster })),
     ];
-    for (const uri of uris) {
-      if (uri === undefined) continue;
+    for (const { uri, cluster } of servers) {
+      if (uri === undefined || coveredClusters.has(cluster) || rendered.has(cluster)) continue;
       const url = new URL(uri);
-      const server = meshHost(url, policyNamespace);
-      const key = `${server.host}:${server.port}`;
-      if (!server.inMesh && !rendered.has(key))
-        rendered.set(key, renderServer(url, server, namespace, caFile));
+      const server = [false, true]
+        .map((isApart) => meshHost(url, policyNamespace, isApart))
+        .find((one) => clusterOf(one) === cluster);
+      if (server && !server.inMesh) rendered.set(cluster, renderServer(url, server, namespace, caFile));
     }
   }
   return [...rendered.values()].flat();

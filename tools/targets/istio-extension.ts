@@ -45,6 +45,7 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
     knowsDirectPeer: false,
     inMesh: true,
     clusterFor: meshCluster,
+    usesMeshResources: true,
     grouping: "selections",
     name,
     withoutMode: "must be said",
@@ -62,7 +63,7 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
     render(workloads, options) {
       const { mode, sha256, image } = options;
       if (image === undefined) throw new Error("check has seen to this");
-      const resources = workloads.flatMap(({ selection, configuration }) => {
+      const resources = workloads.flatMap(({ selection, configuration, coveredClusters }) => {
         if (selection === undefined) return [];
         if (mode === undefined && !isForGateway(selection)) {
           throw new NotRendered(
@@ -73,6 +74,7 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
           resource(selection, configuration, { image, ...(sha256 && { sha256 }), ...(mode && { mode }) }),
           ...renderKeyServers(configuration, {
             namespace: selection.namespace,
+            coveredClusters,
             ...(options.jwksCa !== undefined && { caFile: options.jwksCa }),
           }),
         ];
