@@ -7,12 +7,19 @@ import {
   type Provider,
 } from "./config/schema.ts";
 import { byPosition, type Diagnostic, formatPosition, type Position } from "./diagnostics.ts";
-import { compileAuthorization } from "./istio/authorization.ts";
-import { refuseCustom } from "./istio/authorization-policy.ts";
+import { type CompiledProvider, compileAuthorization, compileCustom } from "./istio/authorization.ts";
+import { ExtensionProviders } from "./istio/extension-providers.ts";
 import { isMeshResource, MeshResources } from "./istio/mesh-resources.ts";
 import { compileProviders } from "./istio/providers.ts";
-import { Report } from "./istio/report.ts";
-import { findTemplate, leaveOut, mayBeResource, type Resource, readResources } from "./istio/resource.ts";
+import { quote, Report } from "./istio/report.ts";
+import {
+  type AuthorizationPolicyResource,
+  findTemplate,
+  leaveOut,
+  mayBeResource,
+  type Resource,
+  readResources,
+} from "./istio/resource.ts";
 import {
   findStrangers,
   isForOthers,
@@ -50,8 +57,19 @@ export interface CompileTarget {
   usesMeshResources?: boolean;
   /** What is compiled if no workload is named: all policies as one, or each selection of workloads by itself. */
   grouping: "all" | "selections";
+  /**
+   * What becomes of CUSTOM policies. `asked`: Envoy asks their extension providers, as the output says. An object: they
+   * are no part of the output. Absent: they are an error.
+   */
+  custom?: "asked" | CustomLeft;
   /** Warns of what the output leaves to its user. */
   review?(workload: ReviewedWorkload, report: Report): void;
+}
+
+/** CUSTOM policies are no part of an output. */
+export interface CustomLeft {
+  /** What is told of each; absent: nothing. */
+  note?: (policy: string) => string;
 }
 
 /** A workload that has been compiled, for a target to review. */
@@ -73,6 +91,12 @@ export const STANDALONE: CompileTarget = {
   clusterFor: bootstrapCluster,
   grouping: "all",
 };
+
+/** For tools that look at policies and write no output: what they say of CUSTOM policies is theirs. */
+export const INSPECTED: CompileTarget = { ...STANDALONE, custom: {} };
+
+/** An Envoy of which the output says everything, so that it can ask the extension providers of CUSTOM policies. */
+export const WHOLE_ENVOY: CompileTarget = { ...STANDALONE, custom: "asked" };
 
 /** What `compile` is asked for. */
 export interface CompileOptions {
@@ -102,6 +126,8 @@ export interface CompileOptions {
   jwksHosts?: string[] | undefined;
   /** Whether keys may be fetched from link-local addresses and metadata services. */
   allowMetadataService?: boolean | undefined;
+  /** Istio's mesh config, which says what the extension providers of CUSTOM policies are. */
+  meshConfig?: Pick<SourceFile, "name" | "text"> | undefined;
 }
 
 /** From what the filter names to the YAML that it came from. */
@@ -117,6 +143,8 @@ export interface CompiledWorkload {
   /** Absent where every policy applies, wherever it is for. */
   selection?: Selection;
   configuration: Configuration;
+  /** Extension providers that CUSTOM policies ask, in this order, before the filter decides. */
+  custom: CompiledProvider[];
   sourceMap: SourceMap;
   /** Clusters of servers of keys that the input's own resources give the proxies. */
   coveredClusters: ReadonlySet<string>;
@@ -168,6 +196,14 @@ export function compileSources(
   const { rootNamespace = "istio-system" } = options;
   const resources = readSources(sources, options, rootNamespace, report);
   const selected = report.hasErrors ? [] : select(resources, options, rootNamespace, report);
+  const { custom } = options.target ?? STANDALONE;
+  if (typeof custom === "object" && !report.hasErrors) {
+    reviewLeft(
+      isWorkloadNamed(options) ? selected.flatMap((one) => one.resources) : resources,
+      custom,
+      report,
+    );
+  }
   const workloads = selected.map((selection) => compileWorkload(selection, options, rootNamespace, report));
   const compiled = new Set(selected.flatMap((selection) => selection.resources));
   const [only] = workloads;
@@ -281,6 +317,11 @@ function together(resource: Resource, other: Resource): string {
   return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), and here both apply to one: what either allows is allowed; say with --namespace, --labels or --gateway which workload it is`;
 }
 
+/** Whether it is said which workload is compiled for. */
+function isWorkloadNamed({ namespace, labels, gateway }: CompileOptions): boolean {
+  return namespace !== undefined || labels !== undefined || gateway !== undefined;
+}
+
 /** Which policies go together. */
 function select(
   resources: Resource[],
@@ -289,13 +330,15 @@ function select(
   report: Report,
 ): (Omit<SelectedResources, "selection"> & { selection?: Selection })[] {
   const { namespace, labels, gateway } = options;
-  if (namespace === undefined && labels === undefined && gateway === undefined) {
-    if ((options.target ?? STANDALONE).grouping === "all") {
+  if (!isWorkloadNamed(options)) {
+    const { grouping, custom } = options.target ?? STANDALONE;
+    if (grouping === "all") {
       const strangers = findStrangers(resources, rootNamespace);
       if (strangers) report.warning(strangers[0].at, together(...strangers));
       return [{ resources }];
     }
-    return partition(resources, rootNamespace, report) ?? [];
+    const isLeft = (resource: Resource) => typeof custom === "object" && isCustom(resource);
+    return partition(resources, rootNamespace, report, isLeft) ?? [];
   }
   const selected = selectFor({ namespace, labels, gateway }, resources, rootNamespace, report);
   const [first] = resources;
@@ -315,7 +358,6 @@ function compileWorkload(
 ): CompiledWorkload {
   const authentications = resources.filter((resource) => resource.kind === "RequestAuthentication");
   const policies = resources.filter((resource) => resource.kind === "AuthorizationPolicy");
-  for (const { spec } of policies) if (spec.custom) refuseCustom(spec.custom, report);
   const { trustDomain = "cluster.local", discovered, jwksHosts, allowMetadataService } = options;
   const { target = STANDALONE } = options;
   const { inMesh } = target;
@@ -344,7 +386,9 @@ function compileWorkload(
     { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService, inMesh },
     report,
   );
-  const authorization = compileAuthorization(policies, { trustDomain, target }, report);
+  const decided = policies.filter((policy) => !isCustom(policy));
+  const authorization = compileAuthorization(decided, { trustDomain, target }, report);
+  const custom = compileProvidersAsked(policies.filter(isCustom), options, report);
   const { needsDirectPeer } = authorization;
   const rules = authorization.authorization ?? (providers.length === 0 ? NOTHING_DENIED : undefined);
   target.review?.({ selection, policies, providers, positions, needsDirectPeer }, report);
@@ -361,10 +405,63 @@ function compileWorkload(
       ...(providers.length > 0 && { providers }),
       ...(rules && { authorization: rules }),
     }),
-    sourceMap: { rules: authorization.positions, providers: positions },
+    custom,
+    sourceMap: {
+      rules: Object.assign({}, authorization.positions, ...custom.map((one) => one.positions)),
+      providers: positions,
+    },
     coveredClusters: covered,
   };
 }
+
+function isCustom(resource: Resource): resource is AuthorizationPolicyResource {
+  return resource.kind === "AuthorizationPolicy" && resource.spec.action === "CUSTOM";
+}
+
+/** Says of CUSTOM policies that they are no part of the output, and refuses to write an output without any other. */
+function reviewLeft(resources: readonly Resource[], { note }: CustomLeft, report: Report): void {
+  if (note === undefined) return;
+  const left = resources.filter(isCustom);
+  for (const policy of left) report.warning(policy.spec.provider?.at ?? policy.at, note(nameOf(policy)));
+  const [first] = left;
+  if (first && left.length === resources.length && !report.hasErrors) {
+    report.error(first.at, "there are only CUSTOM policies here, and nothing for the filter to decide");
+  }
+}
+
+/** The extension providers of CUSTOM policies, as far as the target has to do with them. */
+function compileProvidersAsked(
+  policies: readonly AuthorizationPolicyResource[],
+  { target = STANDALONE, trustDomain = "cluster.local", meshConfig, shadow }: CompileOptions,
+  report: Report,
+): CompiledProvider[] {
+  const known = meshConfig && ExtensionProviders.read(meshConfig.name, meshConfig.text, report);
+  const asked = compileCustom(policies, trustDomain, report);
+  if (typeof target.custom === "object") return asked;
+  for (const { name } of asked) {
+    if (target.custom === undefined) report.error(name.at, cannotAsk(target.noun));
+    else if (meshConfig === undefined) report.error(name.at, needsMeshConfig(name.value));
+  }
+  if (known === undefined) return [];
+  const found = asked.flatMap((one) => {
+    const provider = known.find(one.name, report);
+    return provider ? [{ ...one, provider }] : [];
+  });
+  if (!shadow) return found;
+  for (const { name } of found) report.warning(name.at, NOT_ASKED_IN_SHADOW);
+  return [];
+}
+
+function cannotAsk(noun: string): string {
+  return `CUSTOM asks an external authorizer, which ${noun} cannot do: compile with --output envoy and --mesh-config FILE, or leave the policy to Istio; if it is for another workload, name yours with --namespace and --labels`;
+}
+
+function needsMeshConfig(name: string): string {
+  return `this policy asks the extension provider ${quote(name)}: say what that is with --mesh-config FILE, Istio's mesh config (docs/external-authorization.md); if the policy is for another workload, name yours with --namespace and --labels`;
+}
+
+const NOT_ASKED_IN_SHADOW =
+  "in shadow nobody asks this extension provider, whose answer would count: what it refuses is not seen";
 
 /**
  * For a RequestAuthentication without jwtRules alone. The filter refuses a configuration that has neither providers nor

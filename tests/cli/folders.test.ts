@@ -360,12 +360,31 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     }
   });
 
-  test("is refused where a CUSTOM policy is for the workload, or nobody says which it is", () => {
-    for (const workload of [["--namespace", "shop", "--labels", "app=admin"], []]) {
-      const { status, stderr } = compile(workload, list);
-      expect(status).toBe(1);
-      expect(stderr).toContain("CUSTOM asks an external authorizer");
+  test("says of a CUSTOM policy for the workload that it is no part of the configuration", () => {
+    const { status, stdout, stderr } = compile([], list);
+    expect(status).toBe(0);
+    expect(stdout).toContain("/admin");
+    for (const name of ["legacy/ext", "shop/ext"]) {
+      expect(stderr).toContain(`AuthorizationPolicy ${name} is no part of the filter's configuration`);
     }
+  });
+
+  test("is refused where only CUSTOM policies are for the workload", () => {
+    const { status, stdout, stderr } = compile(["--namespace", "shop", "--labels", "app=admin"], list);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain("there are only CUSTOM policies here, and nothing for the filter to decide");
+  });
+
+  test("is refused for an Envoy, where nobody says what the extension providers are", () => {
+    const envoy = ["--output", "envoy", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"];
+    const { status, stdout, stderr } = compile(
+      [...envoy, "--namespace", "shop", "--labels", "app=admin"],
+      list,
+    );
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain(
+      'this policy asks the extension provider "o": say what that is with --mesh-config FILE',
+    );
   });
 });
 

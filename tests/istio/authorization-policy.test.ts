@@ -403,7 +403,7 @@ describe("what istiod or the API server refuse, is refused", () => {
 
   test.each([
     ["{action: ▲deny}", 'unknown action "deny": did you mean DENY?'],
-    ["{action: ▲REFUSE}", 'unknown action "REFUSE": write ALLOW, DENY or AUDIT'],
+    ["{action: ▲REFUSE}", 'unknown action "REFUSE": write ALLOW, DENY, AUDIT or CUSTOM'],
     [
       "▲{action: DENY}",
       "a DENY policy without rules would deny nothing: write a rule, or `- {}` to deny everything",
@@ -412,7 +412,7 @@ describe("what istiod or the API server refuse, is refused", () => {
       "{action: DENY, ▲rules: []}",
       "a DENY policy without rules would deny nothing: write a rule, or `- {}` to deny everything",
     ],
-    ["{▲provider: {name: a}}", "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it"],
+    ["{▲provider: {name: a}}", "provider goes with action: CUSTOM: remove it"],
     ["{rules: ▲{}}", "spec.rules must be a list, not a map"],
     [
       "{▲jwtRules: []}",
@@ -422,14 +422,6 @@ describe("what istiod or the API server refuse, is refused", () => {
     expect(faultsAtMark(resource("AuthorizationPolicy", spec))).toEqual([expected]),
   );
 
-  test("CUSTOM is another filter's", () => {
-    const [message] = messages(
-      resource("AuthorizationPolicy", "{action: CUSTOM, provider: {name: a}, rules: [{}]}"),
-    );
-    expect(message).toMatch(
-      /^4:16: CUSTOM asks an external authorizer, which this filter cannot: leave the policy to Istio/,
-    );
-  });
   test("metadata of other filters cannot be seen", () => {
     const key = "experimental.envoy.filters.http.other[a]";
     expect(messages(rule(`{when: [{key: '${key}', values: [b]}]}`))[0]).toMatch(

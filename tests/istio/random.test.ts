@@ -172,7 +172,7 @@ describe("random policies", () => {
   /** Each makes one thing of a well-formed policy wrong. */
   const FAULTS: Record<string, (spec: { action: unknown; rules: Fields[] }, random: Random) => void> = {
     "an unknown action": (spec, random) => {
-      spec.action = random.pick(["allow", "Deny", "LOG", "CUSTOM", "", 1, true]);
+      spec.action = random.pick(["allow", "Deny", "LOG", "custom", "", 1, true]);
     },
     "an unknown field": (spec, random) => {
       random.pick([spec as Fields, random.pick(spec.rules)])[

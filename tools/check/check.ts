@@ -1,7 +1,7 @@
 /** Looks at policies as a reviewer would. A library: neither files nor a process. */
 import { type Diagnostic, formatPosition } from "../diagnostics.ts";
 import type { Attribute } from "../istio/attributes.ts";
-import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
+import type { AuthorizationPolicy, Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import { quote } from "../istio/report.ts";
 import type {
   Attachment,
@@ -275,11 +275,11 @@ class Reviewer {
       all.map(({ rule }) => rule),
       (place) => {
         const { spec, metadata } = (all[place] as (typeof all)[number]).policy;
-        return groupOf(spec.action, metadata.namespace);
+        return groupOf(actionOf(spec), metadata.namespace);
       },
     );
     for (const [place, { policy, rule }] of all.entries()) {
-      const { action } = policy.spec;
+      const action = actionOf(policy.spec);
       const namespaces = new Set([policy.metadata.namespace, this.options.rootNamespace]);
       const wider = (wanted: string) => {
         const groups = [...namespaces].map((namespace) => groupOf(wanted, namespace));
@@ -347,6 +347,11 @@ function selectionOf({ matchLabels = {}, targetRefs }: Attachment): string {
 }
 
 const EVERY_WORKLOAD = selectionOf({ targetRefs: [] });
+
+/** What a rule that matches leads to. Different extension providers answer differently. */
+function actionOf({ action, provider }: AuthorizationPolicy): string {
+  return provider === undefined ? action : `${action} ${provider.value}`;
+}
 
 /** Whether some request is refused for want of a token: an ALLOW rule that asks for one, or a DENY rule for its absence. */
 function requiresToken({ spec }: AuthorizationPolicyResource): boolean {

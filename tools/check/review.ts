@@ -1,5 +1,5 @@
 /** Reviews sources: compiles them, and checks those of them that are for the workload. */
-import { type CompileOptions, compileSources, type SourceFile } from "../compile.ts";
+import { type CompileOptions, compileSources, INSPECTED, type SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import { check } from "./check.ts";
 import { byPlace, type Finding } from "./findings.ts";
@@ -40,7 +40,8 @@ export function review(
     suppressions = [],
   }: ReviewOptions = {},
 ): Review {
-  const { result, selected } = compileSources(sources, { namespace, labels, gateway, rootNamespace });
+  const options = { target: INSPECTED, namespace, labels, gateway, rootNamespace };
+  const { result, selected } = compileSources(sources, options);
   const { diagnostics, resources } = result;
   if (diagnostics.some(({ severity }) => severity === "error"))
     return { findings: [], suppressed: [], diagnostics };

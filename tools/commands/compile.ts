@@ -12,7 +12,7 @@ import { NotRendered, type Rendered, type SharedOptions, type Target } from "../
 import { parseLabels, parseOrigin } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { outputFileOption, print, report, tell, UserError, writeUserFile } from "./output.ts";
-import { addSourceOptions, readPolicies, type SourceChoices } from "./policies.ts";
+import { addSourceOptions, readMeshConfig, readPolicies, type SourceChoices } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
 import { styleFor } from "./style.ts";
 import { optionOf } from "./target-option.ts";
@@ -29,6 +29,7 @@ interface Options extends SharedOptions, SourceChoices {
   filterState?: boolean;
   removeLookalikes?: boolean;
   sourceMap?: string;
+  meshConfig?: string;
   discover?: boolean;
   jwksHost?: string[];
   allowJwksMetadataService?: boolean;
@@ -165,6 +166,7 @@ async function compileAll(options: Options, target: Target, report: Reporter): P
     compiler: `jwtgate ${VERSION}`,
     jwksHosts: options.jwksHost,
     allowMetadataService: options.allowJwksMetadataService,
+    meshConfig: readMeshConfig(options.meshConfig),
   };
   const discovered = options.discover ? await discoverAll(files, compileOptions, options.jwksCa) : undefined;
   const result = compile(files, { ...compileOptions, discovered });

@@ -6,8 +6,9 @@ import { printable, printableJson } from "../diagnostics.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import { CurlError, parseCurl } from "../explain/curl.ts";
 import { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST, explain } from "../explain/explain.ts";
+import { openGates } from "../explain/explainer.ts";
 import { explanationToJson, formatExplanation } from "../explain/format.ts";
-import { discoveredUri, TracedGate } from "../explain/gate.ts";
+import { discoveredUri } from "../explain/gate.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { wireText } from "../host/bytes.ts";
 import { type Address, type Mode, PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
@@ -132,15 +133,19 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
     listener: { mode, pathNormalization, address, localAddress: DEFAULT_LISTENER.localAddress },
     now: options.at ?? options.now ?? Date.now(),
   });
-  const gate = await TracedGate.open(await loadModules(), subject);
-  const explanation = await explain(gate, subject, request);
+  const gates = await openGates(await loadModules(), result, subject);
+  const explanation = await explain(gates, subject, request);
   const told = { explanation, subject, request };
   await print(
     options.json
       ? `${printableJson(explanationToJson(told), 2)}\n`
       : formatExplanation(told, styleFor(resultStream())),
   );
-  if (!options.fetch && explanation.authentication?.refusal === NO_KEYS && gate.fetchFailures.size === 0)
+  if (
+    !options.fetch &&
+    explanation.authentication?.refusal === NO_KEYS &&
+    gates.gate.fetchFailures.size === 0
+  )
     process.stderr.write(
       "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks-at URI=FILE\n",
     );

@@ -1,9 +1,10 @@
 /** What commands that look at policies are told alike: which files, for which workload. */
 import type { Command } from "commander";
-import { type CompileResult, compile, type SourceFile } from "../compile.ts";
+import { type CompileOptions, type CompileResult, compile, INSPECTED, type SourceFile } from "../compile.ts";
 import { collect, parseLabels } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { type ClusterOptions, readCluster } from "./cluster.ts";
+import { nameOf, readText } from "./input.ts";
 import { report, UserError } from "./output.ts";
 import { readSources, type Sources } from "./sources.ts";
 
@@ -71,6 +72,11 @@ export function misuseOfCluster(options: SourceChoices): string | undefined {
   return undefined;
 }
 
+/** Reads the file of `--mesh-config`. @throws {UserError} if it cannot be read */
+export function readMeshConfig(path: string | undefined): CompileOptions["meshConfig"] {
+  return path === undefined ? undefined : { name: nameOf(path), text: readText(path) };
+}
+
 /** Reads what the options name: files, or a cluster. @throws {UserError} if the cluster cannot be read */
 export async function readPolicies(options: PolicyOptions): Promise<Sources> {
   if (options.fromCluster) return { files: await readCluster(options), diagnostics: [] };
@@ -102,6 +108,7 @@ export async function loadPolicies(options: PolicyOptions): Promise<LoadedPolici
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace } = options;
   const result = compile(files, {
+    target: INSPECTED,
     namespace,
     labels,
     gateway,

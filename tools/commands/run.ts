@@ -2,8 +2,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { compile, type SourceMap } from "../compile.ts";
-import type { Configuration } from "../config/schema.ts";
+import { compile, type SourceMap, WHOLE_ENVOY } from "../compile.ts";
 import { policyOf, whoDecided } from "../demo/decision.ts";
 import { formatPosition, printable, printableJson, printableLines } from "../diagnostics.ts";
 import { bindFailure } from "../envoy/bind-failure.ts";
@@ -18,8 +17,10 @@ import {
   type PathNormalization,
   systemCaFile,
 } from "../render/bootstrap.ts";
+import { renderExtAuthz } from "../render/ext-authz.ts";
 import { type Decision, parseDecision } from "../run/decision-line.ts";
-import { LiveGate, Refused } from "../run/live-gate.ts";
+import { type LiveConfiguration, LiveGate, Refused } from "../run/live-gate.ts";
+import { MESH_CONFIG_OPTION } from "../targets/envoy.ts";
 import {
   checkUpstream,
   UPSTREAM_OPTIONS,
@@ -32,7 +33,7 @@ import { VERSION } from "../version.ts";
 import { moduleFile } from "./module.ts";
 import { report, serveUnread, tell, UserError } from "./output.ts";
 import { checkPemFiles } from "./pem-files.ts";
-import { addFileOption, addWorkloadOptions, type PolicyOptions } from "./policies.ts";
+import { addFileOption, addWorkloadOptions, type PolicyOptions, readMeshConfig } from "./policies.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { type Style, styleFor } from "./style.ts";
@@ -48,6 +49,7 @@ interface Options extends PolicyOptions, Partial<UpstreamOptions> {
   mode: Mode;
   pathNormalization: PathNormalization;
   jwksCa?: string;
+  meshConfig?: string;
   shadow?: boolean;
   json?: boolean;
 }
@@ -95,6 +97,7 @@ export function runCommand(): Command {
     .option("--shadow", "decide, count and log, but never answer or change a request")
     .option("--json", "tell each decision as a line of JSON")
     .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
+    .addOption(optionOf(MESH_CONFIG_OPTION))
     .addOption(
       new Option("--mode <mode>", "gateway: at the edge; sidecar: behind a proxy")
         .choices(["gateway", "sidecar"])
@@ -120,15 +123,15 @@ export function runCommand(): Command {
 }
 
 /** What is in force. */
-interface Policies {
-  configuration: Configuration;
+interface Policies extends LiveConfiguration {
   sourceMap: SourceMap;
 }
 
 async function serve(options: Options): Promise<void> {
   checkPemFiles(options);
   const module = moduleFile();
-  const seen = see({ paths: options.file, ignore: options.ignore });
+  const seen = [see({ paths: options.file, ignore: options.ignore })];
+  if (options.meshConfig !== undefined) seen.push(see({ paths: [options.meshConfig] }));
   const first = load(options);
   if (first === undefined) throw new UserError("");
   let inForce = first;
@@ -142,13 +145,13 @@ async function serve(options: Options): Promise<void> {
     }
   };
   try {
-    const gate = await start(options, module, first.configuration, onLine);
+    const gate = await start(options, module, first, onLine);
     const reload = new Reload(async () => {
       let next: Policies | undefined;
       try {
         next = load(options);
         if (next === undefined) return say("the policies before stay in force");
-        await gate.apply(next.configuration);
+        await gate.apply(next);
         inForce = next;
         say(`reloaded: ${summary(next)}`);
       } catch (error) {
@@ -160,7 +163,7 @@ async function serve(options: Options): Promise<void> {
         say(`${reasonOf(error)}; ${outcome}`);
       }
     });
-    const unwatch = watchFiles([seen], () => reload.request());
+    const unwatch = watchFiles(seen, () => reload.request());
     try {
       const listening = formatAddress({ ...options.listen, port: await gate.port });
       serveUnread();
@@ -206,13 +209,13 @@ function say(line: string): void {
 async function start(
   options: Options,
   module: string,
-  configuration: Configuration,
+  live: LiveConfiguration,
   onLine: (line: string) => void,
 ): Promise<LiveGate> {
   const { listen, admin, maxHeapSize, mode, pathNormalization, jwksCa } = options;
   try {
     const binary = await findEnvoy({ progress: say });
-    return await LiveGate.start(configuration, {
+    return await LiveGate.start(live, {
       binary,
       upstream: upstreamOf(options, { exists: existsSync, resolve }),
       listen,
@@ -246,10 +249,13 @@ function load({
   gateway,
   rootNamespace,
   shadow,
+  meshConfig,
 }: Options): Policies | undefined {
   const { files, diagnostics } = readSources(file, { ignore });
   if (report(diagnostics)) return undefined;
   const result = compile(files, {
+    target: WHOLE_ENVOY,
+    meshConfig: readMeshConfig(meshConfig),
     namespace,
     labels,
     gateway,
@@ -259,8 +265,8 @@ function load({
     compiler: `jwtgate ${VERSION}`,
   });
   if (report(result.diagnostics)) return undefined;
-  const { configuration, sourceMap } = result;
-  return configuration && sourceMap && { configuration, sourceMap };
+  const [workload] = result.workloads;
+  return workload && { ...workload, before: renderExtAuthz(workload.custom) };
 }
 
 function summary({ sourceMap: { rules, providers } }: Policies): string {

@@ -14,6 +14,7 @@ import {
   forwardRequest,
   receiveRequest,
 } from "../host/http-connection-manager.ts";
+import type { ProviderGates, ProviderQuestion } from "./custom.ts";
 import type { Documents, TracedGate } from "./gate.ts";
 import { type ActionStep, explainRules, type RuleSource } from "./rules.ts";
 import { type ProviderStep, providerSteps } from "./tokens.ts";
@@ -53,8 +54,10 @@ export interface Authentication {
 
 /** The verdict on a request, with the steps that led to it. */
 export interface Explanation {
-  /** The module's verdict. */
+  /** The module's verdict, on a request that each extension provider that is asked has allowed. */
   outcome: Outcome;
+  /** Extension providers of CUSTOM policies, in the order in which Envoy asks them before the filter. */
+  custom: ProviderQuestion[];
   /** Absent if Envoy itself refused the request. */
   authentication?: Authentication;
   /** Absent if policies were not asked. */
@@ -65,9 +68,15 @@ export interface Explanation {
   changes?: { added: [string, string][]; removed: string[]; path?: string };
 }
 
-/** Sends the request to the gate and explains what comes of it. */
+/** What a request is sent to. */
+export interface Gates {
+  gate: TracedGate;
+  providers: ProviderGates;
+}
+
+/** Sends the request to the gates and explains what comes of it. */
 export async function explain(
-  gate: TracedGate,
+  { gate, providers }: Gates,
   subject: Subject,
   request: CompleteRequest,
 ): Promise<Explanation> {
@@ -76,6 +85,7 @@ export async function explain(
   const actions = trace && actionsOf(trace, subject);
   return {
     outcome,
+    custom: await providers.ask(request),
     ...(trace && { authentication: authenticationOf(trace, subject, gate.fetchFailures) }),
     ...(actions && { actions }),
     ...(decidedBy && { decidedBy }),

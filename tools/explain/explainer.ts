@@ -1,7 +1,8 @@
 /** Explains requests under compiled policies, for programs. */
 import type { CompileResult, SourceFile } from "../compile.ts";
 import { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST } from "../host/http-connection-manager.ts";
-import { type Explanation, explain, type Subject } from "./explain.ts";
+import { ProviderGates } from "./custom.ts";
+import { type Explanation, explain, type Gates, type Subject } from "./explain.ts";
 import { type Documents, type Modules, TracedGate } from "./gate.ts";
 import { subjectOf } from "./subject.ts";
 
@@ -19,10 +20,23 @@ export interface ExplainerOptions {
   namespace?: string;
 }
 
+/** The gates of compiled policies. */
+export async function openGates(
+  modules: Modules,
+  { workloads }: CompileResult,
+  subject: Subject,
+): Promise<Gates> {
+  const custom = workloads.flatMap((workload) => workload.custom);
+  return {
+    gate: await TracedGate.open(modules, subject),
+    providers: await ProviderGates.open(modules, custom, subject.sources, subject),
+  };
+}
+
 /** Explains requests: each gets the module's own verdict, with the steps that led to it. */
 export class Explainer {
   private constructor(
-    private readonly gate: TracedGate,
+    private readonly gates: Gates,
     private readonly subject: Subject,
   ) {}
 
@@ -39,7 +53,7 @@ export class Explainer {
   ): Promise<Explainer> {
     const rest = { documents, listener: { ...DEFAULT_LISTENER, ...listener }, now };
     const subject = subjectOf(result, sources, namespace, rest);
-    return new Explainer(await TracedGate.open(modules, subject), subject);
+    return new Explainer(await openGates(modules, result, subject), subject);
   }
 
   /**
@@ -48,6 +62,6 @@ export class Explainer {
    * @param request what is not said of it is that of `GET / HTTP/1.1` to localhost
    */
   explain(request: Partial<CompleteRequest>): Promise<Explanation> {
-    return explain(this.gate, this.subject, { ...DEFAULT_REQUEST, ...request });
+    return explain(this.gates, this.subject, { ...DEFAULT_REQUEST, ...request });
   }
 }

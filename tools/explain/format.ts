@@ -5,6 +5,7 @@ import { readable } from "../host/bytes.ts";
 import type { CompleteRequest } from "../host/http-connection-manager.ts";
 import { sawClaim } from "../istio/attributes.ts";
 import { UPGRADES } from "../upgrades.ts";
+import type { ProviderQuestion } from "./custom.ts";
 import type { Explanation, Subject } from "./explain.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
 import type { ProviderStep, TokenStep } from "./tokens.ts";
@@ -27,11 +28,15 @@ export interface Told {
 
 /** The explanation as text, a step a line. */
 export function formatExplanation({ explanation, subject, request }: Told, style: Style): string {
-  const { authentication, actions } = explanation;
+  const { authentication, actions, custom } = explanation;
   const lines: string[] = [];
   const now = new Date(subject.now).toISOString().replace(/\.\d+/, "");
   const asked = printable(`${request.method} ${withoutQuery(request.path)}`);
   lines.push(`${style.strong(asked)} of ${shown(request.authority)}, ${now}`);
+  if (custom.length > 0) {
+    const questions = custom.flatMap((question) => formatQuestion(question, style));
+    lines.push("", style.strong("External authorization"), ...questions);
+  }
   if (authentication) lines.push("", style.strong("Tokens"), ...formatTokens(explanation, subject, style));
   if (actions !== undefined && actions.length > 0) {
     lines.push("", style.strong("Policies"), ...actions.flatMap((action) => formatAction(action, style)));
@@ -108,17 +113,26 @@ function formatClaims(claims: Claims, first: readonly string[]): string {
   return shown.join(", ") + (more > 0 ? ` and ${more} more` : "") || "none";
 }
 
+function formatQuestion({ provider, isAsked, rules }: ProviderQuestion, style: Style): string[] {
+  const what = isAsked
+    ? "is asked first; what it answers is not known here, and what follows is so if it allows the request"
+    : "is not asked: no rule of its CUSTOM policies matches";
+  return [`  ${printable(JSON.stringify(provider))} ${what}`, ...formatRules(rules, style)];
+}
+
 /** Rules of one action that do not match and are shown all the same. */
 const MAX_UNMATCHED = 20;
 
 function formatAction({ action, rules }: ActionStep, style: Style): string[] {
-  if (rules.length === 0) return [`  ${action}: no rule`];
+  return rules.length === 0 ? [`  ${action}: no rule`] : [`  ${action}`, ...formatRules(rules, style)];
+}
+
+function formatRules(rules: readonly RuleStep[], style: Style): string[] {
   const unmatched = rules.filter(({ matched }) => !matched);
   const hidden = new Set(unmatched.slice(MAX_UNMATCHED));
   const shown = rules.filter((rule) => !hidden.has(rule));
   const more = `    … and ${hidden.size} more that do not match (--json has them all)`;
   return [
-    `  ${action}`,
     ...shown.flatMap((rule) => formatRule(rule, style)),
     ...(hidden.size > 0 ? [style.faint(more)] : []),
   ];
@@ -166,7 +180,12 @@ function formatAnswer(explanation: Explanation, { configuration }: Subject, styl
     const { status, body } = outcome.answer;
     return [`  ${style.bad(body === "" ? `${status}` : `${status} ${shown(body)}`)}`, `  ${printable(why)}`];
   }
-  const lines = [`  ${style.good("forwarded")}`, `  ${printable(why)}`];
+  const asked = explanation.custom.filter(({ isAsked }) => isAsked);
+  const condition =
+    asked.length === 0
+      ? ""
+      : `, if ${asked.map(({ provider }) => JSON.stringify(provider)).join(" and ")} allows it`;
+  const lines = [`  ${style.good("forwarded")}${printable(condition)}`, `  ${printable(why)}`];
   const upgrade = outcome.upstream?.headers.find(([name]) => name === "upgrade")?.[1];
   if (upgrade !== undefined) {
     lines.push(
@@ -252,6 +271,14 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
   const { authentication, outcome, actions, decidedBy, changes } = explanation;
   const position = (at: Position | undefined) => at && positionToJson(at);
   const condition = ({ at, ...rest }: ConditionStep) => ({ ...rest, ...positionToJson(at) });
+  const rulesToJson = (rules: readonly RuleStep[]) =>
+    rules.map(({ at, from, to, when, ...rest }) => ({
+      ...rest,
+      ...positionToJson(at),
+      from: from?.map((entry) => entry.map(condition)),
+      to: to?.map((entry) => entry.map(condition)),
+      when: when?.map(condition),
+    }));
   return {
     request: { method: request.method, host: request.authority, path: withoutQuery(request.path) },
     now: new Date(subject.now).toISOString(),
@@ -265,16 +292,13 @@ export function explanationToJson({ explanation, subject, request }: Told): obje
         tokens: step.tokens.map((token) => ({ ...token, refusal: token.refusal || null })),
       })),
     },
-    policies: actions?.map(({ action, rules }) => ({
-      action,
-      rules: rules.map(({ at, from, to, when, ...rest }) => ({
-        ...rest,
-        ...positionToJson(at),
-        from: from?.map((entry) => entry.map(condition)),
-        to: to?.map((entry) => entry.map(condition)),
-        when: when?.map(condition),
-      })),
+    externalAuthorization: explanation.custom.map(({ provider, policies, isAsked, rules }) => ({
+      provider,
+      policies,
+      asked: isAsked,
+      rules: rulesToJson(rules),
     })),
+    policies: actions?.map(({ action, rules }) => ({ action, rules: rulesToJson(rules) })),
     decision: {
       forwarded: outcome.upstream !== undefined,
       status: outcome.answer?.status ?? null,

@@ -7,12 +7,12 @@ import type { Metadata } from "./metadata.ts";
 import { quote, type Report } from "./report.ts";
 import type { Located } from "./yaml.ts";
 
-export type Action = "ALLOW" | "DENY" | "AUDIT";
+export type Action = "ALLOW" | "DENY" | "AUDIT" | "CUSTOM";
 
 export interface AuthorizationPolicy {
   action: Action;
-  /** Where it says `action: CUSTOM`, which no filter here can do: an error if the policy is for the workload. */
-  custom?: Position;
+  /** Of a CUSTOM policy: the extension provider that is asked. Absent if it is not named, which is an error. */
+  provider?: Located<string>;
   /** On trial: counted and logged only. */
   dryRun: boolean;
   rules: PolicyRule[];
@@ -45,7 +45,7 @@ export function readAuthorizationPolicy(
   metadata: Metadata | undefined,
   report: Report,
 ): AuthorizationPolicy {
-  const { action, custom } = readAction(spec, report);
+  const { action, provider } = readAction(spec, report);
   const rules = spec.objects("rules");
   if (rules.length > MAX_RULES) {
     report.error(spec.keyAt("rules"), `spec.rules has more than ${MAX_RULES} entries: split the policy`);
@@ -54,43 +54,61 @@ export function readAuthorizationPolicy(
     const advice = "write a rule, or `- {}` to deny everything";
     report.error(spec.keyAt("rules"), `a DENY policy without rules would deny nothing: ${advice}`);
   }
-  return {
+  if (action === "CUSTOM" && rules.length === 0) {
+    const advice = "write a rule, or `- {}` to ask it about every request";
+    report.error(
+      spec.keyAt("rules"),
+      `a CUSTOM policy without rules would never ask its provider: ${advice}`,
+    );
+  }
+  const policy = {
     action,
-    ...(custom && { custom }),
+    ...(provider && { provider }),
     dryRun: readDryRun(metadata, action, report),
     rules: rules.map((rule) => readRule(rule, report)),
   };
+  if (action === "CUSTOM") for (const rule of policy.rules) checkCustomRule(rule, report);
+  return policy;
 }
 
-/** Says that a policy cannot be compiled because it is a CUSTOM one. */
-export function refuseCustom(at: Position, report: Report): void {
-  report.error(
-    at,
-    "CUSTOM asks an external authorizer, which this filter cannot: leave the policy to Istio (it runs before a WasmPlugin of phase AUTHN), or put Envoy's ext_authz filter in front; if the policy is for another workload, name yours with --namespace and --labels",
-  );
+/**
+ * istiod's validation takes neither certificates nor tokens in a CUSTOM policy (pkg/config/validation/validation.go): its
+ * provider is asked before tokens are verified.
+ */
+function checkCustomRule({ from, to, when }: PolicyRule, report: Report): void {
+  for (const { name, at, attribute } of [...from.flat(), ...to.flat(), ...when]) {
+    const isIdentity = attribute?.source === "certificate" || attribute?.source === "token";
+    if (!isIdentity && !name.startsWith("request.auth.")) continue;
+    report.error(
+      at,
+      `Istio takes no ${name} in a CUSTOM policy, whose provider is asked before tokens are verified: choose requests by hosts, ports, methods, paths, ipBlocks, remoteIpBlocks or request.headers[NAME], and write a policy with ALLOW or DENY for the rest`,
+    );
+  }
 }
 
-function readAction(spec: Fields, report: Report): { action: Action; custom?: Position } {
+function readAction(spec: Fields, report: Report): Pick<AuthorizationPolicy, "action" | "provider"> {
   const action = spec.string("action");
   const provider = spec.object("provider");
-  provider?.ignore("name");
+  const name = provider?.string("name");
   provider?.finish();
   switch (action?.value) {
     case undefined:
     case "ALLOW":
     case "DENY":
     case "AUDIT":
-      if (provider)
-        report.error(
-          spec.keyAt("provider"),
-          "provider goes with action: CUSTOM, which jwtgate cannot compile: remove it",
-        );
+      if (provider) report.error(spec.keyAt("provider"), "provider goes with action: CUSTOM: remove it");
       return { action: action?.value ?? "ALLOW" };
     case "CUSTOM":
-      return { action: "ALLOW", custom: action.at };
+      if (name !== undefined && name.value !== "") return { action: "CUSTOM", provider: name };
+      // What is there and no string has been named.
+      if (name !== undefined || provider?.has("name") !== true) {
+        const what = "the extension provider of Istio's mesh config that is asked";
+        spec.miss(`provider.name is missing: ${what}`, name?.at ?? provider?.at ?? action.at);
+      }
+      return { action: "CUSTOM" };
     default: {
-      const meant = closest(action?.value ?? "", ["ALLOW", "DENY", "AUDIT"]);
-      const advice = meant ? `did you mean ${meant}?` : "write ALLOW, DENY or AUDIT";
+      const meant = closest(action?.value ?? "", ["ALLOW", "DENY", "AUDIT", "CUSTOM"]);
+      const advice = meant ? `did you mean ${meant}?` : "write ALLOW, DENY, AUDIT or CUSTOM";
       report.error(action?.at ?? spec.at, `unknown action ${quote(action?.value ?? "")}: ${advice}`);
       return { action: "ALLOW" };
     }
@@ -106,6 +124,8 @@ function readDryRun(metadata: Metadata | undefined, action: Action, report: Repo
       annotation.at,
       `${DRY_RUN} is for ALLOW and DENY: an AUDIT policy never refuses, so remove it`,
     );
+  } else if (action === "CUSTOM") {
+    report.error(annotation.at, `${DRY_RUN} is for ALLOW and DENY: Istio refuses it in a CUSTOM policy`);
   } else if (!/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(annotation.value)) {
     report.error(annotation.at, `${DRY_RUN} ${quote(annotation.value)} must be "true" or "false"`);
   }

@@ -7,9 +7,12 @@ import type { Position } from "../diagnostics.ts";
 import type { AttributeContext } from "./attributes.ts";
 import type { Action, Clause, PolicyRule } from "./authorization-policy.ts";
 import { ALWAYS, and, type Expression, NEVER, not, or, PredicateTable } from "./expression.ts";
+import type { ExtensionProvider } from "./extension-providers.ts";
 import { guardOf } from "./guard.ts";
 import type { Report } from "./report.ts";
 import type { AuthorizationPolicyResource } from "./resource.ts";
+import { nameOf } from "./selection.ts";
+import type { Located } from "./yaml.ts";
 
 export interface AuthorizationOptions {
   trustDomain: string;
@@ -28,6 +31,55 @@ export interface CompiledAuthorization {
   positions: Record<string, Position>;
   /** Where the direct peer's address is asked for first. */
   needsDirectPeer?: Position;
+}
+
+/** An extension provider that CUSTOM policies ask, and about which requests. */
+export interface CompiledProvider {
+  /** Where the first policy names it. */
+  name: Located<string>;
+  /** What it is; absent if nobody says. */
+  provider?: ExtensionProvider;
+  /** The policies, such as `AuthorizationPolicy foo/bar`. */
+  policies: string[];
+  /** True of the requests that it is asked about: the rules of all its policies, as if those were DENY policies. */
+  matches: Authorization & { deny: { rules: Rule[] } };
+  /** Of each rule, by its id. */
+  positions: Record<string, Position>;
+  /** Whether a rule asks for the direct peer's address. */
+  needsDirectPeer: boolean;
+}
+
+/**
+ * The extension providers that CUSTOM policies ask, in the order of their names: that in which istiod puts their filters
+ * (pilot/pkg/security/authz/builder/builder.go). Envoy asks them itself, so that all attributes are there.
+ */
+export function compileCustom(
+  policies: readonly AuthorizationPolicyResource[],
+  trustDomain: string,
+  report: Report,
+): CompiledProvider[] {
+  const byName = new Map<string, { name: Located<string>; policies: AuthorizationPolicyResource[] }>();
+  for (const policy of policies) {
+    const { provider } = policy.spec;
+    if (provider === undefined) continue;
+    const one = byName.get(provider.value) ?? { name: provider, policies: [] };
+    one.policies.push(policy);
+    byName.set(provider.value, one);
+  }
+  const target = { noun: "an Envoy", knowsDirectPeer: true };
+  return [...byName.values()]
+    .sort(({ name: { value: a } }, { name: { value: b } }) => (a < b ? -1 : 1))
+    .map(({ name, policies: own }) => {
+      const translation = new Translation({ trustDomain, target }, report);
+      const rules = translation.rules(own);
+      return {
+        name,
+        policies: own.map(nameOf),
+        matches: { predicates: translation.table.predicates, deny: { rules } },
+        positions: translation.positions,
+        needsDirectPeer: translation.needsDirectPeer !== undefined,
+      };
+    });
 }
 
 export function compileAuthorization(
@@ -67,13 +119,15 @@ class Translation {
     if (policies.length === 0) return undefined;
     const rules = (dryRun: boolean): Rule[] | undefined => {
       const chosen = policies.filter(({ spec }) => spec.dryRun === dryRun);
-      // Ids are ASCII, so that this is the order of their bytes.
-      return chosen.length === 0
-        ? undefined
-        : chosen.flatMap((policy) => this.policy(policy)).sort((a, b) => (a.id < b.id ? -1 : 1));
+      return chosen.length === 0 ? undefined : this.rules(chosen);
     };
     const [enforced, shadow] = [rules(false), rules(true)];
     return { ...(enforced && { rules: enforced }), ...(shadow && { shadowRules: shadow }) };
+  }
+
+  /** In the order of the bytes of their ids, which are ASCII. */
+  rules(policies: AuthorizationPolicyResource[]): Rule[] {
+    return policies.flatMap((policy) => this.policy(policy)).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   private policy({ at, metadata, spec }: AuthorizationPolicyResource): Rule[] {

@@ -81,6 +81,11 @@ export class Fields {
     return this.get(name) !== undefined;
   }
 
+  /** The same object, of which somebody else is told what is wrong. */
+  reportingTo(report: Report): Fields {
+    return new Fields(this.node, this.path, report);
+  }
+
   /** Fields that are known and of no concern. */
   ignore(...names: string[]): void {
     for (const name of names) this.known.add(name);
@@ -103,6 +108,16 @@ export class Fields {
       node.at,
       `${this.nameOf(name)} must be true or false, without quotes, not ${nameOf(node)}`,
     );
+    return undefined;
+  }
+
+  /** A whole number without a sign, as YAML or a string has it: its digits. */
+  digits(name: string): Located<string> | undefined {
+    const node = this.get(name);
+    if (node === undefined) return undefined;
+    const text = node.kind === "number" ? node.source : node.kind === "string" ? node.value : "";
+    if (/^\d{1,15}$/.test(text)) return { value: text, at: node.at };
+    this.report.error(node.at, `${this.nameOf(name)} must be a whole number, not ${nameOf(node)}`);
     return undefined;
   }
 

@@ -139,15 +139,17 @@ function gatewayRef(name: string): TargetRef {
 /**
  * All policies, by the workloads that they are for: a plugin for each, none of which can run beside another.
  *
+ * @param isLeft whether a policy needs no plugin: it is part of each whose workloads it can be for
  * @returns none, with an error, where two could be for the same workload
  */
 export function partition(
   resources: Resource[],
   rootNamespace: string,
   report: Report,
+  isLeft: (resource: Resource) => boolean,
 ): SelectedResources[] | undefined {
   const groups = new Map<string, SelectedResources & { first: Resource }>();
-  for (const resource of resources) {
+  for (const resource of resources.filter((one) => !isLeft(one))) {
     const selection = selectionOf(resource.metadata.namespace, resource.attachment);
     const key = JSON.stringify(selection);
     const group = groups.get(key) ?? { selection, resources: [], first: resource };
@@ -163,7 +165,14 @@ export function partition(
       return undefined;
     }
   }
-  return all.map(({ selection, resources: members }) => ({ selection, resources: members }));
+  const left = resources.filter(isLeft).map((resource) => {
+    const selection = selectionOf(resource.metadata.namespace, resource.attachment);
+    return { selection, resource };
+  });
+  return all.map(({ selection, resources: members }) => {
+    const own = left.filter((one) => !areDisjoint(one.selection, selection, rootNamespace));
+    return { selection, resources: [...members, ...own.map(({ resource }) => resource)] };
+  });
 }
 
 /**

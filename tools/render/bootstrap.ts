@@ -47,6 +47,8 @@ export interface ListenerOptions {
   configuration: Configuration;
   /** If the filter's configuration is read from a file, which can be replaced, and not from here. */
   ecds?: EcdsFile;
+  /** Envoy's own filters that see a request before the filter does. */
+  filtersBefore?: readonly Message[];
   /** The cluster that requests go to. */
   cluster: string;
   /** The host that the upstream is asked for, such as `api.example.com`; the client's own where absent. */
@@ -187,9 +189,10 @@ function pathOptions(normalization: PathNormalization): Message {
   };
 }
 
-function httpFilters({ configuration, module, ecds }: ListenerOptions): Message[] {
+function httpFilters({ configuration, module, ecds, filtersBefore = [] }: ListenerOptions): Message[] {
   const { directRemoteAddress } = ecds ?? configuration;
   return [
+    ...filtersBefore,
     ...(directRemoteAddress === undefined ? [] : [directRemoteAddressFilter(directRemoteAddress)]),
     ecds === undefined ? jwtgateFilter(configuration, module) : discoveredFilter(ecds),
     {
@@ -460,6 +463,12 @@ export interface Upstream extends Address {
   requestHost?: string;
 }
 
+/** Envoy's own filters that see requests before the filter does, and the clusters that they need. */
+export interface FiltersBefore {
+  filters: Message[];
+  clusters: Message[];
+}
+
 /** What `compile --output envoy` is told beside the policies. */
 export interface BootstrapOptions {
   listen: Address;
@@ -473,6 +482,8 @@ export interface BootstrapOptions {
   jwksCa?: string;
   /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
   maxHeapBytes?: number;
+  /** None where absent. */
+  before?: FiltersBefore;
   /** As ListenerOptions has them. */
   ecds?: EcdsFile;
   sharesPort?: boolean;
@@ -481,7 +492,7 @@ export interface BootstrapOptions {
 
 /** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
 export function renderBootstrap(configuration: Configuration, options: BootstrapOptions): Message {
-  const { listen, admin, jwksCa, maxHeapBytes } = options;
+  const { listen, admin, jwksCa, maxHeapBytes, before } = options;
   const { host, port, requestHost, ...protocol } = options.upstream;
   const clusterName = "upstream";
   return bootstrap({
@@ -497,6 +508,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
         ...(options.ecds && { ecds: options.ecds }),
         module: options.module,
         configuration,
+        ...(before && { filtersBefore: before.filters }),
         cluster: clusterName,
         ...(requestHost !== undefined && { upstreamHost: requestHost }),
       }),
@@ -504,6 +516,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
     clusters: [
       cluster({ name: clusterName, address: { host, port }, ...protocol }),
       ...jwksClusters(configuration.providers ?? [], jwksCa ?? SYSTEM_CA_FILES[0]),
+      ...(before?.clusters ?? []),
     ],
     ...(admin && { admin }),
     ...(maxHeapBytes !== undefined && { maxHeapBytes }),
@@ -597,6 +610,9 @@ const REASONS: Reasons = {
   timeout: "As Istio: no limit for a whole response.",
   config_discovery:
     "The policies are in a file of their own. Move another to its place (mv), and it is in force; a bad one changes nothing.",
+  shadow_rules: "CUSTOM policies: this filter refuses nothing, and notes the rule that matches.",
+  filter_enabled_metadata: "The authorizer is asked about requests with such a note, and about no others.",
+  failure_mode_allow: "Whether requests pass while the authorizer cannot be asked (failOpen).",
   factory_key: "The direct peer, which policies on source.ip need and which no Wasm filter can ask for.",
   match_typed_subject_alt_names: "The certificate must be of the host that was asked.",
 };

@@ -96,6 +96,9 @@ function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
   );
 }
 
+const STAYS =
+  "Leave these policies in the cluster, where Istio asks their extension providers before it runs the plugin:";
+
 const REASONS: Reasons = {
   phase:
     "Before Istio's own authentication, which must not run on the same policies: the token is gone by then.",
@@ -120,13 +123,17 @@ export interface Printed {
   /** The output's name. */
   output: string;
   isShadow?: boolean;
+  /** CUSTOM policies that are no part of the resources, for a comment. */
+  left?: readonly string[];
 }
 
 /** The resources as YAML, ready for `kubectl apply -f -`. */
 export function printResources(
   resources: readonly Message[],
-  { version, output, isShadow = false }: Printed,
+  { version, output, isShadow = false, left = [] }: Printed,
 ): string {
-  const heading = `Written by jwtgate ${version} (compile --output ${output}).\nApply it: kubectl apply -f THIS_FILE`;
+  const apply = `Written by jwtgate ${version} (compile --output ${output}).\nApply it: kubectl apply -f THIS_FILE`;
+  const stays = [...new Set(left)].map((policy) => `  ${policy}`);
+  const heading = stays.length === 0 ? apply : [apply, STAYS, ...stays].join("\n");
   return toYaml(resources, heading, { reasons: isShadow ? SHADOW_REASONS : REASONS });
 }

@@ -7,9 +7,20 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Configuration } from "../config/schema.ts";
 import { Envoy, EnvoyFailure, makeEnvoyFolder } from "../envoy/process.ts";
-import { type BootstrapOptions, type Message, renderBootstrap } from "../render/bootstrap.ts";
+import {
+  type BootstrapOptions,
+  type FiltersBefore,
+  type Message,
+  renderBootstrap,
+} from "../render/bootstrap.ts";
 
-export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort" | "logsUpgrades"> {
+/** What can be replaced. */
+export interface LiveConfiguration {
+  configuration: Configuration;
+  before: FiltersBefore;
+}
+
+export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort" | "logsUpgrades" | "before"> {
   /** Envoy's executable. */
   binary: string;
   /** Told each line of Envoy's log and access log. */
@@ -43,15 +54,17 @@ export class LiveGate {
     private readonly envoy: Envoy,
     /** What Envoy uses, as far as that is known. */
     private readonly current: Partial<Resources>,
+    /** The clusters of the configuration that was asked for last. */
+    private needed: readonly Message[],
   ) {}
 
   /**
    * @throws {EnvoyFailure} where Envoy does not start
    * @throws {Refused} where it does not take the configuration
    */
-  static async start(configuration: Configuration, options: LiveGateOptions): Promise<LiveGate> {
+  static async start(live: LiveConfiguration, options: LiveGateOptions): Promise<LiveGate> {
     const folder = makeEnvoyFolder();
-    const { bootstrap, resources } = split(render(configuration, options), folder);
+    const { bootstrap, resources } = split(render(live, options), folder);
     for (const service of SERVICES) write(folder, service, resources[service.name], 0);
     const log = new RefusalLog();
     const envoy = await Envoy.start({
@@ -62,7 +75,7 @@ export class LiveGate {
       logFlushMs: 50,
       onLine: (line) => log.read(line) || options.onLine(line),
     });
-    const gate = new LiveGate(options, folder, log, envoy, resources);
+    const gate = new LiveGate(options, folder, log, envoy, resources, resources.cds);
     try {
       for (const service of SERVICES) await gate.answer(service, { taken: 0, refused: 0 });
     } catch (error) {
@@ -93,8 +106,13 @@ export class LiveGate {
    * @throws {Refused} where it does not take it: the one before stays in force
    * @throws {Error} where it does not say: which one is in force is not known
    */
-  async apply(configuration: Configuration): Promise<void> {
-    const { resources } = split(render(configuration, this.options), this.folder);
+  async apply(live: LiveConfiguration): Promise<void> {
+    const { resources } = split(render(live, this.options), this.folder);
+    const needed = resources.cds;
+    const names = new Set(needed.map(({ name }) => name));
+    // The listener that is replaced asks its own until it is gone.
+    resources.cds = [...needed, ...this.needed.filter(({ name }) => !names.has(name))];
+    this.needed = needed;
     this.version++;
     for (const service of SERVICES) {
       const { name } = service;
@@ -163,8 +181,8 @@ class RefusalLog {
 }
 
 /** Two gates at one address are a mistake: the second is refused. A WebSocket may last hours; it is told when it begins. */
-function render(configuration: Configuration, options: LiveGateOptions): Message {
-  return renderBootstrap(configuration, { ...options, sharesPort: false, logsUpgrades: true });
+function render({ configuration, before }: LiveConfiguration, options: LiveGateOptions): Message {
+  return renderBootstrap(configuration, { ...options, before, sharesPort: false, logsUpgrades: true });
 }
 
 /** A bootstrap with all that can change moved into files. */

@@ -11,6 +11,10 @@ export const config = {
   example: `Check policies, and see the filter's configuration:
     $ jwtgate compile -f policies/`,
   options: [],
+  custom: {
+    note: (policy) =>
+      `${policy} is no part of the filter's configuration: put Envoy's ext_authz before the filter, as --output envoy with --mesh-config does`,
+  },
   review: warnOfNeeds,
   render: (workloads) => ({ text: `${asciiJson(onlyConfiguration(workloads), 2)}\n` }),
 } as const satisfies Target;

@@ -15,6 +15,10 @@ export const ecds = {
     $ jwtgate compile -f policies/ --output ecds -o next.yaml
     $ mv next.yaml jwtgate.yaml`,
   options: [MODULE_OPTION],
+  custom: {
+    note: (policy) =>
+      `${policy} is no part of this file: the bootstrap of --output envoy, --ecds and --mesh-config asks its extension provider, so write that anew if the policy is new or has changed`,
+  },
   review: warnOfNeeds,
   render(workloads, options, files) {
     const message = renderEcds(onlyConfiguration(workloads), moduleFile(options.module, files));

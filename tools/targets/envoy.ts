@@ -1,6 +1,6 @@
 /** A whole bootstrap of Envoy with the filter before one upstream: docs/envoy.md. */
 
-import { DIRECT_REMOTE_ADDRESS, STANDALONE } from "../compile.ts";
+import { DIRECT_REMOTE_ADDRESS, WHOLE_ENVOY } from "../compile.ts";
 import {
   type Address,
   PATH_NORMALIZATIONS,
@@ -9,10 +9,11 @@ import {
   renderBootstrap,
   systemCaFile,
 } from "../render/bootstrap.ts";
+import { renderExtAuthz } from "../render/ext-authz.ts";
 import { parseHeapSize, parseListenAddress, parseYamlFile } from "../values.ts";
 import { VERSION } from "../version.ts";
 import { MODULE_OPTION, type ModuleOptions, moduleFile } from "./module.ts";
-import { type Files, onlyConfiguration, type Target } from "./target.ts";
+import { type Files, onlyWorkload, type Target, type TargetOption } from "./target.ts";
 import { checkUpstream, UPSTREAM_OPTIONS, type UpstreamOptions, upstreamOf } from "./upstream.ts";
 
 interface Options extends UpstreamOptions, ModuleOptions {
@@ -21,19 +22,29 @@ interface Options extends UpstreamOptions, ModuleOptions {
   maxHeapSize: number;
   pathNormalization: PathNormalization;
   ecds: string;
+  meshConfig: string;
   tlsCert: string;
   tlsKey: string;
   tlsClientCa: string;
 }
 
+/** For whoever asks the extension providers of CUSTOM policies. */
+export const MESH_CONFIG_OPTION = {
+  flags: "--mesh-config <file>",
+  description: "Istio's mesh config, whose extensionProviders CUSTOM policies name",
+} as const satisfies TargetOption;
+
 export const envoy = {
-  ...STANDALONE,
+  ...WHOLE_ENVOY,
   name: "envoy",
   summary: "a whole bootstrap",
   withoutMode: "gateway where not said",
   example: `A gateway before a service on port 8000:
     $ jwtgate compile -f policies/ --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000 -o envoy.yaml
-    $ envoy --config-path envoy.yaml`,
+    $ envoy --config-path envoy.yaml
+  With a CUSTOM policy, whose extension provider Istio's mesh config names:
+    $ jwtgate compile -f envoy/istio/ask-an-authorizer.yaml --mesh-config envoy/mesh-config.yaml --output envoy \\
+        --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000`,
   options: [
     { flags: "--listen <address>", description: "IP:PORT to listen on", parse: parseListenAddress },
     ...UPSTREAM_OPTIONS,
@@ -58,6 +69,7 @@ export const envoy = {
       description: "the filter reads its configuration from this file, which --output ecds writes",
       parse: parseYamlFile,
     },
+    MESH_CONFIG_OPTION,
     { flags: "--tls-cert <file>", description: "listen with TLS: certificate chain, PEM" },
     { flags: "--tls-key <file>", description: "its private key, PEM" },
     {
@@ -81,7 +93,8 @@ export const envoy = {
     const { listen, upstream, admin, maxHeapSize, jwksCa } = options;
     const { mode = "gateway", pathNormalization = "BASE", ecds } = options;
     if (!listen || !upstream) throw new Error("check has seen to these");
-    const message = renderBootstrap(onlyConfiguration(workloads), {
+    const { configuration, custom } = onlyWorkload(workloads);
+    const message = renderBootstrap(configuration, {
       listen,
       upstream: upstreamOf({ ...options, upstream }, files),
       mode,
@@ -94,6 +107,7 @@ export const envoy = {
       }),
       jwksCa: jwksCa === undefined ? systemCaFile(files.exists) : files.resolve(jwksCa),
       ...tls(options, files),
+      before: renderExtAuthz(custom),
     });
     return { text: printBootstrap(message, VERSION) };
   },

@@ -1,6 +1,7 @@
 /** What the outputs for a mesh share: Istio's resources of one kind, and those for its servers of keys. */
-import type { CompileTarget } from "../compile.ts";
+import type { CompiledWorkload, CompileTarget } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
+import { quote } from "../istio/report.ts";
 import type { Resource } from "../istio/resource.ts";
 import type { Selection } from "../istio/selection.ts";
 import { meshCluster } from "../jwks/source.ts";
@@ -47,6 +48,10 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
     clusterFor: meshCluster,
     usesMeshResources: true,
     grouping: "selections",
+    custom: {
+      note: (policy) =>
+        `${policy} stays in the cluster: Istio asks its extension provider before it runs the plugin, which has nothing of this policy`,
+    },
     name,
     withoutMode: "must be said",
     example: `${purpose}:
@@ -80,9 +85,15 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
         ];
       });
       const isShadow = workloads.some(({ configuration }) => configuration.shadow === true);
-      return { text: printResources(resources, { version: VERSION, output: name, isShadow }) };
+      const left = workloads.flatMap(leftToIstio);
+      return { text: printResources(resources, { version: VERSION, output: name, isShadow, left }) };
     },
   } as const satisfies Target<ImageOptions> & { name: Name };
+}
+
+/** CUSTOM policies of a workload, each with the extension provider that it asks. */
+function leftToIstio({ custom }: CompiledWorkload): string[] {
+  return custom.flatMap(({ name, policies }) => policies.map((policy) => `${policy} (${quote(name.value)})`));
 }
 
 /** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */

@@ -67,8 +67,13 @@ export class NotRendered extends Error {
   override readonly name = "NotRendered";
 }
 
-/** The configuration of the only workload. */
-export function onlyConfiguration([workload]: readonly CompiledWorkload[]): Configuration {
+/** The only workload. */
+export function onlyWorkload([workload]: readonly CompiledWorkload[]): CompiledWorkload {
   if (workload === undefined) throw new Error("a compilation without an error has a configuration");
-  return workload.configuration;
+  return workload;
+}
+
+/** Its configuration. */
+export function onlyConfiguration(workloads: readonly CompiledWorkload[]): Configuration {
+  return onlyWorkload(workloads).configuration;
 }

@@ -1,5 +1,5 @@
 /** A file of policy tests, made ready to run: policies compiled, keys made, tokens signed, requests written out. */
-import { type CompileResult, compile, type SourceFile } from "../compile.ts";
+import { type CompileResult, type CompileTarget, compile, INSPECTED, type SourceFile } from "../compile.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
 import type { Subject } from "../explain/explain.ts";
@@ -95,6 +95,15 @@ export async function loadSuite(source: SourceFile, files: Files, now: number): 
   return new Loader(source.name, node, value, files, report).load(now);
 }
 
+/** CUSTOM policies have no part in tests: what their extension providers answer is nobody's to say here. */
+const TESTED: CompileTarget = {
+  ...INSPECTED,
+  custom: {
+    note: (policy) =>
+      `${policy} has no part in these tests: they run as if its extension provider allowed every request`,
+  },
+};
+
 /** Names and indexes that lead to a value of the test file. */
 type Path = readonly (string | number)[];
 
@@ -186,7 +195,7 @@ class Loader implements Context {
     // Resources of this file keep their places in it.
     if (written.length > 0) sources.push({ name: this.file, text: "", documents: written });
     if (this.report.hasErrors) return undefined;
-    const result = compile(sources, this.value.workload);
+    const result = compile(sources, { ...this.value.workload, target: TESTED });
     this.report.addAll(result.diagnostics);
     return { result, sources };
   }
