@@ -51,8 +51,8 @@ export interface CompileTarget {
   knowsDirectPeer: boolean;
   /** Whether the filter runs in a mesh, where loopback is the proxy's own pod. */
   inMesh: boolean;
-  /** The Envoy cluster that serves a URL for a policy of that namespace. */
-  clusterFor: (url: URL, namespace: string) => string;
+  /** The Envoy cluster that serves a URL for a policy of that namespace, in the workloads of that selection. */
+  clusterFor: (url: URL, namespace: string, selection: Selection | undefined) => string;
   /** Whether ServiceEntries, DestinationRules and Services of the input count before `clusterFor`. */
   usesMeshResources?: boolean;
   /** What is compiled if no workload is named: all policies as one, or each selection of workloads by itself. */
@@ -376,7 +376,7 @@ function compileWorkload(
         )
       : undefined;
   const clusterFor = (url: URL, namespace: string, at: Position) => {
-    if (mesh === undefined) return target.clusterFor(url, namespace);
+    if (mesh === undefined) return target.clusterFor(url, namespace, selection);
     const { cluster, isCovered } = mesh.serverOf(url, namespace, at);
     if (isCovered) covered.add(cluster);
     return cluster;

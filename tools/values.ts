@@ -157,6 +157,13 @@ export function parseImage(text: string): string {
   return url;
 }
 
+/** The name of a Kubernetes object (RFC 1123, a subdomain). */
+export function parseName(text: string): string {
+  if (text.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text))
+    return text;
+  throw new InvalidValue("Write a name of small letters, digits, - and ., such as key-server-ca.");
+}
+
 /** A file that Envoy reads as YAML: it goes by how the name ends. */
 export function parseYamlFile(text: string): string {
   if (/[^/]\.ya?ml$/.test(text)) return text;

@@ -8,6 +8,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import type { Configuration } from "../../tools/config/schema.ts";
+import { TARGETS } from "../../tools/targets/index.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist/jwtgate.mjs");
@@ -252,6 +253,37 @@ describe("--output trafficextension", () => {
   });
 });
 
+describe("--output envoygateway", () => {
+  const args = [
+    "compile",
+    "-f",
+    "policies",
+    "--output",
+    "envoygateway",
+    "--image",
+    "registry.example.com/a:1",
+  ];
+
+  test("is an EnvoyExtensionPolicy for a Gateway", () => {
+    const { status, stdout, stderr } = run([...args, "--namespace", "default", "--gateway", "edge"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(parse(stdout)).toMatchObject({
+      kind: "EnvoyExtensionPolicy",
+      metadata: { namespace: "default" },
+      spec: {
+        targetRefs: [{ kind: "Gateway", name: "edge" }],
+        wasm: [{ code: { image: { url: "registry.example.com/a:1" } }, failOpen: false }],
+      },
+    });
+  });
+
+  test("needs a Gateway, and says how to name one", () => {
+    const { status, stdout, stderr } = run(args);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("--output envoygateway needs --gateway NAME (and --namespace)");
+  });
+});
+
 describe("--output ecds", () => {
   const args = ["compile", "-f", SAMPLE, "--output", "ecds"];
 
@@ -310,17 +342,18 @@ describe("wrong input ends with 1, and says where", () => {
 
 describe("a wrong command line ends with 2, and says what to write", () => {
   const envoy = ["--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"];
+  const gateway = ["--output", "envoygateway", "--image", "oci://a/b"];
   test.each<[string[], string]>([
     [["-f"], "argument missing"],
     [["-f", "a", "--wrong"], "unknown option '--wrong'"],
-    [["-f", "a", "--output", "xml"], "Allowed choices are config, envoy, ecds, wasmplugin, trafficextension"],
+    [["-f", "a", "--output", "xml"], `Allowed choices are ${[...TARGETS.keys()].join(", ")}`],
     [
       ["-f", "a", "--listen", "127.0.0.1:1"],
       "--listen belongs to --output envoy, and this is --output config",
     ],
     [
       ["-f", "a", ...envoy, "--image", "oci://a"],
-      "--image belongs to --output wasmplugin or trafficextension, and this is --output envoy",
+      "--image belongs to --output wasmplugin, trafficextension or envoygateway, and this is --output envoy",
     ],
     [["-f", "a", "--output", "envoy"], "needs --listen IP:PORT and --upstream HOST:PORT"],
     [["-f", "a", ...envoy, "--listen", "localhost:80"], "Envoy listens on an IP address, not on a name"],
@@ -337,6 +370,15 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     ],
     [["-f", "a", "--module", "b"], "--module belongs to --output envoy or ecds, and this is --output config"],
     [["-f", "a", "--output", "trafficextension"], "--output trafficextension needs --image"],
+    [["-f", "a", "--output", "envoygateway"], "--output envoygateway needs --image"],
+    [["-f", "a", ...gateway, "--mode", "sidecar"], "leave --mode sidecar out"],
+    [["-f", "a", ...gateway, "--image", "file:///a"], "reads no file of the proxy: write --image oci://"],
+    [
+      ["-f", "a", ...gateway, "--jwks-ca", "a"],
+      "takes authorities from a ConfigMap: write --jwks-ca-configmap",
+    ],
+    [["-f", "a", ...gateway, "--jwks-ca-configmap", "A_b"], "Write a name of small letters"],
+    [["-f", "a", "--jwks-ca-configmap", "a"], "--jwks-ca-configmap belongs to --output envoygateway"],
     [["-f", "a", "--max-heap-size", "1GiB"], "--max-heap-size belongs to --output envoy"],
     [
       ["-f", "a", ...envoy, "--max-heap-size", "512"],

@@ -1,6 +1,7 @@
 /** `jwtgate completion`: bash completes with it what the tool has; the other shells' scripts hold the same words. */
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TARGETS } from "../../tools/targets/index.ts";
 import { Workspace } from "../support/cli.ts";
 
 const workspace = new Workspace();
@@ -50,13 +51,7 @@ describe("bash", () => {
   });
 
   test("completes values that are known, and leaves the others to files", () => {
-    expect(complete("compile", "--output", "")).toEqual([
-      "config",
-      "envoy",
-      "ecds",
-      "wasmplugin",
-      "trafficextension",
-    ]);
+    expect(complete("compile", "--output", "")).toEqual([...TARGETS.keys()]);
     expect(complete("token", "sign", "--alg", "Ed")).toEqual(["EdDSA", "Ed25519"]);
     expect(complete("completion", "z")).toEqual(["zsh"]);
     expect(complete("compile", "-f", "")).toEqual([]);

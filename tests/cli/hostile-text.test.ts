@@ -124,6 +124,10 @@ describe("what a command prints", () => {
       ["compile", ...withPolicies, "--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"],
     ],
     ["compile --output ecds", ["compile", ...withPolicies, "--output", "ecds"]],
+    [
+      "compile --output envoygateway",
+      ["compile", ...withPolicies, "--output", "envoygateway", "--gateway", "a", "--image", "oci://a/b"],
+    ],
     ...["wasmplugin", "trafficextension"].map((output): [string, string[]] => [
       `compile --output ${output}`,
       ["compile", ...withPolicies, "--output", output, "--mode", "sidecar", "--image", "oci://a/b"],

@@ -21,6 +21,7 @@ const OPTIONS: Partial<Record<TargetName, object>> = {
   },
   wasmplugin: IMAGE,
   trafficextension: IMAGE,
+  envoygateway: { image: IMAGE.image },
 };
 
 const FILES: Files = { module: MODULE, exists: () => true, resolve: (path) => path };
@@ -122,6 +123,7 @@ const MEMBER: Partial<Record<TargetName, string>> = {
   ecds: "configuration",
   wasmplugin: "pluginConfig",
   trafficextension: "pluginConfig",
+  envoygateway: "config",
 };
 
 function configurationsIn(target: TargetName, output: string): unknown[] {

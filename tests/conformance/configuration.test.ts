@@ -6,7 +6,8 @@ import { parseDocument } from "yaml";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
-import { printResources, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
+import { printResources } from "../../tools/render/resources.ts";
+import { renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import { configurationOf, isRefused, recordedCases } from "../support/cases.ts";
 import { whole } from "../support/configuration.ts";
@@ -247,7 +248,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
       image: "oci://a/b:1",
       mode: "sidecar",
     });
-    const text = printResources([plugin], { version: "1.0.0", output: "wasmplugin" });
+    const text = printResources([plugin], { version: "1.0.0", output: "wasmplugin", reasons: {} });
     const seen = new Set<string>();
     let accepted = 0;
     for (let length = 0; length <= text.length; length++) {

@@ -619,15 +619,18 @@ export const anyFile: fc.Arbitrary<string> = fc
   });
 
 /** What they are compiled with. */
-export const anyOptions: fc.Arbitrary<CompileOptions> = fc.record(
-  {
-    target: fc.constantFrom(...TARGETS.keys()),
-    namespace: fc.constant("foo"),
-    labels: fc.constantFrom<Record<string, string>>({}, { app: "httpbin" }),
-    shadow: fc.boolean(),
-    filterState: fc.boolean(),
-    removeLookalikes: fc.boolean(),
-    jwksHosts: fc.constant(["https://keys.example:8443"]),
-  },
-  { requiredKeys: ["target"] },
-);
+export const anyOptions: fc.Arbitrary<CompileOptions> = fc
+  .record<CompileOptions, "target">(
+    {
+      target: fc.constantFrom(...TARGETS.keys()),
+      namespace: fc.constant("foo"),
+      labels: fc.constantFrom<Record<string, string>>({}, { app: "httpbin" }),
+      shadow: fc.boolean(),
+      filterState: fc.boolean(),
+      removeLookalikes: fc.boolean(),
+      jwksHosts: fc.constant(["https://keys.example:8443"]),
+    },
+    { requiredKeys: ["target"] },
+  )
+  // That is for Gateways alone.
+  .map((options) => ({ ...options, ...(options.target === "envoygateway" && { gateway: "edge" }) }));

@@ -5,8 +5,14 @@ import type { Selection } from "../../tools/istio/selection.ts";
 import { bootstrapCluster } from "../../tools/jwks/source.ts";
 import { type BootstrapOptions, printBootstrap, renderBootstrap } from "../../tools/render/bootstrap.ts";
 import { printEcds, renderEcds } from "../../tools/render/ecds.ts";
+import {
+  gatewayReasons,
+  renderEnvoyExtensionPolicy,
+  renderGatewayKeyServers,
+} from "../../tools/render/envoygateway.ts";
 import { renderKeyServers } from "../../tools/render/key-servers.ts";
-import { printResources, renderTrafficExtension, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
+import { printResources } from "../../tools/render/resources.ts";
+import { reasonsFor, renderTrafficExtension, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
 import { type Answers, makeResources, renderResources } from "../../tools/wizard/resources.ts";
 import { whole } from "../support/configuration.ts";
 
@@ -333,7 +339,28 @@ export const anyRendered: fc.Arbitrary<Rendered> = fc.oneof(
         renderExtension(of, configuration, options),
         ...renderKeyServers(configuration, { namespace: of.namespace, caFile }),
       ];
-      return { documents, text: printResources(documents, { version: "1.0.0", output: "wasmplugin" }) };
+      return {
+        documents,
+        text: printResources(documents, {
+          version: "1.0.0",
+          output: "wasmplugin",
+          reasons: reasonsFor({ isShadow: false }),
+        }),
+      };
+    }),
+  fc
+    .tuple(selection, anyConfiguration, anyText, sometimes(anyText))
+    .map(([{ namespace, targetRefs = [] }, configuration, image, caConfigMap]) => {
+      const gateways = { namespace, targetRefs };
+      const documents = [
+        renderEnvoyExtensionPolicy(gateways, configuration, { image }),
+        ...renderGatewayKeyServers(configuration, gateways, present({ caConfigMap })),
+      ];
+      const reasons = gatewayReasons({ isShadow: false });
+      return {
+        documents,
+        text: printResources(documents, { version: "1.0.0", output: "envoygateway", reasons }),
+      };
     }),
   fc.tuple(anyConfiguration, bootstrapOptions).map(([configuration, options]) => {
     const message = renderBootstrap(configuration, options);

@@ -1,69 +1,43 @@
 /** The TrafficExtension: what Istio's schema says (istio/api extensions/v1alpha1/traffic_extension.proto), and a WasmPlugin's part. */
-import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import type { Selection } from "../../tools/istio/selection.ts";
 import type { Message } from "../../tools/render/bootstrap.ts";
+import { printResources } from "../../tools/render/resources.ts";
 import {
-  printResources,
+  reasonsFor,
   renderTrafficExtension,
   renderWasmPlugin,
   type WasmPluginOptions,
 } from "../../tools/render/wasmplugin.ts";
 import { OPEN } from "../support/configuration.ts";
+import { closed, expectValid, reference, resource } from "./schema.ts";
 
-const text = { type: "string", minLength: 1 };
-const closed = (properties: object, ...required: string[]) => ({
-  type: "object",
-  properties,
-  required,
-  additionalProperties: false,
+/** The resource as far as Istio defines it. */
+const SCHEMA = resource("extensions.istio.io/v1alpha1", "TrafficExtension", {
+  ...closed(
+    {
+      selector: closed({
+        matchLabels: { type: "object", additionalProperties: { type: "string", maxLength: 63 } },
+      }),
+      targetRefs: { type: "array", maxItems: 16, items: reference("Gateway", "Service") },
+      phase: { enum: ["AUTHN", "AUTHZ", "STATS"] },
+      priority: { type: "integer" },
+      match: { type: "array", items: closed({ mode: { enum: ["CLIENT", "SERVER", "CLIENT_AND_SERVER"] } }) },
+      wasm: closed(
+        {
+          url: { type: "string", pattern: "^(oci|https?|file)://" },
+          sha256: { type: "string", pattern: "^[a-f0-9]{64}$" },
+          failStrategy: { enum: ["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"] },
+          pluginConfig: { type: "object" },
+        },
+        "url",
+      ),
+    },
+    "wasm",
+  ),
+  not: { required: ["selector", "targetRefs"] },
 });
 
-/** The resource as far as Istio defines it: what it does not know it refuses, or worse, leaves out. */
-const SCHEMA = closed(
-  {
-    apiVersion: { const: "extensions.istio.io/v1alpha1" },
-    kind: { const: "TrafficExtension" },
-    metadata: closed({ name: text, namespace: text }, "name", "namespace"),
-    spec: {
-      ...closed(
-        {
-          selector: closed({
-            matchLabels: { type: "object", additionalProperties: { type: "string", maxLength: 63 } },
-          }),
-          targetRefs: {
-            type: "array",
-            maxItems: 16,
-            items: closed({ group: { type: "string" }, kind: text, name: text }, "kind", "name"),
-          },
-          phase: { enum: ["AUTHN", "AUTHZ", "STATS"] },
-          priority: { type: "integer" },
-          match: {
-            type: "array",
-            items: closed({ mode: { enum: ["CLIENT", "SERVER", "CLIENT_AND_SERVER"] } }),
-          },
-          wasm: closed(
-            {
-              url: { type: "string", pattern: "^(oci|https?|file)://" },
-              sha256: { type: "string", pattern: "^[a-f0-9]{64}$" },
-              failStrategy: { enum: ["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"] },
-              pluginConfig: { type: "object" },
-            },
-            "url",
-          ),
-        },
-        "wasm",
-      ),
-      not: { required: ["selector", "targetRefs"] },
-    },
-  },
-  "apiVersion",
-  "kind",
-  "metadata",
-  "spec",
-);
-
-const validate = new Ajv2020().compile(SCHEMA);
 const IMAGE = "oci://registry.example.com/jwtgate:1";
 const SELECTIONS: [Selection, Partial<WasmPluginOptions>][] = [
   [{ namespace: "foo" }, { mode: "sidecar" }],
@@ -82,9 +56,7 @@ const SELECTIONS: [Selection, Partial<WasmPluginOptions>][] = [
 
 describe("a TrafficExtension", () => {
   test.each(SELECTIONS)("of %j is as Istio wants it", (selection, options) => {
-    const resource = renderTrafficExtension(selection, OPEN, { image: IMAGE, ...options });
-    validate(resource);
-    expect(validate.errors).toBeNull();
+    expectValid(SCHEMA, renderTrafficExtension(selection, OPEN, { image: IMAGE, ...options }));
   });
 
   test.each(SELECTIONS)("of %j says what a WasmPlugin says", (selection, options) => {
@@ -104,11 +76,15 @@ describe("a TrafficExtension", () => {
       renderTrafficExtension(selection, { ...OPEN, ...(shadow && { shadow }) }, { image: IMAGE });
     expect(render(false)["spec"]).toMatchObject({ wasm: { failStrategy: "FAIL_RELOAD" } });
     expect(render(true)["spec"]).toMatchObject({ wasm: { failStrategy: "FAIL_OPEN" } });
-    const printed = { version: "1.0.0", output: "trafficextension" };
-    expect(printResources([render(false)], printed)).toMatch(
+    const printed = (isShadow: boolean) => ({
+      version: "1.0.0",
+      output: "trafficextension",
+      reasons: reasonsFor({ isShadow }),
+    });
+    expect(printResources([render(false)], printed(false))).toMatch(
       /^# Written by jwtgate 1\.0\.0 .*trafficextension/,
     );
-    expect(printResources([render(true)], { ...printed, isShadow: true })).toContain(
+    expect(printResources([render(true)], printed(true))).toContain(
       "Compiled without --shadow: FAIL_RELOAD.",
     );
   });

@@ -4,16 +4,17 @@ import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha
 import { describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import type { Selection } from "../../tools/istio/selection.ts";
+import { printResources } from "../../tools/render/resources.ts";
 import {
   isForGateway,
-  printResources,
+  reasonsFor,
   renderWasmPlugin,
   type WasmPluginOptions,
 } from "../../tools/render/wasmplugin.ts";
 import { OPEN } from "../support/configuration.ts";
 
 const CONFIGURATION = OPEN;
-const PRINTED = { version: "1.0.0", output: "wasmplugin" };
+const PRINTED = { version: "1.0.0", output: "wasmplugin", reasons: reasonsFor({ isShadow: false }) };
 const IMAGE = "oci://registry.example.com/jwtgate:1";
 const GATEWAY: Selection = {
   namespace: "foo",
@@ -45,7 +46,7 @@ describe("a WasmPlugin", () => {
   test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
     const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
-    expect(printResources([plugin], { ...PRINTED, isShadow: true })).toContain(
+    expect(printResources([plugin], { ...PRINTED, reasons: reasonsFor({ isShadow: true }) })).toContain(
       "Compiled without --shadow: FAIL_RELOAD.",
     );
   });

@@ -6,7 +6,7 @@ import type { Configuration } from "../config/schema.ts";
 import type { Selection } from "../istio/selection.ts";
 import type { Message, Mode } from "./bootstrap.ts";
 import { uniqueName } from "./names.ts";
-import { type Reasons, toYaml } from "./yaml.ts";
+import type { Reasons } from "./yaml.ts";
 
 export interface WasmPluginOptions {
   /** Where the cluster gets the module from: oci://, https://, http:// or file://. */
@@ -86,7 +86,7 @@ function moduleOf(configuration: Configuration, { image, sha256 }: WasmPluginOpt
 }
 
 /** Every selection in a namespace has a name of its own, in whatever order its labels were said. */
-function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
+export function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
   const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
   if (labels.length + targetRefs.length === 0) return "jwtgate";
   const values = [...labels.map(([, value]) => value), ...targetRefs.map(({ name }) => name)];
@@ -96,8 +96,14 @@ function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
   );
 }
 
-const STAYS =
-  "Leave these policies in the cluster, where Istio asks their extension providers before it runs the plugin:";
+/** What the heading says of CUSTOM policies that are no part of the resources. @param left each with its provider */
+export function notesOn(left: readonly string[]): string[] {
+  if (left.length === 0) return [];
+  return [
+    "Leave these policies in the cluster, where Istio asks their extension providers before it runs the plugin:",
+    ...[...new Set(left)].map((policy) => `  ${policy}`),
+  ];
+}
 
 const REASONS: Reasons = {
   phase:
@@ -116,24 +122,7 @@ const SHADOW_REASONS: Reasons = {
     "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_RELOAD.",
 };
 
-/** What `printResources` has to know beside the resources. */
-export interface Printed {
-  /** Of the tool. */
-  version: string;
-  /** The output's name. */
-  output: string;
-  isShadow?: boolean;
-  /** CUSTOM policies that are no part of the resources, for a comment. */
-  left?: readonly string[];
-}
-
-/** The resources as YAML, ready for `kubectl apply -f -`. */
-export function printResources(
-  resources: readonly Message[],
-  { version, output, isShadow = false, left = [] }: Printed,
-): string {
-  const apply = `Written by jwtgate ${version} (compile --output ${output}).\nApply it: kubectl apply -f THIS_FILE`;
-  const stays = [...new Set(left)].map((policy) => `  ${policy}`);
-  const heading = stays.length === 0 ? apply : [apply, STAYS, ...stays].join("\n");
-  return toYaml(resources, heading, { reasons: isShadow ? SHADOW_REASONS : REASONS });
+/** The comments for the resources. */
+export function reasonsFor({ isShadow }: { isShadow: boolean }): Reasons {
+  return isShadow ? SHADOW_REASONS : REASONS;
 }

@@ -7,27 +7,11 @@ import type { Selection } from "../istio/selection.ts";
 import { meshCluster } from "../jwks/source.ts";
 import type { Message } from "../render/bootstrap.ts";
 import { renderKeyServers } from "../render/key-servers.ts";
-import { isForGateway, printResources, type WasmPluginOptions } from "../render/wasmplugin.ts";
-import { parseImage, parseSha256 } from "../values.ts";
+import { printResources } from "../render/resources.ts";
+import { isForGateway, notesOn, reasonsFor, type WasmPluginOptions } from "../render/wasmplugin.ts";
 import { VERSION } from "../version.ts";
-import { NotRendered, type Target, type TargetOption } from "./target.ts";
-
-export interface ImageOptions {
-  image: string;
-  sha256: string;
-}
-
-/** In help and messages; the user writes a place of their own. */
-const EXAMPLE_IMAGE = `oci://registry.example.com/jwtgate:${VERSION}`;
-
-const IMAGE_OPTIONS: readonly TargetOption[] = [
-  {
-    flags: "--image <url>",
-    description: "where the cluster finds the module: oci://…, https://…, file://…",
-    parse: parseImage,
-  },
-  { flags: "--sha256 <digest>", description: "of what --image names", parse: parseSha256 },
-];
+import { checkImage, EXAMPLE_IMAGE, IMAGE_OPTIONS, type ImageOptions } from "./image.ts";
+import { NotRendered, type Target } from "./target.ts";
 
 /** How the outputs for a mesh differ. */
 export interface Kind<Name extends string> extends Pick<CompileTarget, "noun"> {
@@ -58,10 +42,7 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
     $ jwtgate compile -f policies/ --output ${name} --mode sidecar --namespace foo --labels app=httpbin \\
         --image ${EXAMPLE_IMAGE} | kubectl apply -f -`,
     options: IMAGE_OPTIONS,
-    check({ image }) {
-      if (image !== undefined) return undefined;
-      return `--output ${name} needs --image with the place that you pushed the module to, such as --image ${EXAMPLE_IMAGE}: a plugin that cannot be fetched refuses every request (docs/image.md)`;
-    },
+    check: (options) => checkImage(name, options),
     review({ selection, policies: [first] }, report) {
       if (first) report.warning(first.at, uncoveredTcp(first, selection));
     },
@@ -85,8 +66,9 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
         ];
       });
       const isShadow = workloads.some(({ configuration }) => configuration.shadow === true);
-      const left = workloads.flatMap(leftToIstio);
-      return { text: printResources(resources, { version: VERSION, output: name, isShadow, left }) };
+      const reasons = reasonsFor({ isShadow });
+      const notes = notesOn(workloads.flatMap(leftToIstio));
+      return { text: printResources(resources, { version: VERSION, output: name, reasons, notes }) };
     },
   } as const satisfies Target<ImageOptions> & { name: Name };
 }
