@@ -284,6 +284,25 @@ describe("--output envoygateway", () => {
   });
 });
 
+describe("--output higress", () => {
+  const args = ["compile", "-f", SAMPLE, "--output", "higress", "--image", "oci://a/b"];
+
+  test("is a WasmPlugin of Higress, in its namespace", () => {
+    const { status, stdout, stderr } = run(args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(parse(stdout)).toMatchObject({
+      apiVersion: "extensions.higress.io/v1alpha1",
+      kind: "WasmPlugin",
+      metadata: { name: "jwtgate", namespace: "higress-system" },
+      spec: { failStrategy: "FAIL_CLOSE" },
+    });
+    expect(parse(run([...args, "--higress-namespace", "gateways", "--shadow"]).stdout)).toMatchObject({
+      metadata: { namespace: "gateways" },
+      spec: { failStrategy: "FAIL_OPEN" },
+    });
+  });
+});
+
 describe("--output ecds", () => {
   const args = ["compile", "-f", SAMPLE, "--output", "ecds"];
 
@@ -353,7 +372,7 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     ],
     [
       ["-f", "a", ...envoy, "--image", "oci://a"],
-      "--image belongs to --output wasmplugin, trafficextension or envoygateway, and this is --output envoy",
+      "--image belongs to --output wasmplugin, trafficextension, envoygateway or higress, and this is --output envoy",
     ],
     [["-f", "a", "--output", "envoy"], "needs --listen IP:PORT and --upstream HOST:PORT"],
     [["-f", "a", ...envoy, "--listen", "localhost:80"], "Envoy listens on an IP address, not on a name"],
@@ -371,6 +390,11 @@ describe("a wrong command line ends with 2, and says what to write", () => {
     [["-f", "a", "--module", "b"], "--module belongs to --output envoy or ecds, and this is --output config"],
     [["-f", "a", "--output", "trafficextension"], "--output trafficextension needs --image"],
     [["-f", "a", "--output", "envoygateway"], "--output envoygateway needs --image"],
+    [["-f", "a", "--output", "higress"], "--output higress needs --image"],
+    [
+      ["-f", "a", "--output", "higress", "--image", "oci://a/b", "--mode", "sidecar"],
+      "Higress runs at the edge: leave --mode sidecar out",
+    ],
     [["-f", "a", ...gateway, "--mode", "sidecar"], "leave --mode sidecar out"],
     [["-f", "a", ...gateway, "--image", "file:///a"], "reads no file of the proxy: write --image oci://"],
     [

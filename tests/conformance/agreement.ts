@@ -22,6 +22,7 @@ const OPTIONS: Partial<Record<TargetName, object>> = {
   wasmplugin: IMAGE,
   trafficextension: IMAGE,
   envoygateway: { image: IMAGE.image },
+  higress: { image: IMAGE.image },
 };
 
 const FILES: Files = { module: MODULE, exists: () => true, resolve: (path) => path };
@@ -124,6 +125,7 @@ const MEMBER: Partial<Record<TargetName, string>> = {
   wasmplugin: "pluginConfig",
   trafficextension: "pluginConfig",
   envoygateway: "config",
+  higress: "pluginConfig",
 };
 
 function configurationsIn(target: TargetName, output: string): unknown[] {

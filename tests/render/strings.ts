@@ -10,6 +10,7 @@ import {
   renderEnvoyExtensionPolicy,
   renderGatewayKeyServers,
 } from "../../tools/render/envoygateway.ts";
+import { higressReasons, renderHigressPlugin } from "../../tools/render/higress.ts";
 import { renderKeyServers } from "../../tools/render/key-servers.ts";
 import { printResources } from "../../tools/render/resources.ts";
 import { reasonsFor, renderTrafficExtension, renderWasmPlugin } from "../../tools/render/wasmplugin.ts";
@@ -362,6 +363,11 @@ export const anyRendered: fc.Arbitrary<Rendered> = fc.oneof(
         text: printResources(documents, { version: "1.0.0", output: "envoygateway", reasons }),
       };
     }),
+  fc.tuple(anyConfiguration, anyText, anyText).map(([configuration, image, namespace]) => {
+    const documents = [renderHigressPlugin(configuration, { image, namespace })];
+    const reasons = higressReasons({ isShadow: false });
+    return { documents, text: printResources(documents, { version: "1.0.0", output: "higress", reasons }) };
+  }),
   fc.tuple(anyConfiguration, bootstrapOptions).map(([configuration, options]) => {
     const message = renderBootstrap(configuration, options);
     return { documents: [message], text: printBootstrap(message, "1.0.0") };

@@ -1,0 +1,54 @@
+/** The WasmPlugin of Higress (extensions.higress.io/v1alpha1), which is for all that its gateway serves. */
+import type { Configuration } from "../config/schema.ts";
+import type { Message } from "./bootstrap.ts";
+import type { Reasons } from "./yaml.ts";
+
+export interface HigressOptions {
+  /** Where the gateway gets the module from: oci://, https://, http:// or file://. */
+  image: string;
+  /** SHA-256 of what `image` names, in hexadecimal. */
+  sha256?: string;
+  /** Higress's own: it reads plugins of no other. */
+  namespace: string;
+}
+
+/** That of Higress's own plugin for JWTs, whose place this one takes: plugins of one phase run from high to low. */
+const PRIORITY = 340;
+
+export function renderHigressPlugin(
+  configuration: Configuration,
+  { image, sha256, namespace }: HigressOptions,
+): Message {
+  return {
+    apiVersion: "extensions.higress.io/v1alpha1",
+    kind: "WasmPlugin",
+    metadata: { name: "jwtgate", namespace },
+    spec: {
+      url: image,
+      ...(sha256 !== undefined && { sha256 }),
+      phase: "AUTHN",
+      priority: PRIORITY,
+      failStrategy: configuration.shadow ? "FAIL_OPEN" : "FAIL_CLOSE",
+      pluginConfig: configuration,
+    },
+  };
+}
+
+const REASONS: Reasons = {
+  priority: "Where Higress's own plugin for JWTs runs, which must not check the same tokens.",
+  failStrategy: "A filter that fails or cannot be loaded refuses, and never lets a request through.",
+  pluginConfig:
+    "Not defaultConfig, which Higress changes by rules for routes and domains: the filter takes none of them.",
+};
+
+/** As `REASONS`, for a filter that only watches. */
+const SHADOW_REASONS: Reasons = {
+  ...REASONS,
+  failStrategy:
+    "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_CLOSE.",
+};
+
+/** The comments for the resources. */
+export function higressReasons({ isShadow }: { isShadow: boolean }): Reasons {
+  return isShadow ? SHADOW_REASONS : REASONS;
+}
