@@ -42,6 +42,7 @@ const PIECES = [
     "--- a",
     "\\n",
     "a: 'b",
+    ...["[\n", "\n]", "\n  ]", "{\n", "\n  }", "[ #\n a\n]"],
   ],
 ];
 
@@ -52,6 +53,8 @@ const OURS_ALONE = [
   /Block scalar/,
   // A block scalar that is a whole document may be indented by one (YAML 1.2.2, 8.1.1.1).
   /at node end/,
+  // In brackets go-yaml looks at no indentation.
+  /in block collection must be sufficiently indented/,
 ];
 
 function plain(node: YamlNode): unknown {

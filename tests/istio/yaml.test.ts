@@ -93,9 +93,37 @@ describe("structure", () => {
   test("documents, comments and empty documents", () => {
     expect(read("# c\n---\na: b\n---\n---\n- c\n...\n")).toEqual([{ a: "b" }, ["c"]]);
   });
+  test("empty items", () =>
+    expect(read("- \n-\n- # c\n")).toEqual([[{ null: "" }, { null: "" }, { null: "" }]]));
   test("an empty file has no documents", () => expect(read("")).toEqual([]));
   test("JSON is YAML", () =>
     expect(read('{"a": ["b", true, null]}')).toEqual([{ a: ["b", true, { null: "null" }] }]));
+  test.each([
+    ["a: {\n}\nb: c", { a: {}, b: "c" }],
+    [
+      "s:\n  rules: [\n    {a: [\n      x\n    ]},  # one\n    # two\n  ]\n  b: c",
+      { s: { rules: [{ a: ["x"] }], b: "c" } },
+    ],
+    ["- rules: [\n    'a # b', # c\n]\n- d: {\n    e: f\n}\n", [{ rules: ["a # b"] }, { d: { e: "f" } }]],
+    // A line of a block that looks so is text.
+    ["a: [\n]\nb: |\n  x\n  # y\n\n}\n", undefined],
+    ["a:\n  b: [\n  ]\n  c: |\n   x # y\n   z\n  d: [\n  ]\n", { a: { b: [], c: "x # y\nz\n", d: [] } }],
+    ["a:\n  b: [\n  ]\n  c: |\n  ]\n", undefined],
+    ["a:\n- b: [\n  ]\n  c:\n    - |\n     x\n  d: 'x\n   y'\n", { a: [{ b: [], c: ["x\n"], d: "x y" }] }],
+    [`a:\n${"- b: [\n  ]\n".repeat(500)}`, { a: Array(500).fill({ b: [] }) }],
+  ])("a closing bracket may be as little indented as its line: %j", (text, value) => {
+    if (value === undefined) expect(faults(text)).not.toEqual([]);
+    else expect(read(text)).toEqual([value]);
+  });
+  test("a bracket in a block that is indented as one outside is text", () => {
+    const text =
+      "a:\n  b: [\n    ]\n  c: |\n    {\n    }\n  d: [\n    ]\n  e: [\n  ]\n  f: >\n  \n  g: |\n    # x\n    ]\n";
+    expect(read(text)).toEqual([{ a: { b: [], c: "{\n}\n", d: [], e: [], f: "", g: "# x\n]\n" } }]);
+    const same = "a:\n- b: {\n  }\n- c:\n   - |\n  }\n";
+    expect(faults(same)).not.toEqual([]);
+    const inBlock = "- a: [\n ]\n- |\n x\n ]\n- b: [\n ]\n";
+    expect(read(inBlock)).toEqual([[{ a: [] }, "x\n]\n", { b: [] }]]);
+  });
   test("a byte order mark is no part of the text", () => expect(read("\ufeffa: b")).toEqual([{ a: "b" }]));
   test("anchors, aliases and anchors that are used again", () => {
     expect(read("a: &x [p, &y q]\nb: *x\nc: &y r\nd: *x\ne: *y")).toEqual([

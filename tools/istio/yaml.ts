@@ -275,7 +275,7 @@ function parseDocument(document: string): { events: Event[] } | Fault {
   const offset = tooManyIndicators(document);
   if (offset !== undefined) return { offset, message: TOO_LARGE };
   try {
-    const events = parseEvents(document, { maxDepth: MAX_DEPTH });
+    const events = parseBrackets(document);
     const [first] = events;
     // The library takes a mark behind blanks, where every other reader sees a value.
     if (first?.type === EVENT_ID.DOCUMENT && first.explicitStart && !/^---/m.test(document)) {
@@ -286,6 +286,104 @@ function parseDocument(document: string): { events: Event[] } | Fault {
     if (!(error instanceof YAMLException)) throw error;
     return explain(document, error.mark?.position ?? 0, error.reason);
   }
+}
+
+/** Closing brackets of a document that may be less indented than the library wants, or kinds of their indentation. */
+const MAX_BRACKETS = 20;
+
+/**
+ * The library wants a closing bracket more indented than the name before its list or map; people and go-yaml do not. In
+ * brackets a line break is a blank, and so is a comment: where the library complains, it gets blanks before such brackets. The
+ * places of all values stay the same.
+ *
+ * @param isForAll whether brackets of the same indentation are treated alike; if one of them is part of a value, each is
+ *   treated by itself
+ */
+function parseBrackets(document: string, isForAll = true): Event[] {
+  let text = document;
+  const gaps: Gap[] = [];
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const events = parseEvents(text, { maxDepth: MAX_DEPTH });
+      if (!areInValues(gaps, events)) return events;
+      if (!isForAll) return parseEvents(document, { maxDepth: MAX_DEPTH });
+    } catch (error) {
+      const at = closingBracket(text, error);
+      if (at !== undefined && attempt < MAX_BRACKETS) {
+        const found = [at, ...(isForAll ? alikeAfter(text, at) : [])].map((end) => ({
+          begin: gapBegin(text, end),
+          end,
+        }));
+        text = withBlanks(text, found);
+        gaps.push(...found);
+        continue;
+      }
+      if (!isForAll || attempt === 0) throw error;
+    }
+    return parseBrackets(document, false);
+  }
+}
+
+/** Where the library finds a closing bracket too little indented. */
+function closingBracket(text: string, error: unknown): number | undefined {
+  if (!(error instanceof YAMLException) || !error.reason.startsWith("deficient indentation"))
+    return undefined;
+  const at = error.mark?.position ?? 0;
+  return /[\]}]/.test(text[at] ?? "") ? at : undefined;
+}
+
+/** Closing brackets after one, at the beginnings of lines that are indented as its line is. */
+function alikeAfter(text: string, at: number): number[] {
+  const indent = text.slice(text.lastIndexOf("\n", at) + 1, at);
+  const alike = new RegExp(`(?<=\\n${indent})[\\]}]`, "g");
+  alike.lastIndex = at + 1;
+  return [...text.matchAll(alike)].flatMap(({ index }) => (index > at ? index : []));
+}
+
+/** White space and comments before a bracket. */
+interface Gap {
+  begin: number;
+  end: number;
+}
+
+function gapBegin(text: string, end: number): number {
+  let begin = end;
+  for (;;) {
+    while (begin > 0 && /\s/.test(text[begin - 1] ?? "")) begin--;
+    const lineBegin = text.lastIndexOf("\n", begin - 1) + 1;
+    const comment = commentIn(text.slice(lineBegin, begin));
+    if (comment === undefined) return begin;
+    begin = lineBegin + comment;
+  }
+}
+
+/** Where a comment begins in a line, as far as the line by itself shows it. */
+function commentIn(line: string): number | undefined {
+  return /(?<=^|\s)#/.exec(line.replace(/"(?:[^"\\]|\\.)*"|'[^']*'/g, (value) => "_".repeat(value.length)))
+    ?.index;
+}
+
+function withBlanks(text: string, gaps: readonly Gap[]): string {
+  const pieces: string[] = [];
+  let last = 0;
+  for (const { begin, end } of gaps) {
+    pieces.push(text.slice(last, begin), " ".repeat(end - begin));
+    last = end;
+  }
+  return pieces.join("") + text.slice(last);
+}
+
+/** Whether a gap is in a value, which would be another value then. */
+function areInValues(gaps: readonly Gap[], events: readonly Event[]): boolean {
+  const ordered = [...gaps].sort((a, b) => a.begin - b.begin);
+  let next = 0;
+  for (const event of events) {
+    if (event.type !== EVENT_ID.SCALAR) continue;
+    while (ordered[next] !== undefined && (ordered[next]?.end ?? 0) <= event.valueStart) next++;
+    const gap = ordered[next];
+    if (gap !== undefined && gap.begin < event.valueEnd && gap.end > event.valueStart) return true;
+  }
+  return false;
 }
 
 /** Every value but the first comes after one of these. @returns where there are more than a document may have */
@@ -476,6 +574,8 @@ class Reader {
   /** After `'a'` and the like the library takes the rest of the line for the next entry of a list or map outside. */
   private checkOwnLine(event: NodeEvent): void {
     const start = this.startOf(event);
+    // Nothing has no place of its own.
+    if (event.type === EVENT_ID.SCALAR && event.valueStart < 0) return;
     if (this.document.slice(this.end, start).includes("\n")) return;
     throw new YamlFault(this.position(start), NOT_OWN_LINE);
   }
