@@ -288,13 +288,13 @@ function parseDocument(document: string): { events: Event[] } | Fault {
   }
 }
 
-/** Closing brackets of a document that may be less indented than the library wants, or kinds of their indentation. */
-const MAX_BRACKETS = 20;
+/** Lines of a document that may be less indented than the library wants; closing brackets count by their indentation. */
+const MAX_INDENTS = 20;
 
 /**
- * The library wants a closing bracket more indented than the name before its list or map; people and go-yaml do not. In
- * brackets a line break is a blank, and so is a comment: where the library complains, it gets blanks before such brackets. The
- * places of all values stay the same.
+ * The library wants what is in brackets more indented than the name before them; people and go-yaml do not. In brackets a line
+ * break is a blank, and so is a comment: where the library complains, it gets blanks for them. The places of all values stay
+ * the same.
  *
  * @param isForAll whether brackets of the same indentation are treated alike; if one of them is part of a value, each is
  *   treated by itself
@@ -308,8 +308,8 @@ function parseBrackets(document: string, isForAll = true): Event[] {
       if (!areInValues(gaps, events)) return events;
       if (!isForAll) return parseEvents(document, { maxDepth: MAX_DEPTH });
     } catch (error) {
-      const at = closingBracket(text, error);
-      if (at !== undefined && attempt < MAX_BRACKETS) {
+      const at = deficientIndent(error);
+      if (at !== undefined && attempt < MAX_INDENTS) {
         const found = [at, ...(isForAll ? alikeAfter(text, at) : [])].map((end) => ({
           begin: gapBegin(text, end),
           end,
@@ -324,23 +324,23 @@ function parseBrackets(document: string, isForAll = true): Event[] {
   }
 }
 
-/** Where the library finds a closing bracket too little indented. */
-function closingBracket(text: string, error: unknown): number | undefined {
+/** Where the library finds something in brackets, or in quotes, too little indented. */
+function deficientIndent(error: unknown): number | undefined {
   if (!(error instanceof YAMLException) || !error.reason.startsWith("deficient indentation"))
     return undefined;
-  const at = error.mark?.position ?? 0;
-  return /[\]}]/.test(text[at] ?? "") ? at : undefined;
+  return error.mark?.position;
 }
 
-/** Closing brackets after one, at the beginnings of lines that are indented as its line is. */
+/** If there is a closing bracket: those after it, at the beginnings of lines that are indented as its line is. */
 function alikeAfter(text: string, at: number): number[] {
+  if (!/[\]}]/.test(text[at] ?? "")) return [];
   const indent = text.slice(text.lastIndexOf("\n", at) + 1, at);
   const alike = new RegExp(`(?<=\\n${indent})[\\]}]`, "g");
   alike.lastIndex = at + 1;
   return [...text.matchAll(alike)].flatMap(({ index }) => (index > at ? index : []));
 }
 
-/** White space and comments before a bracket. */
+/** White space and comments before a value or a bracket. */
 interface Gap {
   begin: number;
   end: number;
