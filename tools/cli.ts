@@ -7,6 +7,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
+import { importCommand } from "./commands/import.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { newCommand } from "./commands/new.ts";
 import { EXIT, UserError, watchOutput, writeResultsTo } from "./commands/output.ts";
@@ -32,6 +33,7 @@ for (const command of [
   explainCommand(),
   checkCommand(),
   newCommand(),
+  importCommand(),
   jwkCommand(),
   tokenCommand(),
   runCommand(),

@@ -79,6 +79,13 @@ function furnish(): Workspace {
   }
   write("token.jwt", ISTIO_TOKEN);
   write("new-certificate.pem", PEM);
+  // Envoy's own filters: alone, and as Envoy's admin shows a listener.
+  const rules = { policies: { p: { permissions: [{ any: true }], principals: [{ any: true }] } } };
+  const type = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
+  const http_filters = [{ name: "rbac", typed_config: { "@type": type, rules } }];
+  write("native.yaml", JSON.stringify({ http_filters }));
+  const filter_chains = [{ filters: [{ typed_config: { http_filters } }] }];
+  write("dump.json", JSON.stringify({ configs: [{ listener: { name: "ingress", filter_chains } }] }));
   const program = (name: string, ...lines: string[]) => {
     write(`bin/${name}`, ["#!/bin/sh", ...lines, ""].join("\n"));
     chmodSync(workspace.path("bin", name), 0o755);
@@ -86,6 +93,7 @@ function furnish(): Workspace {
   program("jwtgate", `exec '${process.execPath}' '${TOOL}' "$@"`);
   program("envoy", "exit 0");
   program("openssl", 'while [ "$1" != -out ]; do shift; done; cp new-certificate.pem "$2"');
+  program("curl", "cat dump.json");
   // These read what they are given, and no more is asked of them.
   for (const name of ["skopeo", "kubectl", "jq"]) program(name, "cat >/dev/null");
   return workspace;

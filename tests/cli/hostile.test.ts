@@ -58,6 +58,7 @@ const COMMANDS: Record<string, (file: string) => string[]> = {
   test: (file) => ["test", file],
   run: (file) => ["run", "-f", file, "--upstream", "127.0.0.1:1"],
   new: (file) => ["new", "--issuer", "a", "--jwks", file],
+  import: (file) => ["import", file],
   jwk: (file) => ["jwk", file],
   "token sign": (file) => ["token", "sign", "--key", file],
   "token verify -f": (file) => ["token", "verify", "-f", file, "x"],

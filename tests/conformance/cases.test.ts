@@ -1,18 +1,16 @@
 /** Every recorded case in the project's own proxy-wasm host: the same module, without Envoy. */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import {
-  type Actual,
   type Case,
-  type CaseRequest,
   compileCase,
   configurationOf,
   differences,
   isRefused,
   POLICIES,
   recordedCases,
+  send,
   WIDER,
 } from "../support/cases.ts";
 import { parseDocuments } from "../support/documents.ts";
@@ -81,18 +79,6 @@ describe("requests", () => {
     },
   );
 });
-
-async function send(host: Host, request: CaseRequest): Promise<Actual> {
-  const stream = host.send(request);
-  // A request that waits for keys: a second passes, and what is asked for is answered.
-  for (let seconds = 0; stream.outcome === undefined && seconds < 60; seconds++) {
-    host.advance(1000);
-    await host.settle();
-  }
-  if (stream.outcome === undefined) throw new Error(`${request.name}: the filter holds the request`);
-  const { answer = { status: 200, headers: [], body: "", details: undefined }, upstream } = stream.outcome;
-  return { ...answer, upstream };
-}
 
 test("every exception names a recorded request that Envoy answers otherwise", () => {
   for (const [name, requests] of Object.entries(STRICTER)) {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { type CompileResult, compile } from "../../tools/compile.ts";
 import type { Configuration } from "../../tools/config/schema.ts";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";
+import type { Host } from "../../tools/host/host.ts";
 import type { PathNormalization } from "../../tools/host/http-connection-manager.ts";
 
 export interface Expectation {
@@ -158,4 +159,17 @@ function sorted(value: unknown): unknown {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, inner]) => [name, sorted(inner)]),
   );
+}
+
+/** Sends a recorded request to a module in a host. */
+export async function send(host: Host, request: CaseRequest): Promise<Actual> {
+  const stream = host.send(request);
+  // A request that waits for keys: a second passes, and what is asked for is answered.
+  for (let seconds = 0; stream.outcome === undefined && seconds < 60; seconds++) {
+    host.advance(1000);
+    await host.settle();
+  }
+  if (stream.outcome === undefined) throw new Error(`${request.name}: the filter holds the request`);
+  const { answer = { status: 200, headers: [], body: "", details: undefined }, upstream } = stream.outcome;
+  return { ...answer, upstream };
 }

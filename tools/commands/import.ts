@@ -1,0 +1,109 @@
+/** `jwtgate import`: Envoy's own filters and Envoy Gateway's policies → Istio's YAML. */
+import { Command, Option } from "commander";
+import { type ImportOptions, importPolicies } from "../import/import.ts";
+import { decodeText } from "../istio/yaml.ts";
+import { InvalidValue, parseLabels } from "../values.ts";
+import { nameOf, readInput } from "./input.ts";
+import { outputFileOption, print, report, UserError } from "./output.ts";
+import { readUpTo, reasonOf } from "./sources.ts";
+
+/** A /config_dump of a large mesh has tens of megabytes. */
+const MAX_FILE_BYTES = 128 * 1024 * 1024;
+
+/** Keys are small. */
+const MAX_KEY_BYTES = 1024 * 1024;
+
+const EXAMPLES = `
+Examples:
+  From the bootstrap of an Envoy, and then what it becomes:
+    $ jwtgate import native.yaml -o policies.yaml
+    $ jwtgate compile -f policies.yaml --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000
+  From a running Envoy, one listener of it:
+    $ curl -s localhost:9901/config_dump | jwtgate import - --listener ingress
+
+What has no equivalent is named by its place on standard error. An error (exit code 1, and nothing is written) is what
+would let more requests pass than before; a warning is what refuses more, or changes no answer. Exit code: 0, or 1 with an
+error, or 2 where the command line is wrong.`;
+
+export function importCommand(): Command {
+  return new Command("import")
+    .description("turn Envoy's jwt_authn and rbac filters into Istio's YAML")
+    .argument(
+      "<file>",
+      "a bootstrap, a /config_dump, a listener, a list of HTTP filters, or - for standard input",
+    )
+    .addOption(outputFileOption())
+    .optionsGroup("Which filters:")
+    .option("--listener <name>", "those of this listener")
+    .option("--filter-chain <name>", "those of this filter chain, by its name or its number from 0")
+    .option("--no-route-overrides", "no route that is not in the file changes what the filters do")
+    .optionsGroup("What becomes of them:")
+    .option("--name <name>", "name of the RequestAuthentication; others begin with it", "imported")
+    .option("--namespace <name>", "namespace of all resources")
+    .option("--labels <labels>", "labels of the workload that they are for, as NAME=VALUE,…", parseLabels)
+    .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")
+    .option("--jwks-uri <provider=url>", "fetch a provider's keys from there; may be repeated", parseJwksUri)
+    .optionsGroup("What has no equivalent:")
+    .option(
+      "--assume-claim-types",
+      "every token has each claim in the type that a condition names, text or list",
+    )
+    .option("--assume-one-token", "no request has more than one token")
+    .addOption(
+      new Option(
+        "--preflights <what>",
+        "what becomes of CORS preflights that may carry a token in the query, if the filter looks at their tokens",
+      ).choices(["deny", "pass"]),
+    )
+    .option(
+      "--keep-going",
+      "replace conditions that have no equivalent by what refuses more, with a warning each",
+    )
+    .addHelpText("after", EXAMPLES)
+    .action(async (file: string, options: Options, command: Command) => {
+      if (options.labels !== undefined && options.gateway !== undefined)
+        command.error("error: --labels and --gateway name two kinds of workload: keep one");
+      await run(file, options);
+    });
+}
+
+interface Options
+  extends Omit<ImportOptions, "readFile" | "noRouteOverrides" | "jwksUris" | "assumeClaimTypes"> {
+  assumeClaimTypes?: boolean;
+  /** Whether routes that are not in the file may change the filters. */
+  routeOverrides: boolean;
+  jwksUri?: Record<string, string>;
+}
+
+/** @throws {InvalidValue} if it is not NAME=URL */
+function parseJwksUri(text: string, previous: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at <= 0 || !URL.canParse(text.slice(at + 1)))
+    throw new InvalidValue("Write NAME=URL, such as provider1=https://idp.example.com/jwks.json.");
+  return Object.fromEntries([...Object.entries(previous), [text.slice(0, at), text.slice(at + 1)]]);
+}
+
+async function run(file: string, { routeOverrides, jwksUri, ...options }: Options): Promise<void> {
+  const name = nameOf(file);
+  const decoded = decodeText(name, readInput(file, MAX_FILE_BYTES));
+  if ("diagnostic" in decoded) {
+    report([decoded.diagnostic]);
+    throw new UserError("");
+  }
+  const { text, diagnostics } = importPolicies(
+    { name, text: decoded.text },
+    { ...options, jwksUris: jwksUri, noRouteOverrides: !routeOverrides, readFile },
+  );
+  report(diagnostics);
+  if (text === undefined) throw new UserError("");
+  await print(text);
+}
+
+function readFile(path: string): { text: string } | { fault: string } {
+  try {
+    const decoded = decodeText(path, readUpTo(path, MAX_KEY_BYTES));
+    return "text" in decoded ? decoded : { fault: decoded.diagnostic.message };
+  } catch (error) {
+    return { fault: reasonOf(error) };
+  }
+}

@@ -1,0 +1,225 @@
+/** Conditions as trees of what Istio's AuthorizationPolicy can ask, and as the disjunctive normal form of such a tree. */
+import type { Position } from "../diagnostics.ts";
+import type { Report } from "../istio/report.ts";
+
+/** One attribute has any of the values. */
+export interface Atom {
+  /** A field of `source` or `operation`, such as `paths`, or a key of `when`, such as `request.headers[x]`. */
+  attribute: string;
+  /** In Istio's patterns: exact, `x*`, `*x`, `*`. */
+  values: readonly string[];
+  /** Of the condition in the source. */
+  at: Position;
+  /** Absent if it is true of exactly the requests that the source's condition is true of. */
+  misfit?: Misfit;
+}
+
+/** How an atom differs from what the source asks. */
+export interface Misfit {
+  /** `other`: Istio has nothing like it, and the atom says nothing. */
+  matches: "more" | "fewer" | "other";
+  /** A sentence without a full stop, which the consequence follows. */
+  reason: string;
+  /** If `fewer` is not enough: the same attribute's values that match exactly, of which there are many. */
+  exactly?: readonly string[];
+}
+
+export type Expression = Atom | { all: Expression[] } | { any: Expression[] } | { not: Expression };
+
+/** True of every request. */
+export const ALWAYS: Expression = { all: [] };
+/** True of none. */
+export const NEVER: Expression = { any: [] };
+
+export function all(...expressions: Expression[]): Expression {
+  return expressions.length === 1 && expressions[0] ? expressions[0] : { all: expressions };
+}
+
+export function any(...expressions: Expression[]): Expression {
+  return expressions.length === 1 && expressions[0] ? expressions[0] : { any: expressions };
+}
+
+export function not(expression: Expression): Expression {
+  return { not: expression };
+}
+
+/** A condition that Istio has nothing for. @param reason a sentence without a full stop */
+export function without(at: Position, reason: string): Expression {
+  return { attribute: "", values: [], at, misfit: { matches: "other", reason } };
+}
+
+/** Puts another expression in the place of each atom. */
+export function mapAtoms(expression: Expression, map: (atom: Atom) => Expression): Expression {
+  if ("all" in expression) return { all: expression.all.map((one) => mapAtoms(one, map)) };
+  if ("any" in expression) return { any: expression.any.map((one) => mapAtoms(one, map)) };
+  if ("not" in expression) return { not: mapAtoms(expression.not, map) };
+  return map(expression);
+}
+
+/** What the values of one attribute must be: one of each list of `values`, and none of `notValues`. */
+export interface Constraint {
+  values: readonly (readonly string[])[];
+  notValues: readonly string[];
+}
+
+/** Constraints, by attribute, that all hold. */
+export type Term = ReadonlyMap<string, Constraint>;
+
+/** What becomes of a condition that cannot be written as it is. */
+export interface Losses {
+  report: Report;
+  /** What the rules are for: what may match more requests than the source, and what fewer. */
+  action: "ALLOW" | "DENY" | "AUDIT";
+  /** Whether what has no equivalent is replaced by what refuses more. */
+  keepGoing: boolean;
+}
+
+/** More terms than these are no policy that anybody could read. */
+export const MAX_TERMS = 1000;
+
+/** The expression has more than `MAX_TERMS` terms. */
+export class TooManyTerms extends Error {}
+
+/**
+ * The terms of which one holds whenever the expression does.
+ *
+ * @param losses where misfits are reported
+ * @throws {TooManyTerms} if there are more than `MAX_TERMS`
+ */
+export function termsOf(expression: Expression, losses: Losses): Term[] {
+  return simplify(new Normalizer(losses).terms(expression, false));
+}
+
+/** All pairs of terms, each as one. @throws {TooManyTerms} if there are more than `MAX_TERMS` */
+export function product(left: readonly Term[], right: readonly Term[]): Term[] {
+  if (left.length * right.length > MAX_TERMS) throw new TooManyTerms();
+  return simplify(left.flatMap((one) => right.map((other) => both(one, other))));
+}
+
+class Normalizer {
+  private readonly said = new Set<string>();
+
+  constructor(private readonly losses: Losses) {}
+
+  terms(expression: Expression, negated: boolean): Term[] {
+    if ("not" in expression) return this.terms(expression.not, !negated);
+    if ("all" in expression)
+      return negated ? this.sum(expression.all, true) : this.product(expression.all, false);
+    if ("any" in expression)
+      return negated ? this.product(expression.any, true) : this.sum(expression.any, false);
+    return this.literal(expression, negated);
+  }
+
+  private sum(expressions: readonly Expression[], negated: boolean): Term[] {
+    const terms: Term[] = [];
+    for (const one of negated ? expressions : merged(expressions)) {
+      terms.push(...this.terms(one, negated));
+      if (terms.length > MAX_TERMS) throw new TooManyTerms();
+    }
+    return simplify(terms);
+  }
+
+  private product(expressions: readonly Expression[], negated: boolean): Term[] {
+    return expressions.reduce<Term[]>(
+      (terms, one) => product(terms, this.terms(one, negated)),
+      [new Map<string, Constraint>()],
+    );
+  }
+
+  /** A condition or its negation; what it becomes where it does not fit. */
+  private literal(atom: Atom, negated: boolean): Term[] {
+    const { attribute, values, misfit } = atom;
+    const term = (list: readonly string[]): Term[] => [
+      new Map([[attribute, negated ? { values: [], notValues: list } : { values: [list], notValues: [] }]]),
+    ];
+    if (misfit === undefined) return term(values);
+    const { action, keepGoing, report } = this.losses;
+    const isWider = misfit.matches === (negated ? "fewer" : "more");
+    const isAllowed = misfit.matches !== "other" && (action === "AUDIT" || (action === "DENY") === isWider);
+    if (isAllowed) {
+      this.once(atom, `${misfit.reason}${STRICTER[action]}`, (at, message) => report.warning(at, message));
+      return term(values);
+    }
+    if (misfit.exactly !== undefined) return term(misfit.exactly);
+    const consequence = misfit.matches === "other" || action === "AUDIT" ? "" : OPENER[action];
+    if (!keepGoing) {
+      this.once(atom, `${misfit.reason}${consequence}`, (at, message) => report.error(at, message));
+      return [];
+    }
+    this.once(atom, `${misfit.reason}${REPLACED[action]}`, (at, message) => report.warning(at, message));
+    return action === "DENY" ? [new Map()] : [];
+  }
+
+  private once(atom: Atom, message: string, report: (at: Position, message: string) => void): void {
+    const key = `${atom.at.line}:${atom.at.column}: ${message}`;
+    if (!this.said.has(key)) report(atom.at, message);
+    this.said.add(key);
+  }
+}
+
+const STRICTER = {
+  ALLOW: ": fewer requests are allowed than Envoy allows",
+  DENY: ": more requests are denied than Envoy denies",
+  AUDIT: ": other requests are reported than Envoy reports; no answer changes",
+} as const;
+
+const OPENER = {
+  ALLOW: ": requests would be allowed that Envoy denies",
+  DENY: ": requests would be allowed that Envoy denies",
+} as const;
+
+const REPLACED = {
+  ALLOW: ": what asks it allows nothing (--keep-going)",
+  DENY: ": what asks it denies whether it is so or not (--keep-going)",
+  AUDIT: ": what asks it is left out (--keep-going)",
+} as const;
+
+/** Alternatives of one attribute as one list. */
+function merged(expressions: readonly Expression[]): Expression[] {
+  const lists = new Map<string, Atom>();
+  const others: Expression[] = [];
+  for (const one of expressions.flatMap((expression) =>
+    "any" in expression ? merged(expression.any) : [expression],
+  )) {
+    if ("attribute" in one && one.misfit === undefined) {
+      const known = lists.get(one.attribute);
+      lists.set(one.attribute, known ? { ...known, values: union(known.values, one.values) } : one);
+    } else {
+      others.push(one);
+    }
+  }
+  return [...lists.values(), ...others];
+}
+
+function both(left: Term, right: Term): Term {
+  const result = new Map(left);
+  for (const [attribute, constraint] of right) {
+    const known = result.get(attribute);
+    result.set(
+      attribute,
+      known === undefined
+        ? constraint
+        : {
+            values: distinct([...known.values, ...constraint.values]),
+            notValues: union(known.notValues, constraint.notValues),
+          },
+    );
+  }
+  return result;
+}
+
+/** Each term once; one that is always true stands for all. */
+function simplify(terms: readonly Term[]): Term[] {
+  const always = terms.find((term) => term.size === 0);
+  if (always !== undefined) return [always];
+  return distinct(terms, (term) => [...term].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Equal ones once, in their order. @param key what of them is compared */
+export function distinct<T>(items: readonly T[], key: (item: T) => unknown = (item) => item): T[] {
+  return [...new Map(items.map((item) => [JSON.stringify(key(item)), item])).values()];
+}
+
+function union(left: readonly string[], right: readonly string[]): string[] {
+  return [...new Set([...left, ...right])];
+}

@@ -1,0 +1,525 @@
+/**
+ * Envoy's own jwt_authn and rbac filters, or Envoy Gateway's SecurityPolicy → Istio's RequestAuthentication and
+ * AuthorizationPolicy. What these cannot say is an error, unless it only refuses more or changes no answer.
+ */
+import { compile, type SourceFile } from "../compile.ts";
+import { byPosition, type Diagnostic, type Position } from "../diagnostics.ts";
+import { DRY_RUN } from "../istio/annotations.ts";
+import { quote, Report } from "../istio/report.ts";
+import { readYaml, type YamlNode } from "../istio/yaml.ts";
+import { toYaml } from "../render/yaml.ts";
+import { ChainFinder, configOf, type FilterChain, type HttpFilter } from "./chains.ts";
+import { type ClaimProvider, Claims, isOfToken } from "./claims.ts";
+import { type Atom, all, any, type Expression, type Losses, mapAtoms, without } from "./expression.ts";
+import { parseJson } from "./json.ts";
+import { type ImportedAuthentication, outputsOf, readJwtAuthn } from "./jwt-authn.ts";
+import type { JwtRule, ReadFile } from "./provider.ts";
+import { type RbacPolicy, type RbacRules, readRules } from "./rbac.ts";
+import { NoRule, type PolicyRule, rulesOf } from "./rules.ts";
+
+/** What is imported, and for whom. */
+export interface ImportOptions {
+  /** Reads a file that a provider's keys are in. */
+  readFile: ReadFile;
+  /** By the name of a provider: the URL that its keys are fetched from, in the place of those in the file. */
+  jwksUris?: Record<string, string> | undefined;
+  /** The listener whose filters are meant, if several differ. */
+  listener?: string | undefined;
+  /** A filter chain of it. */
+  filterChain?: string | undefined;
+  /** Of the RequestAuthentication; other names begin with it. `imported` if absent. */
+  name?: string | undefined;
+  /** Of all resources. */
+  namespace?: string | undefined;
+  /** Of the workloads that the policies are for. */
+  labels?: Record<string, string> | undefined;
+  /** A Gateway of the Gateway API, in the place of labels. */
+  gateway?: string | undefined;
+  /** Whether conditions that have no equivalent are replaced by what refuses more. */
+  keepGoing?: boolean | undefined;
+  /** Whether every token has each claim in the type that a condition names. */
+  assumeClaimTypes?: boolean | undefined;
+  /** Whether no request has more than one token. */
+  assumeOneToken?: boolean | undefined;
+  /** What becomes of CORS preflights that may carry a token in the query, if the source looks at their tokens. */
+  preflights?: "deny" | "pass" | undefined;
+  /** Whether no route that is not here changes the filters. */
+  noRouteOverrides?: boolean | undefined;
+}
+
+export interface ImportResult {
+  /** YAML of the resources; absent if there is an error. */
+  text?: string;
+  /** In the order of the file. */
+  diagnostics: Diagnostic[];
+}
+
+/** A resource, and what it comes from. */
+interface Resource {
+  at: Position;
+  content: { kind: string; metadata: { name: string; namespace?: string }; spec: object };
+}
+
+/**
+ * Imports a file.
+ *
+ * @param source a bootstrap, a `/config_dump`, a listener, a list of HTTP filters, in JSON or YAML
+ * @returns the resources, or at least one error
+ */
+export function importPolicies(source: SourceFile, options: ImportOptions): ImportResult {
+  const report = new Report();
+  const resources = new Importer(options, report).read(source);
+  if (!report.hasErrors) {
+    checkCompiles(
+      resources.filter(({ content }) => content.kind !== "RequestAuthentication"),
+      report,
+    );
+  }
+  const diagnostics = report.diagnostics.sort(byPosition);
+  if (report.hasErrors) return { diagnostics };
+  const documents = resources.map(({ content }) => content);
+  return {
+    text: toYaml(documents, `Imported from ${source.name} by jwtgate import.`, { shortLists: true }),
+    diagnostics,
+  };
+}
+
+/** What is written must be what the compiler takes. */
+function checkCompiles(resources: readonly Resource[], report: Report): void {
+  for (const { at, content } of resources) {
+    const text = toYaml([content], "");
+    for (const { severity, message } of compile([{ name: "imported", text }]).diagnostics) {
+      if (severity === "error") report.error(at, `what this becomes is refused: ${message}`);
+      else if (!report.diagnostics.some((one) => one.message.includes(message))) report.warning(at, message);
+    }
+  }
+}
+
+class Importer {
+  private readonly names = new Set<string>();
+  private readonly resources: Resource[] = [];
+  private readonly prefix: string;
+
+  constructor(
+    private readonly options: ImportOptions,
+    private readonly report: Report,
+  ) {
+    this.prefix = options.name ?? "imported";
+  }
+
+  read({ name: file, text }: SourceFile): Resource[] {
+    const documents = this.documents(file, text);
+    if (this.report.hasErrors) return [];
+    const finder = new ChainFinder(this.report);
+    for (const document of documents) finder.read(document);
+    const chain = this.choose(finder.chains, file);
+    if (chain !== undefined) {
+      finder.check(chain, this.options.noRouteOverrides ?? false);
+      this.chain(chain);
+    }
+    return this.resources;
+  }
+
+  private documents(file: string, text: string): YamlNode[] {
+    const json = /^\s*[[{]/.test(text) ? parseJson(file, text) : undefined;
+    if (json !== undefined) return [json];
+    const diagnostics: Diagnostic[] = [];
+    const documents = [...readYaml(file, text, diagnostics)];
+    this.report.addAll(diagnostics);
+    return documents;
+  }
+
+  /** The chain that is meant: the only one that has the filters, or several that have the same. */
+  private choose(chains: readonly FilterChain[], file: string): FilterChain | undefined {
+    const { listener, filterChain } = this.options;
+    const isMeant = (one: FilterChain) =>
+      (listener === undefined || one.listener === listener) &&
+      (filterChain === undefined || one.name === filterChain);
+    const meant = chains.filter(isMeant);
+    const guarded = meant.filter(({ filters }) =>
+      filters.some(({ kind, isDisabled }) => kind !== "other" && !isDisabled),
+    );
+    const [first, ...others] = guarded;
+    if (first === undefined) {
+      const whole = { file, line: 0, column: 0 };
+      const listeners = [...new Set(chains.map((one) => one.listener).filter((one) => one !== ""))];
+      const known = listeners.length > 0 ? `; the listeners are ${listeners.map(quote).join(", ")}` : "";
+      const where =
+        listener === undefined && filterChain === undefined ? "here" : "in this listener and filter chain";
+      this.report.error(
+        whole,
+        `there is no jwt_authn and no rbac filter ${where}: nothing to import${known}`,
+      );
+      return undefined;
+    }
+    const different = others.find((one) => meaningOf(one) !== meaningOf(first));
+    if (different !== undefined) {
+      const isSame = different.listener === first.listener;
+      const list = guarded.map((one) =>
+        isSame ? `${quote(one.listener)} ${quote(one.name)}` : quote(one.listener),
+      );
+      const option = isSame ? "--filter-chain NAME" : "--listener NAME";
+      this.report.error(
+        different.at,
+        `these filters are not those of line ${first.at.line}: say with ${option} which are meant (${[...new Set(list)].join(", ")})`,
+      );
+      return undefined;
+    }
+    for (const one of meant) {
+      if (guarded.includes(one)) continue;
+      const name = [one.listener, one.name]
+        .filter((part) => part !== "")
+        .map(quote)
+        .join(", filter chain ");
+      this.report.warning(
+        one.at,
+        `${name || "this list"} has neither jwt_authn nor rbac: the imported policies are not for it`,
+      );
+    }
+    return first;
+  }
+
+  private chain({ filters, hasProxyProtocol }: FilterChain): void {
+    const active = filters.filter((filter) => !this.isOff(filter));
+    this.warnOfOrder(active);
+    const jwt = active.filter(({ kind }) => kind === "jwt_authn");
+    const [first, second] = jwt;
+    if (second !== undefined) {
+      this.report.error(
+        second.at,
+        "this is a second jwt_authn filter, and Istio has one RequestAuthentication for all: merge them",
+      );
+      return;
+    }
+    const { readFile, jwksUris = {}, preflights, assumeOneToken = false } = this.options;
+    const authentication = first?.config
+      ? readJwtAuthn(configOf(first.config, "jwt_authn", this.report), {
+          readFile,
+          jwksUris,
+          preflights,
+          assumeOneToken,
+        })
+      : undefined;
+    if (authentication) this.authentication(authentication, first?.at ?? { file: "", line: 0, column: 0 });
+    const position = first === undefined ? -1 : active.indexOf(first);
+    const rbac = active.flatMap((filter, index) => {
+      if (filter.kind !== "rbac" || filter.config === undefined) return [];
+      const isBefore = index < position;
+      return this.rbac(filter, hasProxyProtocol, isBefore, authentication);
+    });
+    this.authorization(rbac);
+  }
+
+  private isOff({ kind, name, at, isDisabled }: HttpFilter): boolean {
+    if (kind === "other" || !isDisabled) return isDisabled;
+    this.report.warning(at, `the filter ${quote(name)} is disabled, so it is left out`);
+    return true;
+  }
+
+  private warnOfOrder(filters: readonly HttpFilter[]): void {
+    const ours = filters.flatMap(({ kind }, index) => (kind === "other" ? [] : [index]));
+    const between = filters.slice(ours[0], ours.at(-1)).filter(({ kind }) => kind === "other");
+    for (const { name, at } of between) {
+      this.report.warning(
+        at,
+        `the filter ${quote(name)} runs between these filters, and will run before or after jwtgate, which is one: if it changes the request, put jwtgate where it still decides as before`,
+      );
+    }
+  }
+
+  private authentication({ rules, denials }: ImportedAuthentication, at: Position): void {
+    const [first] = rules;
+    if (first !== undefined) {
+      // The compiler's words are about one rule, so that each is checked by itself.
+      for (const one of rules)
+        checkCompiles([this.requestAuthentication(one.at, [one.rule], "rule")], this.report);
+      if (rules.some(({ rule }) => rule.jwks !== undefined)) {
+        this.report.warning(
+          at,
+          "keys are written as they are in this file: if a control plane has fetched them, say --jwks-uri NAME=URL, or new keys are not noticed",
+        );
+      }
+      this.resources.push(
+        this.requestAuthentication(
+          at,
+          rules.map(({ rule }) => rule),
+          this.unique(this.prefix),
+        ),
+      );
+    }
+    for (const { name, at: place, condition } of denials)
+      this.policy("DENY", place, `${this.prefix}-${name}`, [condition]);
+  }
+
+  private requestAuthentication(at: Position, jwtRules: readonly JwtRule[], name: string): Resource {
+    return { at, content: this.resource("RequestAuthentication", { name }, { jwtRules }) };
+  }
+
+  /** The rules of a filter, enforced and on trial. */
+  private rbac(
+    { config, at }: HttpFilter,
+    hasProxyProtocol: boolean,
+    isBefore: boolean,
+    authentication: ImportedAuthentication | undefined,
+  ): { rules: RbacRules; dryRun: boolean }[] {
+    if (config === undefined) return [];
+    const message = configOf(config, "rbac", this.report);
+    const providers: readonly ClaimProvider[] = authentication?.providers ?? [];
+    const fault = isBefore
+      ? "this rbac filter runs before jwt_authn and sees no token, and Istio's policies see it"
+      : undefined;
+    const claims = new Claims({
+      providers,
+      ...(fault !== undefined && { fault }),
+      assumeTypes: this.options.assumeClaimTypes ?? false,
+    });
+    if (isBefore) {
+      this.report.warning(
+        at,
+        "this rbac filter runs before jwt_authn: what both refuse is answered 401 here and not 403",
+      );
+    }
+    const [prefix] = [message.string("shadow_rules_stat_prefix")?.value];
+    message.ignore("rules_stat_prefix", "track_per_rule_stats");
+    for (const name of ["matcher", "shadow_matcher"]) {
+      if (!message.has(name)) continue;
+      message.ignore(name);
+      const text = "matchers (xds.type.matcher.v3.Matcher) are not imported: write rules";
+      if (name === "matcher") this.report.error(message.keyAt(name), text);
+      else
+        this.report.warning(
+          message.keyAt(name),
+          `${text}; they decide about no answer, so they are left out`,
+        );
+    }
+    const read = (name: string, dryRun: boolean) => {
+      const inner = message.message(name);
+      if (inner === undefined) return [];
+      const rules = readRules(inner, { claims, hasProxyProtocol });
+      return [
+        { rules: isBefore ? beforeTokens(rules, authentication) : guarded(rules, authentication), dryRun },
+      ];
+    };
+    const [enforced, shadow] = [read("rules", false), read("shadow_rules", true)];
+    message.finish();
+    if (prefix === "istio_ext_authz_") {
+      this.report.error(
+        message.keyAt("shadow_rules"),
+        "these rules say which requests the filter ext_authz asks about (Istio's CUSTOM action), which is not imported: leave both filters in front, or write the policy with action: CUSTOM",
+      );
+    }
+    return [...enforced, ...shadow];
+  }
+
+  private authorization(filters: readonly { rules: RbacRules; dryRun: boolean }[]): void {
+    for (const { rules, dryRun } of filters) {
+      if (rules.action !== "LOG") continue;
+      if (!dryRun) this.policies("AUDIT", rules, false);
+      else
+        this.report.warning(
+          rules.at,
+          "shadow rules that only log have no equivalent: they are left out; no answer changes",
+        );
+    }
+    for (const { rules, dryRun } of filters)
+      if (rules.action === "DENY") this.policies("DENY", rules, dryRun);
+    const allowing = filters.filter(({ rules }) => rules.action === "ALLOW");
+    for (const { rules } of allowing.filter(({ dryRun }) => dryRun)) this.policies("ALLOW", rules, true);
+    const enforced = allowing.filter(({ dryRun }) => !dryRun);
+    const [first, ...others] = enforced;
+    if (first === undefined) return;
+    if (others.length === 0) {
+      this.policies("ALLOW", first.rules, false);
+      return;
+    }
+    // What passes must be allowed by each, and Istio's ALLOW policies allow what any of them does.
+    const conditions = enforced.map(({ rules }) => any(...rules.policies.map(({ condition }) => condition)));
+    this.policy("ALLOW", first.rules.at, `${this.prefix}-allow`, [all(...conditions)]);
+  }
+
+  private policies(action: Losses["action"], { policies, at }: RbacRules, dryRun: boolean): void {
+    if (policies.length === 0 && action === "ALLOW")
+      this.policy(action, at, `${this.prefix}-allow-nothing`, [], dryRun);
+    const groups = new Map<
+      string,
+      { name: string; namespace?: string; policies: (RbacPolicy & { order: number })[] }
+    >();
+    for (const policy of policies) {
+      const istio = /^ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]$/.exec(policy.id);
+      const [, namespace, name = policy.id, order = "0"] = istio ?? [];
+      const key = istio ? `${namespace}/${name}` : policy.id;
+      const group = groups.get(key) ?? { name, ...(namespace !== undefined && { namespace }), policies: [] };
+      group.policies.push({ ...policy, order: Number(order) });
+      groups.set(key, group);
+    }
+    for (const { name, namespace, policies: parts } of groups.values()) {
+      const [first] = parts.sort((a, b) => a.order - b.order);
+      if (first === undefined) continue;
+      const conditions = parts.map(({ condition }) => condition);
+      this.policy(action, first.at, name, conditions, dryRun, namespace);
+    }
+  }
+
+  /** A policy; none if it would deny or report nothing. */
+  private policy(
+    action: Losses["action"],
+    at: Position,
+    name: string,
+    conditions: readonly Expression[],
+    dryRun = false,
+    namespace?: string,
+  ): void {
+    const rules = conditions.flatMap((condition) => this.rules(condition, action, at));
+    if (rules.length === 0 && action !== "ALLOW") return;
+    // A policy cannot have more.
+    for (let start = 0; start < Math.max(rules.length, 1); start += MAX_RULES) {
+      const content = this.resource(
+        "AuthorizationPolicy",
+        {
+          name: this.unique(dnsName(name), namespace),
+          ...(namespace !== undefined && { namespace }),
+          ...(dryRun && { annotations: { [DRY_RUN]: "true" } }),
+        },
+        { action, ...(rules.length > 0 && { rules: rules.slice(start, start + MAX_RULES) }) },
+      );
+      this.resources.push({ at, content });
+    }
+  }
+
+  private rules(condition: Expression, action: Losses["action"], at: Position): PolicyRule[] {
+    const keepGoing = this.options.keepGoing ?? false;
+    try {
+      return rulesOf(condition, { report: this.report, action, keepGoing });
+    } catch (error) {
+      if (!(error instanceof NoRule)) throw error;
+      if (!keepGoing) this.report.error(at, error.message);
+      else
+        this.report.warning(
+          at,
+          `${error.message}: it ${action === "DENY" ? "denies everything" : "is left out"} (--keep-going)`,
+        );
+      return action === "DENY" ? [{}] : [];
+    }
+  }
+
+  private resource(
+    kind: string,
+    metadata: { name: string; namespace?: string },
+    spec: object,
+  ): Resource["content"] & { apiVersion: string } {
+    const { labels, gateway, namespace } = this.options;
+    return {
+      apiVersion: "security.istio.io/v1",
+      kind,
+      metadata: { ...metadata, ...(namespace !== undefined && { namespace }) },
+      spec: {
+        ...(labels !== undefined && { selector: { matchLabels: labels } }),
+        ...(gateway !== undefined && {
+          targetRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: gateway }],
+        }),
+        ...spec,
+      },
+    };
+  }
+
+  /** A name that no other resource has. */
+  private unique(name: string, namespace = ""): string {
+    const of = (one: string) => `${this.options.namespace ?? namespace}/${one}`;
+    let found = name;
+    for (let number = 2; this.names.has(of(found)); number++) found = `${name}-${number}`;
+    this.names.add(of(found));
+    return found;
+  }
+}
+
+/** What the API server takes in one policy. */
+const MAX_RULES = 512;
+
+/** What of a chain is imported. */
+function meaningOf({ filters, hasProxyProtocol }: FilterChain): string {
+  const plain = (node: YamlNode): unknown => {
+    switch (node.kind) {
+      case "map":
+        return [...node.entries].map(([name, { value }]) => [name, plain(value)]);
+      case "list":
+        return node.items.map(plain);
+      case "string":
+        return node.value;
+      default:
+        return { [node.kind]: node.source };
+    }
+  };
+  const ours = filters.filter(({ kind }) => kind !== "other");
+  return JSON.stringify([
+    hasProxyProtocol,
+    ours.map(({ config, isDisabled }) => [isDisabled, config && plain(config)]),
+  ]);
+}
+
+/** A name as Kubernetes has them (RFC 1123). */
+function dnsName(text: string): string {
+  const name = text
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]+/g, "-")
+    .replace(/\.(?=[.-])|(?<=[-.])\./g, "-")
+    .slice(0, 200)
+    .replace(/^[-.]+|[-.]+$/g, "");
+  return name === "" ? "policy" : name;
+}
+
+/**
+ * Where the source looks at no token, conditions on one do not hold, and neither do those on headers that are written for a
+ * token. Istio looks at tokens everywhere, and takes them out of the request.
+ */
+function guarded(rules: RbacRules, authentication: ImportedAuthentication | undefined): RbacRules {
+  const verified = authentication?.verified;
+  if (verified === undefined) return rules;
+  const [written, emptied] = [headersOf(authentication, outputsOf), headersOf(authentication, takenFrom)];
+  const reason = "where no rule looks at tokens this header is as it came, and Istio takes a token out of it";
+  return mapConditions(rules, (atom) => {
+    if (emptied.has(atom.attribute.toLowerCase())) return without(atom.at, reason);
+    const isGuarded = isOfToken(atom.attribute) || written.has(atom.attribute.toLowerCase());
+    return isGuarded ? all(atom, verified) : atom;
+  });
+}
+
+/** Headers that tokens are taken out of, or claims are written to, are others after the tokens were looked at. */
+function beforeTokens(rules: RbacRules, authentication: ImportedAuthentication | undefined): RbacRules {
+  const changed = headersOf(authentication, (rule) => [...outputsOf(rule), ...takenFrom(rule)]);
+  const reason =
+    "this header is another after jwt_authn, which runs after this rbac filter and before Istio's policies";
+  return mapConditions(rules, (atom) =>
+    changed.has(atom.attribute.toLowerCase()) ? without(atom.at, reason) : atom,
+  );
+}
+
+/** Headers that a token is taken out of. */
+function takenFrom({
+  forwardOriginalToken,
+  fromHeaders = [],
+  fromParams = [],
+  fromCookies = [],
+}: JwtRule): string[] {
+  if (forwardOriginalToken) return [];
+  const isDefault = fromHeaders.length + fromParams.length + fromCookies.length === 0;
+  return isDefault ? ["authorization"] : fromHeaders.map(({ name }) => name);
+}
+
+/** The attributes of headers that rules name. */
+function headersOf(
+  authentication: ImportedAuthentication | undefined,
+  names: (rule: JwtRule) => string[],
+): ReadonlySet<string> {
+  const rules = authentication?.rules ?? [];
+  return new Set(
+    rules.flatMap(({ rule }) => names(rule).map((name) => `request.headers[${name.toLowerCase()}]`)),
+  );
+}
+
+function mapConditions(rules: RbacRules, map: (atom: Atom) => Expression): RbacRules {
+  const policies = rules.policies.map((policy) => ({
+    ...policy,
+    condition: mapAtoms(policy.condition, map),
+  }));
+  return { ...rules, policies };
+}
