@@ -83,11 +83,8 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   const authorization = reader.get(root, "authorization");
   let engine: Engine | null = null;
   if (authorization != NONE) engine = Engine.load(reader, authorization);
-  const directAddress = reader.get(root, "directRemoteAddress");
-  const directAddressProperty =
-    directAddress == NONE
-      ? EMPTY
-      : reader.region.join(FILTER_STATE.slice, reader.nonEmptyString(directAddress));
+  const directAddressProperty = filterStateProperty(reader, root, "directRemoteAddress");
+  const peerProperty = filterStateProperty(reader, root, "peerPrincipal");
   const shadow = reader.flag(root, "shadow");
   const filterState = reader.flag(root, "filterState");
   const removesLookalikes = reader.flag(root, "removeLookalikes");
@@ -124,11 +121,18 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
     shadow,
     filterState,
     directAddressProperty,
+    peerProperty,
     decisionLog,
     tickPeriod(keySets, authenticationLimits.maxWait),
     new Counters(),
     jwksCounters,
   );
+}
+
+/** The property path of the filter state that a field names, or EMPTY. */
+function filterStateProperty(reader: Reader, root: Node, field: string): Slice {
+  const key = reader.get(root, field);
+  return key == NONE ? EMPTY : reader.region.join(FILTER_STATE.slice, reader.nonEmptyString(key));
 }
 
 /** Checked first: another version may name its fields otherwise. */

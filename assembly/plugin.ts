@@ -36,6 +36,7 @@ export class Plugin {
    * @param shadow decide and count, but never answer or change a request
    * @param filterState put principal, policy and reason into filter state
    * @param directAddressProperty property path of the direct peer's address, or EMPTY
+   * @param peerProperty property path of the peer's principal, or EMPTY
    * @param decisionLog what may still be logged of AUDIT, dry-run and shadow decisions
    * @param tickPeriod how often `tick` is to be called if no request is to be let go, in milliseconds
    */
@@ -50,6 +51,7 @@ export class Plugin {
     readonly shadow: bool,
     readonly filterState: bool,
     readonly directAddressProperty: Slice,
+    readonly peerProperty: Slice,
     readonly decisionLog: DecisionLog,
     private readonly tickPeriod: u32,
     readonly counters: Counters,

@@ -45,7 +45,7 @@ export function handleRequest(
   reset();
   setCurrentStream(streamId);
   if (TRACING) traceBegin();
-  if (!request.read(plugin.directAddressProperty)) return fail(plugin);
+  if (!request.read(plugin.directAddressProperty, plugin.peerProperty)) return fail(plugin);
   const authenticator = plugin.authenticator;
   if (authenticator) {
     authenticate(plugin, authenticator, mayWait, deadline, authentication);

@@ -29,6 +29,13 @@ import {
   type Selection,
   selectFor,
 } from "./istio/selection.ts";
+import {
+  forWaypoints,
+  isForOtherWaypoints,
+  PEER_PRINCIPAL,
+  type ServedBy,
+  selectForWaypoint,
+} from "./istio/waypoint.ts";
 import { readYaml, type YamlNode } from "./istio/yaml.ts";
 import { bootstrapCluster } from "./jwks/source.ts";
 
@@ -108,6 +115,10 @@ export interface CompileOptions {
   labels?: Record<string, string> | undefined;
   /** The Gateway (of the Kubernetes Gateway API) that the workload is an instance of. */
   gateway?: string | undefined;
+  /** Whether the workload is a waypoint, which enforces policies by their targetRefs alone, and knows peers by filter state. */
+  waypoint?: boolean | undefined;
+  /** Of those that a waypoint serves, the one whose requests are compiled for; all if absent. */
+  service?: ServedBy | undefined;
   /** Whose policies are for every namespace: `istio-system`, where nothing is said. */
   rootNamespace?: string | undefined;
   /** The mesh's own: `cluster.local`, where nothing is said. */
@@ -229,10 +240,12 @@ export function compileSources(
 
 function readSources(
   sources: readonly SourceFile[],
-  { namespace, labels, gateway, target: { usesMeshResources = false } = STANDALONE }: CompileOptions,
+  options: CompileOptions,
   rootNamespace: string,
   report: Report,
 ): Resource[] {
+  const { namespace, waypoint, target: { usesMeshResources = false } = STANDALONE } = options;
+  const isForOther = waypoint ? isForOtherWaypoints : isForOthers;
   const known = new Map<string, Resource>();
   for (const { name, text, documents: read, found = false } of sources) {
     const faults: Diagnostic[] = [];
@@ -245,8 +258,7 @@ function readSources(
         const first = known.get(nameOf(resource));
         if (first === undefined) known.set(nameOf(resource), resource);
         else report.error(resource.at, duplicate(resource, first));
-        if (!isForOthers(resource, { namespace, labels, gateway }, rootNamespace))
-          report.addAll(resource.faults);
+        if (!isForOther(resource, options, rootNamespace)) report.addAll(resource.faults);
         else reportElsewhere(resource, report);
       }
       if (report.isFull(name)) break;
@@ -318,8 +330,8 @@ function together(resource: Resource, other: Resource): string {
 }
 
 /** Whether it is said which workload is compiled for. */
-function isWorkloadNamed({ namespace, labels, gateway }: CompileOptions): boolean {
-  return namespace !== undefined || labels !== undefined || gateway !== undefined;
+function isWorkloadNamed({ namespace, labels, gateway, service }: CompileOptions): boolean {
+  return [namespace, labels, gateway, service].some((one) => one !== undefined);
 }
 
 /** Which policies go together. */
@@ -329,7 +341,8 @@ function select(
   rootNamespace: string,
   report: Report,
 ): (Omit<SelectedResources, "selection"> & { selection?: Selection })[] {
-  const { namespace, labels, gateway } = options;
+  const { waypoint } = options;
+  const [first] = resources;
   if (!isWorkloadNamed(options)) {
     const { grouping, custom } = options.target ?? STANDALONE;
     if (grouping === "all") {
@@ -338,17 +351,25 @@ function select(
       return [{ resources }];
     }
     const isLeft = (resource: Resource) => typeof custom === "object" && isCustom(resource);
-    return partition(resources, rootNamespace, report, isLeft) ?? [];
+    const attached = waypoint ? forWaypoints(resources, rootNamespace, report) : resources;
+    if (attached.length === 0 && first) report.error({ ...first.at, line: 0, column: 0 }, NO_WAYPOINT);
+    return partition(attached, rootNamespace, report, isLeft) ?? [];
   }
-  const selected = selectFor({ namespace, labels, gateway }, resources, rootNamespace, report);
-  const [first] = resources;
+  const selected = waypoint
+    ? selectForWaypoint(options, resources, rootNamespace, report)
+    : selectFor(options, resources, rootNamespace, report);
   if (selected?.resources.length === 0 && !report.hasErrors && first) {
-    const message =
-      "no policy here is for this workload: a filter would let everything through; correct --namespace, --labels or --gateway";
+    const flags = waypoint
+      ? "--namespace, --gateway, --service or --service-entry"
+      : "--namespace, --labels or --gateway";
+    const message = `no policy here is for this workload: a filter would let everything through; correct ${flags}`;
     report.error({ ...first.at, line: 0, column: 0 }, message);
   }
   return selected ? [selected] : [];
 }
+
+const NO_WAYPOINT =
+  "no policy here is for a waypoint: give it targetRefs to a Service, a ServiceEntry or a Gateway";
 
 function compileWorkload(
   { selection, resources }: { selection?: Selection; resources: Resource[] },
@@ -387,7 +408,9 @@ function compileWorkload(
     report,
   );
   const decided = policies.filter((policy) => !isCustom(policy));
-  const authorization = compileAuthorization(decided, { trustDomain, target }, report);
+  const inWaypoint = options.waypoint === true;
+  const authorization = compileAuthorization(decided, { trustDomain, target, inWaypoint }, report);
+  if (inWaypoint) warnOfKeyServers(providers, positions, report);
   const custom = compileProvidersAsked(policies.filter(isCustom), options, report);
   const { needsDirectPeer } = authorization;
   const rules = authorization.authorization ?? (providers.length === 0 ? NOTHING_DENIED : undefined);
@@ -402,6 +425,7 @@ function compileWorkload(
       ...(options.filterState && { filterState: true }),
       ...(options.removeLookalikes && { removeLookalikes: true }),
       ...(needsDirectPeer && { directRemoteAddress: DIRECT_REMOTE_ADDRESS }),
+      ...(inWaypoint && { peerPrincipal: PEER_PRINCIPAL }),
       ...(providers.length > 0 && { providers }),
       ...(rules && { authorization: rules }),
     }),
@@ -412,6 +436,21 @@ function compileWorkload(
     },
     coveredClusters: covered,
   };
+}
+
+/** istiod gives a waypoint clusters for what it serves, and for few others (push_context.go, extraServicesForProxy). */
+function warnOfKeyServers(
+  providers: readonly Provider[],
+  positions: Readonly<Record<string, Position>>,
+  report: Report,
+): void {
+  for (const { name, remoteJwks } of providers) {
+    const at = positions[name];
+    if (remoteJwks === undefined || at === undefined) continue;
+    const uri = remoteJwks.uri ?? remoteJwks.discovery?.uri;
+    const message = `istiod gives a waypoint no cluster for the server of ${uri}, unless something names it, and without one every token is refused: write the keys into jwks, or see docs/keys.md`;
+    report.warning(at, message);
+  }
 }
 
 function isCustom(resource: Resource): resource is AuthorizationPolicyResource {

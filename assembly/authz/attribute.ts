@@ -202,7 +202,8 @@ class PeerAttribute extends PatternAttribute {
   }
 
   load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
-    probePeerCertificates();
+    // The certificate is not looked at if filter state has the peer's principal.
+    if (reader.get(reader.json.root, "peerPrincipal") == NONE) probePeerCertificates();
     super.load(reader, field, node, match, predicate);
   }
 

@@ -14,6 +14,7 @@ export const CONFIGURATION_FIELDS: StaticArray<string> = [
   "filterState",
   "removeLookalikes",
   "directRemoteAddress",
+  "peerPrincipal",
   "providers",
   "authorization",
   "limits",

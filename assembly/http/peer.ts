@@ -55,7 +55,7 @@ export class PeerCertificate {
   /**
    * Takes names that the host gives in place of a certificate.
    *
-   * @param uriSan the first URI SAN
+   * @param uriSan the first URI SAN, or the only name
    * @param dnsSan the first DNS SAN, or EMPTY
    */
   assume(uriSan: Slice, dnsSan: Slice): void {

@@ -52,6 +52,8 @@ const PEER_URI_SAN = new Text("connection\0uri_san_peer_certificate");
 const PEER_DNS_SAN = new Text("connection\0dns_san_peer_certificate");
 const MTLS = new Text("connection\0mtls");
 const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
+/** What Envoy's formatters write for what is not there, such as the URI SAN of a certificate that has none. */
+const NOTHING: u8 = 0x2d; /* - */
 
 /** Entries for which there is room behind those received; more move the table. */
 const SPARE_ENTRIES: i32 = 16;
@@ -100,14 +102,18 @@ export class Request {
   private readonly certificate: PeerCertificate = new PeerCertificate();
   /** `filter_state\0KEY` of the direct peer's address, or EMPTY. */
   private directAddressProperty: Slice = EMPTY;
+  /** `filter_state\0KEY` of the peer's principal, or EMPTY. */
+  private peerProperty: Slice = EMPTY;
 
   /**
    * Reads the effective context's request headers. Everything read before is forgotten.
    *
    * @param directAddressProperty property path of the direct peer's address, or EMPTY where there is none
+   * @param peerProperty property path of the peer's principal, or EMPTY where the peer is known by its certificate
    * @returns false where the host failed. A map that it does not have reads as one of no headers, and no request has none
    */
-  read(directAddressProperty: Slice): bool {
+  read(directAddressProperty: Slice, peerProperty: Slice): bool {
+    this.peerProperty = peerProperty;
     const pairs = readPairs(HeaderMap.Request);
     const count = pairs == EMPTY ? 0 : countPairs(pairs);
     this.start(count, directAddressProperty);
@@ -336,6 +342,10 @@ export class Request {
   peer(): PeerCertificate {
     if (this.learn(Known.Peer)) {
       this.certificate.clear();
+      if (this.peerProperty != EMPTY) {
+        this.takePrincipal(this.property(this.peerProperty));
+        return this.certificate;
+      }
       const value = this.property(PEER_CERTIFICATE.slice);
       if (lengthOf(value) > 0) {
         if (!this.certificate.parse(value)) this.failed = true;
@@ -346,6 +356,16 @@ export class Request {
       }
     }
     return this.certificate;
+  }
+
+  /**
+   * Another listener has verified the peer, and filter state has its principal: the only name of the peer. Without it
+   * nothing is known: a condition with `not` on it must not become true.
+   */
+  private takePrincipal(principal: Slice): void {
+    const length = lengthOf(principal);
+    if (length == 0 || (length == 1 && byteAt(principal, 0) == NOTHING)) this.failed = true;
+    else this.certificate.assume(principal, EMPTY);
   }
 
   /**

@@ -222,7 +222,35 @@ describe("--output wasmplugin", () => {
     const { status, stdout, stderr } = run([...args, "--image", "oci://a/b"]);
     expect(status).toBe(1);
     expect(stdout).toBe("");
-    expect(stderr).toContain("needs --mode gateway or --mode sidecar: Istio runs a plugin without it on");
+    expect(stderr).toContain(
+      "needs --mode gateway, --mode sidecar or --mode waypoint: Istio runs a plugin without it on",
+    );
+  });
+
+  test("for a waypoint takes what it serves, and nothing that means nothing there", () => {
+    const plugin = (...flags: string[]) =>
+      run(["compile", "-f", SAMPLE, "--output", "wasmplugin", "--image", "oci://a/b:1", ...flags]);
+    expect(plugin("--mode", "waypoint", "--labels", "app=a")).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--labels mean nothing to a waypoint"),
+    });
+    expect(plugin("--mode", "sidecar", "--service", "a")).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--service goes with --mode waypoint"),
+    });
+    expect(plugin("--mode", "waypoint", "--service", "a", "--service-entry", "b")).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--service and --service-entry exclude each other"),
+    });
+    expect(run(["compile", "-f", SAMPLE, "--mode", "waypoint"])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--mode waypoint is for --output wasmplugin or trafficextension"),
+    });
+    expect(plugin("--mode", "waypoint", "--namespace", "default", "--service", "a")).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringContaining("has no targetRefs, so no waypoint enforces it"),
+    });
   });
 });
 

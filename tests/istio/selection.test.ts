@@ -191,7 +191,7 @@ describe("WasmPlugins without a workload, one for each selection", () => {
   ])("%s can overlap", (_, first, second) => {
     const namespace = first.includes("istio-system") ? "istio-system" : "foo";
     expect(messages(first + second, { target: "wasmplugin" })).toEqual([
-      `6:1: AuthorizationPolicy foo/b and AuthorizationPolicy ${namespace}/a (policy.yaml:1:1) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels`,
+      `6:1: AuthorizationPolicy foo/b and AuthorizationPolicy ${namespace}/a (policy.yaml:1:1) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels, --gateway or (for a waypoint) --service`,
     ]);
   });
 });

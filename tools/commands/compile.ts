@@ -7,6 +7,7 @@ import { type Diagnostic, diagnosticToJson, printableJson } from "../diagnostics
 import { Excerpts } from "../excerpts.ts";
 import { discover } from "../jwks/discovery.ts";
 import { MODULE_FILE } from "../package.ts";
+import type { Mode } from "../render/bootstrap.ts";
 import { TARGETS, type TargetName, targetOf } from "../targets/index.ts";
 import { NotRendered, type Rendered, type SharedOptions, type Target } from "../targets/target.ts";
 import { parseLabels, parseOrigin } from "../values.ts";
@@ -17,13 +18,16 @@ import { reasonOf } from "./sources.ts";
 import { styleFor } from "./style.ts";
 import { optionOf } from "./target-option.ts";
 
-interface Options extends SharedOptions, SourceChoices {
+interface Options extends Omit<SharedOptions, "mode" | "waypoint">, SourceChoices {
+  mode?: Mode | "waypoint";
   ignore?: string[];
   jsonDiagnostics?: boolean;
   output: TargetName;
   namespace?: string;
   labels?: Record<string, string>;
   gateway?: string;
+  service?: string;
+  serviceEntry?: string;
   rootNamespace?: string;
   shadow?: boolean;
   filterState?: boolean;
@@ -71,13 +75,18 @@ export function compileCommand(): Command {
     .option("--namespace <name>", "its namespace; also that of resources that name none")
     .option("--labels <labels>", "all its labels, as NAME=VALUE,…", parseLabels)
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it is an instance of")
+    .option("--service <name>", "with --mode waypoint: the Service whose requests pass the waypoint")
+    .option(
+      "--service-entry <name>",
+      "with --mode waypoint: the ServiceEntry whose requests pass the waypoint",
+    )
     .option("--root-namespace <name>", "where policies for all namespaces are (default: istio-system)")
     .optionsGroup("Where it runs:")
     .addOption(
       new Option(
         "--mode <mode>",
-        `gateway: at the edge; sidecar: beside a workload (${modes.join("; ")})`,
-      ).choices(["gateway", "sidecar"]),
+        `gateway: at the edge; sidecar: beside a workload; waypoint: before services of an ambient mesh (${modes.join("; ")})`,
+      ).choices(["gateway", "sidecar", "waypoint"]),
     )
     .optionsGroup("Keys that are fetched (jwksUri, or discovery from the issuer):")
     .option("--jwks-ca <file>", "authorities of the servers' certificates, PEM (default: the system's)")
@@ -113,7 +122,36 @@ function misuse(
       return `${option.long} belongs to --output ${namesOf(owners)}, and this is --output ${target.name}`;
     }
   }
-  return target.check?.(options);
+  return misuseOfWaypoint(options, target) ?? target.check?.(sharedOf(options));
+}
+
+/** Says what means nothing in a waypoint, or nowhere else. */
+function misuseOfWaypoint(
+  { mode, labels, service, serviceEntry }: Options,
+  target: Target,
+): string | undefined {
+  const served = service === undefined ? serviceEntry && "--service-entry" : "--service";
+  if (mode !== "waypoint") return served && `${served} goes with --mode waypoint`;
+  if (target.hasWaypoints !== true) {
+    const able = OUTPUTS.filter(({ hasWaypoints }) => hasWaypoints);
+    return `--mode waypoint is for --output ${namesOf(able)}, and this is --output ${target.name}`;
+  }
+  if (labels !== undefined) {
+    return "--labels mean nothing to a waypoint, which enforces policies by their targetRefs: name it with --gateway, or what it serves with --service";
+  }
+  if (service !== undefined && serviceEntry !== undefined)
+    return "--service and --service-entry exclude each other";
+  return undefined;
+}
+
+/** The options as outputs know them. */
+function sharedOf({ mode, ...options }: Options): SharedOptions {
+  return { ...options, ...(mode === "waypoint" ? { waypoint: true } : mode && { mode }) };
+}
+
+function servedBy({ service, serviceEntry }: Options): CompileOptions["service"] {
+  if (service !== undefined) return { kind: "Service", name: service };
+  return serviceEntry === undefined ? undefined : { kind: "ServiceEntry", name: serviceEntry };
 }
 
 /** `a`, `a or b`, `a, b or c`. */
@@ -159,6 +197,8 @@ async function compileAll(options: Options, target: Target, report: Reporter): P
     namespace: options.namespace,
     labels: options.labels,
     gateway: options.gateway,
+    waypoint: options.mode === "waypoint",
+    service: servedBy(options),
     rootNamespace: options.rootNamespace,
     shadow: options.shadow,
     filterState: options.filterState,
@@ -202,7 +242,7 @@ async function discoverAll(
 
 function render(target: Target, workloads: readonly CompiledWorkload[], options: Options): Rendered {
   try {
-    return target.render(workloads, options, { module: MODULE_FILE, exists: existsSync, resolve });
+    return target.render(workloads, sharedOf(options), { module: MODULE_FILE, exists: existsSync, resolve });
   } catch (error) {
     throw error instanceof NotRendered ? new UserError(error.message) : error;
   }

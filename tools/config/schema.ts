@@ -434,6 +434,13 @@ export const Configuration = Type.Object(
           "Filter state key that holds the direct peer's IP address, which is no attribute in Wasm.",
       }),
     ),
+    peerPrincipal: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "Filter state key that holds the peer's principal, such as `io.istio.peer_principal` in a waypoint, where another listener has verified the peer. It is the only name that policies see of the peer; the certificate is not looked at. Without it, and with `-`, a request that a policy asks for its peer is answered 500.",
+      }),
+    ),
     providers: Type.Optional(
       Type.Array(Provider, { description: "In istiod's order; the first that succeeds wins." }),
     ),

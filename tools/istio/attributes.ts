@@ -35,6 +35,8 @@ export interface Attribute {
   claim?: readonly string[];
   /** Whether the filter must know the address of the direct peer. */
   needsDirectPeer?: true;
+  /** Whether it is about the TLS connection of the client, which a waypoint has not. */
+  needsClientTls?: true;
 }
 
 interface Patterns {
@@ -95,7 +97,11 @@ const KEYS: Record<string, Attribute | undefined> = {
   "request.auth.presenter": claim(["azp"]),
   "destination.ip": { check: checkIp, expression: (value) => ({ destinationIp: cidr(value) }) },
   "destination.port": OPERATION["ports"],
-  "connection.sni": { patterns: {}, expression: (value) => ({ sni: stringMatch(value) }) },
+  "connection.sni": {
+    needsClientTls: true,
+    patterns: {},
+    expression: (value) => ({ sni: stringMatch(value) }),
+  },
 };
 
 type NamesOf<P> = P extends unknown ? keyof P : never;
@@ -172,6 +178,11 @@ const PREDICATES: { readonly [F in PredicateField]: PredicateKind<Extract<Predic
 function kindOf(predicate: Predicate): PredicateKind<Predicate> {
   const field = Object.keys(predicate).find((name) => name !== "match") as PredicateField;
   return PREDICATES[field] as PredicateKind<Predicate>;
+}
+
+/** Whether a predicate is about the peer, whom a waypoint knows otherwise than other proxies do. */
+export function isAboutPeer(predicate: Predicate): boolean {
+  return ["principal", "peer", "trustDomain", "serviceAccount"].some((field) => field in predicate);
 }
 
 /** How many requests in a thousand are expected to fulfil a predicate; undefined if it is too common to be a guard. */

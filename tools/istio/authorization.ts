@@ -16,6 +16,8 @@ import type { Located } from "./yaml.ts";
 
 export interface AuthorizationOptions {
   trustDomain: string;
+  /** Whether the filter runs in a waypoint. */
+  inWaypoint?: boolean;
   target: {
     /** What messages call it, with its article. */
     noun: string;
@@ -191,6 +193,7 @@ class Translation {
       ...(notValues.length > 0 ? [not(anyOf(notValues))] : []),
     ];
     if (attribute.needsDirectPeer) this.directPeer(name, at);
+    if (attribute.needsClientTls && this.options.inWaypoint) this.report.error(at, noClientTls(name));
     return expressions;
   }
 
@@ -204,4 +207,8 @@ class Translation {
       `${noun} cannot see the address of the direct peer, so ${name} would go unchecked: use ${instead} (the client as the proxy trusts X-Forwarded-For), or leave this policy to Istio`,
     );
   }
+}
+
+function noClientTls(name: string): string {
+  return `a waypoint does not see the TLS connections of clients, so ${name} is never there, and its negation is always true: use hosts`;
 }

@@ -96,7 +96,11 @@ export function isForOthers(
 }
 
 /** The namespace of a workload of which only labels or a gateway are known. */
-function onlyNamespace(resources: Resource[], rootNamespace: string, report: Report): string | undefined {
+export function onlyNamespace(
+  resources: Resource[],
+  rootNamespace: string,
+  report: Report,
+): string | undefined {
   const namespaces = new Set(resources.map(({ metadata }) => metadata.namespace));
   namespaces.delete(rootNamespace);
   const [first, second] = [...namespaces];
@@ -160,7 +164,7 @@ export function partition(
   for (const [i, a] of all.entries()) {
     for (const b of all.slice(i + 1)) {
       if (areDisjoint(a.selection, b.selection, rootNamespace)) continue;
-      const message = `${nameOf(b.first)} and ${nameOf(a.first)} (${formatPosition(a.first.at)}) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels`;
+      const message = `${nameOf(b.first)} and ${nameOf(a.first)} (${formatPosition(a.first.at)}) can be for the same workload, where two plugins would run: compile for one workload at a time, with --namespace and --labels, --gateway or (for a waypoint) --service`;
       report.error(b.first.at, message);
       return undefined;
     }
@@ -218,7 +222,12 @@ function areDisjoint(a: Selection, b: Selection, rootNamespace: string): boolean
 
 /** A proxy is an instance of one Gateway, and a Service's listener in a waypoint is of that Service alone. */
 function haveDisjointTargets(a: TargetRef[], b: TargetRef[]): boolean {
-  return a.every((one) => b.every((other) => one.kind === other.kind && one.name !== other.name));
+  const isServed = ({ kind }: TargetRef) => kind === "Service" || kind === "ServiceEntry";
+  return a.every((one) =>
+    b.every((other) =>
+      one.kind === other.kind ? one.name !== other.name : isServed(one) && isServed(other),
+    ),
+  );
 }
 
 /** `AuthorizationPolicy foo/bar`. */

@@ -14,13 +14,17 @@ export interface WasmPluginOptions {
   /** SHA-256 of what `image` names, in hexadecimal. */
   sha256?: string;
   /** Absent only where every selection is a Gateway's. */
-  mode?: Mode;
+  mode?: Mode | "waypoint";
 }
 
-/** Istio counts what passes a gateway as its client side (istio/api extensions/v1alpha1, WorkloadMode). */
-const MATCH: Record<Mode, Message[]> = {
+/**
+ * Istio counts what passes a gateway as its client side (istio/api extensions/v1alpha1, WorkloadMode), and what passes a
+ * waypoint as its server side (istio pilot/pkg/networking/core/listener_waypoint.go, buildWaypointHTTPFilters).
+ */
+const MATCH: Record<Mode | "waypoint", Message[]> = {
   gateway: [{ mode: "CLIENT" }],
   sidecar: [{ mode: "SERVER" }],
+  waypoint: [{ mode: "SERVER" }],
 };
 
 /** Whether the plugin can only run on gateways, so that nobody has to say so. */
@@ -111,7 +115,7 @@ const REASONS: Reasons = {
   failStrategy:
     "A filter that fails or cannot be loaded refuses, and never lets a request through. One that has failed is started again.",
   match:
-    "CLIENT is what passes a gateway, SERVER what comes in at a sidecar. Without it a sidecar's calls outwards are filtered too.",
+    "CLIENT is what passes a gateway, SERVER what comes in at a sidecar or passes a waypoint. Without it a sidecar's calls outwards are filtered too.",
 };
 
 /** As `REASONS`, for a filter that only watches. */

@@ -1,6 +1,7 @@
 /** What the outputs for a mesh share: Istio's resources of one kind, and those for its servers of keys. */
 import type { CompiledWorkload, CompileTarget } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
+import { isAboutPeer } from "../istio/attributes.ts";
 import { quote } from "../istio/report.ts";
 import type { Resource } from "../istio/resource.ts";
 import type { Selection } from "../istio/selection.ts";
@@ -38,6 +39,7 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
     },
     name,
     withoutMode: "must be said",
+    hasWaypoints: true,
     example: `${purpose}:
     $ jwtgate compile -f policies/ --output ${name} --mode sidecar --namespace foo --labels app=httpbin \\
         --image ${EXAMPLE_IMAGE} | kubectl apply -f -`,
@@ -47,13 +49,25 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
       if (first) report.warning(first.at, uncoveredTcp(first, selection));
     },
     render(workloads, options) {
-      const { mode, sha256, image } = options;
+      const { waypoint, sha256, image } = options;
+      const mode = waypoint ? "waypoint" : options.mode;
       if (image === undefined) throw new Error("check has seen to this");
       const resources = workloads.flatMap(({ selection, configuration, coveredClusters }) => {
         if (selection === undefined) return [];
+        const served = selection.targetRefs?.find(({ kind }) => kind !== "Gateway");
+        if (served && !waypoint) {
+          throw new NotRendered(
+            `error: the ${served.kind} ${served.name} is served by a waypoint, which knows peers otherwise than other proxies do: compile its policies with --mode waypoint`,
+          );
+        }
+        if (mode === undefined && configuration.authorization?.predicates.some(isAboutPeer)) {
+          throw new NotRendered(
+            `error: --output ${name} needs --mode gateway, sidecar or waypoint: these policies are about the peer, whom a waypoint knows by filter state and other proxies by the certificate`,
+          );
+        }
         if (mode === undefined && !isForGateway(selection)) {
           throw new NotRendered(
-            `error: --output ${name} needs --mode gateway or --mode sidecar: Istio runs a plugin without it on a sidecar's calls outwards too, and a gateway counts as the client side; only where every policy's targetRefs name a Gateway is it clear`,
+            `error: --output ${name} needs --mode gateway, --mode sidecar or --mode waypoint: Istio runs a plugin without it on a sidecar's calls outwards too, and a gateway counts as the client side; only where every policy's targetRefs name a Gateway is it clear`,
           );
         }
         return [

@@ -5,7 +5,10 @@ import type { Mode } from "../render/bootstrap.ts";
 
 /** Options that several outputs have. */
 export interface SharedOptions {
+  /** Of the proxy. Absent if it is a waypoint. */
   mode?: Mode;
+  /** Whether it is a waypoint, which only some outputs can be for. */
+  waypoint?: boolean;
   jwksCa?: string;
 }
 
@@ -41,6 +44,8 @@ export interface Target<Options extends object = object> extends CompileTarget {
   summary: string;
   /** What becomes of it without `--mode`; absent if it does not look at the mode. */
   withoutMode?: string;
+  /** Whether it can be for a waypoint. */
+  hasWaypoints?: true;
   /** Of how to use it, for the command's help: a line that says what for, and commands. */
   example: string;
   /** Those that not every output has. Outputs that share one have the same object. */

@@ -62,7 +62,7 @@ export function token(text: usize, size: i32, spaceDelimited: usize, spaceDelimi
 
 /** Reads the request from the host. @returns whether it could */
 export function readRequest(): bool {
-  return request.read(directAddressProperty);
+  return request.read(directAddressProperty, EMPTY);
 }
 
 /** Decides on it, so many times. @returns 1 where it is refused, 0 where not, -1 where the host failed */
