@@ -93,9 +93,17 @@ function furnish(): Workspace {
   program("jwtgate", `exec '${process.execPath}' '${TOOL}' "$@"`);
   program("envoy", "exit 0");
   program("openssl", 'while [ "$1" != -out ]; do shift; done; cp new-certificate.pem "$2"');
+  const policy = (name: string) => ({
+    apiVersion: "gateway.envoyproxy.io/v1alpha1",
+    kind: "SecurityPolicy",
+    metadata: { name, namespace: "web" },
+    spec: { targetRefs: [{ kind: "Gateway", name }], authorization: { defaultAction: "Deny" } },
+  });
+  write("security.json", JSON.stringify({ kind: "List", items: ["gateway", "other"].map(policy) }));
   program("curl", "cat dump.json");
   // These read what they are given, and no more is asked of them.
-  for (const name of ["skopeo", "kubectl", "jq"]) program(name, "cat >/dev/null");
+  for (const name of ["skopeo", "jq"]) program(name, "cat >/dev/null");
+  program("kubectl", '[ "$1 $2" = "get securitypolicy" ] && exec cat security.json', "cat >/dev/null");
   return workspace;
 }
 

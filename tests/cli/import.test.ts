@@ -237,7 +237,7 @@ describe("what is read", () => {
 
   test("nothing to import, an unknown field, a wrong type", () => {
     expect(refusal({ a: 1 })).toBe(
-      "f.json: there is no jwt_authn and no rbac filter here: nothing to import\n",
+      "f.json: there is no jwt_authn and no rbac filter here, and no SecurityPolicy: nothing to import\n",
     );
     expect(refusal([jwtAuthn({ a: provider({ future: 1 }) })])).toMatch(
       /:2:\d+: unknown field "future" in jwt_authn\.providers\[a\]/,
@@ -248,6 +248,12 @@ describe("what is read", () => {
       "rbac.rules.action must be one of ALLOW, DENY, LOG",
     );
   });
+});
+
+test("filters that do nothing", () => {
+  expect(refusal([rbac("DENY", policy(), { rules: { action: "DENY" } })])).toContain(
+    "let every request pass",
+  );
 });
 
 describe("names, and for whom", () => {
@@ -628,5 +634,192 @@ describe("policies", () => {
       jwtAuthn(),
     ];
     expect(refusal(before)).toContain("runs before jwt_authn and sees no token");
+  });
+});
+
+describe("Envoy Gateway's SecurityPolicy", () => {
+  interface Rule {
+    action: string;
+    operation?: object;
+    principal?: object;
+  }
+  const security = (
+    spec: object,
+    name = "gate",
+    targetRefs: object[] = [{ kind: "Gateway", name: "edge" }],
+  ) => ({
+    apiVersion: "gateway.envoyproxy.io/v1alpha1",
+    kind: "SecurityPolicy",
+    metadata: { name, namespace: "web" },
+    spec: { targetRefs: targetRefs.map((one) => ({ group: "gateway.networking.k8s.io", ...one })), ...spec },
+  });
+  const jwt = (more: object = {}, of: object = {}) => ({
+    providers: [{ name: "a", issuer: ISSUER, localJWKS: { inline: JWKS }, ...more }],
+    ...of,
+  });
+  const authorization = (rules: Rule[], defaultAction?: string) => ({
+    authorization: { rules, defaultAction },
+  });
+  const gateway = { targetRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: "edge" }] };
+
+  test("providers, for a Gateway", () => {
+    const [made] = imported(
+      security({
+        jwt: jwt({
+          audiences: ["api"],
+          localJWKS: undefined,
+          remoteJWKS: { uri: "https://a.example/keys", cacheDuration: "60s" },
+          extractFrom: { headers: [{ name: "x-t", valuePrefix: "T " }], cookies: ["c"], params: ["p"] },
+          claimToHeaders: [{ header: "x-sub", claim: "sub" }],
+          recomputeRoute: true,
+        }),
+      }),
+    );
+    expect(made).toMatchObject({
+      kind: "RequestAuthentication",
+      metadata: { name: "gate", namespace: "web" },
+      spec: {
+        ...gateway,
+        jwtRules: [
+          {
+            issuer: ISSUER,
+            audiences: ["api"],
+            jwksUri: "https://a.example/keys",
+            timeout: "10000ms",
+            fromHeaders: [{ name: "x-t", prefix: "T " }],
+            fromParams: ["p"],
+            fromCookies: ["c"],
+            forwardOriginalToken: true,
+            outputClaimToHeaders: [{ header: "x-sub", claim: "sub" }],
+            spaceDelimitedClaims: ["scp"],
+            presence: "REQUIRED",
+          },
+        ],
+      },
+    });
+  });
+
+  test("optional tokens, several providers, keys in a ConfigMap, a List of kubectl", () => {
+    const extractFrom = { headers: [{ name: "Authorization", valuePrefix: "Bearer " }] };
+    const optional = imported(security({ jwt: jwt({ extractFrom }, { optional: true }) }));
+    expect(optional[0]?.spec.jwtRules?.[0]).not.toHaveProperty("presence");
+    const second = {
+      name: "b",
+      issuer: "https://b.example",
+      extractFrom,
+      localJWKS: { type: "ValueRef", valueRef: { name: "keys" } },
+    };
+    const both = security({ jwt: { providers: [{ ...jwt().providers[0], extractFrom }, second] } });
+    expect(refusal(both)).toContain('the keys are in the ConfigMap "keys", which is not in this file');
+    const list = {
+      kind: "List",
+      items: [both, { kind: "ConfigMap", metadata: { name: "keys" }, data: { jwks: JWKS } }],
+    };
+    const made = imported(list);
+    expect(made[0]?.spec.jwtRules).toMatchObject([
+      { issuer: ISSUER },
+      { issuer: "https://b.example", jwks: JWKS },
+    ]);
+    expect(made[1]).toMatchObject({
+      metadata: { name: "gate-require-token" },
+      spec: { ...gateway, action: "DENY" },
+    });
+  });
+
+  test("the first rule that matches decides", () => {
+    const rules: Rule[] = [
+      { action: "Deny", principal: { clientCIDRs: ["10.0.0.0/8"] } },
+      { action: "Allow", operation: { methods: ["GET"] } },
+      { action: "Deny", operation: { path: { type: "PathPrefix", value: "/admin" } } },
+      {
+        action: "Allow",
+        principal: { jwt: { provider: "a", scopes: ["read"], claims: [{ name: "sub", values: ["alice"] }] } },
+      },
+    ];
+    const policyOf = (defaultAction?: string) =>
+      imported(security({ jwt: jwt(), ...authorization(rules, defaultAction) })).find(
+        ({ metadata }) => metadata.name === "gate-authorization",
+      )?.spec;
+    const notTen = { from: [{ source: { notRemoteIpBlocks: ["10.0.0.0/8"] } }] };
+    expect(policyOf()).toEqual({
+      ...gateway,
+      action: "ALLOW",
+      rules: [
+        { ...notTen, to: [{ operation: { methods: ["GET"] } }] },
+        ...["scope", "scp"].map((claimName) => ({
+          ...notTen,
+          to: [{ operation: { notPaths: ["/admin", "/admin/*", "/admin;*"] } }],
+          when: [
+            { key: `request.auth.claims[${claimName}]`, values: ["read"] },
+            { key: "request.auth.claims[sub]", values: ["alice"] },
+          ],
+        })),
+      ],
+    });
+    expect(policyOf("Allow")).toMatchObject({
+      action: "DENY",
+      rules: [
+        { from: [{ source: { remoteIpBlocks: ["10.0.0.0/8"] } }] },
+        { to: [{ operation: { paths: ["/admin", "/admin/*", "/admin;*"] } }] },
+      ],
+    });
+  });
+
+  test("nothing is allowed where no rule allows; nothing is written where nothing is denied", () => {
+    const deny: Rule[] = [{ action: "Deny", operation: { methods: ["GET"] } }];
+    expect(imported(security(authorization(deny)))[0]?.spec).toEqual({ ...gateway, action: "ALLOW" });
+    expect(refusal(security(authorization([], "Allow")))).toContain("let every request pass");
+  });
+
+  test.each<[string, object, RegExp]>([
+    [
+      "a claim that is a text",
+      { jwt: { provider: "a", claims: [{ name: "role", values: ["x"] }] } },
+      /--assume-claim-types/,
+    ],
+    ["a header", { headers: [{ name: "x", values: ["v"] }] }, /value by value/],
+    ["geolocations", { clientIPGeoLocations: [{ country: "CH" }] }, /nothing like clientIPGeoLocations/],
+  ])("refused: %s", (_name, principal, words) => {
+    expect(refusal(security({ jwt: jwt(), ...authorization([{ action: "Allow", principal }]) }))).toMatch(
+      words,
+    );
+  });
+
+  test.each<[string, object, RegExp]>([
+    ["other parts", { basicAuth: {} }, /basicAuth asks for passwords, and is not imported/],
+    ["a merge", { mergeType: "StrategicMerge" }, /without mergeType/],
+    ["an unknown field", { jwt: jwt({ future: 1 }) }, /unknown field "future" in spec.jwt.providers\[0\]/],
+    ["CEL", authorization([{ action: "Allow", cel: "true" } as Rule]), /no CEL expressions/],
+    [
+      "a regular expression with the query",
+      authorization([{ action: "Allow", operation: { path: { type: "RegularExpression", value: "/a" } } }]),
+      /with the query too/,
+    ],
+  ])("refused: %s", (_name, spec, words) => {
+    expect(refusal(security({ jwt: jwt(), ...spec }))).toMatch(words);
+  });
+
+  test("routes, and several policies", () => {
+    const rules: Rule[] = [{ action: "Allow", operation: { methods: ["GET"] } }];
+    const forRoute = (name: string) =>
+      security(authorization(rules), name, [{ kind: "HTTPRoute", name: "shop" }]);
+    expect(run(forRoute("one")).stderr).toMatch(
+      /warning: this is for the HTTPRoute "shop", and policies know no routes/,
+    );
+    const two = { kind: "List", items: [forRoute("one"), forRoute("two")] };
+    expect(refusal(two)).toContain('with --policy NAME ("web/one", "web/two")');
+    expect(imported(two, "--policy", "web/two")[0]?.metadata.name).toBe("two-authorization");
+    expect(refusal(two, "--policy", "three")).toContain('there is no SecurityPolicy "three"');
+    const apart = {
+      kind: "List",
+      items: [
+        security(authorization(rules), "a"),
+        security(authorization(rules), "b", [{ kind: "Gateway", name: "other" }]),
+      ],
+    };
+    expect(imported(apart).map(({ metadata }) => metadata.name)).toEqual([
+      "a-authorization",
+      "b-authorization",
+    ]);
   });
 });

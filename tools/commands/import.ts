@@ -20,6 +20,8 @@ Examples:
     $ jwtgate compile -f policies.yaml --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000
   From a running Envoy, one listener of it:
     $ curl -s localhost:9901/config_dump | jwtgate import - --listener ingress
+  From Envoy Gateway:
+    $ kubectl get securitypolicy -A -o yaml | jwtgate import - --policy web/gateway -o policies.yaml
 
 What has no equivalent is named by its place on standard error. An error (exit code 1, and nothing is written) is what
 would let more requests pass than before; a warning is what refuses more, or changes no answer. Exit code: 0, or 1 with an
@@ -27,18 +29,21 @@ error, or 2 where the command line is wrong.`;
 
 export function importCommand(): Command {
   return new Command("import")
-    .description("turn Envoy's jwt_authn and rbac filters into Istio's YAML")
+    .description(
+      "turn Envoy's jwt_authn and rbac filters, or Envoy Gateway's SecurityPolicies, into Istio's YAML",
+    )
     .argument(
       "<file>",
-      "a bootstrap, a /config_dump, a listener, a list of HTTP filters, or - for standard input",
+      "a bootstrap, a /config_dump, a listener, a list of HTTP filters, SecurityPolicies, or - for standard input",
     )
     .addOption(outputFileOption())
     .optionsGroup("Which filters:")
     .option("--listener <name>", "those of this listener")
     .option("--filter-chain <name>", "those of this filter chain, by its name or its number from 0")
+    .option("--policy <name>", "the SecurityPolicy of this name, NAME or NAMESPACE/NAME")
     .option("--no-route-overrides", "no route that is not in the file changes what the filters do")
     .optionsGroup("What becomes of them:")
-    .option("--name <name>", "name of the RequestAuthentication; others begin with it", "imported")
+    .option("--name <name>", "name of the RequestAuthentication; others begin with it")
     .option("--namespace <name>", "namespace of all resources")
     .option("--labels <labels>", "labels of the workload that they are for, as NAME=VALUE,…", parseLabels)
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")

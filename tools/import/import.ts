@@ -10,12 +10,18 @@ import { readYaml, type YamlNode } from "../istio/yaml.ts";
 import { toYaml } from "../render/yaml.ts";
 import { ChainFinder, configOf, type FilterChain, type HttpFilter } from "./chains.ts";
 import { type ClaimProvider, Claims, isOfToken } from "./claims.ts";
-import { type Atom, all, any, type Expression, type Losses, mapAtoms, without } from "./expression.ts";
+import { type Atom, all, any, type Expression, type Losses, mapAtoms, not, without } from "./expression.ts";
 import { parseJson } from "./json.ts";
 import { type ImportedAuthentication, outputsOf, readJwtAuthn } from "./jwt-authn.ts";
 import type { JwtRule, ReadFile } from "./provider.ts";
 import { type RbacPolicy, type RbacRules, readRules } from "./rbac.ts";
 import { NoRule, type PolicyRule, rulesOf } from "./rules.ts";
+import {
+  type FirstMatch,
+  readSecurityPolicies,
+  resourcesOf,
+  type SecurityPolicy,
+} from "./security-policy.ts";
 
 /** What is imported, and for whom. */
 export interface ImportOptions {
@@ -25,6 +31,8 @@ export interface ImportOptions {
   jwksUris?: Record<string, string> | undefined;
   /** The listener whose filters are meant, if several differ. */
   listener?: string | undefined;
+  /** The SecurityPolicy that is meant, `NAME` or `NAMESPACE/NAME`. */
+  policy?: string | undefined;
   /** A filter chain of it. */
   filterChain?: string | undefined;
   /** Of the RequestAuthentication; other names begin with it. `imported` if absent. */
@@ -63,7 +71,7 @@ interface Resource {
 /**
  * Imports a file.
  *
- * @param source a bootstrap, a `/config_dump`, a listener, a list of HTTP filters, in JSON or YAML
+ * @param source a bootstrap, a `/config_dump`, a listener, a list of HTTP filters or SecurityPolicies, in JSON or YAML
  * @returns the resources, or at least one error
  */
 export function importPolicies(source: SourceFile, options: ImportOptions): ImportResult {
@@ -73,6 +81,12 @@ export function importPolicies(source: SourceFile, options: ImportOptions): Impo
     checkCompiles(
       resources.filter(({ content }) => content.kind !== "RequestAuthentication"),
       report,
+    );
+  }
+  if (!report.hasErrors && resources.length === 0) {
+    report.error(
+      { file: source.name, line: 0, column: 0 },
+      "these filters let every request pass: there is nothing to write",
     );
   }
   const diagnostics = report.diagnostics.sort(byPosition);
@@ -95,21 +109,40 @@ function checkCompiles(resources: readonly Resource[], report: Report): void {
   }
 }
 
+/** What the resources of one source have in common. */
+interface Common {
+  /** Names begin with it. */
+  prefix: string;
+  namespace?: string | undefined;
+  /** Of the spec: which workloads are meant. */
+  target: object;
+}
+
 class Importer {
   private readonly names = new Set<string>();
   private readonly resources: Resource[] = [];
-  private readonly prefix: string;
+  private common: Common;
 
   constructor(
     private readonly options: ImportOptions,
     private readonly report: Report,
   ) {
-    this.prefix = options.name ?? "imported";
+    const { name = "imported", namespace, labels, gateway } = options;
+    const target = {
+      ...(labels !== undefined && { selector: { matchLabels: labels } }),
+      ...(gateway !== undefined && { targetRefs: [gatewayRef(gateway)] }),
+    };
+    this.common = { prefix: name, namespace, target };
   }
 
   read({ name: file, text }: SourceFile): Resource[] {
     const documents = this.documents(file, text);
     if (this.report.hasErrors) return [];
+    const policies = readSecurityPolicies([...resourcesOf(documents)], this.report);
+    if (policies.length > 0) {
+      this.securityPolicies(policies);
+      return this.resources;
+    }
     const finder = new ChainFinder(this.report);
     for (const document of documents) finder.read(document);
     const chain = this.choose(finder.chains, file);
@@ -118,6 +151,86 @@ class Importer {
       this.chain(chain);
     }
     return this.resources;
+  }
+
+  private securityPolicies(policies: readonly SecurityPolicy[]): void {
+    const { policy: wanted } = this.options;
+    const meant = policies.filter(
+      ({ name, namespace }) => wanted === undefined || wanted === name || wanted === `${namespace}/${name}`,
+    );
+    const names = policies.map(({ name, namespace }) =>
+      quote(namespace === undefined ? name : `${namespace}/${name}`),
+    );
+    const [first, second] = meant;
+    if (first === undefined) {
+      const at = policies[0]?.at ?? { file: "", line: 0, column: 0 };
+      this.report.error(
+        at,
+        `there is no SecurityPolicy ${quote(wanted ?? "")}: there are ${names.join(", ")}`,
+      );
+      return;
+    }
+    const gateways = meant.flatMap(({ targets }) => targets.map(({ name }) => name));
+    const areApart =
+      new Set(gateways).size === gateways.length && meant.every((policy) => isForGateways(policy));
+    if (second !== undefined && !areApart) {
+      this.report.error(
+        second.at,
+        `these policies are for different routes, or for one Gateway, and Istio would allow what any of them allows: import each by itself, with --policy NAME (${names.join(", ")})`,
+      );
+      return;
+    }
+    for (const policy of meant) this.securityPolicy(policy);
+  }
+
+  private securityPolicy(policy: SecurityPolicy): void {
+    const { name, namespace, jwtAuthn, authorization, targets } = policy;
+    const given = this.options.labels ?? this.options.gateway;
+    const whole = isForGateways(policy);
+    this.common = {
+      prefix: this.options.name ?? name,
+      namespace: this.options.namespace ?? namespace,
+      target:
+        given === undefined && whole
+          ? { targetRefs: targets.map((target) => gatewayRef(target.name)) }
+          : this.common.target,
+    };
+    for (const { at, kind, name: target, section } of whole ? [] : targets) {
+      const part = section === undefined || section === "" ? "" : `, ${quote(section)} of it`;
+      this.report.warning(
+        at,
+        `this is for the ${kind} ${quote(target)}${part}, and policies know no routes: what is written is for every request; add hosts and paths to its rules, or select a workload that has this route alone (--labels, --gateway)`,
+      );
+    }
+    const {
+      readFile,
+      jwksUris = {},
+      preflights,
+      assumeOneToken = false,
+      assumeClaimTypes = false,
+    } = this.options;
+    const authentication = jwtAuthn
+      ? readJwtAuthn(configOf(jwtAuthn, "spec.jwt", this.report), {
+          readFile,
+          jwksUris,
+          preflights,
+          assumeOneToken,
+        })
+      : undefined;
+    if (authentication && jwtAuthn) this.authentication(authentication, jwtAuthn.at);
+    if (authorization === undefined) return;
+    const claims = new Claims({ providers: authentication?.providers ?? [], assumeTypes: assumeClaimTypes });
+    this.firstMatch(authorization.read(claims), authorization.at);
+  }
+
+  /** Istio's DENY policies decide before its ALLOW policies, whatever their order. So a rule excludes those before it. */
+  private firstMatch({ rules, otherwise }: FirstMatch, at: Position): void {
+    const wanted = otherwise === "Deny" ? "Allow" : "Deny";
+    const conditions = rules.flatMap(({ action, condition }, index) => {
+      const before = rules.slice(0, index).filter((rule) => rule.action !== wanted);
+      return action === wanted ? [all(condition, ...before.map((rule) => not(rule.condition)))] : [];
+    });
+    this.policy(wanted === "Allow" ? "ALLOW" : "DENY", at, `${this.common.prefix}-authorization`, conditions);
   }
 
   private documents(file: string, text: string): YamlNode[] {
@@ -148,7 +261,7 @@ class Importer {
         listener === undefined && filterChain === undefined ? "here" : "in this listener and filter chain";
       this.report.error(
         whole,
-        `there is no jwt_authn and no rbac filter ${where}: nothing to import${known}`,
+        `there is no jwt_authn and no rbac filter ${where}, and no SecurityPolicy: nothing to import${known}`,
       );
       return undefined;
     }
@@ -243,12 +356,12 @@ class Importer {
         this.requestAuthentication(
           at,
           rules.map(({ rule }) => rule),
-          this.unique(this.prefix),
+          this.unique(this.common.prefix),
         ),
       );
     }
     for (const { name, at: place, condition } of denials)
-      this.policy("DENY", place, `${this.prefix}-${name}`, [condition]);
+      this.policy("DENY", place, `${this.common.prefix}-${name}`, [condition]);
   }
 
   private requestAuthentication(at: Position, jwtRules: readonly JwtRule[], name: string): Resource {
@@ -334,12 +447,12 @@ class Importer {
     }
     // What passes must be allowed by each, and Istio's ALLOW policies allow what any of them does.
     const conditions = enforced.map(({ rules }) => any(...rules.policies.map(({ condition }) => condition)));
-    this.policy("ALLOW", first.rules.at, `${this.prefix}-allow`, [all(...conditions)]);
+    this.policy("ALLOW", first.rules.at, `${this.common.prefix}-allow`, [all(...conditions)]);
   }
 
   private policies(action: Losses["action"], { policies, at }: RbacRules, dryRun: boolean): void {
     if (policies.length === 0 && action === "ALLOW")
-      this.policy(action, at, `${this.prefix}-allow-nothing`, [], dryRun);
+      this.policy(action, at, `${this.common.prefix}-allow-nothing`, [], dryRun);
     const groups = new Map<
       string,
       { name: string; namespace?: string; policies: (RbacPolicy & { order: number })[] }
@@ -407,29 +520,34 @@ class Importer {
     metadata: { name: string; namespace?: string },
     spec: object,
   ): Resource["content"] & { apiVersion: string } {
-    const { labels, gateway, namespace } = this.options;
+    const { namespace, target } = this.common;
     return {
       apiVersion: "security.istio.io/v1",
       kind,
       metadata: { ...metadata, ...(namespace !== undefined && { namespace }) },
-      spec: {
-        ...(labels !== undefined && { selector: { matchLabels: labels } }),
-        ...(gateway !== undefined && {
-          targetRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: gateway }],
-        }),
-        ...spec,
-      },
+      spec: { ...target, ...spec },
     };
   }
 
   /** A name that no other resource has. */
   private unique(name: string, namespace = ""): string {
-    const of = (one: string) => `${this.options.namespace ?? namespace}/${one}`;
+    const of = (one: string) => `${this.common.namespace ?? namespace}/${one}`;
     let found = name;
     for (let number = 2; this.names.has(of(found)); number++) found = `${name}-${number}`;
     this.names.add(of(found));
     return found;
   }
+}
+
+function gatewayRef(name: string): object {
+  return { group: "gateway.networking.k8s.io", kind: "Gateway", name };
+}
+
+/** Whether a policy is for whole Gateways, as Istio's can be. */
+function isForGateways({ targets }: SecurityPolicy): boolean {
+  return (
+    targets.length > 0 && targets.every(({ kind, section }) => kind === "Gateway" && section === undefined)
+  );
 }
 
 /** What the API server takes in one policy. */

@@ -1,5 +1,6 @@
 /** A provider of Envoy's jwt_authn (JwtProvider) → a jwtRule of Istio's RequestAuthentication. */
 import type { Position } from "../diagnostics.ts";
+import { quote } from "../istio/report.ts";
 import type { Located } from "../istio/yaml.ts";
 import type { ClaimProvider } from "./claims.ts";
 import type { Message } from "./message.ts";
@@ -178,14 +179,15 @@ function readRemoteKeys(message: Message): Pick<JwtRule, "jwksUri" | "timeout"> 
     message.report.error(message.at, `${message.path} has no http_uri.uri`);
     return {};
   }
-  const rest =
-    ignored.length > 0
-      ? `, and ${ignored.join(", ")} ${ignored.length > 1 ? "have" : "has"} no equivalent`
-      : "";
-  message.report.warning(
-    uri.at,
-    `keys are fetched from the host of this URL, and not from the cluster ${JSON.stringify(cluster?.value ?? "")}${rest}`,
-  );
+  const losses = [
+    ...(cluster
+      ? [`keys are fetched from the host of this URL, and not from the cluster ${quote(cluster.value)}`]
+      : []),
+    ...(ignored.length > 0
+      ? [`${ignored.join(", ")} ${ignored.length > 1 ? "have" : "has"} no equivalent`]
+      : []),
+  ];
+  if (losses.length > 0) message.report.warning(uri.at, losses.join(", and "));
   const written = timeout === undefined || timeout === DEFAULT_TIMEOUT_MS ? undefined : `${timeout}ms`;
   return { jwksUri: uri.value, ...(written !== undefined && { timeout: written }) };
 }
