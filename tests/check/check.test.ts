@@ -48,6 +48,15 @@ const when = (key: string, values: string[], name = "values") => ({ when: [{ key
 const TOKEN = policy("token", "ALLOW", [from({ requestPrincipals: ["*"] })]);
 const allow = (...rules: object[]) => all(IDP, policy("p", "ALLOW", rules));
 const deny = (...rules: object[]) => all(IDP, TOKEN, policy("p", "DENY", rules));
+/** Policies that ask extension providers of these names. */
+const ask = (rule: object, ...providers: string[]) =>
+  all(
+    IDP,
+    TOKEN,
+    ...providers.map((name) =>
+      resource("AuthorizationPolicy", `ask-${name}`, { action: "CUSTOM", provider: { name }, rules: [rule] }),
+    ),
+  );
 
 const CLEAN = deny(to({ paths: ["/a/*"] }));
 /** So many rules, which have nothing to do with each other. */
@@ -286,9 +295,10 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     ],
   },
   JG205: {
-    found: [deny(to({ paths: ["/admin"] }))],
+    found: [deny(to({ paths: ["/admin"] })), ask(to({ paths: ["/admin"] }), "a")],
     not: [
       deny(to({ paths: ["/admin", "/admin/*"] })),
+      ask(to({ paths: ["/admin", "/admin/*"] }), "a"),
       deny(to({ paths: ["/admin*"] })),
       allow(to({ paths: ["/admin"] })),
     ],
@@ -331,6 +341,8 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     not: [
       allow(to({ paths: ["/a"], methods: ["GET"] }), to({ paths: ["/a"], methods: ["PUT"] })),
       allow(to({ paths: ["/a"] }), to({ notPaths: ["/a"] })),
+      // Another extension provider may answer otherwise.
+      ask(to({ paths: ["/a/*"] }), "a", "b"),
     ],
   },
   JG208: { found: [allow({})], not: [all(IDP, TOKEN, policy("p", "DENY", [{}]))] },
@@ -357,6 +369,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       deny(to({ hosts: ["a.example", "a.example:*"] })),
       deny(to({ hosts: ["*.a.example"] })),
       deny(to({ hosts: ["a.example:8080"] })),
+      ask(to({ hosts: ["a.example", "a.example:*"] }), "a"),
       allow(to({ notHosts: ["a.example", "a.example:*"] })),
     ],
     not: [

@@ -13,7 +13,7 @@ import { cluster, listener } from "../../tools/render/bootstrap.ts";
 import { renderExtAuthz } from "../../tools/render/ext-authz.ts";
 import { Random } from "../fuzz/random.ts";
 import { type Authorizer, startHttpAuthorizer } from "../support/authorizers.ts";
-import { MODULE, startEnvoy } from "../support/envoy.ts";
+import { envoyMinorVersion, MODULE, startEnvoy } from "../support/envoy.ts";
 import { Http1Client, type Http1Request } from "../support/http1.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -80,14 +80,15 @@ function randomRule(random: Random): object {
 /** A header that is told neither to rules nor by clients: which request it is. */
 const NUMBER = "x-number";
 
-function randomRequest(random: Random): Http1Request {
+/** @param repeats how often a header may come */
+function randomRequest(random: Random, repeats: number): Http1Request {
   const headers: [string, string][] = [];
   for (const [name, values] of Object.entries({
     "x-a": ["1", "12", "21", "1,2", "", "2"],
     "x-b": ["b", "B", "c"],
     "x-forwarded-for": ["9.9.9.9", "127.0.0.2", "2001:db8::1", "junk"],
   })) {
-    for (let i = 0; i < 2; i++) if (random.oneIn(3)) headers.push([name, random.pick(values)]);
+    for (let i = 0; i < repeats; i++) if (random.oneIn(3)) headers.push([name, random.pick(values)]);
   }
   return {
     method: random.pick(["GET", "POST", "PUT", "DELETE"]),
@@ -184,12 +185,14 @@ function gateOf(own: readonly object[], index: number) {
 
 test(`${GATES} random CUSTOM policies ask about what the module matches, ${REQUESTS} requests each`, async () => {
   const random = new Random(SEED + 1);
+  // Envoy before 1.38 joins the values of a repeated header before RBAC compares them; the module never does.
+  const repeats = (await envoyMinorVersion()) >= 38 ? 2 : 1;
   let asked = 0;
   for (const [index, own] of rules.entries()) {
     const client = new Http1Client({ host: "127.0.0.1", port: await envoy.portOf(`gate-${index}`) });
     try {
       for (let i = 0; i < REQUESTS; i++) {
-        const request = randomRequest(random);
+        const request = randomRequest(random, repeats);
         const number = `${index}-${i}`;
         const headers = [...(request.headers ?? []), [NUMBER, number] as const];
         const before = authorizer.checks.length;

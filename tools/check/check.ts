@@ -110,9 +110,11 @@ class Reviewer {
       for (const clause of clauses) checkClause(clause, surroundings, this.findings);
       if (spec.action === "DENY") this.checkDeny(policy, clauses);
       if (spec.action === "ALLOW") this.checkAllow(rule, clauses);
+      if (spec.action === "CUSTOM") this.checkPaths(clauses, "asked about");
       if (spec.action !== "AUDIT") this.checkHosts(clauses);
       // What a rule lets pass when no host of its list matches.
       if (spec.action === "DENY") this.checkTrailingDots(clauses, "values", "denied and", "is not");
+      if (spec.action === "CUSTOM") this.checkTrailingDots(clauses, "values", "asked about and", "is not");
       if (spec.action === "ALLOW") this.checkTrailingDots(clauses, "notValues", "left out and", "is allowed");
     }
   }
@@ -126,8 +128,8 @@ class Reviewer {
           `${name} is never true without mutual TLS, and then nothing is denied`,
         );
       }
-      if (name === "paths") this.checkDeniedPaths(attribute, values);
     }
+    this.checkPaths(clauses, "denied");
     const token = clauses.find(({ attribute, values }) => attribute?.source === "token" && values.length > 0);
     if (token && !this.isTokenRequired(policy)) {
       const message = `${token.name} is never true without a token, and no policy requires one`;
@@ -135,13 +137,24 @@ class Reviewer {
     }
   }
 
-  private checkDeniedPaths(attribute: Attribute | undefined, values: readonly Located<string>[]): void {
+  /** @param what happens to requests with the paths of a rule */
+  private checkPaths(clauses: readonly Clause[], what: string): void {
+    for (const { name, attribute, values } of clauses) {
+      if (name === "paths") this.checkPathValues(attribute, values, what);
+    }
+  }
+
+  private checkPathValues(
+    attribute: Attribute | undefined,
+    values: readonly Located<string>[],
+    what: string,
+  ): void {
     for (const { value, at } of values) {
       if (!/^\/[^*{}]*[^*{}/]$/.test(value)) continue;
       const below = `${value}/`;
       if (covers(attribute, values, below)) continue;
       const remedy = `write ${quote(value)} and ${quote(`${below}*`)}`;
-      this.findings.add("JG205", at, `${quote(value)} is denied and ${quote(below)} is not`, remedy);
+      this.findings.add("JG205", at, `${quote(value)} is ${what} and ${quote(below)} is not`, remedy);
     }
   }
 

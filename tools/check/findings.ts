@@ -230,9 +230,9 @@ export const KINDS = {
   },
   JG205: {
     severity: "warning",
-    title: "A denied path leaves its other spelling open",
+    title: "A path that is denied, or asked about, leaves its other spelling open",
     reason: "Many services answer /a/ as they answer /a, and policies compare exactly.",
-    remedy: 'Deny what is below too: paths: ["/a", "/a/*"].',
+    remedy: 'Name what is below too: paths: ["/a", "/a/*"].',
   },
   JG206: {
     severity: "warning",
@@ -280,7 +280,7 @@ export const KINDS = {
   },
   JG213: {
     severity: "warning",
-    title: "A host is denied without a dot at its end",
+    title: "A host is denied, or asked about, without a dot at its end",
     reason:
       "example.com. is the same name and reaches the same service in many places, but example.com does not match it: Envoy and Istio keep the dot.",
     remedy: 'Write both: hosts: ["example.com", "example.com."], and likewise with ports.',
