@@ -1,6 +1,6 @@
 /**
- * Random filters of Envoy, in Envoy, and what jwtgate makes of them, side by side: nothing passes that did not pass before,
- * and without a warning every answer is the same.
+ * Random filters of Envoy, and those that Envoy Gateway makes of random SecurityPolicies, in Envoy, and what jwtgate imports
+ * of them, side by side: nothing passes that did not pass before, and without a warning every answer is the same.
  *
  * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.
  */
@@ -15,6 +15,7 @@ import { MODULE, startEnvoy } from "../support/envoy.ts";
 import { Http1Client, type Http1Request } from "../support/http1.ts";
 import { withFilters } from "../support/native.ts";
 import { receivedOf, startUpstream, type Upstream } from "../support/upstream.ts";
+import { gatewayFilters, randomSecurityPolicy } from "./gateway-filters.ts";
 import { randomFilters, randomRequest } from "./random-filters.ts";
 
 const numberOf = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
@@ -23,6 +24,8 @@ const GATES = numberOf("RANDOM_GATES", 40);
 const REQUESTS = numberOf("RANDOM_REQUESTS", 60);
 
 interface Gate {
+  /** What was imported. */
+  source: unknown;
   filters: Message[];
   configuration: Configuration;
   /** What the import warns of, but for what is no matter of answers here. */
@@ -32,15 +35,18 @@ interface Gate {
 /** Said of every file that has keys in it. */
 const ABOUT_KEYS = /^keys are written as they are/;
 
-/** Random filters that can be imported. */
-function importable(): { gates: Gate[]; refused: number } {
+/** Random sources that can be imported, and how many cannot. */
+function importable(make: (random: Random) => Pick<Gate, "source" | "filters">): {
+  gates: Gate[];
+  refused: number;
+} {
   const random = new Random(SEED);
   const gates: Gate[] = [];
   let refused = 0;
   while (gates.length < GATES) {
-    const filters = randomFilters(random);
+    const { source, filters } = make(random);
     const { text, diagnostics } = importPolicies(
-      { name: "filters.json", text: JSON.stringify(filters) },
+      { name: "source.json", text: JSON.stringify(source) },
       {
         readFile: () => ({ fault: "there are no files" }),
         keepGoing: random.oneIn(3),
@@ -55,22 +61,41 @@ function importable(): { gates: Gate[]; refused: number } {
     const { configuration, diagnostics: faults } = compile([{ name: "imported.yaml", text }]);
     if (configuration === undefined) throw new Error(`${JSON.stringify(faults)}\n${text}`);
     const warnings = diagnostics.map(({ message }) => message).filter((message) => !ABOUT_KEYS.test(message));
-    gates.push({ filters, configuration, warnings });
+    gates.push({ source, filters, configuration, warnings });
   }
   return { gates, refused };
 }
 
-const { gates, refused } = importable();
+const SOURCES = {
+  filters: importable((random) => {
+    const filters = randomFilters(random);
+    return { source: filters, filters };
+  }),
+  "Envoy Gateway": importable((random) => {
+    const spec = randomSecurityPolicy(random);
+    const targetRefs = [{ group: "gateway.networking.k8s.io", kind: "Gateway", name: "edge" }];
+    const source = {
+      apiVersion: "gateway.envoyproxy.io/v1alpha1",
+      kind: "SecurityPolicy",
+      metadata: { name: "gate", namespace: "web" },
+      spec: { targetRefs, ...spec },
+    };
+    return { source, filters: gatewayFilters(spec) };
+  }),
+};
+const ALL = Object.entries(SOURCES).flatMap(([name, { gates }]) =>
+  gates.map((gate, index) => ({ ...gate, name: `${name} ${index}` })),
+);
 
 let upstream: Upstream;
 let envoy: Envoy;
 
 beforeAll(async () => {
   upstream = await startUpstream();
-  const listeners = gates.flatMap(({ filters, configuration }, index) =>
+  const listeners = ALL.flatMap(({ name, filters, configuration }) =>
     ["jwtgate", "native"].map((kind) => {
       const made = listener({
-        name: `${kind} ${index}`,
+        name: `${kind} ${name}`,
         address: { host: "127.0.0.1", port: 0 },
         module: MODULE,
         configuration,
@@ -91,8 +116,8 @@ afterAll(async () => {
   await upstream?.close();
 });
 
-async function clientOf(kind: string, index: number): Promise<Http1Client> {
-  return new Http1Client({ host: "127.0.0.1", port: await envoy.portOf(`${kind} ${index}`) });
+async function clientOf(kind: string, name: string): Promise<Http1Client> {
+  return new Http1Client({ host: "127.0.0.1", port: await envoy.portOf(`${kind} ${name}`) });
 }
 
 async function answer(
@@ -115,17 +140,18 @@ async function answer(
   };
 }
 
-describe(`seed ${SEED}`, () => {
+describe.each(Object.entries(SOURCES))(`%s, seed ${SEED}`, (source, { gates, refused }) => {
   const answered = { passed: 0, refused: 0, stricter: 0 };
 
   test.each(gates.map((gate, index) => ({ index, gate })))("gate $index", async ({ index, gate }) => {
     const random = new Random(SEED + index + 1);
-    const [ours, native] = [await clientOf("jwtgate", index), await clientOf("native", index)];
+    const name = `${source} ${index}`;
+    const [ours, native] = [await clientOf("jwtgate", name), await clientOf("native", name)];
     for (let i = 0; i < REQUESTS; i++) {
       const request = randomRequest(random);
       const [is, was] = [await answer(ours, request), await answer(native, request)];
       const shown = () =>
-        JSON.stringify({ request, is, was, filters: gate.filters, warnings: gate.warnings }, null, 1);
+        JSON.stringify({ request, is, was, source: gate.source, warnings: gate.warnings }, null, 1);
       if (is.passes) expect(was.passes, shown()).toBe(true);
       if (gate.warnings.length === 0) expect(is.seen, shown()).toEqual(was.seen);
       answered[is.passes ? "passed" : was.passes ? "stricter" : "refused"]++;
@@ -134,9 +160,10 @@ describe(`seed ${SEED}`, () => {
     native.close();
   });
 
-  test("there is something to compare: exact and stricter gates, refused filters, requests that pass and do not", () => {
-    expect(gates.some(({ warnings }) => warnings.length === 0)).toBe(true);
+  test("there is something to compare: exact and stricter gates, refused ones, requests that pass and do not", () => {
     expect(gates.some(({ warnings }) => warnings.length > 0)).toBe(true);
+    // Envoy Gateway looks at the tokens of preflights, which is said of every gate.
+    if (source === "filters") expect(gates.some(({ warnings }) => warnings.length === 0)).toBe(true);
     expect(refused).toBeGreaterThan(0);
     for (const count of Object.values(answered)) expect(count).toBeGreaterThan(0);
   });

@@ -9,6 +9,10 @@ const B = "https://b.example";
 const keyOfA = TestKey.generate("ES256", "a");
 const keyOfB = TestKey.generate("ES256", "b");
 
+/** Issuers and their keys, by the names of providers. */
+export const ISSUERS: Readonly<Record<string, string>> = { a: A, b: B };
+export const JWKS: Readonly<Record<string, string>> = { a: keyOfA.jwks, b: keyOfB.jwks };
+
 const PATHS = ["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/open", "/open/x", "/c.json", "/a?x=1"];
 const TEXTS = ["x", "xy", "yx", "y"];
 const SUBJECTS = ["alice", "bob", "alice-2"];

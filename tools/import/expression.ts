@@ -176,19 +176,21 @@ const REPLACED = {
 
 /** Alternatives of one attribute as one list. */
 function merged(expressions: readonly Expression[]): Expression[] {
-  const lists = new Map<string, Atom>();
+  const lists = new Map<string, { atom: Atom; values: Set<string> }>();
   const others: Expression[] = [];
-  for (const one of expressions.flatMap((expression) =>
-    "any" in expression ? merged(expression.any) : [expression],
-  )) {
-    if ("attribute" in one && one.misfit === undefined) {
-      const known = lists.get(one.attribute);
-      lists.set(one.attribute, known ? { ...known, values: union(known.values, one.values) } : one);
+  const collect = (one: Expression): void => {
+    if ("any" in one) {
+      for (const inner of one.any) collect(inner);
+    } else if ("attribute" in one && one.misfit === undefined) {
+      const known = lists.get(one.attribute) ?? { atom: one, values: new Set() };
+      for (const value of one.values) known.values.add(value);
+      lists.set(one.attribute, known);
     } else {
       others.push(one);
     }
-  }
-  return [...lists.values(), ...others];
+  };
+  for (const one of expressions) collect(one);
+  return [...[...lists.values()].map(({ atom, values }) => ({ ...atom, values: [...values] })), ...others];
 }
 
 function both(left: Term, right: Term): Term {

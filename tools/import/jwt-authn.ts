@@ -180,6 +180,13 @@ class JwtAuthn {
             "allow_missing alone refuses a bad token beside a good one of another provider, and Istio does not: name the providers in requires_any",
           );
         }
+        const [provider] = this.providers.values();
+        if (kind === "allow_missing" && provider && onlyPlaceOf(provider.rule) === undefined) {
+          this.report.warning(
+            message.keyAt(kind),
+            "of several tokens Istio lets none be bad, and allow_missing alone lets some pass: more requests are refused",
+          );
+        }
         return { any, allowsMissing: true, allowsFailed: kind === "allow_missing_or_failed" };
       }
       default:
