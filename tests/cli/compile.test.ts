@@ -331,6 +331,88 @@ describe("--output higress", () => {
   });
 });
 
+describe("--output google", () => {
+  const compile = (text: string, ...more: string[]) =>
+    run(["compile", "-f", "-", "--output", "google", ...more], text);
+  const authentication = (rule: string) => `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a}
+spec:
+  jwtRules:
+  - ${rule}
+`;
+  const jwks = `jwks: '{"keys":[{"kty":"oct","alg":"HS256","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}]}'`;
+
+  test("is the filter's configuration on one line", () => {
+    const { status, stdout, stderr } = run(["compile", "-f", SAMPLE, "--output", "google"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout.trimEnd()).not.toContain("\n");
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(run(["compile", "-f", SAMPLE]).stdout));
+  });
+
+  test.each([
+    [
+      `{issuer: i, jwksUri: "https://keys.example/jwks"}`,
+      "cannot fetch keys from https://keys.example/jwks: write",
+    ],
+    [`{issuer: "https://issuer.example"}`, "cannot fetch keys from https://issuer.example/.well-known/"],
+    [
+      `{issuer: i, ${jwks}, outputPayloadToHeader: X-Goog-User}`,
+      "change the header x-goog-user: use another one",
+    ],
+    [
+      `{issuer: i, ${jwks}, fromHeaders: [{name: x-goog-iap-jwt-assertion}]}`,
+      "change the header x-goog-iap-jwt-assertion: the token stays in it if you write forwardOriginalToken: true",
+    ],
+  ])("does not take %s", (rule, words) => {
+    const { status, stdout, stderr } = compile(authentication(rule));
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^<stdin>:6:5: /);
+    expect(stderr).toContain(words);
+  });
+
+  test.each([
+    ["from", "{source: {principals: [a/ns/b/sa/c]}}", "principals"],
+    ["from", "{source: {notNamespaces: [a]}}", "namespaces"],
+    ["from", "{source: {remoteIpBlocks: [10.0.0.0/8]}}", "remoteIpBlocks"],
+    ["from", "{source: {ipBlocks: [10.0.0.0/8]}}", "ipBlocks"],
+    ["to", '{operation: {ports: ["80"]}}', "ports"],
+    ["when", "{key: connection.sni, values: [a]}", "connection.sni"],
+    ["when", "{key: destination.ip, values: [10.0.0.1]}", "destination.ip"],
+    ["when", "{key: remote.ip, notValues: [10.0.0.1]}", "remote.ip"],
+  ])("has no %s %s, which would go unchecked", (field, value, name) => {
+    const [head = ""] = POLICY.replace("NAME", "a").split("  - to:");
+    const { status, stdout, stderr } = compile(`${head}  - ${field}: [${value}]\n`);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^<stdin>:7:/);
+    expect(stderr).toContain(`so ${name} would go unchecked`);
+  });
+
+  test("has headers, tokens and what headers say", () => {
+    const text = `${POLICY.replace("NAME", "a")}    from:
+    - source: {requestPrincipals: ["i/*"], notRequestPrincipals: ["i/x"]}
+    when:
+    - {key: "request.headers[x-a]", values: [a]}
+    - {key: "request.auth.claims[groups]", values: [a]}
+    - {key: request.auth.audiences, values: [a]}
+`;
+    expect(compile(text)).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  test("has a limit of size, and no access log", () => {
+    const values = Array.from({ length: 4000 }, (_, i) => `"claim-${i}"`).join();
+    const policy = POLICY.replace("NAME", "a");
+    const when = `- when: [{key: "request.auth.claims[a]", values: [${values}]}]`;
+    const large = policy.replace("- to:", `${when}\n    to:`);
+    const { status, stdout, stderr } = compile(large);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain(
+      "bytes, and with more than 131072 the filter may need more than the 16 MiB of memory",
+    );
+    expect(compile(policy, "--filter-state").stderr).toContain("--filter-state is for Envoy's access logs");
+  });
+});
+
 describe("--output ecds", () => {
   const args = ["compile", "-f", SAMPLE, "--output", "ecds"];
 
@@ -423,6 +505,7 @@ describe("a wrong command line ends with 2, and says what to write", () => {
       ["-f", "a", "--output", "higress", "--image", "oci://a/b", "--mode", "sidecar"],
       "Higress runs at the edge: leave --mode sidecar out",
     ],
+    [["-f", "a", "--output", "google", "--mode", "sidecar"], "leave --mode sidecar out"],
     [["-f", "a", ...gateway, "--mode", "sidecar"], "leave --mode sidecar out"],
     [["-f", "a", ...gateway, "--image", "file:///a"], "reads no file of the proxy: write --image oci://"],
     [

@@ -124,6 +124,7 @@ describe("what a command prints", () => {
       ["compile", ...withPolicies, "--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"],
     ],
     ["compile --output ecds", ["compile", ...withPolicies, "--output", "ecds"]],
+    ["compile --output google", ["compile", ...withPolicies, "--output", "google"]],
     ["compile --output higress", ["compile", ...withPolicies, "--output", "higress", "--image", "oci://a/b"]],
     [
       "compile --output envoygateway",

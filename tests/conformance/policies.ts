@@ -632,5 +632,9 @@ export const anyOptions: fc.Arbitrary<CompileOptions> = fc
     },
     { requiredKeys: ["target"] },
   )
-  // That is for Gateways alone.
-  .map((options) => ({ ...options, ...(options.target === "envoygateway" && { gateway: "edge" }) }));
+  .map((options) => ({
+    ...options,
+    // That is for Gateways alone, and this has no access log.
+    ...(options.target === "envoygateway" && { gateway: "edge" }),
+    ...(options.target === "google" && { filterState: false }),
+  }));

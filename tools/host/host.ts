@@ -50,6 +50,8 @@ export interface HostOptions {
   environment?: Readonly<Record<string, string>>;
   /** Functions beside the ABI, by name. Envoy has `verify_signature`; see `node.ts`. */
   foreignFunctions?: Readonly<Record<string, ForeignFunction>>;
+  /** Functions of the ABI, such as `proxy_http_call`, that answer Unimplemented: not every host has all that Envoy has. */
+  unimplemented?: readonly string[];
   /**
    * Makes calls to other services. A rejection is a connection that broke; Envoy answers what it cannot connect to
    * with 503 and what takes too long with 504. Absent: no cluster is known.
@@ -214,6 +216,7 @@ export class Host {
         metrics,
         sharedData,
         foreignFunctions: options.foreignFunctions ?? {},
+        unimplemented: options.unimplemented ?? [],
         httpCall: (root, request) => this.httpCall(vm, root, request),
         setTickPeriod: (root, milliseconds) => {
           root.tickPeriod = milliseconds;

@@ -45,6 +45,8 @@ export interface AbiHost {
   readonly metrics: Metrics;
   readonly sharedData: SharedData;
   readonly foreignFunctions: Readonly<Record<string, ForeignFunction>>;
+  /** Names of functions that the host does not have. */
+  readonly unimplemented: readonly string[];
   /** @returns the call's token, or why there is none */
   httpCall(root: RootContext, request: HttpCallRequest): { token: number } | WasmResult;
   setTickPeriod(root: RootContext, milliseconds: number): void;
@@ -355,6 +357,11 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
         return result;
       }),
   };
+
+  for (const name of host.unimplemented) {
+    if (!Object.hasOwn(functions, name)) throw new RangeError(`the ABI has no function ${name}`);
+    functions[name] = () => Unimplemented;
+  }
 
   // While the module starts there is no context to ask about: all but the log trap, as in Envoy.
   for (const [name, run] of Object.entries(functions)) {

@@ -6,13 +6,23 @@ import { config } from "./config.ts";
 import { ecds } from "./ecds.ts";
 import { envoy } from "./envoy.ts";
 import { envoygateway } from "./envoygateway.ts";
+import { google } from "./google.ts";
 import { higress } from "./higress.ts";
 import type { Target } from "./target.ts";
 import { trafficextension } from "./trafficextension.ts";
 import { wasmplugin } from "./wasmplugin.ts";
 
 /** By name, in the order of help. The first is what `jwtgate compile` writes if nothing is said. */
-export const TARGETS = byName(config, envoy, ecds, wasmplugin, trafficextension, envoygateway, higress);
+export const TARGETS = byName(
+  config,
+  envoy,
+  ecds,
+  wasmplugin,
+  trafficextension,
+  envoygateway,
+  higress,
+  google,
+);
 
 /** The name of an output, as in `--output NAME`. */
 export type TargetName = typeof TARGETS extends ReadonlyMap<infer Name, Target> ? Name : never;
