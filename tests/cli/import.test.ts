@@ -221,6 +221,14 @@ describe("what is read", () => {
     expect(run(listener("in", filters, { normalize_path: false })).stderr).toContain(
       "--path-normalization NONE",
     );
+    const address = rbac(
+      "DENY",
+      policy(undefined, { remote_ip: { address_prefix: "10.0.0.0", prefix_len: 8 } }),
+    );
+    const said = run(listener("in", [address], { xff_num_trusted_hops: 1 })).stderr;
+    expect(said).toContain("with --mode sidecar");
+    expect(said).toContain("warning: xff_num_trusted_hops decides");
+    expect(run(listener("in", [address], { use_remote_address: true })).stderr).toBe("");
     const discovered = {
       name: "jwt",
       config_discovery: { type_urls: [type("jwt_authn.v3.JwtAuthentication")] },

@@ -283,12 +283,33 @@ export function configOf(config: MapNode, path: string, report: Report): Message
   return message;
 }
 
-/** Paths and addresses that policies see depend on the connection manager. */
-function warnOfPaths(manager: MapNode, report: Report): void {
-  const has = (name: string) => {
+function isOn(manager: MapNode, name: string): boolean {
+  const node = fieldOf(manager, name);
+  return node?.kind === "boolean" && node.value === true;
+}
+
+/** Which address is the client's (`remote_ip`) depends on the connection manager. For policies that ask it. */
+export function warnOfAddresses({ manager }: FilterChain, report: Report): void {
+  if (manager === undefined) return;
+  if (!isOn(manager, "use_remote_address")) {
+    report.warning(
+      manager.at,
+      "this connection manager takes the client's address from X-Forwarded-For: compile a bootstrap with --mode sidecar, which does so too",
+    );
+  }
+  for (const name of ["xff_num_trusted_hops", "original_ip_detection_extensions"]) {
     const node = fieldOf(manager, name);
-    return node?.kind === "boolean" && node.value === true;
-  };
+    if (node === undefined || (node.kind === "number" && node.source === "0")) continue;
+    report.warning(
+      node.at,
+      `${name} decides which address is the client's, and the bootstraps of compile --output envoy have none: set it there, or remoteIpBlocks are compared with another address`,
+    );
+  }
+}
+
+/** The paths that policies see depend on the connection manager. */
+function warnOfPaths(manager: MapNode, report: Report): void {
+  const has = (name: string) => isOn(manager, name);
   const escaped = textOf(fieldOf(manager, "path_with_escaped_slashes_action")) ?? "";
   const unescapes = escaped.startsWith("UNESCAPE");
   const normalization = !has("normalize_path")

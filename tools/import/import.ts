@@ -8,7 +8,7 @@ import { DRY_RUN } from "../istio/annotations.ts";
 import { quote, Report } from "../istio/report.ts";
 import { readYaml, type YamlNode } from "../istio/yaml.ts";
 import { toYaml } from "../render/yaml.ts";
-import { ChainFinder, configOf, type FilterChain, type HttpFilter } from "./chains.ts";
+import { ChainFinder, configOf, type FilterChain, type HttpFilter, warnOfAddresses } from "./chains.ts";
 import { type ClaimProvider, Claims, isOfToken } from "./claims.ts";
 import { type Atom, all, any, type Expression, type Losses, mapAtoms, not, without } from "./expression.ts";
 import { parseJson } from "./json.ts";
@@ -149,6 +149,12 @@ class Importer {
     if (chain !== undefined) {
       finder.check(chain, this.options.noRouteOverrides ?? false);
       this.chain(chain);
+      if (
+        this.resources.some(({ content }) =>
+          /"(remoteIpBlocks|notRemoteIpBlocks|remote\.ip)"/.test(JSON.stringify(content.spec)),
+        )
+      )
+        warnOfAddresses(chain, this.report);
     }
     return this.resources;
   }
