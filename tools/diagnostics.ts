@@ -18,6 +18,14 @@ export interface Diagnostic extends Position {
   message: string;
 }
 
+/** How parts of a text for people are set off: with colours, or not at all. */
+export interface Style {
+  good(text: string): string;
+  bad(text: string): string;
+  faint(text: string): string;
+  strong(text: string): string;
+}
+
 /** How many errors of a file are told: more is another file than was meant, or one mistake made again and again. */
 export const MAX_ERRORS = 50;
 

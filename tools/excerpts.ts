@@ -1,6 +1,6 @@
 /** The line of a source that a message is about, with a caret under the place. Keys and secrets are left out. */
 import type { SourceFile } from "./compile.ts";
-import { type Position, printable } from "./diagnostics.ts";
+import { type Position, printable, type Style } from "./diagnostics.ts";
 import { parseYaml, type YamlNode } from "./istio/yaml.ts";
 
 /** Columns of a line that are shown. */
@@ -21,13 +21,6 @@ export interface Excerpt {
   text: string;
   /** Columns before the caret. */
   indent: number;
-}
-
-/** How parts of the text are set off. */
-export interface Style {
-  good(text: string): string;
-  bad(text: string): string;
-  faint(text: string): string;
 }
 
 /** A part of a file, from one place up to another. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Excerpts } from "../../tools/excerpts.ts";
 
 const plain = (text: string) => text;
-const style = { good: plain, bad: plain, faint: plain };
+const style = { good: plain, bad: plain, faint: plain, strong: plain };
 const shown = (text: string, line: number, column: number) =>
   new Excerpts([{ name: "p.yaml", text }]).format({ file: "p.yaml", line, column }, style);
 

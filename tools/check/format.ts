@@ -8,8 +8,9 @@ import {
   type Position,
   positionToJson,
   printableJson,
+  type Style,
 } from "../diagnostics.ts";
-import type { Excerpts, Style } from "../excerpts.ts";
+import type { Excerpts } from "../excerpts.ts";
 import { type AnnotationLevel, annotation } from "../github.ts";
 import { VERSION } from "../version.ts";
 import { type Finding, KINDS, type Kind, SEVERITIES, type Severity } from "./findings.ts";

@@ -1,7 +1,7 @@
 /** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
 import { Option } from "commander";
-import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable } from "../diagnostics.ts";
-import type { Excerpts, Style } from "../excerpts.ts";
+import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable, type Style } from "../diagnostics.ts";
+import type { Excerpts } from "../excerpts.ts";
 import { type WriteOptions, writeFileSafely } from "../files.ts";
 import { reasonOf, writeReasonOf } from "./sources.ts";
 

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { compile, type SourceMap, WHOLE_ENVOY } from "../compile.ts";
 import { policyOf, whoDecided } from "../demo/decision.ts";
-import { formatPosition, printable, printableJson, printableLines } from "../diagnostics.ts";
+import { formatPosition, printable, printableJson, printableLines, type Style } from "../diagnostics.ts";
 import { bindFailure } from "../envoy/bind-failure.ts";
 import { EnvoyFailure } from "../envoy/process.ts";
 import { EnvoyUnavailable, findEnvoy } from "../envoy/provision.ts";
@@ -36,7 +36,7 @@ import { checkPemFiles } from "./pem-files.ts";
 import { addFileOption, addWorkloadOptions, type PolicyOptions, readMeshConfig } from "./policies.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
-import { type Style, styleFor } from "./style.ts";
+import { styleFor } from "./style.ts";
 import { optionOf } from "./target-option.ts";
 import { see, watchFiles } from "./watch.ts";
 

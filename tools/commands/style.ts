@@ -1,13 +1,7 @@
 /** Colours of results: who wants them, and what they mean. */
 import { Option } from "commander";
 import picocolors from "picocolors";
-
-export interface Style {
-  good(text: string): string;
-  bad(text: string): string;
-  faint(text: string): string;
-  strong(text: string): string;
-}
+import type { Style } from "../diagnostics.ts";
 
 const CHOICES = ["always", "auto", "never"] as const;
 export type ColourChoice = (typeof CHOICES)[number];

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import type { SourceMap } from "../compile.ts";
 import { withContents } from "../config/contents.ts";
 import { CONFIGURATION_VERSION, type Configuration } from "../config/schema.ts";
-import { formatPosition, printable, printableJson } from "../diagnostics.ts";
+import { formatPosition, printable, printableJson, type Style } from "../diagnostics.ts";
 import type { ProviderStep } from "../explain/tokens.ts";
 import { utf8Encode, wireText } from "../host/bytes.ts";
 import { ALGORITHM_NAMES } from "../jwks/algorithms.ts";
@@ -26,7 +26,7 @@ import {
   type PolicyOptions,
 } from "./policies.ts";
 import { reasonOf } from "./sources.ts";
-import { type Style, styleFor } from "./style.ts";
+import { styleFor } from "./style.ts";
 
 const SIGN_EXAMPLES = `
 Examples:

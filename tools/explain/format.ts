@@ -1,6 +1,6 @@
 /** An explanation for people, and for programs. Neither has a signature, a token or a secret. */
 import type { Configuration } from "../config/schema.ts";
-import { formatPosition, type Position, positionToJson, printable } from "../diagnostics.ts";
+import { formatPosition, type Position, positionToJson, printable, type Style } from "../diagnostics.ts";
 import { readable } from "../host/bytes.ts";
 import type { CompleteRequest } from "../host/http-connection-manager.ts";
 import { sawClaim } from "../istio/attributes.ts";
@@ -10,14 +10,6 @@ import type { Explanation, Subject } from "./explain.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
 import type { ProviderStep, TokenStep } from "./tokens.ts";
 import type { Claims, Place } from "./trace.ts";
-
-/** How parts of the text are set off. */
-export interface Style {
-  good(text: string): string;
-  bad(text: string): string;
-  faint(text: string): string;
-  strong(text: string): string;
-}
 
 /** What is explained. */
 export interface Told {

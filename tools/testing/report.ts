@@ -8,8 +8,9 @@ import {
   positionToJson,
   printable,
   printableJson,
+  type Style,
 } from "../diagnostics.ts";
-import { decisionToJson, type Style } from "../explain/format.ts";
+import { decisionToJson } from "../explain/format.ts";
 import { annotation } from "../github.ts";
 import { toBareYaml } from "../render/yaml.ts";
 import type { CaseResult, Failure, SuiteResult } from "./run.ts";
