@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { stringify } from "yaml";
 import type { CompileOptions } from "../../tools/targets/compile.ts";
-import { TARGETS } from "../../tools/targets/index.ts";
+import { TARGETS, targetOf } from "../../tools/targets/index.ts";
 import { anyText } from "../render/strings.ts";
 
 /** The public key of RFC 7515, appendix A.3. */
@@ -628,12 +628,14 @@ export const anyOptions: fc.Arbitrary<CompileOptions> = fc
       shadow: fc.boolean(),
       filterState: fc.boolean(),
       removeLookalikes: fc.boolean(),
+      waypoint: fc.constantFrom(true, false, false, false),
       jwksHosts: fc.constant(["https://keys.example:8443"]),
     },
     { requiredKeys: ["target"] },
   )
-  .map((options) => ({
+  .map(({ waypoint = false, ...options }) => ({
     ...options,
+    waypoint: waypoint && targetOf(options.target).hasWaypoints === true,
     // That is for Gateways alone, and this has no access log.
     ...(options.target === "envoygateway" && { gateway: "edge" }),
     ...(options.target === "google" && { filterState: false }),
