@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type Code, type Finding, KINDS, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
 import { review } from "../../tools/check/review.ts";
 import { compile } from "../../tools/targets/compile.ts";
-import { TARGETS } from "../../tools/targets/index.ts";
+import { TARGETS, type TargetName } from "../../tools/targets/index.ts";
 
 const FILE = "p.yaml";
 const ISSUER = "https://idp.example.com";
@@ -702,9 +702,12 @@ describe("what a remedy says silences the finding, makes no other and compiles",
     const left = findingsOf(mended).map((one) => one.code);
     expect(left).not.toContain(code);
     expect(left.filter((one) => !kinds.has(one))).toEqual([]);
+    const errorsOf = (text: string, target: TargetName) =>
+      compile([{ name: FILE, text }], { target }).diagnostics.filter(({ severity }) => severity === "error");
+    expect(errorsOf(mended, "envoy")).toEqual([]);
+    // Some outputs cannot do all of Istio's policies; a remedy is not the reason.
     for (const target of TARGETS.keys()) {
-      const { diagnostics } = compile([{ name: FILE, text: mended }], { target });
-      expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+      if (errorsOf(before, target).length === 0) expect(errorsOf(mended, target)).toEqual([]);
     }
   });
   test("every code has a remedy that was tried", () =>
