@@ -8,6 +8,7 @@ import {
   configurationOf,
   differences,
   isRefused,
+  listenerOf,
   POLICIES,
   recordedCases,
   send,
@@ -54,15 +55,7 @@ describe("requests", () => {
       const fetch = () => Promise.reject(new Error("connection refused"));
       const host = await createNodeHost(module, { fetch });
       const configuration = configurationOf(recorded);
-      const { directRemoteAddress } = configuration;
-      const loaded = host.configure(configuration, {
-        listener: {
-          mode: recorded.mode,
-          pathNormalization: recorded.normalization ?? "BASE",
-          address: { ip: "127.0.0.1", port: recorded.port },
-          ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
-        },
-      });
+      const loaded = host.configure(configuration, { listener: listenerOf(recorded, configuration) });
       expect(loaded).toMatchObject({ accepted: true });
       const wrong: string[] = [];
       for (const request of recorded.requests) {

@@ -13,6 +13,7 @@ import {
   type CaseRequest,
   differences,
   type Expectation,
+  listenerOf,
   recordedCases,
   send,
 } from "../support/cases.ts";
@@ -70,15 +71,7 @@ describe("answers as before", () => {
     const keys =
       FILTERS[recorded.file]?.[0]?.typed_config.providers?.["origins-0"]?.local_jwks.inline_string ?? "";
     const host = await createNodeHost(module, { fetch: async () => ({ status: 200, body: keys }) });
-    const { directRemoteAddress } = configuration;
-    const loaded = host.configure(configuration, {
-      listener: {
-        mode: recorded.mode,
-        pathNormalization: recorded.normalization ?? "BASE",
-        address: { ip: "127.0.0.1", port: recorded.port },
-        ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
-      },
-    });
+    const loaded = host.configure(configuration, { listener: listenerOf(recorded, configuration) });
     expect(loaded).toMatchObject({ accepted: true });
     const wrong: string[] = [];
     for (const request of recorded.requests) {

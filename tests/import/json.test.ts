@@ -2,24 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { parseJson } from "../../tools/import/json.ts";
 import type { YamlNode } from "../../tools/istio/yaml.ts";
+import { plain } from "../../tools/testing/read.ts";
 import { Random } from "../fuzz/random.ts";
-
-function plain(node: YamlNode): unknown {
-  switch (node.kind) {
-    case "map":
-      return Object.fromEntries([...node.entries].map(([name, { value }]) => [name, plain(value)]));
-    case "list":
-      return node.items.map(plain);
-    case "string":
-      return node.value;
-    case "number":
-      return Number(node.source);
-    case "boolean":
-      return node.value;
-    case "null":
-      return null;
-  }
-}
 
 function randomValue(random: Random, depth = 0): unknown {
   switch (random.below(depth > 4 ? 5 : 7)) {

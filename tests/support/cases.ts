@@ -4,7 +4,7 @@ import { type CompileResult, compile } from "../../tools/compile.ts";
 import type { Configuration } from "../../tools/config/schema.ts";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";
 import type { Host } from "../../tools/host/host.ts";
-import type { PathNormalization } from "../../tools/host/http-connection-manager.ts";
+import type { ListenerOptions, PathNormalization } from "../../tools/host/http-connection-manager.ts";
 
 export interface Expectation {
   status: number;
@@ -86,6 +86,19 @@ export function configurationOf(recorded: Case): Configuration {
     throw new Error(`${recorded.name} does not compile:\n${diagnostics.map(formatDiagnostic).join("\n")}`);
   }
   return configuration;
+}
+
+/** The listener that a case was recorded on, as the host in Node has it. */
+export function listenerOf(
+  { mode, normalization, port }: Case,
+  { directRemoteAddress }: Configuration,
+): ListenerOptions {
+  return {
+    mode,
+    pathNormalization: normalization ?? "BASE",
+    address: { ip: "127.0.0.1", port },
+    ...(directRemoteAddress !== undefined && { directRemoteAddressKey: directRemoteAddress }),
+  };
 }
 
 /** Headers of Envoy's own towards the backend. */

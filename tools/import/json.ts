@@ -1,6 +1,6 @@
 /**
- * JSON with the place of every value. The YAML reader reads JSON too, but needs a hundred times as long, and Envoy's
- * /config_dump has many megabytes.
+ * JSON with the place of every value. The YAML reader reads JSON too, but bounds the values of a document, and
+ * Envoy's /config_dump has many megabytes.
  */
 import type { Position } from "../diagnostics.ts";
 import type { MapNode, YamlNode } from "../istio/yaml.ts";

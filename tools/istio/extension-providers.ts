@@ -7,7 +7,7 @@ import type { Diagnostic } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
 import { Fields } from "./fields.ts";
 import { quote, Report } from "./report.ts";
-import { type Located, type MapNode, parseYaml, type StringNode, type YamlNode } from "./yaml.ts";
+import { type Located, type MapNode, nodeAt, parseYaml, type StringNode, type YamlNode } from "./yaml.ts";
 
 /** An authorizer that Envoy's ext_authz can ask. */
 export interface ExtensionProvider {
@@ -116,12 +116,6 @@ function findMeshConfig(file: string, text: string, document: YamlNode, report: 
   report.addAll(diagnostics);
   const [config] = documents;
   return config?.kind === "map" ? config : undefined;
-}
-
-function nodeAt(node: YamlNode | undefined, ...path: string[]): YamlNode | undefined {
-  const [name, ...rest] = path;
-  if (name === undefined) return node;
-  return node?.kind === "map" ? nodeAt(node.entries.get(name)?.value, ...rest) : undefined;
 }
 
 /**

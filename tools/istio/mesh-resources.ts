@@ -8,7 +8,7 @@
 import { formatPosition, type Position } from "../diagnostics.ts";
 import { clusterOf, hostOf, meshHost, portOf, serviceHost } from "../jwks/source.ts";
 import type { OtherResource, Report } from "./report.ts";
-import type { YamlNode } from "./yaml.ts";
+import { nodeAt, type YamlNode } from "./yaml.ts";
 
 interface MeshResource {
   kind: string;
@@ -239,14 +239,14 @@ function isNetworking(apiVersion: string): boolean {
 function read(other: OtherResource, defaultNamespace: string) {
   if (!isMeshResource(other)) return undefined;
   const { node, kind, at } = other;
-  const metadata = member(node, "metadata");
-  const spec = member(node, "spec");
-  const namespace = text(member(metadata, "namespace")) ?? defaultNamespace;
-  const exported = kind === "Service" ? annotatedExport(metadata) : texts(member(spec, "exportTo"));
+  const metadata = nodeAt(node, "metadata");
+  const spec = nodeAt(node, "spec");
+  const namespace = text(nodeAt(metadata, "namespace")) ?? defaultNamespace;
+  const exported = kind === "Service" ? annotatedExport(metadata) : texts(nodeAt(spec, "exportTo"));
   const resource: MeshResource = {
     kind,
     namespace,
-    name: text(member(metadata, "name")) ?? "",
+    name: text(nodeAt(metadata, "name")) ?? "",
     at,
     exportTo: exported.length === 0 ? ["*"] : exported.map((one) => (one === "." ? namespace : one)),
   };
@@ -262,50 +262,50 @@ function read(other: OtherResource, defaultNamespace: string) {
 
 /** Of a Service (istio.io/api annotation, networking.istio.io/exportTo). */
 function annotatedExport(metadata: YamlNode | undefined): string[] {
-  const value = text(member(member(metadata, "annotations"), "networking.istio.io/exportTo")) ?? "";
+  const value = text(nodeAt(metadata, "annotations", "networking.istio.io/exportTo")) ?? "";
   return value.split(",").flatMap((one) => one.trim() || []);
 }
 
 function readServiceEntry(resource: MeshResource, spec: YamlNode | undefined): ServiceEntry {
-  const endpoints = items(member(spec, "endpoints"));
+  const endpoints = items(nodeAt(spec, "endpoints"));
   return {
     ...resource,
-    hosts: texts(member(spec, "hosts")).map((host) => host.toLowerCase()),
-    resolution: text(member(spec, "resolution")) ?? "NONE",
-    ports: items(member(spec, "ports")).flatMap((port) => {
-      const number = numeral(member(port, "number"));
+    hosts: texts(nodeAt(spec, "hosts")).map((host) => host.toLowerCase()),
+    resolution: text(nodeAt(spec, "resolution")) ?? "NONE",
+    ports: items(nodeAt(spec, "ports")).flatMap((port) => {
+      const number = numeral(nodeAt(port, "number"));
       if (number === undefined) return [];
-      const target = numeral(member(port, "targetPort")) ?? number;
-      const name = text(member(port, "name")) ?? "";
-      const targets = endpoints.map((endpoint) => numeral(member(member(endpoint, "ports"), name)) ?? target);
+      const target = numeral(nodeAt(port, "targetPort")) ?? number;
+      const name = text(nodeAt(port, "name")) ?? "";
+      const targets = endpoints.map((endpoint) => numeral(nodeAt(endpoint, "ports", name)) ?? target);
       return { number, targets: targets.length === 0 ? [target] : targets };
     }),
   };
 }
 
 function readService(resource: MeshResource, spec: YamlNode | undefined): Service {
-  const isExternal = text(member(spec, "type")) === "ExternalName";
+  const isExternal = text(nodeAt(spec, "type")) === "ExternalName";
   return {
     ...resource,
     host: serviceHost(resource.name, resource.namespace) ?? "",
-    ports: items(member(spec, "ports")).flatMap((port) => numeral(member(port, "port")) ?? []),
-    externalName: isExternal ? (text(member(spec, "externalName")) ?? "") : undefined,
+    ports: items(nodeAt(spec, "ports")).flatMap((port) => numeral(nodeAt(port, "port")) ?? []),
+    externalName: isExternal ? (text(nodeAt(spec, "externalName")) ?? "") : undefined,
   };
 }
 
 function readDestinationRule(resource: MeshResource, spec: YamlNode | undefined): DestinationRule {
-  const policy = member(spec, "trafficPolicy");
-  const host = (text(member(spec, "host")) ?? "").toLowerCase();
-  const labels = member(member(spec, "workloadSelector"), "matchLabels");
+  const policy = nodeAt(spec, "trafficPolicy");
+  const host = (text(nodeAt(spec, "host")) ?? "").toLowerCase();
+  const labels = nodeAt(spec, "workloadSelector", "matchLabels");
   return {
     ...resource,
     // As in the URL of keys, a short name is a Service of the resource's namespace.
     host: host.startsWith("*") ? host : (serviceHost(host, resource.namespace) ?? host),
-    tls: readTls(member(policy, "tls")),
+    tls: readTls(nodeAt(policy, "tls")),
     portTls: new Map(
-      items(member(policy, "portLevelSettings")).flatMap((settings) => {
-        const number = numeral(member(member(settings, "port"), "number"));
-        return number === undefined ? [] : [[number, readTls(member(settings, "tls"))] as const];
+      items(nodeAt(policy, "portLevelSettings")).flatMap((settings) => {
+        const number = numeral(nodeAt(settings, "port", "number"));
+        return number === undefined ? [] : [[number, readTls(nodeAt(settings, "tls"))] as const];
       }),
     ),
     workloadSelector: new Map(
@@ -318,15 +318,11 @@ function readDestinationRule(resource: MeshResource, spec: YamlNode | undefined)
 
 function readTls(tls: YamlNode | undefined): TlsSettings | undefined {
   if (tls?.kind !== "map") return undefined;
-  const skip = member(tls, "insecureSkipVerify");
+  const skip = nodeAt(tls, "insecureSkipVerify");
   return {
-    mode: text(member(tls, "mode")) ?? "DISABLE",
+    mode: text(nodeAt(tls, "mode")) ?? "DISABLE",
     insecureSkipVerify: skip?.kind === "boolean" && skip.value === true,
   };
-}
-
-function member(node: YamlNode | undefined, name: string): YamlNode | undefined {
-  return node?.kind === "map" ? node.entries.get(name)?.value : undefined;
 }
 
 function items(node: YamlNode | undefined): readonly YamlNode[] {

@@ -252,13 +252,12 @@ function* splitDocuments(source: string): Generator<{ begin: number; end: number
         begin = index;
       }
       isPrefix = false;
+      last = index + mark.length;
+      continue;
     }
-    last = index + mark.length;
-    if (mark === "---") continue;
-    const lineEnd = source.indexOf("\n", last);
+    const lineEnd = source.indexOf("\n", index);
     last = lineEnd < 0 ? source.length : lineEnd + 1;
-    if (!isPrefix) yield { begin, end: last };
-    else if (begin < index) yield { begin, end: last };
+    if (!isPrefix || begin < index) yield { begin, end: last };
     begin = last;
     isPrefix = true;
   }
@@ -753,6 +752,16 @@ function isNumber(source: string): boolean {
     /^[-+]?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)$/.test(digits) ||
     /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/.test(digits)
   );
+}
+
+/** The value at a path of names and indices; undefined if there is none. */
+export function nodeAt(node: YamlNode | undefined, ...path: (string | number)[]): YamlNode | undefined {
+  let current = node;
+  for (const part of path) {
+    if (current?.kind === "map") current = current.entries.get(String(part))?.value;
+    else current = current?.kind === "list" && typeof part === "number" ? current.items[part] : undefined;
+  }
+  return current;
 }
 
 /** What YAML made of a value, with its article. */

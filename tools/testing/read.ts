@@ -44,16 +44,6 @@ export function positionAt(node: YamlNode, ...path: (string | number)[]): Positi
   return current.at;
 }
 
-/** The value at a path; undefined where there is none. */
-export function nodeAt(node: YamlNode, ...path: (string | number)[]): YamlNode | undefined {
-  let current: YamlNode | undefined = node;
-  for (const part of path) {
-    if (current?.kind === "map") current = current.entries.get(String(part))?.value;
-    else current = current?.kind === "list" ? current.items[Number(part)] : undefined;
-  }
-  return current;
-}
-
 /** Any YAML value as JSON has it. */
 export function plain(node: YamlNode): unknown {
   switch (node.kind) {
