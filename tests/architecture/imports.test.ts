@@ -100,7 +100,7 @@ const TOOLS: Rooms = {
   ],
   modules: ["package", "host/node", "explain"],
   check: [...["diagnostics", "version", "github", "host/bytes", "jwks", "istio", "compile", "excerpts"]],
-  wizard: ["diagnostics", "istio", "render"],
+  wizard: ["diagnostics", "istio", "render", "values", "check"],
   import: ["diagnostics", "istio", "compile", "render"],
   token: ["host", "host/bytes", "config", "jwks", "explain"],
   "token/documents": ["host", "host/bytes", "config", "jwks/discovery", "explain"],

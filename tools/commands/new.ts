@@ -1,14 +1,28 @@
 /** `jwtgate new`: a gateway's RequestAuthentication and AuthorizationPolicy with their tests, by questions or by flags. */
 import { rmSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { formatFinding } from "../check/format.ts";
 import { review } from "../check/review.ts";
 import { asciiJson, oneLine, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { collect, parseLabels } from "../values.ts";
-import { Interrupted, Questions } from "../wizard/questions.ts";
+import {
+  faultOf,
+  faultOfIssuer,
+  faultOfIssuerName,
+  faultOfMatch,
+  faultOfName,
+  faultOfPlace,
+  faultOfText,
+  isDiscoverable,
+  parseClaim,
+  parseClaimHeader,
+  parseHeader,
+  parseMethod,
+  parsePath,
+} from "../wizard/checks.ts";
 import {
   type Answers,
   type ClaimValue,
@@ -20,6 +34,7 @@ import {
 import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
 import { EXIT, outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
+import { Interrupted, Questions } from "./questions.ts";
 import { shellWord } from "./shell.ts";
 import { styleFor } from "./style.ts";
 
@@ -123,18 +138,18 @@ export function newCommand(): Command {
     .option(
       "--claim <name=value>",
       "a claim and its value, or a pattern (x*, *x); of the values of one claim, one is enough; '[a][b]=x' for x inside of objects",
-      parseClaim,
+      each(parseClaim),
     )
     .optionsGroup("What the service behind gets:")
     .option("--forward", "the token itself")
     .option("--payload-header <name>", "the payload, in this header")
-    .option("--claim-header <header=claim>", "a claim, in a header; may be repeated", parseClaimHeader)
+    .option("--claim-header <header=claim>", "a claim, in a header; may be repeated", each(parseClaimHeader))
     .optionsGroup("Which requests need a token (default: all):")
     .option("--auth-if", "only those that match")
     .option("--bypass-if", "all but those that match")
-    .option("--path <path>", "a path to match: /x, /x*, */x; may be repeated", collectPath)
+    .option("--path <path>", "a path to match: /x, /x*, */x; may be repeated", each(parsePath))
     .option("--host <host>", "a host to match, with any port; may be repeated", collect)
-    .option("--method <method>", "a method to match; may be repeated", collectMethod)
+    .option("--method <method>", "a method to match; may be repeated", each(parseMethod))
     .optionsGroup("The resources:")
     .option("--name <name>", "their name", "jwt-gateway")
     .option("--namespace <name>", "their namespace")
@@ -166,45 +181,9 @@ function addPlace(kind: "parameter" | "cookie") {
   };
 }
 
-/** `NAME=VALUE`; a name in brackets goes down into objects. */
-function parseClaim(text: string, previous: ClaimValue[] = []): ClaimValue[] {
-  const [, name, value] = /^(\[[^=]+\]|[^=[\]]+)=(.+)$/s.exec(text) ?? [];
-  if (name === undefined || value === undefined)
-    throw new InvalidArgumentError("Write NAME=VALUE, such as role=admin or '[realm_access][roles]=admin'.");
-  return [...previous, { name, value }];
-}
-
-/** `NAME` or `NAME:PREFIX`; the prefix with its space, as it stands before the token. */
-function parseHeader(text: string): TokenPlace {
-  const [, name, prefix] = /^([^:\s]+)(?::(.*))?$/s.exec(text) ?? [];
-  if (name === undefined)
-    throw new InvalidArgumentError("Write NAME or 'NAME:PREFIX ', such as 'x-auth:Token '.");
-  return { kind: "header", name, ...(prefix && { prefix }) };
-}
-
-/** `HEADER=CLAIM`. */
-function parseClaimHeader(text: string, previous: Answers["claimHeaders"] = []): Answers["claimHeaders"] {
-  const [, header, claim] = /^([^=\s]+)=(\S+)$/.exec(text) ?? [];
-  if (header === undefined || claim === undefined)
-    throw new InvalidArgumentError("Write HEADER=CLAIM, such as x-user=sub.");
-  return [...previous, { header, claim }];
-}
-
-const WRITE_PATH = "Write a path that begins with / or *, such as /healthz, /public/* or */health.";
-
-/** No request has another: the resource would be right, and never match. */
-function isPath(text: string): boolean {
-  return /^[/*]/.test(text);
-}
-
-function collectPath(text: string, previous: string[] = []): string[] {
-  if (!isPath(text)) throw new InvalidArgumentError(WRITE_PATH);
-  return [...previous, text];
-}
-
-/** Policies compare methods with their case. */
-function collectMethod(text: string, previous: string[] = []): string[] {
-  return [...previous, text.toUpperCase()];
+/** An option that may be repeated. */
+function each<T>(parse: (text: string) => T) {
+  return (text: string, previous: T[] = []): T[] => [...previous, parse(text)];
 }
 
 function checkUsage(options: Options, issuers: IssuerFlags[], command: Command): void {
@@ -219,7 +198,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
     wrong("say what --path, --host and --method are for: --auth-if or --bypass-if");
   }
   if ((authIf || bypassIf) && !matches) wrong("say what to match: --path, --host or --method");
-  const [fault] = [options.name, options.namespace].flatMap((name) => checkLabel(name ?? "x") ?? []);
+  const [fault] = [options.name, options.namespace].flatMap((name) => faultOfName(name ?? "x") ?? []);
   if (fault !== undefined) wrong(`--name and --namespace: ${fault}`);
   if (needsQuestions(issuers) && !(process.stdin.isTTY && process.stderr.isTTY)) {
     wrong("--issuer is needed where nobody can be asked: this is no terminal");
@@ -273,12 +252,6 @@ function readJwks(file: string): string {
   }
 }
 
-/** A label of DNS (RFC 1123), which every name in Kubernetes may be. */
-function checkLabel(text: string): string | undefined {
-  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) return undefined;
-  return "Write lower-case letters, digits and -, at most 63 characters.";
-}
-
 /** Asks for what flags have not said. */
 async function ask(options: Options, issuers: IssuerFlags[]): Promise<Answers> {
   // Once: it reads files, and a way back asks all questions again.
@@ -311,11 +284,11 @@ async function askAll(
   const claimHeaders = options.claimHeader ?? (await askClaimHeaders(questions));
   const scope = said.scope === "all" ? await askScope(questions) : said.scope;
   const match = scope === "all" || said.scope !== "all" ? said.match : await askMatch(questions, scope);
-  const name = await questions.ask("Name of the resources", options.name, checkLabel);
+  const name = await questions.ask("Name of the resources", options.name, faultOfName);
   const namespace =
     options.namespace ??
     (await questions.ask("Namespace (empty: that of kubectl)", "", (text) =>
-      text === "" ? undefined : checkLabel(text),
+      text === "" ? undefined : faultOfName(text),
     ));
   const { namespace: _namespace, ...rest } = said;
   return {
@@ -325,40 +298,12 @@ async function askAll(
   };
 }
 
-/** Answers with which nothing is wrong, to see what is wrong with one more. */
-const DRAFT: Answers = {
-  name: "draft",
-  issuers: [{ issuer: "https://idp.example.com", audiences: [], keys: {}, places: [] }],
-  forward: false,
-  claimHeaders: [],
-  scopes: [],
-  claims: [],
-  scope: "all",
-  match: { paths: [], hosts: [], methods: [] },
-};
-
-/** What the compiler says of an answer. */
-function faultOf(answers: Partial<Answers>): string | undefined {
-  const text = renderResources({ ...DRAFT, ...answers });
-  const { diagnostics } = review([{ name: "<new>", text }]);
-  const error = diagnostics.find(({ severity }) => severity === "error");
-  return error && oneLine(error.message);
-}
-
-function faultOfIssuer(issuer: Partial<Issuer>): string | undefined {
-  return faultOf({ issuers: [{ ...(DRAFT.issuers[0] as Issuer), ...issuer }] });
-}
-
 async function askIssuer(
   questions: Questions,
   said: Issuer | undefined,
   flags: IssuerFlags,
 ): Promise<Issuer> {
-  const issuer = await questions.ask("Issuer (the token's iss)", "", (text) =>
-    text === ""
-      ? "Write what the claim iss has, such as https://idp.example.com"
-      : faultOfIssuer({ issuer: text, keys: { jwksUri: "https://idp.example.com/jwks.json" } }),
-  );
+  const issuer = await questions.ask("Issuer (the token's iss)", "", faultOfIssuerName);
   const keys = said && (flags.jwks ?? flags.jwksUri) ? said.keys : await askKeys(questions, issuer);
   const audiences =
     flags.audiences ??
@@ -370,11 +315,12 @@ async function askIssuer(
 }
 
 async function askKeys(questions: Questions, issuer: string): Promise<Issuer["keys"]> {
-  const discoverable = issuer.startsWith("https://") && faultOfIssuer({ issuer }) === undefined;
   const how = await questions.choose("Where are its keys?", [
     ["uri", "at a URL (jwksUri)"],
     ["file", "in a file here: a key set, PEM or certificate"],
-    ...(discoverable ? ([["discover", "where the issuer's discovery document says"]] as const) : []),
+    ...(isDiscoverable(issuer)
+      ? ([["discover", "where the issuer's discovery document says"]] as const)
+      : []),
   ]);
   if (how === "discover") return {};
   if (how === "file") {
@@ -404,41 +350,28 @@ async function askPlaces(questions: Questions): Promise<TokenPlace[]> {
     ["cookie", "a cookie"],
   ]);
   if (kind === "default") return [];
-  const name = await questions.ask("Its name", "", (text) =>
-    text === "" ? "Write its name." : faultOfIssuer({ places: [{ kind, name: text }] }),
-  );
+  const name = await questions.ask("Its name", "", (text) => faultOfPlace({ kind, name: text }));
   if (kind !== "header") return [{ kind, name }];
   const prefix = await questions.ask("What is before the token, without the space (empty: nothing)", "");
   // A space parts them on the wire, and cannot be typed at the end of a line that is trimmed.
   return [{ kind, name, ...(prefix !== "" && { prefix: `${prefix} ` }) }];
 }
 
-/** What an option's reader says of a text. */
-function faultOfOption(read: (text: string) => unknown, text: string): string | undefined {
-  try {
-    read(text);
-    return undefined;
-  } catch (error) {
-    if (error instanceof InvalidArgumentError) return error.message;
-    throw error;
-  }
-}
-
 /** Asks for one more until the answer is empty. */
 async function askEach<T>(
   questions: Questions,
   question: string,
-  parse: (text: string) => T[],
+  parse: (text: string) => T,
   fault: (all: T[]) => string | undefined,
 ): Promise<T[]> {
   const found: T[] = [];
   for (;;) {
     const text = await questions.ask(`${question} (empty: no more)`, "", (answer) => {
       if (answer === "") return undefined;
-      return faultOfOption(parse, answer) ?? fault([...found, ...parse(answer)]);
+      return faultOfText(parse, answer) ?? fault([...found, parse(answer)]);
     });
     if (text === "") return found;
-    found.push(...parse(text));
+    found.push(parse(text));
   }
 }
 
@@ -461,21 +394,16 @@ function askScope(questions: Questions): Promise<Scope> {
 }
 
 async function askMatch(questions: Questions, scope: Scope): Promise<Answers["match"]> {
-  const fault = (match: Partial<Answers["match"]>) =>
-    faultOf({ scope, match: { paths: [], hosts: [], methods: [], ...match } });
   const paths = await questions.list("Paths, such as /healthz /public/* (empty: any)", (given) =>
-    given.every(isPath) ? (given.length > 0 ? fault({ paths: given }) : undefined) : WRITE_PATH,
+    faultOfMatch(scope, { paths: given }),
   );
-  const hosts = await questions.list("Hosts (empty: any)", (given) =>
-    given.length > 0 ? fault({ hosts: given }) : undefined,
+  const hosts = await questions.list("Hosts (empty: any)", (given) => faultOfMatch(scope, { hosts: given }));
+  const methods = await questions.list("Methods (empty: any)", (given) =>
+    given.length + paths.length + hosts.length > 0
+      ? faultOfMatch(scope, { methods: given.map(parseMethod) })
+      : "Name a method, or go back and name a path or a host.",
   );
-  const methods = await questions.list("Methods (empty: any)", (given) => {
-    if (given.length > 0) return fault({ methods: given.map((method) => method.toUpperCase()) });
-    return paths.length + hosts.length > 0
-      ? undefined
-      : "Name a method, or go back and name a path or a host.";
-  });
-  return { paths, hosts, methods: methods.map((method) => method.toUpperCase()) };
+  return { paths, hosts, methods: methods.map(parseMethod) };
 }
 
 async function yes(questions: Questions, question: string): Promise<boolean> {
