@@ -100,10 +100,10 @@ const TOOLS: Rooms = {
   ],
   modules: ["package", "host/node", "explain"],
   check: [...["diagnostics", "version", "github", "host/bytes", "jwks", "istio", "compile", "excerpts"]],
-  wizard: ["diagnostics", "istio", "render", "values", "check"],
   import: ["diagnostics", "istio", "compile", "render"],
   token: ["host", "host/bytes", "config", "jwks", "explain"],
   "token/documents": ["host", "host/bytes", "config", "jwks/discovery", "explain"],
+  wizard: ["diagnostics", "host/bytes", "jwks", "istio", "render", "values", "check", "token"],
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
     ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],

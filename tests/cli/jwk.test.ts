@@ -12,8 +12,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { NoKey, readKeys } from "../../tools/jwks/convert.ts";
+import { NoKey, readKeys as readKeysByOpenssl } from "../../tools/jwks/convert.ts";
+import { readPublicKeys } from "../../tools/jwks/public-keys.ts";
 import { thumbprint } from "../../tools/jwks/thumbprint.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 
@@ -46,7 +48,10 @@ const ED25519 = generateKeyPairSync("ed25519");
 const { certificate } = new CertificateAuthority().issue({});
 const CERTIFIED = jwk(new X509Certificate(certificate).publicKey);
 
-describe("readKeys", () => {
+describe.each([
+  ["OpenSSL", readKeysByOpenssl],
+  ["what runs anywhere", readPublicKeys],
+])("keys read by %s", (_name, readKeys) => {
   const read = (input: string | Buffer) => readKeys(Buffer.from(input)).keys;
 
   test("takes the public key of every PEM block", () => {
@@ -199,6 +204,59 @@ describe("readKeys", () => {
   ])("refuses %j", (text, words) => {
     expect(() => read(text)).toThrow(NoKey);
     expect(() => read(text)).toThrow(words);
+  });
+});
+
+describe("OpenSSL and what runs anywhere", () => {
+  const curves = ["P-256", "P-384", "P-521"].map((namedCurve) => generateKeyPairSync("ec", { namedCurve }));
+  const authority = new CertificateAuthority();
+  const files = [
+    ...[RSA, ED25519, ...curves].flatMap(({ publicKey, privateKey }) => [
+      publicKey.export({ type: "spki", format: "der" }),
+      privateKey.export({ type: "pkcs8", format: "der" }),
+    ]),
+    ...curves.map(({ privateKey }) => privateKey.export({ type: "sec1", format: "der" })),
+    new X509Certificate(authority.issue({}, "rsa").certificate).raw,
+    new X509Certificate(authority.certificate).raw,
+  ];
+  const outcome = (read: () => { keys: unknown[] }) => {
+    try {
+      return read().keys;
+    } catch (error) {
+      if (error instanceof NoKey) return "no key";
+      throw error;
+    }
+  };
+
+  test("read the same keys", () => {
+    for (const file of files) expect(readPublicKeys(file)).toEqual(readKeysByOpenssl(file));
+    // A point in its short form (SEC 1 §2.3.3).
+    const text = (form: string) =>
+      execFileSync("openssl", ["ec", "-pubin", "-conv_form", form, "-outform", "DER"], {
+        input: curves[0]?.publicKey.export({ type: "spki", format: "pem" }),
+        stdio: "pipe",
+      });
+    expect(readPublicKeys(text("compressed"))).toEqual(readPublicKeys(text("uncompressed")));
+  });
+
+  test("make a key or a message of any bytes", () => {
+    const spoilt = fc
+      .tuple(fc.constantFrom(...files), fc.nat(), fc.nat(255), fc.nat(4))
+      .map(([file, at, byte, cut]) => {
+        const bytes = Buffer.from(file.subarray(0, file.length - cut));
+        bytes[at % bytes.length] = byte;
+        return bytes;
+      });
+    fc.assert(
+      fc.property(spoilt, (bytes) => {
+        const [found, expected] = [readPublicKeys, readKeysByOpenssl].map((read) =>
+          outcome(() => read(bytes)),
+        );
+        // A reader may refuse what the other one takes; two that take a key take the same one.
+        if (found !== "no key" && expected !== "no key") expect(found).toEqual(expected);
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 

@@ -8,8 +8,9 @@ import { review } from "../../tools/check/review.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { compile } from "../../tools/targets/compile.ts";
+import { keySetOf, makeTrialKey, readPastedKeys } from "../../tools/wizard/keys.ts";
 import { type Answers, renderResources, type TokenPlace } from "../../tools/wizard/resources.ts";
-import { renderTests } from "../../tools/wizard/tests.ts";
+import { renderRequests, renderTests } from "../../tools/wizard/tests.ts";
 import { TOOL, Workspace } from "../support/cli.ts";
 import { MODULE } from "../support/envoy.ts";
 import { KEY, onTerminal } from "../support/terminal.ts";
@@ -396,6 +397,7 @@ describe("whatever the answers are", () => {
       expect({ diagnostics, others }, `seed ${seed}: ${text}`).toEqual({ diagnostics: [], others: [] });
       writeFileSync(folder.path(policy), text);
       writeFileSync(folder.path(tests), renderTests(given, policy));
+      writeFileSync(folder.path(`four-${i}.test.yaml`), renderRequests(given, policy));
     }
     const { status, stdout, stderr } = folder.run(["test"]);
     const failed = stdout.split("\n").filter((line) => !/^ *✓/.test(line));
@@ -403,6 +405,39 @@ describe("whatever the answers are", () => {
     expect(stdout).toMatch(/\d{3,} passed/);
     folder.remove();
   }, 120_000);
+});
+
+describe("keys", () => {
+  test("made for a trial sign what the policy takes, of each kind", async () => {
+    const folder = new Workspace();
+    for (const alg of ["ES256", "RS256", "EdDSA", "HS256"]) {
+      const { jwks, privateKey } = await makeTrialKey(alg);
+      const given: Answers = {
+        name: "gate",
+        issuers: [{ issuer: ISSUER, audiences: ["shop"], keys: { jwks }, places: [] }],
+        forward: false,
+        claimHeaders: [],
+        scope: "unmatched",
+        match: { paths: ["/healthz"], hosts: [], methods: [] },
+        scopes: [],
+        claims: [],
+      };
+      expect(jwks).not.toContain('"d"');
+      writeFileSync(folder.path(`${alg}.yaml`), renderResources(given));
+      writeFileSync(folder.path(`${alg}.test.yaml`), renderRequests(given, `${alg}.yaml`, privateKey));
+    }
+    const { status, stdout } = folder.run(["test"]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringContaining("16 passed") });
+    folder.remove();
+  });
+
+  test("that are pasted are read as those of a file", () => {
+    expect(readPastedKeys(key.jwks)).toEqual(keySetOf((JSON.parse(key.jwks) as { keys: unknown[] }).keys));
+    expect(readPastedKeys(key.jwks).jwks).toContain('"kid": "k"');
+    expect(readPastedKeys("hello")).toEqual({
+      problems: [{ severity: "error", message: "this is neither PEM, DER nor a JWK: not JSON" }],
+    });
+  });
 });
 
 describe("questions", () => {

@@ -4,9 +4,8 @@ import { basename, dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { formatFinding } from "../check/format.ts";
 import { review } from "../check/review.ts";
-import { asciiJson, oneLine, printable } from "../diagnostics.ts";
+import { oneLine, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
-import { normalizeJwks } from "../jwks/normalize.ts";
 import { collect, parseLabels } from "../values.ts";
 import {
   faultOf,
@@ -23,6 +22,7 @@ import {
   parseMethod,
   parsePath,
 } from "../wizard/checks.ts";
+import { keySetOf } from "../wizard/keys.ts";
 import {
   type Answers,
   type ClaimValue,
@@ -240,12 +240,10 @@ function issuerOf({ issuer = "", audiences = [], jwks, jwksUri, places = [] }: I
 function readJwks(file: string): string {
   const bytes = readBytes(file);
   try {
-    const { keys, problems } = normalizeJwks(JSON.stringify(readKeys(bytes)));
-    const failed = report(
-      problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })),
-    );
-    if (failed) throw new UserError("");
-    return `${asciiJson({ keys }, 2)}\n`;
+    const { jwks, problems } = keySetOf(readKeys(bytes).keys);
+    report(problems.map(({ severity, message }) => ({ file, line: 0, column: 0, severity, message })));
+    if (jwks === undefined) throw new UserError("");
+    return jwks;
   } catch (error) {
     if (error instanceof NoKey) throw new UserError(`${file}: ${error.message}`);
     throw error;

@@ -34,19 +34,13 @@ const OTHER = "not-in-the-policy";
  * @returns YAML
  */
 export function renderTests(answers: Answers, policy: string): string {
-  const { namespace, labels, gateway, issuers } = answers;
-  const workload = {
-    ...(namespace !== undefined && { namespace }),
-    ...(labels !== undefined && { labels }),
-    ...(gateway !== undefined && { gateway }),
-  };
+  const { issuers } = answers;
   const names = issuers.map((_, index) => (issuers.length === 1 ? "issuer" : `issuer-${index + 1}`));
   const described = issuers.map((issuer, index) => testsOf(answers, issuer, names[index] ?? ""));
   const request = protectedRequest(answers);
   const open = openRequest(answers);
   const file = {
-    policies: [policy],
-    ...(Object.keys(workload).length > 0 && { workload }),
+    ...subjectOf(answers, policy),
     keys: Object.fromEntries(issuers.map(({ issuer }, index) => [names[index] ?? "", { issuer }])),
     tokens: Object.assign({}, ...described.map(({ tokens }) => tokens)) as Record<string, Token>,
     tests: [
@@ -60,6 +54,57 @@ export function renderTests(answers: Answers, policy: string): string {
     ],
   };
   return toYaml([file], HEADING, { shortLists: true });
+}
+
+/** What is tested. */
+function subjectOf({ namespace, labels, gateway }: Answers, policy: string): Json {
+  const workload = {
+    ...(namespace !== undefined && { namespace }),
+    ...(labels !== undefined && { labels }),
+    ...(gateway !== undefined && { gateway }),
+  };
+  return { policies: [policy], ...(Object.keys(workload).length > 0 && { workload }) };
+}
+
+/**
+ * Four requests that show what a gateway does: without a token, with one, with an invalid one, and one that needs none. If
+ * all requests need a token, the last one has an expired token.
+ *
+ * @param policy as in `renderTests`
+ * @param privateKey that signs for the first issuer, a JWK; absent: a key is made, and trusted in the place of its own
+ * @returns YAML of a test file; fewer requests if the patterns do not show one
+ */
+export function renderRequests(answers: Answers, policy: string, privateKey?: Json): string {
+  const [issuer] = answers.issuers as [Issuer];
+  const [place] = placesOf(issuer.places) as [TokenPlace];
+  const key = "issuer";
+  const aud = issuer.audiences[0];
+  const claims = { sub: SUBJECT, ...(aud !== undefined && { aud }), ...claimsOf(answers) };
+  const [closed, open] = [protectedRequest(answers), openRequest(answers)];
+  const request = (token: string) => requestWith(answers, token, place);
+  const last =
+    open === undefined
+      ? { name: "an expired token", request: request("expired"), expect: 401 }
+      : { name: "no token, where none is needed", request: open, expect: 200 };
+  const file = {
+    ...subjectOf(answers, policy),
+    keys: {
+      [key]:
+        privateKey === undefined ? { issuer: issuer.issuer } : { issuer: issuer.issuer, jwk: privateKey },
+    },
+    tokens: {
+      valid: { key, claims },
+      invalid: "invalid token",
+      ...(open === undefined && { expired: { from: "valid", spoil: "expired" } }),
+    },
+    tests: [
+      ...(closed === undefined ? [] : [{ name: "no token", request: closed, expect: 403 }]),
+      { name: "a valid token", request: request("valid"), expect: 200 },
+      { name: "an invalid token", request: request("invalid"), expect: 401 },
+      last,
+    ],
+  };
+  return toYaml([file], "The four requests of the wizard.", { shortLists: true });
 }
 
 const HEADING = `Run these tests with \`jwtgate test\`. They bring their own keys: nobody has those of the issuer.

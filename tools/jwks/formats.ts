@@ -1,0 +1,274 @@
+/**
+ * Keys in the forms that people have them in – PEM, DER, certificates, JWK, key sets, service accounts – as JWKs. What
+ * cannot be read is refused with the command that converts it. Who reads the keys inside is the caller's choice: OpenSSL
+ * (convert.ts), or what runs anywhere (public-keys.ts).
+ */
+import { TAG } from "../encoding/der.ts";
+import { latin1Decode } from "../host/bytes.ts";
+import { decodeBase64 } from "./base64.ts";
+import { certificatesOf } from "./certificate.ts";
+import { JsonError, parseStrictJson } from "./json.ts";
+import { privateMembersOf } from "./normalize.ts";
+import type { JsonKey } from "./thumbprint.ts";
+
+/** A text holds no key that can be read; the message says why. */
+export class NoKey extends Error {
+  override readonly name = "NoKey";
+}
+
+export interface ReadKeys {
+  /**
+   * The keys in their order, without private members; elements of a key set that are no objects as they are, so that
+   * `normalizeJwks` names them.
+   */
+  keys: unknown[];
+  /** What was left out, and how to have it. */
+  notes: string[];
+}
+
+/** What is said of a certificate whose key is broken. */
+export const CERTIFIED_KEY_FAULT = "the certificate's key cannot be read";
+
+/** A certificate (RFC 5280). */
+export interface Certificate {
+  /** Its name, such as `CN=example, O=Example`. */
+  readonly subject: string;
+  /** @throws {NoKey} if the key is of a type that no token is verified with */
+  key(): JsonKey;
+  /** Whether it is the issuer of the other one. */
+  hasIssued(other: Certificate): boolean;
+}
+
+/** What reads keys and certificates. */
+export interface KeyReader {
+  /** @returns undefined if the bytes are no certificate */
+  certificate(der: Uint8Array): Certificate | undefined;
+  /**
+   * The public key of a public or private key in DER, in any of its forms (SubjectPublicKeyInfo, PKCS #1, PKCS #8, SEC 1).
+   *
+   * @returns undefined if the bytes are none of them
+   * @throws {NoKey} if the key is of a type that no token is verified with
+   */
+  key(der: Uint8Array): JsonKey | undefined;
+}
+
+export interface ReadKeysOptions {
+  /** Whether the certificates of a chain that issued another one of the file count too; false where absent. */
+  chain?: boolean;
+}
+
+/**
+ * @param bytes PEM with any number of blocks (public keys, private keys, certificates), one key or certificate in DER or
+ *   in base64 of DER, a JWK, a key set, a map of certificates, or Google's JSON of a service account
+ * @param reader of the keys inside
+ * @throws {NoKey}
+ */
+export function readKeysWith(
+  reader: KeyReader,
+  bytes: Uint8Array,
+  { chain = false }: ReadKeysOptions = {},
+): ReadKeys {
+  const fault = foreignFormat(bytes, "public");
+  if (fault !== undefined) throw new NoKey(fault);
+  if (isDer(bytes)) return { keys: [readDer(reader, bytes)], notes: [] };
+  const text = decodeKeyText(bytes);
+  const pem = pemOf(text);
+  if (pem !== undefined) return readPem(reader, pem, chain);
+  const der = decodeBase64(text);
+  if (der !== undefined && isDer(der)) return { keys: [readDer(reader, der)], notes: [] };
+  return { keys: readJson(reader, text), notes: [] };
+}
+
+/** A certificate or a key in DER, of whatever kind. */
+function readDer(reader: KeyReader, bytes: Uint8Array): JsonKey {
+  const key = reader.certificate(bytes)?.key() ?? reader.key(bytes);
+  if (key !== undefined) return key;
+  throw new NoKey(
+    "this is DER, and neither a certificate nor a key that can be read: see what it is with `openssl asn1parse -inform DER -in FILE`",
+  );
+}
+
+/** A certificate's PEM block, or that of a key, wherever line breaks are lost or written as `\n`. */
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
+
+/** The text with PEM in it as OpenSSL writes it; undefined if there is none, or if it is inside of JSON. */
+export function pemOf(text: string): string | undefined {
+  const isJson = /^\s*[{[]/.test(text);
+  if (isJson || !text.includes("-----BEGIN ")) return undefined;
+  return repairPem(text);
+}
+
+/** PEM that was put into one line, or whose line breaks are written as `\n`, gets them back. */
+export function repairPem(text: string): string {
+  const lines = text.replace(/\\r/g, "").replace(/\\n/g, "\n");
+  return lines.replace(BLOCK, (block, label: string, body: string) => {
+    // Headers of an encrypted key (RFC 1421) stay as they are.
+    if (body.includes(":")) return block;
+    const digits = body.replace(/\s/g, "").match(/.{1,64}/g) ?? [];
+    return `-----BEGIN ${label}-----\n${digits.join("\n")}\n-----END ${label}-----`;
+  });
+}
+
+/** @throws {NoKey} if the bytes are no text */
+export function decodeKeyText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new NoKey("this is neither text nor a key or certificate in DER");
+  }
+}
+
+/** The commands that convert what is not read here, by the half of the key that is wanted. */
+const CONVERSIONS = {
+  public: {
+    keystore: "keytool -exportcert -rfc -keystore FILE -alias NAME > cert.pem",
+    pkcs12: "openssl pkcs12 -in FILE -clcerts -nokeys -out cert.pem",
+    openssh: "ssh-keygen -e -m PKCS8 -f FILE > key.pem",
+  },
+  private: {
+    keystore: "keytool -importkeystore -srckeystore FILE -destkeystore new.p12 -deststoretype PKCS12",
+    pkcs12: "openssl pkcs12 -in FILE -nocerts -noenc -out key.pem",
+    openssh: "ssh-keygen -p -N '' -m PKCS8 -f COPY-OF-FILE",
+  },
+} as const;
+
+/** Formats that hold keys and are not read here, each with the command that converts it. */
+export function foreignFormat(bytes: Uint8Array, half: keyof typeof CONVERSIONS): string | undefined {
+  const start = latin1Decode(bytes.subarray(0, 64));
+  const { keystore, pkcs12, openssh } = CONVERSIONS[half];
+  if (/^\xfe\xed\xfe\xed|^\xce\xce\xce\xce/.test(start))
+    return `this is a Java keystore: convert it with \`${keystore}\``;
+  if (isPkcs12(bytes)) return `this is PKCS #12: convert it with \`${pkcs12}\``;
+  if (/^(\xff\xfe|\xfe\xff)/.test(start))
+    return "this is UTF-16: convert it with `iconv -f UTF-16 -t UTF-8 FILE > key.txt`";
+  if (/^\s*(ssh-|ecdsa-sha2-|-----BEGIN OPENSSH PRIVATE KEY-----)/.test(start))
+    return `this is a key in OpenSSH's format: convert it with \`${openssh}\``;
+  return undefined;
+}
+
+/** A SEQUENCE whose length takes two bytes or more: no text begins so. */
+export function isDer(bytes: Uint8Array): boolean {
+  return bytes[0] === TAG.sequence && ((bytes[1] ?? 0) >= 0x80 || bytes.length === (bytes[1] ?? 0) + 2);
+}
+
+/** PFX (RFC 7292 §4): version 3, then data, where keys have a number and certificates a sequence of their own. */
+function isPkcs12(bytes: Uint8Array): boolean {
+  // OpenSSL writes it in BER where it is long, so only its beginning is looked at.
+  return (
+    bytes[0] === TAG.sequence &&
+    /^[\s\S]{2,6}\x02\x01\x03\x30[\s\S]{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07/.test(
+      latin1Decode(bytes.subarray(0, 32)),
+    )
+  );
+}
+
+/** PEM (RFC 7468). The public key is taken of a private one and of a certificate. */
+function readPem(reader: KeyReader, text: string, chain: boolean): ReadKeys {
+  const blocks = [...text.matchAll(BLOCK)]
+    .map(([block, label = "", body = ""]) => ({ block, label, body }))
+    // It names a curve that the key after it names too (RFC 5915 §4).
+    .filter(({ label }) => label !== "EC PARAMETERS");
+  if (blocks.length === 0) throw new NoKey("there is no whole PEM block with a key in it");
+  const certificates = new Map<string, Certificate>();
+  for (const { block, label, body } of blocks) {
+    if (label === "CERTIFICATE") certificates.set(block, readCertificate(reader, body));
+  }
+  const all = [...certificates.values()];
+  const notes: string[] = [];
+  const keys: JsonKey[] = [];
+  for (const { block, label, body } of blocks) {
+    const certificate = certificates.get(block);
+    if (certificate === undefined) {
+      keys.push(readKeyBlock(reader, label, body));
+    } else if (chain || !all.some((other) => other !== certificate && certificate.hasIssued(other))) {
+      keys.push(certificate.key());
+    } else {
+      notes.push(
+        `the certificate of ${JSON.stringify(certificate.subject)} issued another one of this file, so its key signs certificates and no tokens: it is left out; --chain takes it`,
+      );
+    }
+  }
+  return { keys, notes };
+}
+
+/** @param body of a PEM block */
+function readCertificate(reader: KeyReader, body: string): Certificate {
+  const certificate = reader.certificate(decodeBase64(body) ?? new Uint8Array());
+  if (certificate !== undefined) return certificate;
+  throw new NoKey('the block "CERTIFICATE" holds no certificate that can be read');
+}
+
+function readKeyBlock(reader: KeyReader, label: string, body: string): JsonKey {
+  const key = reader.key(decodeBase64(body) ?? new Uint8Array());
+  if (key !== undefined) return key;
+  const isEncrypted = label === "ENCRYPTED PRIVATE KEY" || /^DEK-Info:/m.test(body);
+  throw new NoKey(
+    isEncrypted
+      ? "the key is encrypted: convert it with `openssl pkey -in FILE -pubout -out public.pem`, which asks for its passphrase"
+      : `the block "${label}" holds no key that can be read`,
+  );
+}
+
+/** A JWK, a key set, a map of certificates or a service account. */
+function readJson(reader: KeyReader, text: string): unknown[] {
+  let value: unknown;
+  try {
+    value = parseStrictJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new NoKey(`this is neither PEM, DER nor a JWK: ${error.message}`);
+  }
+  if (!isObject(value)) throw new NoKey("this is neither PEM, DER nor a JWK");
+  const { private_key: pem, private_key_id: kid } = value;
+  if (typeof pem === "string") {
+    const [key] = readPem(reader, repairPem(pem), false).keys;
+    return [{ ...(key as JsonKey), ...(typeof kid === "string" && { kid }) }];
+  }
+  if ("ciphertext" in value && ("protected" in value || "header" in value)) {
+    throw new NoKey(
+      "this is an encrypted JWK: decrypt it with `step crypto jwe decrypt < FILE`, or give its public key",
+    );
+  }
+  const certificates = certificatesOf(value);
+  if (certificates !== undefined) {
+    return certificates.map(([kid, pem]) => {
+      const [key] = readPem(reader, pem, true).keys;
+      return { ...(key as JsonKey), kid };
+    });
+  }
+  if (!("keys" in value) && !("kty" in value)) {
+    throw new NoKey("this JSON is no JWK (it has no [kty]) and no key set (it has no [keys])");
+  }
+  const { keys = [value] } = value;
+  if (!Array.isArray(keys) || keys.length === 0) throw new NoKey("[keys] must be a list of keys");
+  return keys.map((key: unknown) => (isObject(key) ? publicHalf(fromCertificate(reader, key)) : key));
+}
+
+function isObject(value: unknown): value is JsonKey {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What verifies what the key signs (RFC 7517 §4.3). */
+function publicHalf(key: JsonKey): JsonKey {
+  const names = privateMembersOf(key);
+  if (names.length === 0) return key;
+  const half = Object.fromEntries(Object.entries(key).filter(([name]) => !names.includes(name)));
+  const operations = half["key_ops"];
+  if (Array.isArray(operations) && operations.includes("sign")) half["key_ops"] = ["verify"];
+  return half;
+}
+
+/** A key whose numbers stand in its certificate only (RFC 7517 §4.7) gets them. */
+function fromCertificate(reader: KeyReader, key: JsonKey): JsonKey {
+  const { x5c } = key;
+  if (!Array.isArray(x5c) || x5c.length === 0 || key["n"] != null || key["x"] != null) return key;
+  const [first] = x5c as unknown[];
+  const bytes = typeof first === "string" ? decodeBase64(first) : undefined;
+  try {
+    // Without one, `normalizeJwks` says which member is missing.
+    return { ...key, ...(bytes && reader.certificate(bytes)?.key()) };
+  } catch (error) {
+    if (error instanceof NoKey) return key;
+    throw error;
+  }
+}
