@@ -1,20 +1,22 @@
 #!/usr/bin/env node
 /**
  * Builds what people run: the filter (assembly/ → build/jwtgate.wasm; with trace events, for tools, build/jwtgate.trace.wasm),
- * the tool (tools/ → dist/jwtgate.mjs) and the library (tools/lib.ts → dist/index.mjs, with its types in dist/types).
+ * the tool (tools/ → dist/jwtgate.mjs), the library (tools/lib.ts → dist/index.mjs, with its types in dist/types) and the
+ * console (console/ → dist/console).
  *
- *   node scripts/build.mjs [--filter] [--tool] [--library] [--debug] [--if-stale] [--quiet]
+ *   node scripts/build.mjs [--filter] [--tool] [--library] [--console] [--debug] [--if-stale] [--quiet]
  *
  *   --filter        only the filter
  *   --tool          only the tool
  *   --library       only the library
+ *   --console       only the console, with the filter as it is built
  *   --debug         the filter with names and assertions, as build/jwtgate.debug.wasm (and .wat)
  *   --if-stale      only what is older than its sources
  *   --quiet         no word where nothing had to be built, one line where something had
  */
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -27,6 +29,7 @@ const { values: options } = parseArgs({
     filter: { type: "boolean", default: false },
     tool: { type: "boolean", default: false },
     library: { type: "boolean", default: false },
+    console: { type: "boolean", default: false },
     debug: { type: "boolean", default: false },
     "if-stale": { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
@@ -87,6 +90,42 @@ const LIBRARY = {
   },
 };
 
+/** The page of `jwtgate console`: files that any web server can serve. */
+const CONSOLE = {
+  name: "the console",
+  outputs: ["dist/console/main.js", "dist/console/worker.js"],
+  sources: [
+    "console",
+    "docs/istio-fields.md",
+    "tools",
+    "package.json",
+    "package-lock.json",
+    "scripts",
+    ...FILTER.outputs,
+  ],
+  run: async () => {
+    const engine = {
+      platform: "browser",
+      target: "es2022",
+      minify: true,
+      // A classic script, which a browser also takes from the text of an exported page.
+      format: "iife",
+      jsx: "automatic",
+      jsxImportSource: "preact",
+      loader: { ".md": "text" },
+    };
+    const inputs = await Promise.all([
+      bundle("console/main.tsx", "dist/console/main.js", engine),
+      bundle("console/engine/worker.ts", "dist/console/worker.js", engine),
+      bundle("console/style.css", "dist/console/style.css", { target: engine.target, minify: true }),
+    ]);
+    for (const file of ["console/index.html", ...FILTER.outputs]) {
+      copyFileSync(file, join("dist", "console", basename(file)));
+    }
+    writeFileSync("dist/console/THIRD-PARTY-NOTICES.txt", notices(inputs.flat()));
+  },
+};
+
 /** How bundles for Node are made. */
 const FOR_NODE = {
   platform: "node",
@@ -98,10 +137,11 @@ const FOR_NODE = {
 };
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-const everything = !options.filter && !options.tool && !options.library;
+const everything = !options.filter && !options.tool && !options.library && !options.console;
 if (everything || options.filter) await step(options.debug ? DEBUG_FILTER : FILTER);
 if (everything || options.tool) await step(TOOL);
 if (everything || options.library) await step(LIBRARY);
+if (everything || options.console) await step(CONSOLE);
 
 /** Runs one step of the build unless its outputs are newer than its sources and --if-stale was given. */
 async function step({ name, outputs, sources, run }) {
@@ -158,7 +198,7 @@ async function checkFields() {
  * @returns {Promise<string[]>} the paths of the files that went into it
  */
 async function bundle(entryPoint, outfile, engine) {
-  mkdirSync("dist", { recursive: true });
+  mkdirSync(dirname(outfile), { recursive: true });
   try {
     const { metafile } = await build({
       entryPoints: [entryPoint],

@@ -9,6 +9,7 @@ import {
   globalsOf,
   importedNames,
   type Rooms,
+  readSources,
   readTree,
   roomOf,
   treeOf,
@@ -155,6 +156,24 @@ const TOOLS: Rooms = {
   cli: ["diagnostics", "version", "commands"],
 };
 
+/** The console's rooms. Its views know the engine by its client and by types; only the worker has the tools' code. */
+const CONSOLE: Rooms = {
+  tools: [],
+  "console/engine": ["tools"],
+  "console/shell/view": [],
+  "console/shell/theme": [],
+  "console/wizard": [],
+  "console/playground": [],
+  "console/shell": [
+    "console/engine",
+    "console/shell/view",
+    "console/shell/theme",
+    "console/wizard",
+    "console/playground",
+  ],
+  "console/main": ["console/engine", "console/shell"],
+};
+
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
 const NODE = [
   ...["package", "host/node", "modules", "files", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
@@ -164,10 +183,18 @@ const NODE = [
 const BUFFER = ["host/node", "oci", "envoy", "jwks/convert", "jwks/discovery", "testing/envoy", "commands"];
 
 const tools = readTree(join(root, "tools"));
+const page = treeOf(
+  new Map(
+    ["tools", "console"].flatMap((folder) =>
+      [...readSources(join(root, folder))].map(([file, text]) => [`${folder}/${file}`, text] as const),
+    ),
+  ),
+);
 
 for (const [name, tree, rooms] of [
   ["assembly", assembly, ASSEMBLY],
   ["tools", tools, TOOLS],
+  ["console", page, CONSOLE],
 ] as const) {
   describe(name, () => {
     test("has files", () => expect(tree.files).not.toEqual([]));
@@ -235,6 +262,28 @@ const NODE_GLOBALS = ["process", "global", "require", "__dirname", "__filename",
 function sourceOf(file: string): string {
   return readFileSync(join(root, "tools", file), "utf8");
 }
+
+describe("console", () => {
+  const files = page.files.filter((file) => file.startsWith("console/"));
+
+  test("uses nothing of Node, in what it imports either", () => {
+    const seen = new Set<string>();
+    const visit = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      page.internal.get(file)?.forEach(visit);
+    };
+    for (const file of files) visit(file);
+    const external = [...seen].flatMap((file) => page.external.get(file) ?? []);
+    expect(external.filter((name) => name.startsWith("node:"))).toEqual([]);
+  });
+
+  test("never makes HTML of text, and prints nothing", () => {
+    const forbidden = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|console\.\w+\(/i;
+    const found = files.filter((file) => forbidden.test(readFileSync(join(root, file), "utf8")));
+    expect(found).toEqual([]);
+  });
+});
 
 describe("assembly and its host", () => {
   test("only abi names the raw host imports", () => {

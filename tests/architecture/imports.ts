@@ -24,19 +24,24 @@ export type Rooms = Readonly<Record<string, readonly string[]>>;
 
 /** @param skip folders (names, at any depth) that are no part of the tree */
 export function readTree(root: string, skip: readonly string[] = []): Tree {
+  return treeOf(readSources(root, skip));
+}
+
+/** The texts of a folder's sources by their paths, relative to it, with `/`. */
+export function readSources(root: string, skip: readonly string[] = []): Map<string, string> {
   const sources = new Map<string, string>();
   const visit = (folder: string): void => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) {
         if (!skip.includes(entry.name)) visit(path);
-      } else if (entry.name.endsWith(".ts") && !entry.name.endsWith(".d.ts")) {
+      } else if (/\.tsx?$/.test(entry.name) && !entry.name.endsWith(".d.ts")) {
         sources.set(relative(root, path).split(sep).join("/"), readFileSync(path, "utf8"));
       }
     }
   };
   visit(root);
-  return treeOf(sources);
+  return sources;
 }
 
 /** @param sources from path (relative, with `/`) to text */
@@ -60,7 +65,7 @@ export function treeOf(sources: ReadonlyMap<string, string>): Tree {
         (candidate) => sources.has(candidate),
       );
       if (target !== undefined) internal.push(target);
-      else if (!/\.(json|mjs)$/.test(path)) tree.unresolved.push(`${file}: ${specifier}`);
+      else if (!/\.(json|mjs|md)$/.test(path)) tree.unresolved.push(`${file}: ${specifier}`);
     }
     tree.internal.set(file, internal);
     tree.external.set(file, external);
@@ -68,10 +73,14 @@ export function treeOf(sources: ReadonlyMap<string, string>): Tree {
   return tree;
 }
 
-/** The room of a file: `abi/slice.ts` is in `abi`, `stream.ts` is `stream`. */
+/**
+ * The room of a file: `abi/slice.ts` is in `abi`, `stream.ts` is `stream`. A folder inside another is a room if the table
+ * names it.
+ */
 export function roomOf(file: string, rooms: Rooms): string {
-  const name = file.replace(/\.ts$/, "");
-  return name in rooms || !name.includes("/") ? name : name.slice(0, name.indexOf("/"));
+  const parts = file.replace(/\.tsx?$/, "").split("/");
+  const prefixes = parts.map((_, i) => parts.slice(0, parts.length - i).join("/"));
+  return prefixes.find((prefix) => prefix in rooms) ?? parts[0] ?? "";
 }
 
 /** What contradicts the table, one line each: files in no room, imports that the table does not allow. */

@@ -539,6 +539,8 @@ export async function createHost(
   wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,
   options: HostOptions = {},
 ): Promise<Host> {
-  const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
+  // What browsers' own types say of bytes is narrower than what browsers take.
+  const bytes = wasm as ArrayBufferView<ArrayBuffer>;
+  const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(bytes);
   return new Host(module, options);
 }

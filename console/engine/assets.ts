@@ -1,0 +1,49 @@
+/** Where the worker and the modules come from: files beside the page, or the page itself if it is one file. */
+
+/** What `jwtgate console --export` puts into the page. */
+export interface Export {
+  /** The worker's script. */
+  worker: string;
+  /** The builds of the filter, in base64. */
+  modules: { release: string; trace: string };
+  policies?: { files: { name: string; text: string }[] };
+}
+
+/** What this page was exported with; undefined if it is no exported one. */
+export const exported: Export | undefined = readExport();
+
+function readExport(): Export | undefined {
+  const text = document.getElementById("jwtgate-export")?.textContent;
+  return text ? (JSON.parse(text) as Export) : undefined;
+}
+
+/** The address of the worker's script. */
+export function workerUrl(): string {
+  if (exported === undefined) return "worker.js";
+  return URL.createObjectURL(new Blob([exported.worker], { type: "text/javascript" }));
+}
+
+/**
+ * The two builds of the filter, compiled.
+ *
+ * @throws Error with a message for people; the promise is rejected
+ */
+export async function loadModules(): Promise<{ release: WebAssembly.Module; trace: WebAssembly.Module }> {
+  const [release, trace] = await Promise.all([
+    compile("jwtgate.wasm", exported?.modules.release),
+    compile("jwtgate.trace.wasm", exported?.modules.trace),
+  ]);
+  return { release, trace };
+}
+
+async function compile(file: string, base64: string | undefined): Promise<WebAssembly.Module> {
+  if (base64 !== undefined) return WebAssembly.compile(decode(base64));
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`${file}: the server answered ${response.status}`);
+  // Not compileStreaming: that wants a content type that not every web server knows.
+  return WebAssembly.compile(await response.arrayBuffer());
+}
+
+function decode(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}

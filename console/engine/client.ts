@@ -1,0 +1,130 @@
+/** The page's side of the worker: queues jobs, and replaces a worker that does not answer. */
+import { signal } from "@preact/signals";
+import { loadModules, workerUrl } from "./assets.ts";
+import type { Answer, InputOf, Job, OperationName, OutputOf, Start } from "./protocol.ts";
+
+/** Longer than any job takes that ends, in milliseconds. */
+const TIME_LIMIT_MS = 20_000;
+
+/** The worker was stopped in the middle of the job. */
+export class Stopped extends Error {
+  override readonly name = "Stopped";
+}
+
+/** A newer job of the same purpose has taken the place of this one. */
+export class Superseded extends Error {
+  override readonly name = "Superseded";
+}
+
+/** How a job is queued. */
+export interface JobOptions {
+  /** A job that has not begun gives way to a newer one of the same purpose. */
+  purpose?: string;
+  /** Jobs of a smaller number come first. Default: 0. */
+  priority?: number;
+}
+
+interface Waiting extends Job, Required<Pick<JobOptions, "priority">> {
+  purpose?: string | undefined;
+  resolve(output: unknown): void;
+  reject(error: Error): void;
+}
+
+/** What people are to know of the worker. */
+export type Status = "starting" | "ready" | "failed";
+
+/** Runs jobs in a worker. */
+export class Engine {
+  readonly status = signal<Status>("starting");
+  /** How often a worker was replaced because it did not answer. */
+  readonly restarts = signal(0);
+  private readonly queue: Waiting[] = [];
+  private running: Waiting | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private worker: Worker | undefined;
+  private modules: Start | undefined;
+  private nextId = 1;
+
+  constructor(private readonly timeLimit = TIME_LIMIT_MS) {}
+
+  /** Loads the modules and starts the worker. Jobs wait until then. */
+  async start(): Promise<void> {
+    try {
+      this.modules = await loadModules();
+      this.startWorker();
+      this.status.value = "ready";
+      this.next();
+    } catch (error) {
+      this.status.value = "failed";
+      const reason = error instanceof Error ? error : new Error(String(error));
+      for (const job of this.queue.splice(0)) job.reject(reason);
+    }
+  }
+
+  /**
+   * Has a job done.
+   *
+   * @returns what came of it; rejected with {@link Superseded}, {@link Stopped}, or an Error with the worker's message
+   */
+  call<Name extends OperationName>(
+    name: Name,
+    input: InputOf<Name>,
+    { purpose, priority = 0 }: JobOptions = {},
+  ): Promise<OutputOf<Name>> {
+    return new Promise<OutputOf<Name>>((resolve, reject) => {
+      const job: Waiting = {
+        ...{ id: this.nextId++, name, input, purpose, priority, reject },
+        resolve: (output) => resolve(output as OutputOf<Name>),
+      };
+      const older = purpose === undefined ? -1 : this.queue.findIndex((one) => one.purpose === purpose);
+      if (older >= 0) this.queue.splice(older, 1)[0]?.reject(new Superseded("a newer job replaces this one"));
+      const place = this.queue.findIndex((one) => one.priority > priority);
+      this.queue.splice(place < 0 ? this.queue.length : place, 0, job);
+      this.next();
+    });
+  }
+
+  private next(): void {
+    if (this.running !== undefined || this.worker === undefined) return;
+    const job = this.queue.shift();
+    if (job === undefined) return;
+    this.running = job;
+    this.timer = setTimeout(() => this.stop(), this.timeLimit);
+    const { id, name, input } = job;
+    this.worker.postMessage({ id, name, input } satisfies Job);
+  }
+
+  private startWorker(): void {
+    const worker = new Worker(workerUrl());
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.finish(data);
+    // A worker that dies, for want of memory for example.
+    worker.onerror = () => this.stop();
+    if (this.modules) worker.postMessage(this.modules);
+    this.worker = worker;
+  }
+
+  private finish(answer: Answer): void {
+    const job = this.running;
+    if (job === undefined || job.id !== answer.id) return;
+    clearTimeout(this.timer);
+    this.running = undefined;
+    if ("error" in answer) job.reject(new Error(answer.error));
+    else job.resolve(answer.output);
+    this.next();
+  }
+
+  /** Gives the job up and starts a new worker for those that wait. */
+  private stop(): void {
+    clearTimeout(this.timer);
+    this.worker?.terminate();
+    const job = this.running;
+    this.running = undefined;
+    this.restarts.value++;
+    this.startWorker();
+    job?.reject(new Stopped(`it took longer than ${this.timeLimit / 1000} s and was stopped`));
+    this.next();
+  }
+}
+
+/** The page's own. */
+export const engine = new Engine();

@@ -1,0 +1,22 @@
+/** What the page and its worker say to each other. */
+import type { Operations } from "./operations.ts";
+
+export type OperationName = keyof Operations;
+export type InputOf<Name extends OperationName> = Parameters<Operations[Name]>[0];
+export type OutputOf<Name extends OperationName> = Awaited<ReturnType<Operations[Name]>>;
+
+/** The first message: the two builds of the filter, compiled. */
+export interface Start {
+  release: WebAssembly.Module;
+  trace: WebAssembly.Module;
+}
+
+/** Every later one. */
+export interface Job {
+  id: number;
+  name: OperationName;
+  input: unknown;
+}
+
+/** The answer to a job: what came of it, or the message of what was thrown. */
+export type Answer = { id: number; output: unknown } | { id: number; error: string };

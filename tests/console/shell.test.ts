@@ -1,0 +1,68 @@
+/** The console's frame in a real browser: loads by itself, prints nothing, and survives a worker that hangs. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+
+/** What runs in the page has names that Node does not. */
+interface BrowserGlobals {
+  getComputedStyle(element: unknown): { backgroundColor: string };
+}
+
+let browser: Browser;
+let site: Awaited<ReturnType<typeof serveConsole>>;
+
+beforeAll(async () => {
+  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
+}, 60_000);
+
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+test("loads its own files alone, and prints nothing", async () => {
+  const { page, requests, messages, close } = await openPage(browser, site.url);
+  await page.getByRole("tab", { name: "Playground" }).click();
+  expect(await page.getByRole("tabpanel", { name: "Playground" }).isVisible()).toBe(true);
+  expect(await page.getByRole("tabpanel", { name: "Wizard" }).isVisible()).toBe(false);
+  const files = requests.map((url) => url.replace(site.url, ""));
+  expect(files.filter((file) => !file.startsWith("data:")).sort()).toEqual([
+    "",
+    "jwtgate.trace.wasm",
+    "jwtgate.wasm",
+    "main.js",
+    "style.css",
+    "worker.js",
+  ]);
+  expect(messages).toEqual([]);
+  await close();
+});
+
+test("tabs are reached by keys alone", async () => {
+  const { page, close } = await openPage(browser, site.url);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("ArrowRight");
+  expect(await page.getByRole("tab", { name: "Playground" }).getAttribute("aria-selected")).toBe("true");
+  await page.keyboard.press("ArrowRight");
+  expect(await page.getByRole("tab", { name: "Wizard" }).getAttribute("aria-selected")).toBe("true");
+  await close();
+});
+
+test("remembers the theme that was chosen", async () => {
+  const { page, close } = await openPage(browser, site.url);
+  const background = () =>
+    page.locator("body").evaluate((body) => {
+      const { getComputedStyle } = globalThis as unknown as BrowserGlobals;
+      return getComputedStyle(body).backgroundColor;
+    });
+  const button = page.getByRole("button", { name: /^Theme/ });
+  expect(await background()).toBe("rgb(255, 255, 255)");
+  await button.click();
+  await button.click();
+  const dark = await background();
+  expect(dark).not.toBe("rgb(255, 255, 255)");
+  await page.reload();
+  expect(await button.textContent()).toBe("Theme: dark");
+  expect(await background()).toBe(dark);
+  await close();
+});
