@@ -33,6 +33,10 @@ export const MAX_MODULUS_BITS: i32 = 8192;
 
 const DIGIT_BITS: i32 = 13;
 const DIGIT_MASK: i32 = (1 << DIGIT_BITS) - 1;
+/** Eight digits are thirteen bytes: so many are read and written at a time. */
+const GROUP_DIGITS: usize = 8;
+const GROUP_BYTES: usize = 13;
+const FOUR_DIGITS_MASK: i64 = (1 << (4 * DIGIT_BITS)) - 1;
 /** Half a digit's range: carries are rounded to the nearest, so that digits are signed. */
 const HALF: i32 = 1 << (DIGIT_BITS - 1);
 /** How many bits R has more than the modulus, at least. */
@@ -168,25 +172,24 @@ export class Modulus {
     while (highest > packed && load<i16>(highest) == 0) highest -= 2;
     const factor = load<i16>(highest) < 0 ? 1 : 0;
     const n = pairedDigits(this.n);
-    let bits: u64 = 0;
-    let count = 0;
-    let carry = 0;
     let at = bytes + <usize>this.byteLength;
-    for (let k: usize = 0; at > bytes; k++) {
-      carry += load<i16>(packed + 2 * k) + factor * load<i16>(n + 4 * k);
-      bits |= (<u64>(carry & DIGIT_MASK)) << count;
-      carry >>= DIGIT_BITS;
-      count += DIGIT_BITS;
-      if (count >= 32 && at >= bytes + 4) {
-        at -= 4;
-        store<u32>(at, bswap<u32>(<u32>bits));
-        bits >>= 32;
-        count -= 32;
-      }
-      // The last three bytes or less, one by one.
-      for (; at < bytes + 4 && at > bytes && count >= 8; count -= 8) {
-        store<u8>(--at, <u8>bits);
-        bits >>= 8;
+    let k: usize = 0;
+    let carry: i64 = 0;
+    for (; at >= bytes + GROUP_BYTES; k += GROUP_DIGITS) {
+      const lower = carry + fourDigits(packed, n, k, factor);
+      const upper = (lower >> (4 * DIGIT_BITS)) + fourDigits(packed, n, k + 4, factor);
+      carry = upper >> (4 * DIGIT_BITS);
+      at -= GROUP_BYTES;
+      store<u64>(at, bswap<u64>(upper << 12));
+      store<u64>(at, bswap<u64>((upper << (4 * DIGIT_BITS)) | (lower & FOUR_DIGITS_MASK)), GROUP_BYTES - 8);
+    }
+    // What is left is shorter than a group.
+    let count = 0;
+    for (; at > bytes; k++) {
+      carry += (<i64>digit(packed, n, k, factor)) << count;
+      for (count += DIGIT_BITS; count >= 8 && at > bytes; count -= 8) {
+        store<u8>(--at, <u8>carry);
+        carry >>= 8;
       }
     }
   }
@@ -233,12 +236,17 @@ export class Modulus {
   private carryIntoUpperHalf(): i32 {
     const digits = this.digits;
     const reversed = changetype<usize>(this.reversed);
+    const size: usize = 2 * <usize>digits;
     let highest = i64x2.splat(0);
     let second = i64x2.splat(0);
-    for (let i: usize = 0; i < 2 * <usize>digits; i += 16) {
-      const q = v128.load(QUOTIENT + PACKED + i);
-      const a = i32x4.dot_i16x8_s(q, v128.load(reversed + i));
-      const b = i32x4.dot_i16x8_s(q, v128.load(reversed + i, 2));
+    for (let i: usize = 0; i < size;) {
+      let a = i32x4.splat(0);
+      let b = i32x4.splat(0);
+      for (const end = min<usize>(size, i + 16 * ROWS_PER_SUM); i < end; i += 16) {
+        const q = v128.load(QUOTIENT + PACKED + i);
+        a = i32x4.add(a, i32x4.dot_i16x8_s(q, v128.load(reversed + i)));
+        b = i32x4.add(b, i32x4.dot_i16x8_s(q, v128.load(reversed + i, 2)));
+      }
       highest = i64x2.add(highest, i64x2.add(i64x2.extend_low_i32x4_s(a), i64x2.extend_high_i32x4_s(a)));
       second = i64x2.add(second, i64x2.add(i64x2.extend_low_i32x4_s(b), i64x2.extend_high_i32x4_s(b)));
     }
@@ -313,10 +321,19 @@ function keep(target: StaticArray<u32>, number: usize): void {
 /** The number in `length` bytes, big-endian, cut into digits. */
 function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void {
   clearColumns(digits);
+  let column = PRODUCT;
+  let at = bytes + <usize>length;
+  for (; at >= bytes + GROUP_BYTES; column += 4 * GROUP_DIGITS) {
+    at -= GROUP_BYTES;
+    const lower = bswap<u64>(load<u64>(at, GROUP_BYTES - 8));
+    const upper = bswap<u64>(load<u64>(at)) >> 12;
+    putFourDigits(column, lower);
+    putFourDigits(column + 16, upper);
+  }
+  // What is left is shorter than a group.
   let bits: u32 = 0;
   let count = 0;
-  let column = PRODUCT;
-  for (let at = bytes + <usize>length; at > bytes;) {
+  while (at > bytes) {
     bits |= (<u32>load<u8>(--at)) << count;
     count += 8;
     if (count >= DIGIT_BITS) {
@@ -328,6 +345,32 @@ function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void
   }
   store<i32>(column, bits);
   carryColumns(target, PRODUCT, digits, true);
+}
+
+/** Leaves the lowest four digits of `bits` in the columns from `column` on. */
+// @ts-ignore: decorator
+@inline
+function putFourDigits(column: usize, bits: u64): void {
+  store<i32>(column, (<i32>bits) & DIGIT_MASK);
+  store<i32>(column, (<i32>(bits >> DIGIT_BITS)) & DIGIT_MASK, 4);
+  store<i32>(column, (<i32>(bits >> (2 * DIGIT_BITS))) & DIGIT_MASK, 8);
+  store<i32>(column, (<i32>(bits >> (3 * DIGIT_BITS))) & DIGIT_MASK, 12);
+}
+
+/** Digit k of a number, with `factor` times that of n. */
+// @ts-ignore: decorator
+@inline
+function digit(packed: usize, n: usize, k: usize, factor: i32): i32 {
+  return load<i16>(packed + 2 * k) + factor * load<i16>(n + 4 * k);
+}
+
+/** The value of the four digits from k on. */
+// @ts-ignore: decorator
+@inline
+function fourDigits(packed: usize, n: usize, k: usize, factor: i32): i64 {
+  const lower = <i64>digit(packed, n, k, factor) + ((<i64>digit(packed, n, k + 1, factor)) << DIGIT_BITS);
+  const upper = <i64>digit(packed, n, k + 2, factor) + ((<i64>digit(packed, n, k + 3, factor)) << DIGIT_BITS);
+  return lower + (upper << (2 * DIGIT_BITS));
 }
 
 /** Sets the lower half of PRODUCT to zero. */
@@ -462,26 +505,30 @@ function sumRows(
     let sum2 = sum0;
     let sum3 = sum0;
     for (; digits < end; digits += 16) {
-      let pair = v128.load_splat<u32>(digits);
-      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes, 24)));
-      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 40)));
-      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 56)));
-      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 72)));
-      pair = v128.load_splat<u32>(digits, 4);
-      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes, 16)));
-      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 32)));
-      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 48)));
-      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 64)));
-      pair = v128.load_splat<u32>(digits, 8);
-      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes, 8)));
-      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 24)));
-      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 40)));
-      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 56)));
-      pair = v128.load_splat<u32>(digits, 12);
-      sum0 = i32x4.add(sum0, i32x4.dot_i16x8_s(pair, v128.load(lanes)));
-      sum1 = i32x4.add(sum1, i32x4.dot_i16x8_s(pair, v128.load(lanes, 16)));
-      sum2 = i32x4.add(sum2, i32x4.dot_i16x8_s(pair, v128.load(lanes, 32)));
-      sum3 = i32x4.add(sum3, i32x4.dot_i16x8_s(pair, v128.load(lanes, 48)));
+      // The lanes of a row are those of the second row after it, moved by one vector, so both rows use each vector. Their
+      // products are added before they go to the sum, which is then ready earlier for the next rows.
+      const row0 = v128.load_splat<u32>(digits);
+      const row2 = v128.load_splat<u32>(digits, 8);
+      const even0 = v128.load(lanes, 8);
+      const even1 = v128.load(lanes, 24);
+      const even2 = v128.load(lanes, 40);
+      const even3 = v128.load(lanes, 56);
+      const even4 = v128.load(lanes, 72);
+      sum0 = i32x4.add(sum0, twoProducts(row0, even1, row2, even0));
+      sum1 = i32x4.add(sum1, twoProducts(row0, even2, row2, even1));
+      sum2 = i32x4.add(sum2, twoProducts(row0, even3, row2, even2));
+      sum3 = i32x4.add(sum3, twoProducts(row0, even4, row2, even3));
+      const row1 = v128.load_splat<u32>(digits, 4);
+      const row3 = v128.load_splat<u32>(digits, 12);
+      const odd0 = v128.load(lanes);
+      const odd1 = v128.load(lanes, 16);
+      const odd2 = v128.load(lanes, 32);
+      const odd3 = v128.load(lanes, 48);
+      const odd4 = v128.load(lanes, 64);
+      sum0 = i32x4.add(sum0, twoProducts(row1, odd1, row3, odd0));
+      sum1 = i32x4.add(sum1, twoProducts(row1, odd2, row3, odd1));
+      sum2 = i32x4.add(sum2, twoProducts(row1, odd3, row3, odd2));
+      sum3 = i32x4.add(sum3, twoProducts(row1, odd4, row3, odd3));
       lanes -= 32;
     }
     // Through memory: what else is done with the sums must not cost the loop above a register.
@@ -492,6 +539,13 @@ function sumRows(
     splitSums(target, fresh);
     fresh = false;
   }
+}
+
+/** What two rows contribute to four columns. */
+// @ts-ignore: decorator
+@inline
+function twoProducts(a: v128, aLanes: v128, b: v128, bLanes: v128): v128 {
+  return i32x4.add(i32x4.dot_i16x8_s(a, aLanes), i32x4.dot_i16x8_s(b, bLanes));
 }
 
 /** Takes SUMS apart, and puts the halves into the columns, or adds them to what is there. */

@@ -7,6 +7,7 @@ import { Slice, byteAt, lengthOf, pointerOf, slice } from "../memory/slice";
 import { DER_HEADER_SIZE, DerTag, DerWriter, RSA_ENCRYPTION, withoutLeadingZeros } from "../encoding/der";
 import { hostVerifies, verifyAtHost } from "./host-verifier";
 import { KeyFault } from "./key-fault";
+import { MGF1_EXCESS, mgf1 } from "./mgf1";
 import { MAX_MODULUS_BITS, Modulus } from "./montgomery";
 import { Hash, MAX_DIGEST_LENGTH, digest, digestLength, hashBegin, hashFinish, hashUpdate } from "./sha2";
 import { Verification, verified } from "./verification";
@@ -35,9 +36,8 @@ const EXPECTED: usize = memory.data(MAX_MODULUS_LENGTH, 16);
 const DIGEST: usize = memory.data(MAX_DIGEST_LENGTH, 16);
 /** RFC 8017 §9.1.2 step 5: eight zero bytes in front of the message's digest. */
 const EIGHT_ZEROS: usize = memory.data(8, 8);
-const COUNTER: usize = memory.data(4, 4);
-/** What MGF1 makes, up to a whole digest. */
-const MASK: usize = memory.data(MAX_MODULUS_LENGTH + MAX_DIGEST_LENGTH, 16);
+/** What MGF1 makes. */
+const MASK: usize = memory.data(MAX_MODULUS_LENGTH + MGF1_EXCESS, 16);
 
 const writer = new DerWriter();
 
@@ -168,16 +168,9 @@ function encodePublicKey(n: Slice, e: Slice): StaticArray<u8> {
   return writer.copyWritten();
 }
 
-/** XORs MGF1 (RFC 8017 B.2.1) of the digest at `h` onto the `length` bytes at `masked`. */
+/** XORs MGF1 of the digest at `h` onto the `length` bytes at `masked`. */
 function unmask(hash: Hash, masked: usize, length: i32, h: usize): void {
-  const hashLength = digestLength(hash);
-  for (let done = 0, counter: u32 = 0; done < length; done += hashLength, counter++) {
-    store<u32>(COUNTER, bswap<u32>(counter));
-    hashBegin(hash);
-    hashUpdate(slice(h, hashLength));
-    hashUpdate(slice(COUNTER, 4));
-    hashFinish(MASK + <usize>done);
-  }
+  mgf1(hash, h, MASK, length);
   let i: usize = 0;
   for (; i + 8 <= <usize>length; i += 8) store<u64>(masked + i, load<u64>(masked + i) ^ load<u64>(MASK + i));
   for (; i < <usize>length; i++) store<u8>(masked + i, load<u8>(masked + i) ^ load<u8>(MASK + i));

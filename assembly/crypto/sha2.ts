@@ -32,7 +32,7 @@ export function blockLength(hash: Hash): i32 {
 
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4 §4.2.2). */
 // prettier-ignore
-const K256: usize = memory.data<u32>([
+export const K256: usize = memory.data<u32>([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
   0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
   0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -70,7 +70,7 @@ const K512: usize = memory.data<u64>([
 
 /** The initial hash values (FIPS 180-4 §5.3.3, §5.3.4, §5.3.5). */
 // prettier-ignore
-const INITIAL_256: usize = memory.data<u32>([
+export const INITIAL_256: usize = memory.data<u32>([
   0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 ]);
 // prettier-ignore
@@ -230,14 +230,14 @@ function bigSigma1<T>(x: T): T {
 /** ROTR of FIPS 180-4 §3.2 on every word of a vector. */
 // @ts-ignore: decorator
 @inline
-function rotateRight<T>(x: v128, bits: i32): v128 {
+export function rotateRight<T>(x: v128, bits: i32): v128 {
   return v128.or(v128.shr<T>(x, bits), v128.shl<T>(x, 8 * <i32>sizeof<T>() - bits));
 }
 
 /** FIPS 180-4 (4.6) and (4.12). */
 // @ts-ignore: decorator
 @inline
-function smallSigma0<T>(x: v128): v128 {
+export function smallSigma0<T>(x: v128): v128 {
   return sizeof<T>() == 4
     ? v128.xor(v128.xor(rotateRight<T>(x, 7), rotateRight<T>(x, 18)), v128.shr<T>(x, 3))
     : v128.xor(v128.xor(rotateRight<T>(x, 1), rotateRight<T>(x, 8)), v128.shr<T>(x, 7));
@@ -246,7 +246,7 @@ function smallSigma0<T>(x: v128): v128 {
 /** FIPS 180-4 (4.7) and (4.13). */
 // @ts-ignore: decorator
 @inline
-function smallSigma1<T>(x: v128): v128 {
+export function smallSigma1<T>(x: v128): v128 {
   return sizeof<T>() == 4
     ? v128.xor(v128.xor(rotateRight<T>(x, 17), rotateRight<T>(x, 19)), v128.shr<T>(x, 10))
     : v128.xor(v128.xor(rotateRight<T>(x, 19), rotateRight<T>(x, 61)), v128.shr<T>(x, 6));
