@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { compileCommand } from "./commands/compile.ts";
 import { completionCommand } from "./commands/completion.ts";
+import { consoleCommand } from "./commands/console.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
@@ -33,6 +34,7 @@ for (const command of [
   explainCommand(),
   checkCommand(),
   newCommand(),
+  consoleCommand(),
   importCommand(),
   jwkCommand(),
   tokenCommand(),

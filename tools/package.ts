@@ -9,3 +9,6 @@ export const MODULE_FILE = fileURLToPath(new URL("../build/jwtgate.wasm", import
 
 /** The same filter, which also says what it does; absolute. No Envoy runs it. */
 export const TRACE_MODULE_FILE = fileURLToPath(new URL("../build/jwtgate.trace.wasm", import.meta.url));
+
+/** The built console, a folder of static files; absolute. */
+export const CONSOLE_FOLDER = fileURLToPath(new URL("../dist/console", import.meta.url));

@@ -87,12 +87,12 @@ export function parseHostHeader(text: string): string {
   throw new InvalidValue("Write HOST or HOST:PORT, such as api.example.com.");
 }
 
-/** `IP:PORT`: Envoy listens on addresses, not on names. */
+/** `IP:PORT`: what listens, Envoy or this tool, does so on addresses, not on names. */
 export function parseListenAddress(text: string): Address {
   const address = parseAddress(text);
   if (isAddress(address.host)) return address;
   throw new InvalidValue(
-    `Envoy listens on an IP address, not on a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
+    `An IP address is listened on, not a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
   );
 }
 

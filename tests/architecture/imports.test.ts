@@ -111,7 +111,10 @@ const TOOLS: Rooms = {
     ...["render", "explain", "token", "github"],
   ],
   "testing/envoy": ["host", "envoy", "render", "explain", "testing"],
+  console: ["host/bytes", "config", "jwks/discovery", "compile", "explain", "token/documents"],
+  "console/server": ["encoding", "host/bytes", "console"],
   commands: [
+    ...["console", "console/server"],
     ...[
       "diagnostics",
       "package",
@@ -177,10 +180,21 @@ const CONSOLE: Rooms = {
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
 const NODE = [
   ...["package", "host/node", "modules", "files", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
-  ...["run", "testing/envoy", "commands", "cli"],
+  ...["run", "testing/envoy", "console/server", "commands", "cli"],
 ];
 /** Those of them that use `Buffer`. */
-const BUFFER = ["host/node", "oci", "envoy", "jwks/convert", "jwks/discovery", "testing/envoy", "commands"];
+const BUFFER = [
+  ...[
+    "host/node",
+    "oci",
+    "envoy",
+    "jwks/convert",
+    "jwks/discovery",
+    "testing/envoy",
+    "console/server",
+    "commands",
+  ],
+];
 
 const tools = readTree(join(root, "tools"));
 const page = treeOf(

@@ -485,7 +485,7 @@ describe("a wrong command line ends with 2, and says what to write", () => {
       "--image belongs to --output wasmplugin, trafficextension, envoygateway or higress, and this is --output envoy",
     ],
     [["-f", "a", "--output", "envoy"], "needs --listen IP:PORT and --upstream HOST:PORT"],
-    [["-f", "a", ...envoy, "--listen", "localhost:80"], "Envoy listens on an IP address, not on a name"],
+    [["-f", "a", ...envoy, "--listen", "localhost:80"], "An IP address is listened on, not a name"],
     [["-f", "a", ...envoy, "--listen", "127.0.0.1"], "Write HOST:PORT"],
     [["-f", "a", ...envoy, "--upstream", "::1:80"], "Write HOST:PORT"],
     [["-f", "a", ...envoy, "--upstream", "a:65536"], "Write HOST:PORT"],

@@ -52,6 +52,8 @@ const OTHERWISE: Record<string, Otherwise> = {
   "jwtgate new -o gateway.yaml": { status: 2, says: /this is no terminal/ },
   "jwtgate check -f policies/ --fail-on warning": { status: 1, says: /1 warning/ },
   "jwtgate test -t 'another key' --bail": { status: 0, says: /2 passed, 12 not selected/ },
+  "jwtgate console": { status: 124, says: /^http:\/\/127/, with: "timeout -s INT 2 " },
+  "jwtgate console -f policies/": { status: 124, says: /^http:\/\/127/, with: "timeout -s INT 2 " },
   "jwtgate test tests/*.test.yaml --watch": { status: 124, says: /passed/, with: "timeout -s INT 4 " },
 };
 
@@ -145,7 +147,10 @@ describe.each(COMMANDS)("jwtgate %s", (command) => {
 
     test.each(examplesOf(command))("$ %s", (line) => {
       const otherwise = OTHERWISE[line] ?? (needsEnvoy(line) ? NO_ENVOY : undefined);
-      const typed = line.replace("ENVOY_BIN=/usr/local/bin/envoy ", "");
+      const typed = line
+        .replace("ENVOY_BIN=/usr/local/bin/envoy ", "")
+        // Whoever runs the tests may use the port.
+        .replace(/^jwtgate console(?!.*--export).*/, "$& --listen 127.0.0.1:0");
       const { status, output } = type(workspace, `${otherwise?.with ?? ""}${typed}`);
       expect(status, output).toBe(otherwise?.status ?? 0);
       if (otherwise) expect(output).toMatch(otherwise.says);

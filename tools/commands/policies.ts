@@ -23,6 +23,11 @@ export function addFileOption(command: Command): Command {
   return addIgnoreOption(command.requiredOption("-f, --file <path...>", WHAT_IS_READ));
 }
 
+/** Adds the same for a command that needs no policies. */
+export function addOptionalFileOption(command: Command): Command {
+  return addIgnoreOption(command.option("-f, --file <path...>", WHAT_IS_READ));
+}
+
 function addIgnoreOption(command: Command): Command {
   return command.option(
     "--ignore <glob>",

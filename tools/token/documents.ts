@@ -49,7 +49,7 @@ export async function fetchDocuments(
     await get(uri ?? discovery?.uri ?? "", timeoutMs);
     const found = discoveredUri(discovery?.uri, issuer, documents);
     // The filter asks no other server than the policy's author named.
-    if (found !== undefined && isAllowed(found, remoteJwks)) await get(found, timeoutMs);
+    if (found !== undefined && isAllowedJwksUri(found, remoteJwks)) await get(found, timeoutMs);
   }
   return { documents, answers, failures };
 }
@@ -64,7 +64,7 @@ function textOf(bytes: Uint8Array): string | undefined {
 }
 
 /** Whether a discovered URL has the issuer's origin, or another that the policy allows. */
-function isAllowed(found: string, { discovery }: RemoteJwks): boolean {
+export function isAllowedJwksUri(found: string, { discovery }: RemoteJwks): boolean {
   if (!/^https?:/i.test(found) || !URL.canParse(found)) return false;
   const allowed = [discovery?.uri ?? "", ...(discovery?.jwksHosts ?? []).map(({ origin }) => origin)];
   return allowed.some((one) => URL.canParse(one) && new URL(one).origin === new URL(found).origin);

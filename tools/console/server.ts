@@ -1,0 +1,240 @@
+/** Serves the console's page on this machine, with policies from disk and their key sets. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { isAddress } from "../encoding/address.ts";
+import { utf8Encode } from "../host/bytes.ts";
+import type { KeyDocuments } from "./key-documents.ts";
+import { contentSecurityPolicyOf, type Policies, servedPage } from "./page.ts";
+
+export interface ConsoleOptions {
+  /** An IP address, and a port; 0 is any free one. */
+  listen: { host: string; port: number };
+  /** The built console, by the names of its files. */
+  files: ReadonlyMap<string, Uint8Array>;
+  policies: Policies;
+  documents: KeyDocuments;
+}
+
+/** A URI is shorter. */
+const MAX_BODY_BYTES = 16 * 1024;
+/** What is read of a body that is too large, so that its sender sees the answer. */
+const MAX_DRAINED_BYTES = 1024 * 1024;
+/** Tabs that follow the policies. */
+const MAX_LISTENERS = 100;
+
+const TYPES: Record<string, string> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  wasm: "application/wasm",
+  txt: "text/plain; charset=utf-8",
+};
+
+/** What is served at a path, by the methods that it takes. */
+type Resource = Partial<
+  Record<"GET" | "POST", (request: IncomingMessage, response: ServerResponse) => unknown>
+>;
+
+/** A request is refused; the message is for people. */
+class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly headers: Record<string, string> = {},
+  ) {
+    super(message);
+  }
+}
+
+/** The console, served. */
+export class ConsoleServer {
+  private readonly resources = new Map<string, Resource>();
+  private readonly listeners = new Set<ServerResponse>();
+  private readonly headers: Record<string, string>;
+  private readonly server: Server;
+  private policies: Policies;
+
+  private constructor({ files, policies, documents }: ConsoleOptions) {
+    this.policies = policies;
+    const html = new TextDecoder().decode(files.get("index.html"));
+    this.headers = {
+      "content-security-policy": `${contentSecurityPolicyOf(html)}; frame-ancestors 'none'`,
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-resource-policy": "same-origin",
+      "referrer-policy": "no-referrer",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+    };
+    for (const [name, bytes] of files) {
+      const isPage = name === "index.html";
+      const body = isPage ? utf8Encode(servedPage(html)) : bytes;
+      const type = TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+      const resource: Resource = { GET: (_, response) => send(response, 200, type, body, "no-cache") };
+      this.resources.set(`/${name}`, resource);
+      if (isPage) this.resources.set("/", resource);
+    }
+    this.resources.set("/api/policies", { GET: (_, response) => sendJson(response, 200, this.policies) });
+    this.resources.set("/api/events", { GET: (_, response) => this.follow(response) });
+    this.resources.set("/api/jwks", {
+      POST: async (request, response) => {
+        const uri = await readUri(request);
+        const fetched = await documents.fetch(uri);
+        if (fetched === undefined) throw new Refused(403, "no policy names this URI");
+        sendJson(response, 200, fetched);
+      },
+    });
+    this.server = createServer((request, response) => void this.answer(request, response));
+    // A client that goes away, or that speaks no HTTP, is no concern of others.
+    this.server.on("clientError", (_, socket) => {
+      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+      else socket.destroy();
+    });
+  }
+
+  /** @throws the system's error if the address cannot be listened on; the promise is rejected */
+  static async start(options: ConsoleOptions): Promise<ConsoleServer> {
+    const { host, port } = options.listen;
+    const console = new ConsoleServer(options);
+    await new Promise<void>((resolve, reject) => {
+      console.server.once("error", reject);
+      console.server.listen(port, host, () => resolve());
+    });
+    return console;
+  }
+
+  /** Where it listens. */
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Shows other policies, in pages that are open, too. */
+  publish(policies: Policies): void {
+    this.policies = policies;
+    for (const listener of this.listeners) this.tell(listener);
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  /** Answers a request, whatever it is. */
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on("error", () => {});
+    for (const [name, value] of Object.entries(this.headers)) response.setHeader(name, value);
+    try {
+      checkOrigin(request);
+      const path = (request.url ?? "").replace(/\?.*/s, "");
+      const resource = this.resources.get(path);
+      if (resource === undefined) throw new Refused(404, "there is nothing at this path");
+      const method = request.method === "HEAD" ? "GET" : request.method;
+      const handle = resource[method as keyof Resource];
+      if (handle === undefined) {
+        const allow = resource.GET ? "GET, HEAD" : "POST";
+        throw new Refused(405, `this path takes ${allow}`, { allow });
+      }
+      await handle(request, response);
+    } catch (error) {
+      if (response.headersSent) return void response.destroy();
+      const { status, message, headers } =
+        error instanceof Refused ? error : new Refused(500, "the console failed at this request");
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      sendJson(response, status, { error: message });
+    }
+  }
+
+  /** Sends policies now and after each change (HTML, section 9.2). */
+  private follow(response: ServerResponse): void {
+    if (this.listeners.size >= MAX_LISTENERS) throw new Refused(503, "too many pages are open");
+    response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    if (response.req.method === "HEAD") return void response.end();
+    this.listeners.add(response);
+    response.on("close", () => this.listeners.delete(response));
+    this.tell(response);
+  }
+
+  private tell(listener: ServerResponse): void {
+    // Who has not read what came before gets the newest when the page connects again.
+    if (listener.writableNeedDrain) return void listener.destroy();
+    listener.write(`event: policies\ndata: ${JSON.stringify(this.policies)}\n\n`);
+  }
+}
+
+/**
+ * A page of another site cannot ask this server: not under a name that it has led to this machine (DNS rebinding), for then
+ * the Host is a name; and not from its own origin.
+ *
+ * @throws {Refused}
+ */
+function checkOrigin({ method, headers }: IncomingMessage): void {
+  const { host = "", origin } = headers;
+  if (!isOwnHost(host)) {
+    throw new Refused(403, "the console is served under an IP address or localhost, and under no other name");
+  }
+  const site = headers["sec-fetch-site"];
+  const isNavigation = headers["sec-fetch-mode"] === "navigate" && method === "GET";
+  if (site !== undefined && site !== "same-origin" && site !== "none" && !isNavigation)
+    throw new Refused(403, "this is for the console's own page");
+  if (method !== "GET" && method !== "HEAD" && origin !== `http://${host}`)
+    throw new Refused(403, "this is for the console's own page");
+}
+
+/** An IP address or localhost, with any port: it may come through a tunnel. */
+function isOwnHost(host: string): boolean {
+  const [, bracketed, plain = ""] = /^(?:\[([^\]]*)\]|([^:[\]]+))(?::\d+)?$/.exec(host) ?? [];
+  if (bracketed !== undefined) return bracketed.includes(":") && isAddress(bracketed);
+  return isAddress(plain) || /^localhost$/i.test(plain);
+}
+
+/** The URI of `{"uri": …}`. @throws {Refused} */
+async function readUri(request: IncomingMessage): Promise<string> {
+  if (!/^application\/json(;|$)/i.test(request.headers["content-type"] ?? ""))
+    throw new Refused(415, "send application/json");
+  const text = await readBody(request);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Refused below.
+  }
+  const uri = typeof value === "object" && value !== null ? (value as { uri?: unknown }).uri : undefined;
+  if (typeof uri !== "string") throw new Refused(400, 'send {"uri": "https://…"}');
+  return uri;
+}
+
+/** @throws {Refused} if it is too large, or its sender goes away */
+function readBody(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_DRAINED_BYTES) request.destroy();
+      else if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+      else reject(new Refused(413, `send at most ${MAX_BODY_BYTES} bytes`, { connection: "close" }));
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    const gone = () => reject(new Refused(400, "the request ended too early"));
+    request.on("error", gone).on("close", gone);
+  });
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  send(response, status, "application/json", utf8Encode(JSON.stringify(value)), "no-store");
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: Uint8Array,
+  caching: "no-cache" | "no-store",
+): void {
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": body.length,
+    "cache-control": caching,
+  });
+  response.end(response.req.method === "HEAD" ? undefined : body);
+}
