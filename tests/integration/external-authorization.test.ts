@@ -10,6 +10,7 @@ import {
   startHttpAuthorizer,
   type Verdict,
 } from "../support/authorizers.ts";
+import { envoyVersion } from "../support/envoy.ts";
 import { Gate, type GateAnswer, jwtgate } from "../support/gate.ts";
 import { headerOf, http1 } from "../support/http1.ts";
 import { RunWorkspace, stop } from "../support/run-command.ts";
@@ -97,12 +98,15 @@ describe.each(Object.entries(KINDS))(
   (_name, { start, member, headers }) => {
     let authorizer: Authorizer;
     let gate: Gate;
+    /** Envoy 1.37.0 drops headers of an HTTP authorizer's refusal and its `statusOnError`; 1.37.1 does not. */
+    let dropsRefusals: boolean;
     const provider = (name: string, more: object) => ({
       name,
       [member]: { service: "127.0.0.1", port: authorizer.port, ...headers, ...more },
     });
 
     beforeAll(async () => {
+      dropsRefusals = member === "envoyExtAuthzHttp" && (await envoyVersion()) === "1.37.0";
       authorizer = await start(decide);
       const down = { port: await closedPort() };
       gate = await startGate(
@@ -153,7 +157,7 @@ describe.each(Object.entries(KINDS))(
       const { answer, checks } = await ask("/asked/refuse");
       expect(answer).toMatchObject({ status: 418, body: "no tea for you\n", details: "ext_authz_denied" });
       expect(answer.received).toBeUndefined();
-      expect(headerOf(answer, "x-why")).toBe("tea");
+      expect(headerOf(answer, "x-why")).toBe(dropsRefusals ? undefined : "tea");
       if (member === "envoyExtAuthzHttp") expect(headerOf(answer, "x-hidden")).toBeUndefined();
       expect(checks).toHaveLength(1);
     });
@@ -197,7 +201,7 @@ describe.each(Object.entries(KINDS))(
 
     test("that is not there refuses with its own status, or lets pass if it fails open", async () => {
       const { answer } = await ask("/down/allow");
-      expect(answer).toMatchObject({ status: 503, details: "ext_authz_error" });
+      expect(answer).toMatchObject({ status: dropsRefusals ? 403 : 503, details: "ext_authz_error" });
       expect(answer.received).toBeUndefined();
       expect((await ask("/down-open/allow")).answer.status).toBe(200);
     });

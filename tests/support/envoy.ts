@@ -20,12 +20,17 @@ export function envoyBinary(): Promise<string> {
   return found;
 }
 
+/** That Envoy's version, as `1.40.0`. */
+export async function envoyVersion(): Promise<string> {
+  const text = execFileSync(await envoyBinary(), ["--version"], { encoding: "utf8" });
+  const version = /\/(1\.\d+\.\d+)\//.exec(text)?.[1];
+  if (version === undefined) throw new Error(`this is no version of Envoy: ${text}`);
+  return version;
+}
+
 /** The second number of that Envoy's version: 40 for 1.40.0. */
 export async function envoyMinorVersion(): Promise<number> {
-  const text = execFileSync(await envoyBinary(), ["--version"], { encoding: "utf8" });
-  const minor = Number(/\/1\.(\d+)\.\d+\//.exec(text)?.[1]);
-  if (Number.isNaN(minor)) throw new Error(`this is no version of Envoy: ${text}`);
-  return minor;
+  return Number((await envoyVersion()).split(".")[1]);
 }
 
 /** Starts an Envoy and waits until it serves. */
