@@ -88,6 +88,32 @@ describe("--output config", () => {
     const [a, b] = ["policies/a.yaml", "policies/nested/b.yml"] as const;
     expect(names(run(["compile", "-f", a, b, "--output", "config"]).stdout)).toEqual(["a", "b"]);
     expect(names(run(["compile", "-f", a, "-f", b, "-f", a]).stdout)).toEqual(["a", "b"]);
+    expect(names(run(["compile", a, b]).stdout)).toEqual(["a", "b"]);
+    expect(names(run(["compile", b, "--output", "config", "-f", a, b]).stdout)).toEqual(["a", "b"]);
+  });
+
+  test.each([
+    ["check", []],
+    ["explain", ["--path", "/x"]],
+    ["run", ["--upstream", "127.0.0.1:1"]],
+  ])("%s takes files with -f and without it, too", (command, options) => {
+    for (const args of [["missing"], ["-f", "missing"]]) {
+      const { status, stderr } = run([command, ...args, ...options]);
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: "missing: there is no such file or folder\n",
+      });
+    }
+  });
+
+  test("run needs policies, and not from standard input", () => {
+    const options = ["--upstream", "127.0.0.1:1"];
+    const none = { status: 2, stderr: "error: name the policies: a file, a folder, or a glob in quotes\n" };
+    expect(run(["run", ...options])).toMatchObject(none);
+    expect(run(["run", "-", ...options])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("run follows files"),
+    });
   });
 
   test("reads standard input", () => {

@@ -60,7 +60,7 @@ export function checkCommand(): Command {
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
-    .action(async (options: Options) => run(options));
+    .action(async (_files: string[], options: Options) => run(options));
 }
 
 async function run(options: Options): Promise<void> {

@@ -103,7 +103,7 @@ export function compileCommand(): Command {
   return command
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
-    .action(async (options: Options, command: Command) => {
+    .action(async (_files: string[], options: Options, command: Command) => {
       const target = targetOf(options.output);
       const wrong = misuse(options, target, own);
       if (wrong !== undefined) command.error(`error: ${wrong}`);

@@ -109,7 +109,7 @@ export function explainCommand(): Command {
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
-    .action(async (options: Options) => {
+    .action(async (_files: string[], options: Options) => {
       const request = readRequest(options, command);
       await run(options, request);
     });

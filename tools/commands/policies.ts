@@ -18,14 +18,27 @@ export interface PolicyOptions extends SourceChoices {
 
 const WHAT_IS_READ = "YAML files, folders, globs in quotes, or - for standard input";
 
-/** Adds `-f` and `--ignore`. */
+/** Adds `-f`, which must be there, and `--ignore`. */
 export function addFileOption(command: Command): Command {
-  return addIgnoreOption(command.requiredOption("-f, --file <path...>", WHAT_IS_READ));
+  return addFileOptions(command, WHAT_IS_READ).hook("preAction", (one) => {
+    if (one.opts<SourceChoices>().file === undefined)
+      one.error("error: name the policies: a file, a folder, or a glob in quotes");
+  });
 }
 
-/** Adds the same for a command that needs no policies. */
+/** Adds `-f` and `--ignore` for a command that needs no policies. */
 export function addOptionalFileOption(command: Command): Command {
   return addIgnoreOption(command.option("-f, --file <path...>", WHAT_IS_READ));
+}
+
+/** Adds `-f`, the same files as arguments, and `--ignore`. */
+function addFileOptions(command: Command, what: string): Command {
+  return addIgnoreOption(
+    command.argument("[file...]", "the same as -f").option("-f, --file <path...>", what),
+  ).hook("preAction", (one) => {
+    if (one.args.length === 0) return;
+    one.setOptionValue("file", [...(one.opts<SourceChoices>().file ?? []), ...one.args]);
+  });
 }
 
 function addIgnoreOption(command: Command): Command {
@@ -42,11 +55,9 @@ export interface SourceChoices extends ClusterOptions {
   fromCluster?: boolean;
 }
 
-/** Adds `-f` or `--from-cluster`. @param isPiped whether standard input is read without them, as in `kubectl get … | jwtgate` */
+/** Adds files, as options or arguments, or `--from-cluster`. @param isPiped whether standard input is read without them, as in `kubectl get … | jwtgate` */
 export function addSourceOptions(command: Command, isPiped: boolean): Command {
-  addIgnoreOption(
-    command.option("-f, --file <path...>", `${WHAT_IS_READ}${isPiped ? " (default: what is piped in)" : ""}`),
-  );
+  addFileOptions(command, `${WHAT_IS_READ}${isPiped ? " (default: what is piped in)" : ""}`);
   return addClusterOptions(command).hook("preAction", (one) => {
     const options = one.opts<SourceChoices>();
     const wrong = misuseOfCluster(options);

@@ -111,7 +111,7 @@ export function runCommand(): Command {
   return addWorkloadOptions(command)
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
-    .action(async (options: Options, self: Command) => {
+    .action(async (_files: string[], options: Options, self: Command) => {
       if (options.file.includes("-"))
         self.error(
           "error: run follows files as they change, and standard input is none: name a file or a folder",
