@@ -267,9 +267,11 @@ function readSources(
   }
   reportOthers(report, usesMeshResources);
   if (known.size === 0 && !report.hasErrors) {
-    const message =
-      "there is no RequestAuthentication and no AuthorizationPolicy here: a filter would let everything through";
-    report.error({ file: sources[0]?.name ?? "<none>", line: 0, column: 0 }, message);
+    const [first] = sources;
+    const isEmpty = sources.every(({ text, documents }) => documents === undefined && text.trim() === "");
+    const outcome = isEmpty ? "there is nothing in it" : "a filter would let everything through";
+    const message = `there is no RequestAuthentication and no AuthorizationPolicy here: ${outcome}`;
+    report.error({ file: first?.name ?? "<none>", line: 0, column: 0 }, message);
   }
   return [...known.values()];
 }

@@ -185,6 +185,9 @@ describe.each([
     ["1", "this is neither PEM, DER nor a JWK"],
     ['{"a":1}', "this JSON is no JWK (it has no [kty]) and no key set (it has no [keys])"],
     ['{"keys":[]}', "[keys] must be a list of keys"],
+    ["\n", "there is nothing in it: a key, a certificate or a key set is needed"],
+    [pem("PKCS7"), "convert it with `openssl pkcs7 -in FILE -print_certs -out certs.pem`"],
+    [pem("NEW CERTIFICATE REQUEST"), "convert it with `openssl req -in FILE -noout -pubkey -out public.pem`"],
     [pem("PUBLIC KEY"), 'the block "PUBLIC KEY" holds no key that can be read'],
     [pem("CERTIFICATE"), 'the block "CERTIFICATE" holds no certificate that can be read'],
     [
@@ -297,6 +300,20 @@ describe("the commands that messages name convert what they are named for", () =
     expect(refusal("own.p12")).toContain("this is PKCS #12: convert it with `openssl pkcs12 ");
     execFileSync("sh", ["-c", `${command("own.p12")} -passin pass:secret`], { cwd: folder, stdio: "pipe" });
     expect(run(["cert.pem"]).keys()).toEqual(run(["own.pem"]).keys());
+  });
+
+  test.each(["PEM", "DER"])("PKCS #7 in %s", (form) => {
+    openssl("crl2pkcs7", "-nocrl", "-certfile", "own.pem", "-outform", form, "-out", "own.p7b");
+    expect(refusal("own.p7b")).toContain("this is PKCS #7: convert it with `openssl pkcs7 ");
+    execFileSync("sh", ["-c", command("own.p7b")], { cwd: folder, stdio: "pipe" });
+    expect(run(["certs.pem"]).keys()).toEqual(run(["own.pem"]).keys());
+  });
+
+  test("a request for a certificate", () => {
+    openssl("req", "-new", "-key", "own.key", "-subj", "/CN=x", "-out", "own.csr");
+    expect(refusal("own.csr")).toContain("this is a request for a certificate");
+    execFileSync("sh", ["-c", command("own.csr")], { cwd: folder, stdio: "pipe" });
+    expect(run(["public.pem"]).keys()).toEqual(run(["own.pem"]).keys());
   });
 
   test("an encrypted key", () => {

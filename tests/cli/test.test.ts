@@ -395,6 +395,10 @@ describe("a wrong file is said with its place", () => {
     [body.replace("alg: ES256", "file: p.yaml"), "keys.idp is no private key"],
     [body.replace("alg: ES256", "file: missing"), "2:13: missing: there is no such file or folder"],
     [`${body}---\n${body}`, "a test file is one document"],
+    [
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n",
+      "1:1: this is a resource (AuthorizationPolicy) and no test: a file of tests names it under policies:",
+    ],
     ["[1, 2]\n", "1:1: the file must be an object with fields, not a list"],
     ["", "there are no tests in this file"],
     [`${body}a: *b\n`, "5:4: "],
@@ -423,7 +427,10 @@ describe("a wrong file is said with its place", () => {
 
   test.each([
     [["missing.yaml"], "missing.yaml: there is no such file or folder\n"],
-    [["-f", "empty"], "empty: no .test.yaml file is in this folder\n"],
+    [
+      ["-f", "empty"],
+      "empty: no .test.yaml file is in this folder: `jwtgate new -o policy.yaml` writes one beside a policy\n",
+    ],
     [["/dev/zero"], "/dev/zero: this is larger than 16 MiB\n"],
   ])("%j", (args, words) => {
     mkdirSync(workspace.path("empty"), { recursive: true });

@@ -172,7 +172,7 @@ describe("a key that cannot sign, or not so, is told", () => {
     [["--key", "binary"], "binary: this holds no private key: a public key or a certificate signs nothing"],
     [["--key", "huge"], "huge: this is larger than 1 MiB"],
     [["--key", "/dev/zero"], "/dev/zero: this is larger than 1 MiB"],
-    [["--key", "/dev/null"], "/dev/null: this is neither PEM nor a JWK: not JSON"],
+    [["--key", "/dev/null"], "/dev/null: there is nothing in it"],
     [["--key", "ES256.pem", "--claims", "ES256.pem"], "ES256.pem: not JSON"],
     [["--key", "ES256.pem", "--claims", "two.jwks", "--claims", "/dev/null"], "/dev/null: not JSON"],
   ])("%j", (args, words) => {
@@ -292,7 +292,7 @@ spec:
 
   test.each<[string[], number, string]>([
     [["-f", "missing", "x"], 1, "missing: there is no such file or folder\n"],
-    [["--jwks", "/dev/null", "x"], 1, "/dev/null: this is neither PEM, DER nor a JWK: not JSON"],
+    [["--jwks", "/dev/null", "x"], 1, "/dev/null: there is nothing in it"],
     [["--jwks", "http://127.0.0.1:1/", "x"], 1, "http://127.0.0.1:1/: connect ECONNREFUSED 127.0.0.1:1\n"],
     [
       ["--jwks", "http://[64:ff9b::a9fe:a9fe]/latest/meta-data", "x"],

@@ -288,10 +288,32 @@ describe("other resources", () => {
         "1:1: warning: ConfigMap a (v1) is no policy and is not compiled",
       ],
     ],
+    ["\n", ["there is no RequestAuthentication and no AuthorizationPolicy here: there is nothing in it"]],
     [
-      "",
+      "policies: [a.yaml]\ntests: [{name: a, expect: 200}]\n",
+      ["1:1: these are tests: run them with `jwtgate test FILE`"],
+    ],
+    [
+      '{"keys": [{"kty": "EC"}]}\n',
       [
-        "there is no RequestAuthentication and no AuthorizationPolicy here: a filter would let everything through",
+        "1:1: this is a key set, not a policy: `jwtgate new --jwks FILE` writes a policy that trusts its keys",
+      ],
+    ],
+    [
+      "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+      ["1:1: this is PEM, not a policy: `jwtgate new --jwks FILE` writes a policy that trusts its key"],
+    ],
+    [
+      "static_resources: {listeners: []}\n",
+      [
+        "1:1: this is a configuration of Envoy: `jwtgate import FILE` turns its jwt_authn and rbac filters into policies",
+      ],
+    ],
+    [
+      "keys: {a: b}\n",
+      [
+        "1:1: apiVersion is missing: write security.istio.io/v1",
+        "1:1: kind is missing: write RequestAuthentication or AuthorizationPolicy",
       ],
     ],
   ])("%j", (text, expected) => {

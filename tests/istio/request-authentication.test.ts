@@ -189,6 +189,14 @@ describe("keys", () => {
     );
     expect(warned[0]).toMatch(/^4:37: warning: jwks: keys\[0\] \(kid "s"\): this is a shared secret/);
     expect(messages(jwtRule("issuer: i", ", jwks: '{}'"))[0]).toMatch(/^4:37: jwks: \[keys\] is missing/);
+    const advice = (jwks: string) => messages(jwtRule("issuer: i", `, jwks: '${jwks}'`))[0];
+    expect(advice("https://idp/keys")).toBe(
+      "4:37: jwks: this is a URL, not a JSON Web Key Set: write it as jwksUri",
+    );
+    expect(advice("keys/jwks.json")).toBe(
+      "4:37: jwks: this is a file's name, not a JSON Web Key Set: write what the file holds, as `jwtgate jwk FILE` prints it",
+    );
+    expect(advice("keys")).toMatch(/^4:37: jwks: the key set cannot be read: not JSON/);
   });
 });
 

@@ -154,7 +154,9 @@ function refuseResources(path: string): void {
 
 function noneFound(kind: SourceKind, { isPattern }: Place): string {
   const what = kind === "tests" ? "no .test.yaml file" : "no .yaml, .yml or .json file";
-  return isPattern ? `${what} has a name like this pattern` : `${what} is in this folder`;
+  if (isPattern) return `${what} has a name like this pattern`;
+  const advice = kind === "tests" ? ": `jwtgate new -o policy.yaml` writes one beside a policy" : "";
+  return `${what} is in this folder${advice}`;
 }
 
 /** @throws {DiagnosticError} where the bytes are no text */

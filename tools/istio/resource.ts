@@ -60,6 +60,11 @@ export function readResources(documents: YamlNode[], namespace: string, report: 
 }
 
 function readDocument(node: YamlNode, namespace: string, report: Report): Resource[] {
+  const other = whatElse(node);
+  if (other !== undefined) {
+    report.error(node.at, other);
+    return [];
+  }
   const fields = Fields.of(node, "", report);
   if (fields === undefined) return [];
   const apiVersion = fields.string("apiVersion");
@@ -88,6 +93,23 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
     return [];
   }
   return readPolicy(fields, kind.value, namespace, report);
+}
+
+/** What a document is that people give in the place of policies, and what to do with it; undefined if it is none of these. */
+function whatElse(node: YamlNode): string | undefined {
+  if (node.kind === "string" && node.value.startsWith("-----BEGIN ")) {
+    return "this is PEM, not a policy: `jwtgate new --jwks FILE` writes a policy that trusts its key";
+  }
+  if (node.kind !== "map" || node.entries.has("apiVersion") || node.entries.has("kind")) return undefined;
+  const has = (...names: string[]) => names.some((name) => node.entries.has(name));
+  if (has("policies") && has("tests", "tables")) return "these are tests: run them with `jwtgate test FILE`";
+  if (has("static_resources", "http_filters", "filter_chains", "configs")) {
+    return "this is a configuration of Envoy: `jwtgate import FILE` turns its jwt_authn and rbac filters into policies";
+  }
+  if (node.entries.get("keys")?.value.kind === "list" || has("kty")) {
+    return "this is a key set, not a policy: `jwtgate new --jwks FILE` writes a policy that trusts its keys";
+  }
+  return undefined;
 }
 
 /**

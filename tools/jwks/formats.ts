@@ -109,13 +109,17 @@ export function repairPem(text: string): string {
   });
 }
 
-/** @throws {NoKey} if the bytes are no text */
+/** @throws {NoKey} if the bytes are no text, or blank */
 export function decodeKeyText(bytes: Uint8Array): string {
+  let text: string;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new NoKey("this is neither text nor a key or certificate in DER");
   }
+  if (text.trim() === "")
+    throw new NoKey("there is nothing in it: a key, a certificate or a key set is needed");
+  return text;
 }
 
 /** The commands that convert what is not read here, by the half of the key that is wanted. */
@@ -132,6 +136,9 @@ const CONVERSIONS = {
   },
 } as const;
 
+/** What writes the certificates of PKCS #7 into PEM. */
+const PKCS7 = "-in FILE -print_certs -out certs.pem";
+
 /** Formats that hold keys and are not read here, each with the command that converts it. */
 export function foreignFormat(bytes: Uint8Array, half: keyof typeof CONVERSIONS): string | undefined {
   const start = latin1Decode(bytes.subarray(0, 64));
@@ -139,6 +146,9 @@ export function foreignFormat(bytes: Uint8Array, half: keyof typeof CONVERSIONS)
   if (/^\xfe\xed\xfe\xed|^\xce\xce\xce\xce/.test(start))
     return `this is a Java keystore: convert it with \`${keystore}\``;
   if (isPkcs12(bytes)) return `this is PKCS #12: convert it with \`${pkcs12}\``;
+  // ContentInfo with SignedData (RFC 5652 §3, §5.1).
+  if (/^\x30[\s\S]{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02/.test(start))
+    return `this is PKCS #7: convert it with \`openssl pkcs7 -inform DER ${PKCS7}\``;
   if (/^(\xff\xfe|\xfe\xff)/.test(start))
     return "this is UTF-16: convert it with `iconv -f UTF-16 -t UTF-8 FILE > key.txt`";
   if (/^\s*(ssh-|ecdsa-sha2-|-----BEGIN OPENSSH PRIVATE KEY-----)/.test(start))
@@ -201,6 +211,13 @@ function readCertificate(reader: KeyReader, body: string): Certificate {
 function readKeyBlock(reader: KeyReader, label: string, body: string): JsonKey {
   const key = reader.key(decodeBase64(body) ?? new Uint8Array());
   if (key !== undefined) return key;
+  if (/^(PKCS7|CMS)$/.test(label))
+    throw new NoKey(`this is PKCS #7: convert it with \`openssl pkcs7 ${PKCS7}\``);
+  if (label.endsWith("CERTIFICATE REQUEST")) {
+    throw new NoKey(
+      "this is a request for a certificate: convert it with `openssl req -in FILE -noout -pubkey -out public.pem`",
+    );
+  }
   const isEncrypted = label === "ENCRYPTED PRIVATE KEY" || /^DEK-Info:/m.test(body);
   throw new NoKey(
     isEncrypted

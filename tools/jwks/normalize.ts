@@ -77,6 +77,14 @@ function entriesOf(text: string): Entry[] {
   if (/^\s*-----BEGIN /.test(text)) {
     throw new Refusal("this is PEM, not a JSON Web Key Set: convert it with `jwtgate jwk FILE`");
   }
+  if (/^\s*https?:\/\/\S+\s*$/i.test(text)) {
+    throw new Refusal("this is a URL, not a JSON Web Key Set: write it as jwksUri");
+  }
+  if (/^\s*[^\s{}[\]"]+\.(json|jwks?|pem|crt|cer|der)\s*$/i.test(text)) {
+    throw new Refusal(
+      "this is a file's name, not a JSON Web Key Set: write what the file holds, as `jwtgate jwk FILE` prints it",
+    );
+  }
   let set: unknown;
   try {
     set = parseStrictJson(text);

@@ -82,6 +82,12 @@ export async function loadSuite(source: SourceFile, files: Files, now: number): 
   const { documents, diagnostics } = parseYaml(source.name, source.text);
   report.addAll(diagnostics);
   const [node, second] = documents;
+  const kind = nodeAt(node, "kind");
+  if (node && kind?.kind === "string" && nodeAt(node, "apiVersion") !== undefined) {
+    const message = `this is a resource (${kind.value}) and no test: a file of tests names it under policies:, and \`jwtgate new -o policy.yaml\` writes both`;
+    report.error(node.at, message);
+    return { diagnostics: report.diagnostics, files: [source.name] };
+  }
   if (second)
     report.error(second.at, "a test file is one document: put these tests into a file of their own");
   if (node === undefined) {
