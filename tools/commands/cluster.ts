@@ -46,7 +46,7 @@ export async function readCluster({ context, kubeconfig }: ClusterOptions): Prom
   if (code !== 0) throw new UserError(`error: kubectl failed: ${failure ?? complaint(stderr, code)}`);
   if (isCut) throw new UserError(`error: kubectl printed more than ${MAX_BYTES / 1024 / 1024} MiB`);
   const files = itemsOf(stdout).map(fileOf);
-  return files.length > 0 ? files : [{ name: "<cluster>", text: "" }];
+  return files.length > 0 ? files : [{ name: "<cluster>", text: "", documents: [] }];
 }
 
 function findKubectl(environment: NodeJS.ProcessEnv): string {
