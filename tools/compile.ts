@@ -440,16 +440,36 @@ function compileWorkload(
   };
 }
 
+/** A key set that a provider fetches. */
+export interface FetchedKeys {
+  /** The rule that it is for. */
+  at: Position;
+  /** Of the key set, or of the discovery document that names it. */
+  uri: string | undefined;
+  /** The Envoy cluster that it is fetched through. */
+  cluster: string;
+}
+
+/** The key sets that providers fetch, in the providers' order. */
+export function fetchedKeys({
+  providers,
+  positions,
+}: Pick<ReviewedWorkload, "providers" | "positions">): FetchedKeys[] {
+  return providers.flatMap(({ name, remoteJwks }) => {
+    const at = positions[name];
+    if (remoteJwks === undefined || at === undefined) return [];
+    const { uri = remoteJwks.discovery?.uri, cluster } = remoteJwks;
+    return [{ at, uri, cluster }];
+  });
+}
+
 /** istiod gives a waypoint clusters for what it serves, and for few others (push_context.go, extraServicesForProxy). */
 function warnOfKeyServers(
   providers: readonly Provider[],
   positions: Readonly<Record<string, Position>>,
   report: Report,
 ): void {
-  for (const { name, remoteJwks } of providers) {
-    const at = positions[name];
-    if (remoteJwks === undefined || at === undefined) continue;
-    const uri = remoteJwks.uri ?? remoteJwks.discovery?.uri;
+  for (const { at, uri } of fetchedKeys({ providers, positions })) {
     const message = `istiod gives a waypoint no cluster for the server of ${uri}, unless something names it, and without one every token is refused: write the keys into jwks, or see docs/keys.md`;
     report.warning(at, message);
   }
