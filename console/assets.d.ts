@@ -1,5 +1,9 @@
-/** Pages of the documentation are bundled as text. */
+/** Pages of the documentation and its examples are bundled as text. */
 declare module "*.md" {
+  const text: string;
+  export default text;
+}
+declare module "*.yaml" {
   const text: string;
   export default text;
 }

@@ -97,6 +97,8 @@ const CONSOLE = {
   sources: [
     "console",
     "docs/istio-fields.md",
+    "envoy/istio",
+    "schema",
     "tools",
     "package.json",
     "package-lock.json",
@@ -112,7 +114,7 @@ const CONSOLE = {
       format: "iife",
       jsx: "automatic",
       jsxImportSource: "preact",
-      loader: { ".md": "text" },
+      loader: { ".md": "text", ".yaml": "text" },
     };
     const inputs = await Promise.all([
       bundle("console/main.tsx", "dist/console/main.js", engine),

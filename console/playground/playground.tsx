@@ -1,4 +1,32 @@
 /** Policies, a request, and what the module makes of it. */
+import { Answer } from "./answer.tsx";
+import { Code } from "./code.tsx";
+import { CompareButton, Comparison } from "./compare.tsx";
+import { Files } from "./files.tsx";
+import { Findings } from "./findings.tsx";
+import { RequestForm } from "./request.tsx";
+import { SavedRequests } from "./saved.tsx";
+
 export function Playground() {
-  return <p>The playground is not in this version yet.</p>;
+  return (
+    <div class="playground">
+      <section class="editor" aria-labelledby="policies-title">
+        <div class="line">
+          <h2 id="policies-title" class="grow">
+            Policies
+          </h2>
+          <CompareButton />
+        </div>
+        <Files />
+        <Code />
+        <Findings />
+        <Comparison />
+      </section>
+      <div class="trial">
+        <RequestForm />
+        <Answer />
+      </div>
+      <SavedRequests />
+    </div>
+  );
 }

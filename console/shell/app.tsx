@@ -105,8 +105,8 @@ function Engine() {
   if (restarts.value === 0) return null;
   return (
     <p class="banner" role="status">
-      A job took too long. It was stopped, and the engine was started again
-      {restarts.value > 1 ? ` (${restarts.value} times)` : ""}.
+      A job took too long and was stopped. The engine was started again
+      {restarts.value > 1 ? `, ${restarts.value} times so far` : ""}.
     </p>
   );
 }

@@ -166,7 +166,7 @@ const CONSOLE: Rooms = {
   "console/shell/view": [],
   "console/shell/theme": [],
   "console/wizard": [],
-  "console/playground": [],
+  "console/playground": ["tools", "console/engine", "console/shell/view"],
   "console/shell": [
     "console/engine",
     "console/shell/view",
@@ -174,7 +174,7 @@ const CONSOLE: Rooms = {
     "console/wizard",
     "console/playground",
   ],
-  "console/main": ["console/engine", "console/shell"],
+  "console/main": ["console/engine", "console/playground", "console/shell"],
 };
 
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */

@@ -65,7 +65,7 @@ export function treeOf(sources: ReadonlyMap<string, string>): Tree {
         (candidate) => sources.has(candidate),
       );
       if (target !== undefined) internal.push(target);
-      else if (!/\.(json|mjs|md)$/.test(path)) tree.unresolved.push(`${file}: ${specifier}`);
+      else if (!/\.(json|mjs|md|yaml)$/.test(path)) tree.unresolved.push(`${file}: ${specifier}`);
     }
     tree.internal.set(file, internal);
     tree.external.set(file, external);

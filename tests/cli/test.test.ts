@@ -8,7 +8,7 @@ import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from "jose
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { mint, SigningKey } from "../../tools/testing/mint.ts";
-import { SPOILS } from "../../tools/testing/schema.ts";
+import { SPOILS } from "../../tools/testing/spoils.ts";
 import { parseTime } from "../../tools/time.ts";
 import { ALGORITHMS } from "../support/algorithms.ts";
 import { ROOT, TOOL, Workspace } from "../support/cli.ts";

@@ -1,7 +1,7 @@
 /** The page of Istio's fields has a row for each field that the compiler reads, and for no other. */
 import { describe, expect, test } from "vitest";
 import { WHEN_KEYS } from "../../tools/istio/attributes.ts";
-import { PLACES } from "../../tools/istio/fields.ts";
+import { PLACES } from "../../tools/istio/places.ts";
 import { readMarkdown } from "./markdown.ts";
 
 /** The names in the first column of the tables under a heading. */

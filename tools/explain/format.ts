@@ -7,9 +7,10 @@ import { sawClaim } from "../istio/attributes.ts";
 import { UPGRADES } from "../upgrades.ts";
 import type { ProviderQuestion } from "./custom.ts";
 import type { Explanation, Subject } from "./explain.ts";
+import { formatPlace, nameOfRule } from "./names.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
 import type { ProviderStep, TokenStep } from "./tokens.ts";
-import type { Claims, Place } from "./trace.ts";
+import type { Claims } from "./trace.ts";
 
 /** What is explained. */
 export interface Told {
@@ -78,13 +79,6 @@ function formatToken(token: TokenStep, style: Style): string[] {
       ? `${style.good("✓")} verified`
       : `${style.bad("✗")} ${printable(reason === undefined ? refusal : `${refusal}: ${reason}`)}`;
   return [...lines, `      ${verdict}`];
-}
-
-/** A place as people say it. */
-export function formatPlace({ kind, name, prefix }: Place): string {
-  if (kind === "header")
-    return `the header ${name}${prefix === "" ? "" : ` behind ${JSON.stringify(prefix)}`}`;
-  return `the ${kind === "cookie" ? "cookie" : "query parameter"} ${name}`;
 }
 
 const MAX_VALUE_LENGTH = 60;
@@ -159,12 +153,6 @@ function formatCondition({ name, at, values, verdict, actual }: ConditionStep, s
   return `        ${mark} ${printable(`${name} ${shown}`)}  ${style.faint(formatPosition(at))}: ${printable(actual)}`;
 }
 
-/** `ns[foo]-policy[bar]-rule[0]` → `foo/bar, rule 0`. */
-export function nameOfRule(id: string): string {
-  const [, namespace, policy, index] = /^ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]$/.exec(id) ?? [];
-  return policy === undefined ? id : `${namespace}/${policy}, rule ${index}`;
-}
-
 function formatAnswer(explanation: Explanation, { configuration }: Subject, style: Style): string[] {
   const { outcome, changes } = explanation;
   const why = because(explanation, configuration);
@@ -194,7 +182,7 @@ function formatAnswer(explanation: Explanation, { configuration }: Subject, styl
 }
 
 /** Headers that a verified token's claims were to set and did not, and why. */
-function headersNotSet(
+export function headersNotSet(
   { authentication, outcome }: Explanation,
   { providers = [] }: Configuration,
 ): { header: string; because: string }[] {

@@ -4,48 +4,9 @@
  */
 import { distance as levenshtein } from "fastest-levenshtein";
 import type { Position } from "../diagnostics.ts";
+import { PLACES } from "./places.ts";
 import { quote, type Report } from "./report.ts";
 import { isTextOfJson, type Located, type MapNode, nameOf, WRITTEN_AS_YAML, type YamlNode } from "./yaml.ts";
-
-/** Where each field belongs: what to say where it stands elsewhere. */
-export const PLACES: Record<string, string> = {
-  ...places("spec", ["selector", "targetRefs"]),
-  ...places("spec of a RequestAuthentication", ["jwtRules"]),
-  ...places("spec of an AuthorizationPolicy", ["rules", "action", "provider"]),
-  ...places("spec.selector", ["matchLabels"]),
-  ...places("spec.jwtRules[]", [
-    "issuer",
-    "audiences",
-    "jwksUri",
-    "jwks",
-    "fromHeaders",
-    "fromParams",
-    "fromCookies",
-    "outputPayloadToHeader",
-    "outputClaimToHeaders",
-    "forwardOriginalToken",
-    "timeout",
-    "spaceDelimitedClaims",
-    "presence",
-  ]),
-  ...places("spec.rules[]", ["from", "to", "when"]),
-  ...places("spec.rules[].from[]", ["source"]),
-  ...places("spec.rules[].to[]", ["operation"]),
-  ...places("spec.rules[].from[].source", [
-    ...withNegation("principals", "requestPrincipals", "namespaces", "serviceAccounts", "trustDomains"),
-    ...withNegation("ipBlocks", "remoteIpBlocks"),
-  ]),
-  ...places("spec.rules[].to[].operation", withNegation("hosts", "ports", "methods", "paths")),
-  ...places("spec.rules[].when[]", ["key", "values", "notValues"]),
-};
-
-function places(place: string, names: string[]): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [name, place]));
-}
-
-function withNegation(...names: string[]): string[] {
-  return names.flatMap((name) => [name, `not${name[0]?.toUpperCase()}${name.slice(1)}`]);
-}
 
 const ONE_VALUE = "write one value, without - or brackets in front of it";
 

@@ -3,6 +3,7 @@ import type { Position } from "../diagnostics.ts";
 import { closest } from "../istio/fields.ts";
 import { quote, type Report } from "../istio/report.ts";
 import type { PemReader } from "../token/private-key.ts";
+import type { KeyMaker } from "./mint.ts";
 
 export interface Context {
   report: Report;
@@ -12,6 +13,7 @@ export interface Context {
   text(path: string, at: Position): string | undefined;
   /** Reads private keys in PEM; absent: PKCS #8 alone. */
   readonly readPem?: PemReader | undefined;
+  readonly makeKey: KeyMaker;
 }
 
 /** Says that nothing has that name, and what probably has. */

@@ -37,7 +37,9 @@ export class Keyring {
     } else if (jwks === undefined) {
       try {
         if (jwk === undefined && file === undefined) {
-          this.keys.set(name, await SigningKey.generate(alg ?? DEFAULT_ALGORITHM, kid));
+          const chosen = alg ?? DEFAULT_ALGORITHM;
+          const made = await this.context.makeKey(chosen, `keys.${name}`);
+          this.keys.set(name, SigningKey.with(made, chosen, kid));
           return;
         }
         const text = file === undefined ? JSON.stringify(jwk) : this.context.text(file, at);

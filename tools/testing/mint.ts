@@ -6,6 +6,13 @@ import { type PemReader, PrivateKey, readPkcs8 } from "../token/private-key.ts";
 
 type Json = Record<string, unknown>;
 
+/**
+ * Makes the key that a test file has none for.
+ *
+ * @param owner what the key is for: `keys.NAME`, or `spoil.KID` for that of an attacker
+ */
+export type KeyMaker = (alg: string, owner: string) => Promise<PrivateKey>;
+
 /** A key that signs. */
 export class SigningKey {
   private constructor(
@@ -16,7 +23,12 @@ export class SigningKey {
 
   /** A new key of the kind that `alg` needs. */
   static async generate(alg: string, kid: string): Promise<SigningKey> {
-    return new SigningKey(kid, alg, await PrivateKey.generate(alg));
+    return SigningKey.with(await PrivateKey.generate(alg), alg, kid);
+  }
+
+  /** A key that is there. */
+  static with(key: PrivateKey, alg: string, kid: string): SigningKey {
+    return new SigningKey(kid, alg, key);
   }
 
   /**

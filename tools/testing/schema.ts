@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from "@sinclair/typebox";
 import { ALGORITHM_NAMES, DEFAULT_ALGORITHM } from "../jwks/algorithms.ts";
+import { SPOILS, type Spoil as SpoilName } from "./spoils.ts";
 
 const strict = { additionalProperties: false } as const;
 
@@ -64,29 +65,8 @@ const Without = Type.Optional(
 
 const AT = "now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970";
 
-/** Ways to spoil a good token, and what each does. */
-export const SPOILS = {
-  "wrong-key": "Signed by a new key of the same kind; the `kid` is still that of the real one.",
-  "unknown-kid": "Signed by the right key, under a `kid` that no key has.",
-  "embedded-key": "Signed by a new key, whose public half is in the header (`jwk`).",
-  "alg-none": "`alg` is `none`, and the signature is empty.",
-  "alg-confusion": "`alg` is `HS256`, signed with the PEM of the public key for the secret.",
-  expired: "`exp` is one hour ago.",
-  "not-yet-valid": "`nbf` is one hour ahead.",
-  "wrong-issuer": "`iss` is `https://attacker.example`.",
-  "wrong-audience": "`aud` is `https://attacker.example`. A policy without `audiences` takes it.",
-  "changed-claims": "A claim is put in after signing.",
-  "flipped-signature": "One bit of the signature is changed.",
-  "truncated-signature": "The signature lacks its last byte.",
-  "zero-signature": "All bytes of the signature are zero.",
-  "no-signature": "The signature is empty.",
-  crit: "The header names a critical extension that nobody knows (RFC 7515 §4.1.11).",
-  "duplicate-member": "The header has `alg` twice (RFC 7515 §4).",
-} as const;
-export type Spoil = keyof typeof SPOILS;
-
 export const Spoil = Type.Union(
-  (Object.keys(SPOILS) as Spoil[]).map((name) => Type.Literal(name, { description: SPOILS[name] })),
+  (Object.keys(SPOILS) as SpoilName[]).map((name) => Type.Literal(name, { description: SPOILS[name] })),
   { description: "A way to spoil a token, as an attacker or an accident would." },
 );
 

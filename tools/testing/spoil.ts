@@ -1,8 +1,8 @@
-/** Spoils good tokens, each in one way, as an attacker or an accident would (`SPOILS` of schema.ts says how). */
+/** Spoils good tokens, each in one way, as an attacker or an accident would (spoils.ts says how). */
 import { base64Decode, base64UrlEncode, utf8Encode } from "../host/bytes.ts";
 import { algorithmsOf } from "../jwks/algorithms.ts";
-import { encodePart, mint, SigningKey } from "./mint.ts";
-import type { Spoil } from "./schema.ts";
+import { encodePart, type KeyMaker, mint, SigningKey } from "./mint.ts";
+import type { Spoil } from "./spoils.ts";
 
 type Json = Record<string, unknown>;
 
@@ -28,6 +28,7 @@ const ATTACKER = "https://attacker.example";
 
 /**
  * @param now milliseconds since 1970
+ * @param makeKey makes the attacker's key
  * @returns the spoilt token
  * @throws {NotSpoilable} if a token of this kind cannot be spoilt so
  */
@@ -35,23 +36,25 @@ export async function spoil(
   { key, header, payload, alg, text }: Signed,
   how: Spoil,
   now: number,
+  makeKey: KeyMaker,
 ): Promise<string> {
   const seconds = Math.floor(now / 1000);
   const [headerPart = "", payloadPart = "", signature = ""] = text.split(".");
   const signedBy = (signer: SigningKey, changed: Json = header) => mint(signer, changed, payload, alg);
+  const stranger = async () => SigningKey.with(await makeKey(key.alg, `spoil.${key.kid}`), key.alg, key.kid);
   const withClaims = (claims: Json) => mint(key, header, { ...payload, ...claims }, alg);
   const withSignature = (changed: string) => `${headerPart}.${payloadPart}.${changed}`;
   const bytes = base64Decode(signature);
   switch (how) {
     case "wrong-key":
-      return signedBy(await SigningKey.generate(key.alg, key.kid));
+      return signedBy(await stranger());
     case "unknown-kid":
       return signedBy(key, { ...header, kid: crypto.randomUUID() });
     case "embedded-key": {
       if (key.isSecret)
         throw new NotSpoilable("embedded-key needs a token of a public key, and this one is of HMAC");
-      const stranger = await SigningKey.generate(key.alg, key.kid);
-      return signedBy(stranger, { ...header, jwk: stranger.jwk });
+      const attacker = await stranger();
+      return signedBy(attacker, { ...header, jwk: attacker.jwk });
     }
     case "alg-none":
       return mint(key, { ...header, alg: "none" }, payload, "none");

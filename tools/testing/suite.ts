@@ -8,12 +8,13 @@ import { type CompleteRequest, DEFAULT_LISTENER } from "../host/http-connection-
 import { quote, Report } from "../istio/report.ts";
 import { nodeAt, parseYaml, type YamlNode } from "../istio/yaml.ts";
 import { parseTime, TIME_FORMS } from "../time.ts";
-import type { PemReader } from "../token/private-key.ts";
+import { type PemReader, PrivateKey } from "../token/private-key.ts";
 import type { Context } from "./context.ts";
 import { Keyring } from "./keyring.ts";
+import type { KeyMaker } from "./mint.ts";
 import { positionAt, read } from "./read.ts";
 import { completeRequest } from "./request.ts";
-import { type Case, type Expectation, type Table, TestFile } from "./schema.ts";
+import { type Case, type Expectation, type Request, type Table, TestFile } from "./schema.ts";
 import { cellsOf, NO_TOKEN } from "./table.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -24,6 +25,8 @@ export interface Files {
   text(path: string): string;
   /** Reads private keys in PEM. Default: PKCS #8 alone, which is what engines without OpenSSL read. */
   readonly readPem?: PemReader;
+  /** Makes keys that the file only describes. Default: new ones each time. */
+  readonly makeKey?: KeyMaker;
 }
 
 /**
@@ -41,6 +44,8 @@ export interface PreparedCase {
   /** Where it is said that others of the file are not to be run. */
   only?: Position;
   request: CompleteRequest;
+  /** The same as the file has it. */
+  written: Request;
   expect: Expectation;
   /** Of each thing that is expected, by its path with dots between. */
   positionOf: (...path: string[]) => Position;
@@ -54,6 +59,18 @@ export interface Suite {
   subject: Subject;
   /** @internal */
   cases: PreparedCase[];
+  /**
+   * What the file says.
+   *
+   * @internal
+   */
+  content: TestFile;
+  /**
+   * Its tokens by their names, as they are sent.
+   *
+   * @internal
+   */
+  tokens: ReadonlyMap<string, string>;
   /** How many of the file's tests were not asked for, and are not among the cases. */
   unselected: number;
   /** Whether the file says when its tests happen, which a real Envoy cannot be told. */
@@ -150,11 +167,19 @@ class Loader implements Context {
     });
     const hasClock = (value.at ?? value.now) !== undefined;
     const hasAddress = value.listener?.address !== undefined;
-    return { ...result, suite: { file: this.file, subject, cases, unselected: 0, hasClock, hasAddress } };
+    const made = { content: value, tokens: tokens.all };
+    return {
+      ...result,
+      suite: { file: this.file, subject, cases, ...made, unselected: 0, hasClock, hasAddress },
+    };
   }
 
   get readPem(): PemReader | undefined {
     return this.files.readPem;
+  }
+
+  get makeKey(): KeyMaker {
+    return this.files.makeKey ?? PrivateKey.generate;
   }
 
   at(...path: (string | number)[]): Position {
@@ -253,6 +278,7 @@ class Loader implements Context {
     return {
       name: test.name,
       at: this.at(...path),
+      written: test.request ?? {},
       request: completeRequest(
         test.request ?? {},
         (...rest) => this.at(...path, "request", ...rest),
@@ -296,6 +322,7 @@ class Loader implements Context {
       name: cell.name,
       table: table.name,
       at: at("expect", cell.row, cell.column),
+      written: cell.request,
       request: completeRequest(cell.request, cell.at, tokens, this.report),
       ...this.expected(cell.expect, [...path, "expect", cell.row, cell.column]),
       ...choice,

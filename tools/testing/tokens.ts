@@ -44,6 +44,11 @@ export class Tokens {
     return tokens;
   }
 
+  /** All tokens by their names, as they are sent. */
+  get all(): ReadonlyMap<string, string> {
+    return this.made;
+  }
+
   /** The token of that name; empty, with an error at the place, if the file has none. */
   get(name: string, at: Position): string {
     const made = this.made.get(name);
@@ -145,7 +150,7 @@ export class Tokens {
       return "";
     }
     try {
-      return await spoil(signed, change.spoil, this.now);
+      return await spoil(signed, change.spoil, this.now, this.context.makeKey);
     } catch (error) {
       if (!(error instanceof NotSpoilable)) throw error;
       this.context.report.error(at, error.message);

@@ -1,0 +1,9 @@
+/** What the playground is filled with. */
+import type { TextFile } from "../engine/suite.ts";
+import type { Draft } from "./draft.ts";
+
+export interface Content {
+  /** Policies, and a `*.test.yaml` with the saved requests. */
+  files: readonly TextFile[];
+  draft?: Draft;
+}

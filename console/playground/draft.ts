@@ -1,0 +1,208 @@
+/** The request that is being tried: what the form holds, and the same as a test file has it. */
+import type { Key, Placement, Request, TestFile, Token } from "../../tools/testing/schema.ts";
+import type { Spoil } from "../../tools/testing/spoils.ts";
+
+/** Where a token goes. */
+export interface Place {
+  kind: "header" | "param" | "cookie";
+  name: string;
+  /** Before the token in a header. */
+  prefix: string;
+}
+
+/** A token that the page makes. */
+export interface MadeToken {
+  issuer: string;
+  alg: string;
+  /** Whether the policies' rule of this issuer trusts the page's key, in the place of its own. */
+  isTrusted: boolean;
+  /** JSON, as it is typed. */
+  claims: string;
+  expires: string;
+  /** "": the token is good. */
+  spoil: Spoil | "";
+}
+
+/** What the form holds. */
+export interface Draft {
+  method: string;
+  path: string;
+  host: string;
+  peer: string;
+  /** Lines of `name: value`. */
+  headers: string;
+  body: string;
+  token: "none" | "made" | "pasted";
+  made: MadeToken;
+  pasted: string;
+  place: Place;
+}
+
+export const BEARER: Place = { kind: "header", name: "authorization", prefix: "Bearer " };
+
+export const EMPTY_DRAFT: Draft = {
+  method: "GET",
+  path: "/",
+  host: "localhost",
+  peer: "127.0.0.1",
+  headers: "",
+  body: "",
+  token: "none",
+  made: {
+    issuer: "",
+    alg: "RS256",
+    isTrusted: true,
+    claims: '{\n  "sub": "alice"\n}',
+    expires: "now+1h",
+    spoil: "",
+  },
+  pasted: "",
+  place: BEARER,
+};
+
+/** A draft as a test file has it, with keys and tokens under the names that are given. */
+export interface Written {
+  keys: Record<string, Key>;
+  tokens: Record<string, Token>;
+  request: Request;
+}
+
+/** What is typed into the form cannot be sent; the message says why. */
+export class FormError extends Error {
+  override readonly name = "FormError";
+}
+
+/**
+ * @param issuers that the policies have rules for
+ * @param names of the key and of the token in the test file
+ * @throws {FormError}
+ */
+export function write(
+  draft: Draft,
+  issuers: readonly string[],
+  names: { key: string; token: string } = { key: "page", token: "token" },
+): Written {
+  const { method, path, host, peer, body } = draft;
+  const request: Request = {
+    ...(method !== "GET" && { method }),
+    path,
+    ...(host !== EMPTY_DRAFT.host && { host }),
+    ...(peer !== EMPTY_DRAFT.peer && { peer }),
+    ...headersOf(draft.headers),
+    ...(body !== "" && { body }),
+  };
+  if (draft.token === "none") return { keys: {}, tokens: {}, request };
+  const placed = { ...request, token: placementOf(names.token, draft.place) };
+  if (draft.token === "pasted")
+    return { keys: {}, tokens: { [names.token]: draft.pasted.trim() }, request: placed };
+  const { issuer, alg, isTrusted, expires, spoil } = draft.made;
+  const claims = claimsOf(draft.made.claims);
+  const isKnown = isTrusted && issuers.includes(issuer);
+  const key: Key = { alg: alg as NonNullable<Key["alg"]>, ...(isKnown && { issuer }) };
+  const all = { ...(!isKnown && issuer !== "" && { iss: issuer }), ...claims };
+  const good: Token = {
+    key: names.key,
+    ...(Object.keys(all).length > 0 && { claims: all }),
+    ...(expires !== EMPTY_DRAFT.made.expires && { expires }),
+  };
+  const unspoilt = `${names.token}-unspoilt`;
+  const tokens: Record<string, Token> =
+    spoil === "" ? { [names.token]: good } : { [unspoilt]: good, [names.token]: { from: unspoilt, spoil } };
+  return { keys: { [names.key]: key }, tokens, request: placed };
+}
+
+function placementOf(name: string, { kind, name: place, prefix }: Place): Placement {
+  if (kind === "param") return { name, param: place };
+  if (kind === "cookie") return { name, cookie: place };
+  if (place.toLowerCase() === "authorization" && prefix === BEARER.prefix) return name;
+  return { name, header: place, ...(prefix !== "" && { prefix }) };
+}
+
+function claimsOf(text: string): Record<string, unknown> {
+  if (text.trim() === "") return {};
+  let claims: unknown;
+  try {
+    claims = JSON.parse(text);
+  } catch (error) {
+    throw new FormError(`the claims are no JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  if (typeof claims !== "object" || claims === null || Array.isArray(claims))
+    throw new FormError('the claims are no JSON object: write {"sub": "alice"}');
+  return claims as Record<string, unknown>;
+}
+
+function headersOf(text: string): Pick<Request, "headers"> {
+  const headers = new Map<string, string[]>();
+  for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
+    const colon = line.indexOf(":");
+    if (colon < 1) throw new FormError(`"${line.trim()}" is no header: write NAME: VALUE`);
+    const name = line.slice(0, colon).trim();
+    headers.set(name, [...(headers.get(name) ?? []), line.slice(colon + 1).trim()]);
+  }
+  if (headers.size === 0) return {};
+  const entries = [...headers].map(([name, values]) => [
+    name,
+    values.length === 1 ? (values[0] ?? "") : values,
+  ]);
+  return { headers: Object.fromEntries(entries) };
+}
+
+/**
+ * A request of a test file in the form.
+ *
+ * @param tokens the file's tokens, as they were sent
+ */
+export function read(request: Request, file: TestFile, tokens: Readonly<Record<string, string>>): Draft {
+  const { method = "GET", path = "/", host = EMPTY_DRAFT.host, peer = EMPTY_DRAFT.peer, body = "" } = request;
+  const headers = Object.entries(request.headers ?? {}).flatMap(([name, value]) =>
+    [value].flat().map((one) => `${name}: ${one}`),
+  );
+  const draft = { ...EMPTY_DRAFT, method, path, host, peer, body, headers: headers.join("\n") };
+  const [placement] = request.token === undefined ? [] : [request.token].flat();
+  if (placement === undefined) return draft;
+  const {
+    name,
+    header,
+    prefix = "",
+    param,
+    cookie,
+  } = typeof placement === "string"
+    ? { name: placement, header: undefined, param: undefined, cookie: undefined }
+    : placement;
+  const place: Place =
+    param !== undefined
+      ? { kind: "param", name: param, prefix: "" }
+      : cookie !== undefined
+        ? { kind: "cookie", name: cookie, prefix: "" }
+        : header !== undefined
+          ? { kind: "header", name: header, prefix }
+          : BEARER;
+  const made = madeOf(file.tokens?.[name], file);
+  if (made !== undefined) return { ...draft, token: "made", made, place };
+  return { ...draft, token: "pasted", pasted: tokens[name] ?? "", place };
+}
+
+/** The token as the form makes it; undefined if the form cannot. */
+function madeOf(token: Token | undefined, file: TestFile): MadeToken | undefined {
+  if (token === undefined || typeof token === "string") return undefined;
+  if ("from" in token) {
+    const { from, spoil, ...rest } = token;
+    const base = madeOf(file.tokens?.[from], file);
+    return base?.spoil === "" && spoil !== undefined && Object.keys(rest).length === 0
+      ? { ...base, spoil }
+      : undefined;
+  }
+  const { key: name, claims = {}, expires = EMPTY_DRAFT.made.expires, ...rest } = token;
+  const key = file.keys?.[name];
+  if (key === undefined || Object.keys(rest).length > 0 || key.jwk || key.file || key.kid) return undefined;
+  const { iss, ...others } = claims;
+  const isOwn = key.issuer === undefined && typeof iss === "string";
+  return {
+    ...EMPTY_DRAFT.made,
+    issuer: isOwn ? String(iss) : (key.issuer ?? ""),
+    alg: key.alg ?? EMPTY_DRAFT.made.alg,
+    isTrusted: !isOwn,
+    claims: JSON.stringify(isOwn ? others : claims, null, 2),
+    expires,
+  };
+}

@@ -1,0 +1,47 @@
+/** What the page begins with, and what can be opened: the examples of the documentation. */
+import askAnAuthorizer from "../../envoy/istio/ask-an-authorizer.yaml";
+import authenticate from "../../envoy/istio/authenticate.yaml";
+import exemptAPath from "../../envoy/istio/exempt-a-path.yaml";
+import forwardTheToken from "../../envoy/istio/forward-the-token.yaml";
+import onePrincipalTests from "../../envoy/istio/one-principal.test.yaml";
+import onePrincipal from "../../envoy/istio/one-principal.yaml";
+import protectAPath from "../../envoy/istio/protect-a-path.yaml";
+import requireAToken from "../../envoy/istio/require-a-token.yaml";
+import skipAPath from "../../envoy/istio/skip-a-path.yaml";
+import tokenPositions from "../../envoy/istio/token-positions.yaml";
+import type { Content } from "./content.ts";
+import { EMPTY_DRAFT } from "./draft.ts";
+
+export interface Example extends Content {
+  title: string;
+}
+
+/** By the names of their files. */
+const TEXTS = {
+  "one-principal": onePrincipal,
+  authenticate,
+  "require-a-token": requireAToken,
+  "protect-a-path": protectAPath,
+  "exempt-a-path": exemptAPath,
+  "skip-a-path": skipAPath,
+  "token-positions": tokenPositions,
+  "forward-the-token": forwardTheToken,
+  "ask-an-authorizer": askAnAuthorizer,
+};
+
+export const EXAMPLES: readonly Example[] = Object.entries(TEXTS).map(([name, text]) => ({
+  title: name.replaceAll("-", " "),
+  files: [
+    { name: `${name}.yaml`, text },
+    ...(name === "one-principal" ? [{ name: `${name}.test.yaml`, text: onePrincipalTests }] : []),
+  ],
+  draft: draftFor(text),
+}));
+
+/** A request with a token of the first issuer. */
+function draftFor(text: string) {
+  const issuer = /issuer: (\S+)/.exec(text)?.[1];
+  if (issuer === undefined) return EMPTY_DRAFT;
+  const claims = JSON.stringify({ sub: issuer }, null, 2);
+  return { ...EMPTY_DRAFT, token: "made" as const, made: { ...EMPTY_DRAFT.made, issuer, claims } };
+}

@@ -1,0 +1,118 @@
+/** The files that are open: a tab each, opened from the disk or an example, and downloaded. */
+import { useRef } from "preact/hooks";
+import { EXAMPLES } from "./examples.ts";
+import { activeName, files, isTestFile, load, put, remove, rename } from "./state.ts";
+
+export function Files() {
+  const input = useRef<HTMLInputElement>(null);
+  const name = activeName.value;
+  return (
+    <div class="files">
+      <nav class="file-tabs" aria-label="Files">
+        {files.value.map((file) => (
+          <button
+            key={file.name}
+            type="button"
+            aria-current={file.name === name ? "page" : undefined}
+            onClick={() => {
+              activeName.value = file.name;
+            }}
+          >
+            {file.name}
+          </button>
+        ))}
+      </nav>
+      <div class="line">
+        <button type="button" onClick={() => add()}>
+          New file
+        </button>
+        <button type="button" onClick={() => input.current?.click()}>
+          Open…
+        </button>
+        <input
+          ref={input}
+          type="file"
+          multiple
+          accept=".yaml,.yml,.json"
+          aria-label="Files to open"
+          hidden
+          onChange={(event) => void open(event.currentTarget)}
+        />
+        <select
+          aria-label="Examples"
+          value=""
+          onChange={(event) => {
+            const example = EXAMPLES.find(({ title }) => title === event.currentTarget.value);
+            if (example) load(example);
+          }}
+        >
+          <option value="">Examples…</option>
+          {EXAMPLES.map(({ title }) => (
+            <option key={title}>{title}</option>
+          ))}
+        </select>
+        {name !== "" && (
+          <>
+            <button type="button" class="quiet" onClick={() => download(name)}>
+              Download
+            </button>
+            <button type="button" class="quiet" onClick={() => askName(name)}>
+              Rename
+            </button>
+            <button type="button" class="quiet" onClick={() => remove(name)}>
+              Close
+            </button>
+          </>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function add(): void {
+  const name = freeName("policy.yaml");
+  put({ name, text: "" });
+  activeName.value = name;
+}
+
+function askName(name: string): void {
+  const answer = prompt(
+    `The new name of ${name}; saved requests are in a file whose name ends in .test.yaml`,
+    name,
+  );
+  if (answer === null || answer.trim() === "" || answer === name) return;
+  rename(name, freeName(answer.trim()));
+}
+
+/** The name, with a number if another file has it. */
+export function freeName(name: string): string {
+  const taken = new Set(files.value.map((file) => file.name));
+  if (!taken.has(name)) return name;
+  const [, stem = name, ending = ""] = /^(.*?)((?:\.test)?\.[^.]*)$/.exec(name) ?? [];
+  for (let number = 2; ; number++) {
+    const other = `${stem}-${number}${ending}`;
+    if (!taken.has(other)) return other;
+  }
+}
+
+/** Opens files from the disk. A test file takes the place of the one that is open. */
+async function open(input: HTMLInputElement): Promise<void> {
+  for (const file of input.files ?? []) {
+    const text = await file.text();
+    const tests = files.value.find(({ name }) => isTestFile(name));
+    if (isTestFile(file.name) && tests) remove(tests.name);
+    put({ name: file.name, text });
+    activeName.value = file.name;
+  }
+  input.value = "";
+}
+
+/** Hands a file to the browser, to be kept. */
+export function download(name: string): void {
+  const text = files.value.find((file) => file.name === name)?.text ?? "";
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));
+  link.download = name.slice(name.lastIndexOf("/") + 1);
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

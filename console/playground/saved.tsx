@@ -1,0 +1,186 @@
+/** Saved requests: a test file, as a table that is run at every change. */
+import { useState } from "preact/hooks";
+import { formatPosition } from "../../tools/diagnostics.ts";
+import { readable } from "../../tools/host/bytes.ts";
+import { engine } from "../engine/client.ts";
+import type { Saved } from "../engine/evaluate.ts";
+import { At, Sign } from "./answer.tsx";
+import { read, write } from "./draft.ts";
+import { download } from "./files.tsx";
+import {
+  activeName,
+  baseline,
+  draft,
+  explained,
+  issuers,
+  lightUp,
+  policies,
+  put,
+  ran,
+  ranBaseline,
+  tests,
+} from "./state.ts";
+
+export function SavedRequests() {
+  const [problem, setProblem] = useState("");
+  const file = tests.value;
+  const { cases = [], diagnostics = [] } = ran.value ?? {};
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  const failed = cases.filter(({ result }) => result.failures.length > 0).length;
+  const before = new Map(ranBaseline.value?.cases.map((one) => [keyOf(one), one.result.answer]));
+  const changed = cases.filter(
+    (one) => before.has(keyOf(one)) && before.get(keyOf(one)) !== one.result.answer,
+  );
+  const keep = async () => {
+    try {
+      setProblem("");
+      await save();
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <section class="card saved" aria-labelledby="saved-title">
+      <div class="line">
+        <h2 id="saved-title" class="grow">
+          Saved requests{" "}
+          {cases.length > 0 && (
+            <small class={failed > 0 ? "bad" : "good"}>
+              {cases.length - failed} of {cases.length} as expected
+            </small>
+          )}
+        </h2>
+        <button type="button" disabled={explained.value?.evaluated === undefined} onClick={() => void keep()}>
+          Save this request
+        </button>
+        {file && (
+          <button type="button" class="quiet" onClick={() => download(file.name)}>
+            Download {file.name}
+          </button>
+        )}
+      </div>
+      {problem !== "" && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+      {file === undefined && (
+        <p class="faint">
+          None yet. Saved requests are a test file that <code>jwtgate test</code> runs, too.
+        </p>
+      )}
+      {errors.slice(0, 5).map((one) => (
+        <p key={`${formatPosition(one)} ${one.message}`} class="bad">
+          <At at={one} /> {one.message}
+        </p>
+      ))}
+      {baseline.value && cases.length > 0 && (
+        <p role="status">
+          {changed.length === 0
+            ? "No saved request gets another answer than before."
+            : `${changed.length} saved request${changed.length === 1 ? " gets" : "s get"} another answer than before.`}
+        </p>
+      )}
+      {cases.length > 0 && (
+        <section class="scroll" aria-label="Table of saved requests">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Request</th>
+                {baseline.value && <th scope="col">Before</th>}
+                <th scope="col">Answer</th>
+                <th scope="col">Decided by</th>
+                <th scope="col">As expected</th>
+              </tr>
+            </thead>
+            <tbody>
+              {cases.map((one) => (
+                <Row key={keyOf(one)} saved={one} before={before.get(keyOf(one))} />
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </section>
+  );
+}
+
+function keyOf({ result: { name, table, at } }: Saved): string {
+  return `${table ?? ""} ${name} ${formatPosition(at)}`;
+}
+
+function Row({ saved, before }: { saved: Saved; before: string | undefined }) {
+  const { result } = saved;
+  const isChanged = before !== undefined && before !== result.answer;
+  const [failure] = result.failures;
+  return (
+    <tr class={isChanged ? "changed" : ""}>
+      <th scope="row">
+        <button
+          type="button"
+          class="link"
+          onClick={() => {
+            const { content, tokens = {} } = ran.value ?? {};
+            if (content) draft.value = read(saved.written, content, tokens);
+            lightUp(result.at);
+          }}
+        >
+          {result.name}
+        </button>
+      </th>
+      {baseline.value && <td>{before ?? "not asked"}</td>}
+      <td>{result.skipped === undefined ? result.answer : "not run"}</td>
+      <td>
+        <At at={result.decidedBy?.at} />
+      </td>
+      <td>
+        {result.skipped !== undefined ? (
+          <span class="faint">{result.skipped}</span>
+        ) : failure === undefined ? (
+          <Sign isGood={true} />
+        ) : (
+          <span class="bad">
+            <Sign isGood={false} /> {failure.what}: {failure.expected} expected
+          </span>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+/** Adds the request of the form, with the answer that it got, to the test file. */
+async function save(): Promise<void> {
+  const outcome = explained.value?.evaluated?.explanation.outcome;
+  if (outcome === undefined) return;
+  const { answer } = outcome;
+  const file = tests.value ?? { name: testNameFor(policies.value[0]?.name ?? "policy.yaml"), text: "" };
+  const { content } = ran.value ?? {};
+  const names = issuers.value.flatMap(({ issuer }) => issuer ?? []);
+  const number = (content?.tests?.length ?? 0) + 1;
+  const fresh = (base: string, taken: object | undefined) => {
+    let name = base;
+    for (let next = 2; taken !== undefined && Object.hasOwn(taken, name); next++) name = `${base}-${next}`;
+    return name;
+  };
+  const draftNames = { key: fresh("page", content?.keys), token: fresh("token", content?.tokens) };
+  const written = write(draft.value, names, draftNames);
+  const { method = "GET", path = "/" } = written.request;
+  const test = {
+    name: `${number}. ${method} ${path}: ${answer?.status ?? 200}`,
+    request: written.request,
+    expect: answer
+      ? { status: answer.status, ...(answer.body !== "" && { body: readable(answer.body) }) }
+      : 200,
+  };
+  const { keys, tokens } = written;
+  const text = await engine.call("save", {
+    ...{ tests: file, policies: policies.value.map(({ name }) => name), keys, tokens, test },
+  });
+  const shown = activeName.value;
+  put({ name: file.name, text });
+  activeName.value = shown;
+}
+
+function testNameFor(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1).replace(/(\.ya?ml)?$/, ".test.yaml");
+}

@@ -1,0 +1,212 @@
+/** What the playground holds. Everything that a link carries is here. */
+import { computed, effect, signal } from "@preact/signals";
+import type { Finding } from "../../tools/check/findings.ts";
+import type { Diagnostic, Position } from "../../tools/diagnostics.ts";
+import { exported } from "../engine/assets.ts";
+import { engine, Stopped, Superseded } from "../engine/client.ts";
+import type { Explained, Issuer, Ran } from "../engine/evaluate.ts";
+import type { PageKeys } from "../engine/keys.ts";
+import type { TextFile } from "../engine/suite.ts";
+import { view } from "../shell/view.ts";
+import type { Content } from "./content.ts";
+import { type Draft, EMPTY_DRAFT, FormError, write } from "./draft.ts";
+import { EXAMPLES } from "./examples.ts";
+
+export const files = signal<readonly TextFile[]>([]);
+/** The name of the file in the editor. */
+export const activeName = signal("");
+export const draft = signal<Draft>(EMPTY_DRAFT);
+/** Key sets that policies fetch, by the URI that they name. */
+export const documents = signal<Readonly<Record<string, string>>>({});
+/** The policies to compare with. */
+export const baseline = signal<readonly TextFile[] | undefined>(undefined);
+
+/** Private keys, which live as long as the page. */
+export const keys = signal<PageKeys>({});
+/** The place in the policies that is lit up, and asked for last. */
+export const lit = signal<Position | undefined>(undefined);
+
+export const explained = signal<Explained | undefined>(undefined);
+/** Why there is no answer. */
+export const formProblem = signal<string | undefined>(undefined);
+export const ran = signal<Ran | undefined>(undefined);
+export const ranBaseline = signal<Ran | undefined>(undefined);
+export const findings = signal<readonly Finding[]>([]);
+export const diagnostics = signal<readonly Diagnostic[]>([]);
+/** Of the last answer, in milliseconds from the change that led to it. */
+export const latency = signal<number | undefined>(undefined);
+/** The issuers that policies had when they could be compiled last. */
+export const issuers = signal<readonly Issuer[]>([]);
+
+export const policies = computed(() => files.value.filter(({ name }) => !isTestFile(name)));
+/** The test file with the saved requests. */
+export const tests = computed(() => files.value.find(({ name }) => isTestFile(name)));
+export const active = computed(() => files.value.find(({ name }) => name === activeName.value));
+
+/** Whether requests are saved in such a file. */
+export function isTestFile(name: string): boolean {
+  return /\.test\.ya?ml$/.test(name);
+}
+
+/** Puts files in the place of those that are there. */
+export function load({ files: loaded, draft: request }: Content): void {
+  files.value = loaded;
+  activeName.value = loaded[0]?.name ?? "";
+  baseline.value = undefined;
+  lit.value = undefined;
+  if (request) draft.value = request;
+}
+
+/**
+ * Shows the playground with these files.
+ *
+ * @param content policies, and a `*.test.yaml` with the saved requests
+ */
+export function openInPlayground(content: Content): void {
+  load(content);
+  view.value = "playground";
+}
+
+/** Changes the text of a file. */
+export function edit(name: string, text: string): void {
+  files.value = files.value.map((file) => (file.name === name ? { name, text } : file));
+}
+
+/** Adds a file, or replaces the one of that name. */
+export function put(file: TextFile): void {
+  const others = files.value.some(({ name }) => name === file.name);
+  files.value = others
+    ? files.value.map((one) => (one.name === file.name ? file : one))
+    : [...files.value, file];
+}
+
+/** Takes a file out of the page. */
+export function remove(name: string): void {
+  files.value = files.value.filter((file) => file.name !== name);
+  if (activeName.value === name) activeName.value = files.value[0]?.name ?? "";
+}
+
+/** Gives a file another name. */
+export function rename(name: string, newName: string): void {
+  files.value = files.value.map((file) => (file.name === name ? { ...file, name: newName } : file));
+  if (activeName.value === name) activeName.value = newName;
+}
+
+/** Shows a place in the editor. */
+export function lightUp(at: Position): void {
+  if (files.value.some(({ name }) => name === at.file)) activeName.value = at.file;
+  lit.value = { ...at };
+}
+
+/** Tries what is in the page again, if it changed. */
+export function startEvaluation(): void {
+  const [first] = EXAMPLES;
+  if (exported?.policies !== undefined) openInPlayground(exported.policies);
+  else if (files.value.length === 0 && first) load(first);
+  effect(() => {
+    const [current, request, known] = [policies.value, draft.value, documents.value];
+    void explainDraft(current, request, known);
+  });
+  effect(() => {
+    const current = policies.value;
+    void review(current);
+  });
+  effect(() => {
+    const [current, saved] = [policies.value, tests.value];
+    void run(current, saved, ran, "run");
+  });
+  effect(() => {
+    const [other, saved] = [baseline.value, tests.value];
+    if (other === undefined) ranBaseline.value = undefined;
+    else void run(other, saved, ranBaseline, "run baseline");
+  });
+}
+
+/** How often the draft was explained: of several answers the last counts. */
+let asked = 0;
+
+async function explainDraft(
+  current: readonly TextFile[],
+  request: Draft,
+  known: Readonly<Record<string, string>>,
+): Promise<void> {
+  const begun = performance.now();
+  const turn = ++asked;
+  if (current.length === 0) {
+    explained.value = undefined;
+    formProblem.value = "There are no policies: open a file or an example.";
+    return;
+  }
+  const names = issuers.peek().flatMap(({ issuer }) => issuer ?? []);
+  await attempt(async () => {
+    const written = write(request, names);
+    const file = {
+      keys: { ...written.keys, ...(request.token === "pasted" && documentsAsKeys(known)) },
+      tokens: written.tokens,
+      tests: [{ name: "request", request: written.request, expect: {} }],
+    };
+    const input = { policies: current, file, keys: keys.peek(), now: Date.now() };
+    const found = await engine.call("explain", input, { purpose: "explain", priority: -1 });
+    keepKeys(found.keys);
+    if (turn !== asked) return;
+    formProblem.value = undefined;
+    explained.value = found;
+    latency.value = performance.now() - begun;
+    const isNew = JSON.stringify(found.issuers) !== JSON.stringify(issuers.peek());
+    if (found.issuers === undefined || !isNew) return;
+    issuers.value = found.issuers;
+    // Whether the page's key is trusted depends on which issuers there are.
+    const after = found.issuers.flatMap(({ issuer }) => issuer ?? []);
+    if (JSON.stringify(write(request, after)) !== JSON.stringify(written))
+      await explainDraft(current, request, known);
+  });
+}
+
+function documentsAsKeys(known: Readonly<Record<string, string>>) {
+  const served = Object.entries(known).filter(([uri]) => issuers.peek().some(({ keysAt }) => keysAt === uri));
+  return Object.fromEntries(
+    served.map(([jwksUri, jwks], index) => [`served-${index + 1}`, { jwksUri, jwks }]),
+  );
+}
+
+async function review(current: readonly TextFile[]): Promise<void> {
+  await attempt(async () => {
+    const found = await engine.call("check", { policies: current }, { purpose: "check" });
+    findings.value = found.findings;
+    diagnostics.value = found.diagnostics;
+  });
+}
+
+async function run(
+  current: readonly TextFile[],
+  saved: TextFile | undefined,
+  into: typeof ran,
+  purpose: string,
+): Promise<void> {
+  if (saved === undefined) {
+    into.value = undefined;
+    return;
+  }
+  await attempt(async () => {
+    const input = { policies: current, tests: saved, keys: keys.peek(), now: Date.now() };
+    const found = await engine.call("run", input, { purpose, priority: 1 });
+    keepKeys(found.keys);
+    into.value = found;
+  });
+}
+
+function keepKeys(added: PageKeys): void {
+  if (Object.keys(added).length > 0) keys.value = { ...keys.peek(), ...added };
+}
+
+/** Does what may fail for reasons that people are to know. */
+async function attempt(what: () => Promise<void>): Promise<void> {
+  try {
+    await what();
+  } catch (error) {
+    if (error instanceof Superseded) return;
+    if (error instanceof FormError || error instanceof Stopped) formProblem.value = error.message;
+    else if (error instanceof Error) formProblem.value = `the engine failed: ${error.message}`;
+    else throw error;
+  }
+}

@@ -1,0 +1,253 @@
+/** The playground in a real browser: what it shows of a request is what the module did. */
+
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { axeViolations } from "../support/axe.ts";
+import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+
+let browser: Browser;
+let site: Awaited<ReturnType<typeof serveConsole>>;
+
+beforeAll(async () => {
+  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
+}, 60_000);
+
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+/** Opens the playground; the page must not have printed anything when it is closed. */
+async function openPlayground(options: Parameters<typeof openPage>[2] = {}) {
+  const opened = await openPage(browser, site.url, options);
+  await opened.page.getByRole("tab", { name: "Playground" }).click();
+  const close = async () => {
+    expect(opened.messages).toEqual([]);
+    await opened.close();
+  };
+  return { ...opened, close };
+}
+
+/** Waits until the answer is this one. */
+async function answered(page: Page, text: string | RegExp): Promise<void> {
+  await page.locator(".verdict").filter({ hasText: text }).waitFor({ timeout: 10_000 });
+}
+
+/** Puts a text in the place of what the editor has. */
+async function type(page: Page, text: string): Promise<void> {
+  await page.locator(".code .cm-content").click();
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.insertText(text);
+}
+
+const POLICY = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: admins}
+spec:
+  action: DENY
+  rules:
+  - to:
+    - operation:
+        paths: [/admin]
+`;
+
+describe("a request", () => {
+  test("is answered with a token made in the page, and each step leads to its line", async () => {
+    const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    await page.getByRole("button", { name: "one-principal.yaml:23" }).click();
+    expect(await page.locator(".cm-lit").textContent()).toContain("requestPrincipals");
+    await page.getByLabel("Claims, as JSON", { exact: true }).fill('{"sub": "somebody"}');
+    await answered(page, "403 RBAC: access denied");
+    await page.getByLabel("Spoil it", { exact: true }).selectOption("expired");
+    await answered(page, "401 Jwt is expired");
+    await page.getByLabel("The policies trust this page's key", { exact: true }).uncheck();
+    await page.getByLabel("Spoil it", { exact: true }).selectOption("");
+    await answered(page, "401 Jwks doesn't have key to match kid or alg from Jwt");
+    await page.getByRole("radio", { name: "No token" }).check();
+    await answered(page, "403 RBAC: access denied");
+    await close();
+  });
+
+  test("is read from a curl line, with its token", async () => {
+    const { page, close } = await openPlayground();
+    await page.getByText("Headers, body, address, curl").click();
+    await page
+      .getByLabel("Or paste a curl line, which is read and not run", { exact: true })
+      .fill(
+        "curl -X DELETE -H 'Authorization: Bearer abc' -H 'x-tenant: acme' https://shop.example/orders?id=1",
+      );
+    await answered(page, "401 Jwt is not in the form of Header.Payload.Signature");
+    expect(await page.getByLabel("Method", { exact: true }).inputValue()).toBe("DELETE");
+    expect(await page.getByLabel("Path", { exact: true }).inputValue()).toBe("/orders?id=1");
+    expect(await page.getByLabel("Host", { exact: true }).inputValue()).toBe("shop.example");
+    expect(await page.getByLabel("Headers, a line each", { exact: true }).inputValue()).toContain(
+      "x-tenant: acme",
+    );
+    await close();
+  });
+
+  test("follows the policies as they are edited, and errors are marked at their places", async () => {
+    const { page, close } = await openPlayground();
+    await page.getByRole("button", { name: "New file" }).click();
+    await type(page, POLICY);
+    await page.getByLabel("Path", { exact: true }).fill("/admin");
+    await answered(page, "403 RBAC: access denied");
+    await page.locator(".steps .at", { hasText: "policy.yaml" }).first().waitFor();
+    await type(page, POLICY.replace("paths", "pathz"));
+    const problem = page.locator(".answer li", { hasText: "did you mean `paths`?" });
+    await problem.waitFor();
+    expect(await problem.textContent()).toContain("policy.yaml:9");
+    await page.locator(".code .cm-lintRange-error").waitFor();
+    await close();
+  });
+
+  test("is made with every algorithm", async () => {
+    const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    const select = page.getByLabel("Algorithm", { exact: true });
+    for (const algorithm of await select.locator("option").allTextContents()) {
+      await select.selectOption(algorithm);
+      // Both names are of one algorithm; the filter's keys have the former.
+      const name = algorithm === "Ed25519" ? "EdDSA" : algorithm;
+      await page.locator(".steps", { hasText: `, ${name}, ` }).waitFor();
+      await answered(page, "200 forwarded");
+    }
+    await close();
+  });
+});
+
+describe("saved requests", () => {
+  test("are a test file, run at every change, and show their request", async () => {
+    const { page, close } = await openPlayground();
+    const saved = page.locator(".saved");
+    await saved.getByText("7 of 7 as expected").waitFor();
+    await answered(page, "200 forwarded");
+    await page.getByLabel("Path", { exact: true }).fill("/orders");
+    await page.getByRole("button", { name: "Save this request" }).click();
+    await saved.getByText("8 of 8 as expected").waitFor();
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download one-principal.test.yaml" }).click();
+    const folder = mkdtempSync(join(tmpdir(), "jwtgate-console-"));
+    const file = join(folder, "one-principal.test.yaml");
+    await (await download).saveAs(file);
+    copyFileSync("envoy/istio/one-principal.yaml", join(folder, "one-principal.yaml"));
+    const { status, stdout } = spawnSync(process.execPath, ["dist/jwtgate.mjs", "test", file], {
+      encoding: "utf8",
+    });
+    expect(stdout).toContain("8. GET /orders: 200");
+    expect(status).toBe(0);
+    rmSync(folder, { recursive: true });
+    await saved.getByRole("button", { name: "a token of yesterday" }).click();
+    await answered(page, "401 Jwt is expired");
+    await close();
+  });
+
+  test("are compared between two versions of the policies", async () => {
+    const { page, close } = await openPlayground();
+    const saved = page.locator(".saved");
+    await saved.getByText("7 of 7 as expected").waitFor();
+    await page.getByRole("button", { name: "Compare from here" }).click();
+    await saved.getByText("No saved request gets another answer than before.").waitFor();
+    await type(page, POLICY.replace("/admin", "/productpage"));
+    await saved
+      .getByText(
+        /[1-9] saved requests? gets? another answer than before|there is no key|no rule of the policies/,
+      )
+      .first()
+      .waitFor();
+    await page.locator(".comparison .cm-mergeView").waitFor();
+    await close();
+  });
+
+  test("say in the margin which rules they reach", async () => {
+    const { page, close } = await openPlayground();
+    const mark = page.locator(".cm-reach", { hasText: "2" });
+    await mark.waitFor();
+    expect(await mark.getAttribute("title")).toContain("2 saved requests of 4");
+    await close();
+  });
+});
+
+describe("the editor", () => {
+  test("completes fields, and says what they do", async () => {
+    const { page, close } = await openPlayground();
+    await page.getByRole("button", { name: "New file" }).click();
+    await type(page, POLICY.replace(/ {8}paths.*\n/, "        "));
+    await page.keyboard.type("not");
+    const options = page.locator(".cm-tooltip-autocomplete li");
+    await options.first().waitFor();
+    expect(await options.allTextContents()).toEqual(["notHosts", "notMethods", "notPaths", "notPorts"]);
+    await page.keyboard.press("Escape");
+    await type(page, POLICY);
+    await page.locator(".code .cm-line", { hasText: "paths:" }).getByText("paths").hover();
+    await page.locator(".cm-reference", { hasText: "The normalised path without query" }).waitFor();
+    await close();
+  });
+});
+
+describe("what attackers paste", () => {
+  const HOSTILE = `<img src=x onerror="document.title='owned'">`;
+
+  test("is never taken for HTML", async () => {
+    const { page, requests, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    const before = requests.length;
+    await page.getByRole("button", { name: "New file" }).click();
+    await type(page, POLICY.replace("/admin", `'/${HOSTILE.replaceAll("'", "")}'`));
+    await page.getByLabel("Issuer", { exact: true }).fill(HOSTILE);
+    await page
+      .getByLabel("Claims, as JSON", { exact: true })
+      .fill(JSON.stringify({ sub: HOSTILE, [HOSTILE]: HOSTILE }));
+    await page.getByText("Headers, body, address, curl").click();
+    await page.getByLabel("Headers, a line each", { exact: true }).fill(`x-a: ${HOSTILE}`);
+    await page.getByText("What the token says").click();
+    await page.locator(".members", { hasText: "onerror" }).first().waitFor();
+    await page.getByRole("button", { name: "Save this request" }).click();
+    await page.locator(".saved").getByText("8 of 8 as expected").waitFor();
+    expect(await page.title()).toBe("jwtgate console");
+    expect(await page.locator("img").count()).toBe(0);
+    expect(requests.slice(before)).toEqual([]);
+    await close();
+  });
+});
+
+describe("the worker", () => {
+  test("is replaced if it hangs, and the page goes on", async () => {
+    const { page, close } = await openPage(browser);
+    let isFirst = true;
+    await page.clock.install();
+    await page.route("**/worker.js", (route) => {
+      if (!isFirst) return route.continue();
+      isFirst = false;
+      return route.fulfill({ contentType: "text/javascript", body: "onmessage = () => { for (;;); };" });
+    });
+    await page.goto(site.url);
+    await page.getByRole("tab", { name: "Playground" }).click();
+    await page.getByText("There is no answer yet").waitFor();
+    await page.clock.fastForward(30_000);
+    await page.getByText("The engine was started again").waitFor();
+    await page.getByLabel("Path", { exact: true }).fill("/again");
+    await answered(page, "200 forwarded");
+    await close();
+  });
+});
+
+describe("for everybody", () => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [360, 1400]) {
+      test(`axe finds nothing, ${colorScheme}, ${width} px wide`, async () => {
+        const { page, close } = await openPlayground({ colorScheme, viewport: { width, height: 900 } });
+        await answered(page, "200 forwarded");
+        await page.locator(".saved").getByText("7 of 7 as expected").waitFor();
+        expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+        expect(await axeViolations(page)).toEqual([]);
+        await close();
+      });
+    }
+  }
+});
