@@ -321,7 +321,7 @@ describe("the server", () => {
 
 describe("--export", () => {
   test("writes one file that names no other, and runs only what is in it", () => {
-    expect(workspace.run(["console", "-f", "policies", "--export", "console.html"])).toEqual({
+    expect(workspace.run(["console", "policies", "--export", "console.html"])).toEqual({
       status: 0,
       stdout: "",
       stderr: "",
@@ -358,7 +358,7 @@ describe("--export", () => {
     [["--export", "x.html", "--listen", "127.0.0.1:0"], 2, "--export serves nothing: leave --listen out"],
     [["-f", "-"], 2, "standard input is none"],
     [["--listen", "localhost:80"], 2, "An IP address is listened on, not a name"],
-    [["-f", "missing.yaml"], 1, "missing.yaml: there is no such file or folder"],
+    [["missing.yaml"], 1, "missing.yaml: there is no such file or folder"],
     [["--jwks-ca", "missing.pem"], 1, "missing.pem"],
   ])("%j: %d", (args, status, words) => {
     const result = workspace.run(["console", ...args]);

@@ -12,7 +12,7 @@ import type { Address } from "../render/bootstrap.ts";
 import { parseListenAddress } from "../values.ts";
 import { print, report, serveUnread, tell, UserError, writeUserFile } from "./output.ts";
 import { checkPemFiles } from "./pem-files.ts";
-import { addOptionalFileOption } from "./policies.ts";
+import { addFileOptions } from "./policies.ts";
 import { readSources, reasonOf } from "./sources.ts";
 import { StopSignal } from "./stop-signal.ts";
 import { see, watchFiles } from "./watch.ts";
@@ -46,7 +46,7 @@ export function consoleCommand(): Command {
   const command = new Command("console").description(
     "open the wizard and the playground in a browser, with policies that are followed as they change",
   );
-  return addOptionalFileOption(command)
+  return addFileOptions(command)
     .addOption(
       new Option("--listen <address>", "IP:PORT to listen on; port 0 is any free one")
         .argParser(parseListenAddress)
@@ -55,7 +55,7 @@ export function consoleCommand(): Command {
     .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
     .option("--export <file>", "write the page with everything in it into this file, and serve nothing")
     .addHelpText("after", EXAMPLES)
-    .action(async (options: Options, self: Command) => {
+    .action(async (_files: string[], options: Options, self: Command) => {
       if (options.export !== undefined) {
         for (const [name, flag] of [
           ["listen", "--listen"],

@@ -20,19 +20,14 @@ const WHAT_IS_READ = "YAML files, folders, globs in quotes, or - for standard in
 
 /** Adds `-f`, which must be there, and `--ignore`. */
 export function addFileOption(command: Command): Command {
-  return addFileOptions(command, WHAT_IS_READ).hook("preAction", (one) => {
+  return addFileOptions(command).hook("preAction", (one) => {
     if (one.opts<SourceChoices>().file === undefined)
       one.error("error: name the policies: a file, a folder, or a glob in quotes");
   });
 }
 
-/** Adds `-f` and `--ignore` for a command that needs no policies. */
-export function addOptionalFileOption(command: Command): Command {
-  return addIgnoreOption(command.option("-f, --file <path...>", WHAT_IS_READ));
-}
-
 /** Adds `-f`, the same files as arguments, and `--ignore`. */
-function addFileOptions(command: Command, what: string): Command {
+export function addFileOptions(command: Command, what = WHAT_IS_READ): Command {
   return addIgnoreOption(
     command.argument("[file...]", "the same as -f").option("-f, --file <path...>", what),
   ).hook("preAction", (one) => {
