@@ -1,12 +1,12 @@
 /** `docs/check.md`: what a reviewer would say, with every code. */
 import { type Code, KINDS, type Kind, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
 
-const INTRODUCTION = `# What a reviewer would say
+const INTRODUCTION = `# Linting policies
 
 <!-- Generated from tools/check/findings.ts by \`npm run docs\`. -->
 
 \`jwtgate compile\` says what is wrong. \`jwtgate check\` says what is probably not meant: policies that are open, conditions
-that are never true, keys that should not stand where they stand. It runs nothing and sends nothing.
+that are never true, keys that should not be in a policy. It runs nothing and sends nothing.
 
 \`\`\`sh
 jwtgate check -f policies/

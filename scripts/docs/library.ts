@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 
-const INTRODUCTION = `# In another project
+const INTRODUCTION = `# Using jwtgate as a library
 
 <!-- Generated from scripts/docs/library.ts, tools/core.ts and tools/lib.ts by \`npm run docs\`. -->
 

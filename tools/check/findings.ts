@@ -1,4 +1,4 @@
-/** What a reviewer would say: every kind of finding, with its code, its weight, why it matters and what to do. */
+/** The findings of `jwtgate check`: each kind with its code, its severity, why it matters and what to do. */
 import { byPosition, type Position } from "../diagnostics.ts";
 
 export const SEVERITIES = ["error", "warning", "info"] as const;
@@ -315,7 +315,7 @@ export function byPlace(a: Finding, b: Finding): number {
   return byPosition(a, b) || (a.code < b.code ? -1 : 1);
 }
 
-/** What a reviewer would say at one place. */
+/** A finding of `jwtgate check` at one place. */
 export interface Finding extends Position {
   code: Code;
   severity: Severity;
