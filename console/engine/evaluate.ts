@@ -1,10 +1,12 @@
 /** Requests, explained: each gets the module's own verdict, and the steps that led to it. */
+import { INSPECTED } from "../../tools/compile.ts";
 import type { Provider } from "../../tools/config/schema.ts";
 import type { Diagnostic, Position } from "../../tools/diagnostics.ts";
 import { ProviderGates } from "../../tools/explain/custom.ts";
 import { type Explanation, explain, type Gates, type Subject } from "../../tools/explain/explain.ts";
 import { because, headersNotSet } from "../../tools/explain/format.ts";
 import { type Modules, TracedGate } from "../../tools/explain/gate.ts";
+import type { Action } from "../../tools/explain/rules.ts";
 import type { CompleteRequest } from "../../tools/host/http-connection-manager.ts";
 import { type CaseResult, judge } from "../../tools/testing/run.ts";
 import type { Request, TestFile } from "../../tools/testing/schema.ts";
@@ -32,6 +34,15 @@ export interface Evaluated {
   request: CompleteRequest;
   /** Milliseconds since 1970. */
   now: number;
+  /** How many rules of each action do not match and are left out of the explanation. */
+  hidden: Partial<Record<Action, number>>;
+}
+
+/** How many requests looked at a rule, and how many of them it matched. */
+export interface Reach {
+  at: Position;
+  asked: number;
+  matched: number;
 }
 
 /** One request of the page. */
@@ -61,6 +72,8 @@ export interface Ran {
   content?: TestFile;
   /** Its tokens by their names, as they were sent. */
   tokens: Record<string, string>;
+  /** Which rules the requests reach. */
+  reach: Reach[];
   keys: PageKeys;
 }
 
@@ -85,14 +98,15 @@ export async function explainOne(
     suite,
     diagnostics,
     keys: added,
-  } = await openSuite(policies, { name: REQUEST_FILE, text }, keys, now);
+  } = await openSuite(policies, { name: REQUEST_FILE, text }, keys, now, INSPECTED);
   const [test] = suite?.cases ?? [];
   if (suite === undefined || test === undefined) return { diagnostics, keys: added };
   const token = suite.tokens.get(TOKEN);
+  const evaluator = new Evaluator(modules, suite, suite.custom);
   return {
     diagnostics,
     issuers: issuersOf(suite.subject),
-    evaluated: await new Evaluator(modules, suite).evaluate(test),
+    evaluated: await evaluator.evaluate(test),
     ...(token !== undefined && { token }),
     keys: added,
   };
@@ -107,21 +121,25 @@ export async function runAll(
   now: number,
 ): Promise<Ran> {
   const { suite, diagnostics, keys: added } = await openSuite(policies, tests, keys, now);
-  if (suite === undefined) return { diagnostics, cases: [], tokens: {}, keys: added };
+  if (suite === undefined) return { diagnostics, cases: [], tokens: {}, reach: [], keys: added };
   const evaluator = new Evaluator(modules, suite);
   const cases: Saved[] = [];
   for (const test of suite.cases) cases.push(await evaluator.run(test));
   const { content, tokens } = suite;
-  return { diagnostics, cases, content, tokens: Object.fromEntries(tokens), keys: added };
+  const { reach } = evaluator;
+  return { diagnostics, cases, content, tokens: Object.fromEntries(tokens), reach, keys: added };
 }
 
 /** The gates of a suite, one for each time that its tests name. */
 class Evaluator {
   private readonly gates = new Map<number, Promise<Gates>>();
+  private readonly reached = new Map<string, Reach>();
 
   constructor(
     private readonly modules: Modules,
     private readonly suite: Suite,
+    /** Those that are asked; none in test files. */
+    private readonly custom: Suite["custom"] = [],
   ) {}
 
   async evaluate({ request, now }: PreparedCase): Promise<Evaluated> {
@@ -129,13 +147,28 @@ class Evaluator {
     const gates = this.gates.get(now) ?? this.open(subject);
     this.gates.set(now, gates);
     const explanation = await explain(await gates, subject, request);
+    this.note(explanation);
     return {
-      explanation,
+      ...withoutMost(explanation),
       because: because(explanation, subject.configuration),
       headersNotSet: headersNotSet(explanation, subject.configuration),
       request,
       now,
     };
+  }
+
+  /** Which rules were reached by all requests so far. */
+  get reach(): Reach[] {
+    return [...this.reached.values()];
+  }
+
+  private note({ actions = [] }: Explanation): void {
+    for (const { id, at, asked, matched } of actions.flatMap(({ rules }) => rules)) {
+      const reach = this.reached.get(id) ?? { at, asked: 0, matched: 0 };
+      if (asked) reach.asked++;
+      if (asked && matched) reach.matched++;
+      this.reached.set(id, reach);
+    }
   }
 
   async run(test: PreparedCase): Promise<Saved> {
@@ -152,10 +185,25 @@ class Evaluator {
   }
 
   private async open(subject: Subject): Promise<Gates> {
-    // CUSTOM policies have no part in test files.
-    const providers = await ProviderGates.open(this.modules, [], subject.sources, subject);
+    const providers = await ProviderGates.open(this.modules, this.custom, subject.sources, subject);
     return { gate: await TracedGate.open(this.modules, subject), providers };
   }
+}
+
+/** Rules of one action that do not match and are shown all the same. */
+const MAX_UNMATCHED = 20;
+
+/** The explanation without most of the rules that do not match: of thousands, nobody reads them, and the page waits for them. */
+function withoutMost(explanation: Explanation): Pick<Evaluated, "explanation" | "hidden"> {
+  const { actions } = explanation;
+  if (actions === undefined) return { explanation, hidden: {} };
+  const hidden: Evaluated["hidden"] = {};
+  const shown = actions.map(({ action, rules }) => {
+    const left = new Set(rules.filter(({ matched }) => !matched).slice(MAX_UNMATCHED));
+    if (left.size > 0) hidden[action] = left.size;
+    return { action, rules: rules.filter((rule) => !left.has(rule)) };
+  });
+  return { explanation: { ...explanation, actions: shown }, hidden };
 }
 
 function issuersOf({ configuration, positions }: Subject): Issuer[] {

@@ -1,7 +1,7 @@
 /** Adds a request to a test file, and leaves the rest of its text as it is. */
-import { isMap, isSeq, type ParsedNode, parseDocument } from "yaml";
-import { parseYaml } from "../../tools/istio/yaml.ts";
+import { parseYaml, type YamlNode } from "../../tools/istio/yaml.ts";
 import { toBareYaml } from "../../tools/render/yaml.ts";
+import { plain } from "../../tools/testing/read.ts";
 import type { Case, Key, TestFile, Token } from "../../tools/testing/schema.ts";
 import type { TextFile } from "./suite.ts";
 
@@ -16,6 +16,9 @@ export interface Addition {
   test: Case;
 }
 
+/** Entries of a list or a map. */
+type Entries = readonly object[] | Readonly<Record<string, unknown>>;
+
 /**
  * The file's text with the test at the end of `tests`, and the keys and tokens that the file has not yet.
  *
@@ -29,43 +32,61 @@ export function addTest({ tests, policies, keys, tokens, test }: Addition): stri
       tokens: { ...tokens },
       tests: [test],
     };
-    return toBareYaml([withoutEmpty(file)], { shortLists: true });
+    const filled = Object.entries(file).filter(([, value]) => Object.keys(value).length > 0);
+    return toBareYaml([Object.fromEntries(filled)], { shortLists: true });
   }
-  const text = insert(insert(insert(tests.text, "tests", [test]), "tokens", tokens), "keys", keys);
-  if (parseYaml(tests.name, text).diagnostics.length > 0)
-    throw new Error(`nothing can be added to ${tests.name} as it is written: add the request by hand`);
+  const fields: readonly [string, Entries][] = [
+    ["tests", [test]],
+    ["tokens", tokens],
+    ["keys", keys],
+  ];
+  const text = fields.reduce((before, [field, more]) => insert(before, field, more), tests.text);
+  const [was, is] = [contentOf(tests.name, tests.text), contentOf(tests.name, text)];
+  const wanted = fields.reduce((content, [field, more]) => withMore(content, field, more), was);
+  // The text was changed as a text: only if it says what it should is it a good one.
+  if (wanted === undefined || JSON.stringify(sorted(is)) !== JSON.stringify(sorted(wanted)))
+    throw new Error(
+      `nothing can be added to ${tests.name} as it is written: put tests:, tokens: and keys: at the beginnings of lines, with a line for each entry`,
+    );
   return text;
 }
 
-function withoutEmpty(file: TestFile): TestFile {
-  const entries = Object.entries(file).filter(([, value]) => Object.keys(value).length > 0);
-  return Object.fromEntries(entries) as TestFile;
+/** The text with more entries at the end of a field of the top level. */
+function insert(text: string, field: string, more: Entries): string {
+  if (Object.keys(more).length === 0) return text;
+  const lines = text.trimEnd().split("\n");
+  const head = lines.findIndex((line) => new RegExp(`^${field}:\\s*(?:#.*)?$`).test(line.trimEnd()));
+  if (head < 0) return `${lines.join("\n")}\n\n${toBareYaml([{ [field]: more }], { shortLists: true })}`;
+  // The field ends before the next name at the beginning of a line, and before comments that belong to that.
+  const next = lines.findIndex((line, index) => index > head && /^[^\s#-]/.test(line));
+  let end = next < 0 ? lines.length : next;
+  while (end > head + 1 && /^(?:#.*|\s*)$/.test(lines[end - 1] ?? "")) end--;
+  const first = lines.slice(head + 1, end).find((line) => /^\s*[^\s#]/.test(line)) ?? "";
+  const indent = /^\s*/.exec(first)?.[0] ?? "";
+  const entries = toBareYaml([Array.isArray(more) ? more : { ...more }], { shortLists: true }).trimEnd();
+  const written = entries.replace(/^(?=.)/gm, indent);
+  return `${[...lines.slice(0, end), written, ...lines.slice(end)].join("\n")}\n`;
 }
 
-/** The text with more entries in a list or map of the top level. */
-function insert(
-  text: string,
-  field: string,
-  more: readonly object[] | Readonly<Record<string, unknown>>,
-): string {
-  if (Object.keys(more).length === 0) return text;
-  const document = parseDocument(text);
-  const present = isMap(document.contents) ? document.contents.get(field, true) : undefined;
-  if (present === undefined) {
-    const end = text.endsWith("\n") ? text : `${text}\n`;
-    return `${end}\n${toBareYaml([{ [field]: more }], { shortLists: true })}`;
-  }
-  const node = present as ParsedNode;
-  if (!(isSeq(node) || isMap(node)) || node.flow)
-    throw new Error(
-      `${field}: is written on one line, in brackets: write a line for each entry, and save again`,
-    );
-  const begin = node.range[0];
-  const column = begin - (text.lastIndexOf("\n", begin - 1) + 1);
-  const written = toBareYaml([Array.isArray(more) ? more : { ...more }], { shortLists: true });
-  const last = text.slice(0, node.range[1]).trimEnd().length;
-  const lineEnd = text.indexOf("\n", last);
-  const at = lineEnd < 0 ? text.length : lineEnd;
-  const indented = written.trimEnd().replace(/^(?=.)/gm, " ".repeat(column));
-  return `${text.slice(0, at)}\n${indented}${text.slice(at)}`;
+type Content = Record<string, unknown>;
+
+function contentOf(name: string, text: string): Content | undefined {
+  const [document]: (YamlNode | undefined)[] = parseYaml(name, text).documents;
+  return document === undefined ? undefined : (plain(document) as Content);
+}
+
+function withMore(content: Content | undefined, field: string, more: Entries): Content | undefined {
+  if (content === undefined || Object.keys(more).length === 0) return content;
+  const before = content[field];
+  if (Array.isArray(more))
+    return { ...content, [field]: [...(Array.isArray(before) ? before : []), ...more] };
+  return { ...content, [field]: { ...(before ?? {}), ...more } };
+}
+
+/** The same with the members of all objects in the order of their names. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(members.map(([name, one]) => [name, sorted(one)]));
 }

@@ -1,5 +1,5 @@
 /** Test files and policies as the page's editors hold them, made ready to run. */
-import type { SourceFile } from "../../tools/compile.ts";
+import type { CompileTarget, SourceFile } from "../../tools/compile.ts";
 import type { Diagnostic } from "../../tools/diagnostics.ts";
 import { type Files, type LoadedSuite, loadSuite } from "../../tools/testing/suite.ts";
 import { Keys, type PageKeys } from "./keys.ts";
@@ -14,15 +14,17 @@ export interface TextFile {
  * Compiles policies and makes keys and tokens, for the requests of a test file.
  *
  * @param now milliseconds since 1970, if the file does not say
+ * @param target see {@link loadSuite}
  */
 export async function openSuite(
   policies: readonly TextFile[],
   tests: TextFile,
   keys: PageKeys,
   now: number,
+  target?: CompileTarget,
 ): Promise<LoadedSuite & { keys: PageKeys }> {
   const maker = new Keys(keys);
-  const loaded = await loadSuite(tests, new OpenFiles(policies, maker), now);
+  const loaded = await loadSuite(tests, new OpenFiles(policies, maker), now, target);
   return { ...loaded, keys: maker.added };
 }
 

@@ -14,11 +14,16 @@ export function Answer() {
   const errors = (found?.diagnostics ?? []).filter(({ severity }) => severity === "error");
   const { evaluated } = found ?? {};
   return (
-    <section class="card answer" aria-labelledby="answer-title" aria-live="polite">
+    <section
+      class="card answer"
+      aria-labelledby="answer-title"
+      aria-live="polite"
+      data-number={latency.value?.number}
+    >
       <h2 id="answer-title">
         Answer{" "}
         {latency.value !== undefined && (
-          <small class="faint">{latency.value.toFixed(0)} ms after the last key</small>
+          <small class="faint">{latency.value.milliseconds.toFixed(0)} ms after the last key</small>
         )}
       </h2>
       {found === undefined && problem === undefined && <p class="faint">There is no answer yet.</p>}
@@ -50,7 +55,7 @@ function Verdict({ evaluated, found }: { evaluated: Evaluated; found: Explained 
   const { answer, upstream } = outcome;
   return (
     <>
-      <p class={`verdict ${answer ? "bad" : "good"}`} data-status={answer?.status ?? 200}>
+      <p class={`verdict ${answer ? "bad" : "good"}`}>
         {answer ? (
           <>
             <b>{answer.status}</b> {readable(answer.body)}
@@ -86,6 +91,19 @@ function Verdict({ evaluated, found }: { evaluated: Evaluated; found: Explained 
       ))}
       <h3>Steps</h3>
       <ol class="steps">
+        {explanation.custom.map(({ provider, isAsked, rules }) => (
+          <li key={provider}>
+            <b>CUSTOM</b>{" "}
+            {isAsked
+              ? `${provider} is asked first. What it answers is not known here; what follows is so if it allows the request.`
+              : `${provider} is not asked: no rule of its policies matches.`}
+            <ul class="plain">
+              {rules.slice(0, 20).map((rule) => (
+                <Rule key={rule.id} rule={rule} />
+              ))}
+            </ul>
+          </li>
+        ))}
         {authentication?.preflight && <li>This is a CORS preflight, which is not authenticated.</li>}
         {authentication?.steps.map((step, index) => (
           <li key={`${index} ${step.provider}`}>
@@ -106,12 +124,12 @@ function Verdict({ evaluated, found }: { evaluated: Evaluated; found: Explained 
             <b>{action}</b>
             {rules.length === 0 && <p class="faint">No rule.</p>}
             <ul class="plain">
-              {shownRules(rules).map((rule) => (
+              {rules.map((rule) => (
                 <Rule key={rule.id} rule={rule} />
               ))}
             </ul>
-            {rules.length > MAX_RULES && (
-              <p class="faint">{rules.length - shownRules(rules).length} more rules do not match.</p>
+            {(evaluated.hidden[action] ?? 0) > 0 && (
+              <p class="faint">{evaluated.hidden[action]} more rules do not match.</p>
             )}
           </li>
         ))}
@@ -121,14 +139,6 @@ function Verdict({ evaluated, found }: { evaluated: Evaluated; found: Explained 
       )}
     </>
   );
-}
-
-/** Rules that do not match and are shown all the same. */
-const MAX_RULES = 20;
-
-function shownRules(rules: readonly RuleStep[]): RuleStep[] {
-  const hidden = new Set(rules.filter(({ matched }) => !matched).slice(MAX_RULES));
-  return rules.filter((rule) => !hidden.has(rule));
 }
 
 function placeOf(provider: string, { issuers = [] }: Explained): Position | undefined {

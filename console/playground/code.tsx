@@ -100,20 +100,9 @@ function rangeOf(doc: Text, { line: number, column }: Position): { from: number;
 
 /** The rules of a file with the number of saved requests that reach them. */
 function reachedLines(name: string): Map<number, LineMark> {
-  const reached = new Map<number, { matched: number; asked: number }>();
-  for (const { evaluated } of ran.value?.cases ?? []) {
-    for (const { rules } of evaluated?.explanation.actions ?? []) {
-      for (const { at, matched, asked } of rules) {
-        if (at.file !== name) continue;
-        const counts = reached.get(at.line) ?? { matched: 0, asked: 0 };
-        if (asked) counts.asked++;
-        if (asked && matched) counts.matched++;
-        reached.set(at.line, counts);
-      }
-    }
-  }
+  const reached = (ran.value?.reach ?? []).filter(({ at }) => at.file === name);
   return new Map(
-    [...reached].map(([line, { matched, asked }]) => {
+    reached.map(({ at: { line }, matched, asked }) => {
       const title =
         matched > 0
           ? `${matched} saved request${matched === 1 ? "" : "s"} of ${asked} that came here match this rule`

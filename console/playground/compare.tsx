@@ -46,6 +46,7 @@ export function Comparison() {
       extensions: [
         lineNumbers(),
         viewing(),
+        EditorView.lineWrapping,
         EditorState.readOnly.of(true),
         EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
       ],

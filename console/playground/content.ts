@@ -6,4 +6,6 @@ export interface Content {
   /** Policies, and a `*.test.yaml` with the saved requests. */
   files: readonly TextFile[];
   draft?: Draft;
+  /** Key sets that policies fetch, by the URI that they name. */
+  documents?: Readonly<Record<string, string>>;
 }

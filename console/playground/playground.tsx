@@ -1,4 +1,5 @@
 /** Policies, a request, and what the module makes of it. */
+import { Share } from "../links/share.tsx";
 import { Answer } from "./answer.tsx";
 import { Code } from "./code.tsx";
 import { CompareButton, Comparison } from "./compare.tsx";
@@ -6,6 +7,8 @@ import { Files } from "./files.tsx";
 import { Findings } from "./findings.tsx";
 import { RequestForm } from "./request.tsx";
 import { SavedRequests } from "./saved.tsx";
+import { problems } from "./served.ts";
+import { currentContent } from "./state.ts";
 
 export function Playground() {
   return (
@@ -16,7 +19,13 @@ export function Playground() {
             Policies
           </h2>
           <CompareButton />
+          <Share content={currentContent} />
         </div>
+        {problems.value.map((problem) => (
+          <p key={problem} class="bad" role="alert">
+            {problem}
+          </p>
+        ))}
         <Files />
         <Code />
         <Findings />

@@ -5,6 +5,7 @@ import { ALGORITHM_NAMES } from "../../tools/jwks/algorithms.ts";
 import { SPOILS as TEXTS } from "../../tools/testing/spoils.ts";
 import { engine } from "../engine/client.ts";
 import { BEARER, type Draft, type MadeToken, type Place } from "./draft.ts";
+import { fetchKeys, isServed } from "./served.ts";
 import { documents, draft, explained, issuers } from "./state.ts";
 import { decode, type Member } from "./token.ts";
 
@@ -250,20 +251,50 @@ function Pasted() {
         />
       </Field>
       {uris.map((uri) => (
-        <Field key={uri} label={`What ${uri} has: a key set`}>
-          <textarea
-            rows={2}
-            spellcheck={false}
-            value={documents.value[uri] ?? ""}
-            placeholder='{"keys": […]}'
-            onInput={(event) => {
-              const { [uri]: _, ...others } = documents.value;
-              const text = event.currentTarget.value;
-              documents.value = text.trim() === "" ? others : { ...others, [uri]: text };
-            }}
-          />
-        </Field>
+        <Keys key={uri} uri={uri} />
       ))}
+    </>
+  );
+}
+
+/** The key set that policies fetch: pasted, or fetched by the server of this page. */
+function Keys({ uri }: { uri: string }) {
+  const [problem, setProblem] = useState("");
+  const set = (text: string) => {
+    const { [uri]: _, ...others } = documents.value;
+    documents.value = text.trim() === "" ? others : { ...others, [uri]: text };
+  };
+  const get = async () => {
+    try {
+      setProblem("");
+      set(await fetchKeys(uri));
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <>
+      <Field label={`The key set at ${uri}`}>
+        <textarea
+          rows={2}
+          spellcheck={false}
+          value={documents.value[uri] ?? ""}
+          placeholder='{"keys": […]}'
+          onInput={(event) => set(event.currentTarget.value)}
+        />
+      </Field>
+      {isServed && (
+        <p>
+          <button type="button" onClick={() => void get()}>
+            Fetch it
+          </button>
+        </p>
+      )}
+      {problem !== "" && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
     </>
   );
 }

@@ -11,6 +11,7 @@ import { view } from "../shell/view.ts";
 import type { Content } from "./content.ts";
 import { type Draft, EMPTY_DRAFT, FormError, write } from "./draft.ts";
 import { EXAMPLES } from "./examples.ts";
+import { followDisk } from "./served.ts";
 
 export const files = signal<readonly TextFile[]>([]);
 /** The name of the file in the editor. */
@@ -33,8 +34,8 @@ export const ran = signal<Ran | undefined>(undefined);
 export const ranBaseline = signal<Ran | undefined>(undefined);
 export const findings = signal<readonly Finding[]>([]);
 export const diagnostics = signal<readonly Diagnostic[]>([]);
-/** Of the last answer, in milliseconds from the change that led to it. */
-export const latency = signal<number | undefined>(undefined);
+/** Of the last answer: its number, and the milliseconds from the change that led to it. */
+export const latency = signal<{ number: number; milliseconds: number } | undefined>(undefined);
 /** The issuers that policies had when they could be compiled last. */
 export const issuers = signal<readonly Issuer[]>([]);
 
@@ -49,12 +50,21 @@ export function isTestFile(name: string): boolean {
 }
 
 /** Puts files in the place of those that are there. */
-export function load({ files: loaded, draft: request }: Content): void {
+export function load({ files: loaded, draft: request, documents: known = {} }: Content): void {
   files.value = loaded;
   activeName.value = loaded[0]?.name ?? "";
   baseline.value = undefined;
+  documents.value = known;
   lit.value = undefined;
-  if (request) draft.value = request;
+  draft.value = request ?? draftFor(loaded);
+}
+
+/** A request with a token of the first issuer. */
+function draftFor(loaded: readonly TextFile[]): Draft {
+  const texts = loaded.filter(({ name }) => !isTestFile(name)).map(({ text }) => text);
+  const issuer = /issuer:\s*["']?([^\s"',}]+)/.exec(texts.join("\n"))?.[1];
+  if (issuer === undefined) return EMPTY_DRAFT;
+  return { ...EMPTY_DRAFT, token: "made", made: { ...EMPTY_DRAFT.made, issuer } };
 }
 
 /**
@@ -98,11 +108,22 @@ export function lightUp(at: Position): void {
   lit.value = { ...at };
 }
 
+/** What a link holds of the page. */
+export function currentContent(): Content {
+  return { files: files.value, draft: draft.value, documents: documents.value };
+}
+
 /** Tries what is in the page again, if it changed. */
 export function startEvaluation(): void {
   const [first] = EXAMPLES;
   if (exported?.policies !== undefined) openInPlayground(exported.policies);
   else if (files.value.length === 0 && first) load(first);
+  let isFirst = true;
+  followDisk((changed) => {
+    if (isFirst) openInPlayground({ files: changed });
+    else for (const file of changed) put(file);
+    isFirst = false;
+  });
   effect(() => {
     const [current, request, known] = [policies.value, draft.value, documents.value];
     void explainDraft(current, request, known);
@@ -151,7 +172,8 @@ async function explainDraft(
     if (turn !== asked) return;
     formProblem.value = undefined;
     explained.value = found;
-    latency.value = performance.now() - begun;
+    if (latency.value === undefined) performance.mark("jwtgate-ready");
+    latency.value = { number: turn, milliseconds: performance.now() - begun };
     const isNew = JSON.stringify(found.issuers) !== JSON.stringify(issuers.peek());
     if (found.issuers === undefined || !isNew) return;
     issuers.value = found.issuers;

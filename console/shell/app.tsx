@@ -1,6 +1,7 @@
 /** The frame around wizard and playground: title, tabs, theme. */
 import type { ComponentChildren } from "preact";
 import { engine } from "../engine/client.ts";
+import { RefusedLink } from "../links/share.tsx";
 import { Playground } from "../playground/playground.tsx";
 import { Wizard } from "../wizard/wizard.tsx";
 import { nextTheme, theme } from "./theme.ts";
@@ -30,6 +31,7 @@ export function App() {
         </button>
       </header>
       <Engine />
+      <RefusedLink />
       <main>
         <Panel id="wizard">
           <Wizard />

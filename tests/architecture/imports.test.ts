@@ -166,15 +166,22 @@ const CONSOLE: Rooms = {
   "console/shell/view": [],
   "console/shell/theme": [],
   "console/wizard": [],
-  "console/playground": ["tools", "console/engine", "console/shell/view"],
+  "console/playground/draft": ["tools"],
+  "console/playground/content": ["console/engine", "console/playground/draft"],
+  "console/links": ["console/playground/content"],
+  "console/playground": [
+    ...["tools", "console/engine", "console/shell/view", "console/links"],
+    ...["console/playground/draft", "console/playground/content"],
+  ],
   "console/shell": [
     "console/engine",
     "console/shell/view",
     "console/shell/theme",
+    "console/links",
     "console/wizard",
     "console/playground",
   ],
-  "console/main": ["console/engine", "console/playground", "console/shell"],
+  "console/main": ["console/engine", "console/links", "console/playground", "console/shell"],
 };
 
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */

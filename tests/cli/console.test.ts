@@ -341,7 +341,7 @@ describe("--export", () => {
     expect(data["policies"]).toEqual({
       files: [{ name: "policies/a.yaml", text: keysPolicy() }],
     });
-    expect(html).not.toContain("jwtgate-console");
+    expect(html).not.toContain('<meta name="jwtgate-console"');
   });
 
   test("puts policies in that would end a script, as they are", () => {

@@ -1,7 +1,7 @@
 /** The playground in a real browser: what it shows of a request is what the module did. */
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -186,6 +186,27 @@ describe("the editor", () => {
     await type(page, POLICY);
     await page.locator(".code .cm-line", { hasText: "paths:" }).getByText("paths").hover();
     await page.locator(".cm-reference", { hasText: "The normalised path without query" }).waitFor();
+    await close();
+  });
+});
+
+describe("the examples of the documentation", () => {
+  test("are opened, compile, and answer", async () => {
+    const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    const select = page.getByLabel("Examples", { exact: true });
+    const titles = (await select.locator("option").allTextContents()).slice(1);
+    const yaml = readdirSync("envoy/istio").filter((file) => !/^httpbin|[.]test[.]/.test(file));
+    expect(titles.map((title) => `${title.replaceAll(" ", "-")}.yaml`).sort()).toEqual(yaml.sort());
+    for (const title of titles) {
+      await select.selectOption(title);
+      const name = `${title.replaceAll(" ", "-")}.yaml`;
+      await page.getByRole("button", { name, exact: true }).waitFor();
+      await page.locator(".steps .at", { hasText: name }).first().waitFor();
+      expect(await page.locator(".answer .verdict").count(), title).toBe(1);
+    }
+    await page.getByLabel("Path", { exact: true }).fill("/admin/users");
+    await page.getByText("is asked first. What it answers is not known here").waitFor();
     await close();
   });
 });

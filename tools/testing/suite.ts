@@ -5,6 +5,7 @@ import { isAddress } from "../encoding/address.ts";
 import type { Subject } from "../explain/explain.ts";
 import { subjectOf } from "../explain/subject.ts";
 import { type CompleteRequest, DEFAULT_LISTENER } from "../host/http-connection-manager.ts";
+import type { CompiledProvider } from "../istio/authorization.ts";
 import { quote, Report } from "../istio/report.ts";
 import { nodeAt, parseYaml, type YamlNode } from "../istio/yaml.ts";
 import { parseTime, TIME_FORMS } from "../time.ts";
@@ -71,6 +72,12 @@ export interface Suite {
    * @internal
    */
   tokens: ReadonlyMap<string, string>;
+  /**
+   * Extension providers of CUSTOM policies, which have no part in the tests.
+   *
+   * @internal
+   */
+  custom: readonly CompiledProvider[];
   /** How many of the file's tests were not asked for, and are not among the cases. */
   unselected: number;
   /** Whether the file says when its tests happen, which a real Envoy cannot be told. */
@@ -93,8 +100,14 @@ export interface LoadedSuite {
  *
  * @param source the test file
  * @param now milliseconds since 1970, where the file does not say
+ * @param target that the policies are compiled for; default: one that says that CUSTOM policies have no part in tests
  */
-export async function loadSuite(source: SourceFile, files: Files, now: number): Promise<LoadedSuite> {
+export async function loadSuite(
+  source: SourceFile,
+  files: Files,
+  now: number,
+  target: CompileTarget = TESTED,
+): Promise<LoadedSuite> {
   const report = new Report();
   const { documents, diagnostics } = parseYaml(source.name, source.text);
   report.addAll(diagnostics);
@@ -115,7 +128,7 @@ export async function loadSuite(source: SourceFile, files: Files, now: number): 
   }
   const value = read(node, TestFile, "", report) as TestFile;
   if (report.hasErrors) return { diagnostics: report.diagnostics, files: [source.name] };
-  return new Loader(source.name, node, value, files, report).load(now);
+  return new Loader(source.name, node, value, files, report, target).load(now);
 }
 
 /** CUSTOM policies have no part in tests: what their extension providers answer is nobody's to say here. */
@@ -139,6 +152,7 @@ class Loader implements Context {
     private readonly value: TestFile,
     private readonly files: Files,
     readonly report: Report,
+    private readonly target: CompileTarget,
   ) {
     this.used = [file];
   }
@@ -167,7 +181,8 @@ class Loader implements Context {
     });
     const hasClock = (value.at ?? value.now) !== undefined;
     const hasAddress = value.listener?.address !== undefined;
-    const made = { content: value, tokens: tokens.all };
+    const custom = compiled.result.workloads.flatMap((workload) => workload.custom);
+    const made = { content: value, tokens: tokens.all, custom };
     return {
       ...result,
       suite: { file: this.file, subject, cases, ...made, unselected: 0, hasClock, hasAddress },
@@ -226,7 +241,7 @@ class Loader implements Context {
     // Resources of this file keep their places in it.
     if (written.length > 0) sources.push({ name: this.file, text: "", documents: written });
     if (this.report.hasErrors) return undefined;
-    const result = compile(sources, { ...this.value.workload, target: TESTED });
+    const result = compile(sources, { ...this.value.workload, target: this.target });
     this.report.addAll(result.diagnostics);
     return { result, sources };
   }

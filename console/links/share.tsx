@@ -1,0 +1,82 @@
+/** Makes a link to what the playground holds, and reads the one that the page was opened with. */
+import { signal } from "@preact/signals";
+import { useState } from "preact/hooks";
+import type { Content } from "../playground/content.ts";
+import { isLink, type Link, LinkError, readLink, writeLink } from "./link.ts";
+
+/** Why the link that the page was opened with is not shown. */
+const refused = signal("");
+
+/**
+ * Opens the link of the page's address, and those that are followed later.
+ *
+ * @param open takes the state
+ */
+export function followLinks(open: (content: Content) => void): void {
+  const follow = async () => {
+    refused.value = "";
+    if (!isLink(location.hash)) return;
+    try {
+      open(await readLink(location.hash));
+    } catch (error) {
+      if (!(error instanceof LinkError)) throw error;
+      refused.value = error.message;
+    }
+  };
+  addEventListener("hashchange", () => void follow());
+  void follow();
+}
+
+/** Says why a link was not opened. */
+export function RefusedLink() {
+  if (refused.value === "") return null;
+  return (
+    <p class="banner bad" role="alert">
+      The link was not opened: {refused.value}.
+    </p>
+  );
+}
+
+/** @param content what the link is to hold, when it is asked for */
+export function Share({ content }: { content: () => Content }) {
+  const [link, setLink] = useState<Link & { isWhole: boolean }>();
+  const make = async (isWhole: boolean) => {
+    const made = await writeLink(content(), isWhole);
+    // The address bar has the link too. This is no navigation, so nothing is opened anew.
+    history.replaceState(null, "", made.fragment);
+    setLink({ ...made, isWhole });
+  };
+  const url = () => `${location.href.replace(/#.*/s, "")}${link?.fragment ?? ""}`;
+  return (
+    <div class="share">
+      <button type="button" onClick={() => void make(false)}>
+        Make a link
+      </button>
+      {link && (
+        <div class="card" role="status">
+          <label for="link">The link, which holds the state after # and sends it nowhere</label>
+          <input id="link" readOnly value={url()} onFocus={(event) => event.currentTarget.select()} />
+          {link.leftOut.length > 0 && (
+            <p>
+              Left out: {link.leftOut.join(", ")}.{" "}
+              <button type="button" onClick={() => void make(true)}>
+                Put them in
+              </button>
+            </p>
+          )}
+          {link.isWhole && (
+            <p class="warn">This link holds private keys or tokens: give it to nobody else.</p>
+          )}
+          <p>
+            <button type="button" onClick={() => void navigator.clipboard.writeText(url())}>
+              Copy
+            </button>{" "}
+            <button type="button" class="quiet" onClick={() => setLink(undefined)}>
+              Close
+            </button>
+          </p>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,107 @@
+/** Links: the state goes round, secrets stay here unless chosen, and links that cannot be read are refused with a reason. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readLink, writeLink } from "../../console/links/link.ts";
+import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+
+describe("a state", () => {
+  const SECRETS = [
+    '{"kty":"RSA","n":"AAAA","e":"AQAB","d":"PRIVATE-0123456789abcdef","p":"PRIVATE-0123456789abcdefg"}',
+    "jwk: {kty: oct, k: PRIVATE-0123456789abcdef}",
+    'jwks: "{\\"keys\\":[{\\"kty\\":\\"oct\\",\\"k\\":\\"PRIVATE-0123456789abcdef\\"}]}"',
+    "-----BEGIN PRIVATE KEY-----\nPRIVATE-0123456789abcdef\n-----END PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----\nPRIVATE-not-closed",
+    "token: eyJhbGciOiJub25lIn0.PRIVATE.PRIVATE",
+  ];
+
+  test("goes round as it is, if secrets are chosen", async () => {
+    const content = { files: SECRETS.map((text, index) => ({ name: `${index}.yaml`, text })) };
+    const { fragment, leftOut } = await writeLink(content, true);
+    expect(leftOut).toEqual([]);
+    expect(await readLink(fragment)).toEqual(content);
+  });
+
+  test("goes without private keys and tokens", async () => {
+    for (const text of SECRETS) {
+      const { fragment, leftOut } = await writeLink({ files: [{ name: "a.yaml", text }] }, false);
+      expect(leftOut.length, text).toBe(1);
+      expect(JSON.stringify(await readLink(fragment)), text).not.toContain("PRIVATE-");
+      expect(JSON.stringify(await readLink(fragment)), text).not.toContain(".PRIVATE");
+    }
+  });
+
+  test("keeps public keys and ordinary text", async () => {
+    const text =
+      'jwks: \'{"keys":[{"kty":"RSA","kid":"long-enough-to-be-a-secret","n":"vPFGhUqrZa-ukxqLyfx","e":"AQAB"}]}\'\nname: a';
+    const { fragment, leftOut } = await writeLink({ files: [{ name: "a.yaml", text }] }, false);
+    expect(leftOut).toEqual([]);
+    expect((await readLink(fragment)).files[0]?.text).toBe(text);
+  });
+
+  test("is refused with a reason, if it is damaged or of another version", async () => {
+    const { fragment } = await writeLink({ files: [{ name: "a.yaml", text: "kind: A" }] }, false);
+    await expect(readLink(fragment.slice(0, -3))).rejects.toThrow("damaged");
+    await expect(readLink("#section")).rejects.toThrow("damaged");
+    await expect(readLink(fragment.replace("#1.", "#2."))).rejects.toThrow("version 2");
+    const bomb = await writeLink({ files: [{ name: "a.yaml", text: "a".repeat(9_000_000) }] }, true);
+    await expect(readLink(bomb.fragment)).rejects.toThrow("more than a state has");
+    for (const wrong of [[], { files: [{}] }, { files: [], draft: {} }, { files: "a" }]) {
+      const { fragment: other } = await writeLink(wrong as never, true);
+      await expect(readLink(other)).rejects.toThrow("no state");
+    }
+  });
+});
+
+describe("in a browser", () => {
+  let browser: Browser;
+  let site: Awaited<ReturnType<typeof serveConsole>>;
+
+  beforeAll(async () => {
+    [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser.close();
+    await site.close();
+  });
+
+  const verdict = (page: Page, text: string) => page.locator(".verdict").filter({ hasText: text }).waitFor();
+
+  test("a link opens what it was made of, and keeps a pasted token to itself", async () => {
+    const { page, requests, messages, close } = await openPage(browser, site.url);
+    await page.getByRole("tab", { name: "Playground" }).click();
+    await page.getByLabel("Path", { exact: true }).fill("/from-a-link");
+    await page.getByRole("radio", { name: "Paste one" }).check();
+    await page.getByLabel("The token; it stays in this page").fill("not.a-secret.really");
+    await verdict(page, "401");
+    await page.getByRole("button", { name: "Make a link" }).click();
+    await page.getByText("Left out: 1 token.").waitFor();
+    const short = await page.getByLabel(/^The link/).inputValue();
+    await page.getByRole("button", { name: "Put them in" }).click();
+    await page.getByText("This link holds private keys or tokens").waitFor();
+    const whole = await page.getByLabel(/^The link/).inputValue();
+    await close();
+    for (const [link, token] of [
+      [short, "left-out"],
+      [whole, "not.a-secret.really"],
+    ] as const) {
+      const other = await openPage(browser, link);
+      expect(await other.page.getByLabel("Path", { exact: true }).inputValue()).toBe("/from-a-link");
+      expect(await other.page.getByLabel("The token; it stays in this page").inputValue()).toBe(token);
+      await verdict(other.page, "401");
+      expect(other.messages).toEqual([]);
+      await other.close();
+    }
+    expect(requests.filter((url) => !/^(data:|blob:)/.test(url) && !url.startsWith(site.url))).toEqual([]);
+    expect(messages).toEqual([]);
+  });
+
+  test("a link that cannot be read says why, and the page works", async () => {
+    const { page, messages, close } = await openPage(browser, `${site.url}#7.abc`);
+    await page.getByRole("alert").filter({ hasText: "version 7" }).waitFor();
+    await page.getByRole("tab", { name: "Playground" }).click();
+    await verdict(page, "200");
+    expect(messages).toEqual([]);
+    await close();
+  });
+});

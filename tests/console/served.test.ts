@@ -1,0 +1,89 @@
+/** The page as `jwtgate console` serves it, and as the one file that it writes. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openBrowser, openPage } from "../support/browser.ts";
+import { TOOL, Workspace } from "../support/cli.ts";
+import { JwksServer, keys as keysOf, signingKey } from "../support/jwks-server.ts";
+
+const workspace = new Workspace();
+let browser: Browser;
+let keys: JwksServer;
+let child: ChildProcess;
+let url = "";
+let token = "";
+
+const policy = (path: string) => `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: a}
+spec:
+  jwtRules: [{issuer: me, jwksUri: "${keys.origin}/keys"}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: b}
+spec:
+  action: DENY
+  rules: [{to: [{operation: {paths: ["${path}"]}}]}]
+`;
+
+beforeAll(async () => {
+  const key = await signingKey("k");
+  keys = await JwksServer.start(keysOf([key.publicJwk]));
+  token = await key.sign("me");
+  writeFileSync(workspace.path("policy.yaml"), policy("/secret"));
+  child = spawn(process.execPath, [TOOL, "console", "-f", "policy.yaml", "--listen", "127.0.0.1:0"], {
+    cwd: workspace.folder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    url = line.trim();
+    break;
+  }
+  browser = await openBrowser();
+}, 60_000);
+
+afterAll(async () => {
+  child.kill("SIGKILL");
+  await browser.close();
+  await keys.close();
+  workspace.remove();
+});
+
+test("follows the policies on disk, and has their keys fetched", async () => {
+  const { page, messages, requests, close } = await openPage(browser, url);
+  const verdict = (text: string) => page.locator(".verdict").filter({ hasText: text }).waitFor();
+  await page.getByLabel("Path", { exact: true }).fill("/other");
+  await verdict("200");
+  writeFileSync(workspace.path("policy.yaml"), policy("/other"));
+  await verdict("403 RBAC: access denied");
+  await page.getByLabel("Path", { exact: true }).fill("/secret");
+  await page.getByRole("radio", { name: "Paste one" }).check();
+  await page.getByLabel("The token; it stays in this page").fill(token);
+  await verdict("401 Jwks remote fetch is failed");
+  await page.getByRole("button", { name: "Fetch it" }).click();
+  await verdict("200");
+  expect(await page.getByLabel(/^The key set at/).inputValue()).toContain('"kid":"k"');
+  expect(requests.filter((one) => !one.startsWith(url) && !one.startsWith("data:"))).toEqual([]);
+  expect(messages).toEqual([]);
+  await close();
+});
+
+test("works as one file, from the disk", async () => {
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [TOOL, "console", "-f", "policy.yaml", "--export", "console.html"],
+    { cwd: workspace.folder, encoding: "utf8" },
+  );
+  expect(status, stderr).toBe(0);
+  const file = pathToFileURL(workspace.path("console.html")).href;
+  const { page, messages, requests, close } = await openPage(browser, file);
+  await page.getByLabel("Path", { exact: true }).fill("/other");
+  await page.locator(".verdict").filter({ hasText: "403 RBAC: access denied" }).waitFor();
+  expect(requests.filter((one) => one !== file && !/^(data|blob):/.test(one))).toEqual([]);
+  expect(messages).toEqual([]);
+  await close();
+});
