@@ -99,7 +99,7 @@ function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
 
 /** The members of a draft, each with what it holds. */
 const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
-  ...texts("method", "path", "host", "peer", "headers", "body", "pasted"),
+  ...texts("method", "path", "host", "peer", "headers", "body", "sni", "client", "pasted"),
   token: (value) => value === "none" || value === "made" || value === "pasted",
   made: (value) =>
     hasShape(value, {

@@ -32,6 +32,10 @@ export interface Draft {
   /** Lines of `name: value`. */
   headers: string;
   body: string;
+  /** The server name that a TLS client asks for. */
+  sni: string;
+  /** URIs of the client's certificate, with spaces between. With these or a server name, the connection is TLS. */
+  client: string;
   token: "none" | "made" | "pasted";
   made: MadeToken;
   pasted: string;
@@ -47,6 +51,8 @@ export const EMPTY_DRAFT: Draft = {
   peer: "127.0.0.1",
   headers: "",
   body: "",
+  sni: "",
+  client: "",
   token: "none",
   made: {
     issuer: "",
@@ -90,6 +96,7 @@ export function write(
     ...(peer !== EMPTY_DRAFT.peer && { peer }),
     ...headersOf(draft.headers),
     ...(body !== "" && { body }),
+    ...tlsOf(draft),
   };
   if (draft.token === "none") return { keys: {}, tokens: {}, request };
   const placed = { ...request, token: placementOf(names.token, draft.place) };
@@ -131,6 +138,12 @@ function claimsOf(text: string): Record<string, unknown> {
   return claims as Record<string, unknown>;
 }
 
+function tlsOf({ sni, client }: Draft): Pick<Request, "tls"> {
+  const uris = client.split(/\s+/).filter((uri) => uri !== "");
+  if (sni === "" && uris.length === 0) return {};
+  return { tls: { ...(sni !== "" && { sni }), ...(uris.length > 0 && { client: uris }) } };
+}
+
 function headersOf(text: string): Pick<Request, "headers"> {
   const headers = new Map<string, string[]>();
   for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
@@ -157,7 +170,8 @@ export function read(request: Request, file: TestFile, tokens: Readonly<Record<s
   const headers = Object.entries(request.headers ?? {}).flatMap(([name, value]) =>
     [value].flat().map((one) => `${name}: ${one}`),
   );
-  const draft = { ...EMPTY_DRAFT, method, path, host, peer, body, headers: headers.join("\n") };
+  const tls = { sni: request.tls?.sni ?? "", client: (request.tls?.client ?? []).join(" ") };
+  const draft = { ...EMPTY_DRAFT, method, path, host, peer, body, headers: headers.join("\n"), ...tls };
   const [placement] = request.token === undefined ? [] : [request.token].flat();
   if (placement === undefined) return draft;
   const {

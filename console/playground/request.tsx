@@ -21,7 +21,7 @@ function changeMade(more: Partial<MadeToken>): void {
 }
 
 export function RequestForm() {
-  const { method, path, host, peer, headers, body } = draft.value;
+  const { method, path, host, peer, headers, body, sni, client } = draft.value;
   return (
     <section class="card" aria-labelledby="request-title">
       <h2 id="request-title">Request</h2>
@@ -54,7 +54,7 @@ export function RequestForm() {
         ))}
       </datalist>
       <details>
-        <summary>Headers, body, address, curl</summary>
+        <summary>Headers, body, address, TLS, curl</summary>
         <Field label="Headers, a line each">
           <textarea
             rows={3}
@@ -70,6 +70,18 @@ export function RequestForm() {
           </Field>
           <Field label="IP address of the client" class="grow">
             <input value={peer} onInput={(event) => change({ peer: event.currentTarget.value })} />
+          </Field>
+        </div>
+        <div class="line">
+          <Field label="TLS: server name" class="grow">
+            <input value={sni} onInput={(event) => change({ sni: event.currentTarget.value })} />
+          </Field>
+          <Field label="TLS: URIs of the client's certificate" class="grow">
+            <input
+              value={client}
+              placeholder="spiffe://cluster.local/ns/default/sa/web"
+              onInput={(event) => change({ client: event.currentTarget.value })}
+            />
           </Field>
         </div>
         <Curl />

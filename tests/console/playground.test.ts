@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
 import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
@@ -75,7 +75,7 @@ describe("a request", () => {
 
   test("is read from a curl line, with its token", async () => {
     const { page, close } = await openPlayground();
-    await page.getByText("Headers, body, address, curl").click();
+    await page.getByText("Headers, body, address, TLS, curl").click();
     await page
       .getByLabel("Or paste a curl line, which is read and not run", { exact: true })
       .fill(
@@ -103,6 +103,25 @@ describe("a request", () => {
     await problem.waitFor();
     expect(await problem.textContent()).toContain("policy.yaml:9");
     await page.locator(".code .cm-lintRange-error").waitFor();
+    await close();
+  });
+
+  test("is made over TLS, with a certificate of the client", async () => {
+    const { page, close } = await openPlayground();
+    await page.getByRole("button", { name: "New file" }).click();
+    await type(
+      page,
+      POLICY.replace("to:", "from:")
+        .replace("operation:", "source:")
+        .replace("paths: [/admin]", "namespaces: [intruders]"),
+    );
+    await answered(page, "200 forwarded");
+    await page.getByText("Headers, body, address, TLS, curl").click();
+    const client = page.getByLabel("TLS: URIs of the client's certificate");
+    await client.fill("spiffe://cluster.local/ns/intruders/sa/one");
+    await answered(page, "403 RBAC: access denied");
+    await client.fill("spiffe://cluster.local/ns/friends/sa/one");
+    await answered(page, "200 forwarded");
     await close();
   });
 
@@ -224,7 +243,7 @@ describe("what attackers paste", () => {
     await page
       .getByLabel("Claims, as JSON", { exact: true })
       .fill(JSON.stringify({ sub: HOSTILE, [HOSTILE]: HOSTILE }));
-    await page.getByText("Headers, body, address, curl").click();
+    await page.getByText("Headers, body, address, TLS, curl").click();
     await page.getByLabel("Headers, a line each", { exact: true }).fill(`x-a: ${HOSTILE}`);
     await page.getByText("What the token says").click();
     await page.locator(".members", { hasText: "onerror" }).first().waitFor();
@@ -259,6 +278,33 @@ describe("the worker", () => {
 });
 
 describe("for everybody", () => {
+  test("keys alone are enough: edit, leave the editor, ask, save", async () => {
+    const { page, close } = await openPage(browser, site.url);
+    /** Goes on by Tab until this element has the focus. */
+    const tabTo = async (locator: Locator) => {
+      for (let step = 0; step < 60; step++) {
+        await page.keyboard.press("Tab");
+        const found = await locator.evaluateAll((elements) =>
+          elements.some((element) => element.matches(":focus")),
+        );
+        if (found) return;
+      }
+      throw new Error(`${locator} is not reached by Tab`);
+    };
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("ArrowRight");
+    await answered(page, "200 forwarded");
+    await tabTo(page.locator(".code .cm-content"));
+    await page.keyboard.press("ControlOrMeta+End");
+    await page.keyboard.type("# seen");
+    await tabTo(page.getByLabel("Path", { exact: true }));
+    await page.keyboard.type("typed");
+    await tabTo(page.getByRole("button", { name: "Save this request" }));
+    await page.keyboard.press("Enter");
+    await page.locator(".saved").getByText("8 of 8 as expected").waitFor();
+    await close();
+  });
+
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [360, 1400]) {
       test(`axe finds nothing, ${colorScheme}, ${width} px wide`, async () => {

@@ -1,0 +1,125 @@
+/** The worker in a real browser answers every recorded request as Envoy did (tests/cases/README.md). */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { InputOf, OutputOf } from "../../console/engine/protocol.ts";
+import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import {
+  type Case,
+  type CaseRequest,
+  differences,
+  isRefused,
+  POLICIES,
+  recordedCases,
+  WIDER,
+} from "../support/cases.ts";
+import { expectationOf } from "../support/stricter.ts";
+
+let browser: Browser;
+let site: Awaited<ReturnType<typeof serveConsole>>;
+
+beforeAll(async () => {
+  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
+}, 60_000);
+
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+/**
+ * Without those that fetch keys, which a test file describes in its own way, and those whose policies istiod refuses and
+ * jwtgate takes.
+ */
+const CASES = recordedCases().filter(
+  (one) => !isRefused(one) && !WIDER.has(one.name) && !one.policies.includes("jwksUri"),
+);
+
+test("answers recorded requests as Envoy did", async () => {
+  const { page, messages, close } = await openPage(browser, site.url);
+  await page.evaluate(START);
+  const wrong: string[] = [];
+  let count = 0;
+  for (const recorded of CASES) {
+    const requests = recorded.requests.filter(isWritable);
+    if (requests.length === 0) continue;
+    const { cases, diagnostics } = await run(page, inputOf(recorded, requests));
+    const errors = diagnostics.filter(({ severity }) => severity === "error");
+    wrong.push(...errors.map(({ message }) => `${recorded.name}: ${message}`));
+    for (const [index, { evaluated }] of cases.entries()) {
+      const request = requests[index];
+      if (request === undefined || evaluated === undefined) throw new Error("a request was not run");
+      const { answer, upstream } = evaluated.explanation.outcome;
+      const { status = 200, headers = [], body = "", details } = answer ?? {};
+      const actual = { status, headers, body, details, upstream };
+      const expected = expectationOf(recorded, request);
+      wrong.push(
+        ...differences(actual, expected, request, recorded.mode).map(
+          (one) => `${recorded.name}, ${request.name}: ${one}`,
+        ),
+      );
+      count++;
+    }
+  }
+  expect(wrong).toEqual([]);
+  // Most of what was recorded: a filter that lets nothing through would prove nothing.
+  expect(count).toBeGreaterThan(2500);
+  expect(messages).toEqual([]);
+  await close();
+}, 120_000);
+
+/** Whether a test file can have such a request: text in UTF-8, a path of ASCII, and Host beside the other headers. */
+function isWritable({ method, path, authority, headers, body = "" }: CaseRequest): boolean {
+  const texts = [authority, body, ...headers.flat()];
+  return (
+    /^[A-Z]+$/.test(method) &&
+    /^[\x21-\x7e]+$/.test(path) &&
+    texts.every((text) => /^[\x20-\x7e]*$/.test(text)) &&
+    headers.every(([name]) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && name.toLowerCase() !== "host")
+  );
+}
+
+function inputOf(
+  { policies, mode, port, normalization }: Case,
+  requests: readonly CaseRequest[],
+): InputOf<"run"> {
+  const file = {
+    policies: [POLICIES],
+    listener: {
+      mode,
+      address: `127.0.0.1:${port}`,
+      ...(normalization !== undefined && { pathNormalization: normalization }),
+    },
+    tests: requests.map(({ name, method, path, authority, headers, body = "" }) => ({
+      name,
+      request: { method, path, host: authority, headers: headersOf(headers), ...(body !== "" && { body }) },
+      expect: {},
+    })),
+  };
+  return {
+    policies: [{ name: POLICIES, text: policies }],
+    tests: { name: "recorded.test.yaml", text: JSON.stringify(file) },
+    keys: {},
+    now: Date.now(),
+  };
+}
+
+function headersOf(headers: CaseRequest["headers"]): Record<string, string[]> {
+  const lists: Record<string, string[]> = {};
+  for (const [name, value] of headers) lists[name] = [...(lists[name] ?? []), value];
+  return lists;
+}
+
+async function run(page: Page, input: InputOf<"run">): Promise<OutputOf<"run">> {
+  return (await page.evaluate(`runInWorker(${JSON.stringify(input)})`)) as OutputOf<"run">;
+}
+
+/** Starts a worker as the page does. */
+const START = `(async () => {
+  const compile = async (file) => WebAssembly.compile(await (await fetch(file)).arrayBuffer());
+  const worker = new Worker("worker.js");
+  worker.postMessage({ release: await compile("jwtgate.wasm"), trace: await compile("jwtgate.trace.wasm") });
+  globalThis.runInWorker = (input) => new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => ("error" in data ? reject(new Error(data.error)) : resolve(data.output));
+    worker.postMessage({ id: 1, name: "run", input });
+  });
+})()`;
