@@ -7,6 +7,7 @@ import { engine, Stopped, Superseded } from "../engine/client.ts";
 import type { Explained, Issuer, Ran } from "../engine/evaluate.ts";
 import type { PageKeys } from "../engine/keys.ts";
 import type { TextFile } from "../engine/suite.ts";
+import { isLink } from "../links/link.ts";
 import { view } from "../shell/view.ts";
 import type { Content } from "./content.ts";
 import { type Draft, EMPTY_DRAFT, FormError, write } from "./draft.ts";
@@ -120,7 +121,8 @@ export function startEvaluation(): void {
   else if (files.value.length === 0 && first) load(first);
   let isFirst = true;
   followDisk((changed) => {
-    if (isFirst) openInPlayground({ files: changed });
+    // A link that was opened keeps its files, and its request.
+    if (isFirst && !isLink(location.hash)) openInPlayground({ files: changed });
     else for (const file of changed) put(file);
     isFirst = false;
   });

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeLink } from "../../console/links/link.ts";
 import { openBrowser, openPage } from "../support/browser.ts";
 import { TOOL, Workspace } from "../support/cli.ts";
 import { JwksServer, keys as keysOf, signingKey } from "../support/jwks-server.ts";
@@ -68,6 +69,16 @@ test("follows the policies on disk, and has their keys fetched", async () => {
   await verdict("200");
   expect(await page.getByLabel(/^The key set at/).inputValue()).toContain('"kid":"k"');
   expect(requests.filter((one) => !one.startsWith(url) && !one.startsWith("data:"))).toEqual([]);
+  expect(messages).toEqual([]);
+  await close();
+});
+
+test("opens a link beside the policies on disk", async () => {
+  const { fragment } = await writeLink({ files: [{ name: "linked.yaml", text: policy("/linked") }] }, false);
+  const { page, messages, close } = await openPage(browser, `${url}${fragment}`);
+  for (const name of ["linked.yaml", "policy.yaml"]) {
+    await page.getByRole("button", { name, exact: true }).waitFor();
+  }
   expect(messages).toEqual([]);
   await close();
 });
