@@ -75,7 +75,7 @@ export interface CompileTarget {
 
 /** CUSTOM policies are no part of an output. */
 export interface CustomLeft {
-  /** What is told of each; absent: nothing. */
+  /** What is printed for each; absent: nothing. */
   note?: (policy: string) => string;
 }
 
@@ -518,7 +518,7 @@ function cannotAsk(noun: string): string {
 }
 
 function needsMeshConfig(name: string): string {
-  return `this policy asks the extension provider ${quote(name)}: say what that is with --mesh-config FILE, Istio's mesh config (docs/external-authorization.md); if the policy is for another workload, name yours with --namespace and --labels`;
+  return `this policy asks the extension provider ${quote(name)}: define it with --mesh-config FILE, Istio's mesh config (docs/external-authorization.md); if the policy is for another workload, name yours with --namespace and --labels`;
 }
 
 const NOT_ASKED_IN_SHADOW =

@@ -26,7 +26,7 @@ export interface Style {
   strong(text: string): string;
 }
 
-/** How many errors of a file are told: more is another file than was meant, or one mistake made again and again. */
+/** How many errors of a file are reported: with more, it is probably the wrong file, or one mistake made again and again. */
 export const MAX_ERRORS = 50;
 
 /** `FILE:LINE:COLUMN`, without what is 0. */

@@ -1,11 +1,11 @@
-/** `docs/check.md`: what a reviewer would say, with every code. */
+/** `docs/check.md`: the findings of `jwtgate check`, by code. */
 import { type Code, KINDS, type Kind, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
 
 const INTRODUCTION = `# Linting policies
 
 <!-- Generated from tools/check/findings.ts by \`npm run docs\`. -->
 
-\`jwtgate compile\` says what is wrong. \`jwtgate check\` says what is probably not meant: policies that are open, conditions
+\`jwtgate compile\` reports errors. \`jwtgate check\` reports what is probably a mistake: policies that are open, conditions
 that are never true, keys that should not be in a policy. It runs nothing and sends nothing.
 
 \`\`\`sh

@@ -19,7 +19,7 @@ EOF
 jwtgate test first.test.yaml
 \`\`\`
 
-A file of tests is one YAML document, by custom \`NAME.test.yaml\` beside the policies. It says which policies apply, which
+A file of tests is one YAML document, usually \`NAME.test.yaml\` beside the policies. It says which policies apply, which
 keys and tokens there are, and what each request must get.
 [\`envoy/istio/one-principal.test.yaml\`](../envoy/istio/one-principal.test.yaml) is a whole one;
 [Five minutes](start.md#test-it) writes another. For completion and checks in an editor, begin the file with a comment that

@@ -485,8 +485,8 @@ describe("wrong input ends with 1, and says where", () => {
     ["wrong.yaml", "wrong.yaml:9:9: "],
     ["missing.yaml", "missing.yaml: there is no such file or folder\n"],
     ["empty", "empty: no .yaml, .yml or .json file is in this folder\n"],
-    ["latin1.yaml", "latin1.yaml:2:5: the bytes here are no UTF-8: save the file as UTF-8\n"],
-    ["binary.yaml", "binary.yaml:1:8: the bytes here are no UTF-8: save the file as UTF-8\n"],
+    ["latin1.yaml", "latin1.yaml:2:5: this is not valid UTF-8: save the file as UTF-8\n"],
+    ["binary.yaml", "binary.yaml:1:8: this is not valid UTF-8: save the file as UTF-8\n"],
     ["wrong.yaml/a", "wrong.yaml/a: a part of the path is no folder\n"],
   ])("%s", (file, message) => {
     const { status, stdout, stderr } = run(["compile", "-f", file]);

@@ -527,7 +527,7 @@ describe("wrong input is said in one line", () => {
   test("bytes that are no text", () => {
     const { status, stderr } = run("-f", "binary.yaml");
     expect(status).toBe(1);
-    expect(stderr).toBe("binary.yaml:1:5: the bytes here are no UTF-8: save the file as UTF-8\n");
+    expect(stderr).toBe("binary.yaml:1:5: this is not valid UTF-8: save the file as UTF-8\n");
   });
 });
 

@@ -276,7 +276,7 @@ describe("a folder with", () => {
     const { status, stderr } = compile(["-f", "p"]);
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^p\/spoilt\.json:\d+:\d+: (the bytes here are no UTF-8|the file is UTF-16|this is no YAML|the indentation)/,
+      /^p\/spoilt\.json:\d+:\d+: (this is not valid UTF-8|the file is UTF-16|this is no YAML|the indentation)/,
     );
     expect(compile(["-f", "p", "--ignore", "spoilt.json"]).status).toBe(0);
   });
@@ -383,7 +383,7 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     );
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toContain(
-      'this policy asks the extension provider "o": say what that is with --mesh-config FILE',
+      'this policy asks the extension provider "o": define it with --mesh-config FILE',
     );
   });
 });

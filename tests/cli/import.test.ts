@@ -163,7 +163,7 @@ describe("what is read", () => {
   test("several listeners: the same filters once, others by their name", () => {
     const [a, b] = [listener("a", filters), listener("b", [rbac("DENY", policy(path({ exact: "/x" })))])];
     expect(imported(dump(a, listener("c", filters)))).toEqual(imported(filters));
-    expect(refusal(dump(a, b))).toContain('say with --listener NAME which are meant ("a", "b")');
+    expect(refusal(dump(a, b))).toContain('name one with --listener NAME ("a", "b")');
     expect(rulesOf(dump(a, b), "--listener", "b")).toEqual([{ to: [{ operation: { paths: ["/x"] } }] }]);
     expect(refusal(dump(a, b), "--listener", "z")).toContain('the listeners are "a", "b"');
     expect(run(dump(a, listener("none", []))).stderr).toMatch(
@@ -177,7 +177,7 @@ describe("what is read", () => {
       filters: [{ typed_config: manager(list) }],
     }));
     const two = { name: "in", filter_chains: chains };
-    expect(refusal(two)).toContain('--filter-chain NAME which are meant ("in" "0", "in" "second")');
+    expect(refusal(two)).toContain('--filter-chain NAME ("in" "0", "in" "second")');
     expect(imported(two, "--filter-chain", "0")).toEqual(imported(filters));
     expect(rulesOf(two, "--filter-chain", "second")).toEqual([{}]);
   });
@@ -584,7 +584,7 @@ describe("policies", () => {
   test("what matches more is an error where it allows, and a warning where it denies", () => {
     const text = claim("role", { string_match: { exact: "admin" } });
     expect(refusal([jwtAuthn(), rbac("ALLOW", policy(undefined, text))])).toContain(
-      "say --assume-claim-types",
+      "pass --assume-claim-types",
     );
     expect(run([jwtAuthn(), rbac("DENY", policy(undefined, text))]).stderr).toContain(
       "more requests are denied",

@@ -194,7 +194,7 @@ describe("what makes no policy is said, and nothing is printed", () => {
     [["--issuer", "a", "--labels", "a=b", "--gateway", "c"], 2, "a policy has one target"],
     [["--issuer", "a", "--auth-if", "--bypass-if", "--path", "/"], 2, "both together mean nothing"],
     [["--issuer", "a", "--path", "/"], 2, "say what --path, --host and --method are for"],
-    [["--issuer", "a", "--auth-if"], 2, "say what to match"],
+    [["--issuer", "a", "--auth-if"], 2, "name what to match"],
     [["--issuer", "a", "--from-header", ":x"], 2, "Write NAME or 'NAME:PREFIX '"],
     [["--issuer", "a", "--claim-header", "x"], 2, "Write HEADER=CLAIM"],
     [["--issuer", "a", "--claim", "x"], 2, "Write NAME=VALUE, such as role=admin"],

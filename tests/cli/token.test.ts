@@ -299,8 +299,8 @@ spec:
       1,
       "http://[64:ff9b::a9fe:a9fe]/latest/meta-data: this is a link-local address or a metadata service, which has no keys\n",
     ],
-    [["x"], 2, "error: say what to verify it under: -f POLICIES, --from-cluster or --jwks FILE\n"],
-    [["-f", "a", "--jwks", "b", "x"], 2, "error: say what to verify it under"],
+    [["x"], 2, "error: name what to verify it under: -f POLICIES, --from-cluster or --jwks FILE\n"],
+    [["-f", "a", "--jwks", "b", "x"], 2, "error: name what to verify it under"],
     [["-f", "a", "--iss", "b", "x"], 2, "error: --iss and --aud belong to --jwks"],
     [["-f", "-"], 2, "error: standard input cannot hold both the policies and the token\n"],
     [

@@ -216,7 +216,7 @@ describe("where no keys are", () => {
 
   test.each(METADATA)("keys are not fetched from %s", (host) => {
     const jwksUri = `https://${host}/keys`;
-    const message = `${JSON.stringify(jwksUri)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
+    const message = `${JSON.stringify(jwksUri)} names a link-local address or a metadata service, which has no keys: correct it, or pass --allow-jwks-metadata-service`;
     expect(faultsAtMark(jwtRule(`issuer: i, jwksUri: ▲'${jwksUri}'`, ""))).toEqual([message]);
     const allowed = compileText(jwtRule(`issuer: i, jwksUri: '${jwksUri}'`, ""), {
       allowMetadataService: true,

@@ -104,17 +104,17 @@ describe("which policies are for a workload", () => {
 describe("what is not decided is refused", () => {
   test("labels, without a namespace, where there are several", () => {
     expect(messages(policy("a", "foo") + policy("b", "bar"), { labels: {} })).toEqual([
-      "6:1: the policies are of several namespaces, foo and bar: say --namespace",
+      "6:1: the policies are of several namespaces, foo and bar: pass --namespace",
     ]);
   });
   test("a selector, without labels", () => {
     expect(messages(policy("a", "foo", labels("app: a, v: b")), { namespace: "foo" })).toEqual([
-      "1:1: AuthorizationPolicy foo/a is for workloads with the labels app=a,v=b: say with --labels which labels the workload has",
+      "1:1: AuthorizationPolicy foo/a is for workloads with the labels app=a,v=b: pass its labels with --labels",
     ]);
   });
   test("a target, without a gateway or labels", () => {
     expect(messages(policy("a", "foo", gateway("g")), { namespace: "foo" })).toEqual([
-      "1:1: AuthorizationPolicy foo/a is for Gateway g: say --gateway NAME if the workload is a gateway, or --labels if it is not",
+      "1:1: AuthorizationPolicy foo/a is for Gateway g: pass --gateway NAME if the workload is a gateway, or --labels if it is not",
     ]);
   });
   test("a workload for which there is nothing", () => {

@@ -128,12 +128,12 @@ describe("what is not decided for a waypoint is refused", () => {
   });
   test("a Gateway, for a Service of which nobody says who serves it", () => {
     expect(compiled(ALL, { namespace, service: { kind: "Service", name: "a" } }).said).toEqual([
-      "f:6:1: AuthorizationPolicy foo/wp is for the Gateway wp: say --gateway NAME, the waypoint that serves the Service a",
+      "f:6:1: AuthorizationPolicy foo/wp is for the Gateway wp: pass --gateway NAME, the waypoint that serves the Service a",
     ]);
   });
   test("everything, for a namespace alone", () => {
     expect(compiled(policy("a", "foo", service("a")), { namespace }).said).toEqual([
-      "f:1:1: AuthorizationPolicy foo/a is for the Service a: say --gateway NAME, --service NAME or --service-entry NAME",
+      "f:1:1: AuthorizationPolicy foo/a is for the Service a: pass --gateway NAME, --service NAME or --service-entry NAME",
     ]);
   });
   test("plugins that would run on the same requests", () => {

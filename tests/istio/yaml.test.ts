@@ -254,7 +254,7 @@ describe("bytes", () => {
     ["an overlong form", [0xc0, 0xaf], 1, 1],
     ["a surrogate", [0x0d, 0x0a, 0xed, 0xa0, 0x80], 2, 1],
   ])("%s is named with its place", (_, values, line, column) => {
-    const message = "the bytes here are no UTF-8: save the file as UTF-8";
+    const message = "this is not valid UTF-8: save the file as UTF-8";
     expect(bytes(...values)).toEqual({ diagnostic: { file: "f", line, column, severity: "error", message } });
   });
   test.each([[[0xff, 0xfe, 0x61, 0x00]], [[0xfe, 0xff, 0x00, 0x61]]])("UTF-16 is named", (values) => {

@@ -1,4 +1,4 @@
-/** Looks at policies as a reviewer would. A library: neither files nor a process. */
+/** Lints policies. A library: neither files nor a process. */
 import { type Diagnostic, formatPosition } from "../diagnostics.ts";
 import type { Attribute } from "../istio/attributes.ts";
 import type { AuthorizationPolicy, Clause, PolicyRule } from "../istio/authorization-policy.ts";

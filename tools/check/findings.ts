@@ -244,13 +244,13 @@ export const KINDS = {
     severity: "info",
     title: "A rule adds nothing",
     reason: "Another rule of the same action matches every request that this one does.",
-    remedy: "Remove it, or say what it is for.",
+    remedy: "Remove it, or suppress the finding and say what the rule is for.",
   },
   JG208: {
     severity: "warning",
     title: "Everything is allowed",
     reason: "A rule without conditions matches every request: all other ALLOW rules are without effect.",
-    remedy: "Remove the policy, or say who and what is allowed.",
+    remedy: "Remove the policy, or write who and what is allowed.",
   },
   JG209: {
     severity: "warning",

@@ -26,7 +26,7 @@ export interface Review {
 }
 
 /**
- * Says what a reviewer would: policies that are open, that never match, or that disclose keys (docs/check.md).
+ * Finds policies that are open, that never match, or that disclose keys (docs/check.md).
  *
  * @param sources YAML files, each with any number of documents
  */

@@ -1,4 +1,4 @@
-/** `jwtgate check`: what a reviewer would say of policies. */
+/** `jwtgate check`: findings about policies. */
 import { Command, Option } from "commander";
 import { SEVERITIES, type Severity } from "../check/findings.ts";
 import { FORMATS, type Format, formatReview } from "../check/format.ts";
@@ -38,7 +38,7 @@ or the policies do not compile; 2 where the command line is wrong.`;
 
 export function checkCommand(): Command {
   const command = new Command("check").description(
-    "what a reviewer would say: policies that are open, that never match, or that disclose keys",
+    "lint policies: find those that are open, that never match, or that disclose keys",
   );
   addSourceOptions(command, true)
     .addOption(

@@ -197,7 +197,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
   if (matches && !authIf && !bypassIf) {
     wrong("say what --path, --host and --method are for: --auth-if or --bypass-if");
   }
-  if ((authIf || bypassIf) && !matches) wrong("say what to match: --path, --host or --method");
+  if ((authIf || bypassIf) && !matches) wrong("name what to match: --path, --host or --method");
   const [fault] = [options.name, options.namespace].flatMap((name) => faultOfName(name ?? "x") ?? []);
   if (fault !== undefined) wrong(`--name and --namespace: ${fault}`);
   if (needsQuestions(issuers) && !(process.stdin.isTTY && process.stderr.isTTY)) {

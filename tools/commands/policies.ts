@@ -1,4 +1,4 @@
-/** What commands that look at policies are told alike: which files, for which workload. */
+/** The options that commands for policies share: which files, for which workload. */
 import type { Command } from "commander";
 import { type CompileOptions, type CompileResult, compile, INSPECTED, type SourceFile } from "../compile.ts";
 import { collect, parseLabels } from "../values.ts";

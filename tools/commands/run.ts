@@ -66,7 +66,7 @@ Examples:
   See what policies would refuse, without refusing it:
     $ jwtgate run -f policies/ --upstream 127.0.0.1:8000 --shadow
 
-An edit with an error changes nothing: the error is told, and the policies before it stay in force. Ctrl-C ends Envoy and
+An edit with an error changes nothing: run prints the error, and the policies before it stay in force. Ctrl-C ends Envoy and
 leaves nothing behind. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder.
 Exit code: 0 after Ctrl-C, or 1 where the policies are wrong or Envoy cannot run, or 2 where the command line is wrong.`;
 

@@ -1,4 +1,4 @@
-/** Reads what a command is told to read: files, folders, and `-` for standard input. */
+/** Reads the inputs of a command: files, folders, and `-` for standard input. */
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import type { SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";

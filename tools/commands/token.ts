@@ -291,7 +291,7 @@ function verifyCommand(): Command {
       if (misused !== undefined) wrong(misused);
       const isUnderPolicies = options.file !== undefined || options.fromCluster === true;
       if (isUnderPolicies === (options.jwks !== undefined)) {
-        wrong("say what to verify it under: -f POLICIES, --from-cluster or --jwks FILE");
+        wrong("name what to verify it under: -f POLICIES, --from-cluster or --jwks FILE");
       }
       if (isUnderPolicies && (options.iss ?? options.aud) !== undefined) {
         wrong("--iss and --aud belong to --jwks: policies say which they want");

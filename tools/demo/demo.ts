@@ -16,7 +16,7 @@ import { startUpstream } from "./upstream.ts";
 export interface DemoOptions {
   /** Envoy's executable. */
   envoy: string;
-  /** Told what happens, a line each. */
+  /** Called with a line for each event. */
   say: (line: string) => void;
 }
 
@@ -81,7 +81,7 @@ export class Demo {
     return wrong;
   }
 
-  /** Says how to go on by hand; from now on each request is told as it comes. */
+  /** Says how to go on by hand; from now on each request is printed as it comes. */
   serve(): void {
     const { say } = this.options;
     say("");

@@ -38,7 +38,7 @@ export interface EnvoyOptions {
   timeoutMs?: number;
   /** For its files, and removed when it ends: made by the caller (`makeEnvoyFolder`), or here where absent. */
   folder?: string;
-  /** Told each line that Envoy writes: its log, and access logs that go to stdout. What it throws goes into the log. */
+  /** Called with each line that Envoy writes: its log, and access logs that go to stdout. What it throws goes into the log. */
   onLine?: (line: string) => void;
 }
 

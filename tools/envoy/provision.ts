@@ -29,7 +29,7 @@ export class EnvoyUnavailable extends Error {
 }
 
 export interface FindEnvoyOptions {
-  /** Told what is going on, a line each. */
+  /** Called with a line for each step. */
   progress: (line: string) => void;
   environment?: NodeJS.ProcessEnv;
   /** What may be installed; this platform's pinned Envoy where absent. */

@@ -59,7 +59,7 @@ export class Explainer {
   /**
    * Sends a request, and explains what comes of it.
    *
-   * @param request what is not said of it is that of `GET / HTTP/1.1` to localhost
+   * @param request what it lacks is taken from `GET / HTTP/1.1` to localhost
    */
   explain(request: Partial<CompleteRequest>): Promise<Explanation> {
     return explain(this.gates, this.subject, { ...DEFAULT_REQUEST, ...request });

@@ -13,14 +13,14 @@ import type { ProviderStep, TokenStep } from "./tokens.ts";
 import type { Claims } from "./trace.ts";
 
 /** What is explained. */
-export interface Told {
+export interface Report {
   explanation: Explanation;
   subject: Subject;
   request: CompleteRequest;
 }
 
 /** The explanation as text, a step a line. */
-export function formatExplanation({ explanation, subject, request }: Told, style: Style): string {
+export function formatExplanation({ explanation, subject, request }: Report, style: Style): string {
   const { authentication, actions, custom } = explanation;
   const lines: string[] = [];
   const now = new Date(subject.now).toISOString().replace(/\.\d+/, "");
@@ -247,7 +247,7 @@ export function decisionToJson({ rule, at }: { rule: string; at: Position }): ob
 }
 
 /** The explanation as a value for JSON. */
-export function explanationToJson({ explanation, subject, request }: Told): object {
+export function explanationToJson({ explanation, subject, request }: Report): object {
   const { authentication, outcome, actions, decidedBy, changes } = explanation;
   const position = (at: Position | undefined) => at && positionToJson(at);
   const condition = ({ at, ...rest }: ConditionStep) => ({ ...rest, ...positionToJson(at) });

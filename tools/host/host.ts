@@ -36,7 +36,7 @@ export interface LogLine {
 
 /** What a call to another service needs to know. */
 export interface HttpCall extends HttpCallRequest {
-  /** Told when nobody waits for the answer any more. */
+  /** Called after the last waiter has gone. */
   signal: AbortSignal;
 }
 
@@ -345,7 +345,7 @@ export class Host {
   }
 
   /**
-   * Sends a request. Once it is decided, the module is told that the stream is over.
+   * Sends a request. After the decision, the host ends the stream in the module.
    * @param name of the configuration, as `configure` was given it
    */
   send(request: DownstreamRequest, name = ""): Stream {

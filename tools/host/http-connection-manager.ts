@@ -49,7 +49,7 @@ export type CompleteRequest = Required<Omit<DownstreamRequest, "tls">> & Pick<Do
 /** A listener of which everything is said that a received request depends on. */
 export type CompleteListener = Required<Omit<ListenerOptions, "directRemoteAddressKey">>;
 
-/** What is not said of a request is taken from this one. */
+/** The default of each field of a request. */
 export const DEFAULT_REQUEST: CompleteRequest = {
   method: "GET",
   path: "/",
@@ -60,7 +60,7 @@ export const DEFAULT_REQUEST: CompleteRequest = {
   protocol: "HTTP/1.1",
 };
 
-/** What is not said of a listener is taken from this one. */
+/** The default of each field of a listener. */
 export const DEFAULT_LISTENER: CompleteListener = {
   mode: "gateway",
   pathNormalization: "BASE",

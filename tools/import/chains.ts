@@ -214,7 +214,7 @@ export class ChainFinder {
     if (!ignoresRoutes) {
       this.report.error(
         rds.at,
-        `the routes ${quote(name)} are not here, and routes can change what these filters do (typed_per_filter_config): import the whole /config_dump, or say --no-route-overrides if none does`,
+        `the routes ${quote(name)} are not here, and routes can change what these filters do (typed_per_filter_config): import the whole /config_dump, or pass --no-route-overrides if none does`,
       );
     }
     return [];

@@ -159,7 +159,7 @@ export class Claims {
     const [asText, asElement] = [texts, elements].map((matchers) => keysOf(matchers));
     if (this.options.assumeTypes || asText === asElement) return undefined;
     const [these, those] = elements.length === 0 ? ["a text", "a list"] : ["a list", "a text"];
-    const advice = `if every token has ${these} there, say --assume-claim-types`;
+    const advice = `if every token has ${these} there, pass --assume-claim-types`;
     const reason = `Istio compares the claim ${quote(name)} as ${these} and as ${those}, and this as ${these} only; ${advice}`;
     return { matches: "more", reason };
   }
@@ -219,7 +219,7 @@ export class Claims {
   private lineMisfit({ isOneLine }: Patterns): Misfit | undefined {
     if (!isOneLine || this.options.assumeTypes) return undefined;
     const reason =
-      "Istio's pattern matches texts with line breaks too; if no token has such a claim, say --assume-claim-types";
+      "Istio's pattern matches texts with line breaks too; if no token has such a claim, pass --assume-claim-types";
     return { matches: "more", reason };
   }
 }

@@ -280,7 +280,7 @@ class Importer {
       const option = isSame ? "--filter-chain NAME" : "--listener NAME";
       this.report.error(
         different.at,
-        `these filters are not those of line ${first.at.line}: say with ${option} which are meant (${[...new Set(list)].join(", ")})`,
+        `these filters are not those of line ${first.at.line}: name one with ${option} (${[...new Set(list)].join(", ")})`,
       );
       return undefined;
     }
@@ -355,7 +355,7 @@ class Importer {
       if (rules.some(({ rule }) => rule.jwks !== undefined)) {
         this.report.warning(
           at,
-          "keys are written as they are in this file: if a control plane has fetched them, say --jwks-uri NAME=URL, or new keys are not noticed",
+          "keys are written as they are in this file: if a control plane has fetched them, pass --jwks-uri NAME=URL, or new keys are not noticed",
         );
       }
       this.resources.push(

@@ -525,7 +525,7 @@ class JwtAuthn {
     if (hasParams && preflights === undefined) {
       this.report.error(
         at,
-        `${none}: a preflight with a bad token in its query would pass; say --preflights deny to deny every preflight, or --preflights pass to let those pass`,
+        `${none}: a preflight with a bad token in its query would pass; pass --preflights deny to deny every preflight, or --preflights pass to let those pass`,
       );
     }
     if (preflights === "deny") {
@@ -564,7 +564,7 @@ function isAlways(expression: Expression): boolean {
 
 /** What to do where several tokens are the fault. */
 const ONE_TOKEN =
-  "if no request has more than one token, say --assume-one-token, or give the provider one place, such as from_headers with Authorization";
+  "if no request has more than one token, pass --assume-one-token, or give the provider one place, such as from_headers with Authorization";
 
 /** Where a request can have one token for a provider, if that is all. Envoy joins repeated Authorization headers alone. */
 function onlyPlaceOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): string | undefined {

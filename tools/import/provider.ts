@@ -84,7 +84,7 @@ export function readProvider(
   if (issuer === undefined && keys.jwksUri === undefined) {
     message.report.error(
       message.at,
-      `${message.path} has no issuer, and Istio needs one unless keys are fetched: say --jwks-uri ${key.value}=URL`,
+      `${message.path} has no issuer, and Istio needs one unless keys are fetched: pass --jwks-uri ${key.value}=URL`,
     );
   }
   message.finish();

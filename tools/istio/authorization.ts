@@ -39,7 +39,7 @@ export interface CompiledAuthorization {
 export interface CompiledProvider {
   /** Where the first policy names it. */
   name: Located<string>;
-  /** What it is; absent if nobody says. */
+  /** What it is; absent if no mesh config names it. */
   provider?: ExtensionProvider;
   /** The policies, such as `AuthorizationPolicy foo/bar`. */
   policies: string[];

@@ -42,7 +42,7 @@ export class Fields {
     return this.get(name) !== undefined;
   }
 
-  /** The same object, of which somebody else is told what is wrong. */
+  /** The same object, whose errors go to another report. */
   reportingTo(report: Report): Fields {
     return new Fields(this.node, this.path, report);
   }

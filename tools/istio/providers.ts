@@ -168,7 +168,7 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
   const hosts = found === undefined ? (options.jwksHosts ?? []) : [];
   const secret = [written, ...hosts].find((one) => isMetadataService(new URL(one)));
   if (secret !== undefined && !options.allowMetadataService) {
-    const message = `${quote(secret)} names a link-local address or a metadata service, which has no keys: correct it, or say --allow-jwks-metadata-service`;
+    const message = `${quote(secret)} names a link-local address or a metadata service, which has no keys: correct it, or pass --allow-jwks-metadata-service`;
     report.error(source.at, message);
     return {};
   }

@@ -31,7 +31,7 @@ export class Report {
     return this.errors.size > 0;
   }
 
-  /** Whether more is wrong with a file than is told. */
+  /** Whether there are more errors than are reported. */
   isFull(file: string): boolean {
     return (this.errors.get(file) ?? 0) > MAX_ERRORS;
   }

@@ -107,7 +107,10 @@ export function onlyNamespace(
   if (second === undefined) return first ?? rootNamespace;
   const other = resources.find(({ metadata }) => metadata.namespace === second);
   if (other)
-    report.error(other.at, `the policies are of several namespaces, ${first} and ${second}: say --namespace`);
+    report.error(
+      other.at,
+      `the policies are of several namespaces, ${first} and ${second}: pass --namespace`,
+    );
   return undefined;
 }
 
@@ -116,7 +119,7 @@ function hasLabels(resource: Resource, labels: Record<string, string>, report: R
   const wanted = Object.entries(resource.attachment.matchLabels ?? {});
   const missing = wanted.filter(([key]) => !Object.hasOwn(labels, key)).map((label) => label.join("="));
   if (missing.length > 0) {
-    const message = `${nameOf(resource)} is for workloads with the labels ${missing.join(",")}: say with --labels which labels the workload has`;
+    const message = `${nameOf(resource)} is for workloads with the labels ${missing.join(",")}: pass its labels with --labels`;
     report.error(resource.at, message);
   }
   return missing.length === 0;
@@ -133,7 +136,7 @@ function warnOfWaypoint(resource: Resource, gateway: string, report: Report): vo
 
 function undecidedTarget(resource: Resource): string {
   const targets = resource.attachment.targetRefs.map(({ kind, name }) => `${kind} ${name}`).join(", ");
-  return `${nameOf(resource)} is for ${targets}: say --gateway NAME if the workload is a gateway, or --labels if it is not`;
+  return `${nameOf(resource)} is for ${targets}: pass --gateway NAME if the workload is a gateway, or --labels if it is not`;
 }
 
 function gatewayRef(name: string): TargetRef {

@@ -30,7 +30,7 @@ const WAYPOINT_CLASS = "istio-waypoint";
 
 const GROUPS = { Gateway: "gateway.networking.k8s.io", Service: "", ServiceEntry: "networking.istio.io" };
 
-/** `unknown`: it depends on what nobody says, the Gateway or the Service. */
+/** `unknown`: it depends on the Gateway or the Service, which the input lacks. */
 type Relation = "its" | "another's" | "unknown";
 
 function relationOf(
@@ -111,9 +111,9 @@ function undecided(resource: Resource, { gateway, service }: Waypoint): string {
     return `${name} is for ${targets}, and a plugin for the Gateway ${gateway} would run on its requests too, beside one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it`;
   }
   if (gateway === undefined && service !== undefined) {
-    return `${name} is for ${targets}: say --gateway NAME, the waypoint that serves the ${service.kind} ${service.name}`;
+    return `${name} is for ${targets}: pass --gateway NAME, the waypoint that serves the ${service.kind} ${service.name}`;
   }
-  return `${name} is for ${targets}: say --gateway NAME, --service NAME or --service-entry NAME`;
+  return `${name} is for ${targets}: pass --gateway NAME, --service NAME or --service-entry NAME`;
 }
 
 function namesOf(targetRefs: readonly TargetRef[]): string {

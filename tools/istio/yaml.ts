@@ -102,7 +102,7 @@ export function decodeText(file: string, bytes: Uint8Array): { text: string } | 
       }
     }
     const { line, column } = positionAt(file, decode(good), Number.POSITIVE_INFINITY);
-    return fault(line, column, "the bytes here are no UTF-8: save the file as UTF-8");
+    return fault(line, column, "this is not valid UTF-8: save the file as UTF-8");
   }
 }
 

@@ -156,7 +156,7 @@ export function foreignFormat(bytes: Uint8Array, half: keyof typeof CONVERSIONS)
   return undefined;
 }
 
-/** A SEQUENCE whose length takes two bytes or more: no text begins so. */
+/** A SEQUENCE whose length takes two bytes or more: no text begins like that. */
 export function isDer(bytes: Uint8Array): boolean {
   return bytes[0] === TAG.sequence && ((bytes[1] ?? 0) >= 0x80 || bytes.length === (bytes[1] ?? 0) + 2);
 }

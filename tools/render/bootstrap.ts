@@ -103,7 +103,7 @@ const HTTP2_WINDOWS = { initial_stream_window_size: 65_536, initial_connection_w
 const LISTENER_CONNECTIONS = 10_000;
 const ALL_CONNECTIONS = 50_000;
 
-/** Envoy's heap, where nobody says another limit: `--max-heap-size`. */
+/** The default limit of Envoy's heap: `--max-heap-size`. */
 export const DEFAULT_MAX_HEAP_BYTES = 2 * 1024 ** 3;
 
 /** An envoy.config.listener.v3.Listener with the filter. */
@@ -469,7 +469,7 @@ export interface FiltersBefore {
   clusters: Message[];
 }
 
-/** What `compile --output envoy` is told beside the policies. */
+/** The options of `compile --output envoy`. */
 export interface BootstrapOptions {
   listen: Address;
   upstream: Upstream;

@@ -20,7 +20,7 @@ interface AskedProvider extends Pick<CompiledProvider, "matches"> {
  */
 export function renderExtAuthz(custom: readonly CompiledProvider[]): FiltersBefore {
   const providers = custom.map(({ matches, provider, name }): AskedProvider => {
-    if (provider === undefined) throw new RangeError(`nobody says what ${name.value} is`);
+    if (provider === undefined) throw new RangeError(`no extension provider is called ${name.value}`);
     return { matches, provider };
   });
   return {

@@ -23,7 +23,7 @@ export interface LiveConfiguration {
 export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort" | "logsUpgrades" | "before"> {
   /** Envoy's executable. */
   binary: string;
-  /** Told each line of Envoy's log and access log. */
+  /** Called with each line of Envoy's log and access log. */
   onLine: (line: string) => void;
 }
 
@@ -180,7 +180,7 @@ class RefusalLog {
   }
 }
 
-/** Two gates at one address are a mistake: the second is refused. A WebSocket may last hours; it is told when it begins. */
+/** Two gates at one address are a mistake: the second is refused. A WebSocket may last hours; it is printed when it begins. */
 function render({ configuration, before }: LiveConfiguration, options: LiveGateOptions): Message {
   return renderBootstrap(configuration, { ...options, before, sharesPort: false, logsUpgrades: true });
 }

@@ -131,7 +131,7 @@ export async function loadSuite(
   return new Loader(source.name, node, value, files, report, target).load(now);
 }
 
-/** CUSTOM policies have no part in tests: what their extension providers answer is nobody's to say here. */
+/** CUSTOM policies have no part in tests: what their extension providers answer is not known here. */
 const TESTED: CompileTarget = {
   ...INSPECTED,
   custom: {
