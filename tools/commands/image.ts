@@ -7,7 +7,7 @@ import { MODULE_FILE } from "../package.ts";
 import { VERSION } from "../version.ts";
 import { readInput } from "./input.ts";
 import { outputFileOption, print, UserError, writeUserFile } from "./output.ts";
-import { shellWord } from "./shell.ts";
+import { shellWord } from "../shell.ts";
 import { writeReasonOf } from "./sources.ts";
 
 interface Options {

@@ -35,7 +35,7 @@ import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
 import { EXIT, outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
 import { Interrupted, Questions } from "./questions.ts";
-import { shellWord } from "./shell.ts";
+import { shellWord } from "../shell.ts";
 import { styleFor } from "./style.ts";
 
 interface Options {

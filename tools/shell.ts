@@ -1,5 +1,5 @@
 /** Words for lines that people paste into a shell. */
-import { printable } from "../diagnostics.ts";
+import { printable } from "./diagnostics.ts";
 
 /**
  * A word as bash, zsh and other shells with `$'…'` take it for itself, on one line and without anything that a terminal
