@@ -4,9 +4,11 @@ import { engine } from "./engine/client.ts";
 import { followLinks } from "./links/share.tsx";
 import { openInPlayground, startEvaluation } from "./playground/state.ts";
 import { App } from "./shell/app.tsx";
+import { startWizard } from "./wizard/state.ts";
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);
 void engine.start();
 startEvaluation();
+startWizard();
 followLinks(openInPlayground);

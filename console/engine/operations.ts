@@ -3,10 +3,12 @@ import { type Review, review } from "../../tools/check/review.ts";
 import { type CurlRequest, parseCurl } from "../../tools/explain/curl.ts";
 import type { Modules } from "../../tools/explain/gate.ts";
 import type { TestFile } from "../../tools/testing/schema.ts";
+import { makeTrialKey, type TrialKey } from "../../tools/wizard/keys.ts";
 import { type Explained, explainOne, type Ran, runAll } from "./evaluate.ts";
 import type { PageKeys } from "./keys.ts";
 import { type Addition, addTest } from "./save.ts";
 import type { TextFile } from "./suite.ts";
+import { runWizard, type WizardInput, type WizardResult } from "./wizard.ts";
 
 /** An operation as the worker calls it. */
 export type Operation = (input: unknown, modules: Modules) => unknown;
@@ -46,6 +48,16 @@ export const operations = {
   /** Reads a curl line. */
   async curl({ line }: { line: string }): Promise<CurlRequest> {
     return parseCurl(line);
+  },
+
+  /** Reads the wizard's form, writes what comes of it, and runs its four requests. */
+  async wizard(input: WizardInput, modules: Modules): Promise<WizardResult> {
+    return runWizard(input, modules);
+  },
+
+  /** Makes a key to try a policy with. */
+  async trialKey({ alg }: { alg: string }): Promise<TrialKey> {
+    return makeTrialKey(alg);
   },
 };
 

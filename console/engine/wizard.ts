@@ -2,13 +2,18 @@
 import { review } from "../../tools/check/review.ts";
 import { compile, type SourceFile } from "../../tools/compile.ts";
 import { oneLine } from "../../tools/diagnostics.ts";
+import { shellWord } from "../../tools/shell.ts";
 import { targetOf, type TargetName } from "../../tools/targets/index.ts";
 import { NotRendered } from "../../tools/targets/target.ts";
 import { InvalidValue, parseImage, parseListenAddress, parseUpstream } from "../../tools/values.ts";
+import { curlLine } from "../../tools/wizard/curl.ts";
 import { type Form, readForm, type ReadForm } from "../../tools/wizard/form.ts";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { type Answers, renderResources } from "../../tools/wizard/resources.ts";
 import { renderRequests, renderTests } from "../../tools/wizard/tests.ts";
+import type { Modules } from "../../tools/explain/gate.ts";
+import { type Ran, runAll } from "./evaluate.ts";
+import type { PageKeys } from "./keys.ts";
 
 /** A place where the policies run, as the page asks for it. */
 export interface Places {
@@ -34,6 +39,10 @@ export interface Made {
   findings: { code: string; severity: string; message: string; line: number }[];
   wasmplugin: Output;
   envoy: Output;
+  /** What the module answered to the four requests. */
+  ran: Ran;
+  /** The four requests as curl lines. */
+  curl: string;
 }
 
 /** What came of a form. */
@@ -46,10 +55,16 @@ export interface WizardInput {
   form: Form;
   trialKey: TrialKey | undefined;
   places: Places;
+  keys: PageKeys;
+  /** Milliseconds since 1970. */
+  now: number;
 }
 
-/** Reads the form, and writes everything that the page shows. */
-export function runWizard({ form, trialKey, places }: WizardInput): WizardResult {
+/** Reads the form, writes everything that the page shows, and asks the module. */
+export async function runWizard(
+  { form, trialKey, places, keys, now }: WizardInput,
+  modules: Modules,
+): Promise<WizardResult> {
   const { answers, ...rest } = readForm(form, trialKey?.jwks);
   if (answers === undefined) return rest;
   const name = `${answers.name}.yaml`;
@@ -59,12 +74,16 @@ export function runWizard({ form, trialKey, places }: WizardInput): WizardResult
   const error = diagnostics.find(({ severity }) => severity === "error");
   if (error !== undefined) return { ...rest, faults: { policy: oneLine(error.message) } };
   const privateKey = form.keys === "trial" ? trialKey?.privateKey : undefined;
+  const requests = { name: "requests.test.yaml", text: renderRequests(answers, name, privateKey) };
+  const ran = await runAll([policy], requests, keys, modules, now);
   return {
     ...rest,
     made: {
       policy,
+      ran,
+      curl: curlLines(ran, places.listen.trim()),
       tests: { name: `${answers.name}.test.yaml`, text: renderTests(answers, name) },
-      requests: { name: "requests.test.yaml", text: renderRequests(answers, name, privateKey) },
+      requests,
       findings: findings.map(({ code, severity, message, line }) => ({ code, severity, message, line })),
       wasmplugin: output("wasmplugin", policy, workload, () => ({
         image: parseImage(places.image.trim()),
@@ -76,6 +95,16 @@ export function runWizard({ form, trialKey, places }: WizardInput): WizardResult
       })),
     },
   };
+}
+
+/** One line for each request, with tokens as variables of the shell. */
+function curlLines({ cases, tokens }: Ran, listen: string): string {
+  const variables = Object.entries(tokens).map(([name, token]) => [`${name.toUpperCase()}_TOKEN`, token] as const);
+  const sets = variables.map(([name, token]) => `${name}=${shellWord(token)}`);
+  const lines = cases.flatMap(({ result, evaluated }) =>
+    evaluated ? [`# ${result.name}`, curlLine(evaluated.request, `http://${listen}`, new Map(variables))] : [],
+  );
+  return `${[...sets, ...lines].join("\n")}\n`;
 }
 
 /** As `jwtgate new` reviews what it writes. */

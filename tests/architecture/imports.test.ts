@@ -165,7 +165,6 @@ const CONSOLE: Rooms = {
   "console/engine": ["tools"],
   "console/shell/view": [],
   "console/shell/theme": [],
-  "console/wizard": [],
   "console/playground/draft": ["tools"],
   "console/playground/content": ["console/engine", "console/playground/draft"],
   "console/links": ["console/playground/content"],
@@ -173,6 +172,7 @@ const CONSOLE: Rooms = {
     ...["tools", "console/engine", "console/shell/view", "console/links"],
     ...["console/playground/draft", "console/playground/content"],
   ],
+  "console/wizard": ["tools", "console/engine", "console/playground"],
   "console/shell": [
     "console/engine",
     "console/shell/view",
@@ -181,7 +181,7 @@ const CONSOLE: Rooms = {
     "console/wizard",
     "console/playground",
   ],
-  "console/main": ["console/engine", "console/links", "console/playground", "console/shell"],
+  "console/main": ["console/engine", "console/links", "console/wizard", "console/playground", "console/shell"],
 };
 
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */

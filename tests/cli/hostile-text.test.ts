@@ -6,7 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { shellWord } from "../../tools/commands/shell.ts";
+import { shellWord } from "../../tools/shell.ts";
 import { printable, printableLines } from "../../tools/diagnostics.ts";
 import { toBareYaml } from "../../tools/render/yaml.ts";
 import { formatResults } from "../../tools/testing/report.ts";

@@ -1,0 +1,69 @@
+/** The wizard in a real browser, typed through as a user does. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { axeViolations } from "../support/axe.ts";
+import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+
+let browser: Browser;
+let site: Awaited<ReturnType<typeof serveConsole>>;
+
+beforeAll(async () => {
+  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
+}, 60_000);
+
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+test("answers become resources, and the filter answers four requests", async () => {
+  const { page, messages, close } = await openPage(browser, site.url);
+  await page.getByLabel("Issuer", { exact: true }).fill("https://login.example.org");
+  await page.getByLabel("Requests that need a token").selectOption("unmatched");
+  await page.getByText("Name a path, a host or a method.").waitFor();
+  await page.getByLabel("Paths, such as /public/*").fill("/public/*");
+  await page.locator(".proofs").getByText("no token, where none is needed").waitFor();
+  const answers = await page.locator(".proofs b").allTextContents();
+  expect(answers.map((answer) => answer.slice(0, 3))).toEqual(["403", "200", "401", "200"]);
+  expect(await page.locator(".proofs .bad").count()).toBe(0);
+  const folder = mkdtempSync(join(tmpdir(), "jwtgate-wizard-"));
+  try {
+    for (const [title, name] of [
+      ["", "jwt.yaml"],
+      ["Test file", "jwt.test.yaml"],
+    ] as const) {
+      if (title !== "") await page.getByText(title, { exact: true }).click();
+      const downloading = page.waitForEvent("download");
+      await page.getByRole("button", { name: `Download ${name}` }).click();
+      await (await downloading).saveAs(join(folder, name));
+    }
+    const cli = ["dist/jwtgate.mjs"];
+    execFileSync("node", [...cli, "compile", "-f", join(folder, "jwt.yaml")]);
+    execFileSync("node", [...cli, "test", join(folder, "jwt.test.yaml")]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(await axeViolations(page)).toEqual([]);
+  expect(messages).toEqual([]);
+  await close();
+}, 60_000);
+
+test("shows hostile text as text, at 360 px", async () => {
+  const { page, messages, close } = await openPage(browser, site.url, {
+    viewport: { width: 360, height: 800 },
+  });
+  const hostile = "<img src=x onerror=alert(1)>";
+  await page.getByLabel("Issuer", { exact: true }).fill(`https://x.example/${hostile}`);
+  await page.locator(".results pre").first().getByText(hostile).waitFor();
+  expect(await page.locator("img").count()).toBe(0);
+  await page.getByLabel("Keys", { exact: true }).selectOption("pasted");
+  await page.getByLabel("Key set, public key or certificate").fill(hostile);
+  await page.locator("[data-fault=pasted]").waitFor();
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+  expect(messages).toEqual([]);
+  await close();
+}, 60_000);
