@@ -2,16 +2,16 @@
 import { review } from "../../tools/check/review.ts";
 import { compile, type SourceFile } from "../../tools/compile.ts";
 import { oneLine } from "../../tools/diagnostics.ts";
+import type { Modules } from "../../tools/explain/gate.ts";
 import { shellWord } from "../../tools/shell.ts";
-import { targetOf, type TargetName } from "../../tools/targets/index.ts";
+import { type TargetName, targetOf } from "../../tools/targets/index.ts";
 import { NotRendered } from "../../tools/targets/target.ts";
 import { InvalidValue, parseImage, parseListenAddress, parseUpstream } from "../../tools/values.ts";
 import { curlLine } from "../../tools/wizard/curl.ts";
-import { type Form, readForm, type ReadForm } from "../../tools/wizard/form.ts";
+import { type Form, type ReadForm, readForm } from "../../tools/wizard/form.ts";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { type Answers, renderResources } from "../../tools/wizard/resources.ts";
 import { renderRequests, renderTests } from "../../tools/wizard/tests.ts";
-import type { Modules } from "../../tools/explain/gate.ts";
 import { type Ran, runAll } from "./evaluate.ts";
 import type { PageKeys } from "./keys.ts";
 
@@ -99,10 +99,14 @@ export async function runWizard(
 
 /** One line for each request, with tokens as variables of the shell. */
 function curlLines({ cases, tokens }: Ran, listen: string): string {
-  const variables = Object.entries(tokens).map(([name, token]) => [`${name.toUpperCase()}_TOKEN`, token] as const);
+  const variables = Object.entries(tokens).map(
+    ([name, token]) => [`${name.toUpperCase()}_TOKEN`, token] as const,
+  );
   const sets = variables.map(([name, token]) => `${name}=${shellWord(token)}`);
   const lines = cases.flatMap(({ result, evaluated }) =>
-    evaluated ? [`# ${result.name}`, curlLine(evaluated.request, `http://${listen}`, new Map(variables))] : [],
+    evaluated
+      ? [`# ${result.name}`, curlLine(evaluated.request, `http://${listen}`, new Map(variables))]
+      : [],
   );
   return `${[...sets, ...lines].join("\n")}\n`;
 }

@@ -28,7 +28,11 @@ export function Wizard() {
           </p>
         )}
         {faults["policy"] !== undefined && <p class="bad">{faults["policy"]}</p>}
-        {made ? <Result made={made} /> : <p class="faint">The resources appear here when each answer is right.</p>}
+        {made ? (
+          <Result made={made} />
+        ) : (
+          <p class="faint">The resources appear here when each answer is right.</p>
+        )}
       </section>
     </div>
   );

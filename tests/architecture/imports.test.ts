@@ -181,7 +181,13 @@ const CONSOLE: Rooms = {
     "console/wizard",
     "console/playground",
   ],
-  "console/main": ["console/engine", "console/links", "console/wizard", "console/playground", "console/shell"],
+  "console/main": [
+    "console/engine",
+    "console/links",
+    "console/wizard",
+    "console/playground",
+    "console/shell",
+  ],
 };
 
 /** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */

@@ -4,10 +4,10 @@ import { printableJson } from "../diagnostics.ts";
 import { FORMS, type Form, makeImage, sha256 } from "../oci/image.ts";
 import { layoutArchive, NotALayout, type TaggedImage, writeLayout } from "../oci/layout.ts";
 import { MODULE_FILE } from "../package.ts";
+import { shellWord } from "../shell.ts";
 import { VERSION } from "../version.ts";
 import { readInput } from "./input.ts";
 import { outputFileOption, print, UserError, writeUserFile } from "./output.ts";
-import { shellWord } from "../shell.ts";
 import { writeReasonOf } from "./sources.ts";
 
 interface Options {

@@ -6,6 +6,7 @@ import { formatFinding } from "../check/format.ts";
 import { review } from "../check/review.ts";
 import { oneLine, printable } from "../diagnostics.ts";
 import { NoKey, readKeys } from "../jwks/convert.ts";
+import { shellWord } from "../shell.ts";
 import { collect, parseLabels } from "../values.ts";
 import {
   faultOf,
@@ -35,7 +36,6 @@ import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
 import { EXIT, outputFileOption, print, report, UserError, writeUserFile } from "./output.ts";
 import { Interrupted, Questions } from "./questions.ts";
-import { shellWord } from "../shell.ts";
 import { styleFor } from "./style.ts";
 
 interface Options {

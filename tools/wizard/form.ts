@@ -174,11 +174,7 @@ function targetOf(
 }
 
 /** The values of a field with one a line; of lines that cannot be read, the last fault is told. */
-function readEach<T>(
-  text: string,
-  parse: (line: string) => T,
-  tell: (fault: string) => void,
-): T[] {
+function readEach<T>(text: string, parse: (line: string) => T, tell: (fault: string) => void): T[] {
   return text.split("\n").flatMap((line) => {
     if (line.trim() === "") return [];
     try {
