@@ -104,7 +104,8 @@ const TOOLS: Rooms = {
   import: ["diagnostics", "istio", "compile", "render"],
   token: ["host", "host/bytes", "config", "jwks", "explain"],
   "token/documents": ["host", "host/bytes", "config", "jwks/discovery", "explain"],
-  wizard: ["diagnostics", "host/bytes", "jwks", "istio", "render", "values", "check", "token"],
+  shell: ["diagnostics"],
+  wizard: ["diagnostics", "shell", "host/bytes", "jwks", "istio", "render", "values", "check", "token"],
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
     ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],
@@ -117,6 +118,7 @@ const TOOLS: Rooms = {
     ...["console", "console/server"],
     ...[
       "diagnostics",
+      "shell",
       "package",
       "modules",
       "files",

@@ -239,7 +239,7 @@ describe("what attackers paste", () => {
     const before = requests.length;
     await page.getByRole("button", { name: "New file" }).click();
     await type(page, POLICY.replace("/admin", `'/${HOSTILE.replaceAll("'", "")}'`));
-    await page.getByLabel("Issuer", { exact: true }).fill(HOSTILE);
+    await page.getByLabel("Playground").getByLabel("Issuer", { exact: true }).fill(HOSTILE);
     await page
       .getByLabel("Claims, as JSON", { exact: true })
       .fill(JSON.stringify({ sub: HOSTILE, [HOSTILE]: HOSTILE }));

@@ -23,7 +23,7 @@ afterAll(async () => {
 
 test("answers become resources, and the filter answers four requests", async () => {
   const { page, messages, close } = await openPage(browser, site.url);
-  await page.getByLabel("Issuer", { exact: true }).fill("https://login.example.org");
+  await page.getByRole("textbox", { name: "Issuer" }).fill("https://login.example.org");
   await page.getByLabel("Requests that need a token").selectOption("unmatched");
   await page.getByText("Name a path, a host or a method.").waitFor();
   await page.getByLabel("Paths, such as /public/*").fill("/public/*");
@@ -58,7 +58,7 @@ test("shows hostile text as text, at 360 px", async () => {
     viewport: { width: 360, height: 800 },
   });
   const hostile = "<img src=x onerror=alert(1)>";
-  await page.getByLabel("Issuer", { exact: true }).fill(`https://x.example/${hostile}`);
+  await page.getByRole("textbox", { name: "Issuer" }).fill(`https://x.example/${hostile}`);
   await page.locator(".results pre").first().getByText(hostile).waitFor();
   expect(await page.locator("img").count()).toBe(0);
   await page.getByLabel("Keys", { exact: true }).selectOption("pasted");
