@@ -4,8 +4,9 @@ import { compile, type SourceFile } from "../../tools/compile.ts";
 import { oneLine } from "../../tools/diagnostics.ts";
 import type { Modules } from "../../tools/explain/gate.ts";
 import { shellWord } from "../../tools/shell.ts";
-import { type TargetName, targetOf } from "../../tools/targets/index.ts";
-import { NotRendered } from "../../tools/targets/target.ts";
+import { envoy } from "../../tools/targets/envoy.ts";
+import { NotRendered, type Target } from "../../tools/targets/target.ts";
+import { wasmplugin } from "../../tools/targets/wasmplugin.ts";
 import { InvalidValue, parseImage, parseListenAddress, parseUpstream } from "../../tools/values.ts";
 import { curlLine } from "../../tools/wizard/curl.ts";
 import { type Form, type ReadForm, readForm } from "../../tools/wizard/form.ts";
@@ -85,11 +86,11 @@ export async function runWizard(
       tests: { name: `${answers.name}.test.yaml`, text: renderTests(answers, name) },
       requests,
       findings: findings.map(({ code, severity, message, line }) => ({ code, severity, message, line })),
-      wasmplugin: output("wasmplugin", policy, workload, () => ({
+      wasmplugin: output(wasmplugin, policy, workload, () => ({
         image: parseImage(places.image.trim()),
         mode: places.mode,
       })),
-      envoy: output("envoy", policy, workload, () => ({
+      envoy: output(envoy, policy, workload, () => ({
         listen: parseListenAddress(places.listen.trim()),
         upstream: parseUpstream(places.upstream.trim()),
       })),
@@ -117,16 +118,15 @@ function workloadOf({ labels, gateway, namespace }: Answers) {
   return { labels, gateway, namespace: namespace ?? (isNamed ? "default" : undefined) };
 }
 
-/** What `jwtgate compile --output NAME` writes. @param read reads the options. @throws {InvalidValue} */
+/** What `jwtgate compile` writes for a target. @param read reads the options. @throws {InvalidValue} */
 function output(
-  name: TargetName,
+  target: Target,
   policy: SourceFile,
   workload: ReturnType<typeof workloadOf>,
   read: () => object,
 ): Output {
   try {
     const options = read();
-    const target = targetOf(name);
     const wrong = target.check?.(options);
     if (wrong !== undefined) return { fault: wrong };
     const { workloads, diagnostics } = compile([policy], { ...workload, target });

@@ -2,7 +2,9 @@
  * The form of a file of policy tests: one source for its TypeScript type, its JSON Schema (schema/test.schema.json) and the
  * reader that checks files against it (read.ts).
  */
-import { type Static, Type } from "@sinclair/typebox";
+import type { Static } from "@sinclair/typebox";
+// By name, so that a bundle has only the functions that are used.
+import * as Type from "@sinclair/typebox";
 import { ALGORITHM_NAMES, DEFAULT_ALGORITHM } from "../jwks/algorithms.ts";
 import { SPOILS, type Spoil as SpoilName } from "./spoils.ts";
 
