@@ -140,8 +140,9 @@ function output(
 }
 
 /** Files of the machine where Envoy runs: those of a Linux system, and the module beside the bootstrap. */
+const MODULE = "jwtgate.wasm";
 const FILES = {
-  module: "jwtgate.wasm",
-  exists: (path: string) => path === "/etc/ssl/certs/ca-certificates.crt",
+  module: MODULE,
+  exists: (path: string) => path === MODULE || path === "/etc/ssl/certs/ca-certificates.crt",
   resolve: (path: string) => path,
 };

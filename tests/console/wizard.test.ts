@@ -1,13 +1,14 @@
 /** The wizard in a real browser, typed through as a user does. */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
 import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import { envoyBinary, MODULE } from "../support/envoy.ts";
 
 let browser: Browser;
 let site: Awaited<ReturnType<typeof serveConsole>>;
@@ -36,6 +37,8 @@ test("answers become resources, and the filter answers four requests", async () 
     for (const [title, name] of [
       ["", "jwt.yaml"],
       ["Test file", "jwt.test.yaml"],
+      ["WasmPlugin", "wasmplugin.yaml"],
+      ["Envoy bootstrap", "envoy.yaml"],
     ] as const) {
       if (title !== "") await page.getByText(title, { exact: true }).click();
       const downloading = page.waitForEvent("download");
@@ -45,6 +48,10 @@ test("answers become resources, and the filter answers four requests", async () 
     const cli = ["dist/jwtgate.mjs"];
     execFileSync("node", [...cli, "compile", "-f", join(folder, "jwt.yaml")]);
     execFileSync("node", [...cli, "test", join(folder, "jwt.test.yaml")]);
+    expect(readFileSync(join(folder, "wasmplugin.yaml"), "utf8")).toContain("kind: WasmPlugin");
+    const options = ["--mode", "validate", "--config-path", "envoy.yaml"];
+    copyFileSync(MODULE, join(folder, "jwtgate.wasm"));
+    execFileSync(await envoyBinary(), options, { cwd: folder, stdio: "pipe" });
   } finally {
     rmSync(folder, { recursive: true });
   }
