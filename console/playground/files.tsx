@@ -53,7 +53,11 @@ export function Files() {
         </select>
         {name !== "" && (
           <>
-            <button type="button" class="quiet" onClick={() => download(name)}>
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => download(name, files.value.find((file) => file.name === name)?.text ?? "")}
+            >
               Download
             </button>
             <button type="button" class="quiet" onClick={() => askName(name)}>
@@ -107,9 +111,8 @@ async function open(input: HTMLInputElement): Promise<void> {
   input.value = "";
 }
 
-/** Hands a file to the browser, to be kept. */
-export function download(name: string): void {
-  const text = files.value.find((file) => file.name === name)?.text ?? "";
+/** Hands a text to the browser, which keeps it as a file. */
+export function download(name: string, text: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));
   link.download = name.slice(name.lastIndexOf("/") + 1);

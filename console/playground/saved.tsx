@@ -54,7 +54,7 @@ export function SavedRequests() {
           Save this request
         </button>
         {file && (
-          <button type="button" class="quiet" onClick={() => download(file.name)}>
+          <button type="button" class="quiet" onClick={() => download(file.name, file.text)}>
             Download {file.name}
           </button>
         )}

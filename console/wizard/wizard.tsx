@@ -3,6 +3,7 @@ import { useId } from "preact/hooks";
 import type { Form } from "../../tools/wizard/form.ts";
 import type { Made, Output, Places } from "../engine/wizard.ts";
 import { Sign } from "../playground/answer.tsx";
+import { download } from "../playground/files.tsx";
 import { openInPlayground } from "../playground/state.ts";
 import { form, places, problem, result } from "./state.ts";
 
@@ -335,18 +336,9 @@ function Document({
       <button type="button" onClick={() => void navigator.clipboard.writeText(text)}>
         Copy
       </button>{" "}
-      <button type="button" onClick={() => save(name, text)}>
+      <button type="button" onClick={() => download(name, text)}>
         Download {name}
       </button>
     </details>
   );
-}
-
-/** Hands a text to the browser, to be kept. */
-function save(name: string, text: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text]));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

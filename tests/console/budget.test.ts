@@ -2,21 +2,11 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { CONSOLE_FOLDER, openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { CONSOLE_FOLDER, openPage, useConsole } from "../support/browser.ts";
 
-let browser: Browser;
-let site: Awaited<ReturnType<typeof serveConsole>>;
-
-beforeAll(async () => {
-  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser.close();
-  await site.close();
-});
+const used = useConsole();
 
 const KIBIBYTE = 1024;
 
@@ -40,7 +30,7 @@ test("paints within 1 s and answers within 2 s", async () => {
   const times: { paint: number; ready: number }[] = [];
   // A busy machine may be slow once.
   for (let attempt = 0; attempt < 3; attempt++) {
-    const { page, close } = await openPage(browser, site.url);
+    const { page, close } = await openPage(used.browser, used.site.url);
     await page.getByRole("tab", { name: "Playground" }).click();
     await page.locator(".verdict").waitFor();
     times.push(await timesOf(page));
@@ -51,7 +41,7 @@ test("paints within 1 s and answers within 2 s", async () => {
 });
 
 test("shows a decision within 50 ms of the last key", async () => {
-  const { page, close } = await openPage(browser, site.url);
+  const { page, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("tab", { name: "Playground" }).click();
   await page.locator(".saved").getByText("7 of 7 as expected").waitFor();
   await page.getByLabel("Path", { exact: true }).focus();
@@ -68,7 +58,7 @@ test("shows a decision within 50 ms of the last key", async () => {
 });
 
 test("10,000 rules can be edited", async () => {
-  const { page, messages, close } = await openPage(browser, site.url);
+  const { page, messages, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("tab", { name: "Playground" }).click();
   const policies = Array.from({ length: 20 }, (_, policy) => {
     const rules = Array.from(

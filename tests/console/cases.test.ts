@@ -1,8 +1,8 @@
 /** The worker in a real browser answers every recorded request as Envoy did (tests/cases/README.md). */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import type { InputOf, OutputOf } from "../../console/engine/protocol.ts";
-import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import { openPage, useConsole } from "../support/browser.ts";
 import {
   type Case,
   type CaseRequest,
@@ -14,17 +14,7 @@ import {
 } from "../support/cases.ts";
 import { expectationOf } from "../support/stricter.ts";
 
-let browser: Browser;
-let site: Awaited<ReturnType<typeof serveConsole>>;
-
-beforeAll(async () => {
-  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser.close();
-  await site.close();
-});
+const used = useConsole();
 
 /**
  * Without those that fetch keys, which a test file describes in its own way, and those whose policies istiod refuses and
@@ -35,7 +25,7 @@ const CASES = recordedCases().filter(
 );
 
 test("answers recorded requests as Envoy did", async () => {
-  const { page, messages, close } = await openPage(browser, site.url);
+  const { page, messages, close } = await openPage(used.browser, used.site.url);
   await page.evaluate(START);
   const wrong: string[] = [];
   let count = 0;

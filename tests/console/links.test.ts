@@ -1,8 +1,8 @@
 /** Links: the state goes round, secrets stay here unless chosen, and links that cannot be read are refused with a reason. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { readLink, writeLink } from "../../console/links/link.ts";
-import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import { openPage, useConsole } from "../support/browser.ts";
 
 describe("a state", () => {
   const SECRETS = [
@@ -53,22 +53,12 @@ describe("a state", () => {
 });
 
 describe("in a browser", () => {
-  let browser: Browser;
-  let site: Awaited<ReturnType<typeof serveConsole>>;
-
-  beforeAll(async () => {
-    [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
-  }, 60_000);
-
-  afterAll(async () => {
-    await browser.close();
-    await site.close();
-  });
+  const used = useConsole();
 
   const verdict = (page: Page, text: string) => page.locator(".verdict").filter({ hasText: text }).waitFor();
 
   test("a link opens what it was made of, and keeps a pasted token to itself", async () => {
-    const { page, requests, messages, close } = await openPage(browser, site.url);
+    const { page, requests, messages, close } = await openPage(used.browser, used.site.url);
     await page.getByRole("tab", { name: "Playground" }).click();
     await page.getByLabel("Path", { exact: true }).fill("/from-a-link");
     await page.getByRole("radio", { name: "Paste one" }).check();
@@ -85,19 +75,21 @@ describe("in a browser", () => {
       [short, "left-out"],
       [whole, "not.a-secret.really"],
     ] as const) {
-      const other = await openPage(browser, link);
+      const other = await openPage(used.browser, link);
       expect(await other.page.getByLabel("Path", { exact: true }).inputValue()).toBe("/from-a-link");
       expect(await other.page.getByLabel("The token; it stays in this page").inputValue()).toBe(token);
       await verdict(other.page, "401");
       expect(other.messages).toEqual([]);
       await other.close();
     }
-    expect(requests.filter((url) => !/^(data:|blob:)/.test(url) && !url.startsWith(site.url))).toEqual([]);
+    expect(requests.filter((url) => !/^(data:|blob:)/.test(url) && !url.startsWith(used.site.url))).toEqual(
+      [],
+    );
     expect(messages).toEqual([]);
   });
 
   test("a link that cannot be read says why, and the page works", async () => {
-    const { page, messages, close } = await openPage(browser, `${site.url}#7.abc`);
+    const { page, messages, close } = await openPage(used.browser, `${used.site.url}#7.abc`);
     await page.getByRole("alert").filter({ hasText: "version 7" }).waitFor();
     await page.getByRole("tab", { name: "Playground" }).click();
     await verdict(page, "200");

@@ -4,26 +4,16 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Locator, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
-import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import { openPage, useConsole } from "../support/browser.ts";
 
-let browser: Browser;
-let site: Awaited<ReturnType<typeof serveConsole>>;
-
-beforeAll(async () => {
-  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser.close();
-  await site.close();
-});
+const used = useConsole();
 
 /** Opens the playground; the page must not have printed anything when it is closed. */
 async function openPlayground(options: Parameters<typeof openPage>[2] = {}) {
-  const opened = await openPage(browser, site.url, options);
+  const opened = await openPage(used.browser, used.site.url, options);
   await opened.page.getByRole("tab", { name: "Playground" }).click();
   const close = async () => {
     expect(opened.messages).toEqual([]);
@@ -258,7 +248,7 @@ describe("what attackers paste", () => {
 
 describe("the worker", () => {
   test("is replaced if it hangs, and the page goes on", async () => {
-    const { page, close } = await openPage(browser);
+    const { page, close } = await openPage(used.browser);
     let isFirst = true;
     await page.clock.install();
     await page.route("**/worker.js", (route) => {
@@ -266,7 +256,7 @@ describe("the worker", () => {
       isFirst = false;
       return route.fulfill({ contentType: "text/javascript", body: "onmessage = () => { for (;;); };" });
     });
-    await page.goto(site.url);
+    await page.goto(used.site.url);
     await page.getByRole("tab", { name: "Playground" }).click();
     await page.getByText("There is no answer yet").waitFor();
     await page.clock.fastForward(30_000);
@@ -279,7 +269,7 @@ describe("the worker", () => {
 
 describe("for everybody", () => {
   test("keys alone are enough: edit, leave the editor, ask, save", async () => {
-    const { page, close } = await openPage(browser, site.url);
+    const { page, close } = await openPage(used.browser, used.site.url);
     /** Goes on by Tab until this element has the focus. */
     const tabTo = async (locator: Locator) => {
       for (let step = 0; step < 60; step++) {

@@ -1,31 +1,20 @@
 /** The console's frame in a real browser: loads by itself, prints nothing, and survives a worker that hangs. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import { expect, test } from "vitest";
+import { openPage, useConsole } from "../support/browser.ts";
 
 /** What runs in the page has names that Node does not. */
 interface BrowserGlobals {
   getComputedStyle(element: unknown): { backgroundColor: string };
 }
 
-let browser: Browser;
-let site: Awaited<ReturnType<typeof serveConsole>>;
-
-beforeAll(async () => {
-  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser.close();
-  await site.close();
-});
+const used = useConsole();
 
 test("loads its own files alone, and prints nothing", async () => {
-  const { page, requests, messages, close } = await openPage(browser, site.url);
+  const { page, requests, messages, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("tab", { name: "Playground" }).click();
   expect(await page.getByRole("tabpanel", { name: "Playground" }).isVisible()).toBe(true);
   expect(await page.getByRole("tabpanel", { name: "Wizard" }).isVisible()).toBe(false);
-  const files = requests.map((url) => url.replace(site.url, ""));
+  const files = requests.map((url) => url.replace(used.site.url, ""));
   expect(files.filter((file) => !file.startsWith("data:")).sort()).toEqual([
     "",
     "jwtgate.trace.wasm",
@@ -39,7 +28,7 @@ test("loads its own files alone, and prints nothing", async () => {
 });
 
 test("tabs are reached by keys alone", async () => {
-  const { page, close } = await openPage(browser, site.url);
+  const { page, close } = await openPage(used.browser, used.site.url);
   await page.keyboard.press("Tab");
   await page.keyboard.press("ArrowRight");
   expect(await page.getByRole("tab", { name: "Playground" }).getAttribute("aria-selected")).toBe("true");
@@ -49,7 +38,7 @@ test("tabs are reached by keys alone", async () => {
 });
 
 test("remembers the theme that was chosen", async () => {
-  const { page, close } = await openPage(browser, site.url);
+  const { page, close } = await openPage(used.browser, used.site.url);
   const background = () =>
     page.locator("body").evaluate((body) => {
       const { getComputedStyle } = globalThis as unknown as BrowserGlobals;

@@ -4,26 +4,15 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
-import { openBrowser, openPage, serveConsole } from "../support/browser.ts";
+import { openPage, useConsole } from "../support/browser.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
 
-let browser: Browser;
-let site: Awaited<ReturnType<typeof serveConsole>>;
-
-beforeAll(async () => {
-  [browser, site] = await Promise.all([openBrowser(), serveConsole()]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser.close();
-  await site.close();
-});
+const used = useConsole();
 
 test("answers become resources, and the filter answers four requests", async () => {
-  const { page, messages, close } = await openPage(browser, site.url);
+  const { page, messages, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("textbox", { name: "Issuer" }).fill("https://login.example.org");
   await page.getByLabel("Requests that need a token").selectOption("unmatched");
   await page.getByText("Name a path, a host or a method.").waitFor();
@@ -61,7 +50,7 @@ test("answers become resources, and the filter answers four requests", async () 
 }, 60_000);
 
 test("shows hostile text as text, at 360 px", async () => {
-  const { page, messages, close } = await openPage(browser, site.url, {
+  const { page, messages, close } = await openPage(used.browser, used.site.url, {
     viewport: { width: 360, height: 800 },
   });
   const hostile = "<img src=x onerror=alert(1)>";

@@ -9,6 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
 import manifest from "../../node_modules/@sparticuz/chromium/package.json" with { type: "json" };
 
 /** The site as it was built. */
@@ -120,4 +121,17 @@ async function unpack(): Promise<string> {
     if (!existsSync(folder)) throw error;
   }
   return folder;
+}
+
+/** Starts Chromium and serves the console for all tests of a file or of a `describe`; both are there when tests run. */
+export function useConsole(): { browser: Browser; site: Awaited<ReturnType<typeof serveConsole>> } {
+  const used = {} as ReturnType<typeof useConsole>;
+  beforeAll(async () => {
+    [used.browser, used.site] = await Promise.all([openBrowser(), serveConsole()]);
+  }, 60_000);
+  afterAll(async () => {
+    await used.browser.close();
+    await used.site.close();
+  });
+  return used;
 }

@@ -24,8 +24,8 @@ export function curlLine(
       const at = text.indexOf(value);
       if (at < 0) continue;
       const [before, after] = [text.slice(0, at), text.slice(at + value.length)];
-      const quoted = [before, after].map((part) => (part === "" ? "" : `'${part.replaceAll("'", "'\\''")}'`));
-      return `${quoted[0]}"$${variable}"${quoted[1]}`;
+      const [left, right] = [before, after].map((part) => (part === "" ? "" : shellWord(part)));
+      return `${left}"$${variable}"${right}`;
     }
     return shellWord(text);
   };
