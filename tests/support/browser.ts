@@ -2,7 +2,7 @@
  * A real browser for tests: Chromium from npm's `@sparticuz/chromium`, driven by playwright-core. Every page is watched:
  * each request, each message on its console, and each error.
  */
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,7 +10,8 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
-import manifest from "../../node_modules/@sparticuz/chromium/package.json" with { type: "json" };
+import browserManifest from "../../node_modules/@sparticuz/chromium/package.json" with { type: "json" };
+import fontsManifest from "../../node_modules/dejavu-fonts-ttf/package.json" with { type: "json" };
 
 /** The site as it was built. */
 export const CONSOLE_FOLDER = "dist/console";
@@ -34,7 +35,7 @@ export async function openBrowser(): Promise<Browser> {
       args: ["--no-sandbox", "--no-zygote", "--disable-gpu", "--font-render-hinting=none"],
       env: {
         ...process.env,
-        FONTCONFIG_PATH: join(folder, "fonts"),
+        FONTCONFIG_FILE: join(folder, FONTS_CONFIGURATION),
         ...(libraries !== "" && { LD_LIBRARY_PATH: libraries }),
       },
     });
@@ -97,9 +98,26 @@ export async function serveConsole(): Promise<{ url: string; close(): Promise<vo
   return { url: `http://127.0.0.1:${port}/`, close };
 }
 
+const FONTS_CONFIGURATION = "jwtgate-fonts.conf";
+
+/** Fonts beside the browser's own Open Sans: one for code, and one with most of the signs that Open Sans lacks. */
+const MORE_FONTS = ["DejaVuSans.ttf", "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf"];
+
+/** The same fonts on every machine. Without any font Chromium ends itself as soon as a page has text. */
+const fontsConfiguration = (folder: string) => `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${join(folder, "fonts")}</dir>
+  <cachedir>${join(folder, "fonts-cache")}</cachedir>
+  <alias><family>sans-serif</family><prefer><family>Open Sans</family></prefer></alias>
+  <alias><family>system-ui</family><prefer><family>Open Sans</family></prefer></alias>
+  <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
+</fontconfig>
+`;
+
 /** Unpacks the browser into a folder that is there as a whole or not at all, for tests that run side by side. */
 async function unpack(): Promise<string> {
-  const folder = join(tmpdir(), `jwtgate-chromium-${manifest.version}`);
+  const folder = join(tmpdir(), `jwtgate-chromium-${browserManifest.version}-${fontsManifest.version}`);
   if (existsSync(folder)) return folder;
   const partial = `${folder}-${process.pid}`;
   mkdirSync(partial, { recursive: true });
@@ -109,6 +127,9 @@ async function unpack(): Promise<string> {
     Object.assign(process.env, { TMPDIR: partial, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs22.x" });
     const { default: packed } = await import("@sparticuz/chromium");
     await packed.executablePath();
+    for (const font of MORE_FONTS)
+      copyFileSync(join("node_modules/dejavu-fonts-ttf/ttf", font), join(partial, "fonts", font));
+    writeFileSync(join(partial, FONTS_CONFIGURATION), fontsConfiguration(folder));
   } finally {
     for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
     Object.assign(process.env, before);
