@@ -147,6 +147,14 @@ const CASES: Record<string, Case> = {
     reason:
       'the answer is no key set: no key can be used: keys[0]: [use] is not "sig"; keys[1]: it is not an object',
   },
+  "bytes that are no UTF-8": {
+    origin: () => http(200, Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])),
+    reason: "the answer is not JSON",
+  },
+  "300,000 bytes": {
+    origin: () => http(200, Buffer.alloc(300_000, " ")),
+    reason: "the answer has 300000 bytes, more than maxJwksBytes",
+  },
   "101 keys": {
     origin: () => http(200, JSON.stringify({ keys: Array(101).fill(key.jwk) })),
     reason: "the answer is no key set: 101 keys are more than 100",
@@ -235,4 +243,16 @@ test.each(Object.keys(CASES))("token verify and explain --fetch say the same: %s
   expect(verdict.steps[0]?.tokens[0]?.reason).toBe(`there are no keys from ${origins[name]}/keys: ${reason}`);
   if (node) expect(failures.get(`${origins[name]}/keys`)).toMatch(node);
   else expect(failures.size).toBe(0);
+});
+
+test("explain --fetch stops to read an answer that is too long for every configuration", async () => {
+  const origin = await http(200, Buffer.alloc(5_000_000, " "));
+  const uri = `${origin}/keys`;
+  const one: Configuration = {
+    version: configuration.version,
+    providers: [{ name: "i", issuer: "i", remoteJwks: { uri, cluster: "c" } }],
+  };
+  const { answers, failures } = await fetchDocuments(one, new Map());
+  expect(failures.get(uri)).toBe("the document is larger than 4194304 bytes");
+  expect(answers.get(uri)).toMatchObject({ status: 200, body: " ".repeat(4_194_305) });
 });

@@ -6,6 +6,7 @@ import { isMetadataService, requestUrl } from "./source.ts";
 
 /** As the filter's own (`timeoutMs`). */
 const TIMEOUT_MS = 5_000;
+/** The filter's `maxJwksBytes`, unless a configuration changes it. */
 const MAX_BYTES = 262_144;
 
 export interface FetchOptions {
@@ -15,6 +16,8 @@ export interface FetchOptions {
   allowMetadataService?: boolean | undefined;
   /** How long a fetch may take, in milliseconds; 5,000 where absent. */
   timeoutMs?: number | undefined;
+  /** The longest body that is read, in bytes; 262,144 if absent. */
+  maxBytes?: number | undefined;
 }
 
 /** What a server answered. */
@@ -26,9 +29,9 @@ export interface FetchedAnswer {
 }
 
 /** How far a fetch came that got no answer. */
-export type Fault = "address" | "connection" | "closed" | "protocol" | "timeout";
+export type Fault = "address" | "connection" | "closed" | "protocol" | "timeout" | "size";
 
-/** No answer came. */
+/** No answer came, or one that is too long to read. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
   constructor(
@@ -91,7 +94,7 @@ export async function fetchText(uri: string, options: FetchOptions = {}): Promis
  * @throws {NoAnswer} with the reason, for people
  */
 export async function fetchAnswer(uri: string, options: FetchOptions = {}): Promise<FetchedAnswer> {
-  const { caFile, allowMetadataService = false, timeoutMs = TIMEOUT_MS } = options;
+  const { caFile, allowMetadataService = false, timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES } = options;
   if (!allowMetadataService && isMetadataService(new URL(uri))) {
     throw new NoAnswer("this is a link-local address or a metadata service, which has no keys", "connection");
   }
@@ -103,8 +106,8 @@ export async function fetchAnswer(uri: string, options: FetchOptions = {}): Prom
         let size = 0;
         response.on("data", (chunk: Buffer) => {
           size += chunk.length;
-          if (size > MAX_BYTES) response.destroy(new Error(`the document is larger than ${MAX_BYTES} bytes`));
-          else chunks.push(chunk);
+          if (size <= maxBytes) chunks.push(chunk);
+          else response.destroy(new NoAnswer(`the document is larger than ${maxBytes} bytes`, "size"));
         });
         response.on("end", () => {
           const { statusCode: status = 0, headers } = response;
@@ -120,6 +123,7 @@ export async function fetchAnswer(uri: string, options: FetchOptions = {}): Prom
     });
   } catch (error) {
     if (signal.aborted) throw new NoAnswer(`the server did not answer within ${timeoutMs} ms`, "timeout");
+    if (error instanceof NoAnswer) throw error;
     throw new NoAnswer(error instanceof Error ? error.message : String(error), faultOf(error));
   }
 }

@@ -1,5 +1,5 @@
 /** Fetches the key sets that policies name, as the filter would, for the filter to judge. */
-import type { Configuration, RemoteJwks } from "../config/schema.ts";
+import { type Configuration, Limits, type RemoteJwks } from "../config/schema.ts";
 import { discoveredUri } from "../explain/gate.ts";
 import { latin1Decode } from "../host/bytes.ts";
 import type { HttpResponse } from "../host/context.ts";
@@ -31,8 +31,8 @@ export async function fetchDocuments(
   const get = async (uri: string, timeoutMs: number | undefined): Promise<void> => {
     if (documents.has(uri) || answers.has(uri)) return;
     try {
-      const { status, location, body } = await fetchAnswer(uri, { caFile, timeoutMs });
-      const headers: [string, string][] = [["x-envoy-upstream-service-time", "0"]];
+      const { status, location, body } = await fetchAnswer(uri, { caFile, timeoutMs, maxBytes: MAX_BYTES });
+      const headers: [string, string][] = [SERVICE_TIME];
       if (location !== undefined) headers.push(["location", location]);
       const text = status === 200 ? textOf(body) : undefined;
       if (text === undefined) answers.set(uri, { status, headers, body: latin1Decode(body) });
@@ -74,11 +74,21 @@ const reset = (reason: string) => ({
   body: `upstream connect error or disconnect/reset before headers. reset reason: ${reason}`,
 });
 
-/** What Envoy answers itself where no server does (source/common/router/router.cc). */
+/** Envoy's router adds it to what servers answer. */
+const SERVICE_TIME: [string, string] = ["x-envoy-upstream-service-time", "0"];
+
+/** The largest answer that a configuration can let the filter read, in bytes. */
+const MAX_BYTES = Limits.properties.maxJwksBytes.maximum as number;
+
+/**
+ * What Envoy answers itself if no server does (source/common/router/router.cc). An answer that is too long to read is handed
+ * over in a shorter form that is too long for every configuration.
+ */
 const LOCAL_REPLIES: Record<Fault, HttpResponse> = {
   address: { status: 503, body: "no healthy upstream" },
   connection: { status: 503, ...reset("remote connection failure") },
   closed: { status: 503, ...reset("connection termination") },
   protocol: { status: 502, ...reset("protocol error") },
   timeout: { status: 504, body: "upstream request timeout" },
+  size: { status: 200, headers: [SERVICE_TIME], body: " ".repeat(MAX_BYTES + 1) },
 };
