@@ -441,7 +441,7 @@ describe("a wrong file is said with its place", () => {
 
   test.each([
     [["a", "--reporter", "xml"], "Allowed choices are text, tap, junit, json, github"],
-    [["a", "--bail", "0"], "Write a whole number from 1 on."],
+    [["a", "--bail", "0"], "Write a whole number from 1 on, or --bail after the files."],
     [["a", "--at", "soon"], "Write now+1h"],
     [["a", "--at", "now", "--envoy"], "the clock of a real Envoy cannot be set"],
   ])("%j is a wrong command line", (args, words) => {

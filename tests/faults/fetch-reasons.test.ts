@@ -248,8 +248,8 @@ test.each(Object.keys(CASES))("token verify and explain --fetch say the same: %s
 test("explain --fetch stops to read an answer that is too long for every configuration", async () => {
   const origin = await http(200, Buffer.alloc(5_000_000, " "));
   const uri = `${origin}/keys`;
-  const one: Configuration = {
-    version: configuration.version,
+  const one = {
+    ...configuration,
     providers: [{ name: "i", issuer: "i", remoteJwks: { uri, cluster: "c" } }],
   };
   const { answers, failures } = await fetchDocuments(one, new Map());

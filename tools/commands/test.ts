@@ -90,7 +90,7 @@ export function testCommand(): Command {
 
 function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new InvalidValue("Write a whole number from 1 on.");
+  throw new InvalidValue("Write a whole number from 1 on, or --bail after the files.");
 }
 
 function parseReporter(text: string, previous: Reporter[] = []): Reporter[] {
