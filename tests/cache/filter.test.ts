@@ -318,6 +318,60 @@ describe("what a verdict rests on", () => {
   });
 });
 
+describe("one request that drops a token from the cache after it was accepted", () => {
+  /** What the backend receives in each header of that name. */
+  const received = (from: Host, name: string, ...headers: [string, string][]): string[] | undefined =>
+    from
+      .send({ headers })
+      .outcome?.upstream?.headers.filter(([header]) => header === name)
+      .map(([, value]) => value);
+
+  test("forwards what that token says", async () => {
+    const small = await startHost(
+      configuration(
+        { tokenCache: { maxEntries: 1 } },
+        { fromHeaders: [{ name: "x-token" }], forwardPayloadHeader: "x-payload" },
+      ),
+    );
+    const cached = key.token({ iss: ISSUER, sub: "alice" });
+    const noted = key.token({ iss: ISSUER, sub: "mallo" });
+    const payload = (token: string): string | undefined => token.split(".")[1];
+    expect(received(small, "x-payload", ["x-token", cached])).toEqual([payload(cached)]);
+    // The cache is full: of this token only a part of its hash is kept, so that it gets in when it comes again.
+    expect(received(small, "x-payload", ["x-token", noted])).toEqual([payload(noted)]);
+    verified = 0;
+    // The last token is looked at first: a hit. The other one then takes its memory in the cache.
+    expect(received(small, "x-payload", ["x-token", noted], ["x-token", cached])).toEqual([
+      payload(cached),
+      payload(noted),
+    ]);
+    expect(verified).toBe(1);
+    expect(received(small, "x-payload", ["x-token", noted])).toEqual([payload(noted)]);
+    expect(verified, "the other token was remembered in its place").toBe(1);
+  });
+
+  test("forwards what that token says to each of two required providers", async () => {
+    const first = { ...configuration().providers![0]!, presence: "REQUIRED" as const, forward: true };
+    const second = {
+      ...first,
+      name: "origins-1",
+      claimToHeaders: [{ headerName: "x-other", claimName: "other" }],
+    };
+    const small = await startHost(
+      configuration({ tokenCache: { maxEntries: 1 }, providers: [first, second] }),
+    );
+    const token = key.token({ iss: ISSUER, sub: "alice", other: "mallo" });
+    // The first provider's verdict is remembered, then dropped for the second provider's.
+    for (const signatures of [2, 1]) {
+      verified = 0;
+      const headers = small.send({ headers: [bearer(token)] }).outcome?.upstream?.headers;
+      expect(headers).toContainEqual(["x-sub", "alice"]);
+      expect(headers).toContainEqual(["x-other", "mallo"]);
+      expect(verified).toBe(signatures);
+    }
+  });
+});
+
 test("no seed, no configuration", async () => {
   const seedless = await createNodeHost(module, {
     random: () => {

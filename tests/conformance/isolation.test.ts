@@ -4,14 +4,17 @@
  */
 
 import { readFileSync } from "node:fs";
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Configuration } from "../../tools/config/schema.ts";
 import type { Host } from "../../tools/host/host.ts";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
+import { Vm } from "../../tools/host/vm.ts";
 import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
+
+afterEach(() => vi.restoreAllMocks());
 
 const ISSUER = "https://issuer.example";
 const module = await WebAssembly.compile(readFileSync(MODULE));
@@ -62,5 +65,28 @@ describe.each([
 
   test("no token is no identity", () => {
     expect(host.send({}).outcome?.upstream?.headers.map(([name]) => name)).not.toContain("x-sub");
+  });
+});
+
+describe("a root context with the id of one that is gone", () => {
+  const configuration = (issuer: string): Configuration =>
+    whole({ providers: [provider("origins-0", issuer)] });
+  const bob = key.token({ iss: "https://other.example", sub: "bob" });
+
+  test("handles its requests itself", async () => {
+    const host = await createNodeHost(module);
+    const ids = vi.spyOn(Vm.prototype, "allocateContextId");
+    expect(host.configure(configuration(ISSUER)).accepted).toBe(true);
+    expect(host.send({ headers: [bearer(alice)] }).outcome?.upstream).toBeDefined();
+    const id = ids.mock.results[1]?.value;
+    host.unload();
+    // The id is given twice: to the context that a configuration is tried in, and to the one that stays.
+    ids.mockReturnValueOnce(id).mockReturnValueOnce(id);
+    expect(host.configure(configuration("https://other.example")).accepted).toBe(true);
+    expect(host.send({ headers: [bearer(bob)] }).outcome?.upstream?.headers).toContainEqual(["x-sub", "bob"]);
+    expect(host.send({ headers: [bearer(alice)] }).outcome?.answer).toMatchObject({
+      status: 401,
+      body: "Jwt issuer is not configured",
+    });
   });
 });

@@ -14,6 +14,8 @@ afterEach(() => vi.restoreAllMocks());
 const module = await WebAssembly.compile(readFileSync(MODULE));
 const NOW = Date.UTC(2026, 10, 26);
 const ISSUER = "https://issuer.example";
+/** The id of the root context of the first configuration of a host. */
+const ROOT = 1;
 const NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt";
 const FETCH_FAILED = "Jwks remote fetch is failed";
 const current = TestKey.generate("HS256", "current");
@@ -283,4 +285,75 @@ test("streams that end leave the list, and their places to others", async () => 
   await gate.answer(keySet(current));
   expect(bodies([...streams.slice(7), ...others])).toEqual(new Set(["forwarded"]));
   expect(gate.waiting).toBe(0);
+});
+
+describe("a context that the host does not let the filter act on", () => {
+  /** The host refuses `proxy_set_effective_context` for the contexts of that list. */
+  function refuse(...ids: number[]): void {
+    const { setEffectiveContext } = Vm.prototype;
+    vi.spyOn(Vm.prototype, "setEffectiveContext").mockImplementation(function (this: Vm, id) {
+      return !ids.includes(id) && setEffectiveContext.call(this, id);
+    });
+  }
+
+  /** The ids of the contexts that are made from now on. */
+  function newIds(): () => number[] {
+    const calls = vi.spyOn(Vm.prototype, "allocateContextId");
+    return () => calls.mock.results.map(({ value }) => value as number);
+  }
+
+  test("is a waiting stream: the one that takes its place is not answered for it", async () => {
+    const gate = await Gate.withKeys({ maxWaitingRequests: 2 });
+    const ids = newIds();
+    const strangers = gate.sendMany(2, () => forged("made-up"));
+    expect(gate.waiting).toBe(2);
+    refuse(...ids());
+    const stream = gate.send(good(next));
+    expect(stream.outcome, "waits, and is not refused in the place of the one that left").toBeUndefined();
+    await gate.answer(keySet(current, next));
+    expect(stream.outcome?.upstream).toBeDefined();
+    expect(undecided(strangers), "the host alone can end them").toBe(2);
+    expect(gate.host.trapped).toBeUndefined();
+    gate.host.advance(1000);
+    expect(gate.host.metrics.values()).toMatchObject({ jwtgate_allowed: 1, jwtgate_failed: 0 });
+  });
+
+  test("is a waiting stream: its keys come, and no other stream goes on for it", async () => {
+    const gate = await Gate.open();
+    const ids = newIds();
+    const streams = gate.sendMany(3, () => good(current));
+    const [, second = 0] = ids();
+    refuse(second);
+    await gate.answer(keySet(current));
+    expect(streams.map(({ outcome }) => outcome?.upstream !== undefined)).toEqual([true, false, true]);
+    expect(streams[1]?.outcome).toBeUndefined();
+    gate.host.advance(1000);
+    expect(gate.host.metrics.values()).toMatchObject({ jwtgate_allowed: 2, jwtgate_failed: 0 });
+    expect(gate.waiting).toBe(0);
+  });
+
+  test("is the root context: a stream begins no fetch, whose answer would come to the stream", async () => {
+    const gate = await Gate.withKeys();
+    refuse(ROOT);
+    expect(gate.send(good(next)).outcome?.answer?.body).toBe(NO_KEY);
+    expect(gate.fetches).toBe(1);
+    vi.restoreAllMocks();
+    const stream = gate.send(good(next));
+    expect(gate.fetches).toBe(2);
+    await gate.answer(keySet(next));
+    expect(stream.outcome?.upstream).toBeDefined();
+  });
+
+  test("is the root context: the ticks that let requests go begin when the host takes it again", async () => {
+    const gate = await Gate.open();
+    const streams = gate.sendMany(100, () => good(current));
+    refuse(ROOT);
+    await gate.answer(keySet(current));
+    const left = undecided(streams);
+    gate.host.advance(50);
+    expect(undecided(streams), "the ticks are as rare as before").toBe(left);
+    vi.restoreAllMocks();
+    gate.host.advance(2000);
+    expect(bodies(streams)).toEqual(new Set(["forwarded"]));
+  });
 });
