@@ -3,12 +3,15 @@ import { OUT } from "./out";
 import { EMPTY, Slice, slice } from "../memory/slice";
 import { BufferType, WasmResult } from "./values";
 
-/** @returns the plugin configuration's `size` bytes, in the arena, or EMPTY where there are none or the host failed */
+/** @returns the plugin configuration's `size` bytes, in the arena; EMPTY if there are none or the host failed */
 export function readPluginConfiguration(size: u32): Slice {
   return read(BufferType.PluginConfiguration, size);
 }
 
-/** @returns the first `size` bytes of an HTTP call's response body, in the arena, or EMPTY */
+/**
+ * @returns the first `size` bytes of an HTTP call's response body, in the arena; EMPTY if there are none or the host
+ *   failed
+ */
 export function readHttpCallBody(size: u32): Slice {
   return read(BufferType.HttpCallResponseBody, size);
 }

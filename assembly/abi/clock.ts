@@ -2,7 +2,7 @@ import { proxy_get_current_time_nanoseconds } from "@solo-io/proxy-runtime/assem
 import { OUT } from "./out";
 import { WasmResult } from "./values";
 
-/** @returns nanoseconds since 1970 UTC, or 0 where the host has no clock (no token is valid then) */
+/** @returns nanoseconds since 1970 UTC, or 0 if the host has no clock (no token is valid then) */
 export function nowNanoseconds(): u64 {
   return proxy_get_current_time_nanoseconds(OUT) == WasmResult.Ok ? load<u64>(OUT) : 0;
 }

@@ -1,6 +1,6 @@
 /**
- * The header maps of the host. One read of all pairs costs about 1 µs and shows every value of a repeated header;
- * changes go one by one, because a list of pairs over 1,024 entries or 1 MiB is read by the host as empty.
+ * The header maps of the host. One read of all pairs costs about 1 µs and shows every value of a repeated header.
+ * Changes are made one by one, because the host reads a list of more than 1,024 pairs or 1 MiB as empty.
  */
 import {
   proxy_add_header_map_value,
@@ -19,10 +19,10 @@ export const enum HeaderMap {
 }
 
 /**
- * All pairs of a header map, as the host lays them out: a count, the lengths of all names and values, then the bytes
- * of each with a NUL behind it.
+ * Reads all pairs of a header map in the host's layout: a count, the lengths of all names and values, then the bytes of
+ * each, followed by a NUL.
  *
- * @returns the bytes, in the arena, with all lengths in them; or EMPTY where the host failed or gave less
+ * @returns the bytes, in the arena, with all lengths in them; EMPTY if the host failed or returned fewer
  */
 export function readPairs(map: HeaderMap): Slice {
   store<u32>(OUT, 0);
@@ -31,7 +31,7 @@ export function readPairs(map: HeaderMap): Slice {
   const start = load<u32>(OUT) as usize;
   const size = load<u32>(OUT, 4) as u64;
   if (size < 4) {
-    // An empty map comes as no bytes at all.
+    // The host returns no bytes for an empty map.
     const none = allocate(4);
     store<u32>(none, 0);
     return slice(none, 4);
@@ -46,10 +46,10 @@ export function countPairs(pairs: Slice): i32 {
 }
 
 /**
- * Unpacks the pairs to `table`: two slices (16 bytes) a pair, name and value.
+ * Unpacks the pairs to `table`: two slices (16 bytes) for each pair, name and value.
  *
  * @param table address of `countPairs(pairs) * 16` bytes
- * @returns false where the lengths say more than there is
+ * @returns false if the lengths add up to more than there is
  */
 export function unpackPairs(pairs: Slice, table: usize): bool {
   const start = pointerOf(pairs);
@@ -71,7 +71,7 @@ export function unpackPairs(pairs: Slice, table: usize): bool {
   return true;
 }
 
-/** Appends a value to a request header. @returns whether the host did */
+/** Appends a value to a request header. @returns false if the host failed */
 export function addRequestHeader(name: Slice, value: Slice): bool {
   return (
     proxy_add_header_map_value(
@@ -84,7 +84,7 @@ export function addRequestHeader(name: Slice, value: Slice): bool {
   );
 }
 
-/** Sets a request header to one value. @returns whether the host did */
+/** Sets a request header to one value. @returns false if the host failed */
 export function replaceRequestHeader(name: Slice, value: Slice): bool {
   return (
     proxy_replace_header_map_value(
@@ -97,7 +97,7 @@ export function replaceRequestHeader(name: Slice, value: Slice): bool {
   );
 }
 
-/** Removes all values of a request header. @returns whether the host did */
+/** Removes all values of a request header. @returns false if the host failed */
 export function removeRequestHeader(name: Slice): bool {
   return (
     proxy_remove_header_map_value(HeaderMapType.RequestHeaders, pointerOf(name), lengthOf(name)) ==

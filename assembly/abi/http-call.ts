@@ -1,4 +1,4 @@
-/** HTTP calls of the filter's own, to a cluster of the host. */
+/** HTTP calls that the filter makes to a cluster of the host. */
 import { proxy_get_header_map_value, proxy_http_call } from "@solo-io/proxy-runtime/assembly/imports";
 import { OUT } from "./out";
 import { packPairs } from "./pairs";
@@ -13,18 +13,18 @@ const PATH = new Text(":path");
 const ACCEPT = new Text("accept");
 const JSON_TYPE = new Text("application/json");
 
-/** The headers of a call, names and values in turn; made once, because calls that come to nothing are never collected. */
+/** The headers of a call, names and values in turn. Made once, because calls that fail do not trigger a collection. */
 const headers = new StaticArray<Slice>(10);
 
-/** No call was begun: no answer will come. */
+/** No call was made, so no answer will come. */
 export const NO_CALL: i64 = -1;
 
 /**
- * Begins a GET. The answer comes as `proxy_on_http_call_response` with the call's token.
+ * Starts a GET. The answer arrives in `proxy_on_http_call_response` with the call's token.
  *
  * @param cluster the host's name of the upstream cluster
  * @param timeout in milliseconds
- * @returns the token, or NO_CALL if the host refuses (the cluster is unknown, say)
+ * @returns the token; NO_CALL if the host refuses, for example because it does not know the cluster
  */
 export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice, timeout: u32): i64 {
   unchecked((headers[0] = METHOD.slice));
@@ -53,7 +53,7 @@ export function get(cluster: Slice, scheme: Slice, authority: Slice, path: Slice
   return result == WasmResult.Ok ? <i64>load<u32>(OUT) : NO_CALL;
 }
 
-/** @returns the first value of a header of the answer at hand, in the arena, or EMPTY */
+/** @returns the first value of a header of the current answer, in the arena; EMPTY if there is none */
 export function responseHeader(name: Slice): Slice {
   store<u32>(OUT, 0);
   store<u32>(OUT, 0, 4);

@@ -3,21 +3,21 @@ import { packPairs } from "./pairs";
 import { EMPTY, Slice, lengthOf, pointerOf } from "../memory/slice";
 import { WasmResult } from "./values";
 
-/** Name and value of the one header; made once, because answers to requests allocate nothing. */
+/** Name and value of the one header. Made once, because answering a request allocates nothing. */
 const header = new StaticArray<Slice>(2);
 
-/** Lets the host derive `grpc-status` from the HTTP status; 0 would read as success. */
+/** Makes the host derive `grpc-status` from the HTTP status; 0 would mean success. */
 const GRPC_STATUS_FROM_HTTP: i32 = -1;
 
 /**
- * Answers the request in the upstream's stead.
+ * Answers the request in place of the upstream.
  *
  * @param status HTTP status code
  * @param details Envoy's response-code details
  * @param body text/plain
  * @param headerName name of one further response header, or EMPTY for none
  * @param headerValue its value
- * @returns whether the host took it
+ * @returns false if the host failed
  */
 export function sendLocalResponse(
   status: u32,

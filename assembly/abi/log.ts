@@ -1,27 +1,27 @@
 /**
- * Log lines. They allocate: never on the way of an ordinary request.
+ * Log lines. Writing one allocates, so ordinary requests write none.
  *
- * A line quotes requests, configurations and what servers answered. None of them can end the line, or do anything to a
- * terminal that shows it.
+ * A line quotes requests, configurations and answers of servers. None of them can end the line or control a terminal
+ * that shows it.
  */
 import { proxy_log } from "@solo-io/proxy-runtime/assembly/imports";
 import { allocate } from "../memory/arena";
 import { Slice, byteAt, lengthOf } from "../memory/slice";
 import { LogLevel } from "./values";
 
-/** What of a request's text a log line has, in bytes: what a line leaves behind stays small until it is collected. */
+/** The most bytes of a request's text in one log line. The limit bounds the garbage of a line. */
 const MAX_REQUEST_TEXT: i32 = 256;
 
 const BACKSLASH: u8 = 0x5c;
 
 let lines: i32 = 0;
 
-/** How many lines were written since `resetLineCount`: each left garbage. */
+/** The number of lines written since `resetLineCount`. Each left garbage. */
 export function lineCount(): i32 {
   return lines;
 }
 
-/** Begins to count anew, after a collection. */
+/** Resets the count, after a collection. */
 export function resetLineCount(): void {
   lines = 0;
 }
@@ -45,8 +45,8 @@ export function logError(message: string): void {
 }
 
 /**
- * A text of a request for a log line: its first 256 bytes, with `\xNN` for each byte that is not printable ASCII, for
- * spaces and for backslashes. So a request can neither end the line nor add to it what looks like another field.
+ * Quotes a request's text for a log line: its first 256 bytes, with `\xNN` for spaces, backslashes and every byte that
+ * is not printable ASCII. So a request can neither end the line nor add what looks like another field.
  */
 export function loggable(text: Slice): string {
   const length = min(lengthOf(text), MAX_REQUEST_TEXT);
@@ -67,13 +67,13 @@ export function loggable(text: Slice): string {
   return String.UTF8.decodeUnsafe(start, p - start);
 }
 
-/** What is added to a character that is written as `\uXXXX`. */
+/** How many characters longer `\uXXXX` is than the character that it replaces. */
 const ESCAPE_GROWTH: i32 = 5;
 const LETTER_U: u16 = 0x75;
 
 /**
- * The message with line ends, control and direction characters, and halves of characters, as `\uXXXX`. In time and memory
- * that grow with its length alone.
+ * Writes line ends, control and direction characters, and lone surrogates of the message as `\uXXXX`. Time and memory
+ * grow linearly with its length.
  */
 export function oneLine(message: string): string {
   let count = 0;
@@ -103,7 +103,7 @@ function hexDigit(digit: u16): u16 {
   return digit < 10 ? 0x30 + digit : 0x61 + digit - 10;
 }
 
-/** As `printable` of the tooling (tools/diagnostics.ts), and a surrogate without its other half. */
+/** The characters that `printable` of the tooling escapes (tools/diagnostics.ts), and lone surrogates. */
 function isEscaped(text: string, i: i32): bool {
   const unit = text.charCodeAt(i);
   if (unit < 0x7f) return unit < 0x20;
@@ -121,7 +121,7 @@ function isEscaped(text: string, i: i32): bool {
   );
 }
 
-/** Whether the unit at `i` is there and one of the 1,024 from `first` on. */
+/** Whether there is a code unit at `i` and it is one of the 1,024 from `first` on. */
 function isInRange(text: string, i: i32, first: i32): bool {
   if (i < 0 || i >= text.length) return false;
   const unit = text.charCodeAt(i);

@@ -26,7 +26,7 @@ export class Metric {
     return new Metric(id, defined);
   }
 
-  /** Adds `amount`, which may be negative for a gauge. A metric that the host refused is not counted. */
+  /** Adds `amount`, which may be negative for a gauge. Does nothing if the host refused the metric. */
   add(amount: i64): void {
     if (this.defined) proxy_increment_metric(this.id, amount);
   }

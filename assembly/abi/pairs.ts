@@ -1,9 +1,9 @@
-/** Header maps as bytes, as host and filter hand them to each other (proxy-wasm ABI 0.2.1). */
+/** Header maps as bytes, in the layout that host and filter exchange (proxy-wasm ABI 0.2.1). */
 import { allocate } from "../memory/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
 /**
- * A count, the lengths of all names and values, then the bytes of each with a NUL behind it.
+ * Packs pairs: a count, the lengths of all names and values, then the bytes of each, followed by a NUL.
  *
  * @param parts names and values in turn
  * @param count of pairs

@@ -7,7 +7,7 @@ import { WasmResult } from "./values";
 /**
  * Writes filter state `wasm.PATH`, which access logs print with %FILTER_STATE(wasm.PATH:PLAIN)%.
  *
- * @returns whether the host did
+ * @returns false if the host failed
  */
 export function setProperty(path: Slice, value: Slice): bool {
   return (
@@ -17,8 +17,8 @@ export function setProperty(path: Slice, value: Slice): bool {
 
 /**
  * @param path the attribute's segments, separated by NUL (`source\0address`)
- * @returns the value, in the arena; ABSENT if the attribute does not exist for this connection or request; FAILED if the
- *   host failed, upon which the caller fails closed
+ * @returns the value, in the arena; ABSENT if the connection or request has no such attribute; FAILED if the host
+ *   failed, after which the caller fails closed
  */
 export function getProperty(path: Slice): Slice {
   store<u32>(OUT, 0);
@@ -29,7 +29,7 @@ export function getProperty(path: Slice): Slice {
   return slice(load<u32>(OUT), load<i32>(OUT, 4));
 }
 
-/** The integer that Envoy writes as a property (64 bits, little-endian); -1 for another value. */
+/** The integer that Envoy writes as a property (64 bits, little-endian); -1 if the value has another length. */
 export function propertyInteger(value: Slice): i64 {
   return lengthOf(value) == 8 ? load<i64>(pointerOf(value)) : -1;
 }

@@ -1,6 +1,6 @@
 /**
- * Numbers of the proxy-wasm ABI 0.2.1 that the filter uses (proxy-wasm/spec, abi-versions/v0.2.1). The SDK has them in a
- * file whose own globals would come along.
+ * Numbers of the proxy-wasm ABI 0.2.1 that the filter uses (proxy-wasm/spec, abi-versions/v0.2.1). They are repeated
+ * here because the SDK's file also brings globals of its own.
  */
 
 /** What a host call returns. */

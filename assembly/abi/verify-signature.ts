@@ -1,4 +1,4 @@
-/** Envoy's foreign function `verify_signature` (source/extensions/common/wasm/foreign.cc), raw. */
+/** Calls Envoy's foreign function `verify_signature` (source/extensions/common/wasm/foreign.cc). */
 import { proxy_call_foreign_function } from "@solo-io/proxy-runtime/assembly/imports";
 import { OUT } from "./out";
 import { FAILED, Slice, Text, lengthOf, pointerOf, slice } from "../memory/slice";
