@@ -1,9 +1,8 @@
 /**
- * Strict access to a configuration document: every fault is named by its JSON pointer (RFC 6901), the first one
- * stays, and after it every accessor returns a harmless value, so that loaders read on without checks of their own
- * and ask `failed` at the end.
+ * Strict access to a configuration document. The first fault is recorded with its JSON pointer (RFC 6901). After a
+ * fault every accessor returns a harmless value, so loaders read on without checks and ask `failed` at the end.
  *
- * Runs at configuration only; messages may allocate.
+ * Used at configuration only; messages may allocate.
  */
 import { EMPTY, Slice, byteAt, lengthOf, textOf } from "../memory/slice";
 import { Region } from "../memory/region";
@@ -15,7 +14,7 @@ export class Reader {
 
   /**
    * @param json a parsed document
-   * @param region where strings are kept; lives as long as what is loaded
+   * @param region where strings are kept; lives as long as the loaded object
    */
   constructor(
     readonly json: JsonDocument,
@@ -31,7 +30,7 @@ export class Reader {
     if (!this.failed) this.error = `${this.pointer(node)}: ${message}`;
   }
 
-  /** Whether `node` is an object that has no members but these. */
+  /** Whether `node` is an object with no members other than these. */
   object(node: Node, names: StaticArray<string>): bool {
     if (this.failed) return false;
     if (this.json.kind(node) != JsonKind.Object) {
@@ -94,7 +93,7 @@ export class Reader {
     return this.region.keep(this.json.text(node));
   }
 
-  /** Checks a string that nobody needs: a member for people. */
+  /** Checks that a member, if present, is a string. The filter does not use its value. */
   ignoreString(object: Node, name: string): void {
     const node = this.get(object, name);
     if (node != NONE) this.string(node);
@@ -106,7 +105,7 @@ export class Reader {
     return text;
   }
 
-  /** Strings of an array; NONE gives none of them. */
+  /** The strings of an array; none for NONE. */
   strings(node: Node): StaticArray<Slice> {
     if (node == NONE || !this.array(node)) return new StaticArray<Slice>(0);
     const result = new StaticArray<Slice>(this.json.size(node));
@@ -117,7 +116,7 @@ export class Reader {
     return result;
   }
 
-  /** An integer within the limits, both included; outside them it is a fault and `minimum` is returned. */
+  /** An integer from `minimum` to `maximum`. Any other value is a fault and returns `minimum`. */
   integer(node: Node, minimum: i64, maximum: i64): i64 {
     if (this.failed) return minimum;
     if (node != NONE && this.json.kind(node) == JsonKind.Number) {
@@ -130,7 +129,7 @@ export class Reader {
     return minimum;
   }
 
-  /** As `integer`, and `fallback` if the object has no such member or is NONE. */
+  /** As `integer`; returns `fallback` if the object has no such member or is NONE. */
   integerOr(object: Node, name: string, minimum: i64, maximum: i64, fallback: i64): i64 {
     const member = this.get(object, name);
     return member == NONE ? fallback : this.integer(member, minimum, maximum);
@@ -146,13 +145,16 @@ export class Reader {
     return kind == JsonKind.True;
   }
 
-  /** As `boolean`, and false where the object has no such member. */
+  /** As `boolean`; returns false if the object has no such member. */
   flag(object: Node, name: string): bool {
     const member = this.get(object, name);
     return member != NONE && this.boolean(member);
   }
 
-  /** RFC 6901 pointer to `node`: nodes stand in document order, so its ancestors are the last children not behind it. */
+  /**
+   * The RFC 6901 pointer to `node`. Nodes are in document order, so each ancestor is the last child that does not come
+   * after `node`.
+   */
   private pointer(node: Node): string {
     let result = "";
     let at = this.json.root;
@@ -183,7 +185,10 @@ function escapePointer(key: Slice): string {
   return textOf(key).replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-/** Whether the bytes are those of an ASCII text. Allocates nothing: configurations have ten thousands of names. */
+/**
+ * Whether the bytes are those of an ASCII text. Allocates nothing, because a configuration has tens of thousands of
+ * names.
+ */
 export function equalsAscii(s: Slice, text: string): bool {
   const length = lengthOf(s);
   if (length != text.length) return false;

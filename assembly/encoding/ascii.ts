@@ -1,8 +1,8 @@
-/** ASCII letters, whatever else is in the bytes. */
+/** ASCII letters, among any other bytes. */
 import { allocate } from "../memory/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
-/** @returns `s` with A–Z as a–z: `s` itself where there are none, else a copy in the arena */
+/** @returns `s` with A–Z as a–z: `s` itself if it has no capitals, else a copy in the arena */
 export function lowerCased(s: Slice): Slice {
   const start = pointerOf(s);
   const length = lengthOf(s);

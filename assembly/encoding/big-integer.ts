@@ -3,7 +3,7 @@
  * nothing here is constant time.
  */
 
-/** Of 32 bits. Conversions of doubles need less than 4,000 bits; `number.ts` bounds its exponents accordingly. */
+/** Limbs of 32 bits. Conversions of doubles need less than 4,000 bits; `number.ts` bounds its exponents accordingly. */
 const LIMBS: i32 = 160;
 const BILLION: u32 = 1_000_000_000;
 /** The largest power of five that is below 2^32, and its exponent. */
@@ -11,9 +11,9 @@ const POWER_OF_FIVE: u32 = 1_220_703_125;
 const POWER_OF_FIVE_EXPONENT: i32 = 13;
 
 export class BigInteger {
-  /** Least significant first; those at `length` and above mean nothing. */
+  /** Least significant first; limbs at `length` and above have no meaning. */
   private readonly limbs: StaticArray<u32> = new StaticArray<u32>(LIMBS);
-  /** The highest limb below it is not zero. */
+  /** How many limbs are in use; the highest of them is not zero. */
   private length: i32 = 0;
 
   set(value: u64): void {
@@ -110,7 +110,7 @@ export class BigInteger {
 
   /**
    * Knuth's algorithm D (The Art of Computer Programming, volume 2, section 4.3.1) for a quotient of two limbs. Both
-   * numbers are multiplied by the same power of two, and the remainder is left in this one.
+   * numbers are multiplied by the same power of two; this number becomes the remainder.
    *
    * @param divisor not zero
    * @returns floor(this / divisor), which must be less than 2^64
@@ -135,7 +135,7 @@ export class BigInteger {
     const second = top >= 2 ? <u64>this.limbs[top - 2] : 0;
     const high = <u64>divisor.limbs[count - 1];
     const low = count >= 2 ? <u64>divisor.limbs[count - 2] : 0;
-    // An estimate by two limbs of the divisor: the digit, or one more.
+    // An estimate from two limbs of the divisor: the digit, or one more.
     let digit = first / high;
     let rest = first % high;
     while (rest >>> 32 == 0 && (digit >>> 32 != 0 || digit * low > ((rest << 32) | second))) {
@@ -164,7 +164,7 @@ export class BigInteger {
   }
 
   /**
-   * Writes the decimal digits so that they end before `end`, at least one; this is zero afterwards.
+   * Writes the decimal digits, at least one, so that they end at `end`. This number becomes zero.
    *
    * @returns the address of the first digit
    */
@@ -172,7 +172,7 @@ export class BigInteger {
     let p = end;
     do {
       let digits = this.divideSmall(BILLION);
-      // All nine digits, but for the leading ones.
+      // Writes all nine digits, except for leading zeros of the number.
       for (let i = 0; i < 9 && (this.length > 0 || digits != 0 || p == end); i++) {
         store<u8>(--p, 0x30 + <u8>(digits % 10));
         digits /= 10;
@@ -193,7 +193,10 @@ export class BigInteger {
     return <u32>remainder;
   }
 
-  /** Stores the 64 highest bits at `target`, from the first that is set, then the 64 below them. Not of zero. */
+  /**
+   * Stores the 64 highest bits at `target`, from the first that is set, then the 64 below them. The number must not be
+   * zero.
+   */
   storeLeading(target: usize): void {
     const top = this.length - 1;
     const part = clz(this.limbs[top]);

@@ -1,4 +1,4 @@
-/** Puts bytes together in the arena: one object, begun anew for each text. */
+/** Assembles bytes in the arena. One object, reset for each text. */
 import { allocate } from "../memory/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 
@@ -7,7 +7,7 @@ export class ByteBuilder {
   private length: i32 = 0;
   private capacity: i32 = 0;
 
-  /** Begins a text that will have at most `capacity` bytes; what does not fit is left out. */
+  /** Begins a text of at most `capacity` bytes; bytes beyond that are dropped. */
   begin(capacity: i32): ByteBuilder {
     this.start = allocate(<usize>capacity);
     this.capacity = capacity;
@@ -29,7 +29,7 @@ export class ByteBuilder {
     return this;
   }
 
-  /** Appends with every white space as `_`, as Envoy writes response-code details. */
+  /** Appends with `_` for each white space, as Envoy writes response-code details. */
   appendUnderscored(bytes: Slice): ByteBuilder {
     const from = this.length;
     this.append(bytes);
@@ -40,7 +40,7 @@ export class ByteBuilder {
     return this;
   }
 
-  /** Appends with every control character of ASCII as `_`: for access logs and answers, where one could end a line. */
+  /** Appends with `_` for each ASCII control character: for access logs and answers, where one could end a line. */
   appendPrintable(bytes: Slice): ByteBuilder {
     const from = this.length;
     this.append(bytes);
@@ -51,7 +51,7 @@ export class ByteBuilder {
     return this;
   }
 
-  /** What was put together, valid until the arena's next reset. */
+  /** The assembled bytes, valid until the arena's next reset. */
   get slice(): Slice {
     return slice(this.start, this.length);
   }

@@ -1,4 +1,4 @@
-/** The RSA key of a certificate (RFC 5280 section 4.1): for key sets that are maps of certificates. */
+/** Reads the RSA key of a certificate (RFC 5280 section 4.1), for key sets that are maps of certificates. */
 import { EMPTY, Slice, byteAt, equals, lengthOf, subslice } from "../memory/slice";
 import { DerTag, RSA_ENCRYPTION } from "./der";
 import { DerReader } from "./der-reader";
@@ -9,15 +9,15 @@ const VERSION: i32 = 0xa0;
 const FIELDS_BEFORE_KEY: i32 = 5;
 
 export class RsaCertificate {
-  /** The modulus and the exponent, big-endian, perhaps with a zero byte in front. */
+  /** The modulus and the exponent, big-endian, possibly with a leading zero byte. */
   modulus: Slice = EMPTY;
   exponent: Slice = EMPTY;
 
   /**
-   * Reads the key. Neither the signature nor the times are looked at: whoever serves the key set vouches for its keys.
+   * Reads the key. The signature and the validity are not checked: the server of the key set vouches for its keys.
    *
    * @param der a certificate
-   * @returns false if it is none, or if its key is of another type
+   * @returns false if it is not a certificate or its key is of another type
    */
   parse(der: Slice): bool {
     const reader = new DerReader();
@@ -36,7 +36,7 @@ export class RsaCertificate {
     reader.begin(algorithm);
     if (!reader.expect(DerTag.ObjectIdentifier) || !equals(reader.content, RSA_ENCRYPTION)) return false;
     if (!reader.expect(DerTag.Null) || reader.hasMore) return false;
-    // Whole bytes: the first says how many bits of the last do not count.
+    // The length in bits must be whole bytes: the first byte is the number of unused bits in the last.
     if (lengthOf(bits) < 1 || byteAt(bits, 0) != 0) return false;
     reader.begin(subslice(bits, 1, lengthOf(bits)));
     if (!reader.expect(DerTag.Sequence) || reader.hasMore) return false;
@@ -50,12 +50,12 @@ export class RsaCertificate {
   }
 }
 
-/** Goes on inside of the next element, a sequence. */
+/** Moves the reader into the next element, a sequence. */
 function enter(reader: DerReader): bool {
   return reader.expect(DerTag.Sequence) && begin(reader, reader.content);
 }
 
-/** Goes on at the first element of `bytes`, which must be elements to the end. */
+/** Moves the reader to the first element of `bytes`, which must consist of elements up to the end. */
 function begin(reader: DerReader, bytes: Slice): bool {
   reader.begin(bytes);
   while (reader.hasMore) reader.next();

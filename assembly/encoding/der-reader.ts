@@ -1,21 +1,21 @@
 /**
- * A reader of DER (ITU-T X.690 section 10): elements one after another, each length in its one shortest form. Never
- * looks behind its bytes; after the first fault it has no more elements.
+ * A reader of DER (ITU-T X.690 section 10): elements one after another, each with its length in the one shortest form.
+ * It never reads beyond its bytes. After the first fault it has no more elements.
  */
 import { EMPTY, Slice, byteAt, lengthOf, subslice } from "../memory/slice";
 
-/** Tag numbers from 31 on take more bytes; no certificate has them. */
+/** Tag numbers from 31 on take more bytes; certificates do not use them. */
 const HIGH_TAG_NUMBER: i32 = 0x1f;
 const LONG_FORM: i32 = 0x80;
 
 export class DerReader {
   private bytes: Slice = EMPTY;
   private at: i32 = 0;
-  /** The identifier octet of the element that `next` read last: class, constructed bit and tag number. */
+  /** The identifier octet of the latest element: class, constructed bit and tag number. */
   tag: i32 = 0;
   /** The contents of that element. */
   content: Slice = EMPTY;
-  /** Whether bytes were no DER. */
+  /** Whether some bytes were not DER. */
   failed: bool = false;
 
   /** Begins at the first element of `bytes`. */
@@ -30,12 +30,12 @@ export class DerReader {
     return !this.failed && this.at < lengthOf(this.bytes);
   }
 
-  /** Whether there is another element and it has that tag. */
+  /** Whether there is another element with that tag. */
   isNext(tag: i32): bool {
     return this.hasMore && <i32>byteAt(this.bytes, this.at) == tag;
   }
 
-  /** Reads the next element. @returns false, and `failed`, where there is none */
+  /** Reads the next element. @returns false, and sets `failed`, if there is none */
   next(): bool {
     const end = lengthOf(this.bytes);
     if (this.failed || end - this.at < 2) return this.fail();
@@ -44,7 +44,7 @@ export class DerReader {
     let length = <i32>byteAt(this.bytes, this.at + 1);
     let start = this.at + 2;
     if (length >= LONG_FORM) {
-      // One to three bytes follow: nothing here is 16 MiB long.
+      // One to three bytes follow, because no input has 16 MiB.
       const count = length - LONG_FORM;
       if (count < 1 || count > 3 || end - start < count) return this.fail();
       length = 0;

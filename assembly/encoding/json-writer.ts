@@ -1,4 +1,4 @@
-/** JSON text of a parsed value, as Envoy writes it where a claim that is a list or object becomes a header. */
+/** Writes the JSON text of a parsed value, as Envoy writes a claim that is a list or object into a header. */
 import { allocate } from "../memory/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "./json";
@@ -18,13 +18,13 @@ const BRACKET_CLOSE: u8 = 0x5d;
 const BRACE_OPEN: u8 = 0x7b;
 const BRACE_CLOSE: u8 = 0x7d;
 
-/** No byte of JSON becomes more than the six of a \u escape when it is written anew. */
+/** No byte of JSON grows beyond the six of a \u escape. */
 const MAX_GROWTH: usize = 6;
 
 /**
  * A value as protobuf's MessageToJsonString writes a Struct or ListValue (json/internal/writer.cc): no white space,
- * numbers as the shorter of `%.15g` and `%.17g` that is exact, more escapes than JSON needs. Members keep their order;
- * protobuf's is not defined.
+ * numbers as `%.15g` if that is exact and as `%.17g` if not, more escapes than JSON requires. Members keep their order;
+ * protobuf does not define one.
  *
  * @returns the text, in the arena
  */
@@ -33,7 +33,7 @@ export function compactJson(json: JsonDocument, n: Node): Slice {
   return slice(target, <i32>(writeValue(json, n, target) - target));
 }
 
-/** Writes a value; recursion ends at the reader's depth limit. Returns the address behind the text. */
+/** Writes a value. The recursion is bounded by the reader's depth limit. @returns the address after the text */
 function writeValue(json: JsonDocument, n: Node, target: usize): usize {
   let p = target;
   switch (json.kind(n)) {
@@ -95,7 +95,7 @@ function writeString(text: Slice, target: usize): usize {
   return p;
 }
 
-/** The character behind the backslash of a two-character escape, or 0. */
+/** The character after the backslash of a two-character escape, or 0. */
 function shortEscape(codePoint: u32): u8 {
   switch (codePoint) {
     case 0x08:
@@ -117,7 +117,9 @@ function shortEscape(codePoint: u32): u8 {
   }
 }
 
-/** What protobuf writes as \u escapes beyond JSON's need: HTML's brackets, and characters that do not show. */
+/**
+ * The characters that protobuf escapes beyond JSON's requirements: angle brackets of HTML, and invisible characters.
+ */
 function isEscaped(codePoint: u32): bool {
   if (codePoint < 0x7f) return codePoint < 0x20 || codePoint == 0x3c || codePoint == 0x3e;
   switch (codePoint) {
@@ -150,7 +152,7 @@ function isWithin(codePoint: u32, first: u32, last: u32): bool {
   return codePoint - first <= last - first;
 }
 
-/** Writes \uXXXX, or a pair of them for what UTF-16 writes as surrogates. */
+/** Writes \uXXXX, or a pair of them for a character that UTF-16 writes as surrogates. */
 function writeEscape(codePoint: u32, p: usize): usize {
   if (codePoint < 0x10000) return writeUnit(codePoint, p);
   const offset = codePoint - 0x10000;

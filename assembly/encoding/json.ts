@@ -1,20 +1,20 @@
 /**
  * A strict JSON reader (RFC 8259) for tokens, key sets and configurations.
  *
- * Stricter than the grammar where leniency has broken JWT libraries: duplicate member names are refused at every
- * level (compared after unescaping), text and escapes must be well-formed UTF-8 and UTF-16, a number must be finite
- * as a double, nothing but white space follows the value, nesting is limited. Work is bounded by n log n in the
- * text's length, whatever the text: nothing recurses, nothing hashes.
+ * It is stricter than the grammar where leniency has broken JWT libraries: it refuses duplicate member names at every
+ * level (compared after unescaping), malformed UTF-8 and UTF-16 in text and escapes, numbers that are not finite as a
+ * double, anything but white space after the value, and deep nesting. For any text of length n, work is bounded by n
+ * log n: nothing recurses and nothing hashes.
  *
- * A document is one object made once. Its nodes stand in the arena, in the order of the text, so a container's first
- * child is the node behind it.
+ * A document is one object made once. Its nodes are in the arena in text order, so a container's first child is the
+ * next node.
  */
 import { allocate } from "../memory/arena";
 import { EMPTY, Slice, equals, lengthOf, pointerOf, slice } from "../memory/slice";
 import { isFiniteDecimal, parseDouble } from "./number";
 import { encode, sequenceLength } from "./utf8";
 
-/** Names a value of the document that was parsed last. */
+/** A value of the document that was parsed last. */
 export type Node = i32;
 /** No value. */
 export const NONE: Node = -1;
@@ -30,8 +30,8 @@ export const enum JsonKind {
 }
 
 /**
- * One value. The layout in the arena; `text` is the unescaped text of a string. A container holds its size in
- * `text`'s place, and while it is open its parent in `next`'s place and its last child in `last`.
+ * One value, in the layout of the arena. `text` is the unescaped text of a string. A container keeps its size in
+ * `text`; while it is open, it keeps its parent in `next` and its last child in `last`.
  */
 @unmanaged
 class NodeRecord {
@@ -46,7 +46,7 @@ class NodeRecord {
 
 const RECORD_SIZE: i32 = offsetof<NodeRecord>();
 
-/** Member names of up to this many members are compared pair by pair, of more by sorting. */
+/** Up to this many member names are compared pair by pair; more are sorted. */
 const PAIRWISE_MEMBERS: i32 = 12;
 
 const BACKSPACE: u8 = 0x08;
@@ -75,9 +75,9 @@ const NULL_TEXT: u32 = 0x6c6c756e;
 const ALSE_TEXT: u32 = 0x65736c61;
 
 export class JsonDocument {
-  /** After `parse` returned false: where, in bytes from the start of the text. */
+  /** After `parse` returned false: the position of the fault, in bytes from the start of the text. */
   errorOffset: i32 = 0;
-  /** After `parse` returned false: what is wrong there. */
+  /** After `parse` returned false: the fault. */
   errorMessage: string = "";
 
   private nodes: usize = 0;
@@ -85,16 +85,16 @@ export class JsonDocument {
   private capacity: i32 = 0;
   private start: usize = 0;
   private end: usize = 0;
-  /** Behind what was read last. */
+  /** The address after the last value read. */
   private cursor: usize = 0;
 
   /**
-   * Reads one JSON text. What was parsed before is forgotten.
+   * Parses one JSON text. The previous document is discarded.
    *
    * @param text the bytes; they must outlive the nodes
    * @param maxDepth how many arrays and objects may be open at once
-   * @returns whether the text is well-formed; otherwise `errorOffset` and `errorMessage` say what is wrong, and the
-   *   document is empty (`root` is NONE)
+   * @returns whether the text is well-formed; if not, `errorOffset` and `errorMessage` are set and the document is
+   *   empty (`root` is NONE)
    */
   parse(text: Slice, maxDepth: i32 = 100): bool {
     this.start = pointerOf(text);
@@ -102,7 +102,7 @@ export class JsonDocument {
     this.errorMessage = "";
     this.errorOffset = 0;
     this.count = 0;
-    // In tokens and configurations alike a value takes some ten bytes; `addNode` doubles where this is too few.
+    // A value takes about ten bytes in tokens and configurations; `addNode` doubles the capacity if that is too little.
     this.capacity = lengthOf(text) / 8 + 8;
     this.nodes = allocate(<usize>this.capacity * <usize>RECORD_SIZE);
     if (this.parseDocument(maxDepth)) return true;
@@ -110,7 +110,7 @@ export class JsonDocument {
     return false;
   }
 
-  /** The outermost value; NONE before the first successful parse and after a failed one. */
+  /** The outermost value; NONE before the first parse and after a failed one. */
   get root(): Node {
     return this.count > 0 ? 0 : NONE;
   }
@@ -119,24 +119,24 @@ export class JsonDocument {
     return this.record(n).kind;
   }
 
-  /** The unescaped text of a string, as UTF-8; EMPTY for any other value. */
+  /** The unescaped text of a string, as UTF-8; EMPTY for other values. */
   text(n: Node): Slice {
     const record = this.record(n);
     return record.kind == JsonKind.String ? record.text : EMPTY;
   }
 
-  /** A number as the double nearest to it (ties to even); 0 for any other value. */
+  /** A number as the nearest double (ties to even); 0 for other values. */
   number(n: Node): f64 {
     const record = this.record(n);
     return record.kind == JsonKind.Number ? parseDouble(record.raw) : 0;
   }
 
-  /** The text of the value as it stands in the document. */
+  /** The text of the value, unchanged. */
   raw(n: Node): Slice {
     return this.record(n).raw;
   }
 
-  /** The unescaped name of a member of an object; EMPTY for any other value. */
+  /** The unescaped name of an object's member; EMPTY for other values. */
   key(n: Node): Slice {
     return this.record(n).key;
   }
@@ -146,20 +146,20 @@ export class JsonDocument {
     return this.size(n) > 0 ? n + 1 : NONE;
   }
 
-  /** What follows `n` in its array or object, or NONE. */
+  /** The next element or member after `n`, or NONE. */
   nextSibling(n: Node): Node {
     return this.record(n).next;
   }
 
-  /** How many elements or members a container has; 0 for any other value. */
+  /** How many elements or members a container has; 0 for other values. */
   size(n: Node): i32 {
     return this.record(n).size;
   }
 
   /**
-   * @param object any node, NONE too
+   * @param object any node, or NONE
    * @param name the unescaped name
-   * @returns the member's value; NONE where there is none or `object` is no object
+   * @returns the member's value; NONE if there is none or `object` is not an object
    */
   member(object: Node, name: Slice): Node {
     if (object == NONE || this.kind(object) != JsonKind.Object) return NONE;
@@ -182,15 +182,15 @@ export class JsonDocument {
   }
 
   /**
-   * Values and containers are read in one loop: `container` is the innermost open one, and an open container keeps
-   * the one around it in its own `next`.
+   * One loop reads values and containers. `container` is the innermost open one; an open container keeps its parent in
+   * `next`.
    */
   private parseDocument(maxDepth: i32): bool {
     let container = NONE;
     let depth = 0;
     let p = this.skipSpace(this.start);
     for (;;) {
-      // A value is due at p, in a container behind its name.
+      // A value is expected at p. In an object, its name comes first.
       let key = EMPTY;
       if (container != NONE && this.record(container).kind == JsonKind.Object) {
         if (p >= this.end || load<u8>(p) != QUOTE) return this.fail(p, "a member name is missing");
@@ -218,7 +218,7 @@ export class JsonDocument {
         if (container == NONE) break;
       }
 
-      // A value has ended at p: close what ends here, then expect the next value.
+      // A value has ended at p. Close the containers that end here, then expect the next value.
       for (;;) {
         if (p >= this.end) return this.fail(p, "an array or object is not closed");
         const c = load<u8>(p);
@@ -245,7 +245,7 @@ export class JsonDocument {
     return p == this.end ? true : this.fail(p, "text follows the value");
   }
 
-  /** Appends a node and links it into its container. Its raw text begins at `at` and is as yet empty. */
+  /** Appends a node and links it into its container. Its raw text begins at `at` and is empty so far. */
   private addNode(container: Node, key: Slice, at: usize): Node {
     if (this.count == this.capacity) {
       const grown = allocate(<usize>this.capacity * 2 * <usize>RECORD_SIZE);
@@ -271,7 +271,7 @@ export class JsonDocument {
     return node;
   }
 
-  /** Reads a string, number or literal at `p` into `node`; `cursor` is behind it then. */
+  /** Reads a string, number or literal at `p` into `node` and moves `cursor` after it. */
   private readScalar(node: Node, first: u8, p: usize): bool {
     const record = this.record(node);
     if (first == QUOTE) {
@@ -312,18 +312,18 @@ export class JsonDocument {
   }
 
   /**
-   * Reads a string; `cursor` is behind its closing quote then.
+   * Reads a string and moves `cursor` after its closing quote.
    *
-   * @param start the address behind the opening quote
-   * @returns the unescaped text: a part of the document where nothing is escaped, else in the arena. EMPTY, which
-   *   an empty string is not (it has an address), after `fail`
+   * @param start the address after the opening quote
+   * @returns the unescaped text: a part of the document if nothing is escaped, else a copy in the arena. EMPTY after a
+   *   fault; the result for an empty string has an address
    */
   private readString(start: usize): Slice {
     const end = this.end;
     let p = start;
     let escaped = false;
     for (;;) {
-      // Over the bytes that mean only themselves, 16 at once. As signed bytes, controls and non-ASCII are below 0x20.
+      // Skips ordinary bytes, 16 at once. As signed bytes, controls and non-ASCII are below 0x20.
       while (p + 16 <= end) {
         const block = v128.load(p);
         const special = v128.or(
@@ -367,7 +367,7 @@ export class JsonDocument {
     return escaped ? unescape(start, p) : slice(start, <i32>(p - start));
   }
 
-  /** Reads a number at `p` (RFC 8259 section 6); `cursor` is behind it then. */
+  /** Reads a number at `p` (RFC 8259 section 6) and moves `cursor` after it. */
   private readNumber(start: usize): bool {
     const end = this.end;
     let p = start;
@@ -398,7 +398,7 @@ export class JsonDocument {
     return true;
   }
 
-  /** Refuses two members of one name. */
+  /** Refuses two members with the same name. */
   private checkNames(object: Node): bool {
     const size = this.size(object);
     if (size > PAIRWISE_MEMBERS) return this.checkNamesSorted(object, size);
@@ -412,8 +412,8 @@ export class JsonDocument {
   }
 
   /**
-   * Merge sort, bottom up: at most log2(size) passes over all names, which no choice of names can make worse, as
-   * names chosen to collide would with a hash. Equal names meet in some merge.
+   * Merge sort, bottom up: at most log2(size) passes over all names. Unlike with a hash, no choice of names makes it
+   * slower. Equal names meet in some merge.
    */
   private checkNamesSorted(object: Node, size: i32): bool {
     let from = allocate(<usize>size * sizeof<Node>());
@@ -455,7 +455,7 @@ export class JsonDocument {
   }
 }
 
-/** By length first: names of different lengths, the common case, are told apart without a look at their bytes. */
+/** Compares lengths first, so names of different lengths, the common case, differ without a comparison of bytes. */
 function compareNames(a: Slice, b: Slice): i32 {
   const difference = lengthOf(a) - lengthOf(b);
   return difference != 0 ? difference : memory.compare(pointerOf(a), pointerOf(b), <usize>lengthOf(a));
@@ -474,8 +474,8 @@ function skipDigits(p: usize, end: usize): usize {
 
 /**
  * @param p the address of a backslash
- * @returns the length of the escape (a pair of surrogates is one escape), or 0 if it is none that RFC 8259 section 7
- *   knows or a surrogate stands alone
+ * @returns the length of the escape (a pair of surrogates is one escape); 0 if RFC 8259 section 7 does not have it or a
+ *   surrogate is unpaired
  */
 function escapeLength(p: usize, end: usize): i32 {
   if (p + 1 >= end) return 0;
@@ -500,7 +500,7 @@ function isLowSurrogate(unit: i32): bool {
   return (unit & ~0x3ff) == 0xdc00;
 }
 
-/** The character that a backslash and `c` mean, or 0 for what is no such escape. */
+/** The character that a backslash and `c` represent; 0 if there is no such escape. */
 function simpleEscape(c: u8): u8 {
   switch (c) {
     case QUOTE:
@@ -538,9 +538,9 @@ function hexUnit(p: usize, end: usize): i32 {
   return unit;
 }
 
-/** A copy in the arena of a string's content, whose escapes are known to be valid, without the escapes. */
+/** A copy in the arena of a string's content with its escapes replaced. They are known to be valid. */
 function unescape(start: usize, end: usize): Slice {
-  // No escape is shorter than what it means.
+  // An escape is at least as long as the character that it represents.
   const target = allocate(end - start);
   let p = start;
   let q = target;

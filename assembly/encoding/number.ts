@@ -1,11 +1,11 @@
 /**
- * Numbers between JSON text and double, exactly: decimal text to the nearest double, and a double to the texts that
+ * Exact conversions between JSON text and double: decimal text to the nearest double, and a double to the texts that
  * Envoy writes (`std::to_string`, protobuf's JSON printer).
  *
- * Where a few machine operations cannot be exact, both directions multiply by a power of five to 128 bits, which decides
- * the rounding of all but halves, exact results and numbers of more than 19 digits. These are computed as the fraction
- * N / D of two big integers: one multiplication by a power of five and one division with a quotient of 64 bits. The work
- * is bounded by the 770 digits that can decide a rounding.
+ * If a few machine operations are not exact, both directions multiply by a power of five to 128 bits. That decides the
+ * rounding of all numbers except halves, exact results and numbers of more than 19 digits. Those are computed as the
+ * fraction N / D of two big integers: one multiplication by a power of five and one division with a quotient of 64
+ * bits. The work is bounded by the 770 digits that can affect a rounding.
  *
  * The integers are module globals: a VM does one thing at a time, and nothing in them outlives a call.
  */
@@ -26,17 +26,17 @@ const MINUS: u8 = 0x2d;
 const POINT: u8 = 0x2e;
 const ZERO: u8 = 0x30;
 
-/** Below this many ASCII digits a significand fits into 64 bits. */
+/** A significand with this many ASCII digits fits into 64 bits. */
 const SIGNIFICAND_DIGITS: i32 = 19;
 /**
- * A double, or the middle between two, has at most 768 significant digits: of more digits than that, only whether
- * any is not zero can change the nearest double.
+ * A double, or the middle between two, has at most 768 significant digits. So of further digits it only matters whether
+ * any is not zero.
  */
 const DECIDING_DIGITS: i32 = 770;
-/** A written exponent is cut off here; with no text of 2 GiB can its digits make up for it. */
+/** A written exponent is cut off here; no text below 2 GiB has enough digits to compensate for it. */
 const EXPONENT_LIMIT: i64 = 100_000_000_000;
 
-/** 2^1024 - 2^970, halfway from the largest double to 2^1024: what begins to round to infinity. */
+/** 2^1024 - 2^970, halfway from the largest double to 2^1024: the least number that rounds to infinity. */
 // prettier-ignore
 const FINITE_LIMIT: string =
   "1797693134862315807937289714053034150799341327100378269361737789804449682927647509466490179775872070" +
@@ -44,7 +44,7 @@ const FINITE_LIMIT: string =
   "5730270069855571366959622842914819860834936475292719074168444365510704342711559699508093042880177904" +
   "174497792";
 
-/** As many digits as fit into 32 bits are added to a big integer at a time. */
+/** Digits are added to a big integer in groups that fit into 32 bits. */
 const BILLION: u32 = 1_000_000_000;
 
 const MAX_EXACT_INTEGER: u64 = 1 << 53;
@@ -59,13 +59,13 @@ const EXACT_POWERS: StaticArray<f64> = [
 const numerator = new BigInteger();
 const denominator = new BigInteger();
 
-// The parts of the decimal that `scan` read last: significand * 10^exponent, of which `significand` has the first 19
-// significant digits.
+// The parts of the decimal that `scan` read last: significand * 10^exponent. `significand` has the first 19 significant
+// digits.
 let isNegative: bool = false;
 let significand: u64 = 0;
-/** Of `significand`'s last digit. */
+/** The decimal exponent of `significand`'s last digit. */
 let exponent: i64 = 0;
-/** How many significant digits the text has, zeros at the end included; 0 for zero. */
+/** How many significant digits the text has, trailing zeros included; 0 for zero. */
 let digitCount: i32 = 0;
 /** The address of the first significant digit. */
 let firstDigit: usize = 0;
@@ -109,7 +109,7 @@ function scan(text: Slice): void {
 }
 
 /**
- * Whether a number is finite as a double, so less than halfway from the largest double to 2^1024.
+ * Whether a number is finite as a double: less than halfway from the largest double to 2^1024.
  *
  * @param text a number by JSON's grammar
  */
@@ -130,7 +130,7 @@ export function isFiniteDecimal(text: Slice): bool {
 }
 
 /**
- * The double nearest to a number, ties to even (IEEE 754 section 4.3.1); infinite where `isFiniteDecimal` is false.
+ * The double nearest to a number, ties to even (IEEE 754 section 4.3.1); infinite if `isFiniteDecimal` is false.
  *
  * @param text a number by JSON's grammar
  */
@@ -150,13 +150,13 @@ export function parseDouble(text: Slice): f64 {
 
 /** The double nearest to digits * 10^power. */
 function decimalToDouble(digits: u64, power: i64): f64 {
-  // Both operands of the one operation are exact, so its rounding is the only one (Clinger 1990).
+  // Both operands of the one operation are exact, so only its result is rounded (Clinger 1990).
   if (digits <= MAX_EXACT_INTEGER && power >= -MAX_EXACT_POWER && power <= MAX_EXACT_POWER) {
     return power < 0
       ? <f64>digits / unchecked(EXACT_POWERS[<i32>-power])
       : <f64>digits * unchecked(EXACT_POWERS[<i32>power]);
   }
-  // The least double is 4.9e-324, and there are up to 20 digits.
+  // The least double is 4.9e-324, and there are at most 20 digits.
   if (digits == 0 || power < -MAX_POWER_OF_FIVE - 2) return 0;
   if (power > 309) return f64.POSITIVE_INFINITY;
   const exponent = <i32>power;
@@ -172,12 +172,12 @@ function decimalToDouble(digits: u64, power: i64): f64 {
   return fractionToDouble(exponent);
 }
 
-/** The lowest bit that a double has whose highest bit is the one below 2^power: of 53, and none below 2^-1074. */
+/** The exponent of the lowest of 53 bits of a double whose highest bit is just below 2^power, but at least -1074. */
 function lowestBit(power: i32): i32 {
   return max(power - 53, -1074);
 }
 
-/** The double nearest to the digits that `scan` found, of which the 19th has the decimal exponent `power`. */
+/** The double nearest to the digits that `scan` found; the 19th of them has the decimal exponent `power`. */
 function longDecimalToDouble(power: i32): f64 {
   numerator.set(0);
   let p = firstDigit;
@@ -199,7 +199,7 @@ function longDecimalToDouble(power: i32): f64 {
     const c = load<u8>(p);
     if (c == POINT) continue;
     if (c != ZERO) {
-      // One more digit stands for all that are left.
+      // One more digit represents all that are left.
       numerator.multiplyAdd(10, 1);
       last--;
       break;
@@ -228,11 +228,11 @@ function fractionToDouble(power: i32): f64 {
   const half = (<u64>1) << (dropped - 1);
   let rounded = dropped < 64 ? quotient >>> dropped : 0;
   if (low > half || (low == half && (!isExact || (rounded & 1) != 0))) rounded++;
-  // Exact: `rounded` is at most 2^53, and its lowest bit is one that a double has.
+  // Exact: `rounded` is at most 2^53, and a double can have its lowest bit.
   return NativeMath.scalbn(<f64>rounded, lowest);
 }
 
-/** The parts of the absolute value of a finite double: significandOf(value) * 2^powerOf(value). */
+/** The parts of a finite double's absolute value: significandOf(value) * 2^powerOf(value). */
 function significandOf(value: f64): u64 {
   const bits = reinterpret<u64>(value);
   const fraction = bits & 0x000f_ffff_ffff_ffff;
@@ -250,7 +250,7 @@ export function formatUnsigned(value: u64): Slice {
   return slice(text, <i32>(writeUnsigned(value, text) - text));
 }
 
-/** Writes `value` in decimal; returns the address behind it. */
+/** Writes `value` in decimal. @returns the address after it */
 function writeUnsigned(value: u64, p: usize): usize {
   let length: usize = 1;
   for (let rest = value / 10; rest != 0; rest /= 10) length++;
@@ -267,8 +267,8 @@ function writeUnsigned(value: u64, p: usize): usize {
 const FIXED_SIZE: usize = 320;
 
 /**
- * A double as C's `%f` writes it, and so `std::to_string(double)` of C++: six decimals, the exact value rounded, ties
- * to even.
+ * A double as C's `%f` writes it, and therefore C++'s `std::to_string(double)`: six decimals, the exact value rounded,
+ * ties to even.
  *
  * @param value finite
  * @returns the text, in the arena
@@ -294,16 +294,16 @@ export function formatFixed(value: f64): Slice {
   return slice(text, <i32>(p + 6 - text));
 }
 
-/** Below this `%.15g` writes integers plainly. */
+/** `%.15g` writes integers below this without an exponent. */
 const PLAIN_LIMIT: f64 = 1e15;
 
 /**
- * Writes a double as protobuf's JSON printer does (`io::SimpleDtoa`): with C's `%.15g`, or with `%.17g` where 15 digits
- * do not read back as the same double.
+ * Writes a double as protobuf's JSON printer does (`io::SimpleDtoa`): with C's `%.15g`, or with `%.17g` if 15 digits do
+ * not read back as the same double.
  *
  * @param value finite
  * @param p room for 24 bytes
- * @returns the address behind the text
+ * @returns the address after the text
  */
 export function writeShortest(value: f64, p: usize): usize {
   if (<i64>reinterpret<u64>(value) < 0) store<u8>(p++, MINUS);
@@ -322,7 +322,7 @@ export function writeShortest(value: f64, p: usize): usize {
 /** 10^17: the least integer of 18 digits. */
 const EIGHTEEN_DIGITS: u64 = 100_000_000_000_000_000;
 
-// What `divideByPowerOfTen` made of a value: (leadingDigits + rest) * 10^leadingPower.
+// The result of `divideByPowerOfTen`: (leadingDigits + rest) * 10^leadingPower.
 /** Of 17 or 18 digits. */
 let leadingDigits: u64 = 0;
 let leadingPower: i32 = 0;
@@ -334,7 +334,7 @@ let hasRest: bool = false;
 function divideByPowerOfTen(value: f64): void {
   const significand = significandOf(value);
   const power = powerOf(value);
-  // 2^binary <= value < 2^(binary + 1), so that floor(log10(value)) is floor(log10(2^binary)) or one more.
+  // 2^binary <= value < 2^(binary + 1), so floor(log10(value)) is floor(log10(2^binary)) or one more.
   const binary = power + 63 - <i32>clz(significand);
   leadingPower = floorLog10PowerOfTwo(binary) - 16;
   multiply(significand, -leadingPower);
@@ -356,16 +356,18 @@ function divideByPowerOfTen(value: f64): void {
   restOrder = numerator.compareDouble(denominator);
 }
 
-/** floor(log10(2^exponent)), exactly for exponents from -1100 to 1100: 315653 / 2^20 is near enough to log10(2). */
+/**
+ * floor(log10(2^exponent)), exact for exponents from -1100 to 1100, because 315653 / 2^20 is close enough to log10(2).
+ */
 function floorLog10PowerOfTwo(exponent: i32): i32 {
   return (exponent * 315653) >> 20;
 }
 
-/** The power of ten that belongs to the result of the last `roundToDigits`. */
+/** The power of ten of the last result of `roundToDigits`. */
 let roundedPower: i32 = 0;
 
 /**
- * The nearest decimal of a given number of digits, ties to even, of what `divideByPowerOfTen` divided:
+ * The nearest decimal with a given number of digits, ties to even, of the number that `divideByPowerOfTen` divided:
  * digits * 10^roundedPower.
  *
  * @param precision 1 to 17
@@ -383,7 +385,7 @@ function roundToDigits(precision: i32): u64 {
   }
   if (order > 0 || (order == 0 && (digits & 1) != 0)) digits++;
   roundedPower = leadingPower + dropped;
-  // 99…9 rounds up to a number of one digit more.
+  // 99…9 rounds up to a number with one digit more.
   if (digits * unit == (leadingDigits < EIGHTEEN_DIGITS ? EIGHTEEN_DIGITS : EIGHTEEN_DIGITS * 10)) {
     roundedPower++;
     digits /= 10;
@@ -392,11 +394,11 @@ function roundToDigits(precision: i32): u64 {
 }
 
 /**
- * Writes digits as C's `%.Pg` does: without zeros at the end, with an exponent where that is below -4 or not below P.
+ * Writes digits as C's `%.Pg` does: without trailing zeros, with an exponent if it is below -4 or at least P.
  *
  * @param digits P = `precision` decimal digits
  * @param first the decimal exponent of the first of them
- * @returns the address behind the text
+ * @returns the address after the text
  */
 function writeGeneral(digits: u64, precision: i32, first: i32, p: usize): usize {
   let count = precision;
@@ -405,7 +407,7 @@ function writeGeneral(digits: u64, precision: i32, first: i32, p: usize): usize 
     count--;
   }
   const isScientific = first < -4 || first >= precision;
-  // How many digits stand before the point; zeros fill up on either side.
+  // The number of digits before the point; zeros fill both sides.
   const whole = isScientific ? 1 : first + 1;
   if (whole <= 0) {
     store<u8>(p++, ZERO);

@@ -5,9 +5,9 @@ import { Slice, indexOfByte, lengthOf, pointerOf, slice } from "../memory/slice"
 const PERCENT: u8 = 0x25;
 
 /**
- * Decodes every `%XX`. A `%` without two hexadecimal digits behind it stays as it is, and `+` is no space.
+ * Decodes every `%XX`. A `%` without two hexadecimal digits after it is kept, and so is `+`.
  *
- * @returns the decoded bytes, any of 0 to 255: `text` itself where there is no `%`, else in the arena
+ * @returns the decoded bytes, each 0 to 255: `text` itself if it has no `%`, else in the arena
  */
 export function percentDecode(text: Slice): Slice {
   if (indexOfByte(text, PERCENT) < 0) return text;
@@ -30,7 +30,7 @@ export function percentDecode(text: Slice): Slice {
   return slice(target, <i32>(q - target));
 }
 
-/** 0 to 15, or -1 for no hexadecimal digit. */
+/** 0 to 15, or -1 if `c` is not a hexadecimal digit. */
 function hexDigit(c: u8): i32 {
   const digit: u8 = c - 0x30;
   if (digit < 10) return <i32>digit;

@@ -1,6 +1,6 @@
 /**
- * Products with powers of five to 128 bits: enough to decide nearly every rounding between decimal and binary without a
- * big integer. It says when it cannot decide.
+ * Products with powers of five to 128 bits. They decide nearly every rounding between decimal and binary without a big
+ * integer, and report if they cannot.
  *
  * The table is computed when a number first needs it (a twentieth of a millisecond), not stored in the module.
  */
@@ -9,7 +9,7 @@ import { BigInteger } from "./big-integer";
 /** 5^-342 to 5^342: all that a double needs. */
 export const MAX_POWER_OF_FIVE: i32 = 342;
 
-/** Of each power, 64 bits and the 64 below them: the highest bit is set, and what is below them all is left out. */
+/** For each power, its 64 highest bits and the 64 below them. The highest bit is set, and lower bits are dropped. */
 const TABLE: usize = memory.data((2 * MAX_POWER_OF_FIVE + 1) * 16, 8);
 let isFilled: bool = false;
 
@@ -18,7 +18,7 @@ const RECIPROCAL_BITS: i32 = 959;
 
 const LOW_HALF: u64 = 0xffff_ffff;
 
-/** For `fill` alone; made once, for a request may be what needs the table. */
+/** Used only by `fill`. Made once, because a request may be the first to need the table. */
 const power = new BigInteger();
 
 function fill(): void {
@@ -30,7 +30,7 @@ function fill(): void {
   power.set(1);
   power.shiftLeft(RECIPROCAL_BITS);
   for (let k = 1; k <= MAX_POWER_OF_FIVE; k++) {
-    // Dividing what was rounded down before is the same as dividing once: floor(floor(x / 5) / 5) = floor(x / 25).
+    // Dividing a rounded-down quotient is the same as dividing once: floor(floor(x / 5) / 5) = floor(x / 25).
     power.divideSmall(5);
     power.storeLeading(entryOf(-k));
   }
@@ -43,16 +43,16 @@ function entryOf(k: i32): usize {
   return TABLE + ((<usize>(k + MAX_POWER_OF_FIVE)) << 4);
 }
 
-/** floor(log2(5^k)), exactly for k from -360 to 360: 1217359 / 2^19 is near enough to log2(5). */
+/** floor(log2(5^k)), exact for k from -360 to 360, because 1217359 / 2^19 is close enough to log2(5). */
 function floorLog2(k: i32): i32 {
   return (k * 1217359) >> 19;
 }
 
-// What `multiply` came to.
+// The result of `multiply`.
 let high: u64 = 0;
 let low: u64 = 0;
 
-/** The power of two that belongs to the product of the last `multiply`. */
+/** The power of two of the last product of `multiply`. */
 export let productPower: i32 = 0;
 
 /**
@@ -91,14 +91,14 @@ function multiplyHigh(a: u64, b: u64): u64 {
 /** The last product without its `dropped` lowest bits. */
 export let kept: u64 = 0;
 
-/** Whether what was dropped is more than half. */
+/** Whether the dropped part is more than half. */
 export let isMoreThanHalf: bool = false;
 
 /**
  * Sets `kept` and `isMoreThanHalf`.
  *
  * @param dropped 65 to 127
- * @returns false where they are not certain: what was dropped may be nothing, half, or all
+ * @returns false if they are not certain, because the dropped part may be exactly nothing, half, or all
  */
 export function dropLowest(dropped: i32): bool {
   const shift = <u64>(dropped - 64);
@@ -107,7 +107,8 @@ export function dropLowest(dropped: i32): bool {
   const rest = high & (unit - 1);
   kept = high >>> shift;
   isMoreThanHalf = rest >= half;
-  // Up to two more: from just below half or all it may come there or pass it; zero or half may be exact, or more.
+  // The error is less than two: a part just below half or all may reach it or pass it; a part of zero or half may be
+  // exact or more.
   if (low >= u64.MAX_VALUE - 1) return rest + 1 != half && rest + 1 != unit;
   return low != 0 || (rest != 0 && rest != half);
 }

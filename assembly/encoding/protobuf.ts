@@ -1,6 +1,6 @@
 /**
  * Protocol Buffers' wire format (https://protobuf.dev/programming-guides/encoding), as far as Envoy's foreign functions
- * need it: messages of byte strings out, a varint in.
+ * need it: writes messages of byte strings and reads a varint.
  */
 import { Slice, byteAt, lengthOf, pointerOf } from "../memory/slice";
 
@@ -11,10 +11,10 @@ const enum WireType {
   Fixed32 = 5,
 }
 
-/** The most bytes `putBytes` writes besides the content: a tag (fields 1 to 15) and a length below 2^32. */
+/** The most bytes that `putBytes` writes besides the content: a tag (fields 1 to 15) and a length below 2^32. */
 export const BYTES_FIELD_OVERHEAD: i32 = 6;
 
-/** Writes `value` at `target` and returns the address behind it. */
+/** Writes `value` at `target`. @returns the address after it */
 function putVarint(target: usize, value: u32): usize {
   while (value >= 0x80) {
     store<u8>(target++, <u8>(value | 0x80));
@@ -28,7 +28,7 @@ function putVarint(target: usize, value: u32): usize {
  * Writes a `bytes` or `string` field.
  * @param target room for `BYTES_FIELD_OVERHEAD` bytes and the content
  * @param field the field's number, 1 to 15
- * @returns the address behind it
+ * @returns the address after it
  */
 export function putBytes(target: usize, field: u32, content: Slice): usize {
   target = putVarint(target, (field << 3) | WireType.Bytes);
@@ -37,10 +37,10 @@ export function putBytes(target: usize, field: u32, content: Slice): usize {
   return target + <usize>lengthOf(content);
 }
 
-/** Where `readVarint` stopped, or -1 where there was no varint. */
+/** Where `readVarint` stopped, or -1 if there was no varint. */
 let position: i32 = 0;
 
-/** Reads the varint at `start` (at most ten bytes) and leaves `position` behind it. */
+/** Reads the varint at `start` (at most ten bytes) and moves `position` after it. */
 function readVarint(message: Slice, start: i32): u64 {
   let value: u64 = 0;
   for (let i = 0; i < 10 && start + i < lengthOf(message); i++) {
@@ -56,8 +56,8 @@ function readVarint(message: Slice, start: i32): u64 {
 }
 
 /**
- * The value of a varint field (bool, int, enum); the last one counts where there are several.
- * @returns zero, the default, where the field is absent or the message is malformed
+ * The value of a varint field (bool, int, enum); if there are several, the last one counts.
+ * @returns zero, the default, if the field is absent or the message is malformed
  */
 export function varintField(message: Slice, field: u32): u64 {
   const length = lengthOf(message);

@@ -3,7 +3,7 @@ import { Slice, lengthOf, pointerOf } from "../memory/slice";
 
 /**
  * @param p the address of a byte
- * @param end the address behind the last byte that may be read; greater than `p`
+ * @param end the address after the last byte that may be read; greater than `p`
  * @returns the length (1 to 4) of the well-formed sequence at `p`, or 0 if there is none (RFC 3629 section 4)
  */
 export function sequenceLength(p: usize, end: usize): i32 {
@@ -48,8 +48,8 @@ export function isValid(s: Slice): bool {
  * Writes one code point.
  *
  * @param codePoint a Unicode scalar value (no surrogate, at most U+10FFFF)
- * @param p where its 1 to 4 bytes go
- * @returns the address behind them
+ * @param p receives 1 to 4 bytes
+ * @returns the address after them
  */
 export function encode(codePoint: u32, p: usize): usize {
   if (codePoint < 0x80) {

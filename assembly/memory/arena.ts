@@ -1,13 +1,15 @@
 /**
- * The bump arena: memory that lives as long as one callback. The host's `malloc` comes here too, so what it
- * returns costs no allocation and no garbage. `reset` at the entry of each callback takes everything back.
+ * The bump arena: memory that lives as long as one callback. The host's `malloc` also allocates here, so what the host
+ * returns costs no heap allocation and leaves no garbage. `reset` at the start of each callback frees everything.
  *
- * What does not fit into the first block comes from blocks of the heap, which `reset` gives back: a rare, large
- * request (or a configuration of megabytes) leaves nothing behind.
+ * What does not fit into the first block goes into heap blocks, which `reset` frees. So a rare, large request or a
+ * configuration of megabytes leaves nothing allocated.
  */
 import { Slice, lengthOf, pointerOf, slice } from "./slice";
 
-/** The first block, in bytes: header maps, tokens and their decoded parts of ordinary requests fit. */
+/**
+ * The size of the first block, in bytes. The header map, the tokens and their decoded parts of an ordinary request fit.
+ */
 const BLOCK_SIZE: usize = 256 * 1024;
 /** The head of an overflow block: the address of the block before it. */
 const BLOCK_HEAD: usize = 16;
@@ -18,7 +20,7 @@ let limit: usize = 0;
 /** The newest overflow block, or 0. */
 let overflow: usize = 0;
 
-/** Forgets everything that was allocated since the last reset. */
+/** Frees everything that was allocated since the last reset. */
 export function reset(): void {
   if (base == 0) base = heap.alloc(BLOCK_SIZE);
   while (overflow != 0) {

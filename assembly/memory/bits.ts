@@ -1,11 +1,11 @@
-/** Bits at an address: what a token decides of a configuration's predicates, kept beside the token. */
+/** Bits at an address: the predicates that depend on a token alone, kept with the token. */
 
-/** The bytes that `count` bits take: whole 64-bit words, so that they are read by words. */
+/** The bytes that `count` bits take: whole 64-bit words, so that bits can be read by words. */
 export function bytesForBits(count: i32): i32 {
   return ((count + 63) >>> 6) << 3;
 }
 
-/** Clears `count` bits at `bits`, and those that fill up the last word. */
+/** Clears `count` bits at `bits`, up to the end of the last word. */
 export function clearBits(bits: usize, count: i32): void {
   memory.fill(bits, 0, <usize>bytesForBits(count));
 }

@@ -1,6 +1,6 @@
 /**
- * Bytes that live as long as their owner: a loaded configuration, a key set. They are freed together, when the
- * owner is collected (`__collect` runs only where the stack is empty: after a configuration, on a tick).
+ * Bytes that live as long as their owner: a loaded configuration or a key set. They are freed together when the owner
+ * is collected (`__collect` runs only while the stack is empty: after a configuration, on a tick).
  */
 import { Slice, lengthOf, pointerOf, slice } from "./slice";
 
@@ -36,7 +36,7 @@ export class Region {
     return slice(target, length);
   }
 
-  /** As `keep`, of both one after the other. */
+  /** A copy of `first` followed by `second` that lives as long as this region. */
   join(first: Slice, second: Slice): Slice {
     const length = lengthOf(first) + lengthOf(second);
     const target = this.allocate(length);

@@ -1,4 +1,7 @@
-/** Lists of slices in the arena: a header table, a list of names. Nothing is checked: the caller keeps the index in range. */
+/**
+ * Lists of slices in the arena, such as a header table or a list of names. Indexes are not checked: the caller keeps
+ * them in range.
+ */
 import { allocate } from "./arena";
 import { Slice } from "./slice";
 

@@ -1,18 +1,18 @@
 /**
- * A byte slice as a value: pointer and length packed in one `u64`, so that slices are passed, stored and
- * compared without allocation. A slice owns nothing: whoever stores one keeps alive what it points into.
+ * A byte slice as a value: pointer and length packed in one `u64`, so that slices are passed, stored and compared
+ * without allocation. A slice owns nothing: a caller that stores one keeps alive what it points into.
  */
 export type Slice = u64;
 
-/** One in each byte of a word. */
+/** A word whose bytes are all 1. */
 const EACH_BYTE: u64 = 0x0101010101010101;
 
-/** The slice of no bytes at no address. */
+/** The empty slice without an address. */
 // @ts-ignore: decorator
 @inline
 export const EMPTY: Slice = 0;
 
-/** Returned for what is not there. What is there and has no bytes has an address. */
+/** Returned if there is no value. An empty value has an address. */
 // @ts-ignore: decorator
 @inline
 export const ABSENT: Slice = 0;
@@ -64,7 +64,7 @@ export function eightBytesAt(s: Slice, index: i32): u64 {
   return load<u64>(pointerOf(s) + <usize>index);
 }
 
-/** The bytes from `start` up to and without `end`; the caller has checked `0 <= start <= end <= lengthOf(s)`. */
+/** The bytes from `start` up to but not including `end`; the caller has checked `0 <= start <= end <= lengthOf(s)`. */
 // @ts-ignore: decorator
 @inline
 export function subslice(s: Slice, start: i32, end: i32): Slice {
@@ -80,8 +80,8 @@ export function equals(a: Slice, b: Slice): bool {
 }
 
 /**
- * Whether `length` bytes at both addresses are the same, whatever their alignment: as many at a time as there are, the last
- * ones together with some that were compared before.
+ * Whether `length` bytes at both addresses are the same, at any alignment. Compares as many at a time as possible; the
+ * last comparison may repeat some bytes.
  */
 function sameBytes(a: usize, b: usize, length: usize): bool {
   if (length < 16) {
@@ -108,7 +108,7 @@ function sameBytes(a: usize, b: usize, length: usize): bool {
   return !v128.any_true(difference(a + length - 16, b + length - 16));
 }
 
-/** Zero where the sixteen bytes at both addresses are the same. */
+/** Zero if the sixteen bytes at both addresses are the same. */
 // @ts-ignore: decorator
 @inline
 function difference(a: usize, b: usize): v128 {
@@ -166,21 +166,24 @@ export function indexOfEither(s: Slice, x: u8, y: u8): i32 {
   return -1;
 }
 
-/** The highest bit of every byte that is zero, exact up to the first of them (Mycroft; Hacker's Delight, section 6-1). */
+/**
+ * Sets the highest bit of every byte that is zero; exact up to the first of them (Mycroft; Hacker's Delight, section
+ * 6-1).
+ */
 // @ts-ignore: decorator
 @inline
 function zeroBytes(word: u64): u64 {
   return (word - EACH_BYTE) & ~word & (EACH_BYTE << 7);
 }
 
-/** The bytes, UTF-8, as a string, for messages. Allocates. */
+/** The UTF-8 bytes as a string, for messages. Allocates. */
 export function textOf(s: Slice): string {
   return String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
 }
 
 /**
- * A constant text as UTF-8 bytes that live as long as the module. Not an object of the garbage collector, which would look
- * at every one of them: make it once, where the module starts.
+ * A constant text as UTF-8 bytes that live as long as the module. It is not an object of the garbage collector, which
+ * would visit every one of them. Make it once, at module level.
  */
 @unmanaged
 export class Text {
