@@ -1,8 +1,6 @@
-/** Comparison of secrets: the time taken depends on the length alone, which is public. */
+/** Comparison of secrets. The time depends only on the length, which is public. */
 
-/**
- * Whether the `length` bytes at `a` and at `b` are the same. Every byte is read and no branch depends on one.
- */
+/** Whether the `length` bytes at `a` and at `b` are the same. Reads every byte and branches on none. */
 export function equalsConstantTime(a: usize, b: usize, length: i32): bool {
   let difference: u32 = 0;
   for (let i: usize = 0; i < <usize>length; i++) {

@@ -1,16 +1,16 @@
 /**
- * Points of the NIST curves (SP 800-186 §3.2.1): y² = x³ - 3x + b over a prime field, with a base point of prime order n,
- * and nothing but its multiples.
+ * Points of the NIST curves (SP 800-186 §3.2.1): y² = x³ - 3x + b over a prime field, with a base point of prime order
+ * n and cofactor 1.
  *
- * A sum of multiples is computed from tables: a point's table has in row i the multiples 1 to 16 of 2^(5 · stride · i)
- * times the point, so that a scalar, in signed digits of five bits, is a sum of table entries with five doublings for each
- * digit of the stride. The base point and the points that are used often have tables with a stride of four, which need
- * fifteen doublings; another point gets one row, and its doublings.
+ * A sum of multiples is computed from tables. Row i of a point's table holds the multiples 1 to 16 of 2^(5 · stride ·
+ * i) times the point. A scalar, written in signed digits of five bits, is then a sum of table entries, with five
+ * doublings for each digit of the stride. The base point and often-used points have tables with a stride of four, which
+ * need fifteen doublings; any other point gets one row and needs all doublings.
  *
- * Points are in Jacobian coordinates, x = X/Z² and y = Y/Z³; those of tables are affine. The formulas for sums have
- * exceptions (equal points, opposite points, the point at infinity): each is told apart and handled.
+ * Points are in Jacobian coordinates, x = X/Z² and y = Y/Z³; points in tables are affine. The formulas for sums have
+ * exceptions (equal points, opposite points, the point at infinity); each is detected and handled.
  *
- * Not constant time: it handles public keys and signatures only.
+ * Not constant time: it handles only public keys and signatures.
  */
 import { invertModulo } from "./inverse";
 import { PointTables } from "./point-tables";
@@ -19,9 +19,9 @@ import { PrimeField, readLimbs, writeLimbs } from "./prime-field";
 const DIGIT_BITS: i32 = 5;
 /** Multiples of a point in a row. */
 const MULTIPLES: i32 = 16;
-/** Digits that one row of a large table serves. */
+/** How many digits one row of a large table serves. */
 const STRIDE: i32 = 4;
-/** Large tables that a curve keeps for points that are used often. */
+/** How many large tables a curve keeps for often-used points. */
 const TABLES: i32 = 8;
 
 /** The running sum. */
@@ -30,7 +30,7 @@ const Y: usize = memory.data(80, 16);
 const Z: usize = memory.data(80, 16);
 let isInfinity: bool = true;
 
-/** Elements of a formula. */
+/** Temporary elements of a formula. */
 const A: usize = memory.data(80, 16);
 const B: usize = memory.data(80, 16);
 const C: usize = memory.data(80, 16);
@@ -47,23 +47,23 @@ const BYTES: usize = memory.data(66, 16);
 const LIMBS: usize = memory.data(4 * 18, 16);
 const LIMB_BITS: i32 = 30;
 
-/** Digits of two scalars, the lowest first; more than the longest has, which are zero. */
+/** Digits of two scalars, the lowest first, padded with zeros beyond the longest scalar. */
 const MAX_DIGITS: i32 = 112;
 const DIGITS_OF_BASE: usize = memory.data(112, 16);
 const DIGITS_OF_POINT: usize = memory.data(112, 16);
 
-/** The multiples of one point that has no large table. */
+/** The multiples of a point without a large table. */
 const SMALL_TABLE: usize = memory.data(16 * 2 * 80, 16);
 
 export class PrimeCurve {
-  /** The bytes of a coordinate, and of a scalar. */
+  /** The length of a coordinate and of a scalar, in bytes. */
   readonly length: i32;
   private readonly b: StaticArray<u8>;
   /** p and n in limbs of 30 bits. */
   private readonly pLimbs: StaticArray<u8>;
   private readonly nLimbs: StaticArray<u8>;
   private readonly limbs: i32;
-  /** The rows of a large table, and the bytes of a point in it. */
+  /** The number of rows of a large table, and the size of a point in it, in bytes. */
   private readonly rows: i32;
   private readonly pointSize: usize;
   private baseTable: StaticArray<u8> = [];
@@ -83,7 +83,7 @@ export class PrimeCurve {
     private readonly base: StaticArray<u8>,
   ) {
     const length = p.length;
-    // 26 n must have room, see `invertModulo`.
+    // The limbs must hold 26 n; see `invertModulo`.
     const limbs = (8 * length + 5) / LIMB_BITS + 1;
     const pLimbs = new StaticArray<u8>(4 * limbs);
     const nLimbs = new StaticArray<u8>(4 * limbs);
@@ -135,7 +135,10 @@ export class PrimeCurve {
     return field.isZero(A);
   }
 
-  /** Makes room for tables, and the base point's. While a configuration is loaded: what this allocates stays. */
+  /**
+   * Allocates tables and fills the base point's. Runs while a configuration is loaded, because the memory is never
+   * freed.
+   */
   prepare(): void {
     if (this.baseTable.length > 0) return;
     for (let i = 0; i < TABLES; i++) this.tables.add(TABLES);
@@ -146,10 +149,10 @@ export class PrimeCurve {
   }
 
   /**
-   * Whether u · base + v · point is a point whose x is r modulo n: the last step of ECDSA.
-   * @param u big-endian, `length` bytes, less than n, and likewise v and r; r is not 0
+   * Whether the x of u · base + v · point is r modulo n: the last step of ECDSA. False at infinity.
+   * @param u big-endian, `length` bytes, less than n; v and r likewise; r is not 0
    * @param point as `readPoint` writes it
-   * @param mayKeep whether the point is likely to come again, so that a table of it pays
+   * @param mayKeep whether the point is likely to be used again, so that a table for it pays off
    */
   hasSum(u: usize, v: usize, point: usize, mayKeep: bool, r: usize): bool {
     const table = this.tableOf(point, mayKeep);
@@ -175,7 +178,7 @@ export class PrimeCurve {
     return !isInfinity && (this.hasX(r) || (this.addOrder(r) && this.hasX(BYTES)));
   }
 
-  /** Writes 1 / a modulo n; a from 1 to n - 1. Both big-endian, `length` bytes. */
+  /** Writes 1 / a modulo n, for a from 1 to n - 1. Both are big-endian, `length` bytes. */
   invertScalar(target: usize, a: usize): void {
     this.invert(target, a, changetype<usize>(this.nLimbs));
   }
@@ -207,7 +210,7 @@ export class PrimeCurve {
     return carry == 0 && memory.compare(BYTES, changetype<usize>(this.p), <usize>this.length) < 0;
   }
 
-  /** The point's large table; 0 if it has none and gets none. */
+  /** The point's large table; 0 if it has none and none is assigned. */
   private tableOf(point: usize, mayKeep: bool): usize {
     const table = this.tables.take(point, mayKeep);
     if (table === null) return 0;
@@ -231,7 +234,7 @@ export class PrimeCurve {
         this.keepJacobian(i);
       }
       let count = MULTIPLES - 1;
-      // The next row's first point, which is next in the table too.
+      // The first point of the next row, which also follows in the table.
       if (--rows > 0) {
         for (let i = 4; i < DIGIT_BITS * STRIDE; i++) this.double();
         this.keepJacobian(count++);
@@ -274,7 +277,7 @@ export class PrimeCurve {
     }
   }
 
-  /** Adds what each row has for one of its digits. */
+  /** Adds the entries of all rows for one digit of each. */
   private addRows(table: usize, digits: usize, digit: i32, rows: i32): void {
     const rowSize = <usize>MULTIPLES * this.pointSize;
     let at = digits + <usize>digit;
@@ -285,7 +288,7 @@ export class PrimeCurve {
     }
   }
 
-  /** Adds `digit` times the point that the row is of. */
+  /** Adds `digit` times the row's point. */
   private addDigit(row: usize, digit: i32): void {
     if (digit == 0) return;
     const size = this.field.size;
@@ -335,7 +338,7 @@ export class PrimeCurve {
     field.carry(Y); // α (4 β - X) - 8 γ²
   }
 
-  /** Adds the affine point (x, y) to the running sum. Bernstein and Lange's madd, with the exceptions that it has. */
+  /** Adds the affine point (x, y) to the running sum. Bernstein and Lange's madd, with its exceptions handled. */
   private addAffine(x: usize, y: usize): void {
     const field = this.field;
     if (isInfinity) return this.setAffine(x, y);
@@ -346,7 +349,7 @@ export class PrimeCurve {
     field.subtract(H, B, X);
     field.subtract(R, C, Y);
     if (field.isZero(H)) {
-      // The same x: the same point, or its opposite.
+      // The x is the same: the points are equal or opposite.
       isInfinity = !field.isZero(R);
       if (isInfinity) return;
       this.setAffine(x, y);
@@ -380,7 +383,7 @@ export class PrimeCurve {
 }
 
 /**
- * Writes the digits, from -15 to 16, of a scalar in base 32; behind its last, zeros.
+ * Writes the digits, from -15 to 16, of a scalar in base 32, followed by zeros.
  * @param scalar big-endian, `length` bytes
  */
 function recode(digits: usize, scalar: usize, length: i32): void {
@@ -388,7 +391,7 @@ function recode(digits: usize, scalar: usize, length: i32): void {
   let bits: i32 = 0;
   let count = 0;
   let at = scalar + <usize>length;
-  // The rest that one digit leaves to the next is in `bits`.
+  // `bits` holds what one digit carries to the next.
   while (at > scalar || bits != 0) {
     while (count < DIGIT_BITS && at > scalar) {
       bits += (<i32>load<u8>(--at)) << count;

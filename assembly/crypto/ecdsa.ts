@@ -1,8 +1,8 @@
 /**
  * ECDSA (FIPS 186-5 §6) on P-256, P-384 and P-521 (SP 800-186 §3.2.1) for `ES256`, `ES384` and `ES512` (RFC 7518 §3.4).
  *
- * The host verifies on P-256, if it can: its code for that curve is faster than ours. On P-384 and P-521 ours is faster
- * (docs/performance.md), and no host is asked.
+ * The host verifies on P-256 if it can, because its code for that curve is faster. On P-384 and P-521 this code is
+ * faster (docs/performance.md), so the host is not asked.
  */
 import { Slice, lengthOf, pointerOf, slice, subslice } from "../memory/slice";
 import { DER_HEADER_SIZE, DerTag, DerWriter, withoutLeadingZeros } from "../encoding/der";
@@ -29,13 +29,13 @@ class Parameters {
   readonly curve: PrimeCurve;
   readonly order: Modulus;
 
-  /** @param curve made of the same n */
+  /** @param curve with the same n */
   constructor(curve: PrimeCurve) {
     this.curve = curve;
     this.order = new Modulus(bytesOf(curve.n));
   }
 
-  /** Whether `number`, as long as a scalar, is from 1 to n - 1. */
+  /** Whether `number`, which has the length of a scalar, is from 1 to n - 1. */
   isScalar(number: Slice): bool {
     return (
       lengthOf(withoutLeadingZeros(number)) != 0 &&
@@ -45,9 +45,9 @@ class Parameters {
 
   /**
    * FIPS 186-5 §6.4.2, from step 2 on.
-   * @param r from 1 to n - 1, and s too
+   * @param r from 1 to n - 1; s likewise
    * @param point as `PrimeCurve.readPoint` writes it
-   * @param mayKeep whether the point is likely to come again
+   * @param mayKeep whether the point is likely to be used again
    */
   verify(hash: Hash, r: Slice, s: Slice, text: Slice, point: usize, mayKeep: bool): bool {
     const curve = this.curve;
@@ -72,7 +72,7 @@ class Parameters {
     memory.fill(U, 0, <usize>(length - size));
     memory.copy(U + <usize>(length - size), DIGEST, <usize>size);
     if (this.order.read(NUMBER, U)) return;
-    // Less than 2n, for n begins with a one, where it is not longer than the digest.
+    // The number is less than 2n: n begins with a one bit unless it is longer than the digest.
     const n = changetype<usize>(this.curve.n);
     let borrow = 0;
     for (let i = <usize>length; i > 0; i--) {
@@ -168,14 +168,14 @@ export class EcPublicKey {
   private constructor(
     private readonly parameters: Parameters,
     private readonly point: StaticArray<u8>,
-    /** For the host, where it verifies; else empty. */
+    /** The key in DER, if the host verifies; else empty. */
     private readonly publicKeyInfo: StaticArray<u8>,
   ) {}
 
   /**
-   * @param x a coordinate, big-endian, with zero bytes in front or without
-   * @param y the other
-   * @param fault why the key cannot be used
+   * @param x a coordinate, big-endian, with or without leading zero bytes
+   * @param y the other coordinate
+   * @param fault set to why the key cannot be used
    * @returns null unless both are less than p and (x, y) is on the curve
    */
   static create(id: Curve, x: Slice, y: Slice, fault: KeyFault): EcPublicKey | null {
@@ -225,7 +225,7 @@ function encodeSignature(r: Slice, s: Slice): Slice {
   return writer.written;
 }
 
-/** Writes `number` with zeros in front to `target`; false where it has more than `length` significant bytes. */
+/** Writes `number` with leading zeros to `target`. @returns false if it has more than `length` significant bytes */
 function pad(target: usize, number: Slice, length: i32): bool {
   const significant = withoutLeadingZeros(number);
   const zeros = length - lengthOf(significant);

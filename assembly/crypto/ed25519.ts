@@ -1,11 +1,11 @@
 /**
- * Ed25519 verification (RFC 8032 §5.1.7) for `EdDSA` (RFC 8037 §3.1), with one block of SHA-512 and one
- * double-scalar multiplication.
+ * Ed25519 verification (RFC 8032 §5.1.7) for `EdDSA` (RFC 8037 §3.1), with one block of SHA-512 and one double-scalar
+ * multiplication.
  *
- * A verifier computes S·B - k·A and compares it with R. Both points are known before any signature: B is fixed, and A is
- * the key's. So B and the keys that are used often have a table of their multiples, and a verification is little more
- * than adding up entries, one for each digit of S and of k (Lim and Lee, CRYPTO '94; Brickell, Gordon, McCurley and
- * Wilson, EUROCRYPT '92). Another key gets a table of one row, and its doublings.
+ * A verifier computes S·B - k·A and compares it with R. Both points are known before any signature: B is fixed, and A
+ * is the key. So B and often-used keys have a table of their multiples, and a verification mostly adds entries, one for
+ * each digit of S and of k (Lim and Lee, CRYPTO '94; Brickell, Gordon, McCurley and Wilson, EUROCRYPT '92). Any other
+ * key gets a table of one row and needs doublings.
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
@@ -44,9 +44,9 @@ const MINUS: usize = ELEMENT_SIZE;
 const TWICE_D: usize = 2 * ELEMENT_SIZE;
 const ENTRY_SIZE: usize = 3 * ELEMENT_SIZE;
 
-// A scalar is 44 digits from -31 to 32, each worth 64 times the one before. A table has a row for every fourth digit: 1 to
-// 32 times 2^(24 · row) times the point. The digits between share the row, and doublings make up for it. Fewer digits a
-// row need fewer doublings and more memory: a row takes 3.4 KiB.
+// A scalar is 44 digits from -31 to 32, each worth 64 times the one before. A table has a row for every fourth digit: 1
+// to 32 times 2^(24 · row) times the point. The digits in between use the same row, and doublings account for their
+// position. Fewer digits per row need fewer doublings and more memory: a row takes 3.4 KiB.
 const DIGIT_BITS: i32 = 6;
 const DIGITS: i32 = 44;
 const DIGITS_PER_ROW: i32 = 4;
@@ -55,7 +55,7 @@ const ENTRIES_PER_ROW: i32 = 1 << (DIGIT_BITS - 1);
 const ENTRIES: i32 = ROWS * ENTRIES_PER_ROW;
 const TABLE_SIZE: i32 = ENTRIES * <i32>ENTRY_SIZE;
 
-/** The most tables of keys. */
+/** The most tables for keys. */
 const TABLES: i32 = 32;
 const tables = new PointTables(LENGTH, TABLE_SIZE);
 
@@ -65,10 +65,10 @@ const D2: usize = memory.data(36, 16);
 const ROOT_OF_MINUS_ONE: usize = memory.data(36, 16);
 const ONE: usize = memory.data(36, 16);
 
-/** The table of the base point B; null until there is a key. */
+/** The table of the base point B; null until a key is loaded. */
 let baseTable: StaticArray<u8> | null = null;
 
-/** Scratch of one verification, or of one key's loading. */
+/** Temporary values of one verification, or of loading one key. */
 const POINT: usize = memory.data(4 * 36, 16);
 const STEP: usize = memory.data(4 * 36, 16);
 const ENCODED: usize = memory.data(32, 16);
@@ -88,7 +88,7 @@ const E6: usize = memory.data(36, 16);
 const POINTS: usize = memory.data(32 * 4 * 36, 16);
 const PRODUCTS: usize = memory.data(32 * 36, 16);
 
-/** The row of a key that has no table. */
+/** The row of a key without a table. */
 const SMALL_TABLE: usize = memory.data(32 * 3 * 36, 16);
 
 /** A public key. */
@@ -102,9 +102,9 @@ export class Ed25519PublicKey {
 
   /**
    * @param x the public key as RFC 8032 §5.1.2 encodes it
-   * @param fault why the key cannot be used
-   * @returns null unless it has 32 bytes, is the canonical encoding of a point, and the point's order is
-   *   not small (1, 2, 4 or 8: under such a key a signature can be good for any message)
+   * @param fault set to why the key cannot be used
+   * @returns null unless it has 32 bytes, is the canonical encoding of a point, and the point's order is not small (1,
+   *   2, 4 or 8: under such a key a signature can be valid for any message)
    */
   static create(x: Slice, fault: KeyFault): Ed25519PublicKey | null {
     if (lengthOf(x) != LENGTH) return refuse(fault, "the public key does not have 32 bytes");
@@ -127,8 +127,8 @@ export class Ed25519PublicKey {
   }
 
   /**
-   * Without the cofactor, as Envoy (BoringSSL) does: S·B - k·A, encoded, must be R byte for byte, so a non-canonical R
-   * is never equal.
+   * Verifies without the cofactor, as Envoy (BoringSSL) does: the encoding of S·B - k·A must equal R byte for byte, so
+   * a non-canonical R never verifies.
    * @param signature R and S, 64 bytes; S must be less than L
    */
   verify(signature: Slice, text: Slice): bool {
@@ -159,8 +159,9 @@ export class Ed25519PublicKey {
 }
 
 /**
- * POINT = the number in DIGITS_OF_S times the point of table `base`, plus that in DIGITS_OF_K times that of `key`.
- * @param keyRows of the key's table: 1, or as many as the base point's has
+ * POINT = the number in DIGITS_OF_S times the point of table `base`, plus the number in DIGITS_OF_K times the point of
+ * table `key`.
+ * @param keyRows rows of the key's table: 1, or as many as the base point's table has
  */
 function addMultiples(base: usize, key: usize, keyRows: i32): void {
   const digitsPerKeyRow = DIGITS / keyRows;
@@ -174,7 +175,7 @@ function addMultiples(base: usize, key: usize, keyRows: i32): void {
   }
 }
 
-/** Adds what each row has for the digit at that place of it. */
+/** Adds the entries of all rows for the digit at `place` of each. */
 function addRows(table: usize, digits: usize, place: i32, rows: i32): void {
   const digitsPerRow = DIGITS / rows;
   for (let row = 0; row < rows; row++) {
@@ -190,14 +191,14 @@ function addDigit(row: usize, digit: i32): void {
     add(E3, POINT + Z, POINT + Z);
     addPrepared(POINT, entry, entry + MINUS, entry + TWICE_D, false);
   } else if (digit < 0) {
-    // The negative of (x, y) is (-x, y): y + x and y - x change places, and 2·d·x·y its sign.
+    // The negative of (x, y) is (-x, y): y + x and y - x swap, and 2·d·x·y changes its sign.
     const entry = row + <usize>(-digit - 1) * ENTRY_SIZE;
     add(E3, POINT + Z, POINT + Z);
     addPrepared(POINT, entry + MINUS, entry, entry + TWICE_D, true);
   }
 }
 
-/** The digits of a scalar below 2^253, least significant first: whatever is over 32 becomes negative and carries. */
+/** The digits of a scalar below 2^253, least significant first. A digit above 32 becomes negative and carries. */
 function splitScalar(digits: usize, scalar: usize): void {
   let bits: u32 = 0;
   let count = 0;
@@ -236,11 +237,11 @@ function doublePoint(point: usize): void {
 }
 
 /**
- * RFC 8032 §5.1.4, addition (add-2008-hwcd-3): point = point + q. Complete: any two points will do. E3 holds the
+ * RFC 8032 §5.1.4, addition (add-2008-hwcd-3): point = point + q. Complete: valid for any two points. E3 holds the
  * formula's D, 2·Z·Z of point and q.
  * @param plus Y + X of q
  * @param minus Y - X of q
- * @param twiceD 2·d·T of q, or where `negative` its negative
+ * @param twiceD 2·d·T of q, or its negative if `negative`
  */
 function addPrepared(point: usize, plus: usize, minus: usize, twiceD: usize, negative: bool): void {
   subtract(E0, point + Y, point);
@@ -272,7 +273,7 @@ function prepareCurve(table: StaticArray<u8>): void {
   invert(D, E1);
   multiply(D, D, E0);
   add(D2, D, D);
-  // 2^((p-1)/4) is a root of -1: (p-1)/4 = 2 · (p-5)/8 + 1, and 2 is no square
+  // 2^((p-1)/4) is a root of -1, with (p-1)/4 = 2 · (p-5)/8 + 1, because 2 is not a square
   setSmall(E0, 2);
   powerForRoot(ROOT_OF_MINUS_ONE, E0);
   square(ROOT_OF_MINUS_ONE, ROOT_OF_MINUS_ONE);
@@ -287,7 +288,7 @@ function prepareCurve(table: StaticArray<u8>): void {
   fillTable(changetype<usize>(table), POINT, ROWS);
 }
 
-/** Fills a table with multiples of `point`, which is used up. */
+/** Fills a table with multiples of `point`, which is overwritten. */
 function fillTable(table: usize, point: usize, rows: i32): void {
   for (let row = 0; row < rows; row++) {
     memory.copy(STEP, point, POINT_SIZE);
@@ -361,12 +362,12 @@ function isOfSmallOrder(point: usize): bool {
 /**
  * RFC 8032 §5.1.3.
  * @param bytes 32 bytes
- * @returns false where they are not what `encodePoint` writes for some point
+ * @returns false unless `encodePoint` writes the same bytes for some point
  */
 function decodePoint(point: usize, bytes: usize): bool {
   const y = point + Y;
   decode(y, bytes);
-  // Canonical: encoding y gives the same bytes, the sign apart.
+  // Canonical: encoding y gives the same bytes, except for the sign.
   const sign = load<u8>(bytes, 31) >> 7;
   encode(ENCODED, y);
   store<u8>(ENCODED, load<u8>(ENCODED, 31) | (sign << 7), 31);
@@ -385,7 +386,7 @@ function decodePoint(point: usize, bytes: usize): bool {
   multiply(E4, E4, E0);
   powerForRoot(E5, E4);
   multiply(point, E3, E5);
-  // v·x² = u: done; = -u: times the root of -1; else u / v is no square.
+  // If v·x² = u, done; if it is -u, multiply by the root of -1; else u / v is not a square.
   square(E2, point);
   multiply(E2, E2, E1);
   if (!equal(E2, E0)) {

@@ -1,8 +1,8 @@
 /**
  * The field of P-256: integers modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1 (SP 800-186 §3.2.1.3).
  *
- * An element has nine limbs of 29 bits, 261 together, and R = 2^261. p is -1 modulo 2^29, so Montgomery's step needs no
- * product: the lowest limb of a column times p is added, which is that limb, shifted, in four other columns.
+ * An element has nine limbs of 29 bits, 261 in total, and R = 2^261. p is -1 modulo 2^29, so Montgomery's step needs no
+ * product: it adds the lowest limb of a column times p, which is that limb, shifted, in four other columns.
  */
 import { fromHex } from "./hex";
 import { PrimeField } from "./prime-field";
@@ -114,7 +114,7 @@ export class FieldP256 extends PrimeField {
       store<i32>(a + i, limb - (carry << 29));
     }
     store<i32>(a, load<i32>(a, 32) + carry, 32);
-    // What is above 2^256, rounded, times p is taken off.
+    // Subtracts p times the bits above 2^256, rounded.
     const top = (load<i32>(a, 32) + (1 << 23)) >> 24;
     store<i32>(a, load<i32>(a, 32) - (top << 24), 32);
     store<i32>(a, load<i32>(a, 28) + (top << 21), 28);
@@ -124,7 +124,10 @@ export class FieldP256 extends PrimeField {
   }
 }
 
-/** Montgomery's step on the 17 columns of a product: each of the lowest 9 times p makes it a multiple of 2^29; then carries. */
+/**
+ * Montgomery's step on the 17 columns of a product: adds a multiple of p for each of the lowest 9, which makes that
+ * column a multiple of 2^29; then carries.
+ */
 // @ts-ignore: decorator
 @inline
 // prettier-ignore

@@ -1,8 +1,8 @@
 /**
  * The field of P-384: integers modulo p = 2^384 - 2^128 - 2^96 + 2^32 - 1 (SP 800-186 §3.2.1.4).
  *
- * An element has fourteen limbs of 28 bits, 392 together, and R = 2^392. p is -1 modulo 2^28, so Montgomery's step needs
- * no product: the lowest limb of a column times p is added, which is that limb, shifted, in four other columns.
+ * An element has fourteen limbs of 28 bits, 392 in total, and R = 2^392. p is -1 modulo 2^28, so Montgomery's step
+ * needs no product: it adds the lowest limb of a column times p, which is that limb, shifted, in four other columns.
  */
 import { fromHex } from "./hex";
 import { PrimeField } from "./prime-field";
@@ -158,7 +158,7 @@ export class FieldP384 extends PrimeField {
       store<i32>(a + i, limb - (carry << 28));
     }
     store<i32>(a, load<i32>(a, 52) + carry, 52);
-    // What is above 2^384, rounded, times p is taken off.
+    // Subtracts p times the bits above 2^384, rounded.
     const top = (load<i32>(a, 52) + (1 << 19)) >> 20;
     store<i32>(a, load<i32>(a, 52) - (top << 20), 52);
     store<i32>(a, load<i32>(a, 16) + (top << 16), 16);
@@ -168,7 +168,10 @@ export class FieldP384 extends PrimeField {
   }
 }
 
-/** Montgomery's step on the 27 columns of a product: each of the lowest 14 times p makes it a multiple of 2^28; then carries. */
+/**
+ * Montgomery's step on the 27 columns of a product: adds a multiple of p for each of the lowest 14, which makes that
+ * column a multiple of 2^28; then carries.
+ */
 // @ts-ignore: decorator
 @inline
 // prettier-ignore

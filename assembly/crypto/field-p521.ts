@@ -1,8 +1,8 @@
 /**
  * The field of P-521: integers modulo p = 2^521 - 1 (SP 800-186 §3.2.1.5).
  *
- * An element has eighteen limbs of 29 bits, 522 together. 2^522 = 2 modulo p: what a product has above comes back below,
- * doubled; so R = 1.
+ * An element has eighteen limbs of 29 bits, 522 in total. 2^522 = 2 modulo p, so the upper columns of a product are
+ * doubled and added to the lower ones; and R = 1.
  */
 import { fromHex } from "./hex";
 import { PrimeField } from "./prime-field";
@@ -190,14 +190,14 @@ export class FieldP521 extends PrimeField {
       store<i32>(a + i, limb - (carry << 29));
     }
     store<i32>(a, load<i32>(a, 68) + carry, 68);
-    // What is above 2^521, rounded, times p is taken off.
+    // Subtracts p times the bits above 2^521, rounded.
     const top = (load<i32>(a, 68) + (1 << 27)) >> 28;
     store<i32>(a, load<i32>(a, 68) - (top << 28), 68);
     store<i32>(a, load<i32>(a) + top);
   }
 }
 
-/** The 35 columns of a product, the upper ones folded, then carried. */
+/** Folds the upper of a product's 35 columns, then carries. */
 // @ts-ignore: decorator
 @inline
 // prettier-ignore

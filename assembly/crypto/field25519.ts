@@ -1,15 +1,17 @@
 /**
  * The field of integers modulo p = 2^255 - 19 (RFC 7748 §4.1), for Ed25519.
  *
- * An element is the address of nine signed limbs of 29 bits: the value is their sum, limb i times 2^(29 i), modulo p.
- * That is 261 bits, and 2^261 = 2^6 · 2^255 = 64 · 19 modulo p: what a product has above limb 8 comes back below times
- * 1216. WebAssembly multiplies 64 by 64 bits into 64, so the nine products of a column must stay below 2^63 in sum:
+ * An element is the address of nine signed limbs of 29 bits: the value is the sum of limb i times 2^(29 i), modulo p.
+ * Nine limbs have 261 bits, and 2^261 = 2^6 · 2^255 = 64 · 19 = 1216 modulo p: the columns of a product above limb 8
+ * are multiplied by 1216 and added below. WebAssembly multiplies 64 by 64 bits into 64, so the nine products of a
+ * column must stay below 2^63 in sum:
  *
- * - `multiply`, `square` and what is built on them leave limbs of at most 2^28 + 2^16 ("carried");
- * - `add` and `subtract` leave the sum of their operands' bounds, and do not carry;
- * - a product takes a and b whose limbs' bounds, as multiples of 2^28, have a product of at most 14 (9 · 14 · 2^56 < 2^63).
+ * - `multiply`, `square` and functions built on them leave limbs of at most 2^28 + 2^16 ("carried");
+ * - `add` and `subtract` leave the sum of their operands' bounds and do not carry;
+ * - a product needs a and b whose limbs' bounds, as multiples of 2^28, have a product of at most 14 (9 · 14 · 2^56 <
+ *   2^63).
  *
- * Not all of it is constant time: it handles public keys and signatures only.
+ * Some of it is not constant time: it handles only public keys and signatures.
  */
 
 /** The size of an element in bytes. */
@@ -22,7 +24,7 @@ const MASK: i64 = (1 << 29) - 1;
 const HALF: i64 = 1 << 28;
 /** 2^261 modulo p. */
 const FOLD: i64 = 1216;
-/** The bits of limb 8 below 2^255, and all above. */
+/** The bits of limb 8 below 2^255, and the bits above. */
 const TOP_BITS: i64 = 23;
 const TOP_MASK: i64 = (1 << 23) - 1;
 
@@ -108,7 +110,7 @@ export function multiply(target: usize, a: usize, b: usize): void {
   );
 }
 
-/** target = a²; carried. The products that occur twice are computed once, with one factor doubled. */
+/** target = a²; carried. Products that occur twice are computed once, with one factor doubled. */
 export function square(target: usize, a: usize): void {
   const a0 = <i64>load<i32>(a, 0);
   const a1 = <i64>load<i32>(a, 4);
@@ -150,7 +152,7 @@ export function square(target: usize, a: usize): void {
   );
 }
 
-/** Brings the 17 columns of a product back to nine limbs: the upper eight folded, then one pass of carries. */
+/** Reduces the 17 columns of a product to nine limbs: folds the upper eight, then carries once. */
 // @ts-ignore: decorator
 @inline
 // prettier-ignore
@@ -223,12 +225,12 @@ export function squareTimes(target: usize, a: usize, count: i32): void {
   for (let i = 1; i < count; i++) square(target, target);
 }
 
-/** Elements of the two exponentiations. */
+/** Temporary elements of the two exponentiations. */
 const POWERS: usize = memory.data(4 * 36, 16);
 
 /**
- * Writes a^(2^250 - 1) to the second element of `POWERS` and a^11 to the first: what both exponents below begin with.
- * Each line doubles, about, the number of ones in the exponent.
+ * Writes a^(2^250 - 1) to the second element of `POWERS` and a^11 to the first; both exponents below begin with them.
+ * Each line about doubles the number of ones in the exponent.
  */
 function powerOfOnes(a: usize): void {
   const a11 = POWERS;
@@ -264,7 +266,7 @@ export function invert(target: usize, a: usize): void {
   multiply(target, target, POWERS);
 }
 
-/** target = a^((p - 5) / 8) = a^(2^252 - 3), for square roots (RFC 8032 §5.1.3); carried. `target` is not `a`. */
+/** target = a^((p - 5) / 8) = a^(2^252 - 3), for square roots (RFC 8032 §5.1.3); carried. `target` must not be `a`. */
 export function powerForRoot(target: usize, a: usize): void {
   powerOfOnes(a);
   squareTimes(target, POWERS + ELEMENT_SIZE, 2);
@@ -274,7 +276,9 @@ export function powerForRoot(target: usize, a: usize): void {
 /** The limbs of a number that is being made canonical. */
 const DIGITS: usize = memory.data(8 * 9, 16);
 
-/** Makes the number in `DIGITS` one of 255 bits, limbs without sign, and returns what was above (and below zero). */
+/**
+ * Reduces the number in `DIGITS` to 255 bits, with unsigned limbs. @returns the bits above, negative if the number was
+ */
 function split(): i64 {
   let carry: i64 = 0;
   for (let at = DIGITS; at < DIGITS + 8 * LIMBS; at += 8) {
@@ -299,10 +303,11 @@ function addSmall(value: i64): void {
  */
 export function encode(target: usize, a: usize): void {
   for (let i: usize = 0; i < LIMBS; i++) store<i64>(DIGITS + 8 * i, <i64>load<i32>(a + 4 * i));
-  // Below 2^255 + 2^20 after the first line and above -2^20; from 0 to 2^255 - 1 after the second.
+  // After the first line the number is above -2^20 and below 2^255 + 2^20; after the second, from 0 to 2^255 - 1.
   addSmall(19 * split());
   addSmall(19 * split());
-  // p or more exactly where 19 more reaches 2^255; that bit gone, p is subtracted. Else the 19 are taken back.
+  // The number is p or more exactly if adding 19 reaches 2^255; dropping that bit then subtracts p. Else the 19 are
+  // subtracted again.
   addSmall(19);
   if (split() == 0) {
     addSmall(-19);
@@ -323,7 +328,7 @@ export function encode(target: usize, a: usize): void {
   }
 }
 
-/** Reads 32 bytes, little-endian; the highest bit is left out, and the value may be p or more. */
+/** Reads 32 bytes, little-endian. The highest bit is ignored, and the value may be p or more. */
 export function decode(target: usize, bytes: usize): void {
   let bits: i64 = 0;
   let count: i64 = 0;

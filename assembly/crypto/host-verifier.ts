@@ -1,6 +1,7 @@
 /**
- * RSASSA-PKCS1-v1_5, and ECDSA on P-256, by the host's `verify_signature`, which is native code. Not every host has it (and
- * Envoy's `capability_restriction_config` can take it away), so it is tried once, before the first key is loaded.
+ * Verifies RSASSA-PKCS1-v1_5, and ECDSA on P-256, with the host's `verify_signature`, which is native code. Some hosts
+ * lack it, and Envoy's `capability_restriction_config` can remove it, so it is tested once, before the first key is
+ * loaded.
  */
 import { allocate } from "../memory/arena";
 import { FAILED, Slice, lengthOf, slice } from "../memory/slice";
@@ -38,11 +39,11 @@ const KNOWN_SIGNATURE: Slice = slice(memory.data<u8>([
   0xd4, 0x36, 0xc7, 0xa1, 0xb6, 0xe2, 0x9f, 0x65, 0xf3, 0xe9, 0x00, 0xdb, 0xb9, 0xaf, 0xf4, 0x06,
   0x4d, 0xc4, 0xab, 0x2f, 0x84, 0x3a, 0xcd, 0xa8,
 ]), 72);
-/** "sample", and what the signature is not of. */
+/** "sample", and a text that the signature is not for. */
 const KNOWN_TEXT: Slice = slice(memory.data<u8>([0x73, 0x61, 0x6d, 0x70, 0x6c, 0x65]), 6);
 const OTHER_TEXT: Slice = slice(memory.data<u8>([0x74, 0x65, 0x73, 0x74]), 4);
 
-/** The names Envoy knows hash functions by (source/common/crypto/utility_impl.cc). */
+/** Envoy's names of hash functions (source/common/crypto/utility_impl.cc). */
 const SHA256: Slice = slice(memory.data<u8>([0x73, 0x68, 0x61, 0x32, 0x35, 0x36]), 6);
 const SHA384: Slice = slice(memory.data<u8>([0x73, 0x68, 0x61, 0x33, 0x38, 0x34]), 6);
 const SHA512: Slice = slice(memory.data<u8>([0x73, 0x68, 0x61, 0x35, 0x31, 0x32]), 6);
@@ -56,9 +57,9 @@ const enum Availability {
 let availability: Availability = Availability.Unknown;
 
 /**
- * Whether this host verifies signatures: its status is OK, a known signature is good, and the same one is not good for
- * another text. Found out at the first call, which the loading of a configuration makes; a fact of the host, not of a
- * configuration, so it is kept for the life of the VM.
+ * Whether this host verifies signatures: its status is OK, it accepts a known signature, and it rejects the same one
+ * for another text. Tested at the first call, while a configuration is loaded. The result depends only on the host, so
+ * it is kept for the life of the VM.
  */
 export function hostVerifies(): bool {
   if (availability == Availability.Unknown) {
@@ -71,10 +72,10 @@ export function hostVerifies(): bool {
 }
 
 /**
- * Asks the host; which algorithm it is follows from the key.
+ * Calls the host. The key determines the algorithm.
  * @param publicKey a DER SubjectPublicKeyInfo
- * @param signature as long as the modulus for RSA, DER (RFC 3279 §2.2.3) for ECDSA
- * @returns Unavailable if the call failed: the host that could verify no longer does
+ * @param signature as long as the modulus for RSA; DER (RFC 3279 §2.2.3) for ECDSA
+ * @returns Unavailable if the call failed: the host could verify before and no longer does
  */
 export function verifyAtHost(hash: Hash, publicKey: Slice, signature: Slice, text: Slice): Verification {
   const name = hash == Hash.Sha256 ? SHA256 : hash == Hash.Sha384 ? SHA384 : SHA512;

@@ -1,21 +1,21 @@
 /**
- * Inverses modulo odd numbers by divsteps (Bernstein and Yang, "Fast constant-time gcd computation and modular inversion",
- * TCHES 2019/3), thirty steps at a time on the lowest bits, then all of them on the whole numbers. The variant whose time
- * depends on the numbers: they are public.
+ * Inverses modulo odd numbers with divsteps (Bernstein and Yang, "Fast constant-time gcd computation and modular
+ * inversion", TCHES 2019/3): thirty steps at a time on the lowest bits, then their effect on the whole numbers. This is
+ * the variant whose time depends on the numbers, which are public.
  *
- * A number is a row of limbs of 30 bits in 32, the lowest first; all are without sign but the highest.
+ * A number is an array of 30-bit limbs in 32-bit words, the lowest first. All limbs but the highest are unsigned.
  */
 const LIMB_BITS: i64 = 30;
 const MASK: i64 = (1 << 30) - 1;
 /** Limbs of the longest number: 540 bits. */
 export const MAX_LIMBS: i32 = 18;
 
-/** f and g, whose greatest common divisor is sought; d and e, with f = d · a and g = e · a modulo n. */
+/** f and g, whose greatest common divisor is computed; d and e, with f = d · a and g = e · a modulo n. */
 const F: usize = memory.data(4 * 18, 16);
 const G: usize = memory.data(4 * 18, 16);
 const D: usize = memory.data(4 * 18, 16);
 const E: usize = memory.data(4 * 18, 16);
-/** The matrix of thirty steps: (u, v; q, r) times (f, g) is 2^30 times what they become. */
+/** The matrix of thirty steps: (u, v; q, r) times (f, g) is 2^30 times the new (f, g). */
 let u: i64 = 0;
 let v: i64 = 0;
 let q: i64 = 0;
@@ -24,12 +24,13 @@ let r: i64 = 0;
 /**
  * target = 1 / a modulo n, from 0 to n - 1.
  *
- * Divisions by 2^30 modulo n add multiples of n to d and e, at most n / 2 each time, fifty times at most; so they stay
- * below 26 n, for which the highest limb has room: n has at most 2^(30 · limbs - 6) and that limb has two bits more.
+ * Divisions by 2^30 modulo n add multiples of n to d and e, at most n / 2 each time and at most fifty times. So d and e
+ * stay below 26 n, for which the highest limb has room: n has at most 2^(30 · limbs - 6), and that limb has two bits
+ * more.
  *
  * @param n odd
  * @param limbs of n, a and target
- * @returns false where there is none
+ * @returns false if there is no inverse
  */
 export function invertModulo(target: usize, a: usize, n: usize, limbs: i32): bool {
   const size = <usize>limbs * 4;
@@ -57,14 +58,14 @@ export function invertModulo(target: usize, a: usize, n: usize, limbs: i32): boo
   return true;
 }
 
-/** 1 / n modulo 2^30, by Newton's iteration, which doubles the right bits. */
+/** 1 / n modulo 2^30, by Newton's iteration, which doubles the number of correct bits. */
 function inverseOfLowest(n: i32): i64 {
   let x = n;
   for (let i = 0; i < 4; i++) x *= 2 - n * x;
   return (<i64>x) & MASK;
 }
 
-/** Thirty steps on the lowest bits of f, which is odd, and g; several at once where g's lowest bits are zero. */
+/** Thirty steps on the lowest bits of f, which is odd, and g. Does several at once if the lowest bits of g are zero. */
 function thirtySteps(eta: i32, f: u32, g: u32): i32 {
   let u0: i32 = 1;
   let v0: i32 = 0;
@@ -91,7 +92,7 @@ function thirtySteps(eta: i32, f: u32, g: u32): i32 {
       v0 = r0;
       r0 = -other;
     }
-    // The multiple of f that makes as many of g's bits zero as may become so before the next exchange, at most six.
+    // The multiple of f that clears as many low bits of g as the steps before the next swap allow, at most six.
     const bits = min(min(eta + 1, rest), 6);
     const factor: i32 = (f * g * (f * f - 2)) & ((1 << bits) - 1);
     g += f * factor;
@@ -105,7 +106,7 @@ function thirtySteps(eta: i32, f: u32, g: u32): i32 {
   return eta;
 }
 
-/** (a, b) = the matrix times (a, b), divided by 2^30, which leaves no rest. */
+/** (a, b) = the matrix times (a, b), divided by 2^30 without remainder. */
 function transform(a: usize, b: usize, size: usize): void {
   let x: i64 = 0;
   let y: i64 = 0;
@@ -125,7 +126,7 @@ function transform(a: usize, b: usize, size: usize): void {
   store<i32>(b + size - 4, <i32>y);
 }
 
-/** The same modulo n: multiples of n make the products divisible. @param inverse 1 / n modulo 2^30 */
+/** The same modulo n: adding multiples of n makes the products divisible. @param inverse 1 / n modulo 2^30 */
 function transformModulo(a: usize, b: usize, n: usize, inverse: i64, size: usize): void {
   const a0 = <i64>load<i32>(a);
   const b0 = <i64>load<i32>(b);
@@ -150,7 +151,7 @@ function transformModulo(a: usize, b: usize, n: usize, inverse: i64, size: usize
   store<i32>(b + size - 4, <i32>y);
 }
 
-/** Modulo 2^30, from -2^29 to 2^29 - 1. */
+/** The representative modulo 2^30 from -2^29 to 2^29 - 1. */
 // @ts-ignore: decorator
 @inline
 function centred(value: i64): i64 {

@@ -1,4 +1,4 @@
-/** Why a key cannot be used; for people, without anything of the key. Whoever loads a key hands one in. */
+/** Why a key cannot be used, as a message that contains nothing of the key. The code that loads a key passes one in. */
 export class KeyFault {
   reason: string = "";
 }

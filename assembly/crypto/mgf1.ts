@@ -1,10 +1,10 @@
 /**
  * The mask generation function MGF1 (RFC 8017 B.2.1) with the hashes of `sha2.ts`: the digests of a seed and a counter,
- * one after the other.
+ * concatenated.
  *
  * These digests do not depend on each other. With SHA-256, a seed and a counter fill one block of the hash, so four
- * blocks go through the compression function at once, each in a lane of its own. With SHA-384 and SHA-512 only two
- * would fit into a vector, which is no faster than one after the other in 64-bit words.
+ * blocks are compressed at once, each in its own lane. With SHA-384 and SHA-512 a vector has only two lanes, which is
+ * no faster than hashing one after the other in 64-bit words.
  */
 import { slice } from "../memory/slice";
 import {
@@ -21,11 +21,11 @@ import {
   smallSigma1,
 } from "./sha2";
 
-/** How many digests of SHA-256 are made at once. */
+/** How many SHA-256 digests are computed at once. */
 const LANES: i32 = 4;
 const SHA256_DIGEST_LENGTH: i32 = 32;
 
-/** `mgf1` writes up to so many bytes more than it was asked for. */
+/** How many bytes `mgf1` may write beyond the requested length. */
 export const MGF1_EXCESS: i32 =
   LANES * SHA256_DIGEST_LENGTH > MAX_DIGEST_LENGTH ? LANES * SHA256_DIGEST_LENGTH : MAX_DIGEST_LENGTH;
 
@@ -36,7 +36,7 @@ const COUNTER: usize = memory.data(4, 4);
 /**
  * Writes MGF1 of the seed.
  * @param seed a digest of `hash`
- * @param target where `length` bytes are written, and up to `MGF1_EXCESS` more
+ * @param target receives `length` bytes, and up to `MGF1_EXCESS` more
  */
 export function mgf1(hash: Hash, seed: usize, target: usize, length: i32): void {
   if (hash == Hash.Sha256) {
@@ -77,7 +77,7 @@ function hashFour(seed: usize, counter: u32, target: usize): void {
   let f = initial(5);
   let g = initial(6);
   let h = initial(7);
-  // Eight rounds are written out, so that the working variables change names instead of places.
+  // Eight rounds are unrolled, so that the working variables change names instead of being copied.
   let k = K256;
   for (let at = SCHEDULE; at < SCHEDULE + 64 * 16; at += 8 * 16) {
     h = i32x4.add(i32x4.add(h, word(at, k, 0)), i32x4.add(choose(e, f, g), bigSigma1(e)));
@@ -116,14 +116,14 @@ function hashFour(seed: usize, counter: u32, target: usize): void {
   putDigestWord(target, 7, h);
 }
 
-/** Leaves a word of the message schedule. */
+/** Stores a word of the message schedule. */
 // @ts-ignore: decorator
 @inline
 function putWord(index: usize, words: v128): void {
   v128.store(SCHEDULE + 16 * index, words);
 }
 
-/** The word of a round with its constant. */
+/** The word of a round plus its constant. */
 // @ts-ignore: decorator
 @inline
 function word(at: usize, k: usize, index: usize): v128 {

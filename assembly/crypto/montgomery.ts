@@ -1,30 +1,30 @@
 /**
  * Multiplication modulo odd numbers of hundreds to thousands of bits, after Montgomery ("Modular multiplication without
- * trial division", Mathematics of Computation 44, 1985): for RSA's public operation, and for the check that a point is
+ * trial division", Mathematics of Computation 44, 1985). Used for RSA's public operation and to check that a point is
  * on its curve.
  *
- * WebAssembly has no product of 64 by 64 bits into 128, but its SIMD has `i32x4.dot_i16x8_s`: eight products of 16 by 16
- * bits, added in pairs, in one instruction. So a number is a row of signed digits of 13 bits, kept in two forms:
+ * WebAssembly has no product of 64 by 64 bits into 128, but its SIMD has `i32x4.dot_i16x8_s`: eight products of 16 by
+ * 16 bits, added in pairs, in one instruction. So a number is an array of signed digits of 13 bits, kept in two forms:
  *
- * - packed, to multiply with: digit k is the 16-bit integer k, so that two neighbours make one 32-bit lane;
- * - paired, to be multiplied: the 32-bit lane k has digit k in its lower and digit k - 1 in its upper half.
+ * - packed, for the multiplier: digit k is the 16-bit integer k, so two neighbours form one 32-bit lane;
+ * - paired, for the multiplicand: the 32-bit lane k has digit k in its lower and digit k - 1 in its upper half.
  *
- * Digits 2i and 2i + 1 of the first, repeated in every lane, times the lanes k - 2i to k - 2i + 3 of the second is what
- * this row contributes to the columns k to k + 3 of the product (column c: the sum of all a[i] · b[c - i]).
+ * Digits 2i and 2i + 1 of the first, repeated in every lane, times the lanes k - 2i to k - 2i + 3 of the second are
+ * what this row contributes to the columns k to k + 3 of the product (column c is the sum of all a[i] · b[c - i]).
  *
- * With R = 2^(13 · digits), Montgomery's step makes T/R modulo n of a product T, in two products of which only one half
- * is needed: q = T · (-1/n) modulo R, and T + q · n, which is a multiple of R, divided by R.
+ * With R = 2^(13 · digits), Montgomery's step computes T/R modulo n of a product T with two products of which only one
+ * half is needed: q = T · (-1/n) modulo R, and T + q · n, which is a multiple of R, divided by R.
  *
- * Bounds, for the longest modulus (640 digits). Digits are at most D = 4600, those that come from bytes at most 4097. So
- * a column of T + q·n is at most 640 · (D² + 4097 D) < 2^34.6, taken apart into upper halves that count 2^34.6 / 2^13 in
- * the next column, and at most 14 lower halves below 2^16. A column of both is below 2^22, the carry out of it at most
- * 2^22 / 2^13 = 512, and what remains at most 2^12: D is 4608 by these round numbers, and 4590 by exact ones. 48 rows sum
- * up to at most 48 · 2 · D² < 2^31, 24 rows of doubled digits to at most 24 · 2 · 2 D² < 2^31.
+ * Bounds, for the longest modulus (640 digits). Digits are at most D = 4600; digits read from bytes are at most 4097.
+ * So a column of T + q·n is at most 640 · (D² + 4097 D) < 2^34.6. It is split into upper halves that count 2^34.6 /
+ * 2^13 in the next column, and at most 14 lower halves below 2^16. A column of both is below 2^22, the carry out of it
+ * is at most 2^22 / 2^13 = 512, and the remainder is at most 2^12: D is 4608 by these round numbers, and 4590 by exact
+ * ones. 48 rows sum to at most 48 · 2 · D² < 2^31, 24 rows of doubled digits to at most 24 · 2 · 2 D² < 2^31.
  *
- * A number with such digits is at most D / 8191 · R < 0.57 R. R is at least 8 n; so from numbers of at most 1.5 n
+ * A number with such digits is at most D / 8191 · R < 0.57 R. R is at least 8 n. So from numbers of at most 1.5 n,
  * Montgomery's step makes one of at most (1.5² / 8 + 0.57) n < n.
  *
- * Not constant time, and need not be: nothing secret passes here.
+ * Not constant time, and need not be: it handles no secret.
  */
 import { Slice, byteAt, lengthOf, pointerOf } from "../memory/slice";
 
@@ -33,37 +33,38 @@ export const MAX_MODULUS_BITS: i32 = 8192;
 
 const DIGIT_BITS: i32 = 13;
 const DIGIT_MASK: i32 = (1 << DIGIT_BITS) - 1;
-/** Eight digits are thirteen bytes: so many are read and written at a time. */
+/** Eight digits are thirteen bytes, which are read and written together. */
 const GROUP_DIGITS: usize = 8;
 const GROUP_BYTES: usize = 13;
 const FOUR_DIGITS_MASK: i64 = (1 << (4 * DIGIT_BITS)) - 1;
 /** Half a digit's range: carries are rounded to the nearest, so that digits are signed. */
 const HALF: i32 = 1 << (DIGIT_BITS - 1);
-/** How many bits R has more than the modulus, at least. */
+/** R has at least this many bits more than the modulus. */
 const HEADROOM_BITS: i32 = 3;
 
-/** Columns are summed up sixteen at a time, in four vectors; so numbers have a multiple of sixteen digits. */
+/** Columns are summed sixteen at a time, in four vectors, so numbers have a multiple of sixteen digits. */
 const BLOCK: i32 = 16;
 /**
- * Rows (of two digits) that are summed up before the columns are carried, where no digit is doubled and where some are.
- * Multiples of four, see `sumRows`.
+ * How many rows (of two digits) are summed before the columns are carried: without and with doubled digits. Both are
+ * multiples of four; see `sumRows`.
  */
 const ROWS_PER_SUM: i32 = 48;
 const DOUBLED_ROWS_PER_SUM: i32 = 24;
 
 const MAX_DIGITS: i32 = 640;
 
-/** Zero lanes in front of and behind a paired number: blocks reach over its ends. */
+/** Zero lanes before and after a paired number, because blocks extend beyond its ends. */
 const PADDING: i32 = 16;
-/** Where a number's paired digits begin, and its packed ones. */
+/** The offsets of a number's paired and packed digits. */
 const PAIRED: usize = 4 * 16;
 const PACKED: usize = 4 * (640 + 2 * 16);
 /** The size of a number in bytes, in both forms. */
 export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 16) + 2 * 640;
 
 /**
- * Columns: the lower 16 bits of the sums, added up, and from UPPER_HALVES on the upper ones. Those of the column before
- * count here, for 2^16 times its digit is 2^3 times the next. In front of all, one lane of zero.
+ * Columns: the sums of the lower 16 bits, and from UPPER_HALVES on the sums of the upper ones. The upper sums of the
+ * previous column are added in a column, because 2^16 times its digit is 2^3 times the next. One zero lane precedes all
+ * columns.
  */
 const UPPER_SHIFT: i32 = 16 - DIGIT_BITS;
 const UPPER_HALVES: usize = 4 * 2 * 640 + 16;
@@ -72,18 +73,18 @@ const COLUMNS_SIZE: i32 = 2 * (4 * 2 * 640 + 16);
 /** The columns of T and then T + q·n; of q. */
 const PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
 const QUOTIENT_PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
-/** The sums of a block. */
+/** The sums of one block. */
 const SUMS: usize = memory.data(4 * 16, 16);
 /** T modulo R; q. */
 const REMAINDER: usize = memory.data(NUMBER_SIZE, 16);
 const QUOTIENT: usize = memory.data(NUMBER_SIZE, 16);
-/** The numbers of `power`. */
+/** Temporary numbers of `power`. */
 const BASE: usize = memory.data(NUMBER_SIZE, 16);
 const RESULT: usize = memory.data(NUMBER_SIZE, 16);
 
 /**
- * An odd modulus with what Montgomery's step needs of it. Numbers modulo it are addresses of `NUMBER_SIZE` bytes (zeroed
- * when they are first used) and may be negative; a·R, "Montgomery's form" of a, is what products stay in.
+ * An odd modulus with the constants for Montgomery's step. Numbers modulo it are addresses of `NUMBER_SIZE` bytes
+ * (zeroed before their first use) and may be negative. Products keep Montgomery's form a·R of a.
  */
 export class Modulus {
   /** The length in bits, and in bytes. */
@@ -98,7 +99,7 @@ export class Modulus {
   /** The packed digits of n, from the highest to the lowest, and zeros. */
   private readonly reversed: StaticArray<i16>;
 
-  /** @param n odd, big-endian, without zero bytes in front, at most `MAX_MODULUS_BITS` long */
+  /** @param n odd, big-endian, without leading zero bytes, at most `MAX_MODULUS_BITS` long */
   constructor(n: Slice) {
     const length = lengthOf(n);
     const bits = 8 * length + 24 - clz<i32>(byteAt(n, 0));
@@ -126,7 +127,7 @@ export class Modulus {
   /**
    * Reads a number, not in Montgomery's form.
    * @param bytes `byteLength` bytes, big-endian
-   * @returns false, and reads nothing, where it is n or more
+   * @returns false, and reads nothing, if it is n or more
    */
   read(target: usize, bytes: usize): bool {
     if (memory.compare(bytes, changetype<usize>(this.bytes), <usize>this.byteLength) >= 0) return false;
@@ -134,7 +135,7 @@ export class Modulus {
     return true;
   }
 
-  /** Brings a number into Montgomery's form. */
+  /** Converts a number to Montgomery's form. */
   toMontgomery(target: usize, a: usize): void {
     multiplyColumns(a, pairedDigits(this.squareOfR), this.digits);
     this.reduce(target);
@@ -146,7 +147,7 @@ export class Modulus {
     this.reduce(target);
   }
 
-  /** a = a² / R, in place: `squareColumns` uses the number up. */
+  /** a = a² / R, in place: `squareColumns` overwrites the number. */
   square(a: usize): void {
     squareColumns(a, this.digits);
     this.reduce(a);
@@ -162,12 +163,12 @@ export class Modulus {
   }
 
   /**
-   * Writes the number from 0 to n - 1 that `a`, which is greater than -n and less than n, is congruent to.
-   * @param bytes where `byteLength` bytes are written, big-endian
+   * Writes the number from 0 to n - 1 that is congruent to `a`, which is greater than -n and less than n.
+   * @param bytes receives `byteLength` bytes, big-endian
    */
   write(bytes: usize, a: usize): void {
     const packed = a + PACKED;
-    // The highest digit that is not zero has the number's sign: all below are worth less than one of it.
+    // The highest nonzero digit has the number's sign, because all lower digits together are worth less than one of it.
     let highest = packed + 2 * <usize>this.digits - 2;
     while (highest > packed && load<i16>(highest) == 0) highest -= 2;
     const factor = load<i16>(highest) < 0 ? 1 : 0;
@@ -183,7 +184,7 @@ export class Modulus {
       store<u64>(at, bswap<u64>(upper << 12));
       store<u64>(at, bswap<u64>((upper << (4 * DIGIT_BITS)) | (lower & FOUR_DIGITS_MASK)), GROUP_BYTES - 8);
     }
-    // What is left is shorter than a group.
+    // The rest is shorter than a group.
     let count = 0;
     for (; at > bytes; k++) {
       carry += (<i64>digit(packed, n, k, factor)) << count;
@@ -198,20 +199,20 @@ export class Modulus {
    * Writes base^exponent modulo n.
    * @param base `byteLength` bytes, big-endian
    * @param exponent 2^i + 1, i > 0: the form of 3 and of 65537
-   * @param target where `byteLength` bytes are written
-   * @returns false where the base is n or more
+   * @param target receives `byteLength` bytes
+   * @returns false if the base is n or more
    */
   power(base: usize, exponent: u32, target: usize): bool {
     if (!this.read(BASE, base)) return false;
     this.toMontgomery(RESULT, BASE);
     for (let rest = exponent; rest > 1; rest >>= 1) this.square(RESULT);
-    // One factor that is not in Montgomery's form takes the product out of it.
+    // A factor that is not in Montgomery's form converts the product back.
     this.multiply(RESULT, RESULT, BASE);
     this.write(target, RESULT);
     return true;
   }
 
-  /** Montgomery's step: target = (what is in PRODUCT) / R modulo n. */
+  /** Montgomery's step: target = the number in PRODUCT / R modulo n. */
   private reduce(target: usize): void {
     const digits = this.digits;
     carryColumns(REMAINDER, PRODUCT, digits, false);
@@ -230,8 +231,8 @@ export class Modulus {
   }
 
   /**
-   * The lower half of T + q·n is a multiple of R. Which one, its two highest columns tell: all others together are less
-   * than 2^34 · 2^(13 · (digits - 3)) · 2 = R / 16, so rounding to the nearest is exact.
+   * The lower half of T + q·n is a multiple of R. Its two highest columns determine which one: all others together are
+   * less than 2^34 · 2^(13 · (digits - 3)) · 2 = R / 16, so rounding to the nearest is exact.
    */
   private carryIntoUpperHalf(): i32 {
     const digits = this.digits;
@@ -259,7 +260,10 @@ export class Modulus {
     return <i32>((sum + (1 << (2 * DIGIT_BITS - 1))) >> (2 * DIGIT_BITS));
   }
 
-  /** target = -1/n modulo R, by Newton's iteration y ← y·(2 + n·y), which doubles the right digits each time. */
+  /**
+   * target = -1/n modulo R, by Newton's iteration y ← y·(2 + n·y), which doubles the number of correct digits each
+   * time.
+   */
   private invert(target: usize): void {
     const digits = this.digits;
     const n = pairedDigits(this.n);
@@ -279,8 +283,8 @@ export class Modulus {
   }
 
   /**
-   * target = R² modulo n. 2^(bits - 1), which is less than n, is doubled until it is 2^(13 · digits / 16) · R; the fourth
-   * square of that, in Montgomery's form, is R · R.
+   * target = R² modulo n. 2^(bits - 1), which is less than n, is doubled until it is 2^(13 · digits / 16) · R. Squaring
+   * that four times, in Montgomery's form, gives R · R.
    */
   private computeSquareOfR(target: usize): void {
     const digits = this.digits;
@@ -291,7 +295,7 @@ export class Modulus {
     clearColumns(digits);
     store<i32>(PRODUCT + 4 * <usize>(highest / DIGIT_BITS), 1 << (highest % DIGIT_BITS));
     for (let power = highest; power < goal; power++) {
-      // From -n to n, doubled, and brought back by n one way or the other.
+      // The number, from -n to n, is doubled; adding or subtracting n brings it back into that range.
       const factor = load<i32>(top) < 0 ? 1 : -1;
       let carry = 0;
       for (let k: usize = 0; k < <usize>digits; k++) {
@@ -306,7 +310,7 @@ export class Modulus {
   }
 }
 
-/** Where the paired digits of a kept number begin. */
+/** The address of the paired digits of a kept number. */
 // @ts-ignore: decorator
 @inline
 function pairedDigits(kept: StaticArray<u32>): usize {
@@ -318,7 +322,7 @@ function keep(target: StaticArray<u32>, number: usize): void {
   memory.copy(changetype<usize>(target), number, 4 * <usize>target.length);
 }
 
-/** The number in `length` bytes, big-endian, cut into digits. */
+/** Splits the number in `length` bytes, big-endian, into digits. */
 function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void {
   clearColumns(digits);
   let column = PRODUCT;
@@ -330,7 +334,7 @@ function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void
     putFourDigits(column, lower);
     putFourDigits(column + 16, upper);
   }
-  // What is left is shorter than a group.
+  // The rest is shorter than a group.
   let bits: u32 = 0;
   let count = 0;
   while (at > bytes) {
@@ -347,7 +351,7 @@ function readDigits(target: usize, bytes: usize, length: i32, digits: i32): void
   carryColumns(target, PRODUCT, digits, true);
 }
 
-/** Leaves the lowest four digits of `bits` in the columns from `column` on. */
+/** Stores the lowest four digits of `bits` in the columns from `column` on. */
 // @ts-ignore: decorator
 @inline
 function putFourDigits(column: usize, bits: u64): void {
@@ -357,7 +361,7 @@ function putFourDigits(column: usize, bits: u64): void {
   store<i32>(column, (<i32>(bits >> (3 * DIGIT_BITS))) & DIGIT_MASK, 12);
 }
 
-/** Digit k of a number, with `factor` times that of n. */
+/** Digit k of a number plus `factor` times that of n. */
 // @ts-ignore: decorator
 @inline
 function digit(packed: usize, n: usize, k: usize, factor: i32): i32 {
@@ -387,7 +391,8 @@ function columnAt(column: usize): i32 {
 }
 
 /**
- * Makes the digits of `target` of as many columns: the second carry. What leaves the last one is dropped (modulo R).
+ * Makes the digits of `target` from as many columns: the second carry. The carry out of the last one is dropped (modulo
+ * R).
  * @param paired whether the paired form is needed
  */
 function carryColumns(target: usize, columns: usize, digits: i32, paired: bool): void {
@@ -418,7 +423,7 @@ function carryColumns(target: usize, columns: usize, digits: i32, paired: bool):
     digit0 = digit2;
   }
   if (paired) {
-    // The last digit is also the upper half of the lane behind it; then zeros, where a longer number may have been.
+    // The last digit is also the upper half of the next lane. Zeros follow, to overwrite a longer number.
     const zero = i32x4.splat(0);
     v128.store(lanes, pair(zero, behind(digit0, zero)));
     v128.store(lanes, zero, 16);
@@ -427,14 +432,14 @@ function carryColumns(target: usize, columns: usize, digits: i32, paired: bool):
   }
 }
 
-/** The four lanes that stand one before those of `current`, with `previous` in front of it. */
+/** The four lanes before those of `current`, taken from `previous` and `current`. */
 // @ts-ignore: decorator
 @inline
 function behind(previous: v128, current: v128): v128 {
   return v128.shuffle<i32>(previous, current, 3, 4, 5, 6);
 }
 
-/** Lanes with digits in their lower and the digits before in their upper half. */
+/** Lanes with digits in their lower half and the preceding digits in their upper half. */
 // @ts-ignore: decorator
 @inline
 function pair(digits: v128, before: v128): v128 {
@@ -451,10 +456,10 @@ function multiplyColumns(a: usize, b: usize, digits: i32): void {
 }
 
 /**
- * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product, counted twice. With u half a block's first column,
- * the rows below u meet only lanes above u, and the rows from u on meet lanes on both sides: their products with lanes
- * below u have been counted. So the digits below u are doubled and the lanes below u are zero, eight more of both with
- * each block; of `a` nothing is left.
+ * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product, counted twice. Let u be half a block's first
+ * column. The rows below u meet only lanes above u. The rows from u on meet lanes on both sides, but their products
+ * with lanes below u have been counted. So the digits below u are doubled and the lanes below u are zero, eight more of
+ * both with each block. `a` is overwritten.
  */
 function squareColumns(a: usize, digits: i32): void {
   let doubled = a + PACKED;
@@ -476,13 +481,13 @@ function squareColumns(a: usize, digits: i32): void {
 }
 
 /**
- * Sums up sixteen columns.
- * @param columns where they begin
+ * Sums sixteen columns.
+ * @param columns their address
  * @param column the first of them, a multiple of 16
- * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 4, are taken
- * @param b the paired digits they are multiplied with
- * @param limit how many rows are summed up before the columns are carried
- * @param fresh to overwrite what is in the columns, not to add to it
+ * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 4, are used
+ * @param b the paired digits that they are multiplied with
+ * @param limit how many rows are summed before the columns are carried
+ * @param fresh whether to overwrite the columns instead of adding to them
  */
 function sumRows(
   columns: usize,
@@ -498,15 +503,15 @@ function sumRows(
   for (let row = from; row < to; row += limit) {
     const end = a + PACKED + 4 * <usize>min(to, row + limit);
     let digits = a + PACKED + 4 * <usize>row;
-    // Each row's lanes begin two lanes before those of the row before; `lanes` are the last row's of four.
+    // Each row's lanes begin two lanes before those of the previous row; `lanes` are those of the last of four rows.
     let lanes = b + 4 * <usize>(column - 2 * row - 6);
     let sum0 = i32x4.splat(0);
     let sum1 = sum0;
     let sum2 = sum0;
     let sum3 = sum0;
     for (; digits < end; digits += 16) {
-      // The lanes of a row are those of the second row after it, moved by one vector, so both rows use each vector. Their
-      // products are added before they go to the sum, which is then ready earlier for the next rows.
+      // The lanes of a row are those of the second row after it, moved by one vector, so both rows use each vector.
+      // Their products are added before they go to the sum, so the sum is ready earlier for the next rows.
       const row0 = v128.load_splat<u32>(digits);
       const row2 = v128.load_splat<u32>(digits, 8);
       const even0 = v128.load(lanes, 8);
@@ -531,7 +536,7 @@ function sumRows(
       sum3 = i32x4.add(sum3, twoProducts(row1, odd4, row3, odd3));
       lanes -= 32;
     }
-    // Through memory: what else is done with the sums must not cost the loop above a register.
+    // The sums go through memory, so that what follows costs the loop above no register.
     v128.store(SUMS, sum0);
     v128.store(SUMS, sum1, 16);
     v128.store(SUMS, sum2, 32);
@@ -548,7 +553,7 @@ function twoProducts(a: v128, aLanes: v128, b: v128, bLanes: v128): v128 {
   return i32x4.add(i32x4.dot_i16x8_s(a, aLanes), i32x4.dot_i16x8_s(b, bLanes));
 }
 
-/** Takes SUMS apart, and puts the halves into the columns, or adds them to what is there. */
+/** Splits SUMS into halves and stores them in the columns, or adds them to the columns. */
 function splitSums(columns: usize, fresh: bool): void {
   if (fresh) {
     for (let i: usize = 0; i < 4 * BLOCK; i += 16) {

@@ -1,21 +1,22 @@
 /**
- * Tables of multiples of points that are used often: public keys. There are only so many tables, each is computed when its
- * point is used again, and one that rested long enough is given to another point. So neither memory nor time grows with
- * the number of keys that a configuration has, and many keys in turn do not make the filter compute tables all the time.
+ * Tables of multiples of often-used points: public keys. The number of tables is fixed. A table is computed when its
+ * point is used again, and a table that was not used for long enough is given to another point. So neither memory nor
+ * time grows with the number of keys in a configuration, and many keys in turn do not make the filter compute tables
+ * all the time.
  */
 
-/** How many verifications a table outlives its last use. */
+/** A table is kept for this many verifications after its last use. */
 const REST: u64 = 1024;
 
-/** A table, and the point that it is of. */
+/** A table and its point. */
 export class PointTable {
   readonly multiples: StaticArray<u8>;
-  /** Whether `multiples` has to be computed: its point is another than before. */
+  /** Whether `multiples` must be computed, because the point has changed. */
   isNew: bool = true;
   readonly point: StaticArray<u8>;
-  /** The point for which room was made; zeros if for none. */
+  /** The point for which it was allocated; zeros for none. */
   readonly reason: StaticArray<u8>;
-  /** The number of the verification that used it last; 0 for one that is still empty. */
+  /** The number of the verification that used it last; 0 if it was never used. */
   lastUse: u64 = 0;
 
   constructor(pointSize: i32, size: i32) {
@@ -27,11 +28,11 @@ export class PointTable {
 
 export class PointTables {
   private readonly tables: Array<PointTable> = new Array<PointTable>();
-  /** How many verifications there were. */
+  /** The number of verifications so far. */
   private uses: u64 = 0;
 
   /**
-   * @param pointSize of what tells points apart, in bytes
+   * @param pointSize how many bytes identify a point
    * @param size of a table, in bytes
    */
   constructor(
@@ -39,12 +40,16 @@ export class PointTables {
     private readonly size: i32,
   ) {}
 
-  /** Makes room for a table, unless there are `limit` of them. While keys are loaded: what this allocates stays. */
+  /**
+   * Allocates a table, unless there are `limit` of them. Runs while keys are loaded, because the memory is never freed.
+   */
   add(limit: i32): void {
     if (this.tables.length < limit) this.tables.push(new PointTable(this.pointSize, this.size));
   }
 
-  /** The same for a point, once however often it is loaded: a configuration that comes again needs no more room. */
+  /**
+   * Allocates a table for a point, once however often it is loaded, so a reloaded configuration needs no more memory.
+   */
   addFor(point: usize, limit: i32): void {
     const size = <usize>this.pointSize;
     for (let i = 0; i < this.tables.length; i++) {
@@ -56,10 +61,10 @@ export class PointTables {
   }
 
   /**
-   * The point's table; null if it has none and gets none.
+   * The point's table; null if it has none and none is assigned.
    *
    * @param point `pointSize` bytes
-   * @param mayKeep whether the point is likely to come again, so that a table of it pays
+   * @param mayKeep whether the point is likely to be used again, so that a table for it pays off
    */
   take(point: usize, mayKeep: bool): PointTable | null {
     const now = ++this.uses;

@@ -1,18 +1,19 @@
 /**
- * What the fields of the NIST curves (`field-p256.ts`, `field-p384.ts`, `field-p521.ts`) have in common: integers modulo
- * a prime p, for ECDSA.
+ * The common part of the NIST curves' fields (`field-p256.ts`, `field-p384.ts`, `field-p521.ts`): integers modulo a
+ * prime p, for ECDSA.
  *
- * An element is the address of `size` bytes: signed limbs of 32 bits, the lowest first, and up to a whole number of vectors
- * lanes of any value. Limb i counts 2^(limbBits · i). The value is the sum of the limbs, modulo p. WebAssembly multiplies 64 by 64
- * bits into 64, so the products of a column must stay below 2^63 in sum. With a unit of 2^(limbBits - 1):
+ * An element is the address of `size` bytes: signed limbs of 32 bits, the lowest first, followed by lanes of any value
+ * up to a whole number of vectors. Limb i counts 2^(limbBits · i). The value is the sum of the limbs, modulo p.
+ * WebAssembly multiplies 64 by 64 bits into 64, so the products of a column must stay below 2^63 in sum. With a unit of
+ * 2^(limbBits - 1):
  *
  * - `multiply` and `square` leave limbs of at most one unit and a small rest, and a value from -p to 1.1 p;
  * - `carry` leaves the same limbs and a value from -0.51 p to 0.51 p;
  * - `add` and `subtract` leave the sum of their operands' bounds, which must stay below 2^31;
- * - a product takes a and b whose limbs' bounds, in units, have a product of at most 7, and whose values' bounds, in p,
+ * - a product needs a and b whose limbs' bounds, in units, have a product of at most 7, and whose values' bounds, in p,
  *   have a product of at most 3.
  *
- * Not constant time: it handles public keys and signatures only.
+ * Not constant time: it handles only public keys and signatures.
  */
 
 /** The size of the largest element in bytes. */
@@ -26,14 +27,14 @@ const RAW_ONE: usize = memory.data(80, 16);
 export abstract class PrimeField {
   /** The size of an element in bytes. */
   readonly size: usize;
-  /** R² modulo p, where products are a · b / R (Montgomery's form); 1 where they are a · b. */
+  /** R² modulo p if products are a · b / R (Montgomery's form); 1 if they are a · b. */
   private readonly squareOfR: StaticArray<u8>;
   private readonly p: StaticArray<u8>;
 
   /**
    * @param limbs how many an element has
    * @param limbBits bits of each
-   * @param length the bytes of a number below p
+   * @param length of a number below p, in bytes
    * @param p the prime, big-endian, `length` bytes
    * @param squareOfR R² modulo p, likewise
    */
@@ -79,13 +80,13 @@ export abstract class PrimeField {
     memory.copy(target, a, this.size);
   }
 
-  /** Whether a, whose value is less than 3 p on either side of zero, is zero modulo p. */
+  /** Whether a, whose value is between -3 p and 3 p, is zero modulo p. */
   isZero(a: usize): bool {
-    // p is -1 modulo 2^limbBits for each of the curves: most numbers are told from its multiples by their lowest limb.
+    // p is -1 modulo 2^limbBits for each of the curves, so the lowest limb alone rules out most numbers.
     const mask: u32 = (1 << this.limbBits) - 1;
     if (((load<u32>(a) + 3) & mask) > 6) return false;
     this.copy(COPY, a);
-    // What is zero modulo p is zero after the first line, and has only limbs of zero after the second.
+    // A number that is zero modulo p is zero after the first line, and has only zero limbs after the second.
     this.carry(COPY);
     this.carry(COPY);
     for (let i: usize = 0; i < <usize>this.limbs * 4; i += 4) {
@@ -108,7 +109,7 @@ export abstract class PrimeField {
     this.multiply(target, RAW_ONE, changetype<usize>(this.squareOfR));
   }
 
-  /** Writes the number from 0 to p - 1 that `a` is: `length` bytes, big-endian. */
+  /** Writes the number from 0 to p - 1 that equals `a` modulo p: `length` bytes, big-endian. */
   write(bytes: usize, a: usize): void {
     memory.fill(RAW_ONE, 0, this.size);
     store<i32>(RAW_ONE, 1);
@@ -118,7 +119,10 @@ export abstract class PrimeField {
     writeLimbs(bytes, this.length, COPY, this.limbs, this.limbBits);
   }
 
-  /** Adds `factor` times p to COPY and makes each limb positive but the highest. @returns whether the number is */
+  /**
+   * Adds `factor` times p to COPY and makes every limb but the highest non-negative. @returns whether the number is
+   * non-negative
+   */
   private withoutSigns(factor: i32): bool {
     const p = changetype<usize>(this.p);
     const last = <usize>(this.limbs - 1) * 4;
@@ -133,7 +137,7 @@ export abstract class PrimeField {
   }
 }
 
-/** Cuts a number of `length` bytes, big-endian, into limbs; those that it does not reach become zero. */
+/** Splits a number of `length` bytes, big-endian, into limbs; limbs beyond its length become zero. */
 export function readLimbs(target: usize, limbs: i32, limbBits: i32, bytes: usize, length: i32): void {
   let bits: u64 = 0;
   let count = 0;
@@ -146,7 +150,7 @@ export function readLimbs(target: usize, limbs: i32, limbBits: i32, bytes: usize
   }
 }
 
-/** Writes a number of limbs without signs as `length` bytes, big-endian. */
+/** Writes a number of unsigned limbs as `length` bytes, big-endian. */
 export function writeLimbs(bytes: usize, length: i32, limb: usize, limbs: i32, limbBits: i32): void {
   const end = limb + 4 * <usize>limbs;
   let bits: u64 = 0;

@@ -1,5 +1,6 @@
 /**
- * RSA signatures (RFC 8017): RSASSA-PKCS1-v1_5 (`RS256`…), by the host where it can, and RSASSA-PSS (`PS256`…), here.
+ * RSA signatures (RFC 8017): RSASSA-PKCS1-v1_5 (`RS256`…), verified by the host if it can, and RSASSA-PSS (`PS256`…),
+ * verified here.
  *
  * Not constant time, and need not be: keys, signatures and messages are public.
  */
@@ -12,15 +13,15 @@ import { MAX_MODULUS_BITS, Modulus } from "./montgomery";
 import { Hash, MAX_DIGEST_LENGTH, digest, digestLength, hashBegin, hashFinish, hashUpdate } from "./sha2";
 import { Verification, verified } from "./verification";
 
-/** Below this a modulus is no longer safe (RFC 7518 §3.3); above, a verification would take too long. */
+/** A shorter modulus is no longer safe (RFC 7518 §3.3); a longer one takes too long to verify with. */
 export const MIN_RSA_BITS: i32 = 2048;
 export const MAX_RSA_BITS: i32 = MAX_MODULUS_BITS;
 
 const MAX_MODULUS_LENGTH: i32 = MAX_MODULUS_BITS / 8;
 
 /**
- * DigestInfo in front of the digest (RFC 8017 §9.2 note 1): the last byte of the hash's object identifier and the three
- * lengths differ, the rest is the same for SHA-256, SHA-384 and SHA-512.
+ * The DigestInfo before the digest (RFC 8017 §9.2 note 1). The last byte of the hash's object identifier and the three
+ * lengths differ; the rest is the same for SHA-256, SHA-384 and SHA-512.
  */
 // prettier-ignore
 const DIGEST_INFO: usize = memory.data<u8>([
@@ -30,13 +31,13 @@ const DIGEST_INFO: usize = memory.data<u8>([
 ]);
 const DIGEST_INFO_LENGTH: i32 = 19;
 
-/** The encoded message EM that a signature recovers, and what it is compared with. */
+/** The encoded message EM recovered from a signature, and the expected one. */
 const ENCODED: usize = memory.data(MAX_MODULUS_LENGTH, 16);
 const EXPECTED: usize = memory.data(MAX_MODULUS_LENGTH, 16);
 const DIGEST: usize = memory.data(MAX_DIGEST_LENGTH, 16);
-/** RFC 8017 §9.1.2 step 5: eight zero bytes in front of the message's digest. */
+/** RFC 8017 §9.1.2 step 5: eight zero bytes before the message's digest. */
 const EIGHT_ZEROS: usize = memory.data(8, 8);
-/** What MGF1 makes. */
+/** The output of MGF1. */
 const MASK: usize = memory.data(MAX_MODULUS_LENGTH + MGF1_EXCESS, 16);
 
 const writer = new DerWriter();
@@ -52,9 +53,8 @@ export class RsaPublicKey {
   /**
    * @param n the modulus, big-endian; leading zero bytes are ignored
    * @param e the public exponent, big-endian; leading zero bytes are ignored
-   * @param fault why the key cannot be used
-   * @returns null unless n is odd and of `MIN_RSA_BITS` to `MAX_RSA_BITS` bits and e is 3 or 65537 (what
-   *   Envoy takes)
+   * @param fault set to why the key cannot be used
+   * @returns null unless n is odd and of `MIN_RSA_BITS` to `MAX_RSA_BITS` bits and e is 3 or 65537 (what Envoy accepts)
    */
   static create(n: Slice, e: Slice, fault: KeyFault): RsaPublicKey | null {
     const number = withoutLeadingZeros(n);
@@ -74,7 +74,7 @@ export class RsaPublicKey {
   }
 
   /**
-   * RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2): the expected EM is built and compared as a whole, so nothing is parsed.
+   * RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2). The expected EM is built and compared as a whole, so nothing is parsed.
    * @param signature must be exactly as long as the modulus, and less than it
    */
   verifyPkcs1(hash: Hash, signature: Slice, text: Slice): Verification {
@@ -98,12 +98,13 @@ export class RsaPublicKey {
   }
 
   /**
-   * RSASSA-PSS (RFC 8017 §8.1.2 and §9.1.2) as RFC 7518 §3.5 has it: MGF1 with the same hash, a salt as long as the digest.
+   * RSASSA-PSS (RFC 8017 §8.1.2 and §9.1.2) as RFC 7518 §3.5 requires it: MGF1 with the same hash, a salt as long as
+   * the digest.
    * @param signature must be exactly as long as the modulus, and less than it
    */
   verifyPss(hash: Hash, signature: Slice, text: Slice): bool {
     if (lengthOf(signature) != this.modulus.byteLength || !this.recover(signature)) return false;
-    // EM has one bit less than the modulus; where that makes it a byte shorter, the byte in front must be zero.
+    // EM has one bit less than the modulus. If EM is therefore a byte shorter, the byte before it must be zero.
     const emBits = this.modulus.bits - 1;
     const emLength = (emBits + 7) >> 3;
     let encoded = ENCODED;
@@ -111,7 +112,7 @@ export class RsaPublicKey {
     const hashLength = digestLength(hash);
     const maskedLength = emLength - hashLength - 1;
     const h = encoded + <usize>maskedLength;
-    // Steps 4 to 6: the trailer, and zeros in the bits that EM does not have.
+    // Steps 4 to 6: the trailer, and zeros in the bits beyond EM's length.
     if (load<u8>(h + <usize>hashLength) != 0xbc) return false;
     const used: u32 = 0xff >> (8 * emLength - emBits);
     if (load<u8>(encoded) > used) return false;
@@ -134,13 +135,13 @@ export class RsaPublicKey {
     return memory.compare(h, DIGEST, <usize>hashLength) == 0;
   }
 
-  /** RSAVP1 (RFC 8017 §5.2.2): writes signature^e mod n to `ENCODED`; false where signature ≥ n. */
+  /** RSAVP1 (RFC 8017 §5.2.2): writes signature^e mod n to `ENCODED`. @returns false if signature ≥ n */
   private recover(signature: Slice): bool {
     return this.modulus.power(pointerOf(signature), this.exponent, ENCODED);
   }
 }
 
-/** The value of a big-endian number below 2^32, or 0 where it is greater. */
+/** The value of a big-endian number below 2^32; 0 if it is greater. */
 function smallNumber(number: Slice): u32 {
   const significant = withoutLeadingZeros(number);
   if (lengthOf(significant) > 4) return 0;
@@ -168,7 +169,7 @@ function encodePublicKey(n: Slice, e: Slice): StaticArray<u8> {
   return writer.copyWritten();
 }
 
-/** XORs MGF1 of the digest at `h` onto the `length` bytes at `masked`. */
+/** XORs MGF1 of the digest at `h` into the `length` bytes at `masked`. */
 function unmask(hash: Hash, masked: usize, length: i32, h: usize): void {
   mgf1(hash, h, MASK, length);
   let i: usize = 0;

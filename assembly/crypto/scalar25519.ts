@@ -24,7 +24,10 @@ const L: usize = memory.data<u8>([
 
 const X: usize = memory.data(8 * 20, 16);
 
-/** Whether the 32 bytes at `scalar`, little-endian, are less than L (RFC 8032 §5.1.7: else a signature is malleable). */
+/**
+ * Whether the 32 bytes at `scalar`, little-endian, are less than L (RFC 8032 §5.1.7; otherwise signatures are
+ * malleable).
+ */
 export function isCanonicalScalar(scalar: usize): bool {
   for (let i = 31; i >= 0; i--) {
     const a = load<u8>(scalar + <usize>i);
@@ -35,10 +38,10 @@ export function isCanonicalScalar(scalar: usize): bool {
 }
 
 /**
- * Writes the number in 64 bytes at `digest` modulo L, 0 to L - 1, to 32 bytes at `target`; both little-endian.
+ * Writes the 64-byte number at `digest` modulo L, from 0 to L - 1, to 32 bytes at `target`; both little-endian.
  *
- * 2^252 = -c modulo L: three times, what is above 2^252 is multiplied by c and subtracted below. That leaves 385 bits of
- * 512, then 258, then a number between -2^131 and 2^252 + 2^131.
+ * 2^252 = -c modulo L. Three times, the part above 2^252 is multiplied by c and subtracted below. That leaves 385 bits
+ * of 512, then 258, then a number between -2^131 and 2^252 + 2^131.
  */
 export function reduceScalar(target: usize, digest: usize): void {
   let bits: i64 = 0;
@@ -93,7 +96,7 @@ function pack(target: usize): void {
   }
 }
 
-/** Replaces the limbs above 2^252, each times 2^(28 i) · 2^252, by minus c times as much; then carries. */
+/** Replaces the limbs above 2^252, each times 2^(28 i) · 2^252, by -c times the same; then carries. */
 function foldTop(): void {
   for (let i = LOW_LIMBS; i < LIMBS; i++) {
     const top = load<i64>(X + 8 * i);
@@ -106,7 +109,7 @@ function foldTop(): void {
   carry();
 }
 
-/** Limbs from 0 to 2^28 - 1, the highest with the number's sign. */
+/** Reduces limbs to 0 to 2^28 - 1; the highest keeps the number's sign. */
 function carry(): void {
   for (let at = X; at < X + 8 * (LIMBS - 1); at += 8) {
     const value = load<i64>(at);

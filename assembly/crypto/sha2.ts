@@ -1,9 +1,9 @@
 /**
- * SHA-256, SHA-384 and SHA-512 (FIPS 180-4). The two algorithms differ in word size, rotations, constants and number
- * of rounds only, so both are one generic function, compiled once for `u32` and once for `u64`.
+ * SHA-256, SHA-384 and SHA-512 (FIPS 180-4). The two algorithms differ only in word size, rotations, constants and
+ * number of rounds, so both are one generic function, compiled once for `u32` and once for `u64`.
  *
  * There is one running hash, in static memory: `hashBegin`, any number of `hashUpdate`, `hashFinish`. Nothing is
- * allocated, and whoever begins a hash finishes it before anybody else begins one.
+ * allocated. A caller must finish its hash before another one begins.
  */
 import { Slice, lengthOf, pointerOf } from "../memory/slice";
 
@@ -25,7 +25,7 @@ export function digestLength(hash: Hash): i32 {
   return 32 + 16 * <i32>hash;
 }
 
-/** The length of the blocks a message is cut into, in bytes: 64 or 128. */
+/** The length of a message block, in bytes: 64 or 128. */
 export function blockLength(hash: Hash): i32 {
   return hash == Hash.Sha256 ? 64 : 128;
 }
@@ -89,16 +89,16 @@ export const HASH_STATE_SIZE: i32 = 64;
 
 /** The eight working words H0…H7 between blocks. */
 const STATE: usize = memory.data(HASH_STATE_SIZE, 16);
-/** The sixteen words of the next rounds, with their constants. */
+/** The sixteen words of the next rounds, plus their constants. */
 const SCHEDULE: usize = memory.data(MAX_BLOCK_LENGTH, 16);
-/** The bytes of a block that is not full yet. */
+/** The bytes of an incomplete block. */
 const BLOCK: usize = memory.data(MAX_BLOCK_LENGTH, 16);
 
 let current: Hash = Hash.Sha256;
-/** Bytes of the message so far; `total mod block length` of them wait in BLOCK. */
+/** Bytes of the message so far; `total mod block length` of them are in BLOCK. */
 let total: u64 = 0;
 
-/** Starts the running hash anew. */
+/** Begins a new running hash. */
 export function hashBegin(hash: Hash): void {
   current = hash;
   total = 0;
@@ -128,7 +128,7 @@ export function hashUpdate(text: Slice): void {
 
 /**
  * Ends the running hash (FIPS 180-4 §5.1: a one bit, zeros, the message's length in bits).
- * @param target where `digestLength` bytes are written
+ * @param target receives `digestLength` bytes
  */
 export function hashFinish(target: usize): void {
   const size = <usize>blockLength(current);
@@ -140,7 +140,7 @@ export function hashFinish(target: usize): void {
     compress(BLOCK, BLOCK + size);
     waiting = 0;
   }
-  // The length is below 2^64 bits: of SHA-512's 128-bit field the upper half stays zero.
+  // The length is below 2^64 bits, so the upper half of SHA-512's 128-bit field stays zero.
   memory.fill(BLOCK + waiting, 0, size - 8 - waiting);
   store<u64>(BLOCK + size - 8, bswap<u64>(total << 3));
   compress(BLOCK, BLOCK + size);
@@ -152,12 +152,12 @@ export function hashFinish(target: usize): void {
   }
 }
 
-/** Writes the running hash's state, which must stand at the end of a block, into `HASH_STATE_SIZE` bytes at `state`. */
+/** Writes the running hash's state to `HASH_STATE_SIZE` bytes at `state`. The message so far must end with a block. */
 export function hashSave(state: usize): void {
   memory.copy(state, STATE, HASH_STATE_SIZE);
 }
 
-/** Goes on from a state that `hashSave` wrote after one block of `hash`. */
+/** Continues from a state that `hashSave` wrote after one block of `hash`. */
 export function hashResume(hash: Hash, state: usize): void {
   current = hash;
   total = <u64>blockLength(hash);
@@ -171,13 +171,13 @@ export function digest(hash: Hash, text: Slice, target: usize): void {
   hashFinish(target);
 }
 
-/** Takes the whole blocks from `block` up to `end` into the running hash. */
+/** Adds the whole blocks from `block` up to `end` to the running hash. */
 function compress(block: usize, end: usize): void {
   if (current == Hash.Sha256) compressWords<u32>(block, end);
   else compressWords<u64>(block, end);
 }
 
-/** Sixteen bytes of a message as words: FIPS 180-4 counts bytes from the most significant. */
+/** Sixteen bytes of a message as words; FIPS 180-4 is big-endian. */
 // @ts-ignore: decorator
 @inline
 function messageWords<T>(block: usize, offset: usize): v128 {
@@ -188,21 +188,21 @@ function messageWords<T>(block: usize, offset: usize): v128 {
     : v128.shuffle<u8>(bytes, bytes, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
 }
 
-/** Leaves words and their constants, added, for the rounds. */
+/** Stores words plus their constants for the rounds. */
 // @ts-ignore: decorator
 @inline
 function putWords<T>(offset: usize, words: v128, k: usize): void {
   v128.store(SCHEDULE + offset, v128.add<T>(words, v128.load(k + offset)));
 }
 
-/** FIPS 180-4 (4.2) and (4.8), with one operation less. */
+/** FIPS 180-4 (4.2) and (4.8), with one operation fewer. */
 // @ts-ignore: decorator
 @inline
 function choose<T>(x: T, y: T, z: T): T {
   return z ^ (x & (y ^ z));
 }
 
-/** FIPS 180-4 (4.3) and (4.9), with one operation less; `x ^ y` is the next round's `y ^ z`. */
+/** FIPS 180-4 (4.3) and (4.9), with one operation fewer; `x ^ y` is the next round's `y ^ z`. */
 // @ts-ignore: decorator
 @inline
 function majority<T>(x: T, y: T, z: T): T {
@@ -275,13 +275,13 @@ function nextTwoWords(x0: v128, x1: v128, x4: v128, x5: v128, x7: v128): v128 {
 }
 
 /**
- * FIPS 180-4 §6.2.2 and §6.4.2 over the blocks from `block` up to `end`, at least one. Sixteen rounds are written out,
- * so that the working variables change names instead of places. The sums begin with what is known first: a round waits
- * for the one before it only with its last two additions.
+ * FIPS 180-4 §6.2.2 and §6.4.2 over the blocks from `block` up to `end`, at least one. Sixteen rounds are unrolled, so
+ * that the working variables change names instead of being copied. The sums begin with the operands that are known
+ * first, so a round waits for the previous one only in its last two additions.
  *
- * The sixteen words of the message schedule that the next sixteen rounds need are computed between these, in vectors:
- * x0 to x3 with four words of 32 bits each, or x0 to x7 with two of 64. Like that the processor does both at a time. The
- * last sixteen rounds leave sixteen words that nobody reads; to ask whether they are the last would take longer.
+ * The sixteen words of the message schedule for the next sixteen rounds are computed in between, in vectors: x0 to x3
+ * with four words of 32 bits each, or x0 to x7 with two of 64. The processor then does both at the same time. The last
+ * sixteen rounds compute sixteen words that are not used; a check for the last rounds would take longer.
  */
 function compressWords<T>(block: usize, end: usize): void {
   let a = load<T>(STATE, 0 * sizeof<T>());

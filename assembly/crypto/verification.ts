@@ -1,8 +1,8 @@
-/** What checking a signature came to. */
+/** The result of checking a signature. */
 export const enum Verification {
   Bad,
   Good,
-  /** The host that verifies signatures failed: nothing is known. */
+  /** The host that verifies signatures failed, so the result is unknown. */
   Unavailable,
 }
 
