@@ -1,8 +1,8 @@
 /**
- * IP addresses and CIDR blocks from text, strictly: what POSIX `inet_pton` accepts and nothing else.
+ * Parses IP addresses and CIDR blocks strictly: exactly what POSIX `inet_pton` accepts.
  *
- * As in Envoy (source/common/network/cidr_range.cc) an IPv4 block never contains an IPv6 address nor the other way
- * round: the host already hands IPv4-mapped peers over as IPv4.
+ * As in Envoy (source/common/network/cidr_range.cc), an IPv4 block never contains an IPv6 address, nor the other way
+ * round. The host already reports IPv4-mapped peers as IPv4.
  */
 import { Slice, byteAt, indexOfByte, lengthOf, subslice } from "../memory/slice";
 
@@ -19,13 +19,13 @@ const GROUPS: i32 = 8;
 
 /** An IPv4 or IPv6 address, or none. */
 export class IpAddress {
-  /** 4, 6, or 0 where there is no address. */
+  /** 4, 6, or 0 if there is no address. */
   family: i32 = 0;
   /** IPv6: the first eight bytes. */
   hi: u64 = 0;
   /** IPv6: the last eight bytes. IPv4: the address in the low 32 bits. */
   lo: u64 = 0;
-  /** What `parseWithPort` found, else -1. */
+  /** The port that `parseWithPort` found, else -1. */
   port: i32 = -1;
 
   clear(): void {
@@ -37,7 +37,7 @@ export class IpAddress {
 
   /**
    * @param text an address without port: `192.0.2.1`, `2001:db8::1`, `::ffff:192.0.2.1` (RFC 4291 section 2.2)
-   * @returns false, and the address is cleared, where it is anything else
+   * @returns false if it is anything else; the address is then cleared
    */
   parse(text: Slice): bool {
     this.clear();
@@ -47,9 +47,9 @@ export class IpAddress {
   }
 
   /**
-   * @param text an address with port as Envoy prints it: `192.0.2.1:80`, `[2001:db8::1]:80`, `[fe80::1%2]:80` (the
-   *   zone is ignored, as Envoy's CIDR ranges ignore it)
-   * @returns false, and the address is cleared, where it is anything else (a pipe, an internal listener)
+   * @param text an address with port as Envoy prints it: `192.0.2.1:80`, `[2001:db8::1]:80`, `[fe80::1%2]:80` (the zone
+   *   is ignored, as Envoy's CIDR ranges ignore it)
+   * @returns false if it is anything else (a pipe, an internal listener); the address is then cleared
    */
   parseWithPort(text: Slice): bool {
     const length = lengthOf(text);
@@ -77,7 +77,7 @@ export class IpAddress {
     return value >= 0;
   }
 
-  /** Eight groups, or fewer with one `::` for the missing ones. */
+  /** Parses eight groups, or fewer with one `::` for the missing ones. */
   private parseV6(text: Slice): bool {
     this.family = 6;
     const gap = indexOfGap(text);
@@ -94,7 +94,7 @@ export class IpAddress {
     );
   }
 
-  /** Reads groups separated by colons into the places from `place` on; `countGroups` said that they fit. */
+  /** Parses groups separated by colons, starting at group `place`; `countGroups` has checked that they fit. */
   private parseGroups(text: Slice, place: i32): bool {
     const length = lengthOf(text);
     if (length == 0) return true;
@@ -109,7 +109,7 @@ export class IpAddress {
       }
       const value = parseGroup(group);
       if (value < 0) return false;
-      // Places 0 to 3 are the high half, from its top down; so are 4 to 7 in the low half.
+      // Groups 0 to 3 fill the high half from the top down, groups 4 to 7 the low half.
       const shift: u64 = 48 - 16 * (place % 4);
       if (place < 4) this.hi |= (<u64>value) << shift;
       else this.lo |= (<u64>value) << shift;
@@ -128,7 +128,7 @@ export class Cidr {
 
   /**
    * @param text `ADDRESS/WIDTH` with host bits zero
-   * @returns false where it is anything else
+   * @returns false if it is anything else
    */
   parse(text: Slice): bool {
     const slash = indexOfByte(text, SLASH);
@@ -155,17 +155,17 @@ function bitsOf(family: i32): i32 {
   return family == 4 ? 32 : 128;
 }
 
-/** `hi` of the address with all but its first `width` bits cleared. */
+/** `hi` of the address, with all but the first `width` bits of the address cleared. */
 export function maskedHi(address: IpAddress, width: i32): u64 {
   return address.family == 4 ? 0 : address.hi & leadingBits(width);
 }
 
-/** `lo` of the address with all but its first `width` bits cleared. */
+/** `lo` of the address, with all but the first `width` bits of the address cleared. */
 export function maskedLo(address: IpAddress, width: i32): u64 {
   return address.lo & leadingBits(address.family == 4 ? width + 32 : width - 64);
 }
 
-/** A mask of the first `count` of 64 bits; counts outside 0 to 64 are taken as the nearer of both. */
+/** A mask of the first `count` of 64 bits; a count outside 0 to 64 is clamped. */
 function leadingBits(count: i32): u64 {
   if (count <= 0) return 0;
   return count >= 64 ? u64.MAX_VALUE : ~(u64.MAX_VALUE >>> (<u64>count));
@@ -180,7 +180,7 @@ function indexOfGap(text: Slice): i32 {
   return -1;
 }
 
-/** The 16-bit groups that the text between `::` stands for; an embedded IPv4 address is two. */
+/** How many 16-bit groups the text before or after `::` has; an embedded IPv4 address counts as two. */
 function countGroups(text: Slice): i32 {
   if (lengthOf(text) == 0) return 0;
   let count = indexOfByte(text, DOT) < 0 ? 1 : 2;

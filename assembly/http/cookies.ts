@@ -5,8 +5,8 @@ import { Request } from "./request";
 const COOKIE = new Text("cookie");
 
 /**
- * The first cookie of that name, over all cookie headers; names are case-sensitive, and double quotes around a value
- * are taken off.
+ * Finds the first cookie of that name in all cookie headers. Names are case-sensitive; double quotes around a value are
+ * removed.
  *
  * @returns the value, which may be empty, or ABSENT
  */

@@ -1,7 +1,7 @@
 /**
- * The names in the peer's certificate, those by which Envoy's RBAC knows a peer: every URI SAN, every DNS SAN and the
+ * The names in the peer's certificate by which Envoy's RBAC identifies a peer: every URI SAN, every DNS SAN and the
  * subject (source/extensions/filters/common/rbac/matchers.cc, AuthenticatedMatcher). The host has verified the
- * certificate; attributes give only the first SAN of each kind, so the certificate itself is read.
+ * certificate. Attributes give only the first SAN of each kind, so the certificate itself is read.
  */
 import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
 import { DerReader } from "../encoding/der-reader";
@@ -25,7 +25,7 @@ const enum Tag {
 const SUBJECT_ALTERNATIVE_NAME = new Text("\x55\x1d\x11");
 
 export class PeerCertificate {
-  /** RFC 2253 form, as `connection.subject_peer_certificate` gives it; the reader of attributes sets it. */
+  /** In RFC 2253 form, as `connection.subject_peer_certificate` gives it. Set by the reader of attributes. */
   subject: Slice = EMPTY;
   private readonly uriSans: Array<Slice> = [];
   private readonly dnsSans: Array<Slice> = [];
@@ -53,7 +53,7 @@ export class PeerCertificate {
   }
 
   /**
-   * Takes names that the host gives in place of a certificate.
+   * Sets names that the host gives in place of a certificate.
    *
    * @param uriSan the first URI SAN, or the only name
    * @param dnsSan the first DNS SAN, or EMPTY
@@ -64,7 +64,10 @@ export class PeerCertificate {
     if (lengthOf(dnsSan) > 0) this.dnsSans.push(dnsSan);
   }
 
-  /** No certificate: no names. The lists keep their room, so that a request allocates nothing. */
+  /**
+   * Removes all names, because there is no certificate. The lists keep their memory, so that a request allocates
+   * nothing.
+   */
   clear(): void {
     this.subject = EMPTY;
     this.uriSans.length = 0;
@@ -72,9 +75,10 @@ export class PeerCertificate {
   }
 
   /**
-   * @param text PEM, as `connection.peer_certificate` gives it in Envoy 1.40; percent-encoded, as in Envoy's source
-   *   before (source/extensions/filters/common/expr/context.cc, urlEncodedPemEncodedPeerCertificate), it is read too
-   * @returns false, without names, where it is no certificate that can be read: the caller fails closed
+   * @param text PEM, as `connection.peer_certificate` gives it in Envoy 1.40. Percent-encoded PEM, as earlier Envoy
+   *   sources write it (source/extensions/filters/common/expr/context.cc, urlEncodedPemEncodedPeerCertificate), is
+   *   accepted too
+   * @returns false, without names, if it is not a readable certificate; the caller then fails closed
    */
   parse(text: Slice): bool {
     this.clear();
@@ -84,14 +88,14 @@ export class PeerCertificate {
     return false;
   }
 
-  /** Certificate, TBSCertificate (RFC 5280 section 4.1). */
+  /** Parses Certificate and TBSCertificate (RFC 5280 section 4.1). */
   private parseDer(der: Slice): bool {
     this.certificate.begin(der);
     if (!this.certificate.expect(Tag.Sequence) || this.certificate.hasMore) return false;
     this.fields.begin(this.certificate.content);
     if (!this.fields.expect(Tag.Sequence)) return false;
     this.certificate.begin(this.fields.content);
-    // Nothing before the extensions matters, and nothing stands behind them.
+    // The fields before the extensions are skipped; none follow the extensions.
     while (this.certificate.hasMore && !this.certificate.isNext(Tag.Extensions)) this.certificate.next();
     if (this.certificate.failed) return false;
     if (!this.certificate.hasMore) return true;
@@ -111,7 +115,7 @@ export class PeerCertificate {
       this.extension.begin(this.extensions.content);
       if (!this.extension.expect(Tag.ObjectIdentifier)) return false;
       if (!equals(this.extension.content, SUBJECT_ALTERNATIVE_NAME.slice)) continue;
-      // Two of them would be two answers to who the peer is.
+      // A second subjectAltName would be a second answer to who the peer is.
       if (seen) return false;
       seen = true;
       if (this.extension.isNext(Tag.Boolean)) this.extension.next();
@@ -121,7 +125,7 @@ export class PeerCertificate {
     return !this.extensions.failed;
   }
 
-  /** GeneralNames. */
+  /** Parses GeneralNames. */
   private parseNames(bytes: Slice): bool {
     const names = this.extension;
     names.begin(bytes);

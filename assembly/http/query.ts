@@ -1,9 +1,9 @@
 /**
- * Query parameters, found as Envoy finds them (Http::Utility::QueryParamsMulti, decoded): split at `&`, the first `=`
- * ends the name, names and values percent-decoded, a name without `=` has an empty value.
+ * Query parameters, found as Envoy finds them (Http::Utility::QueryParamsMulti, decoded): the query is split at `&`;
+ * the first `=` ends the name; names and values are percent-decoded; a name without `=` has an empty value.
  *
- * Removal differs from Envoy by design: Envoy writes all other parameters anew, sorted by name and decoded but not
- * encoded again, so that `a=%26b` becomes `a=&b`. Here they stay as they are, byte for byte and in their order.
+ * Removal differs from Envoy by design. Envoy rewrites all other parameters, sorted by name and decoded but not encoded
+ * again, so `a=%26b` becomes `a=&b`. Here they keep their bytes and their order.
  */
 import { ABSENT, Slice, equals, indexOfByte, lengthOf, slice, subslice } from "../memory/slice";
 import { ByteBuilder } from "../encoding/byte-builder";
@@ -36,7 +36,7 @@ export function findParameter(query: Slice, name: Slice): Slice {
  * @param path without query
  * @param query without the `?`
  * @param name decoded, case-sensitive
- * @returns path and query without any parameter of that name, in the arena; no `?` where nothing is left
+ * @returns path and query without any parameter of that name, in the arena; without `?` if no parameter is left
  */
 export function withoutParameter(path: Slice, query: Slice, name: Slice): Slice {
   const pathLength = lengthOf(path);

@@ -1,9 +1,10 @@
 /**
- * One request as it will be forwarded: what the client sent, minus what authentication takes away, plus what it
- * adds. Policies see this view (docs/semantics.md: a stripped `authorization` is not seen, an output header is). Changes are
- * made here first and reach the host in `flush`, so a request that waits can be read anew and go the whole way again.
+ * One request as it will be forwarded: the client's request without what authentication removes, and with what it adds.
+ * Policies see this view (docs/semantics.md: they see an output header, but not a removed `authorization`). Changes are
+ * made here first and reach the host in `flush`, so a request that waits can be read again and start from the
+ * beginning.
  *
- * There is one object, read anew for each request; everything it points to lives in the arena.
+ * There is one object, overwritten for each request. Everything it points to lives in the arena.
  */
 import {
   HeaderMap,
@@ -52,13 +53,13 @@ const PEER_URI_SAN = new Text("connection\0uri_san_peer_certificate");
 const PEER_DNS_SAN = new Text("connection\0dns_san_peer_certificate");
 const MTLS = new Text("connection\0mtls");
 const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
-/** What Envoy's formatters write for what is not there, such as the URI SAN of a certificate that has none. */
+/** What Envoy's formatters write for an absent value, such as the URI SAN of a certificate without one. */
 const NOTHING: u8 = 0x2d; /* - */
 
-/** Entries for which there is room behind those received; more move the table. */
+/** The table's spare entries after those received; if more are added, the table moves. */
 const SPARE_ENTRIES: i32 = 16;
 
-/** What of the lazily read attributes has been read. */
+/** Which of the lazily read attributes have been read. */
 const enum Known {
   None = 0,
   DestinationPort = 1,
@@ -79,12 +80,12 @@ export class Request {
   path: Slice = EMPTY;
   /** `:path` as it was received. */
   originalPathAndQuery: Slice = EMPTY;
-  /** The host answered a call in a way it never should: the caller answers 500. */
+  /** Whether the host answered a call in a way it never should. The caller then answers 500. */
   failed: bool = false;
 
-  /** Entries of the table: those received, then those added. */
+  /** The number of entries: those received, then those added. */
   headerCount: i32 = 0;
-  /** Name and value of each in turn. */
+  /** Name and value of each entry, in turn. */
   private table: SliceList = 0;
   private capacity: i32 = 0;
   private receivedCount: i32 = 0;
@@ -106,11 +107,11 @@ export class Request {
   private peerProperty: Slice = EMPTY;
 
   /**
-   * Reads the effective context's request headers. Everything read before is forgotten.
+   * Reads the effective context's request headers. Everything read before is discarded.
    *
-   * @param directAddressProperty property path of the direct peer's address, or EMPTY where there is none
-   * @param peerProperty property path of the peer's principal, or EMPTY where the peer is known by its certificate
-   * @returns false where the host failed. A map that it does not have reads as one of no headers, and no request has none
+   * @param directAddressProperty property path of the direct peer's address; EMPTY if there is none
+   * @param peerProperty property path of the peer's principal; EMPTY if the certificate names the peer
+   * @returns false if the host failed. A missing map reads as empty; a request is never empty, so empty means failure
    */
   read(directAddressProperty: Slice, peerProperty: Slice): bool {
     this.peerProperty = peerProperty;
@@ -131,7 +132,9 @@ export class Request {
     return true;
   }
 
-  /** Every request has these, so what names are compared with is in the code: most are ruled out by their length. */
+  /**
+   * Every request has these headers, so their names are constants in the code. The length rules out most other names.
+   */
   // @ts-ignore: decorator
   @inline
   private readPseudoHeader(name: Slice, value: Slice): void {
@@ -173,7 +176,7 @@ export class Request {
     this.directAddressProperty = directAddressProperty;
   }
 
-  /** The lower-case name of entry `i` (0 ≤ i < headerCount), EMPTY where it was removed. */
+  /** The lower-case name of entry `i` (0 ≤ i < headerCount); EMPTY if it was removed. */
   // @ts-ignore: decorator
   @inline
   headerName(i: i32): Slice {
@@ -208,14 +211,14 @@ export class Request {
       received = received || i < this.receivedCount;
       setSlice(this.table, 2 * i, EMPTY);
     }
-    // At most one removal for each received header, so the list has room.
+    // There is at most one removal for each received header, so the list has room.
     if (received) {
       setSlice(this.removedNames, this.removedCount, name);
       this.removedCount++;
     }
   }
 
-  /** Removes every header that a backend may take for one of that name (`looksAlike`). */
+  /** Removes every header that a backend may take for the header `name` (`looksAlike`). */
   removeLookalikes(name: Slice): void {
     for (let i = 0; i < this.headerCount; i++) {
       const candidate = this.headerName(i);
@@ -224,7 +227,7 @@ export class Request {
     }
   }
 
-  /** Appends a header. The bytes must live as long as the request is handled. */
+  /** Appends a header. The bytes must live until the request is handled. */
   addHeader(name: Slice, value: Slice): void {
     if (this.headerCount == this.capacity) {
       const capacity = this.capacity * 2;
@@ -260,7 +263,7 @@ export class Request {
     return this.path != this.pathAndQuery;
   }
 
-  /** The query behind the first `?`, without a fragment; EMPTY where there is none. */
+  /** The query after the first `?`, without a fragment; EMPTY if there is none. */
   get query(): Slice {
     const start = lengthOf(this.path) + 1;
     if (start > lengthOf(this.pathAndQuery) || byteAt(this.pathAndQuery, start - 1) != 0x3f) return EMPTY;
@@ -268,7 +271,7 @@ export class Request {
     return subslice(this.pathAndQuery, start, end < 0 ? lengthOf(this.pathAndQuery) : end);
   }
 
-  /** Tells the host of every change. @returns false, and `failed`, where it refused one */
+  /** Passes every change to the host. @returns false, and sets `failed`, if it refused one */
   flush(): bool {
     for (let i = 0; i < this.removedCount; i++) {
       if (!removeRequestHeader(sliceAt(this.removedNames, i))) this.failed = true;
@@ -281,7 +284,7 @@ export class Request {
     return !this.failed;
   }
 
-  /** Whether this is a CORS preflight, which authentication lets pass (Envoy jwt_authn, bypass_cors_preflight). */
+  /** Whether this is a CORS preflight, which passes without authentication (Envoy jwt_authn, bypass_cors_preflight). */
   get isCorsPreflight(): bool {
     return (
       equals(this.method, OPTIONS.slice) &&
@@ -295,7 +298,7 @@ export class Request {
     return i >= 0 && lengthOf(this.headerValue(i)) > 0;
   }
 
-  /** The listener's own port, or -1 where the host does not know it. */
+  /** The listener's own port; -1 if the host does not know it. */
   destinationPort(): i32 {
     if (this.learn(Known.DestinationPort)) {
       this.port = <i32>propertyInteger(this.property(DESTINATION_PORT.slice));
@@ -312,18 +315,18 @@ export class Request {
     return this.destinationAddress;
   }
 
-  /** The direct peer's address; the configuration says which filter state holds it. */
+  /** The direct peer's address, from the filter state that the configuration names. */
   sourceIp(): IpAddress {
     if (this.learn(Known.SourceAddress)) {
       this.directAddress.clear();
       const value = this.property(this.directAddressProperty);
-      // A condition on an address that nobody can tell must not be taken for false: `not` would be open.
+      // A condition on an unknown address must not evaluate to false, because `not` would then let the request through.
       if (!this.directAddress.parse(value)) this.failed = true;
     }
     return this.directAddress;
   }
 
-  /** The client's address as the listener trusts it. */
+  /** The client's address as the listener determines it. */
   remoteIp(): IpAddress {
     if (this.learn(Known.RemoteAddress)) {
       this.remoteAddress.clear();
@@ -332,13 +335,13 @@ export class Request {
     return this.remoteAddress;
   }
 
-  /** The TLS server name that the client asked for, EMPTY without TLS. */
+  /** The TLS server name that the client asked for; EMPTY without TLS. */
   sni(): Slice {
     if (this.learn(Known.ServerName)) this.serverName = this.property(REQUESTED_SERVER_NAME.slice);
     return this.serverName;
   }
 
-  /** The peer's certificate, without names where there is none. */
+  /** The peer's certificate; without names if there is none. */
   peer(): PeerCertificate {
     if (this.learn(Known.Peer)) {
       this.certificate.clear();
@@ -359,8 +362,8 @@ export class Request {
   }
 
   /**
-   * Another listener has verified the peer, and filter state has its principal: the only name of the peer. Without it
-   * nothing is known: a condition with `not` on it must not become true.
+   * Takes the peer's only name from filter state, after another listener verified the peer. Without it the peer is
+   * unknown: a condition with `not` on it must not become true.
    */
   private takePrincipal(principal: Slice): void {
     const length = lengthOf(principal);
@@ -369,9 +372,9 @@ export class Request {
   }
 
   /**
-   * The host does not show the certificate that it verified, as Envoy before 1.38, but it shows the first name of each
-   * kind. The certificates of a mesh have exactly one URI SAN. Without one nothing is known of the peer: a condition with
-   * `not` on its name must not become true.
+   * Takes the first name of each kind, because the host does not show the certificate that it verified (Envoy before
+   * 1.38). The certificates of a mesh have exactly one URI SAN. Without one the peer is unknown: a condition with `not`
+   * on its name must not become true.
    */
   private assumePeer(): void {
     const uriSan = this.property(PEER_URI_SAN.slice);
@@ -384,7 +387,7 @@ export class Request {
     notePartialPeer();
   }
 
-  /** Whether `what` was unknown up to now. */
+  /** Marks `what` as read. @returns whether it was not read before */
   private learn(what: Known): bool {
     if ((this.known & what) != 0) return false;
     this.known |= what;
@@ -400,7 +403,10 @@ export class Request {
   }
 }
 
-/** Whether the first and the last four bytes of a name, of four to eight, are these, as numbers in memory's order. */
+/**
+ * Whether a name of four to eight bytes begins with the first four bytes and ends with the last four, as numbers in
+ * memory order.
+ */
 // @ts-ignore: decorator
 @inline
 function spells(name: Slice, first: u32, last: u32): bool {
@@ -408,8 +414,8 @@ function spells(name: Slice, first: u32, last: u32): bool {
 }
 
 /**
- * Whether two lower-case names of headers are one to a backend that makes variables of them, as CGI does (RFC 3875
- * section 4.1.18) and what came after it: there whatever is neither letter nor digit becomes `_`.
+ * Whether a backend that turns header names into variables cannot tell two lower-case names apart. CGI does so (RFC
+ * 3875 section 4.1.18), and so do its successors: each character that is neither letter nor digit becomes `_`.
  */
 export function looksAlike(a: Slice, b: Slice): bool {
   if (lengthOf(a) != lengthOf(b)) return false;

@@ -1,4 +1,4 @@
-/** Absolute URIs of http and https (RFC 3986), as far as a fetch needs them. */
+/** Absolute http and https URIs (RFC 3986), as far as a fetch needs them. */
 import {
   EMPTY,
   Slice,
@@ -20,16 +20,16 @@ const ROOT = new Text("/");
 
 export class Uri {
   scheme: Slice = EMPTY;
-  /** Host and, where it is written, port. */
+  /** The host, and the port if it is written. */
   authority: Slice = EMPTY;
   host: Slice = EMPTY;
-  /** As written, or the scheme's own. */
+  /** The written port, or the scheme's default. */
   port: i32 = 0;
   /** Path and query, at least `/`; no fragment. */
   pathAndQuery: Slice = EMPTY;
 
   /**
-   * @param text lives as long as this object is used
+   * @param text must live as long as this object is used
    * @returns false for anything but http(s)://host[:port][/path][?query], without user information
    */
   parse(text: Slice): bool {

@@ -1,13 +1,13 @@
 /**
- * The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1), everything about each in one row. There is
- * no `none`.
+ * The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1), with one row for each. There is no
+ * `none`.
  */
 import { Slice, Text, equals } from "../memory/slice";
 import { Curve } from "../crypto/ecdsa";
 import { Hash } from "../crypto/sha2";
 
 export const enum Algorithm {
-  /** Of a token: not supported. Of a key: any that its type can do. */
+  /** For a token: not supported. For a key: any algorithm of its type. */
   None,
   RS256,
   RS384,
@@ -41,10 +41,10 @@ export const enum KeyType {
   OKP,
 }
 
-/** A set of algorithms: bit k is the algorithm of number k. */
+/** A set of algorithms: bit k represents algorithm k. */
 export type Algorithms = u32;
 
-/** For algorithms that have no elliptic curve to choose, or no hash. */
+/** Used for algorithms without a choice of curve, or without a hash. */
 const ANY_CURVE: Curve = Curve.P256;
 const OWN_HASH: Hash = Hash.Sha512;
 
@@ -63,7 +63,7 @@ class Row {
   }
 }
 
-/** By number. */
+/** By algorithm. */
 const ROWS: StaticArray<Row> = [
   new Row(Algorithm.None, "", KeyType.Oct, Scheme.Hmac, OWN_HASH),
   new Row(Algorithm.RS256, "RS256", KeyType.RSA, Scheme.RsaPkcs1, Hash.Sha256),
@@ -81,7 +81,7 @@ const ROWS: StaticArray<Row> = [
   new Row(Algorithm.EdDSA, "EdDSA", KeyType.OKP, Scheme.Ed25519, OWN_HASH),
 ];
 
-/** RFC 9864 section 2.2: EdDSA with Ed25519, which is the only curve that EdDSA has here. */
+/** RFC 9864 section 2.2: EdDSA with Ed25519, the only curve that EdDSA has here. */
 const ED25519 = new Text("Ed25519");
 
 /** The algorithm of that name, case-sensitive; None for an unknown one. */
@@ -94,7 +94,7 @@ export function parseAlgorithm(name: Slice): Algorithm {
   return Algorithm.None;
 }
 
-/** Its name; of no bytes for None. */
+/** Its name; empty for None. */
 export function nameOf(algorithm: Algorithm): Slice {
   return unchecked(ROWS[algorithm]).name.slice;
 }
@@ -104,7 +104,7 @@ export function schemeOf(algorithm: Algorithm): Scheme {
   return unchecked(ROWS[algorithm]).scheme;
 }
 
-/** The hash of an algorithm other than None and EdDSA, which has one of its own. */
+/** The hash of an algorithm other than None and EdDSA, which brings its own. */
 export function hashOf(algorithm: Algorithm): Hash {
   return unchecked(ROWS[algorithm]).hash;
 }
@@ -133,7 +133,7 @@ export function algorithmOfCurve(curve: Curve): Algorithm {
   return Algorithm.None;
 }
 
-/** The set of one algorithm. */
+/** The set with that one algorithm. */
 export function only(algorithm: Algorithm): Algorithms {
   return 1 << algorithm;
 }

@@ -1,6 +1,6 @@
 /**
- * Claims as header values: what Envoy's claim_to_headers makes of them (jwt_authn/authenticator.cc), for
- * Istio's outputClaimToHeaders. All texts are in the arena.
+ * Claims as header values, as Envoy's claim_to_headers makes them (jwt_authn/authenticator.cc), for Istio's
+ * outputClaimToHeaders. All texts are in the arena.
  */
 import { EMPTY, Slice, Text, byteAt, indexOfByte, lengthOf, slice, subslice } from "../memory/slice";
 import { encode } from "../encoding/base64";
@@ -9,7 +9,7 @@ import { compactJson } from "../encoding/json-writer";
 import { formatFixed, formatUnsigned } from "../encoding/number";
 
 export namespace ClaimValue {
-  /** No slice of memory: the claim is a string that no header can carry (S9). */
+  /** Not a slice of memory: the claim is a string that no header can carry (S9). */
   export const INVALID: Slice = 1;
 }
 
@@ -25,9 +25,9 @@ const TWO_TO_64: f64 = 18446744073709551616.0;
 
 /**
  * @param payload a token's claims set
- * @param name dots go down into objects; an element of a list has no name
+ * @param name a dot steps into an object; elements of a list have no name
  * @returns the header's value: a string as it is; `true` or `false`; an integer of 0 to 2^64-1 in decimal, any other
- *   number with six decimals; a list or object as base64 of its JSON. EMPTY where there is no header: the claim is
+ *   number with six decimals; a list or object as base64 of its JSON. EMPTY if no header is set, because the claim is
  *   missing, null or an empty string. `ClaimValue.INVALID` for a string with a control character other than a tab
  */
 export function claimHeaderValue(payload: JsonDocument, name: Slice): Slice {

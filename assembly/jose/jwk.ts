@@ -1,9 +1,9 @@
 /**
  * JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
  *
- * The algorithm comes from the key: a key verifies what its type, its curve and its `alg` allow, whatever a token
- * names. An RSA key is never an HMAC secret, a P-384 key never verifies ES256 (docs/strictness.md, S5). A key whose owner made it
- * for something else (`use`, `key_ops`) verifies nothing (S6). Private members are not looked at.
+ * The key determines the algorithm: it verifies only what its type, its curve and its `alg` allow, no matter what a
+ * token names. An RSA key is never an HMAC secret, and a P-384 key never verifies ES256 (docs/strictness.md, S5). A key
+ * made for another purpose (`use`, `key_ops`) verifies nothing (S6). Private members are not read.
  */
 import { Region } from "../memory/region";
 import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
@@ -61,27 +61,27 @@ export class Jwk {
   private ec: EcPublicKey | null = null;
   private hmac: HmacKey | null = null;
   private ed25519: Ed25519PublicKey | null = null;
-  /** What the key can verify. */
+  /** The algorithms that the key can verify. */
   private verifiable: Algorithms = 0;
 
   private constructor(
-    /** EMPTY, or of no bytes, where the key has no name. */
+    /** The key's name; of length 0 if it has none. */
     readonly kid: Slice,
-    /** `alg`; None where the key does not say. */
+    /** `alg`; None if the key has none. */
     readonly algorithm: Algorithm,
     readonly type: KeyType,
   ) {}
 
-  /** Tells two keys apart: equal only for the same key of the same `kid` and `alg`. Never leaves the VM. */
+  /** Identifies the key: equal only for the same key with the same `kid` and `alg`. Never leaves the VM. */
   fingerprint: u64 = 0;
 
   /**
-   * Reads one key. Encodings are read leniently and values checked: on the curve, sizes, no even modulus.
+   * Loads one key. Encodings are read leniently; values are checked: point on the curve, sizes, odd modulus.
    *
    * @param json a document with the key at `key`
    * @param region keeps the key's name
-   * @param fault why no token can be verified with it
-   * @returns null for a key that no token can be verified with
+   * @param fault set to why no token can be verified with it
+   * @returns null if no token can be verified with it
    */
   static load(json: JsonDocument, key: Node, region: Region, fault: KeyFault): Jwk | null {
     if (json.kind(key) != JsonKind.Object) return refuse(fault, "it is not an object");
@@ -89,7 +89,7 @@ export class Jwk {
     const kty = json.member(key, KTY.slice);
     if (kty == NONE) return refuse(fault, "[kty] is missing");
     const type = json.text(kty);
-    // As in Envoy, a kid or alg that is no string counts as missing.
+    // As in Envoy, a kid or alg that is not a string counts as missing.
     const kid = stringMember(json, key, KID);
     const alg = stringMember(json, key, ALG);
     const algorithm = parseAlgorithm(alg);
@@ -103,7 +103,7 @@ export class Jwk {
   }
 
   /**
-   * Loads the RSA key of a certificate, as Envoy reads those of a map of certificates (source/common/jwt/jwks.cc).
+   * Loads the RSA key of a certificate, as Envoy reads a map of certificates (source/common/jwt/jwks.cc).
    *
    * @param kid the certificate's name in the map
    * @param pem the certificate
@@ -122,7 +122,7 @@ export class Jwk {
     return (this.verifiable & only(algorithm)) != 0;
   }
 
-  /** Checks the token's signature by the token's algorithm. */
+  /** Checks the token's signature with the token's algorithm. */
   verify(jws: Jws): Verification {
     const algorithm = jws.algorithm;
     if (!this.canVerify(algorithm)) return Verification.Bad;
@@ -154,7 +154,7 @@ export class Jwk {
     return this.identify(n, e);
   }
 
-  /** RFC 7518 section 6.2.1. Where `crv` is missing it follows from `alg`, and is P-256 without one, as in Envoy. */
+  /** RFC 7518 section 6.2.1. As in Envoy, a missing `crv` follows from `alg`, and is P-256 if that is missing too. */
   private loadEc(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
     const member = json.member(key, CRV.slice);
     if (member != NONE && json.kind(member) != JsonKind.String) return refuse(fault, "[crv] is not a string");
@@ -195,9 +195,9 @@ export class Jwk {
   }
 
   /**
-   * Sets what the key can verify: the algorithms of its type and curve, or of these its `alg`.
+   * Sets the algorithms that the key can verify: those of its type and curve, or only its `alg`.
    *
-   * @returns whether `alg` is one of them or missing, else `fault`
+   * @returns whether `alg` is missing or one of `algorithms`; sets `fault` if not
    */
   private allows(algorithms: Algorithms, fault: KeyFault): bool {
     this.verifiable = this.algorithm == Algorithm.None ? algorithms : algorithms & only(this.algorithm);
@@ -225,7 +225,10 @@ function refuse(fault: KeyFault, reason: string): Jwk | null {
   return null;
 }
 
-/** RFC 7517 sections 4.2 and 4.3: neither `use` nor `key_ops` says otherwise. Empty ones, which some libraries write, say nothing. */
+/**
+ * RFC 7517 sections 4.2 and 4.3: whether neither `use` nor `key_ops` excludes verifying. Empty ones, which some
+ * libraries write, exclude nothing.
+ */
 function isForVerifying(json: JsonDocument, key: Node, fault: KeyFault): bool {
   const use = json.member(key, USE.slice);
   if (!isMissing(json, use) && !isEmptyString(json, use) && !equals(json.text(use), SIG.slice)) {
@@ -244,7 +247,7 @@ function isForVerifying(json: JsonDocument, key: Node, fault: KeyFault): bool {
   return false;
 }
 
-/** Null counts as missing, as in Go and so in istiod. */
+/** Null counts as missing, as in Go and therefore in istiod. */
 function isMissing(json: JsonDocument, n: Node): bool {
   return n == NONE || json.kind(n) == JsonKind.Null;
 }
@@ -253,13 +256,13 @@ function isEmptyString(json: JsonDocument, n: Node): bool {
   return json.kind(n) == JsonKind.String && lengthOf(json.text(n)) == 0;
 }
 
-/** The text of a member; EMPTY where it is missing or not a string. */
+/** The text of a member; EMPTY if it is missing or not a string. */
 function stringMember(json: JsonDocument, object: Node, name: Text): Slice {
   const member = json.member(object, name.slice);
   return member == NONE ? EMPTY : json.text(member);
 }
 
-/** The bytes of a base64url member, in the arena; EMPTY, and `reason` as the fault, if there are none. */
+/** The bytes of a base64url member, in the arena; EMPTY, with `reason` as the fault, if there are none. */
 function binaryMember(json: JsonDocument, object: Node, name: Text, fault: KeyFault, reason: string): Slice {
   const text = stringMember(json, object, name);
   const bytes = text == EMPTY ? EMPTY : decodeLenient(text);

@@ -22,13 +22,13 @@ const MAX_REASONS: i32 = 5;
 /** Counts the sets of this VM. */
 let generations: u32 = 0;
 
-/** Never changes after `load`: new keys come as a new set. */
+/** A key set. It never changes after `load`: new keys come as a new set. */
 export class JwkSet {
   /** Different for every set in this VM. */
   readonly generation: u32 = ++generations;
-  /** The usable keys, in their order. */
+  /** The usable keys, in document order. */
   readonly keys: Array<Jwk> = new Array<Jwk>();
-  /** Why each of the other keys is unusable, for the log: no key material, no line breaks. */
+  /** Why each of the other keys is unusable, for the log. Contains no key material and no line breaks. */
   readonly skipped: Array<string> = new Array<string>();
   /** The fingerprint of the key that the latest successful `verify` found. */
   verifiedBy: u64 = 0;
@@ -39,7 +39,7 @@ export class JwkSet {
   /**
    * @param json a document with the list of keys, the value of `keys`, at `keys`
    * @param maxKeys a longer list is refused
-   * @param fault why there is no set
+   * @param fault set to why there is no set
    * @returns the set; null if the list is not one, is too long or has no usable key
    */
   static load(json: JsonDocument, keys: Node, maxKeys: i32, fault: KeyFault): JwkSet | null {
@@ -58,13 +58,13 @@ export class JwkSet {
   }
 
   /**
-   * Loads what a server of keys answers: a key set, or a map from kids to certificates with RSA keys, as Firebase serves
+   * Loads the document of a key server: a key set, or a map from kids to certificates with RSA keys, as Firebase serves
    * it (Envoy: source/common/jwt/jwks.cc).
    *
    * @param json the document
    * @param maxKeys a longer list is refused
-   * @param fault why there is no set
-   * @returns the set; null if the document is neither, or has too many keys or no usable one
+   * @param fault set to why there is no set
+   * @returns the set; null if the document is neither, has too many keys or has no usable one
    */
   static loadDocument(json: JsonDocument, maxKeys: i32, fault: KeyFault): JwkSet | null {
     const root = json.root;
@@ -81,7 +81,7 @@ export class JwkSet {
     return set.usable(fault);
   }
 
-  /** Itself; null, and a fault that says why, if no key can be used. */
+  /** Returns the set itself; null, with a fault, if no key is usable. */
   private usable(fault: KeyFault): JwkSet | null {
     if (this.keys.length > 0) return this;
     const count = this.skipped.length;
@@ -90,7 +90,7 @@ export class JwkSet {
     return refuse(fault, count == 0 ? "there are no keys" : `no key can be used: ${reasons}${more}`);
   }
 
-  /** Whether the set has the very key of that fingerprint. */
+  /** Whether the set has the key with that fingerprint. */
   has(fingerprint: u64): bool {
     for (let i = 0; i < this.keys.length; i++) {
       if (unchecked(this.keys[i]).fingerprint == fingerprint) return true;
@@ -107,12 +107,12 @@ export class JwkSet {
   }
 
   /**
-   * Tries the keys that fit the token by `kid` and `alg`, in their order (Envoy: source/common/jwt/verify.cc). A kid
-   * that either side lacks fits, and so does an `alg` that the key lacks.
+   * Tries the keys that fit the token by `kid` and `alg`, in order (Envoy: source/common/jwt/verify.cc). A missing kid
+   * on either side fits, and so does a missing `alg` of the key.
    *
    * @param maxKeysTried how many signatures are checked at most
-   * @returns Ok, and `verifiedBy`; or why no key verifies the token; or HostFailed, where one that the host could not
-   *   try might have
+   * @returns Ok, and sets `verifiedBy`; or why no key verifies the token; or HostFailed, if a key that the host could
+   *   not try might verify it
    */
   verify(jws: Jws, maxKeysTried: i32): Status {
     let hostFailed = false;
@@ -129,7 +129,7 @@ export class JwkSet {
         continue;
       }
       isMatched = true;
-      // Envoy gives up here, whatever the token's algorithm is; S5 changes the text for those other than EdDSA.
+      // Envoy stops here for any algorithm of the token; S5 changes the text for those other than EdDSA.
       if (key.type == KeyType.OKP && lengthOf(jws.signature) != ED25519_SIGNATURE_LENGTH) {
         if (TRACING) this.trace(i, tried, KeyOutcome.WrongLength);
         if (hostFailed) return Status.HostFailed;
@@ -159,14 +159,14 @@ export class JwkSet {
     return isMatched ? Status.JwtVerificationFail : Status.JwksKidAlgMismatch;
   }
 
-  /** Says what became of key `index`. */
+  /** Reports the result of key `index`. */
   private trace(index: i32, tried: i32, outcome: KeyOutcome): void {
     const key = unchecked(this.keys[index]);
     traceKey(index, key.kid, key.type, nameOf(key.algorithm), tried, outcome);
   }
 }
 
-/** Whether each member has a name, and is the text of a certificate. */
+/** Whether each member has a name and its value is the text of a certificate. */
 function isMapOfCertificates(json: JsonDocument, root: Node): bool {
   if (json.kind(root) != JsonKind.Object || json.size(root) == 0) return false;
   for (let n = json.firstChild(root); n != NONE; n = json.nextSibling(n)) {

@@ -1,9 +1,9 @@
 /**
- * A JSON Web Signature in compact serialization (RFC 7515 section 7.1): segments, header, what is signed. What its payload
- * says is not looked at here: `jwt.ts` reads a claims set.
+ * A JSON Web Signature in compact serialization (RFC 7515 section 7.1): segments, header, signed text. The payload is
+ * not parsed here; `jwt.ts` reads a claims set.
  *
- * Checks and their order are Envoy's (source/common/jwt/jwt.cc), so that a token with several faults is refused for the
- * same one; the reading is strict where Envoy's is not (docs/strictness.md, S1 to S4).
+ * Checks and their order are Envoy's (source/common/jwt/jwt.cc), so a token with several faults is refused for the same
+ * one. Parsing is strict even if Envoy's is not (docs/strictness.md, S1 to S4).
  */
 import { EMPTY, Slice, Text, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { decodeStrict } from "../encoding/base64url";
@@ -18,24 +18,24 @@ const B64 = new Text("b64");
 
 const DOT: u8 = 0x2e;
 
-/** One object, reused. What it holds points into the token and the arena, so it is good until the next reset. */
+/** One object, reused. It points into the token and the arena, so it is valid until the next reset. */
 export class Jws {
   algorithm: Algorithm = Algorithm.None;
-  /** EMPTY, or of no bytes, if the header names no key. */
+  /** Of length 0 if the header names no key. */
   kid: Slice = EMPTY;
   readonly header: JsonDocument = new JsonDocument();
-  /** Header and payload as received, with the dot between them: what is signed (RFC 7515 section 5.2). */
+  /** Header and payload as received, with the dot between them: the signed text (RFC 7515 section 5.2). */
   signedText: Slice = EMPTY;
   /** The payload as received, in base64url. */
   payloadSegment: Slice = EMPTY;
-  /** Decoded by `readSignature`. */
+  /** Set by `readSignature`. */
   signature: Slice = EMPTY;
   private signatureSegment: Slice = EMPTY;
 
   /**
-   * Finds the segments and reads the header; verifies nothing.
+   * Finds the segments and parses the header. Verifies nothing.
    *
-   * @param token all its bytes; they must outlive what is read
+   * @param token all its bytes; they must outlive this object's use
    * @returns Ok, or the first fault
    */
   readHeader(token: Slice): Status {
@@ -56,7 +56,7 @@ export class Jws {
     return this.parseHeader(subslice(token, 0, firstDot));
   }
 
-  /** Decodes the signature, after the payload was read. @returns Ok, or its fault */
+  /** Decodes the signature. Called after the payload was read. @returns Ok, or its fault */
   readSignature(): Status {
     this.signature = decodeStrict(this.signatureSegment);
     return this.signature == EMPTY ? Status.JwtSignatureParseErrorBadBase64 : Status.Ok;
@@ -74,8 +74,8 @@ export class Jws {
     const kid = header.member(header.root, KID.slice);
     if (kid != NONE && header.kind(kid) != JsonKind.String) return Status.JwtHeaderBadKid;
     this.kid = kid == NONE ? EMPTY : header.text(kid);
-    // S1: an extension that is not understood must not be ignored (RFC 7515 section 4.1.11), and `b64` changes what
-    // is signed (RFC 7797 section 3).
+    // S1: an unknown extension must not be ignored (RFC 7515 section 4.1.11), and `b64` changes the signed text (RFC
+    // 7797 section 3).
     if (header.member(header.root, CRIT.slice) != NONE) return Status.JwtHeaderNotImplementedCrit;
     const b64 = header.member(header.root, B64.slice);
     if (b64 != NONE && header.kind(b64) != JsonKind.True) return Status.JwtHeaderNotImplementedCrit;
@@ -83,7 +83,7 @@ export class Jws {
   }
 }
 
-/** Whether a document is what Envoy reads as a message of no or some members: an object, or `null` for the empty one. */
+/** Whether Envoy reads a document as a message: it is an object, or `null` for the empty message. */
 export function isStruct(json: JsonDocument): bool {
   const kind = json.kind(json.root);
   return kind == JsonKind.Object || kind == JsonKind.Null;

@@ -22,7 +22,7 @@ const SLASH: u8 = 0x2f;
 
 const TWO_TO_64: f64 = 18446744073709551616.0;
 
-/** What `readSeconds` found beside a number of seconds. */
+/** The result of `readSeconds`. */
 const enum Seconds {
   Ok,
   Missing,
@@ -30,15 +30,15 @@ const enum Seconds {
   OutOfRange,
 }
 
-/** One object, reused. What it holds points into the token and the arena, so it is good until the next reset. */
+/** One object, reused. It points into the token and the arena, so it is valid until the next reset. */
 export class Jwt {
   readonly jws: Jws = new Jws();
   readonly payload: JsonDocument = new JsonDocument();
-  /** `iss`; of no bytes if it is missing. */
+  /** `iss`; empty if it is missing. */
   issuer: Slice = EMPTY;
-  /** `sub`; of no bytes if it is missing. */
+  /** `sub`; empty if it is missing. */
   subject: Slice = EMPTY;
-  /** `exp` in seconds since 1970; u64.MAX_VALUE if it is missing, for then the token never expires. */
+  /** `exp` in seconds since 1970; u64.MAX_VALUE if it is missing, because the token then never expires. */
   expiresAt: u64 = u64.MAX_VALUE;
   /** `nbf` in seconds since 1970; 0 if it is missing. */
   notBefore: u64 = 0;
@@ -47,9 +47,9 @@ export class Jwt {
   private audience: Node = NONE;
 
   /**
-   * Reads a token; verifies nothing.
+   * Parses a token. Verifies nothing.
    *
-   * @param token all its bytes; they must outlive what is read
+   * @param token all its bytes; they must outlive this object's use
    * @returns Ok, or the first fault
    */
   parse(token: Slice): Status {
@@ -60,8 +60,8 @@ export class Jwt {
   }
 
   /**
-   * Whether a value of `aud` is one of `audiences`, both without `http://` or `https://` in front and without one slash
-   * at the end (Envoy: source/common/jwt/check_audience.cc).
+   * Whether a value of `aud` is one of `audiences`, both compared without a leading `http://` or `https://` and without
+   * one trailing slash (Envoy: source/common/jwt/check_audience.cc).
    */
   audienceAllowed(audiences: StaticArray<Slice>): bool {
     const payload = this.payload;
@@ -112,7 +112,7 @@ export class Jwt {
     return n == NONE || this.payload.kind(n) == JsonKind.String;
   }
 
-  /** A string, a list of strings, or missing. */
+  /** Whether a node is a string, a list of strings, or missing. */
   private isAudience(n: Node): bool {
     if (this.isStringOrMissing(n)) return true;
     const payload = this.payload;
@@ -123,7 +123,9 @@ export class Jwt {
     return true;
   }
 
-  /** Reads a NumericDate (RFC 7519 section 2) into `seconds`, through a double and without its fraction, as Envoy does. */
+  /**
+   * Reads a NumericDate (RFC 7519 section 2) into `seconds`, through a double and without its fraction, as Envoy does.
+   */
   private readSeconds(n: Node): Seconds {
     if (n == NONE) return Seconds.Missing;
     if (this.payload.kind(n) != JsonKind.Number) return Seconds.WrongType;

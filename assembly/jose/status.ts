@@ -1,10 +1,10 @@
 /**
- * Why a token is refused: Envoy's Status (source/common/jwt/status.h), as far as a request can meet it, and what
- * jwtgate adds. Texts are the response's body, byte for byte.
+ * Why a token is refused: Envoy's Status (source/common/jwt/status.h), as far as requests can cause it, and jwtgate's
+ * additions. Texts are the response's body, byte for byte.
  */
 import { EMPTY, Slice, Text } from "../memory/slice";
 
-/** Envoy's numbers up to 72; those from 73 on are jwtgate's (docs/strictness.md, S1, S9, S12). */
+/** Envoy's numbers up to 72; jwtgate's from 73 on (docs/strictness.md, S1, S9, S12). */
 export const enum Status {
   Ok = 0,
   JwtMissed = 1,
@@ -43,11 +43,11 @@ export const enum Status {
   JwtTooLarge = 75,
   /** S12. */
   TooManyJwts = 76,
-  /** Nothing is known of the token, for the host failed: the request is answered 500. */
+  /** The token's state is unknown because the host failed; the request is answered 500. */
   HostFailed = 77,
 }
 
-/** By status; null for those that are no refusal or have a text of their own. */
+/** By status; null for statuses that are not refusals or build their own text. */
 const TEXTS: StaticArray<Text | null> = new StaticArray<Text | null>(Status.HostFailed + 1);
 
 function define(status: Status, text: string): void {
@@ -89,7 +89,9 @@ define(Status.JwtHeaderNotImplementedCrit, "Jwt header [crit] is not supported")
 define(Status.JwtTooLarge, "Jwt is too large");
 define(Status.TooManyJwts, "Too many Jwts in the request");
 
-/** The body of a refusal, in static memory; EMPTY for what is none, and for JwtClaimNotHeaderValue. */
+/**
+ * The body of a refusal, in static memory; EMPTY for statuses that are not refusals, and for JwtClaimNotHeaderValue.
+ */
 export function statusText(status: Status): Slice {
   const text = TEXTS[status];
   return text ? text.slice : EMPTY;
