@@ -1,13 +1,13 @@
 /**
- * Finds all CIDR predicates that hold of an address: one look-up for each width that blocks have, however many blocks
- * there are.
+ * Finds all CIDR predicates that hold of an address, with one lookup for each width among the blocks, however many
+ * blocks there are.
  */
 import { EMPTY } from "../memory/slice";
 import { Cidr, IpAddress, maskedHi, maskedLo } from "../http/address";
 import { HashTable, NO_ENTRY, beginHash, hashNumber } from "./hash-table";
 import { SparseSet } from "./sparse-set";
 
-/** Blocks of one attribute. */
+/** The blocks of one attribute. */
 export class AddressIndex {
   private readonly table: HashTable = new HashTable();
   private readonly blocks: Array<Cidr> = [];
@@ -17,7 +17,7 @@ export class AddressIndex {
   private readonly widths4: Array<i32> = [];
   private readonly widths6: Array<i32> = [];
 
-  /** Makes `predicate` one that holds of the addresses in `block`. */
+  /** Adds a predicate that holds of the addresses in `block`. */
   add(block: Cidr, predicate: i32): void {
     const widths = this.widths(block.base);
     if (!widths.includes(block.width)) widths.push(block.width);
@@ -26,7 +26,7 @@ export class AddressIndex {
     this.predicates.push(predicate);
   }
 
-  /** Adds to `found` every predicate that holds of `address`; none where there is no address. */
+  /** Adds to `found` every predicate that holds of `address`; none if there is no address. */
   match(address: IpAddress, found: SparseSet): void {
     if (address.family == 0) return;
     const widths = this.widths(address);
@@ -48,7 +48,7 @@ export class AddressIndex {
   }
 }
 
-/** Of the first `width` bits of the address. */
+/** The hash of the first `width` bits of the address. */
 function hashOf(address: IpAddress, width: i32): u64 {
   return hashNumber(hashNumber(beginHash(width), maskedHi(address, width)), maskedLo(address, width));
 }

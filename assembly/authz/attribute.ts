@@ -1,7 +1,7 @@
 /**
- * What predicates can be about: an entry for each attribute, with the predicate's fields that are about it, how their
- * values are loaded, and how the request's own value is read. Loading and matching go over the entries, so that a new
- * attribute is one entry of `attributesOf`.
+ * The attributes that predicates can be about. Each has an entry: its fields of a predicate, how their values are
+ * loaded, and how the request's value is read. Loading and matching iterate over the entries, so a new attribute is one
+ * new entry of `attributesOf`.
  */
 import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
 import { bytesForBits, clearBits, setBit, wordOfBits } from "../memory/bits";
@@ -30,7 +30,7 @@ import { Subject, ValueIndex } from "./value-index";
 const HOST = new Text("host");
 const AUTHORITY = new Text(":authority");
 
-/** The entries of one configuration. Not more than `Attributes` has bits. */
+/** The entries of one configuration, at most as many as `Attributes` has bits. */
 export function attributesOf(values: ValueIndex, claims: ClaimAttribute): Array<Attribute> {
   return [
     claims,
@@ -47,14 +47,17 @@ export function attributesOf(values: ValueIndex, claims: ClaimAttribute): Array<
   ];
 }
 
-/** Loads the pattern that a predicate's field is; the reader has recorded what is wrong with it. */
+/** Loads the pattern in a predicate's field; the reader has recorded any fault. */
 type PatternLoader = (reader: Reader, node: Node) => Pattern;
 
-/** What is looked at once a request, when a predicate about it is asked for, and the index over those predicates. */
+/**
+ * An attribute and the index over its predicates. Its value is read once per request, when a predicate about it is
+ * first asked for.
+ */
 export abstract class Attribute {
   /**
-   * @param fields of a predicate, of which each is about this
-   * @param hasMatch whether the predicate has "match" beside the field
+   * @param fields the fields of a predicate that are about this attribute
+   * @param hasMatch whether the predicate has "match" besides the field
    */
   constructor(
     readonly fields: StaticArray<string>,
@@ -62,9 +65,10 @@ export abstract class Attribute {
   ) {}
 
   /**
-   * Loads a predicate; the reader has recorded what is wrong with it.
+   * Loads a predicate; the reader has recorded any fault.
    *
-   * @param field which of the fields, and its value
+   * @param field index of the field
+   * @param node the field's value
    * @param match the value of "match", or NONE
    */
   abstract load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void;
@@ -77,7 +81,7 @@ export abstract class Attribute {
   abstract match(request: Request, tokenBits: usize, found: SparseSet): void;
 }
 
-/** Strings of the request. */
+/** An attribute whose values are strings. */
 abstract class PatternAttribute extends Attribute {
   private readonly subject: Subject;
 
@@ -100,9 +104,9 @@ abstract class PatternAttribute extends Attribute {
   }
 }
 
-/** One string. */
+/** An attribute with one string. */
 class TextAttribute extends PatternAttribute {
-  /** @param ignoresCase whether patterns are in lower case, and values are compared in lower case */
+  /** @param ignoresCase whether patterns are in lower case and values are lower-cased before they are compared */
   constructor(
     field: string,
     values: ValueIndex,
@@ -135,7 +139,7 @@ function loadPath(reader: Reader, node: Node): Pattern {
 class HeaderAttribute extends Attribute {
   /** From a header's name to its subject. */
   private readonly headers: HashTable = new HashTable();
-  /** Bit i: a name in `headers` has i bytes, or at least 63. Most headers of a request are ruled out by it. */
+  /** Bit i is set if a name in `headers` has i bytes (bit 63: 63 or more). It rules out most headers of a request. */
   private nameLengths: u64 = 0;
 
   constructor(private readonly values: ValueIndex) {
@@ -170,7 +174,7 @@ class HeaderAttribute extends Attribute {
     return subject;
   }
 
-  /** Every value by itself, as Envoy does since CVE-2026-26308. */
+  /** Matches every value by itself, as Envoy does since CVE-2026-26308. */
   match(request: Request, tokenBits: usize, found: SparseSet): void {
     for (let i = 0; i < request.headerCount; i++) {
       const name = request.headerName(i);
@@ -191,7 +195,7 @@ function lengthBit(name: Slice): u64 {
   return (<u64>1) << (<u64>min(lengthOf(name), 63));
 }
 
-/** Names in the peer's certificate. */
+/** The names in the peer's certificate. */
 class PeerAttribute extends PatternAttribute {
   constructor(values: ValueIndex) {
     super(
@@ -202,7 +206,7 @@ class PeerAttribute extends PatternAttribute {
   }
 
   load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
-    // The certificate is not looked at if filter state has the peer's principal.
+    // The certificate is not read if filter state has the peer's principal.
     if (reader.get(reader.json.root, "peerPrincipal") == NONE) probePeerCertificates();
     super.load(reader, field, node, match, predicate);
   }
@@ -273,17 +277,17 @@ class AddressAttribute extends Attribute {
   }
 }
 
-/** Claims of the verified token: what depends on the token alone is evaluated once a token, into bits. */
+/** Claims of the verified token. Predicates that depend on the token alone are evaluated once per token, into bits. */
 export class ClaimAttribute extends Attribute {
   private readonly claims: ClaimIndex;
-  /** By predicate of a claim: its bit; by bit: its predicate. */
+  /** By predicate of a claim, its bit; by bit, its predicate. */
   private readonly bits: StaticArray<i32>;
   private readonly predicates: StaticArray<i32>;
   private count: i32 = 0;
-  /** What `evaluate` finds. */
+  /** The predicates that `evaluate` finds. */
   private readonly found: SparseSet;
 
-  /** @param predicates how many the configuration has, of whatever attribute */
+  /** @param predicates how many the configuration has, over all attributes */
   constructor(
     private readonly values: ValueIndex,
     predicates: i32,
@@ -306,7 +310,7 @@ export class ClaimAttribute extends Attribute {
     }
   }
 
-  /** The bytes that one token's bits take. */
+  /** How many bytes one token's bits take. */
   get tokenBytes(): i32 {
     return bytesForBits(this.count);
   }
@@ -330,7 +334,7 @@ export class ClaimAttribute extends Attribute {
     }
   }
 
-  /** Says which claims policies see as lists, and of which elements. */
+  /** Reports which claims policies see as lists, and their elements. */
   traceLists(payload: JsonDocument, spaceDelimited: StaticArray<Slice>): void {
     this.found.clear();
     this.claims.match(payload, spaceDelimited, this.found);

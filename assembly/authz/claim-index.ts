@@ -1,9 +1,9 @@
 /**
- * Finds all predicates that hold of a token's payload in one walk over it: the names on the way to claims that
- * predicates are about form a tree, and only members that are in it are looked into.
+ * Finds all predicates that hold of a token's payload in one walk over it. The names of the claims that predicates are
+ * about form a tree; only members in the tree are visited.
  *
- * Values are seen as Envoy's RBAC sees them in dynamic metadata under Istio (docs/semantics.md, "Claims in policies"): a string,
- * or any string element of a list; numbers, booleans, null, objects and lists in lists never match.
+ * Values are compared as Envoy's RBAC compares them in dynamic metadata under Istio (docs/semantics.md, "Claims in
+ * policies"): a string, or any string element of a list. Numbers, booleans, null, objects and nested lists never match.
  */
 import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
@@ -22,17 +22,17 @@ const ROOT: Branch = 0;
 const NO_SUBJECT: Subject = -1;
 
 export class ClaimIndex {
-  /** From a branch and a name to the branch below. */
+  /** From a branch and a name to the branch of that member. */
   private readonly names: HashTable = new HashTable();
-  /** By branch: the subject of predicates about the value there, or NO_SUBJECT. */
+  /** By branch: the subject of predicates about its value, or NO_SUBJECT. */
   private readonly subjects: Array<Subject> = [NO_SUBJECT];
-  /** By branch: whether there are branches below. */
+  /** By branch: whether it has branches of its own. */
   private readonly isInner: Array<bool> = [false];
 
   constructor(private readonly values: ValueIndex) {}
 
   /**
-   * @param path names from the payload down, at least one; they live as long as the index
+   * @param path names from the payload down, at least one; they must outlive the index
    * @returns the subject of predicates about the value at that path
    */
   subject(path: StaticArray<Slice>): Subject {
@@ -42,7 +42,7 @@ export class ClaimIndex {
     return this.subjects[branch];
   }
 
-  /** The branch of that name below `branch`, made if there is none. */
+  /** The branch of that name under `branch`; added if there is none. */
   private below(branch: Branch, name: Slice): Branch {
     const hash = nameHash(branch, name);
     const entry = this.names.find(hash, name);
@@ -58,8 +58,8 @@ export class ClaimIndex {
   /**
    * Adds to `found` every predicate that holds of the payload.
    *
-   * @param spaceDelimited names of top-level claims whose string is a list with spaces between its elements, beside
-   *   `scope` and `permission`, which always are
+   * @param spaceDelimited names of top-level claims whose string is a list separated by spaces, besides `scope` and
+   *   `permission`, which always are
    */
   match(payload: JsonDocument, spaceDelimited: StaticArray<Slice>, found: SparseSet): void {
     if (payload.root == NONE || payload.kind(payload.root) != JsonKind.Object) return;
@@ -75,7 +75,7 @@ export class ClaimIndex {
     }
   }
 
-  /** Recursion ends where the payload does: JsonDocument limits its depth. */
+  /** The recursion is bounded: JsonDocument limits the depth of the payload. */
   private matchNode(payload: JsonDocument, n: Node, branch: Branch, found: SparseSet): void {
     const kind = payload.kind(n);
     const subject = unchecked(this.subjects[branch]);
@@ -97,7 +97,7 @@ export class ClaimIndex {
   }
 
   /**
-   * Matches what is between spaces, without empty elements. Where nothing is left, Envoy leaves the string as it is
+   * Matches the elements between spaces; empty ones are skipped. If no element is left, Envoy keeps the whole string
    * (source/extensions/filters/http/jwt_authn/authenticator.cc, setPayloadMetadata).
    */
   private matchElements(subject: Subject, text: Slice, found: SparseSet): void {
@@ -117,7 +117,7 @@ export class ClaimIndex {
     if (elements == 0) this.values.match(subject, text, found);
   }
 
-  /** The branch of that name below `branch`, or ROOT, which is below none. */
+  /** The branch of that name under `branch`; ROOT if there is none, because no name leads to it. */
   private find(branch: Branch, name: Slice): Branch {
     const entry = this.names.find(nameHash(branch, name), name);
     return entry == NO_ENTRY ? ROOT : this.names.value(entry);

@@ -1,7 +1,7 @@
 /**
- * Conditions, compiled: each predicate of a condition becomes one instruction that says where to go where it holds
- * and where not, so that `and`, `or` and `not` are gone and evaluation is a walk without a stack. Code is laid out
- * from the end: every jump leads to an instruction before it or to a verdict, so every walk ends.
+ * Conditions, compiled. Each predicate of a condition becomes one instruction with two targets, one for true and one
+ * for false. This replaces `and`, `or` and `not`, so evaluation needs no stack. Code is laid out from the end: every
+ * jump leads to an instruction before it or to a verdict, so every walk ends.
  */
 import { CONDITION_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
@@ -9,7 +9,7 @@ import { JsonKind, NONE, Node } from "../encoding/json";
 import { Facts } from "./facts";
 import { SparseSet } from "./sparse-set";
 
-/** Where a walk goes on: an instruction, or what it ends with. */
+/** Where a walk continues: an instruction or a verdict. */
 export type Target = i32;
 const MATCH: Target = -1;
 const NO_MATCH: Target = -2;
@@ -17,30 +17,30 @@ const NO_MATCH: Target = -2;
 /** How deep `and`, `or` and `not` may be nested. */
 const MAX_DEPTH: i32 = 32;
 
-/** Numbers of one instruction: the predicate, where to go where it holds, where to go where not. */
+/** The numbers of one instruction: the predicate, the target if it holds, the target if it does not. */
 const SIZE: i32 = 3;
 
 /** The code of all conditions of a configuration. */
 export class Program {
   private readonly code: Array<i32> = [];
-  /** Children on the way to be compiled from the last to the first. */
+  /** Children that are still to be compiled, from the last to the first. */
   private readonly pending: Array<Node> = [];
-  /** Targets that `implies` found reachable, by instruction. */
+  /** By instruction: whether `implies` found it reachable. */
   private readonly reached: Array<bool> = [];
 
-  /** @param predicates how many there are */
+  /** @param predicates how many predicates there are */
   constructor(private readonly predicates: i32) {}
 
   /**
-   * Compiles a condition.
+   * Compiles a condition; the reader has recorded any fault.
    *
-   * @returns where its evaluation begins; the reader has recorded what is wrong with it
+   * @returns where its evaluation begins
    */
   compile(reader: Reader, condition: Node): Target {
     return this.emit(reader, condition, MATCH, NO_MATCH, 0);
   }
 
-  /** Emits what goes to `onTrue` where the condition holds and to `onFalse` where not. */
+  /** Emits code that continues at `onTrue` if the condition holds and at `onFalse` if it does not. */
   private emit(reader: Reader, node: Node, onTrue: Target, onFalse: Target, depth: i32): Target {
     const json = reader.json;
     if (reader.failed) return NO_MATCH;
@@ -67,7 +67,7 @@ export class Program {
     const parts = and != NONE ? and : reader.get(node, "or");
     if (!reader.array(parts)) return NO_MATCH;
 
-    // The last part decides; each part before it goes there unless it decides alone.
+    // The last part decides. Each earlier part continues at the next one unless it decides alone.
     const start = this.pending.length;
     for (let part = json.firstChild(parts); part != NONE; part = json.nextSibling(part))
       this.pending.push(part);
@@ -94,10 +94,10 @@ export class Program {
   }
 
   /**
-   * Whether the condition compiled to `start` holds only where one of the predicates in `guard` does: whether every
-   * walk to a match passes an instruction of one of them by the way where it holds. Read off the code that runs.
+   * Whether the condition compiled to `start` can hold only if one of the predicates in `guard` holds: whether every
+   * walk to a match passes an instruction of one of them along its true target. This is checked on the code that runs.
    *
-   * @param first where the code of this condition begins; nothing in it leads before that
+   * @param first where the code of this condition begins; no jump leads before it
    */
   implies(first: i32, start: Target, guard: SparseSet): bool {
     if (start < 0) return start == NO_MATCH;
@@ -113,13 +113,13 @@ export class Program {
     return result;
   }
 
-  /** Marks a target as reachable. @returns false where it is a match */
+  /** Marks a target as reachable. @returns false if it is a match */
   private reach(target: Target): bool {
     if (target >= 0) this.reached[target] = true;
     return target != MATCH;
   }
 
-  /** Where the next condition's code will begin. */
+  /** Where the next condition's code begins. */
   get length(): i32 {
     return this.code.length;
   }

@@ -1,4 +1,4 @@
-/** What the policies say of one request. One object, reset for each. */
+/** The policies' decision on one request. One object, reset for each. */
 import { EMPTY, Slice } from "../memory/slice";
 
 /** In the order in which Istio evaluates them. */
@@ -8,7 +8,7 @@ export const enum Action {
   Allow,
 }
 
-/** The rules of one action, dry-run or enforced, in the order in which they are asked. */
+/** The rules of one action, dry-run or enforced, in the order of evaluation. */
 export const enum RuleSet {
   DryRunAudit,
   Audit,
@@ -18,7 +18,7 @@ export const enum RuleSet {
   Allow,
 }
 
-/** How many there are. */
+/** How many rule sets there are. */
 export const RULE_SETS: i32 = 6;
 
 /** A set of them: bit i is rule set i. */
@@ -40,11 +40,11 @@ function only(ruleSet: RuleSet): RuleSets {
 export class Decision {
   /** Whether the request is refused: 403. */
   refused: bool = false;
-  /** The rule that decided: the DENY rule that matched, else the ALLOW rule that did; EMPTY where none matched. */
+  /** The rule that decided: the DENY rule that matched, else the ALLOW rule that matched; EMPTY if none matched. */
   ruleId: Slice = EMPTY;
-  /** Those that were asked: behind a refusal none are. */
+  /** The rule sets that were evaluated. After a refusal the rest is skipped. */
   private asked: RuleSets = 0;
-  /** Those of which a rule matched. */
+  /** The rule sets of which a rule matched. */
   private matching: RuleSets = 0;
   /** By rule set in `matching`: the first rule that matched. */
   private readonly ruleIds: StaticArray<Slice> = new StaticArray<Slice>(RULE_SETS);
@@ -56,7 +56,7 @@ export class Decision {
     this.matching = 0;
   }
 
-  /** Notes that no rule of the set matched. */
+  /** Records that no rule of the set matched. */
   // @ts-ignore: decorator
   @inline
   addUnmatched(ruleSet: RuleSet): void {
@@ -64,7 +64,7 @@ export class Decision {
     if (ruleSet == RuleSet.Allow) this.refused = true;
   }
 
-  /** Notes the first rule of the set that matched. */
+  /** Records the first rule of the set that matched. */
   // @ts-ignore: decorator
   @inline
   addMatched(ruleSet: RuleSet, ruleId: Slice): void {
@@ -75,7 +75,7 @@ export class Decision {
     if (ruleSet == RuleSet.Deny || ruleSet == RuleSet.Allow) this.ruleId = ruleId;
   }
 
-  /** Whether there are rules of that set and they were asked. */
+  /** Whether that rule set exists and was evaluated. */
   wasAsked(ruleSet: RuleSet): bool {
     return (this.asked & only(ruleSet)) != 0;
   }
@@ -90,7 +90,7 @@ export class Decision {
     return this.matched(ruleSet) ? unchecked(this.ruleIds[ruleSet]) : EMPTY;
   }
 
-  /** What is to be told though it changes no answer: AUDIT that matched, and dry-run that would refuse. */
+  /** The results to report although they change no answer: AUDIT rules that matched, and dry-run refusals. */
   // @ts-ignore: decorator
   @inline
   get unenforced(): RuleSets {

@@ -1,9 +1,9 @@
 /**
- * The compiled policies of one configuration (`authorization`): RBAC as istiod has Envoy do it, AUDIT before DENY
- * before ALLOW (source/extensions/filters/common/rbac/engine_impl.cc, filters/http/rbac/rbac_filter.cc).
+ * The compiled policies of one configuration (`authorization`): RBAC as Envoy evaluates it for istiod, AUDIT before
+ * DENY before ALLOW (source/extensions/filters/common/rbac/engine_impl.cc, filters/http/rbac/rbac_filter.cc).
  *
- * What depends on the token alone is evaluated once a token, into bits; what depends on the request once a request,
- * and only where a rule asks for it. Nothing is allocated, but in the arena.
+ * Predicates about the token alone are evaluated once per token, into bits. Predicates about the request are evaluated
+ * once per request, and only if a rule asks for them. Nothing is allocated outside the arena.
  */
 import { Region } from "../memory/region";
 import { EMPTY, Slice } from "../memory/slice";
@@ -19,14 +19,14 @@ import { Facts } from "./facts";
 import { Predicates } from "./predicates";
 import { NO_RULE, Rules } from "./rules";
 
-/** What the traced module reads a token's claims into for its events. */
+/** The document that the traced module parses a token's claims into for its events. */
 // @ts-ignore: decorator
 @lazy
 const PAYLOAD = new JsonDocument();
 
 export class Engine {
   private readonly facts: Facts;
-  /** By rule set; null where there is none. An empty list of ALLOW rules allows nothing. */
+  /** By rule set; null if it is absent. An empty list of ALLOW rules allows nothing. */
   private readonly rules: StaticArray<Rules | null> = new StaticArray<Rules | null>(RULE_SETS);
 
   /** @param region holds the texts that rules and predicates point to */
@@ -40,7 +40,7 @@ export class Engine {
   /**
    * Loads `authorization` of a configuration.
    *
-   * @returns null where it is faulty; the reader has recorded why
+   * @returns null if it is faulty; the reader has recorded why
    */
   static load(reader: Reader, authorization: Node): Engine | null {
     if (!reader.object(authorization, AUTHORIZATION_FIELDS)) return null;
@@ -74,7 +74,7 @@ export class Engine {
     if (list != NONE) this.rules[ruleSet] = Rules.load(reader, list, this.predicates, program);
   }
 
-  /** Whether there is no rule set. One without rules is a rule set: of ALLOW, it allows nothing. */
+  /** Whether no rule set is present. A rule set without rules is present: an ALLOW set without rules allows nothing. */
   private get isEmpty(): bool {
     for (let i = 0; i < RULE_SETS; i++) {
       if (unchecked(this.rules[i]) !== null) return false;
@@ -82,7 +82,7 @@ export class Engine {
     return true;
   }
 
-  /** The rules of all rule sets, enforced and on trial. */
+  /** The number of rules in all rule sets, enforced and dry-run. */
   get ruleCount(): i32 {
     let count = 0;
     for (let i = 0; i < RULE_SETS; i++) {
@@ -92,13 +92,13 @@ export class Engine {
     return count;
   }
 
-  /** The bytes that `evaluateToken` writes: whole 64-bit words. */
+  /** How many bytes `evaluateToken` writes: whole 64-bit words. */
   get tokenPredicateBytes(): i32 {
     return this.predicates.claims.tokenBytes;
   }
 
   /**
-   * Evaluates what depends on a token alone.
+   * Evaluates the predicates that depend on a token alone.
    *
    * @param payload of the verified token
    * @param spaceDelimited its provider's `spaceDelimitedClaims`; `scope` and `permission` need not be among them
@@ -109,10 +109,10 @@ export class Engine {
   }
 
   /**
-   * Decides on a request. Where this makes `request.failed` true, the decision is void.
+   * Decides on a request. The decision is void if `request.failed` is true afterwards.
    *
    * @param tokenBits what `evaluateToken` wrote, or 0 without a verified token
-   * @param decision is overwritten
+   * @param decision overwritten with the decision
    */
   decide(request: Request, tokenBits: usize, decision: Decision): void {
     decision.reset();
@@ -128,8 +128,8 @@ export class Engine {
   }
 
   /**
-   * Says how `decide` came to its decision. For that alone the rest is evaluated too: rules after the first that matched
-   * and after a refusal, and all that they ask of the request.
+   * Reports how `decide` decided. For the report it also evaluates the rest: rules after the first match and after a
+   * refusal, and the attributes that they need.
    *
    * @param payload of the verified token, in base64url; EMPTY without one
    * @param spaceDelimited its provider's `spaceDelimitedClaims`
@@ -150,7 +150,7 @@ export class Engine {
       rules.trace(facts, decision.wasAsked(ruleSet));
     }
     traceDecision(decision.refused, decision.ruleId);
-    // What could not be read for the sake of the events fails no request.
+    // A value that cannot be read for the events does not fail the request.
     request.failed = false;
   }
 }

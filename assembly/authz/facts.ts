@@ -1,8 +1,8 @@
 /**
- * What is known of one request: which predicates hold. An attribute is looked at when a predicate about it is first
- * asked for, and then all its predicates are known at once, for looking up a value finds all that hold of it.
+ * The predicates that hold of one request. An attribute is read when a predicate about it is first asked for. One
+ * lookup of its value then finds all of its predicates that hold.
  *
- * One object, begun anew for each request in constant time.
+ * There is one object; it is reset for each request in constant time.
  */
 import { Request } from "../http/request";
 import { Attributes, Predicates, only } from "./predicates";
@@ -20,7 +20,7 @@ export class Facts {
   }
 
   /**
-   * Forgets the request before.
+   * Resets for a new request.
    *
    * @param tokenBits what `ClaimAttribute.evaluate` wrote, or 0 without a verified token
    */
@@ -40,7 +40,7 @@ export class Facts {
     return this.held.has(predicate);
   }
 
-  /** Makes sure that these attributes are known. */
+  /** Evaluates the predicates about these attributes that are not known yet. */
   learnAll(attributes: Attributes): void {
     for (let missing = attributes & ~this.known; missing != 0; missing &= missing - 1) {
       this.learn(ctz(missing));

@@ -1,16 +1,17 @@
 /**
- * A hash table from keys in several spaces to integers; one key may have several. It grows while a configuration is
- * loaded and is only read afterwards.
+ * A hash table from keys in several spaces to integers. One key may have several entries. The table grows while a
+ * configuration is loaded and is only read afterwards.
  *
- * A key is a byte slice, looked up by a hash that the caller can carry on from length to length, so that all prefixes of a
- * value cost one pass over it, and so do all suffixes; or a number, which its hash stands for alone. What requests bring is
- * only looked up, never stored, so nobody but the configuration's author can make keys collide.
+ * A key is a byte slice or a number. A slice's hash can be extended from one length to the next, so hashing all
+ * prefixes of a value costs one pass over it, and so does hashing all suffixes. A number is represented by its hash
+ * alone. Values of requests are looked up but never stored, so only the author of the configuration can make keys
+ * collide.
  */
 import { EMPTY, Slice, byteAt, eightBytesAt, equals, fourBytesAt, lengthOf } from "../memory/slice";
 
-/** Of the table; the caller keeps apart what shares one. */
+/** The number of a space; callers keep the spaces of one table apart. */
 export type Space = i32;
-/** Of a table's entries. */
+/** The number of an entry. */
 export type Entry = i32;
 export const NO_ENTRY: Entry = -1;
 
@@ -18,14 +19,17 @@ export const NO_ENTRY: Entry = -1;
 const MULTIPLIER: u64 = 0x9e3779b97f4a7c15;
 const WORD: i32 = 8;
 
-/** What hashing begins with in a space. */
+/** The initial hash of a space. */
 // @ts-ignore: decorator
 @inline
 export function beginHash(space: Space): u64 {
   return (<u64>space + 1) * MULTIPLIER;
 }
 
-/** Carries a hash on by a number. Of one hash, different numbers give different hashes; by one number, different hashes stay different. */
+/**
+ * Extends a hash by a number. From one hash, different numbers lead to different hashes; by one number, different
+ * hashes stay different.
+ */
 // @ts-ignore: decorator
 @inline
 export function hashNumber(hash: u64, value: u64): u64 {
@@ -34,24 +38,24 @@ export function hashNumber(hash: u64, value: u64): u64 {
 }
 
 /**
- * Carries a hash on by the whole words of the first `end` bytes.
+ * Extends a hash by the whole words of the first `end` bytes.
  *
- * @param start where it was carried on to: bytes, a multiple of a word
+ * @param start how many bytes it covers so far, a multiple of a word
  */
 export function hashForward(hash: u64, s: Slice, start: i32, end: i32): u64 {
   for (let i = start; i + WORD <= end; i += WORD) hash = hashNumber(hash, eightBytesAt(s, i));
   return hash;
 }
 
-/** The hash of the first `end` bytes. @param hash carried on by their whole words */
+/** The hash of the first `end` bytes. @param hash extended by their whole words */
 export function endForward(hash: u64, s: Slice, end: i32): u64 {
   return hashRest(hash, s, wholeWords(end), end);
 }
 
 /**
- * As `hashForward`, from a value's end: by the whole words of the last `end` bytes, the last one first.
+ * As `hashForward`, from a value's end: extends by the whole words of the last `end` bytes, the last word first.
  *
- * @param start where it was carried on to, from the value's end
+ * @param start how many bytes it covers so far, counted from the value's end
  */
 export function hashBackward(hash: u64, s: Slice, start: i32, end: i32): u64 {
   const last = lengthOf(s) - WORD;
@@ -59,13 +63,13 @@ export function hashBackward(hash: u64, s: Slice, start: i32, end: i32): u64 {
   return hash;
 }
 
-/** The hash of the last `end` bytes. @param hash carried on by their whole words */
+/** The hash of the last `end` bytes. @param hash extended by their whole words */
 export function endBackward(hash: u64, s: Slice, end: i32): u64 {
   const length = lengthOf(s);
   return hashRest(hash, s, length - end, length - wholeWords(end));
 }
 
-/** Carries a hash on by the bytes from `start` to `end`, less than a word, as a number with their count above it. */
+/** Extends a hash by the bytes from `start` to `end`, less than a word, as a number with their count above it. */
 function hashRest(hash: u64, s: Slice, start: i32, end: i32): u64 {
   const count = <u64>(end - start);
   let rest: u64 = 0;
@@ -78,7 +82,7 @@ function hashRest(hash: u64, s: Slice, start: i32, end: i32): u64 {
   return hashNumber(hash, rest | (count << 56));
 }
 
-/** The bytes of the whole words among so many bytes: where hashing goes on. */
+/** How many of `length` bytes form whole words: where hashing continues. */
 // @ts-ignore: decorator
 @inline
 export function wholeWords(length: i32): i32 {
@@ -96,17 +100,17 @@ export class HashTable {
   private values: StaticArray<i32> = new StaticArray<i32>(8);
   /** The next entry in the same bucket. */
   private nexts: StaticArray<Entry> = new StaticArray<Entry>(8);
-  /** The first entry of each bucket; their number is a power of two. */
+  /** The first entry of each bucket; the number of buckets is a power of two. */
   private buckets: StaticArray<Entry> = new StaticArray<Entry>(16).fill(NO_ENTRY);
-  /** The bucket is the hash's upper bits: the multiplication carries upwards only. */
+  /** The bucket is in the hash's upper bits, because multiplication carries only upwards. */
   private shift: u64 = 60;
   private count: i32 = 0;
 
   /**
-   * Adds an entry, beside any of the same key.
+   * Adds an entry. Other entries of the same key stay.
    *
    * @param hash of the key, begun with `beginHash(space)`
-   * @param key its bytes, which live as long as the table; EMPTY where the hash stands for the key
+   * @param key its bytes, which must outlive the table; EMPTY if the hash represents the key
    */
   add(hash: u64, key: Slice, value: i32): void {
     if (this.count == this.values.length) this.grow();
@@ -124,7 +128,7 @@ export class HashTable {
     return this.findFrom(unchecked(this.buckets[<i32>(hash >>> this.shift)]), hash, key);
   }
 
-  /** The next entry of that key behind `entry`, or NO_ENTRY. */
+  /** The next entry of that key after `entry`, or NO_ENTRY. */
   // @ts-ignore: decorator
   @inline
   findNext(entry: Entry, hash: u64, key: Slice): Entry {
@@ -150,7 +154,7 @@ export class HashTable {
     unchecked((this.buckets[bucket] = entry));
   }
 
-  /** Doubles the room for entries and the buckets, of which there are two for each entry. */
+  /** Doubles the room for entries, with two buckets for each. */
   private grow(): void {
     const capacity = this.count * 2;
     this.hashes = enlarged<u64>(this.hashes, capacity);

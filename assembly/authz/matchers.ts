@@ -1,9 +1,9 @@
 /**
- * How one value is compared: a pattern is a key that the value begins with, ends with or is, so that patterns can be
- * looked up by it, and, where that is not the whole of it, a check of the value.
+ * Patterns that one value is compared with. A pattern has a key, by which it is looked up: text that the value begins
+ * with, ends with, equals, or has as a segment. If the key does not decide alone, a check of the whole value follows.
  *
- * The patterns are those that istiod generates (pilot/pkg/security/authz/matcher, model/generator.go). `.` of its
- * regular expressions is RE2's: any character but a newline, in well-formed UTF-8.
+ * The patterns are those that istiod generates (pilot/pkg/security/authz/matcher, model/generator.go). In its regular
+ * expressions `.` is RE2's: any character but a newline, in well-formed UTF-8.
  */
 import {
   EMPTY,
@@ -32,30 +32,30 @@ const NEWLINE: u8 = 0x0a;
 const ASTERISK: u8 = 0x2a;
 const SLASH: u8 = 0x2f;
 
-/** Where in a value the key of a pattern stands. */
+/** Where in a value a pattern's key is. */
 export const enum Anchor {
-  /** It is the value. */
+  /** The key is the whole value. */
   Whole,
   Start,
   End,
-  /** It is one of the value's segments between slashes. */
+  /** The key is one of the value's segments between slashes. */
   Segment,
 }
 
-/** Segments behind this many are no keys: bounds what a path is searched for. */
+/** Segments after this many are not used as keys, which bounds the lookups for a path. */
 export const MAX_SEGMENTS: i32 = 32;
 
-/** What a value must be beside having the pattern's key. */
+/** A condition on a value besides the pattern's key. */
 export abstract class Check {
-  /** @param value one that has the key in its place */
+  /** @param value has the key in its position */
   abstract matches(value: Slice): bool;
 }
 
 export class Pattern {
   /**
-   * @param check what a value of that key must pass beside
-   * @param segment where the anchor is Segment: which one, from 0 to `MAX_SEGMENTS - 1`
-   * @param alternatives further keys that a value must have to match, each as good as this one to look it up by
+   * @param check a further condition on a value with that key
+   * @param segment if the anchor is Segment: which one, from 0 to `MAX_SEGMENTS - 1`
+   * @param alternatives further keys that every matching value has, each equally suitable for the lookup
    */
   constructor(
     readonly anchor: Anchor,
@@ -66,7 +66,7 @@ export class Pattern {
   ) {}
 }
 
-/** What a faulty configuration gives; the reader has recorded the fault. */
+/** The pattern of a faulty configuration; the reader has recorded the fault. */
 function noPattern(): Pattern {
   return new Pattern(Anchor.Whole, EMPTY);
 }
@@ -100,9 +100,9 @@ class NonEmptyCheck extends Check {
 }
 
 /**
- * Loads a URI template as Envoy reads it (source/extensions/path/uri_template_lib/uri_template_internal.cc): segments
- * that are literal, `{*}` (one segment) or, at most once and behind every `{*}`, `{**}` (any characters of a path,
- * slashes and nothing included).
+ * Loads a URI template as Envoy reads it (source/extensions/path/uri_template_lib/uri_template_internal.cc). Its
+ * segments are literals, `{*}` (one segment) and at most one `{**}` after every `{*}` (any characters of a path,
+ * slashes included, or none).
  */
 export function loadTemplate(reader: Reader, node: Node): Pattern {
   const template = reader.nonEmptyString(node);
@@ -112,7 +112,7 @@ export function loadTemplate(reader: Reader, node: Node): Pattern {
     reader.fail(node, "must begin with /");
     return noPattern();
   }
-  // The keys: everything up to the first operator, and each literal segment that has its place.
+  // The keys: everything up to the first operator, and each literal segment in a fixed position.
   const literals: Array<Pattern> = [];
   let keyEnd = -1;
   let anyAt = -1;
@@ -151,7 +151,7 @@ export function loadTemplate(reader: Reader, node: Node): Pattern {
 class TemplateCheck extends Check {
   /**
    * @param segments literals and `{*}` up to `{**}`
-   * @param ending what is literal behind `{**}`
+   * @param ending the literal text after `{**}`
    * @param hasAny whether there is a `{**}`
    */
   constructor(
@@ -187,7 +187,7 @@ class TemplateCheck extends Check {
   }
 }
 
-/** Characters that a literal segment may have: those of a path but `*`, which Envoy takes for an operator. */
+/** The characters that a literal segment may have: those of a path except `*`, which Envoy reads as an operator. */
 function isLiteral(segment: Slice): bool {
   for (let i = 0; i < lengthOf(segment); i++) {
     const byte = byteAt(segment, i);
@@ -196,7 +196,7 @@ function isLiteral(segment: Slice): bool {
   return lengthOf(segment) > 0;
 }
 
-/** pchar of RFC 3986 section 3.3: what Envoy 1.40 takes for a character of a segment, as tried character by character. */
+/** pchar of RFC 3986 section 3.3: the characters that Envoy 1.40 accepts in a segment, tested one by one. */
 function isSegmentCharacter(byte: u8): bool {
   if (byte < 0x40) return (PUNCTUATION_AND_DIGITS & ((<u64>1) << (<u64>byte))) != 0;
   return (
@@ -222,7 +222,7 @@ class GlobCheck extends Check {
   }
 
   matches(value: Slice): bool {
-    // The leftmost place is right for every piece: it leaves the most to those behind it.
+    // The leftmost position is right for every piece: it leaves the most text for the pieces after it.
     const last = this.pieces.length - 1;
     let at = lengthOf(unchecked(this.pieces[0]));
     for (let i = 1; i < last; i++) {
@@ -286,7 +286,8 @@ class ServiceAccountCheck extends Check {
   }
 
   matches(name: Slice): bool {
-    // The leftmost namespace leaves the most to what is behind it, and one byte of trust domain must be before it.
+    // The leftmost namespace leaves the most text for what follows, and the trust domain before it needs at least one
+    // byte.
     for (
       let ns = indexOf(name, NAMESPACE_SEGMENT.slice, lengthOf(SPIFFE.slice) + 1);
       ns >= 0;
@@ -298,7 +299,7 @@ class ServiceAccountCheck extends Check {
     return false;
   }
 
-  /** Whether `(.+/|)sa/NAME(/.+)?` matches what is behind `start`. */
+  /** Whether `(.+/|)sa/NAME(/.+)?` matches the text from `start` on. */
   private matchesAccount(name: Slice, start: i32): bool {
     const length = lengthOf(name);
     for (
@@ -314,13 +315,13 @@ class ServiceAccountCheck extends Check {
   }
 }
 
-/** A literal with such a byte would make the shortcuts above wrong, and no policy has one. */
+/** Refuses a literal with that byte. It would make the shortcuts above wrong, and no policy has one. */
 function refuseByte(reader: Reader, node: Node, literal: Slice, byte: u8): void {
   if (indexOfByte(literal, byte) >= 0)
     reader.fail(node, "must not contain a newline, nor a trust domain a slash");
 }
 
-/** Where `segment` at `start` ends, if a slash or the end of the text is behind it; else -1. */
+/** The end of `segment` at `start`, if a slash or the end of the text follows it; else -1. */
 function segmentEnd(text: Slice, start: i32, segment: Slice): i32 {
   const end = start + lengthOf(segment);
   if (!startsWith(subslice(text, start, lengthOf(text)), segment)) return -1;

@@ -1,6 +1,6 @@
 /**
- * The leaves of conditions, loaded: `authorization.predicates` of the configuration, each in the index of the attribute
- * that it is about. Each is named by its place in that list.
+ * The leaves of conditions, loaded from `authorization.predicates` of the configuration into the indexes of their
+ * attributes. A predicate is identified by its position in that list.
  */
 import { PREDICATE_FIELDS } from "../config/schema";
 import { Reader, equalsAscii } from "../document/reader";
@@ -20,10 +20,10 @@ export function only(attribute: i32): Attributes {
 }
 
 export class Predicates {
-  /** By predicate: the attribute that it is about. */
+  /** By predicate: its attribute. */
   private readonly subjects: StaticArray<i32>;
 
-  /** @param claims among the attributes, what depends on a token alone */
+  /** @param claims the attribute of predicates that depend on a token alone */
   private constructor(
     readonly count: i32,
     readonly claims: ClaimAttribute,
@@ -32,7 +32,7 @@ export class Predicates {
     this.subjects = new StaticArray<i32>(count);
   }
 
-  /** Loads the list; the reader has recorded what is wrong with it. */
+  /** Loads the list; the reader has recorded any fault. */
   static load(reader: Reader, list: Node): Predicates {
     const isArray = list != NONE && reader.array(list);
     const count = isArray ? reader.json.size(list) : 0;
@@ -88,7 +88,7 @@ export class Predicates {
     unchecked(this.attributes[attribute]).match(request, tokenBits, found);
   }
 
-  /** What any predicate is about. */
+  /** The attributes that any predicate is about. */
   get allAttributes(): Attributes {
     let all: Attributes = 0;
     for (let i = 0; i < this.subjects.length; i++) all |= only(this.subjects[i]);

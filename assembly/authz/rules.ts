@@ -1,6 +1,6 @@
 /**
- * The rules of one action, enforced or dry-run, in the byte order of their ids, and the index over their guards: a
- * request looks only at rules without a guard and at those of which a guard holds.
+ * The rules of one action, enforced or dry-run, in the byte order of their ids, and the index over their guards. For a
+ * request, only rules without a guard and rules with a guard that holds are evaluated.
  */
 import { Slice, compare } from "../memory/slice";
 import { RULE_FIELDS } from "../config/schema";
@@ -12,7 +12,7 @@ import { Facts } from "./facts";
 import { Attributes, Predicates, only } from "./predicates";
 import { SparseSet } from "./sparse-set";
 
-/** A rule's place in its list. */
+/** A rule's position in its list. */
 export type Rule = i32;
 export const NO_RULE: Rule = -1;
 
@@ -22,12 +22,15 @@ export class Rules {
   private readonly conditions: Array<Target> = [];
   /** Rules without a guard, ascending. */
   private readonly unguarded: Array<Rule> = [];
-  /** What guards are about. */
+  /** The attributes that guards are about. */
   private guardAttributes: Attributes = 0;
-  /** The rules that predicate p guards, ascending: `guarded[start]` to `guarded[end - 1]`, of `firsts[p]` and `firsts[p + 1]`. */
+  /**
+   * The rules that predicate p guards, ascending: `guarded[start]` to `guarded[end - 1]`, with `start` = `firsts[p]`
+   * and `end` = `firsts[p + 1]`.
+   */
   private firsts: StaticArray<i32> = [];
   private guarded: StaticArray<Rule> = [];
-  /** Rules that were looked at for this request: a rule may have several guards. */
+  /** Rules that were evaluated for this request, because a rule may have several guards. */
   private seen: SparseSet = new SparseSet(0);
 
   private constructor(
@@ -39,7 +42,7 @@ export class Rules {
     return this.ids.length;
   }
 
-  /** Loads a list of rules; the reader has recorded what is wrong with it. */
+  /** Loads a list of rules; the reader has recorded any fault. */
   static load(reader: Reader, list: Node, predicates: Predicates, program: Program): Rules {
     const rules = new Rules(predicates, program);
     if (!reader.array(list)) return rules;
@@ -90,7 +93,7 @@ export class Rules {
     this.ids.push(id);
   }
 
-  /** Sorts the pairs by predicate, by counting; the rules of each stay in order. */
+  /** Sorts the pairs by predicate with a counting sort; the rules of each predicate stay in order. */
   private index(guards: Array<i32>, rules: Array<Rule>): void {
     const firsts = new StaticArray<i32>(this.predicates.count + 1);
     for (let i = 0; i < guards.length; i++) firsts[guards[i]]++;
@@ -116,7 +119,8 @@ export class Rules {
     }
     facts.learnAll(this.guardAttributes);
     this.seen.clear();
-    // Predicates that come to hold while conditions are evaluated are of other attributes, so they guard nothing.
+    // Predicates that are found to hold while conditions are evaluated belong to other attributes, so they guard no
+    // rule.
     const count = facts.held.count;
     for (let i = 0; i < count; i++) {
       const predicate = facts.held.at(i);
@@ -137,7 +141,10 @@ export class Rules {
     return this.program.holds(unchecked(this.conditions[rule]), facts);
   }
 
-  /** Says of every rule whether it matches. @param wereAsked whether the filter asked them, up to the first that matches */
+  /**
+   * Reports for every rule whether it matches. @param wereAsked whether the filter evaluated them, up to the first
+   * match
+   */
   trace(facts: Facts, wereAsked: bool): void {
     let isAsked = wereAsked;
     for (let rule = 0; rule < this.ids.length; rule++) {

@@ -1,11 +1,12 @@
 /**
- * A set of small integers that is emptied in constant time and lists its members in the order they came, so that
- * what a request has to forget costs nothing (Briggs and Torczon, "An efficient representation for sparse sets",
- * 1993).
+ * A set of small integers that is emptied in constant time and lists its members in insertion order, so that resetting
+ * it for a request costs nothing (Briggs and Torczon, "An efficient representation for sparse sets", 1993).
  */
 export class SparseSet {
   private readonly members: StaticArray<i32>;
-  /** Where in `members` a value would stand; whatever is there is checked against `members`. */
+  /**
+   * By value: its position in `members` if it is a member. A stale position is detected by comparing with `members`.
+   */
   private readonly places: StaticArray<i32>;
   /** How many members there are. */
   count: i32 = 0;
@@ -38,7 +39,7 @@ export class SparseSet {
     return true;
   }
 
-  /** The member that came as number `i` (0 ≤ i < count). */
+  /** The member that was added as number `i` (0 ≤ i < count). */
   // @ts-ignore: decorator
   @inline
   at(i: i32): i32 {

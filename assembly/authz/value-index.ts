@@ -1,10 +1,10 @@
 /**
- * Finds all predicates that hold of a value by looking up what the value begins with, ends with and is: the cost grows
- * with the value and with what matches, not with how many predicates there are.
+ * Finds all predicates that hold of a value by looking up its beginnings, its ends and the whole value. The cost grows
+ * with the value and with the number of matches, not with the number of predicates.
  *
- * A subject is what predicates are about (the path, one header, one claim …). Per subject the index knows the lengths
- * of its keys; the value's bytes are hashed once, and at each of those lengths looked up. What is between operators of URI
- * templates is looked up segment by segment.
+ * A subject is what predicates are about: the path, one header, one claim and so on. For each subject the index knows
+ * the lengths of its keys. The value's bytes are hashed once and looked up at each of those lengths. Segments between
+ * operators of URI templates are looked up one by one.
  */
 import { Slice, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import {
@@ -22,8 +22,8 @@ import { Anchor, Check, MAX_SEGMENTS, Pattern } from "./matchers";
 import { SparseSet } from "./sparse-set";
 
 const SLASH: u8 = 0x2f;
-/** So many predicates of one key are a crowd, whatever their number. */
-const MAX_CROWD: i32 = 16;
+/** Collisions of a key are counted up to this number; more make no difference to the choice of keys. */
+const MAX_COLLISIONS: i32 = 16;
 
 /** A number from `ValueIndex.addSubject`. */
 export type Subject = i32;
@@ -33,7 +33,7 @@ export class ValueIndex {
   private readonly lengths: Array<KeyLengths> = [];
   /** By predicate: whether its key is the whole value. */
   private readonly isWhole: StaticArray<bool>;
-  /** By predicate. */
+  /** By predicate: the further condition on the value, or null. */
   private readonly checks: StaticArray<Check | null>;
 
   /** @param predicates how many predicates the configuration has */
@@ -47,16 +47,16 @@ export class ValueIndex {
     return this.lengths.length - 1;
   }
 
-  /** Makes `predicate` one that holds where a value of `subject` matches `pattern`. */
+  /** Adds a predicate that holds if a value of `subject` matches `pattern`. */
   add(subject: Subject, pattern: Pattern, predicate: i32): void {
     let rarest = pattern;
-    let crowd = this.crowd(subject, pattern);
-    for (let i = 0; i < pattern.alternatives.length && crowd > 0; i++) {
+    let fewest = this.collisions(subject, pattern);
+    for (let i = 0; i < pattern.alternatives.length && fewest > 0; i++) {
       const alternative = pattern.alternatives[i];
-      const others = this.crowd(subject, alternative);
-      if (others >= crowd) continue;
+      const collisions = this.collisions(subject, alternative);
+      if (collisions >= fewest) continue;
       rarest = alternative;
-      crowd = others;
+      fewest = collisions;
     }
     const lengths = this.lengths[subject];
     const length = lengthOf(rarest.key);
@@ -69,12 +69,12 @@ export class ValueIndex {
     this.table.add(hashOf(subject, rarest), rarest.key, predicate);
   }
 
-  /** How many predicates share a pattern's key, counted up to a limit. */
-  private crowd(subject: Subject, pattern: Pattern): i32 {
+  /** How many predicates already have a pattern's key, counted up to `MAX_COLLISIONS`. */
+  private collisions(subject: Subject, pattern: Pattern): i32 {
     const hash = hashOf(subject, pattern);
     let count = 0;
     let entry = this.table.find(hash, pattern.key);
-    while (entry != NO_ENTRY && count < MAX_CROWD) {
+    while (entry != NO_ENTRY && count < MAX_COLLISIONS) {
       count++;
       entry = this.table.findNext(entry, hash, pattern.key);
     }
@@ -140,13 +140,13 @@ export class ValueIndex {
   }
 }
 
-/** How long a subject's keys are. */
+/** The lengths of a subject's keys. */
 class KeyLengths {
   /** Ascending, each once. */
   readonly ofStarts: Array<i32> = [];
   readonly ofEnds: Array<i32> = [];
   longestWhole: i32 = -1;
-  /** How many segments are looked up, from the first. */
+  /** How many segments are looked up, counted from the first. */
   segments: i32 = 0;
 }
 
@@ -160,7 +160,7 @@ function hashOf(subject: Subject, pattern: Pattern): u64 {
   return hashKey(isSegment ? segmentSpace(subject, pattern.segment) : startSpace(subject), key);
 }
 
-/** Keys that begin a value or are it share a space, so that one pass over the value finds both. */
+/** Keys that begin a value and keys that equal it share a space, so one pass over the value finds both. */
 function startSpace(subject: Subject): i32 {
   return 2 * subject;
 }
@@ -169,12 +169,12 @@ function endSpace(subject: Subject): i32 {
   return 2 * subject + 1;
 }
 
-/** Below zero, where no other space is. */
+/** Negative, where no other space is. */
 function segmentSpace(subject: Subject, segment: i32): i32 {
   return -2 - (subject * MAX_SEGMENTS + segment);
 }
 
-/** Inserts `value` into an ascending array, unless it is there. */
+/** Inserts `value` into an ascending array unless it is already there. */
 function insertSorted(array: Array<i32>, value: i32): void {
   let low = 0;
   let high = array.length;
