@@ -1,11 +1,11 @@
 /**
- * The plugin configuration (tools/config/schema.ts is its one definition) becomes a Plugin, whole or not at all. Each part
- * reads its own part of the document; here they are put together.
+ * Loads the plugin configuration (defined by tools/config/schema.ts) into a Plugin, as a whole or not at all. Each part
+ * reads its own part of the document; this file puts them together.
  */
 import { logInfo, logWarning } from "./abi/log";
 import { AuthenticationLimits, Authenticator } from "./authn/authenticator";
 import { Extractor } from "./authn/extractor";
-import { Place } from "./authn/place";
+import { Location } from "./authn/location";
 import { Provider } from "./authn/provider";
 import { RemoteKeySets } from "./authn/remote-jwks";
 import { TokenCache } from "./authn/token-cache";
@@ -38,7 +38,7 @@ const FILTER_STATE = new Text("filter_state\0");
 const MAX_TICK_PERIOD: u64 = 1_000;
 const MIN_TICK_PERIOD: u64 = 10;
 
-/** What loading came to: a plugin, or an error as `/pointer: what is wrong`. */
+/** The result of loading: a plugin, or an error as `/pointer: what is wrong`. */
 export class Loaded {
   plugin: Plugin | null = null;
   error: string = "";
@@ -46,7 +46,7 @@ export class Loaded {
 
 /**
  * @param text the configuration, JSON; may be in the arena
- * @param rootContextId to which it belongs
+ * @param rootContextId the root context that it belongs to
  */
 export function loadPlugin(text: Slice, rootContextId: u32): Loaded {
   const loaded = new Loaded();
@@ -91,7 +91,7 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   if (reader.failed) return null;
   const providers = readProviders(reader, reader.get(root, "providers"), keySets, removesLookalikes);
   checkContents(reader, providers.length, engine);
-  // The cache's memory is not the collector's, so nothing may fail after it.
+  // The garbage collector does not free the cache's memory, so nothing after this may fail.
   const cache = TokenCache.load(reader, reader.get(root, "tokenCache"));
   if (!cache || reader.failed) {
     if (cache) cache.dispose();
@@ -129,13 +129,13 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   );
 }
 
-/** The property path of the filter state that a field names, or EMPTY. */
+/** The property path of the filter state that a field names; EMPTY if it names none. */
 function filterStateProperty(reader: Reader, root: Node, field: string): Slice {
   const key = reader.get(root, field);
   return key == NONE ? EMPTY : reader.region.join(FILTER_STATE.slice, reader.nonEmptyString(key));
 }
 
-/** Checked first: another version may name its fields otherwise. */
+/** The version is checked first, because another version may name its fields differently. */
 function isReadableVersion(reader: Reader): bool {
   const root = reader.json.root;
   const version = reader.get(root, "version");
@@ -152,7 +152,10 @@ function isReadableVersion(reader: Reader): bool {
   return !reader.failed;
 }
 
-/** A configuration that was cut off, by a line end that only some YAML readers know or by a full disk, lacks its end. */
+/**
+ * Whether the configuration is complete. A line end that only some YAML readers know, or a full disk, can cut it off;
+ * then its end is missing.
+ */
 function isWhole(reader: Reader): bool {
   const root = reader.json.root;
   if (reader.get(root, "contents") != NONE) return true;
@@ -163,7 +166,10 @@ function isWhole(reader: Reader): bool {
   return false;
 }
 
-/** A configuration that lost a part would let through what the whole refuses. */
+/**
+ * Checks the counts of providers and rules. A configuration that lost a part could let requests through that the
+ * complete one refuses.
+ */
 function checkContents(reader: Reader, providerCount: i32, engine: Engine | null): void {
   const root = reader.json.root;
   const contents = reader.get(root, "contents");
@@ -187,7 +193,7 @@ function checkCount(reader: Reader, node: Node, actual: i32, what: string): void
   );
 }
 
-/** Finds out whether the host verifies signatures, before the first key is read, and logs it. */
+/** Tests whether the host verifies signatures, before the first key is read, and logs the result. */
 function probeHostVerifier(): void {
   const verifies = hostVerifies();
   recordHostVerifies(verifies);
@@ -216,20 +222,20 @@ function readProviders(
   return providers;
 }
 
-/** An extractor for the places of all providers. */
+/** Makes an extractor for the locations of all providers. */
 function connect(providers: StaticArray<Provider>): Extractor {
   const extractor = new Extractor();
-  const places = new Array<Place>();
+  const locations = new Array<Location>();
   for (let i = 0; i < providers.length; i++) {
-    const own = providers[i].places;
-    for (let k = 0; k < own.length; k++) places.push(own[k]);
+    const own = providers[i].locations;
+    for (let k = 0; k < own.length; k++) locations.push(own[k]);
   }
-  extractor.configure(places);
+  extractor.configure(locations);
   for (let i = 0; i < providers.length; i++) providers[i].connect(extractor);
   return extractor;
 }
 
-/** Often enough for the shortest interval of the configuration, in milliseconds. */
+/** The time between two ticks that suits the shortest interval of the configuration, in milliseconds. */
 function tickPeriod(keySets: RemoteKeySets, maxWait: u64): u32 {
   let shortest = 10 * MAX_TICK_PERIOD;
   for (let i = 0; i < keySets.all.length; i++) {
@@ -238,7 +244,7 @@ function tickPeriod(keySets: RemoteKeySets, maxWait: u64): u32 {
   return <u32>max(shortest / 10, MIN_TICK_PERIOD);
 }
 
-/** Lets the policies evaluate what depends on a token alone when it is verified. */
+/** Evaluates the policies' predicates that depend on a token alone, once it is verified. */
 class PolicyPredicates extends TokenEvaluator {
   constructor(private readonly engine: Engine) {
     super();

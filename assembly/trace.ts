@@ -1,13 +1,13 @@
 /**
- * What the module does with a request, event by event, for tools that explain it (docs/decisions/0020). Only the module
- * that is compiled with `asc --use JWTGATE_TRACE=1` sends events: every call is guarded by `if (TRACING)`, which the
- * compiler folds, so that the release has not one byte of them (tests/trace holds this).
+ * Reports what the module does with a request, event by event, for tools that explain it (docs/decisions/0020). Only a
+ * module compiled with `asc --use JWTGATE_TRACE=1` sends events. Every call is guarded by `if (TRACING)`, which the
+ * compiler folds, so the release contains no byte of it (tests/trace checks this).
  *
- * An event is its kind, one byte, and its fields in order: a number is 4 bytes, the lowest first; a text is its length and
- * its bytes. tools/explain/events.ts has the same table; a test compares the two.
+ * An event is its kind, one byte, followed by its fields in order: a number is 4 bytes, the lowest first; a text is its
+ * length and its bytes. tools/explain/events.ts has the same table; a test compares the two.
  *
- * No event has a signature, a key or a token, unless a policy is about the header that the token is in: whoever reads the
- * events hides that header's value.
+ * No event contains a signature, a key or a token, unless a policy is about the header that holds the token. The reader
+ * of the events hides that header's value.
  */
 import { sendTraceEvent } from "./abi/trace";
 import { Slice, lengthOf } from "./memory/slice";
@@ -22,7 +22,7 @@ const enum Event {
   Begin = 1,
   Preflight,
   Provider,
-  Place,
+  Location,
   Token,
   Malformed,
   Content,
@@ -43,15 +43,15 @@ const enum Event {
   Decision,
 }
 
-/** What became of a key that was looked at. */
+/** The result of trying a key. */
 export const enum KeyOutcome {
   OtherKid,
   OtherAlgorithm,
-  /** An Ed25519 key and a signature of another length: the search ends. */
+  /** An Ed25519 key and a signature of another length. The search ends. */
   WrongLength,
   /** A key of this type does not verify the token's algorithm. */
   Unable,
-  /** So many keys were tried that the search ends. */
+  /** The limit of keys is reached. The search ends. */
   Limit,
   Bad,
   Verified,
@@ -96,7 +96,7 @@ class Writer {
 @lazy
 const writer = new Writer();
 
-/** A request's way begins. One that had to wait goes the whole way again: what was sent before is void. */
+/** A request starts. A request that had to wait starts again: earlier events are void. */
 export function traceBegin(): void {
   writer.begin(Event.Begin).send();
 }
@@ -111,17 +111,17 @@ export function traceProvider(index: i32): void {
   writer.begin(Event.Provider).number(index).send();
 }
 
-/** A place where the provider looks. @param kind a PlaceKind */
-export function tracePlace(kind: i32, name: Slice, prefix: Slice): void {
+/** A location of the provider. @param kind a LocationKind */
+export function traceLocation(kind: i32, name: Slice, prefix: Slice): void {
   writer
-    .begin(Event.Place, lengthOf(name) + lengthOf(prefix))
+    .begin(Event.Location, lengthOf(name) + lengthOf(prefix))
     .number(kind)
     .text(name)
     .text(prefix)
     .send();
 }
 
-/** The provider looks at a token there. @param length of the token in bytes @param limit the longest allowed */
+/** The provider checks a token there. @param length of the token in bytes @param limit the longest allowed */
 export function traceToken(kind: i32, name: Slice, prefix: Slice, length: i32, limit: i32): void {
   writer
     .begin(Event.Token, lengthOf(name) + lengthOf(prefix))
@@ -133,12 +133,12 @@ export function traceToken(kind: i32, name: Slice, prefix: Slice, length: i32, l
     .send();
 }
 
-/** The token has not the form of a JWS. @param empty the first section of no bytes, or -1 */
+/** The token does not have the form of a JWS. @param empty index of the first empty segment, or -1 */
 export function traceMalformed(sections: i32, empty: i32): void {
   writer.begin(Event.Malformed).number(sections).number(empty).send();
 }
 
-/** What the token says, if it can be read: JSON. */
+/** The token's header and claims, if they can be read, as JSON. */
 export function traceContent(header: Slice, claims: Slice): void {
   writer
     .begin(Event.Content, lengthOf(header) + lengthOf(claims))
@@ -147,16 +147,16 @@ export function traceContent(header: Slice, claims: Slice): void {
     .send();
 }
 
-/** The token was verified before, and the cache knows it: no key is tried. */
+/** The token was verified before and is in the cache: no key is tried. */
 export function traceRemembered(): void {
   writer.begin(Event.Remembered).send();
 }
 
 /**
- * A key is looked at.
+ * A key is tried or skipped.
  *
  * @param type a KeyType
- * @param algorithm of no bytes if the key does not say
+ * @param algorithm empty if the key has none
  * @param tried how many keys were tried before
  */
 export function traceKey(
@@ -178,7 +178,7 @@ export function traceKey(
     .send();
 }
 
-/** What the provider says of the token. @param body of a refusal @param claim that a header cannot carry, or EMPTY */
+/** The provider's result for the token. @param body of a refusal @param claim that a header cannot carry, or EMPTY */
 export function traceTokenEnd(status: i32, body: Slice, claim: Slice): void {
   writer
     .begin(Event.TokenEnd, lengthOf(body) + lengthOf(claim))
@@ -188,7 +188,7 @@ export function traceTokenEnd(status: i32, body: Slice, claim: Slice): void {
     .send();
 }
 
-/** What the provider says of the request. */
+/** The provider's result for the request. */
 export function traceProviderEnd(status: i32, body: Slice, claim: Slice): void {
   writer
     .begin(Event.ProviderEnd, lengthOf(body) + lengthOf(claim))
@@ -198,7 +198,7 @@ export function traceProviderEnd(status: i32, body: Slice, claim: Slice): void {
     .send();
 }
 
-/** What authentication came to. @param provider whose token policies see, or -1 */
+/** The result of authentication. @param provider whose token policies see, or -1 */
 export function traceAuthenticated(status: i32, body: Slice, claim: Slice, provider: i32): void {
   writer
     .begin(Event.Authenticated, lengthOf(body) + lengthOf(claim))
@@ -209,12 +209,12 @@ export function traceAuthenticated(status: i32, body: Slice, claim: Slice, provi
     .send();
 }
 
-/** The policies are asked. */
+/** The policies are evaluated. */
 export function tracePolicies(): void {
   writer.begin(Event.Policies).send();
 }
 
-/** A value that predicates are compared with. @param field of the predicates @param name of a header, else EMPTY */
+/** A value that predicates compare. @param field of the predicates @param name of a header, else EMPTY */
 export function traceSeen(field: string, name: Slice, value: Slice): void {
   writer
     .begin(Event.Seen, field.length + lengthOf(name) + lengthOf(value))
@@ -224,7 +224,7 @@ export function traceSeen(field: string, name: Slice, value: Slice): void {
     .send();
 }
 
-/** A property that was read of the host. @param path with NUL between its segments */
+/** A property read from the host. @param path with NUL between its segments */
 export function traceProperty(path: Slice, value: Slice): void {
   writer
     .begin(Event.Property, lengthOf(path) + lengthOf(value))
@@ -233,12 +233,12 @@ export function traceProperty(path: Slice, value: Slice): void {
     .send();
 }
 
-/** The claims that policies see: JSON. */
+/** The claims that policies see, as JSON. */
 export function tracePayload(claims: Slice): void {
   writer.begin(Event.Payload, lengthOf(claims)).text(claims).send();
 }
 
-/** Policies see a claim, a string, as a list: of the elements that follow, or as it is if none does. */
+/** Policies see a string claim as a list: the elements that follow, or the whole string if none follows. */
 export function traceList(claim: Slice): void {
   writer.begin(Event.List, lengthOf(claim)).text(claim).send();
 }
@@ -273,7 +273,7 @@ export function traceRule(id: Slice, matched: bool, asked: bool): void {
     .send();
 }
 
-/** What the policies came to. @param rule the one that decided, or EMPTY */
+/** The result of the policies. @param rule the one that decided, or EMPTY */
 export function traceDecision(refused: bool, rule: Slice): void {
   writer
     .begin(Event.Decision, lengthOf(rule))

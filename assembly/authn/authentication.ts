@@ -1,4 +1,4 @@
-/** What authentication came to. One object, overwritten for each request. */
+/** The result of authentication. One object, overwritten for each request. */
 import { EMPTY, Slice } from "../memory/slice";
 import { Status } from "../jose/status";
 import { RemoteJwks } from "./remote-jwks";
@@ -6,9 +6,9 @@ import { VerifiedToken } from "./verified-token";
 import { FIRST_KEYS } from "./waiting-list";
 
 export class Authentication {
-  /** Ok, or why the request is refused, unless it waits. */
+  /** Ok, or why the request is refused. Has no meaning while `waitsFor` is set. */
   status: Status = Status.Ok;
-  /** The token whose payload policies see, or null. Lives as long as the request is handled, or until `insert`. */
+  /** The token whose payload policies see, or null. Valid while the request is handled, until the next `insert`. */
   verified: VerifiedToken | null = null;
   /** The claim that a refusal names (`JwtClaimNotHeaderValue`). */
   refusedClaim: Slice = EMPTY;
@@ -16,11 +16,11 @@ export class Authentication {
   waitsFor: RemoteJwks | null = null;
   /** The hash of the kid that it waits for, or FIRST_KEYS. */
   waitsForKid: u64 = FIRST_KEYS;
-  /** How many tokens the cache knew, and how many were verified anew. */
+  /** How many tokens the cache had, and how many were verified anew. */
   hits: i32 = 0;
   misses: i32 = 0;
 
-  /** Nothing is known of the request: it has no identity and is not refused. */
+  /** Clears the result: the request has no identity and is not refused. */
   reset(): void {
     this.status = Status.Ok;
     this.verified = null;

@@ -6,10 +6,10 @@
  * - several: any of {P0, P1, …, all of {any of {P0, missing}, any of {P1, missing}, …}};
  * - any REQUIRED: all of {P for a REQUIRED one, any of {P, missing} for an OPTIONAL one}.
  *
- * A provider succeeds when every token at its places verifies; the last place is looked at first. What a verified token
- * does to the request (outputs added, token taken out) happens at once, as in Envoy, so the next provider sees it. Before
- * a provider looks at tokens it removes the headers that it writes, whoever wrote them: of two providers that share a
- * header the later one has it to itself, even where it finds no token.
+ * A provider succeeds if every token at its locations verifies; it checks the last location first. A verified token
+ * changes the request at once (outputs added, token removed), as in Envoy, so the next provider sees the change. Before
+ * a provider checks tokens, it removes the headers that it writes, no matter who set them. So if two providers write
+ * the same header, only the later one's value remains, even if that provider finds no token.
  */
 import { nowNanoseconds } from "../abi/clock";
 import { EMPTY, Slice, equals, indexOfByte, lengthOf } from "../memory/slice";
@@ -41,18 +41,18 @@ import { TokenEvaluator } from "./token-evaluator";
 import { VerifiedToken, nextOutput, outputIndex, outputValue, writeOutput } from "./verified-token";
 import { FIRST_KEYS } from "./waiting-list";
 
-/** What the traced module reads tokens into for its events. */
+/** The document that the traced module parses tokens into for its events. */
 // @ts-ignore: decorator
 @lazy
 const TRACED = new Jwt();
 
 const DOT: u8 = 0x2e;
 
-/** What a request may ask of the authenticator. */
+/** Limits on what the authenticator does for one request. */
 export class AuthenticationLimits {
   /**
    * @param maxTokenBytes a longer token is refused
-   * @param maxTokens more tokens in one request are refused
+   * @param maxTokens a request with more tokens is refused
    * @param maxKeysTried keys tried for one token
    * @param maxWait how long a request waits for keys, in milliseconds
    */
@@ -75,20 +75,23 @@ export class AuthenticationLimits {
 }
 
 export class Authenticator {
-  /** Of the request that is authenticated now. */
+  /** The result for the current request. */
   private result: Authentication = new Authentication();
   private mayWait: bool = false;
   private deadline: u64 = 0;
   private readonly jwt: Jwt = new Jwt();
-  /** The token that `jwt` holds; null where that is one of an earlier request. */
+  /** The token that `jwt` holds; null if it is a token of an earlier request. */
   private parsed: Candidate | null = null;
   private now: u64 = 0;
-  /** Whether the tokens of the request are no longer those that were there at first. */
+  /** Whether tokens were added or removed since the request was read. */
   private changed: bool = false;
   /** Whether a verified token wrote a header. */
   private wrote: bool = false;
-  /** Whether it was one where tokens are looked for: they are looked for anew, as Envoy does for each provider. */
-  private wrotePlace: bool = false;
+  /**
+   * Whether it wrote a header in which providers look for tokens. Tokens are then extracted again, as Envoy does for
+   * each provider.
+   */
+  private wroteLocation: bool = false;
   private readonly anyRequired: bool;
   /** The names of all headers that providers write. */
   private readonly outputs: StaticArray<Slice>;
@@ -110,8 +113,8 @@ export class Authenticator {
   }
 
   /**
-   * Removes every header that this filter writes, and where the configuration says so what a backend may take for it, so
-   * that no client supplies an identity. On every request, whatever becomes of it.
+   * Removes every header that this filter writes, and its lookalikes if the configuration says so, so that no client
+   * can supply an identity. Runs for every request, with any outcome.
    */
   sanitize(request: Request): void {
     for (let i = 0; i < this.outputs.length; i++) {
@@ -123,8 +126,8 @@ export class Authenticator {
 
   /**
    * @param mayWait whether the request may wait for keys
-   * @param deadline until when it waits, in milliseconds since 1970; 0 if it has not begun to
-   * @param result is overwritten
+   * @param deadline when the wait ends, in milliseconds since 1970; 0 if it has not begun
+   * @param result overwritten with the result
    */
   authenticate(request: Request, mayWait: bool, deadline: u64, result: Authentication): void {
     result.reset();
@@ -135,7 +138,7 @@ export class Authenticator {
     this.now = 0;
     this.changed = false;
     this.wrote = false;
-    this.wrotePlace = false;
+    this.wroteLocation = false;
     result.status = this.decide(request);
     if (TRACING) this.traceResult();
   }
@@ -154,11 +157,11 @@ export class Authenticator {
     return this.any(request);
   }
 
-  /** all of {P, or any of {P, missing} where P is optional}: the first failure counts. */
+  /** All of {P, or any of {P, missing} if P is optional}: returns the first failure. */
   private all(request: Request, onlyAgain: bool): Status {
     for (let i = 0; i < this.providers.length; i++) {
       const provider = unchecked(this.providers[i]);
-      // Nothing but a token that went or came meanwhile can change what a provider said before.
+      // A provider's earlier result can change only if a token was added or removed since.
       const status =
         onlyAgain && !this.changed ? unchecked(this.statuses[i]) : this.verify(request, provider);
       if (status != Status.Ok && (status != Status.JwtMissed || provider.required)) return status;
@@ -166,7 +169,7 @@ export class Authenticator {
     return Status.Ok;
   }
 
-  /** any of {P0, P1, …, all of {any of {Pi, missing}}}. */
+  /** Any of {P0, P1, …, all of {any of {Pi, missing}}}. */
   private any(request: Request): Status {
     let final: Status = Status.JwtMissed;
     for (let i = 0; i < this.providers.length; i++) {
@@ -179,16 +182,16 @@ export class Authenticator {
     return this.isFinal(status) ? status : prefer(final, status);
   }
 
-  /** What no other provider changes: the request passes, waits, or is answered 500. */
+  /** Whether no other provider can change the outcome: the request passes, waits, or is answered 500. */
   private isFinal(status: Status): bool {
     return status == Status.Ok || status == Status.HostFailed || this.result.waitsFor != null;
   }
 
-  /** Every token at the provider's places, from the last one. */
+  /** Verifies every token at the provider's locations, from the last one to the first. */
   private verify(request: Request, provider: Provider): Status {
     if (TRACING) this.traceBegin(provider);
     if (this.wrote) removeOutputs(request, provider);
-    if (this.wrotePlace) {
+    if (this.wroteLocation) {
       this.parsed = null;
       if (!this.extractor.extract(request, this.limits.maxTokens)) {
         if (TRACING) this.traceEnd(Status.TooManyJwts);
@@ -199,7 +202,7 @@ export class Authenticator {
     let chosen: u64 = 0;
     for (let i = 0; i < count; i++) {
       const candidate = this.extractor.at(i);
-      if (candidate.present && unchecked(provider.looksAt[candidate.place])) chosen |= (<u64>1) << i;
+      if (candidate.present && unchecked(provider.looksAt[candidate.location])) chosen |= (<u64>1) << i;
     }
     if (chosen == 0) {
       if (TRACING) this.traceEnd(Status.JwtMissed);
@@ -234,12 +237,13 @@ export class Authenticator {
       if (TRACING) traceRemembered();
       this.result.hits++;
       this.cache.touch(block);
-      // A further token may move the block while the request still points into it.
-      const stays = this.extractor.count == 1 && !this.anyRequired && !this.wrotePlace;
+      // Verifying a further token may move the block while the request still points into it.
+      const stays = this.extractor.count == 1 && !this.anyRequired && !this.wroteLocation;
       this.accept(request, provider, candidate, stays ? block : block.copy());
       return Status.Ok;
     }
-    // Known under another provider, so it parses: its issuer is all that this provider needs for the usual refusal.
+    // The cache has the token under another provider, so it parses. For the usual refusal, this provider needs only its
+    // issuer.
     const known = this.providers.length > 1 ? this.cache.find(token, hash, -1) : null;
     if (known && provider.issuer != EMPTY && !equals(known.issuer, provider.issuer)) {
       return Status.JwtUnknownIssuer;
@@ -253,13 +257,13 @@ export class Authenticator {
     return Status.Ok;
   }
 
-  /** parse → issuer → time → audience → keys. */
+  /** Checks in this order: parse, issuer, time, audience, keys. */
   private check(provider: Provider, candidate: Candidate): Status {
     if (!candidate.isParsed) this.parse(candidate);
     if (candidate.parseStatus != Status.Ok) return candidate.parseStatus;
     if (provider.issuer != EMPTY && !equals(candidate.issuer, provider.issuer))
       return Status.JwtUnknownIssuer;
-    // Many providers cost many comparisons, not many readings: only where the issuer is theirs is it read again.
+    // With many providers a token is compared often but parsed rarely: it is parsed again only if the issuer matches.
     if (this.parsed != candidate) this.parse(candidate);
     const jwt = this.jwt;
     const timeStatus = this.checkTime(provider, jwt.expiresAt, jwt.notBefore);
@@ -288,7 +292,7 @@ export class Authenticator {
     if (this.now == 0) this.now = nowNanoseconds() / 1_000_000_000;
     const now = this.now;
     if (now + provider.clockSkew < notBefore) return Status.JwtNotYetValid;
-    // A clock that says nothing lets no token pass. The sum cannot overflow: skew and clock are small.
+    // Without a clock no token passes. The sum cannot overflow: skew and clock are small.
     if (now == 0 || (expiresAt != u64.MAX_VALUE && now > saturatedAdd(expiresAt, provider.clockSkew))) {
       return Status.JwtExpired;
     }
@@ -305,7 +309,10 @@ export class Authenticator {
     return true;
   }
 
-  /** Builds what later requests need of the token in `jwt`. @returns null where a claim cannot be a header's value */
+  /**
+   * Builds the block that later requests need of the token in `jwt`. @returns null if a claim cannot be a header's
+   * value
+   */
   private remember(provider: Provider, token: Slice, hash: u64): VerifiedToken | null {
     const jwt = this.jwt;
     const claims = provider.claimsToHeaders;
@@ -352,12 +359,12 @@ export class Authenticator {
     return block;
   }
 
-  /** What a verified token does to the request. */
+  /** Applies a verified token to the request. */
   private accept(request: Request, provider: Provider, candidate: Candidate, block: VerifiedToken): void {
     if (provider.payloadHeader != EMPTY) request.addHeader(provider.payloadHeader, block.payloadSegment);
     if (provider.payloadHeader != EMPTY || block.outputCount > 0) {
       this.wrote = true;
-      if (provider.writesPlaces) this.wrotePlace = this.changed = true;
+      if (provider.writesLocations) this.wroteLocation = this.changed = true;
     }
     let output = block.outputs;
     for (let i = 0; i < block.outputCount; i++) {
@@ -372,17 +379,17 @@ export class Authenticator {
     this.result.verified = block;
   }
 
-  /** Says that a provider is asked, and where it looks. */
+  /** Reports that a provider is asked, and where it looks. */
   private traceBegin(provider: Provider): void {
     traceProvider(provider.index);
-    this.extractor.tracePlaces(provider.looksAt);
+    this.extractor.traceLocations(provider.looksAt);
   }
 
   private traceEnd(status: Status): void {
     traceProviderEnd(status, statusText(status), this.result.refusedClaim);
   }
 
-  /** Says that no provider needs to be asked, for there is no token. */
+  /** Reports that no provider is asked because there is no token. */
   private traceUnasked(): void {
     for (let i = 0; i < this.providers.length; i++) {
       this.traceBegin(unchecked(this.providers[i]));
@@ -390,7 +397,10 @@ export class Authenticator {
     }
   }
 
-  /** Says which token is looked at, and what is in it: it is read for that alone, however the verdict is found. */
+  /**
+   * Reports which token is checked and what it contains. The token is parsed for that alone, even if the cache has the
+   * verdict.
+   */
   private traceToken(candidate: Candidate): void {
     const token = candidate.token;
     this.extractor.traceCandidate(candidate, this.limits.maxTokenBytes);
@@ -415,7 +425,7 @@ export class Authenticator {
   }
 }
 
-/** Says how many sections a token has, and which is the first without bytes. */
+/** Reports how many segments a token has, and which is the first empty one. */
 function traceForm(token: Slice): void {
   let sections = 0;
   let empty = -1;
@@ -446,14 +456,14 @@ function outputNames(providers: StaticArray<Provider>): StaticArray<Slice> {
   return StaticArray.fromArray<Slice>(names);
 }
 
-/** Adds a name that is neither EMPTY nor there already. */
+/** Adds a name unless it is EMPTY or already in the list. */
 function addName(names: Array<Slice>, name: Slice): void {
   if (name == EMPTY) return;
   for (let i = 0; i < names.length; i++) if (equals(names[i], name)) return;
   names.push(name);
 }
 
-/** Envoy's choice among the failures of an any-of: one that is neither missing nor of an unknown issuer, the last. */
+/** Envoy's choice among the failures of an any-of: the last one other than a missing token or an unknown issuer. */
 function prefer(final: Status, status: Status): Status {
   const telling = status != Status.JwtMissed && status != Status.JwtUnknownIssuer;
   return telling || final == Status.JwtMissed ? status : final;

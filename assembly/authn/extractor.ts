@@ -1,7 +1,6 @@
 /**
- * Finds every token at every configured place, once a request (Envoy jwt_authn, extractor.cc). Which of them a
- * provider looks at is its own choice of places; a token that one provider takes out of the request is gone for the
- * next.
+ * Finds every token at every configured location, once per request (Envoy jwt_authn, extractor.cc). Each provider
+ * selects the locations that it uses. A token that one provider removes from the request is gone for the next.
  */
 import {
   ABSENT,
@@ -18,38 +17,38 @@ import { findCookie } from "../http/cookies";
 import { findParameter, withoutParameter } from "../http/query";
 import { Request } from "../http/request";
 import { Status } from "../jose/status";
-import { tracePlace, traceToken } from "../trace";
-import { Place, PlaceKind, comparePlaces } from "./place";
+import { traceLocation, traceToken } from "../trace";
+import { Location, LocationKind, compareLocations } from "./location";
 
-/** What is looked at in a request at the most, whatever the configuration says. */
+/** The most tokens of one request, for any configuration. */
 const MAX_CANDIDATES: i32 = 64;
 
 const COOKIE = new Text("cookie");
 
-/** A token found at a place. */
+/** A token found at a location. */
 export class Candidate {
   token: Slice = 0;
-  /** Index of its place. */
-  place: i32 = 0;
-  /** Index of the header whose value it was found in; -1 where it is a parameter or a cookie. */
+  /** Index of its location. */
+  location: i32 = 0;
+  /** Index of the header that holds it; -1 for a parameter or a cookie. */
   header: i32 = -1;
-  /** Still in the request. */
+  /** Whether it is still in the request. */
   present: bool = false;
-  /** Whether it was parsed, which is the authenticator's affair. */
+  /** Set by the authenticator once parsed. */
   isParsed: bool = false;
-  /** Where it was parsed: what that gave. */
+  /** The result of parsing, if it was parsed. */
   parseStatus: Status = Status.Ok;
-  /** Where it parses: its `iss`. */
+  /** Its `iss`, if parsing succeeded. */
   issuer: Slice = 0;
 }
 
 export class Extractor {
-  /** All distinct places of all providers, in Envoy's order. */
-  private places: Array<Place> = new Array<Place>();
+  /** All distinct locations of all providers, in Envoy's order. */
+  private locations: Array<Location> = new Array<Location>();
   private readonly candidates: StaticArray<Candidate> = new StaticArray<Candidate>(MAX_CANDIDATES);
-  /** Tokens that the last `extract` found. */
+  /** How many tokens the last `extract` found. */
   count: i32 = 0;
-  /** Those among them that the request holds: what several prefixes find in one header is one. */
+  /** How many of them the request holds: tokens that several prefixes find in one header count once. */
   private held: i32 = 0;
 
   constructor() {
@@ -57,61 +56,61 @@ export class Extractor {
   }
 
   /**
-   * At configuration only.
+   * Runs at configuration only.
    *
-   * @param places of all providers, repeated or not
+   * @param locations of all providers; may repeat
    */
-  configure(places: Array<Place>): void {
-    places.sort(comparePlaces);
-    for (let i = 0; i < places.length; i++) {
-      const last = this.places.length - 1;
-      if (last < 0 || !unchecked(this.places[last]).same(unchecked(places[i]))) {
-        this.places.push(unchecked(places[i]));
+  configure(locations: Array<Location>): void {
+    locations.sort(compareLocations);
+    for (let i = 0; i < locations.length; i++) {
+      const last = this.locations.length - 1;
+      if (last < 0 || !unchecked(this.locations[last]).same(unchecked(locations[i]))) {
+        this.locations.push(unchecked(locations[i]));
       }
     }
   }
 
-  /** For each place of the extractor whether it is one of these. At configuration only. */
-  select(places: Array<Place>): StaticArray<bool> {
-    const selected = new StaticArray<bool>(this.places.length);
-    for (let i = 0; i < this.places.length; i++) {
-      for (let j = 0; j < places.length; j++) {
-        if (unchecked(this.places[i]).same(unchecked(places[j]))) unchecked((selected[i] = true));
+  /** Marks these locations among those of the extractor. Runs at configuration only. */
+  select(locations: Array<Location>): StaticArray<bool> {
+    const selected = new StaticArray<bool>(this.locations.length);
+    for (let i = 0; i < this.locations.length; i++) {
+      for (let j = 0; j < locations.length; j++) {
+        if (unchecked(this.locations[i]).same(unchecked(locations[j]))) unchecked((selected[i] = true));
       }
     }
     return selected;
   }
 
-  /** Whether a token may be looked for in the header of that lower-case name. At configuration only. */
+  /** Whether any location is in the header of that lower-case name. Runs at configuration only. */
   looksAtHeader(name: Slice): bool {
-    for (let i = 0; i < this.places.length; i++) {
-      const place = unchecked(this.places[i]);
-      if (place.kind == PlaceKind.Header && equals(place.name, name)) return true;
-      if (place.kind == PlaceKind.Cookie && equals(name, COOKIE.slice)) return true;
+    for (let i = 0; i < this.locations.length; i++) {
+      const location = unchecked(this.locations[i]);
+      if (location.kind == LocationKind.Header && equals(location.name, name)) return true;
+      if (location.kind == LocationKind.Cookie && equals(name, COOKIE.slice)) return true;
     }
     return false;
   }
 
   /**
-   * Looks at every place of the request.
+   * Extracts tokens from every location of the request.
    *
    * @param maxTokens how many tokens a request may hold
-   * @returns false where there are more
+   * @returns false if there are more
    */
   extract(request: Request, maxTokens: i32): bool {
     this.count = 0;
     this.held = 0;
-    for (let i = 0; i < this.places.length; i++) {
-      const place = unchecked(this.places[i]);
+    for (let i = 0; i < this.locations.length; i++) {
+      const location = unchecked(this.locations[i]);
       let fits = true;
-      if (place.kind == PlaceKind.Header) {
-        fits = this.extractHeader(request, place, i, maxTokens);
-      } else if (place.kind == PlaceKind.Parameter) {
+      if (location.kind == LocationKind.Header) {
+        fits = this.extractHeader(request, location, i, maxTokens);
+      } else if (location.kind == LocationKind.Parameter) {
         if (!request.hasQuery) continue;
-        const token = findParameter(request.query, place.name);
+        const token = findParameter(request.query, location.name);
         if (token != ABSENT) fits = this.add(token, i, -1, maxTokens);
       } else {
-        const token = findCookie(request, place.name);
+        const token = findCookie(request, location.name);
         if (token != ABSENT) fits = this.add(token, i, -1, maxTokens);
       }
       if (!fits) return false;
@@ -119,36 +118,36 @@ export class Extractor {
     return true;
   }
 
-  private extractHeader(request: Request, place: Place, index: i32, maxTokens: i32): bool {
+  private extractHeader(request: Request, location: Location, index: i32, maxTokens: i32): bool {
     for (
-      let header = request.findHeader(place.name, 0);
+      let header = request.findHeader(location.name, 0);
       header >= 0;
-      header = request.findHeader(place.name, header + 1)
+      header = request.findHeader(location.name, header + 1)
     ) {
       let token = request.headerValue(header);
-      if (lengthOf(place.prefix) > 0) {
-        const start = find(token, place.prefix);
+      if (lengthOf(location.prefix) > 0) {
+        const start = find(token, location.prefix);
         if (start < 0) continue;
-        token = skipToToken(token, start + lengthOf(place.prefix));
+        token = skipToToken(token, start + lengthOf(location.prefix));
       }
       if (!this.add(token, index, header, maxTokens)) return false;
     }
     return true;
   }
 
-  private add(token: Slice, place: i32, header: i32, maxTokens: i32): bool {
+  private add(token: Slice, location: i32, header: i32, maxTokens: i32): bool {
     if (!this.isHeld(header) && ++this.held > maxTokens) return false;
     if (this.count == MAX_CANDIDATES) return false;
     const candidate = unchecked(this.candidates[this.count++]);
     candidate.token = token;
-    candidate.place = place;
+    candidate.location = location;
     candidate.header = header;
     candidate.present = true;
     candidate.isParsed = false;
     return true;
   }
 
-  /** Whether another place has found a token in that header already. */
+  /** Whether another location has already found a token in that header. */
   private isHeld(header: i32): bool {
     if (header < 0) return false;
     for (let i = 0; i < this.count; i++) if (this.at(i).header == header) return true;
@@ -162,44 +161,44 @@ export class Extractor {
     return unchecked(this.candidates[i]);
   }
 
-  /** Says where a provider looks. @param looksAt the provider's choice of places */
-  tracePlaces(looksAt: StaticArray<bool>): void {
-    for (let i = 0; i < this.places.length; i++) {
-      const place = unchecked(this.places[i]);
-      if (unchecked(looksAt[i])) tracePlace(place.kind, place.name, place.prefix);
+  /** Reports where a provider looks. @param looksAt the locations that the provider selected */
+  traceLocations(looksAt: StaticArray<bool>): void {
+    for (let i = 0; i < this.locations.length; i++) {
+      const location = unchecked(this.locations[i]);
+      if (unchecked(looksAt[i])) traceLocation(location.kind, location.name, location.prefix);
     }
   }
 
-  /** Says that a token is looked at. @param maxTokenBytes the longest allowed */
+  /** Reports that a token is checked. @param maxTokenBytes the longest allowed */
   traceCandidate(candidate: Candidate, maxTokenBytes: i32): void {
-    const place = unchecked(this.places[candidate.place]);
-    traceToken(place.kind, place.name, place.prefix, lengthOf(candidate.token), maxTokenBytes);
+    const location = unchecked(this.locations[candidate.location]);
+    traceToken(location.kind, location.name, location.prefix, lengthOf(candidate.token), maxTokenBytes);
   }
 
   /**
-   * Takes a token out of the request, and with it all that stands at the same header or parameter. Cookies stay, unless
-   * the token was found by the name of their header.
+   * Removes a token from the request, and with it all tokens in the same header or parameter. Cookies stay, unless the
+   * location is the `cookie` header itself.
    */
   remove(request: Request, candidate: Candidate): void {
-    const place = unchecked(this.places[candidate.place]);
-    if (place.kind == PlaceKind.Cookie) return;
-    if (place.kind == PlaceKind.Header) {
-      request.removeHeader(place.name);
+    const location = unchecked(this.locations[candidate.location]);
+    if (location.kind == LocationKind.Cookie) return;
+    if (location.kind == LocationKind.Header) {
+      request.removeHeader(location.name);
     } else {
-      request.replacePath(withoutParameter(request.path, request.query, place.name));
+      request.replacePath(withoutParameter(request.path, request.query, location.name));
     }
     for (let i = 0; i < this.count; i++) {
       const other = this.at(i);
-      if (isTakenAlong(unchecked(this.places[other.place]), place)) other.present = false;
+      if (isTakenAlong(unchecked(this.locations[other.location]), location)) other.present = false;
     }
   }
 }
 
-/** Whether what stands at `other` is gone when what stands at `place`, a header or a parameter, is. */
-function isTakenAlong(other: Place, place: Place): bool {
-  if (other.kind == PlaceKind.Cookie)
-    return place.kind == PlaceKind.Header && equals(place.name, COOKIE.slice);
-  return other.kind == place.kind && equals(other.name, place.name);
+/** Whether removing `location`, a header or a parameter, also removes `other`. */
+function isTakenAlong(other: Location, location: Location): bool {
+  if (other.kind == LocationKind.Cookie)
+    return location.kind == LocationKind.Header && equals(location.name, COOKIE.slice);
+  return other.kind == location.kind && equals(other.name, location.name);
 }
 
 /** The first position of `needle` in `s`, or -1. */
@@ -212,7 +211,7 @@ function find(s: Slice, needle: Slice): i32 {
   return -1;
 }
 
-/** From the first character of a token at or after `from`; the whole value where there is none (extractJWT). */
+/** The value from the first character of a token at or after `from`; the whole value if there is none (extractJWT). */
 function skipToToken(value: Slice, from: i32): Slice {
   const length = lengthOf(value);
   for (let i = from; i < length; i++) {

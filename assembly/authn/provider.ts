@@ -1,4 +1,4 @@
-/** One jwtRule, as Envoy's JwtProvider: who issues, with which keys, where tokens are, and what becomes of them. */
+/** One JWT rule, as Envoy's JwtProvider: its issuer, keys, locations and outputs. */
 import {
   clockSkewSeconds,
   PROVIDER_CLAIM_TO_HEADERS_FIELDS,
@@ -13,16 +13,16 @@ import { looksAlike } from "../http/request";
 import { JwkSet } from "../jose/jwks";
 import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf } from "../memory/slice";
 import { Extractor } from "./extractor";
-import { Place, PlaceKind } from "./place";
+import { Location, LocationKind } from "./location";
 import { RemoteJwks, RemoteKeySets } from "./remote-jwks";
 
-/** Policies see these as lists whatever the provider says (istiod adds them to every rule). */
+/** Claims that policies always see as lists (istiod adds them to every rule). */
 const SCOPE = new Text("scope");
 const PERMISSION = new Text("permission");
 const REQUIRED = new Text("REQUIRED");
 const OPTIONAL = new Text("OPTIONAL");
 const HOST = new Text("host");
-/** What a token (RFC 9110 section 5.6.2) may have beside letters and digits. */
+/** The characters besides letters and digits that a token (RFC 9110 section 5.6.2) may have. */
 const TOKEN_SYMBOLS = new Text("!#$%&'*+-.^_`|~");
 /** Framing headers; never a claim's output. */
 const FRAMING: StaticArray<Text> = [
@@ -32,11 +32,11 @@ const FRAMING: StaticArray<Text> = [
   new Text("upgrade"),
 ];
 
-/** A claim that is passed on as a request header. */
+/** A claim that is forwarded as a request header. */
 export class ClaimToHeader {
   /**
    * @param headerName lower-case
-   * @param claimName dots go down into objects
+   * @param claimName a dot steps into an object
    */
   constructor(
     readonly headerName: Slice,
@@ -47,25 +47,25 @@ export class ClaimToHeader {
 export class Provider {
   /** `origins-N`. */
   name: Slice = 0;
-  /** EMPTY: `iss` is not checked. */
+  /** EMPTY if `iss` is not checked. */
   issuer: Slice = 0;
-  /** None: `aud` is not checked. */
+  /** Empty if `aud` is not checked. */
   audiences: StaticArray<Slice> = [];
-  /** Keys of the configuration; null if they are fetched. */
+  /** Keys from the configuration; null if they are fetched. */
   localKeys: JwkSet | null = null;
-  /** Keys that are fetched; null if the configuration has them. */
+  /** Fetched keys; null if the configuration has the keys. */
   remoteKeys: RemoteJwks | null = null;
   /** Where it looks for tokens. */
-  readonly places: Array<Place> = new Array<Place>();
-  /** For each place of the extractor whether this provider looks there. */
+  readonly locations: Array<Location> = new Array<Location>();
+  /** By location of the extractor: whether this provider uses it. */
   looksAt: StaticArray<bool> = [];
   /** Whether the token stays in the request. */
   forward: bool = false;
   /** Lower-case; EMPTY for none. */
   payloadHeader: Slice = 0;
   claimsToHeaders: StaticArray<ClaimToHeader> = [];
-  /** Whether one of its outputs is a header where some provider looks for tokens. */
-  writesPlaces: bool = false;
+  /** Whether one of its outputs is a header in which some provider looks for tokens. */
+  writesLocations: bool = false;
   /** Top-level string claims that policies see as lists. */
   spaceDelimitedClaims: StaticArray<Slice> = [];
   /** Whether a request without a token of this provider is refused. */
@@ -73,15 +73,15 @@ export class Provider {
   /** How far clocks may differ, in seconds, for `exp` and `nbf`. */
   clockSkew: u64 = 0;
 
-  /** @param index its position in the configuration: the order in which providers are tried */
+  /** @param index its position in the configuration; providers are tried in this order */
   private constructor(readonly index: i32) {}
 
   /**
-   * Loads a provider; the reader has recorded what is wrong with it.
+   * Loads a provider; the reader has recorded any fault.
    *
    * @param index its position in the configuration
-   * @param keySets those that are fetched
-   * @param removesLookalikes whether headers that look like its outputs are removed
+   * @param keySets the fetched key sets
+   * @param removesLookalikes whether lookalikes of its outputs are removed
    */
   static load(
     reader: Reader,
@@ -118,18 +118,18 @@ export class Provider {
     return provider;
   }
 
-  /** The keys in force, replaced whole; null while keys that are fetched have not come. */
+  /** The keys in force, replaced as a whole; null until the first fetch succeeds. */
   get keys(): JwkSet | null {
     const remote = this.remoteKeys;
     return remote ? remote.keys : this.localKeys;
   }
 
-  /** Finds its places among those of all providers. At configuration only. */
+  /** Selects its locations among those of all providers. Runs at configuration only. */
   connect(extractor: Extractor): void {
-    this.looksAt = extractor.select(this.places);
-    this.writesPlaces = extractor.looksAtHeader(this.payloadHeader);
+    this.looksAt = extractor.select(this.locations);
+    this.writesLocations = extractor.looksAtHeader(this.payloadHeader);
     for (let i = 0; i < this.claimsToHeaders.length; i++) {
-      if (extractor.looksAtHeader(this.claimsToHeaders[i].headerName)) this.writesPlaces = true;
+      if (extractor.looksAtHeader(this.claimsToHeaders[i].headerName)) this.writesLocations = true;
     }
   }
 
@@ -156,23 +156,23 @@ export class Provider {
         if (!reader.object(child, PROVIDER_FROM_HEADERS_FIELDS)) return;
         const name = readHeaderName(reader, reader.require(child, "name"));
         const prefix = reader.get(child, "valuePrefix");
-        this.places.push(
-          new Place(PlaceKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)),
+        this.locations.push(
+          new Location(LocationKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)),
         );
       }
     }
-    this.loadNamedPlaces(reader, reader.get(node, "fromParams"), PlaceKind.Parameter);
-    this.loadNamedPlaces(reader, reader.get(node, "fromCookies"), PlaceKind.Cookie);
-    if (!reader.failed && this.places.length == 0) {
+    this.loadNamedPlaces(reader, reader.get(node, "fromParams"), LocationKind.Parameter);
+    this.loadNamedPlaces(reader, reader.get(node, "fromCookies"), LocationKind.Cookie);
+    if (!reader.failed && this.locations.length == 0) {
       reader.fail(node, 'must say where tokens are: "fromHeaders", "fromParams" or "fromCookies"');
     }
   }
 
-  private loadNamedPlaces(reader: Reader, node: Node, kind: PlaceKind): void {
+  private loadNamedPlaces(reader: Reader, node: Node, kind: LocationKind): void {
     if (node == NONE || !reader.array(node)) return;
     const json = reader.json;
     for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-      this.places.push(new Place(kind, reader.nonEmptyString(child), EMPTY));
+      this.locations.push(new Location(kind, reader.nonEmptyString(child), EMPTY));
     }
   }
 }
@@ -198,7 +198,10 @@ function readClaimsToHeaders(
   return claims;
 }
 
-/** The name of a header that this filter writes, and so removes from every request, with its lookalikes or without. */
+/**
+ * The name of a header that this filter writes and therefore removes from every request, with or without its
+ * lookalikes.
+ */
 function readOutputHeaderName(reader: Reader, node: Node, removesLookalikes: bool): Slice {
   const name = readHeaderName(reader, node);
   for (let i = 0; i < FRAMING.length; i++) {
@@ -210,7 +213,7 @@ function readOutputHeaderName(reader: Reader, node: Node, removesLookalikes: boo
   return name;
 }
 
-/** A header's name: a token (RFC 9110 section 5.6.2) in lower case, so that it compares with what the host shows. */
+/** A header's name: a token (RFC 9110 section 5.6.2) in lower case, as the host shows it. */
 function readHeaderName(reader: Reader, node: Node): Slice {
   const name = reader.nonEmptyString(node);
   for (let i = 0; i < lengthOf(name); i++) {
@@ -221,7 +224,7 @@ function readHeaderName(reader: Reader, node: Node): Slice {
       break;
     }
   }
-  // To Envoy it is `:authority`, without which no request goes on.
+  // Envoy maps it to `:authority`, which every request needs.
   if (equals(name, HOST.slice)) reader.fail(node, "must not be the Host header");
   return name;
 }

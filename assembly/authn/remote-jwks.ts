@@ -1,10 +1,10 @@
 /**
- * Remote JWKS: key sets that are fetched before traffic needs them, refreshed ahead of expiry, kept if a fetch fails, and
- * fetched early, within limits, if a token names a key that is not there. One object for each key set, whichever
- * providers share it; one fetch in flight at a time.
+ * Remote JWKS: key sets that are fetched before traffic needs them, refreshed ahead of expiry and kept if a fetch
+ * fails. A token that names an unknown key triggers an early fetch, within limits. There is one object for each key
+ * set, even if several providers share it, and at most one fetch in flight.
  *
- * What comes back is hostile until proven: status, size, form and at least one usable key are checked before it
- * replaces anything.
+ * Every answer is treated as hostile: status, size, form and at least one usable key are checked before it replaces
+ * anything.
  */
 import { readHttpCallBody } from "../abi/buffer";
 import { NO_CALL, get, responseHeader } from "../abi/http-call";
@@ -54,9 +54,9 @@ import { Counter, JwksCounters } from "../metrics";
 const STATUS = new Text(":status");
 const OK = new Text("200");
 const LOCATION = new Text("location");
-/** Envoy's router adds it to each answer that a server gave, and to no other. */
+/** Envoy's router adds it to each answer of a server and to no other. */
 const SERVICE_TIME = new Text("x-envoy-upstream-service-time");
-/** Texts of answers that Envoy gives itself (source/common/router/router.cc, source/common/http/utility.cc). */
+/** Texts of answers that Envoy itself gives (source/common/router/router.cc, source/common/http/utility.cc). */
 const NO_HEALTHY_UPSTREAM = new Text("no healthy upstream");
 const REQUEST_TIMEOUT = new Text("upstream request timeout");
 const RESET_REASON = new Text("reset reason: ");
@@ -67,7 +67,7 @@ const CONNECTION_TERMINATION = new Text("connection termination");
 const REMOTE_RESET = new Text("remote reset");
 const PROTOCOL_ERROR = new Text("protocol error");
 const HTTPS = new Text("https");
-/** The longest beginning of such an answer that is looked at. */
+/** How many bytes of such an answer are read. */
 const MAX_LOCAL_REPLY: u32 = 256;
 const CACHE_CONTROL = new Text("cache-control");
 const MAX_AGE = new Text("max-age=");
@@ -77,7 +77,7 @@ const PEM = new Text("-----BEGIN ");
 const ISSUER = new Text("issuer");
 const JWKS_URI = new Text("jwks_uri");
 
-/** Beyond a call's own timeout, in milliseconds, after which its answer is no longer expected. */
+/** How long after a call's own timeout its answer is still expected, in milliseconds. */
 const LOST_CALL_GRACE: u64 = 5000;
 
 /** An origin, besides the issuer's own, that a discovered jwks_uri may name. */
@@ -87,13 +87,13 @@ export class JwksHost {
   constructor(readonly cluster: Slice) {}
 }
 
-/** What the configuration says of a key set. Times in milliseconds. */
+/** The options of a key set. Times in milliseconds. */
 export class RemoteJwksOptions {
-  /** Of the key set, or of the OpenID Provider's configuration document. */
+  /** The URI of the key set, or of the OpenID Provider's configuration document. */
   uri: Slice = EMPTY;
   /** Whether `uri` is that of the configuration document. */
   discovers: bool = false;
-  /** EMPTY if the document's issuer is not checked (there is none to compare with). */
+  /** EMPTY if the document's issuer is not checked, because the provider has none to compare with. */
   issuer: Slice = EMPTY;
   hosts: Array<JwksHost> = [];
   cluster: Slice = EMPTY;
@@ -144,12 +144,12 @@ export class RemoteJwksOptions {
     return min(min(this.refresh, this.minRefresh), min(this.backoff, this.kidMiss));
   }
 
-  /** Tells most of those apart that are not the same. */
+  /** Equal for equal options, and different for most others. */
   get hash(): u64 {
     return hashOf(this.uri) ^ (hashOf(this.cluster) * 31) ^ (hashOf(this.issuer) * 961);
   }
 
-  /** Whether both ask for the same and say the same of it, so that one fetch can serve both. */
+  /** Whether one fetch can serve both: they ask for the same and treat the answer alike. */
   same(other: RemoteJwksOptions): bool {
     return (
       equals(this.uri, other.uri) &&
@@ -199,17 +199,17 @@ function readHosts(reader: Reader, node: Node): Array<JwksHost> {
   return hosts;
 }
 
-/** The key sets that a configuration fetches. Providers whose keys are fetched in the same way share one. */
+/** The key sets that a configuration fetches. Providers with equal options share one. */
 export class RemoteKeySets {
   readonly all: Array<RemoteJwks> = new Array<RemoteJwks>();
-  /** By the hash of its options, the latest of them; `RemoteJwks.previous` leads to the others. */
+  /** By the hash of its options, the latest key set; `RemoteJwks.previous` leads to the others. */
   private readonly byHash: Map<u64, RemoteJwks> = new Map<u64, RemoteJwks>();
   private readonly maxBytes: u32;
   readonly maxKeys: i32;
 
   /**
    * @param limits of a configuration, or NONE
-   * @param rootContextId where answers come to
+   * @param rootContextId the context that receives the answers
    */
   constructor(
     private readonly reader: Reader,
@@ -255,11 +255,11 @@ export class RemoteKeySets {
 }
 
 export class RemoteJwks {
-  /** The keys in force; null while there are none, or when they are older than the configuration allows. */
+  /** The keys in force; null if there are none or they are older than the configuration allows. */
   keys: JwkSet | null = null;
 
   private readonly start: Uri = new Uri();
-  /** Where the keys are: `start`, or what discovery found. */
+  /** The URI of the keys: `start`, or what discovery found. */
   private readonly target: Uri = new Uri();
   private targetCluster: Slice = EMPTY;
   /** Holds the discovered jwks_uri. */
@@ -267,34 +267,34 @@ export class RemoteJwks {
   private discovering: bool = false;
 
   private inFlight: bool = false;
-  /** Whether a fetch has come to an end since `takeEnd`. */
+  /** Whether a fetch has ended since `takeEnd`. */
   private hasEnded: bool = false;
-  /** Whether the latest fetch failed in a way that leaves no doubt, and none has begun since. */
+  /** Whether the latest fetch has certainly failed and no other has begun. */
   private failedForCertain: bool = false;
   private token: u32 = 0;
   private startedAt: u64 = 0;
-  /** When the latest fetch came to an end. */
+  /** When the latest fetch ended. */
   private endedAt: u64 = 0;
   private fetchedAt: u64 = 0;
   private nextFetchAt: u64 = 0;
   private failures: i32 = 0;
   /** When the latest refetch for an unknown kid began. */
   private kidMissAt: u64 = 0;
-  /** Whether requests wait for a refetch that `kidMiss` did not allow yet. */
+  /** Whether requests wait for a refetch that `kidMiss` has not allowed yet. */
   private isRefetchWanted: bool = false;
-  /** Fingerprint of the document that the keys in force are of. */
+  /** Fingerprint of the document that the keys in force came from. */
   private document: u64 = 0;
-  /** How many keys are loaded, as the gauge knows it. */
+  /** How many keys are loaded, as last added to the gauge. */
   private keyCount: i32 = 0;
-  /** Kids of keys that were taken out of the set, the latest of them. */
+  /** The latest kids of keys that were removed from the set. */
   private readonly retired: KidTimes = new KidTimes(RETIRED_KIDS);
-  /** Unknown kids, and when the refetch began, or will begin, that may bring them. */
+  /** Unknown kids, with the time at which the refetch for them began or will begin. */
   private readonly asked: KidTimes = new KidTimes(ASKED_KIDS);
 
   /**
    * @param maxBytes a larger answer is refused
    * @param maxKeys a set with more keys is refused
-   * @param rootContextId where answers come to
+   * @param rootContextId the context that receives the answers
    * @param previous another key set whose options have the same hash
    */
   constructor(
@@ -309,7 +309,7 @@ export class RemoteJwks {
   }
 
   /**
-   * Does what is due. In the root context.
+   * Starts a fetch if one is due, and expires old keys. Runs in the root context.
    *
    * @param now milliseconds since 1970
    */
@@ -330,19 +330,19 @@ export class RemoteJwks {
     else if (now >= this.nextFetchAt) this.fetch(now);
   }
 
-  /** @returns whether a fetch has come to an end since the last call */
+  /** @returns whether a fetch has ended since the last call */
   takeEnd(): bool {
     const hasEnded = this.hasEnded;
     this.hasEnded = false;
     return hasEnded;
   }
 
-  /** Whether it is worth waiting for first keys: there are none, and the latest fetch has not failed for certain. */
+  /** Whether waiting for first keys can help: there are none, and the latest fetch has not certainly failed. */
   get mayBringFirstKeys(): bool {
     return !this.keys && !this.failedForCertain;
   }
 
-  /** The clock was set back: what was planned by it is due now, and nothing is younger than now. */
+  /** The clock was set back: makes everything planned due now, and no recorded time later than now. */
   private forgetTimes(now: u64): void {
     this.startedAt = now;
     this.endedAt = now;
@@ -352,7 +352,7 @@ export class RemoteJwks {
     this.asked.clear();
   }
 
-  /** Begins a fetch. In the root context. */
+  /** Starts a fetch. Runs in the root context. */
   private fetch(now: u64): void {
     this.discovering = this.options.discovers;
     this.isRefetchWanted = false;
@@ -369,16 +369,16 @@ export class RemoteJwks {
       this.fail(now, this.counters.connection, "the proxy has no such cluster, or refuses the call", true);
   }
 
-  /** Whether the answer to call `token` belongs here. */
+  /** Whether the answer to call `token` is for this key set. */
   expects(token: u32): bool {
     return this.inFlight && this.token == token;
   }
 
   /**
-   * Takes the answer at hand.
+   * Handles the answer to the current call.
    *
-   * @param headerCount 0 where there was none: the call failed
-   * @param bodySize in bytes; looked at before anything is copied
+   * @param headerCount 0 if there is no answer because the call failed
+   * @param bodySize in bytes; checked before anything is copied
    */
   receive(now: u64, headerCount: u32, bodySize: u32): void {
     this.inFlight = false;
@@ -397,7 +397,7 @@ export class RemoteJwks {
     const maxAge = this.lifetime(responseHeader(CACHE_CONTROL.slice));
     const body = readHttpCallBody(bodySize);
     const document = fingerprintOf(body);
-    // Most fetches bring what is there already: nothing is read again, and tokens verified under it stay good.
+    // Most fetches return the same document. It is not parsed again, and tokens verified under its keys stay valid.
     if (!this.discovering && this.keys && document == this.document) return this.keep(now, maxAge);
     const json = new JsonDocument();
     if (lengthOf(body) != <i32>bodySize || !json.parse(body)) {
@@ -412,8 +412,8 @@ export class RemoteJwks {
   }
 
   /**
-   * The answer's status is not 200. Envoy itself answers where no server did: such an answer lacks the header that its
-   * router adds to servers' answers, and has one of the router's own texts.
+   * Handles an answer whose status is not 200. Envoy itself answers if no server did: such an answer lacks the header
+   * that its router adds to servers' answers, and its body is one of the router's own texts.
    */
   private refuse(now: u64, headerCount: u32, status: Slice, bodySize: u32): void {
     const counters = this.counters;
@@ -451,7 +451,7 @@ export class RemoteJwks {
     if (startsWith(text, NO_HEALTHY_UPSTREAM.slice)) {
       return this.fail(now, counters.connection, "the server's name has no address", true);
     }
-    // That says nothing of the next fetch.
+    // A timeout says nothing about the next fetch.
     if (startsWith(text, REQUEST_TIMEOUT.slice)) {
       return this.fail(now, counters.timeout, "the server did not answer in time", false);
     }
@@ -512,7 +512,7 @@ export class RemoteJwks {
     this.call(now, this.target, this.targetCluster);
   }
 
-  /** What the call at hand asked for. */
+  /** The URI that the current call asked for. */
   private get called(): Uri {
     return this.options.discovers && !this.discovering ? this.target : this.start;
   }
@@ -529,7 +529,7 @@ export class RemoteJwks {
   /**
    * Puts the document's keys in force.
    *
-   * @param fault why there are none
+   * @param fault set to why there are none
    * @returns whether there is a usable key
    */
   private take(json: JsonDocument, fault: KeyFault): bool {
@@ -547,7 +547,7 @@ export class RemoteJwks {
     return true;
   }
 
-  /** Keeps the kids in mind that `before` names and `after` does not, and forgets those that have come back. */
+  /** Remembers the kids that `before` has and `after` does not, and forgets those that have come back. */
   private noteRetired(before: JwkSet, after: JwkSet): void {
     for (let i = 0; i < before.keys.length; i++) {
       const kid = before.keys[i].kid;
@@ -556,7 +556,7 @@ export class RemoteJwks {
     for (let i = 0; i < after.keys.length; i++) this.retired.forget(hashOf(after.keys[i].kid));
   }
 
-  /** The keys in force were fetched just now: the fetch has come to an end. */
+  /** Ends the fetch: the keys in force are current. */
   private keep(now: u64, lifetime: u64): void {
     if (this.failures > 0) logInfo(`jwtgate: ${this.name}: fetched again`);
     this.counters.success.add(1);
@@ -569,10 +569,10 @@ export class RemoteJwks {
   }
 
   /**
-   * The fetch has come to an end. The last good keys stay; the next try comes after a back-off.
+   * Ends the fetch: the last good keys stay, and the next attempt comes after a back-off.
    *
-   * @param kind what counts failures of this kind
-   * @param isCertain whether the server, or the proxy at once, said no; false if no answer came in time
+   * @param kind the counter of failures of this kind
+   * @param isCertain true if the server or the proxy refused; false if no answer came in time
    */
   private fail(now: u64, kind: Counter, reason: string, isCertain: bool): void {
     const delay = min(this.options.maxBackoff, this.options.backoff << (<u64>min(this.failures, 20)));
@@ -589,7 +589,7 @@ export class RemoteJwks {
     this.hasEnded = true;
   }
 
-  /** How long the answer is good for, in milliseconds: max-age within limits, or what the configuration says. */
+  /** How long the answer is valid, in milliseconds: max-age within limits, or the configured interval. */
   private lifetime(cacheControl: Slice): u64 {
     const options = this.options;
     let start = 0;
@@ -609,24 +609,25 @@ export class RemoteJwks {
   }
 
   /**
-   * A token passed all checks but that of its signature. Begins a refetch if one may help and is allowed. In the root
-   * context or a stream's.
+   * Handles a token that passed all checks except that of its signature. Starts a refetch if one may help and is
+   * allowed. Runs in the root context or in a stream's.
    *
-   * @param deadline until when the request waits, in milliseconds since 1970; 0 if it has not begun to
+   * @param deadline when the request's wait ends, in milliseconds since 1970; 0 if it has not begun
    * @param maxWait how long it may wait, in milliseconds
-   * @returns whether the request is to wait for the end of the next fetch
+   * @returns whether the request should wait for the end of the next fetch
    */
   mayHelp(jws: Jws, deadline: u64, maxWait: u64): bool {
     const keys = this.keys;
-    // Without keys every token of the issuer waits, until a fetch has failed for certain.
+    // Without keys, every token of the issuer waits until a fetch has certainly failed.
     if (!keys) return this.inFlight || this.mayBringFirstKeys;
     const hash = kidHash(jws);
-    // Tokens of a key that was taken out of the set go on coming for a while. They are no reason to ask.
+    // Tokens signed with a removed key keep arriving for a while. They trigger no fetch.
     if (this.retired.timeOf(hash) != 0) return false;
     const now = nowMilliseconds();
     const mayRefetch = !this.inFlight && (this.kidMissAt == 0 || now >= this.refetchAt);
     if (keys.hasKid(jws.kid)) {
-      // The key may have been replaced under its kid, but more likely the token is forged: it does not wait.
+      // The key may have been replaced under the same kid, but more likely the token is forged. The request does not
+      // wait.
       if (mayRefetch && now > this.fetchedAt + this.options.kidMiss) this.refetchFromStream(now);
       return false;
     }
@@ -638,7 +639,7 @@ export class RemoteJwks {
     }
     const askedAt = this.asked.timeOf(hash);
     if (this.isRefetchWanted && askedAt == this.refetchAt) return true;
-    // Its refetch came to nothing a moment ago.
+    // A refetch for it has just ended without the key.
     if (askedAt != 0 && now < askedAt + 2 * this.options.kidMiss) return false;
     if (this.refetchAt > (deadline != 0 ? deadline : now + maxWait)) return false;
     this.isRefetchWanted = true;
@@ -651,13 +652,13 @@ export class RemoteJwks {
     return this.kidMissAt + this.options.kidMiss;
   }
 
-  /** Begins a fetch for an unknown kid. In the root context. */
+  /** Starts a fetch for an unknown kid. Runs in the root context. */
   private refetch(now: u64): void {
     this.kidMissAt = now;
     this.fetch(now);
   }
 
-  /** As `refetch`, in a stream's context. The answer is to come to the root context: the stream may end before it. */
+  /** As `refetch`, in a stream's context. The root context receives the answer, because the stream may end first. */
   private refetchFromStream(now: u64): void {
     const streamId = currentStream();
     if (!setEffectiveContext(this.rootContextId)) return;
@@ -665,7 +666,7 @@ export class RemoteJwks {
     setEffectiveContext(streamId);
   }
 
-  /** Takes its keys out of the gauge. */
+  /** Subtracts its keys from the gauge. */
   dispose(): void {
     this.counters.loaded(this.keyCount, 0);
     this.keyCount = 0;
@@ -676,7 +677,7 @@ export class RemoteJwks {
   }
 }
 
-/** What an answer looks like that is not JSON, in brackets, or nothing. */
+/** What a body that is not JSON looks like, in brackets; "" if unknown. */
 function looksLike(body: Slice): string {
   const first = byteAt(body, 0);
   const second = lengthOf(body) > 1 ? byteAt(body, 1) : 0;
@@ -690,7 +691,7 @@ function looksLike(body: Slice): string {
   return lengthOf(text) > 0 && byteAt(text, 0) == 0x3c /* < */ ? " (it is HTML or XML)" : "";
 }
 
-/** Whether a text of at most `MAX_LOCAL_REPLY` bytes has `part` in it. */
+/** Whether a text of at most `MAX_LOCAL_REPLY` bytes contains `part`. */
 function holds(text: Slice, part: Slice): bool {
   for (let i = 0; i + lengthOf(part) <= lengthOf(text); i++) {
     if (startsWith(subslice(text, i, lengthOf(text)), part)) return true;
@@ -698,19 +699,19 @@ function holds(text: Slice, part: Slice): bool {
   return false;
 }
 
-/** SHA-256 tells documents apart, so that a set is never taken for another. */
+/** Identifies a document by SHA-256, so that one set is never mistaken for another. */
 function fingerprintOf(document: Slice): u64 {
   fingerprintBegin();
   fingerprintAdd(document);
   return fingerprint();
 }
 
-/** How many kids of keys that are gone are kept in mind. */
+/** How many kids of removed keys are remembered. */
 const RETIRED_KIDS: i32 = 32;
-/** How many unknown kids are kept in mind that a refetch was begun for. */
+/** How many unknown kids are remembered for which a refetch was started. */
 const ASKED_KIDS: i32 = 64;
 
-/** A few kids with a time each, the latest of them. */
+/** The latest few kids, each with a time. */
 class KidTimes {
   private readonly hashes: StaticArray<u64>;
   private readonly times: StaticArray<u64>;
@@ -732,7 +733,7 @@ class KidTimes {
     unchecked((this.times[i] = time));
   }
 
-  /** @returns 0 for a kid that is not there */
+  /** @returns 0 if the kid is not there */
   timeOf(hash: u64): u64 {
     const i = this.hashes.indexOf(hash);
     return i < 0 ? 0 : unchecked(this.times[i]);
@@ -748,14 +749,14 @@ class KidTimes {
   }
 }
 
-/** The hash of a token's kid, for a token that names none that of the empty kid. Never FIRST_KEYS. */
+/** The hash of a token's kid, or of the empty kid if the token has none. Never FIRST_KEYS. */
 export function kidHash(jws: Jws): u64 {
   return hashOf(jws.kid);
 }
 
 /**
- * FNV-1a. Whoever makes two kids of one hash makes them wait together, or is taken for an owner of the other: each costs
- * or saves one refetch. Never 0.
+ * FNV-1a, never 0. An attacker who makes two kids collide makes them wait together, or makes one count as the other:
+ * each collision costs or saves one refetch.
  */
 function hashOf(kid: Slice): u64 {
   let hash: u64 = 0xcbf29ce484222325;
@@ -763,12 +764,12 @@ function hashOf(kid: Slice): u64 {
   return max<u64>(hash, 1);
 }
 
-/** Between 80 and 95 % of an interval, so that proxies that started together do not fetch together. */
+/** Between 80 and 95 % of an interval, so that proxies that started together fetch at different times. */
 function ahead(interval: u64): u64 {
   return (interval * 80 + interval * randomBelow(16, 10)) / 100;
 }
 
-/** Digits as seconds, at most a year. */
+/** The digits as seconds, at most a year. */
 function parseSeconds(text: Slice): u64 {
   let seconds: u64 = 0;
   for (let i = 0; i < lengthOf(text); i++) {

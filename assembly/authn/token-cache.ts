@@ -1,14 +1,15 @@
 /**
- * Verified tokens, remembered by all their bytes. One cache belongs to one plugin configuration in one VM; only what
- * verified is remembered, never a refusal. Whoever asks checks time and key anew at every hit.
+ * Verified tokens, keyed by all their bytes. One cache belongs to one plugin configuration in one VM. It holds only
+ * tokens that verified, never refusals. The caller checks time and key again at every hit.
  *
- * While there is room, every token gets in. Once the cache is full, a token gets in only when it comes a second time, soon
- * after the first: of the first time nothing is kept but half of its hash (the A1out queue of 2Q: Johnson and Shasha, VLDB
- * 1994). So a flood of tokens that come once drops nothing, and costs one store each; a hot token is verified twice instead
- * of once. Who leaves is decided as by CLOCK: the oldest, unless it was hit since it was last looked at.
+ * While there is room, every token is inserted. Once the cache is full, a token is inserted only if it comes a second
+ * time soon after the first: of the first time only half of its hash is kept (the A1out queue of 2Q: Johnson and
+ * Shasha, VLDB 1994). So a flood of tokens that come once evicts nothing and costs one store each; a hot token is
+ * verified twice instead of once. Eviction works as in CLOCK: the oldest token leaves unless it was hit since the last
+ * check.
  *
- * Blocks stand in a ring of bytes. It begins small, for a VM may hold the caches of hundreds of configurations, and grows
- * in a few steps to what the configuration allows; but for those steps nothing is allocated after the start.
+ * Blocks lie in a ring of bytes. The ring starts small, because a VM may hold the caches of hundreds of configurations,
+ * and grows in a few steps to the configured size. Only these steps allocate after the start.
  */
 import { maxBytes, maxEntries, TOKEN_CACHE_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
@@ -20,36 +21,38 @@ import { VerifiedToken } from "./verified-token";
 
 /** How often a token may be spared after its last hit. */
 const MAX_HITS: u32 = 3;
-/** How many tokens one insertion may spare: bounds its work. Where more are hot, it does without. */
+/** How many tokens one insertion may spare, which bounds its work. If more are hot, nothing is inserted. */
 const MAX_SPARED: i32 = 16;
 
-/** A token that takes more than an eighth of the ring is not remembered. */
+/** A token larger than an eighth of the ring is not inserted. */
 const LARGEST_SHIFT: u32 = 3;
 /**
- * What the ring begins with, in bytes; each step multiplies it by 64. One step leads to the default: the pages of every smaller
- * ring would stay behind.
+ * The size of the first ring, in bytes; each step multiplies it by 64. One step leads to the default, because the pages
+ * of every smaller ring stay allocated.
  */
 const FIRST_RING_BYTES: u32 = 64 * 1024;
 const GROWTH_SHIFT: u32 = 6;
-/** Where the VM has more memory than this, no ring grows: the host gives a VM 1 GiB at the most, and then it traps. */
+/** If the VM has more memory than this, no ring grows: the host gives a VM at most 1 GiB, and beyond that it traps. */
 const MAX_VM_BYTES: u64 = 512 * 1024 * 1024;
-/** Bytes at a token's end that its hash is made of. A signature takes 43 at the least. */
+/** How many bytes at a token's end are hashed. A signature takes at least 43. */
 const HASHED_BYTES: usize = 64;
 /**
- * Bytes of a line of the table, which is one of the processor's: looking for a token that is new, and noting that it came,
- * touch one of them and no other memory.
+ * Bytes of a line of the table, which is one cache line of the processor. A search for a new token, and recording that
+ * it came, touch one line and no other memory.
  */
 const LINE: usize = 64;
-/** Slots of a line. */
+/** Slots in a line. */
 const SLOTS: u32 = 6;
 /** Bytes of a slot. */
 const SLOT: usize = 8;
-/** Bytes of what is kept of a token that came once. */
+/** Bytes of a ghost: what is kept of a token that came once. */
 const GHOST: usize = 4;
-/** How many of them a line has behind its slots: with one, two hot tokens that come by turns could keep each other out for ever. */
+/**
+ * Ghosts in a line, after its slots. With only one, two hot tokens that alternate could keep each other out forever.
+ */
 const GHOSTS: u32 = 4;
 
-/** A queue of blocks in a ring of bytes. A block is never split: what is left at the ring's end is a filler. */
+/** A queue of blocks in a ring of bytes. A block is never split: a filler takes what is left at the ring's end. */
 class Ring {
   private head: u32 = 0;
   private tail: u32 = 0;
@@ -58,7 +61,7 @@ class Ring {
   start: usize = 0;
   capacity: u32 = 0;
 
-  /** Begins anew, empty. */
+  /** Makes the ring empty. */
   begin(start: usize, capacity: u32): void {
     this.start = start;
     this.capacity = capacity;
@@ -71,17 +74,17 @@ class Ring {
     return this.used == 0;
   }
 
-  /** Behind the newest block, while no block was ever popped. */
+  /** The end of the newest block, as long as no block was ever popped. */
   get end(): usize {
     return this.start + this.head;
   }
 
-  /** The oldest block. Not where the ring is empty. */
+  /** The oldest block. The ring must not be empty. */
   get oldest(): VerifiedToken {
     return changetype<VerifiedToken>(this.start + this.tail);
   }
 
-  /** Whether `pop` would give a filler, which is no block. */
+  /** Whether `pop` would return a filler, not a block. */
   get oldestIsFiller(): bool {
     return this.capacity - this.tail < offsetof<VerifiedToken>() || this.oldest.size == 0;
   }
@@ -132,8 +135,9 @@ class Ring {
 }
 
 /**
- * Storage that the cache disposed of last left behind, or 0. The next cache of that size takes it: a configuration that
- * is loaded again and again always finds the same megabytes, whatever small objects have settled between large ones.
+ * The storage of the cache that was disposed of last, or 0. The next cache of the same size uses it, so a configuration
+ * that is loaded again and again always gets the same megabytes, no matter which small objects have settled between
+ * large ones.
  */
 let spare: usize = 0;
 let spareSize: usize = 0;
@@ -153,18 +157,19 @@ function giveStorage(storage: usize, size: usize): void {
 }
 
 export class TokenCache {
-  /** Tokens remembered now. */
+  /** How many tokens are in the cache. */
   count: i32 = 0;
   private ring: Ring = new Ring();
-  /** Empty but while the ring grows. */
+  /** Empty except while the ring grows. */
   private nextRing: Ring = new Ring();
-  /** A ring that has grown: memory of its own; 0 for none. */
+  /** The memory of a ring that has grown; 0 for none. */
   private grown: usize = 0;
   private readonly maxRingBytes: u32;
   /**
-   * Lines of slots, then ghosts. Slots: open addressing over all lines; a block's address and, above it, the lower half of its
-   * hash, which says the line that its search begins with; 0 where free. So a search for a token that is not there touches
-   * no block. Ghosts: upper halves of the hashes of tokens that came while the cache was full, the latest first.
+   * Lines of slots, then ghosts. Slots use open addressing over all lines: a slot holds a block's address and, above
+   * it, the lower half of its hash, which selects the line where its search begins; a free slot is 0. So a search for
+   * an absent token touches no block. Ghosts are the upper halves of the hashes of tokens that came while the cache was
+   * full, the latest first.
    */
   private readonly table: usize;
   private readonly lineMask: u32;
@@ -172,7 +177,7 @@ export class TokenCache {
   private readonly slots: u32;
   private readonly seed: u64;
   private readonly multiplier: u64;
-  /** The table and the ring that is begun with, one behind the other. */
+  /** The table followed by the first ring. */
   private readonly storage: usize;
   private readonly storageSize: usize;
 
@@ -183,7 +188,7 @@ export class TokenCache {
   ) {
     this.seed = load<u64>(seeds);
     this.multiplier = load<u64>(seeds, 8) | 1;
-    // At most two thirds of the slots are taken.
+    // At most two thirds of the slots are used.
     let lines: u32 = 1;
     while (lines * 4 < <u32>maxEntries) lines <<= 1;
     this.lineMask = lines - 1;
@@ -220,9 +225,9 @@ export class TokenCache {
   }
 
   /**
-   * @param maxEntries tokens remembered at the most; 0 remembers none
-   * @param maxBytes memory that they may take
-   * @returns null where the host gives no random seed
+   * @param maxEntries the most tokens in the cache; 0 for none
+   * @param maxBytes the memory that they may take
+   * @returns null if the host gives no random seed
    */
   static create(maxEntries: i32, maxBytes: u32): TokenCache | null {
     const seeds = memory.data(16, 8);
@@ -230,16 +235,17 @@ export class TokenCache {
     return new TokenCache(maxEntries, maxEntries == 0 ? 0 : maxBytes, seeds);
   }
 
-  /** Gives the memory back. The cache is of no use afterwards. */
+  /** Frees the memory. The cache must not be used afterwards. */
   dispose(): void {
     if (this.grown != 0) heap.free(this.grown);
     giveStorage(this.storage, this.storageSize);
   }
 
   /**
-   * A hash of the token's length and end that nobody outside can foresee. Its end is its signature, and tokens that verify
-   * have no two alike; what comes with another's signature finds that token, and is told apart by its bytes. Four words at
-   * a time go through four chains of multiplications that do not wait for each other.
+   * A seeded hash of the token's length and end, which nobody outside can predict. The end is the signature, and no two
+   * tokens that verify share one. A forged token that copies a signature finds the other token's block, and the
+   * comparison of all bytes then differs. Words are hashed four at a time in four independent chains of
+   * multiplications.
    */
   hash(token: Slice): u64 {
     const tokenLength = <usize>lengthOf(token);
@@ -271,7 +277,7 @@ export class TokenCache {
   /**
    * @param hash of the token
    * @param provider index of the provider that is asked, or -1 for any
-   * @returns the block, good until the next `insert`, or null
+   * @returns the block, valid until the next `insert`; null if there is none
    */
   find(token: Slice, hash: u64, provider: i32): VerifiedToken | null {
     const half = <u32>hash;
@@ -287,18 +293,21 @@ export class TokenCache {
     return null;
   }
 
-  /** Notes that a token was hit. */
+  /** Records that a token was hit. */
   touch(block: VerifiedToken): void {
     if (block.hits < MAX_HITS) block.hits++;
   }
 
-  /** Forgets a token now (its key is gone); its memory is reused when its turn comes. */
+  /** Forgets a token whose key is gone. Its memory is reused in its turn. */
   forget(block: VerifiedToken): void {
     this.unlink(block);
     block.hits = 0;
   }
 
-  /** Remembers a copy of `block`, where it gets in; what was found before may be gone afterwards. */
+  /**
+   * Inserts a copy of `block` unless the cache is full and the token is new. Blocks found before may be gone
+   * afterwards.
+   */
   insert(block: VerifiedToken): void {
     const size = block.size;
     if (this.maxEntries == 0 || size > this.maxRingBytes >> LARGEST_SHIFT) return;
@@ -311,7 +320,7 @@ export class TokenCache {
     this.link(this.ring.push(block));
   }
 
-  /** Whether a token came lately while the cache was full. Notes that it came now, as the latest of its line. */
+  /** Whether a token came recently while the cache was full. Records its hash as the latest of its line. */
   private isReturning(hash: u64): bool {
     const ghosts = this.table + <usize>((<u32>hash) & this.lineMask) * LINE + <usize>SLOTS * SLOT;
     const half = <u32>(hash >> 32);
@@ -332,7 +341,7 @@ export class TokenCache {
     );
   }
 
-  /** Moves all blocks to a larger ring. @returns false where there is none */
+  /** Moves all blocks to a larger ring. @returns false if there is none */
   private grow(): bool {
     const old = this.ring;
     const capacity = <u32>min((<u64>old.capacity) << GROWTH_SHIFT, <u64>this.maxRingBytes);
@@ -370,7 +379,7 @@ export class TokenCache {
     return this.count < this.maxEntries && this.ring.fits(size);
   }
 
-  /** Drops the oldest tokens that were not hit. @returns false where too many were */
+  /** Evicts the oldest tokens that were not hit. @returns false if too many were hit */
   private makeRoom(size: u32): bool {
     let spared = 0;
     while (!this.hasRoom(size)) {
@@ -407,7 +416,7 @@ export class TokenCache {
     this.count++;
   }
 
-  /** Removes `block` from the table, unless it is forgotten already, and closes the gap: no search may end too early. */
+  /** Removes `block` from the table, if it is still there, and closes the gap, so that no search ends too early. */
   private unlink(block: VerifiedToken): void {
     const wanted = entryOf(block);
     let gap = this.home(<u32>block.hash);
@@ -428,7 +437,7 @@ export class TokenCache {
     this.setEntry(gap, 0);
   }
 
-  /** The slot that the search for a hash's lower half begins with. */
+  /** The slot where the search for a hash's lower half begins. */
   // @ts-ignore: decorator
   @inline
   private home(half: u32): u32 {
@@ -441,7 +450,7 @@ export class TokenCache {
     return slot + 1 == this.slots ? 0 : slot + 1;
   }
 
-  /** How many slots a search goes from the one to the other. */
+  /** How many slots a search takes from `from` to `to`. */
   private distance(from: u32, to: u32): u32 {
     return to >= from ? to - from : to + this.slots - from;
   }
@@ -483,7 +492,7 @@ function hashHalf(entry: u64): u32 {
   return <u32>(entry >> 32);
 }
 
-/** Carries a hash on by a word. */
+/** Extends a hash by a word. */
 // @ts-ignore: decorator
 @inline
 function mix(hash: u64, word: u64, multiplier: u64): u64 {

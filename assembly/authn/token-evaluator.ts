@@ -1,9 +1,9 @@
 import { Slice } from "../memory/slice";
 import { JsonDocument } from "../encoding/json";
 
-/** What policies want to know of a token, evaluated once when it is verified and remembered with it. */
+/** What policies need to know of a token, evaluated once when it is verified and kept with it. */
 export abstract class TokenEvaluator {
-  /** The bytes that `evaluateToken` writes: whole 64-bit words. */
+  /** How many bytes `evaluateToken` writes: whole 64-bit words. */
   abstract get tokenPredicateBytes(): i32;
 
   /**

@@ -1,6 +1,6 @@
 /**
- * A token that was verified, and all that a request needs to know of it: one block of memory, so that it is copied
- * into the cache and out of it as bytes and is read in place.
+ * A verified token with everything that a request needs of it. It is one block of memory, so that the cache copies it
+ * as bytes and the filter reads it in place.
  *
  *     head (this class) · token · issuer · subject · predicate bits · outputs
  *
@@ -14,32 +14,32 @@ import { Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 export class VerifiedToken {
   /** Seeded hash of the token's bytes. */
   hash: u64;
-  /** Seconds since 1970; u64.MAX_VALUE where the token never expires. */
+  /** Seconds since 1970; u64.MAX_VALUE if the token never expires. */
   expiresAt: u64;
   /** Seconds since 1970. */
   notBefore: u64;
-  /** Which key verified it (JwkSet's fingerprint). */
+  /** The key that verified it (JwkSet's fingerprint). */
   keyFingerprint: u64;
-  /** Generation of the key set that it was last found good under. */
+  /** Generation of the key set under which it was last valid. */
   keyGeneration: u32;
   /** Index of the provider that verified it. */
   provider: i32;
   /** Bytes of the whole block, a multiple of 16. */
   size: u32;
   tokenLength: i32;
-  /** Where the payload's segment stands in the token. */
+  /** Offset of the payload's segment in the token. */
   payloadStart: i32;
   payloadEnd: i32;
   issuerLength: i32;
   subjectLength: i32;
   bitsLength: i32;
   outputCount: i32;
-  /** Hits since it was last moved, up to 3: what the cache's eviction goes by. */
+  /** Hits since it was last moved, up to 3; the cache evicts by this. */
   hits: u32;
   reserved: u32;
 
   /**
-   * Makes a block in the arena. Its texts are there; the caller sets the other fields, and writes bits and outputs.
+   * Makes a block in the arena and copies its texts. The caller sets the other fields and writes bits and outputs.
    *
    * @param payloadSegment points into `token`
    * @param bitsLength bytes of the predicate bits
@@ -122,12 +122,12 @@ export function outputValue(address: usize): Slice {
   return slice(address + 8, load<i32>(address, 4));
 }
 
-/** Address of the output behind the one at `address`. */
+/** Address of the output after the one at `address`. */
 export function nextOutput(address: usize): usize {
   return address + 8 + load<u32>(address, 4);
 }
 
-/** Writes an output at `address`. @returns the address behind it */
+/** Writes an output at `address`. @returns the address after it */
 export function writeOutput(address: usize, index: i32, value: Slice): usize {
   store<i32>(address, index);
   store<i32>(address, lengthOf(value), 4);

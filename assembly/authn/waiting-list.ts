@@ -1,17 +1,17 @@
 /**
- * Requests that wait for keys. Of each the list keeps the stream's id, a deadline and what it waits for, no more: the
- * request is read anew when it goes on. The list is made once and bounded.
+ * Requests that wait for keys. For each, the list keeps only the stream's id, a deadline and what it waits for: the
+ * request is read again when it resumes. The list is made once and bounded.
  *
  * Requests that wait for the same thing form a group: the first keys of a key set, or a refetch that may bring a key of
- * one `kid`. Before the refetch ends nobody can tell a made-up kid from that of a new key. But a rotation brings one kid
- * in many requests, and a stranger has to bring many kids, or many requests of one. So groups keep strangers from filling
- * the list:
+ * one `kid`. Before the refetch ends, a made-up kid cannot be distinguished from that of a new key. But a rotation
+ * brings one kid in many requests, while an attacker has to bring many kids, or many requests with one. So groups keep
+ * an attacker from filling the list:
  *
- * - at most `maxKids` unknown kids of a key set wait at a time; a further one displaces the oldest group that one callback
- *   can let go;
+ * - at most `maxKids` unknown kids of a key set wait at a time; a further one displaces the oldest group that one
+ *   callback can resume;
  * - if the list is full, a request displaces one of the largest group, unless its own is as large.
  *
- * A displaced request is answered at once from the keys that there are.
+ * A displaced request is answered at once with the keys in force.
  */
 import { maxResumedPerCallback, maxWaitingKids, maxWaitingRequests } from "../config/schema";
 import { Reader } from "../document/reader";
@@ -22,18 +22,18 @@ import { RemoteJwks } from "./remote-jwks";
 /** In place of a kid's hash: the request waits for the first keys of the set. */
 export const FIRST_KEYS: u64 = 0;
 
-/** One request. */
+/** One waiting request. */
 export class Waiting {
   streamId: u32 = 0;
-  /** Milliseconds since 1970. Every request may wait equally long, so the earliest deadline is the oldest request's. */
+  /** Milliseconds since 1970. Every request may wait equally long, so the oldest request has the earliest deadline. */
   deadline: u64 = 0;
-  /** How often the request has begun to wait. */
+  /** How many times the request has waited, this time included. */
   waits: i32 = 0;
   group: WaitingGroup | null = null;
   /** Its neighbours in the group, by deadline. */
   previous: Waiting | null = null;
   next: Waiting | null = null;
-  /** The next one of its bucket, or of the free ones. */
+  /** The next entry of its bucket, or of the free list. */
   chained: Waiting | null = null;
 }
 
@@ -43,33 +43,33 @@ class WaitingGroup {
   /** A hash of the kid, or FIRST_KEYS. */
   kid: u64 = 0;
   count: i32 = 0;
-  /** What it waited for has happened: its requests go on, and no other joins them. */
+  /** Whether what it waited for has happened: its requests resume, and no other joins them. */
   isReady: bool = false;
   head: Waiting | null = null;
   tail: Waiting | null = null;
 }
 
 export class WaitingList {
-  /** Requests that wait now. */
+  /** How many requests wait now. */
   count: i32 = 0;
-  /** How many requests this callback may still let go. */
+  /** How many more requests this callback may resume. */
   private left: i32;
-  /** The group that `nextDisplaced` takes requests from, and how many. */
+  /** The group from which `nextDisplaced` takes requests, and how many. */
   private displaced: WaitingGroup | null = null;
   private displacedLeft: i32 = 0;
-  /** The first `groupCount` have requests, in the order in which they began. */
+  /** The first `groupCount` groups have requests; they are in the order in which they formed. */
   private readonly groups: StaticArray<WaitingGroup>;
   private groupCount: i32 = 0;
-  /** The latest time that `takeDue` was given. */
+  /** The latest time given to `takeDue`. */
   private latest: u64 = 0;
   private free: Waiting | null = null;
-  /** Entries by the lowest bits of the stream's id: the host counts its ids up. */
+  /** Entries by the lowest bits of the stream's id; the host numbers streams consecutively. */
   private readonly buckets: StaticArray<Waiting | null>;
 
   /**
-   * @param capacity how many requests may wait; 0: none
+   * @param capacity how many requests may wait; 0 for none
    * @param maxKids how many unknown kids of one key set may wait
-   * @param maxPerCallback how many requests one callback lets go. The host ends a request inside the call in which it
+   * @param maxPerCallback how many requests one callback resumes. The host ends a request inside the call in which it
    *   ended the one before, so each takes a part of its stack (proxy-wasm-cpp-host, doAfterVmCallActions)
    * @param counters of the gauge of waiting requests
    */
@@ -80,7 +80,7 @@ export class WaitingList {
     private readonly counters: JwksCounters,
   ) {
     this.left = maxPerCallback;
-    // One more than capacity: a request is added before the one that it displaces has gone.
+    // One more than capacity: a request is added before the one that it displaces is removed.
     const size = capacity == 0 ? 0 : capacity + 1;
     let buckets = 1;
     while (buckets < size) buckets <<= 1;
@@ -107,12 +107,12 @@ export class WaitingList {
     );
   }
 
-  /** Whether a request may wait at all. */
+  /** Whether any request may wait. */
   get isOpen(): bool {
     return this.capacity > 0;
   }
 
-  /** A callback begins: it may let `maxPerCallback` requests go. */
+  /** Begins a callback, which may resume `maxPerCallback` requests. */
   // @ts-ignore: decorator
   @inline
   beginCallback(): void {
@@ -120,11 +120,11 @@ export class WaitingList {
   }
 
   /**
-   * Adds a request. Those that it displaces are the next that `nextDisplaced` returns.
+   * Adds a request. `nextDisplaced` returns those that it displaces.
    *
    * @param deadline milliseconds since 1970
    * @param kid a hash of the token's kid, or FIRST_KEYS
-   * @param waits how often the request has begun to wait
+   * @param waits how many times the request has waited, this time included
    * @returns false if there is no room for it
    */
   add(streamId: u32, deadline: u64, source: RemoteJwks, kid: u64, waits: i32): bool {
@@ -150,7 +150,7 @@ export class WaitingList {
     return true;
   }
 
-  /** @returns the next request that the latest `add` displaced, good until the next `add`; or null */
+  /** @returns the next request that the latest `add` displaced, valid until the next `add`; null if there is none */
   nextDisplaced(): Waiting | null {
     const group = this.displaced;
     if (!group || this.displacedLeft == 0) return null;
@@ -158,7 +158,7 @@ export class WaitingList {
     return this.take(group.head as Waiting);
   }
 
-  /** A fetch of `source` has come to an end, and with it what its requests wait for. */
+  /** Releases the requests that wait for `source`, because a fetch of it has ended. */
   release(source: RemoteJwks): void {
     for (let i = 0; i < this.groupCount; i++) {
       const group = unchecked(this.groups[i]);
@@ -168,10 +168,10 @@ export class WaitingList {
   }
 
   /**
-   * Takes the oldest request that goes on: one that was released, or has waited until its deadline.
+   * Takes the oldest request that is due: one that was released or whose deadline has passed.
    *
    * @param now milliseconds since 1970
-   * @returns the request, good until the next `add`; null if there is none or this callback has let enough go
+   * @returns the request, valid until the next `add`; null if none is due or this callback has resumed enough
    */
   takeDue(now: u64): Waiting | null {
     if (now < this.latest) this.expireAll();
@@ -181,24 +181,24 @@ export class WaitingList {
     return oldest ? this.take(oldest) : null;
   }
 
-  /** Whether requests go on now that `takeDue` has not returned. */
+  /** Whether a due request is left that `takeDue` has not returned. */
   hasDue(now: u64): bool {
     return this.findDue(now) != null;
   }
 
-  /** Forgets a stream that has ended. */
+  /** Removes a stream that has ended. */
   remove(streamId: u32): void {
     if (this.count == 0) return;
     const entry = entryOf(unchecked(this.buckets[this.bucketOf(streamId)]), streamId);
     if (entry) this.forget(entry);
   }
 
-  /** Takes every request out of the gauge. */
+  /** Subtracts every request from the gauge. */
   dispose(): void {
     this.counters.waited(-this.count);
   }
 
-  /** The clock was set back: no deadline means anything now. */
+  /** Makes every deadline due, because the clock was set back. */
   private expireAll(): void {
     for (let i = 0; i < this.groupCount; i++) {
       let entry = unchecked(this.groups[i]).head;
@@ -230,7 +230,7 @@ export class WaitingList {
   }
 
   /**
-   * Decides what a request displaces, if it displaces anything.
+   * Decides which request is displaced, if any.
    *
    * @param own the group that it joins, or null for a new one
    * @returns false if there is no room for it
@@ -268,7 +268,7 @@ export class WaitingList {
     return true;
   }
 
-  /** Lets a request go: forgets it, and counts it for this callback. */
+  /** Resumes a request: removes it and counts it for this callback. */
   private take(entry: Waiting): Waiting {
     this.left--;
     this.forget(entry);
@@ -309,14 +309,14 @@ export class WaitingList {
   }
 }
 
-/** Looks for a stream in its bucket, from the first entry. */
+/** Finds a stream in its bucket, starting at `first`. */
 function entryOf(first: Waiting | null, streamId: u32): Waiting | null {
   let entry = first;
   while (entry && entry.streamId != streamId) entry = entry.chained;
   return entry;
 }
 
-/** Puts a request into a group before those with later deadlines: a request that waits again keeps its deadline. */
+/** Adds a request to a group, before those with later deadlines: a request that waits again keeps its deadline. */
 function join(group: WaitingGroup, entry: Waiting): void {
   let previous = group.tail;
   while (previous && previous.deadline > entry.deadline) previous = previous.previous;

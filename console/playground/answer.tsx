@@ -1,7 +1,7 @@
 /** What came of the request: the answer at once, then the steps that led to it, each with its line of YAML. */
 import type { ComponentChildren } from "preact";
 import { formatPosition, type Position } from "../../tools/diagnostics.ts";
-import { formatPlace, nameOfRule } from "../../tools/explain/names.ts";
+import { formatLocation, nameOfRule } from "../../tools/explain/names.ts";
 import type { ConditionStep, RuleStep } from "../../tools/explain/rules.ts";
 import type { TokenStep } from "../../tools/explain/tokens.ts";
 import { readable } from "../../tools/host/bytes.ts";
@@ -112,7 +112,7 @@ function Verdict({ evaluated, found }: { evaluated: Evaluated; found: Explained 
               <At at={placeOf(step.provider, found)} />
             </Step>
             {step.tokens.length === 0 && (
-              <p class="faint">No token found: looked in {step.places.map(formatPlace).join(", ")}.</p>
+              <p class="faint">No token found: looked in {step.places.map(formatLocation).join(", ")}.</p>
             )}
             {step.tokens.map((token, number) => (
               <TokenSteps key={number} token={token} />
@@ -149,7 +149,7 @@ function TokenSteps({ token }: { token: TokenStep }) {
   const { place, keys = [], remembered, refusal, reason } = token;
   return (
     <div class="inner">
-      <p>Token in {formatPlace(place)}</p>
+      <p>Token in {formatLocation(place)}</p>
       {remembered && <p class="faint">No key was looked at: the token was verified before.</p>}
       {keys.map(({ index, kty, alg, kid, outcome }) => (
         <p key={index} class="faint">

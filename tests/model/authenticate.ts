@@ -3,7 +3,7 @@
  */
 import type { Configuration, Jwk, Provider } from "../../tools/config/schema.ts";
 import type { ProviderStep, TokenStep } from "../../tools/explain/tokens.ts";
-import type { Place } from "../../tools/explain/trace.ts";
+import type { Location } from "../../tools/explain/trace.ts";
 import { wireText } from "../../tools/host/bytes.ts";
 import { type Claims, claimAt } from "./authz.ts";
 import { audienceAllowed, type Jws, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
@@ -48,7 +48,7 @@ export function authenticate(
 }
 
 interface Candidate {
-  place: Place;
+  place: Location;
   token: string;
   /** The header that it was found in; absent for a parameter and a cookie. */
   header?: Header;
@@ -296,7 +296,7 @@ class Authenticator {
    * Takes a token out of the request, with all that stands at the same header or parameter. Cookies stay, unless it was found
    * by the name of their header.
    */
-  private remove({ kind, name }: Place): void {
+  private remove({ kind, name }: Location): void {
     this.changed = true;
     if (kind === "cookie") return;
     if (kind === "header") this.headers = this.headers.filter(([other]) => other !== name);
@@ -316,7 +316,7 @@ class Authenticator {
     this.headers = this.headers.map(([header, value]) => [header, header === ":path" ? changed : value]);
   }
 
-  private extract(place: Place): Candidate[] {
+  private extract(place: Location): Candidate[] {
     const found = (token: string): Candidate => ({ place, token, present: true });
     if (place.kind === "parameter") {
       const wanted = wireText(place.name);
@@ -347,19 +347,19 @@ function behind(value: string, prefix: string): string {
 }
 
 /** A provider's places, in the order in which Envoy looks: by kind, by name, by prefix. */
-function placesOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: Provider): Place[] {
+function placesOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: Provider): Location[] {
   return distinct([
     ...fromHeaders.map(
-      ({ name, valuePrefix = "" }): Place => ({ kind: "header", name, prefix: valuePrefix }),
+      ({ name, valuePrefix = "" }): Location => ({ kind: "header", name, prefix: valuePrefix }),
     ),
-    ...fromParams.map((name): Place => ({ kind: "parameter", name, prefix: "" })),
-    ...fromCookies.map((name): Place => ({ kind: "cookie", name, prefix: "" })),
+    ...fromParams.map((name): Location => ({ kind: "parameter", name, prefix: "" })),
+    ...fromCookies.map((name): Location => ({ kind: "cookie", name, prefix: "" })),
   ]);
 }
 
-const KINDS: readonly Place["kind"][] = ["header", "parameter", "cookie"];
+const KINDS: readonly Location["kind"][] = ["header", "parameter", "cookie"];
 
-function distinct(places: readonly Place[]): Place[] {
+function distinct(places: readonly Location[]): Location[] {
   const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
   // A header's name and its prefix are one key.
   const sorted = [...places].sort(
@@ -380,7 +380,7 @@ function outputsOf({ forwardPayloadHeader, claimToHeaders = [] }: Provider): str
   return forwardPayloadHeader === undefined ? names : [forwardPayloadHeader, ...names];
 }
 
-function isSame(a: Place, b: Place): boolean {
+function isSame(a: Location, b: Location): boolean {
   return a.kind === b.kind && a.name === b.name && a.prefix === b.prefix;
 }
 

@@ -7,7 +7,7 @@ import {
   EVENTS,
   KEY_OUTCOMES,
   KEY_TYPES,
-  PLACE_KINDS,
+  LOCATION_KINDS,
   RULE_SETS,
   STATUS,
 } from "../../tools/explain/events.ts";
@@ -85,7 +85,7 @@ describe("assembly/trace.ts and tools/explain/events.ts", () => {
 
 describe("numbers of enumerations", () => {
   test.each<[string, string, readonly string[]]>([
-    ["authn/place.ts", "PlaceKind", PLACE_KINDS],
+    ["authn/location.ts", "LocationKind", LOCATION_KINDS],
     ["jose/algorithm.ts", "KeyType", KEY_TYPES],
     ["trace.ts", "KeyOutcome", KEY_OUTCOMES],
     ["authz/decision.ts", "RuleSet", RULE_SETS],

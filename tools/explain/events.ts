@@ -12,7 +12,7 @@ export const EVENTS = {
   Begin: { kind: 1, fields: {} },
   Preflight: { kind: 2, fields: {} },
   Provider: { kind: 3, fields: { index: "number" } },
-  Place: { kind: 4, fields: { kind: "number", name: "text", prefix: "text" } },
+  Location: { kind: 4, fields: { kind: "number", name: "text", prefix: "text" } },
   Token: {
     kind: 5,
     fields: { kind: "number", name: "text", prefix: "text", length: "number", limit: "number" },
@@ -50,7 +50,7 @@ export const EVENTS = {
 } as const satisfies Record<string, { kind: number; fields: Record<string, Field> }>;
 
 /** What the module's enumerations name, by number (assembly/, `const enum`). */
-export const PLACE_KINDS = ["Header", "Parameter", "Cookie"] as const;
+export const LOCATION_KINDS = ["Header", "Parameter", "Cookie"] as const;
 export const KEY_TYPES = ["RSA", "EC", "Oct", "OKP"] as const;
 export const KEY_OUTCOMES = [
   "OtherKid",

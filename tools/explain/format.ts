@@ -7,7 +7,7 @@ import { sawClaim } from "../istio/attributes.ts";
 import { UPGRADES } from "../upgrades.ts";
 import type { ProviderQuestion } from "./custom.ts";
 import type { Explanation, Subject } from "./explain.ts";
-import { formatPlace, nameOfRule } from "./names.ts";
+import { formatLocation, nameOfRule } from "./names.ts";
 import type { ActionStep, ConditionStep, RuleStep } from "./rules.ts";
 import type { ProviderStep, TokenStep } from "./tokens.ts";
 import type { Claims } from "./trace.ts";
@@ -58,14 +58,17 @@ function formatProvider(step: ProviderStep, at: Position | undefined, style: Sty
   );
   const lines = [`  ${who} ${style.faint(`(${where.join(", ")})`)}`];
   if (step.tokens.length === 0) {
-    return [...lines, `    no token found: looked in ${printable(step.places.map(formatPlace).join(", "))}`];
+    return [
+      ...lines,
+      `    no token found: looked in ${printable(step.places.map(formatLocation).join(", "))}`,
+    ];
   }
   return [...lines, ...step.tokens.flatMap((token) => formatToken(token, style))];
 }
 
 function formatToken(token: TokenStep, style: Style): string[] {
   const { header, claims, remembered, keys = [], refusal, reason } = token;
-  const lines = [`    token in ${printable(formatPlace(token.place))}`];
+  const lines = [`    token in ${printable(formatLocation(token.place))}`];
   if (header) lines.push(`      header: ${printable(formatClaims(header, ["alg", "kid", "typ"]))}`);
   if (claims)
     lines.push(`      claims: ${printable(formatClaims(claims, ["iss", "sub", "aud", "exp", "nbf"]))}`);

@@ -1,8 +1,8 @@
 /** How places of tokens and rules are called. */
-import type { Place } from "./trace.ts";
+import type { Location } from "./trace.ts";
 
 /** A place as people say it. */
-export function formatPlace({ kind, name, prefix }: Place): string {
+export function formatLocation({ kind, name, prefix }: Location): string {
   if (kind === "header")
     return `the header ${name}${prefix === "" ? "" : ` behind ${JSON.stringify(prefix)}`}`;
   return `the ${kind === "cookie" ? "cookie" : "query parameter"} ${name}`;

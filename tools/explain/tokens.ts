@@ -1,7 +1,7 @@
 /** What each provider said of a request's tokens, in words. Verdicts are the module's (trace.ts). */
 import type { Configuration, Provider } from "../config/schema.ts";
 import { STATUS } from "./events.ts";
-import type { Claims, Place, TracedKey, TracedProvider, TracedToken } from "./trace.ts";
+import type { Claims, Location, TracedKey, TracedProvider, TracedToken } from "./trace.ts";
 
 /** What became of one key. */
 export interface KeyAttempt {
@@ -16,7 +16,7 @@ export interface KeyAttempt {
 
 /** A token that one provider looked at. The token itself is nowhere in here. */
 export interface TokenStep {
-  place: Place;
+  place: Location;
   /** "" if it is good; else the response's body. */
   refusal: string;
   /** Why, if the refusal leaves that open. */
@@ -36,7 +36,7 @@ export interface ProviderStep {
   policy?: string;
   issuer?: string;
   /** Where it looks. */
-  places: Place[];
+  places: Location[];
   tokens: TokenStep[];
   /** "" if it lets the request pass; else the response's body. */
   refusal: string;

@@ -4,7 +4,7 @@ import {
   decodeEvent,
   KEY_OUTCOMES,
   KEY_TYPES,
-  PLACE_KINDS,
+  LOCATION_KINDS,
   RULE_SETS,
   STATUS,
   type TraceEvent,
@@ -14,7 +14,7 @@ import {
 export type Claims = Record<string, unknown>;
 
 /** Where a token is looked for. */
-export interface Place {
+export interface Location {
   kind: "header" | "parameter" | "cookie";
   /** In lower case for a header. */
   name: string;
@@ -44,7 +44,7 @@ export interface TracedKey {
 
 /** A token that one provider looked at. The token itself is nowhere in here. */
 export interface TracedToken extends Result {
-  place: Place;
+  place: Location;
   /** Of the token, in bytes; and the longest that is read. */
   length: number;
   limit: number;
@@ -62,7 +62,7 @@ export interface TracedProvider extends Result {
   /** In the configuration. */
   index: number;
   /** Where it looks, in that order. */
-  places: Place[];
+  places: Location[];
   /** Those it looked at, in that order. */
   tokens: TracedToken[];
 }
@@ -153,12 +153,19 @@ class Reader {
       case "Provider":
         this.authentication.providers.push({ index: event.index, places: [], tokens: [], ...OK });
         break;
-      case "Place":
-        provider?.places.push(placeOf(event));
+      case "Location":
+        provider?.places.push(locationOf(event));
         break;
       case "Token": {
         const { length, limit } = event;
-        provider?.tokens.push({ place: placeOf(event), length, limit, remembered: false, keys: [], ...OK });
+        provider?.tokens.push({
+          place: locationOf(event),
+          length,
+          limit,
+          remembered: false,
+          keys: [],
+          ...OK,
+        });
         break;
       }
       case "Malformed":
@@ -271,9 +278,9 @@ function ruleSetOf(name: (typeof RULE_SETS)[number]): Omit<TracedRuleSet, "rules
   return { action: name.replace("DryRun", "").toUpperCase() as TracedRuleSet["action"], dryRun };
 }
 
-function placeOf({ kind, name, prefix }: { kind: number; name: string; prefix: string }): Place {
+function locationOf({ kind, name, prefix }: { kind: number; name: string; prefix: string }): Location {
   return {
-    kind: nameIn(PLACE_KINDS, kind).toLowerCase() as Place["kind"],
+    kind: nameIn(LOCATION_KINDS, kind).toLowerCase() as Location["kind"],
     name: textOf(name),
     prefix: textOf(prefix),
   };
