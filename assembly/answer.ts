@@ -1,4 +1,4 @@
-/** Answers of the filter's own, byte for byte those of Envoy's filters (docs/semantics.md). */
+/** The filter's own answers, byte for byte those of Envoy's filters (docs/semantics.md). */
 import { reset } from "./memory/arena";
 import { sendLocalResponse } from "./abi/local-response";
 import { EMPTY, Slice, Text, lengthOf, subslice } from "./memory/slice";
@@ -6,15 +6,15 @@ import { ByteBuilder } from "./encoding/byte-builder";
 import { Request } from "./http/request";
 import { Status, statusText } from "./jose/status";
 
-/** What the host is to do with the request (proxy-wasm FilterHeadersStatus). */
+/** What the host does with the request (proxy-wasm FilterHeadersStatus). */
 export const enum Verdict {
   Continue = 0,
   /**
-   * The request was answered, or it waits: all of it. StopIteration (1) would stop the headers only if the plugin's
-   * `allow_on_headers_stop_iteration` says so, and the body would take them along to the backend.
+   * The request was answered, or it waits, as a whole. StopIteration (1) would stop only the headers, and only if the
+   * plugin sets `allow_on_headers_stop_iteration`; the body would then take them along to the backend.
    */
   StopAllIterationAndWatermark = 4,
-  /** The request is to wait for keys. Not the host's: it never gets there. */
+  /** The request waits for keys. The host never sees this value. */
   Wait = -1,
 }
 
@@ -40,11 +40,11 @@ const HOST_FAILURE_DETAILS = new Text("jwtgate_host_failure");
 const builder = new ByteBuilder();
 
 /**
- * The body of a refusal.
+ * Returns the body of a refusal.
  *
  * @param status why a token is refused
- * @param claim the claim that cannot be a header's value, if that is why
- * @returns the text, perhaps in the arena
+ * @param claim the claim that cannot be a header's value, if that is the reason
+ * @returns the text, possibly in the arena
  */
 export function refusalBody(status: Status, claim: Slice): Slice {
   if (status != Status.JwtClaimNotHeaderValue) return statusText(status);
@@ -75,10 +75,10 @@ export function policyDetails(ruleId: Slice): Slice {
 }
 
 /**
- * Answers a request whose token is refused: 401, or 403 for an audience that is not allowed (Envoy: jwt_authn/filter.cc).
+ * Answers a request whose token is refused: 401, or 403 if the audience is not allowed (Envoy: jwt_authn/filter.cc).
  *
- * @param body `refusalBody`
- * @returns whether the host did what it should
+ * @param body from `refusalBody`
+ * @returns false if the host failed
  */
 export function answerUnauthenticated(request: Request, status: Status, body: Slice): bool {
   const details = builder
@@ -94,13 +94,16 @@ export function answerUnauthenticated(request: Request, status: Status, body: Sl
  * Answers a request that the policies refuse: 403.
  *
  * @param ruleId the rule that decided, or EMPTY
- * @returns whether the host did what it should
+ * @returns false if the host failed
  */
 export function answerUnauthorized(request: Request, ruleId: Slice): bool {
   return answer(request, 403, policyDetails(ruleId), ACCESS_DENIED.slice, EMPTY, EMPTY);
 }
 
-/** Answers 500: a call of the host failed, or the stream is one of no known configuration. It is never forwarded. */
+/**
+ * Answers 500, because a host call failed or the stream belongs to no known configuration. Such a request is never
+ * forwarded.
+ */
 export function answerHostFailure(): Verdict {
   reset();
   sendLocalResponse(500, HOST_FAILURE_DETAILS.slice, HOST_FAILURE.slice, EMPTY, EMPTY);
@@ -115,7 +118,7 @@ function answer(
   headerName: Slice,
   headerValue: Slice,
 ): bool {
-  // Access logs read the request's headers after the answer: they must not show a forged identity.
+  // Access logs read the request's headers after the answer, so they must not show a forged identity.
   return request.flush() && sendLocalResponse(status, details, body, headerName, headerValue);
 }
 

@@ -1,6 +1,6 @@
 /**
- * The proxy-wasm ABI surface (0.2.1): exported callbacks, nothing else. Envoy skips a callback that is not exported, so
- * only those that do something are here.
+ * The proxy-wasm ABI surface (0.2.1): only exported callbacks. Envoy skips a callback that is not exported, so empty
+ * ones are left out.
  */
 import "./abi/abort";
 import { allocate, reset } from "./memory/arena";
@@ -12,7 +12,7 @@ import { loadPlugin } from "./configuration";
 import { Plugin } from "./plugin";
 import { beginRequest, resumeWaiting } from "./waiting";
 
-/** Log lines leave garbage; after so many of them it is collected on a tick. */
+/** Log lines leave garbage. After this many, a tick collects it. */
 const LINES_BETWEEN_COLLECTIONS: i32 = 64;
 
 /** A root context: one plugin configuration in this VM. */
@@ -24,7 +24,10 @@ class RootContext {
 
 const rootContexts = new Array<RootContext>();
 
-/** The stream created last, and its root context: the host creates a stream and hands over its headers in one go. */
+/**
+ * The latest stream and its root context. The host creates a stream and passes its headers without a callback in
+ * between.
+ */
 let streamId: u32 = 0;
 let streamRoot: RootContext | null = null;
 
@@ -37,7 +40,7 @@ function findRootContext(id: u32): RootContext | null {
 
 export function proxy_abi_version_0_2_1(): void {}
 
-/** The host asks for memory for what it returns: the arena, until the next callback. */
+/** Allocates memory for what the host returns, in the arena, until the next callback. */
 export function malloc(size: usize): usize {
   return allocate(size);
 }
@@ -52,7 +55,7 @@ export function proxy_on_context_create(contextId: u32, rootContextId: u32): voi
   if (!last || last.id != rootContextId) streamRoot = findRootContext(rootContextId);
 }
 
-/** Takes the configuration whole, or refuses it and keeps what was in force. */
+/** Loads the configuration as a whole, or refuses it and keeps the one in force. */
 export function proxy_on_configure(rootContextId: u32, size: u32): u32 {
   reset();
   const root = findRootContext(rootContextId);
@@ -105,7 +108,7 @@ export function proxy_on_http_call_response(
   if (!plugin.receive(token, now, headerCount, bodySize)) return;
   resumeWaiting(plugin, now);
   plugin.planTicks(now, root.id);
-  // The document, and the keys that it replaced.
+  // Collects the document and the keys that it replaced.
   collectGarbage();
 }
 
@@ -118,7 +121,7 @@ export function proxy_on_request_headers(contextId: u32, headers: u32, endOfStre
   return answerHostFailure();
 }
 
-/** A stream has ended, or a root context. */
+/** Handles the end of a stream or of a root context. */
 export function proxy_on_delete(contextId: u32): void {
   for (let i = 0; i < rootContexts.length; i++) {
     const root = unchecked(rootContexts[i]);
@@ -137,7 +140,7 @@ export function proxy_on_delete(contextId: u32): void {
   }
 }
 
-/** Only where no object is held by the stack alone: the collector does not look there. */
+/** Collects garbage. Called only if no object is held by the stack alone, because the collector does not look there. */
 function collectGarbage(): void {
   reset();
   resetLineCount();

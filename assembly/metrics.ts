@@ -1,10 +1,10 @@
 /**
- * What the filter counts. A host call for each count would cost more than deciding, so counts are gathered here and
- * handed to the host on the tick.
+ * The filter's metrics. A host call for each count would cost more than deciding, so counts are summed here and passed
+ * to the host on the tick.
  */
 import { Metric } from "./abi/metrics";
 
-/** One counter of the host, and what it does not know yet. */
+/** A counter of the host, with the amount that was not passed to it yet. */
 export class Counter {
   private readonly metric: Metric;
   private pending: u32 = 0;
@@ -26,15 +26,18 @@ export class Counter {
   }
 }
 
-/** What fetching keys came to. The gauges are of the VM as a whole, so they change by differences. */
+/** Counts the results of key fetches. The gauges belong to the VM as a whole, so they change by differences. */
 export class JwksCounters {
   readonly success: Counter = new Counter("jwks_fetch_success");
   readonly failed: Counter = new Counter("jwks_fetch_failed");
-  /** Of these: no connection, or one that broke; no answer in time; a status other than 200. */
+  /** Parts of the failures: no connection or a broken one; no answer in time; a status other than 200. */
   readonly connection: Counter = new Counter("jwks_fetch_failed_connection");
   readonly timeout: Counter = new Counter("jwks_fetch_failed_timeout");
   readonly status: Counter = new Counter("jwks_fetch_failed_status");
-  /** A document that is empty, too large, no JSON, or no discovery document of the issuer; one without a usable key. */
+  /**
+   * A document that is empty, too large, not JSON, or not the issuer's discovery document; a key set without a usable
+   * key.
+   */
   readonly document: Counter = new Counter("jwks_fetch_failed_document");
   readonly keys: Counter = new Counter("jwks_fetch_failed_keys");
   /** Seconds since 1970. */
@@ -42,12 +45,12 @@ export class JwksCounters {
   private readonly inUse: Metric = Metric.gauge("jwtgate_jwks_keys");
   private readonly waiting: Metric = Metric.gauge("jwtgate_jwks_waiting_requests");
 
-  /** A key set's size has changed. */
+  /** Records that a key set's size has changed. */
   loaded(before: i32, after: i32): void {
     this.inUse.add(after - before);
   }
 
-  /** The number of waiting requests has changed. */
+  /** Records that the number of waiting requests has changed. */
   waited(difference: i32): void {
     this.waiting.add(difference);
   }
@@ -63,21 +66,24 @@ export class JwksCounters {
   }
 }
 
-/** Says whether the host verifies signatures (`verify_signature`): 1, or 0 where it does not. */
+/** Records whether the host verifies signatures (`verify_signature`): 1 if it does, 0 if not. */
 export function recordHostVerifies(verifies: bool): void {
   Metric.gauge("jwtgate_host_verifies_signatures").record(verifies ? 1 : 0);
 }
 
-/** Says whether the host shows the names in a peer's certificate only in part (Envoy before 1.38): 1, or 0 if whole. */
+/**
+ * Records whether the host shows only a part of the names in a peer's certificate (Envoy before 1.38): 1 if so, 0 if it
+ * shows all.
+ */
 export function recordPartialPeer(isPartial: bool): void {
   Metric.gauge("jwtgate_peer_certificate_partial").record(isPartial ? 1 : 0);
 }
 
-/** One plugin configuration's counters; Envoy adds up those of the same name over configurations and workers. */
+/** One plugin configuration's counters. Envoy sums counters of the same name over configurations and workers. */
 export class Counters {
-  /** Requests let through. */
+  /** Requests that passed. */
   readonly allowed: Counter = new Counter("allowed");
-  /** Requests answered for a bad or missing token. */
+  /** Requests refused for a bad or missing token. */
   readonly unauthenticated: Counter = new Counter("unauthenticated");
   /** Requests refused by policy. */
   readonly unauthorized: Counter = new Counter("unauthorized");
@@ -91,7 +97,7 @@ export class Counters {
   readonly audited: Counter = new Counter("audit_matched");
   /** Requests that a dry-run policy would have refused. */
   readonly dryRunDenied: Counter = new Counter("dry_run_denied");
-  /** Requests that the filter would have answered, were it not in shadow. */
+  /** Requests that the filter would have refused outside shadow. */
   readonly shadowDenied: Counter = new Counter("shadow_denied");
 
   flush(): void {

@@ -1,6 +1,6 @@
 /**
  * One loaded configuration and everything that depends on it: providers and their keys, policies, the token cache,
- * waiting requests, counters. It belongs to one root context; a VM may hold several at a time, and none sees another's
+ * waiting requests, counters. It belongs to one root context. A VM may hold several at a time; none sees another's
  * verdicts.
  */
 import { Slice } from "./memory/slice";
@@ -14,31 +14,31 @@ import { WaitingList } from "./authn/waiting-list";
 import { Engine } from "./authz/engine";
 import { Counters, JwksCounters } from "./metrics";
 
-/** Counters reach the host this often, in milliseconds. */
+/** How often counters are passed to the host, in milliseconds. */
 const FLUSH_INTERVAL: u64 = 1000;
 
-/** While requests are let go, a callback at a time: how often `tick` is to be called, in milliseconds. */
+/** How often `tick` is called while due requests are resumed, in milliseconds. Each callback resumes a few. */
 const LET_GO_PERIOD: u32 = 10;
 
 export class Plugin {
   private flushedAt: u64 = 0;
-  /** What the host was asked for last, in milliseconds. */
+  /** The period that was last set at the host, in milliseconds. */
   private currentPeriod: u32 = 0;
 
   /**
    * @param region the bytes that everything here points to
-   * @param authenticator null where the configuration has no provider
-   * @param remoteKeys key sets that are fetched
+   * @param authenticator null if the configuration has no provider
+   * @param remoteKeys the fetched key sets
    * @param waiting requests that wait for them
    * @param maxWait how long one may wait, in milliseconds
    * @param cache the authenticator's
-   * @param engine null where the configuration has no policy
+   * @param engine null if the configuration has no policy
    * @param shadow decide and count, but never answer or change a request
-   * @param filterState put principal, policy and reason into filter state
+   * @param filterState write principal, policy and reason into filter state
    * @param directAddressProperty property path of the direct peer's address, or EMPTY
    * @param peerProperty property path of the peer's principal, or EMPTY
-   * @param decisionLog what may still be logged of AUDIT, dry-run and shadow decisions
-   * @param tickPeriod how often `tick` is to be called if no request is to be let go, in milliseconds
+   * @param decisionLog the limit on log lines about AUDIT, dry-run and shadow decisions
+   * @param tickPeriod how often `tick` is called while no request is due, in milliseconds
    */
   constructor(
     private readonly region: Region,
@@ -58,7 +58,7 @@ export class Plugin {
     readonly jwksCounters: JwksCounters,
   ) {}
 
-  /** Whether requests may wait for keys. In shadow none does. */
+  /** Whether requests may wait for keys. In shadow, none may. */
   // @ts-ignore: decorator
   @inline
   get mayWait(): bool {
@@ -72,7 +72,7 @@ export class Plugin {
       source.tick(now);
       if (source.takeEnd()) this.waiting.release(source);
     }
-    // Unsigned: after the clock was set back the difference is large, and what is due is done now.
+    // Unsigned: if the clock was set back, the difference is large and everything is flushed now.
     if (now - this.flushedAt < FLUSH_INTERVAL) return;
     this.flushedAt = now;
     this.counters.flush();
@@ -81,7 +81,7 @@ export class Plugin {
   }
 
   /**
-   * Takes the answer to a call of the filter's own.
+   * Handles the answer to one of the filter's own calls.
    *
    * @param token of the call
    * @param now milliseconds since 1970
@@ -101,10 +101,10 @@ export class Plugin {
   }
 
   /**
-   * Asks the host for ticks: soon, if requests are to be let go, else at their usual period. At the end of a callback.
+   * Sets the period of ticks: short while requests are due, else the usual one. Called at the end of a callback.
    *
    * @param now milliseconds since 1970
-   * @param rootContextId whose ticks they are
+   * @param rootContextId the root context that the ticks belong to
    */
   planTicks(now: u64, rootContextId: u32): void {
     const period = this.waiting.hasDue(now) ? LET_GO_PERIOD : this.tickPeriod;
@@ -113,7 +113,7 @@ export class Plugin {
     setTickPeriod(period);
   }
 
-  /** Gives back what the garbage collector does not see. Nothing may use the plugin afterwards. */
+  /** Frees what the garbage collector does not see. The plugin must not be used afterwards. */
   dispose(): void {
     for (let i = 0; i < this.remoteKeys.length; i++) unchecked(this.remoteKeys[i]).dispose();
     this.waiting.dispose();
@@ -123,7 +123,7 @@ export class Plugin {
   }
 }
 
-/** Holds the log of decisions that change no answer to so many lines a second. */
+/** Limits how many log lines per second report decisions that change no answer. */
 export class DecisionLog {
   private left: i32;
 

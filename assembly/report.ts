@@ -1,4 +1,6 @@
-/** What the filter says of a request beside its answer: counters, filter state for access logs, and log lines. */
+/**
+ * What the filter reports about a request besides its answer: counters, filter state for access logs, and log lines.
+ */
 import { logInfo, loggable } from "./abi/log";
 import { setProperty } from "./abi/property";
 import { EMPTY, Slice, Text, lengthOf, textOf } from "./memory/slice";
@@ -17,7 +19,7 @@ const SLASH = new Text("/");
 
 const builder = new ByteBuilder();
 
-/** Reports that a request goes on. @param decision of the policies, or null if there are none */
+/** Reports that a request passes. @param decision of the policies, or null if there are none */
 export function reportAllowed(
   plugin: Plugin,
   verified: VerifiedToken | null,
@@ -39,12 +41,12 @@ export function reportRefused(
   if (!plugin.shadow) counter.add(1);
 }
 
-/** In shadow: reports what would have been answered. */
+/** Reports the refusal that a request would have got outside shadow. */
 export function reportShadowRefusal(plugin: Plugin, request: Request, reason: Slice): void {
   report(plugin, request, plugin.counters.shadowDenied, "shadow would refuse", reason);
 }
 
-/** Counts and logs what policies say that changes no answer: AUDIT and dry-run. */
+/** Counts and logs policies' results that change no answer: AUDIT and dry-run. */
 export function reportUnenforced(plugin: Plugin, request: Request, decision: Decision): void {
   const counters = plugin.counters;
   for (let left = decision.unenforced; left != 0; left &= left - 1) {
@@ -58,9 +60,9 @@ export function reportUnenforced(plugin: Plugin, request: Request, decision: Dec
 }
 
 /**
- * Puts what was decided into filter state, for access logs. Nothing depends on it, so a host that refuses is no failure.
+ * Writes the decision into filter state, for access logs. Nothing depends on it, so a host that refuses it is ignored.
  *
- * @param verified whose issuer and subject are the principal; null for none
+ * @param verified the token whose issuer and subject are the principal; null for none
  * @param reason `allowed`, or the body of the refusal
  */
 function setFilterState(plugin: Plugin, verified: VerifiedToken | null, reason: Slice, ruleId: Slice): void {
@@ -76,7 +78,7 @@ function setFilterState(plugin: Plugin, verified: VerifiedToken | null, reason: 
   setProperty(PRINCIPAL_PROPERTY.slice, principal);
 }
 
-/** The log line shows method, host and path, never a header: tokens are not logged. */
+/** The log line shows method, host and path, never a header, so that no token is logged. */
 function report(plugin: Plugin, request: Request, counter: Counter, what: string, why: Slice): void {
   counter.add(1);
   if (!plugin.decisionLog.take()) return;

@@ -1,6 +1,6 @@
 /**
- * One request's way: read → sanitise → authenticate → authorise → forward. It keeps nothing between callbacks, so a
- * request that had to wait goes the whole way again.
+ * One request's flow: read → sanitise → authenticate → authorise → forward. It keeps nothing between callbacks, so a
+ * request that had to wait starts again from the beginning.
  */
 import { reset } from "./memory/arena";
 import { EMPTY, Slice } from "./memory/slice";
@@ -29,11 +29,11 @@ const request = new Request();
 const decision = new Decision();
 
 /**
- * Handles a stream's request headers; the stream is the effective context.
+ * Handles a stream's request headers. The stream is the effective context.
  *
  * @param mayWait whether the request may wait for keys
- * @param deadline until when it waits, in milliseconds since 1970; 0 if it has not begun to
- * @param authentication is overwritten; it says what the request waits for if the verdict is Wait
+ * @param deadline when the wait ends, in milliseconds since 1970; 0 if it has not begun
+ * @param authentication overwritten; names what the request waits for if the verdict is Wait
  */
 export function handleRequest(
   plugin: Plugin,
@@ -89,7 +89,7 @@ function authenticate(
   counters.cacheMiss.add(authentication.misses);
 }
 
-/** Says how the policies came to their decision. */
+/** Reports how the policies decided. */
 function traceDecision(
   engine: Engine,
   verified: VerifiedToken | null,
@@ -124,7 +124,7 @@ function refuseByPolicy(plugin: Plugin, verified: VerifiedToken | null): Verdict
   return answerUnauthorized(request, decision.ruleId) ? Verdict.StopAllIterationAndWatermark : fail(plugin);
 }
 
-/** Fail closed: nothing is forwarded that the host would not let us see or change. */
+/** Fails closed: a request that the host does not let us read or change is not forwarded. */
 function fail(plugin: Plugin): Verdict {
   plugin.counters.failed.add(1);
   return plugin.shadow ? Verdict.Continue : answerHostFailure();

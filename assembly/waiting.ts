@@ -1,4 +1,4 @@
-/** Requests on their way, and those that wait for keys: each goes the whole way again when it goes on. */
+/** Starts requests, and resumes those that waited for keys from the beginning. */
 import { nowMilliseconds } from "./abi/clock";
 import { continueRequest, setEffectiveContext } from "./abi/stream-control";
 import { Verdict } from "./answer";
@@ -8,19 +8,19 @@ import { Waiting } from "./authn/waiting-list";
 import { Plugin } from "./plugin";
 import { handleRequest } from "./stream";
 
-/** How often one request may wait: for its first keys, for a fetch under way, and for one of its own. */
+/** How often one request may wait: for its first keys, for a fetch in flight, and for a fetch of its own. */
 const MAX_WAITS: i32 = 3;
 
 const authentication = new Authentication();
 
-/** Handles the headers of a new stream, which is the effective context. @returns what the host is to do */
+/** Handles the headers of a new stream, which is the effective context. @returns what the host does with the request */
 export function beginRequest(plugin: Plugin, streamId: u32): Verdict {
   plugin.waiting.beginCallback();
   return advance(plugin, streamId, 0, 0);
 }
 
 /**
- * Lets requests go on whose keys have come or whose time is over, the oldest first, as many as one callback may.
+ * Resumes due requests, the oldest first, as many as one callback may: their keys have come or their time is over.
  *
  * @param now milliseconds since 1970
  */
@@ -39,8 +39,8 @@ function resume(plugin: Plugin, streamId: u32, deadline: u64, waits: i32): void 
 }
 
 /**
- * @param deadline until when the request waits, in milliseconds since 1970; 0 if it has not begun to
- * @param waits how often it has begun to wait
+ * @param deadline when the request's wait ends, in milliseconds since 1970; 0 if it has not begun
+ * @param waits how many times it has waited
  */
 function advance(plugin: Plugin, streamId: u32, deadline: u64, waits: i32): Verdict {
   const mayWait = plugin.mayWait && waits < MAX_WAITS;
@@ -48,7 +48,7 @@ function advance(plugin: Plugin, streamId: u32, deadline: u64, waits: i32): Verd
   return verdict == Verdict.Wait ? wait(plugin, streamId, deadline, waits) : verdict;
 }
 
-/** The request goes on when its keys have come or its time is over, and at once if there is no room for it. */
+/** Makes the request wait until its keys come or its time is over. Decides at once if there is no room for it. */
 function wait(plugin: Plugin, streamId: u32, deadline: u64, waits: i32): Verdict {
   const waiting = plugin.waiting;
   const source = authentication.waitsFor as RemoteJwks;

@@ -1,11 +1,11 @@
 import { oneLine } from "../abi/log";
 
 describe("a log line", () => {
-  it("is the message itself, whatever its letters", () => {
+  it("is the message itself, in any script", () => {
     expect(oneLine("jwtgate: GET /a?ä=€😀\\u000a")).toBe("jwtgate: GET /a?ä=€😀\\u000a");
   });
 
-  it("is one line, whatever ends a line", () => {
+  it("is one line, for every kind of line end", () => {
     expect(oneLine("a\nb\r\n\u0085\u2028\u2029c")).toBe("a\\u000ab\\u000d\\u000a\\u0085\\u2028\\u2029c");
   });
 
@@ -15,7 +15,7 @@ describe("a log line", () => {
     );
   });
 
-  it("holds no half of a character, which is no UTF-8", () => {
+  it("holds no lone surrogate, which UTF-8 cannot encode", () => {
     const high = String.fromCharCode(0xd83d);
     const low = String.fromCharCode(0xde00);
     expect(oneLine(high + low)).toBe("😀");

@@ -16,7 +16,7 @@ import { bytes, hex } from "./support";
 
 let reader: Reader = new Reader(new JsonDocument(), new Region());
 
-/** Reads a JSON text, for a loader to load. */
+/** Parses a JSON text for a loader. */
 function read(json: string): void {
   reset();
   const document = new JsonDocument();
@@ -46,7 +46,7 @@ function templateMatches(template: string, path: string): bool {
   return matches(pattern, bytes(path));
 }
 
-/** The keys that a template may be looked up by beside its beginning: each segment's number and text. */
+/** The segment keys of a template besides its beginning: each segment's number and text. */
 function templateAlternatives(template: string): string {
   read(`"${template}"`);
   const alternatives = loadTemplate(reader, 0).alternatives;
@@ -99,7 +99,7 @@ describe("a match of a string", () => {
     expect(stringMatches('{"suffix": "abc"}', "bc")).toBe(false);
   });
 
-  it("of what is not empty has no newline and is UTF-8", () => {
+  it("of non-empty values has no newline and is UTF-8", () => {
     expect(stringMatches('{"nonEmpty": true}', "a")).toBe(true);
     expect(stringMatches('{"nonEmpty": true}', " ")).toBe(true);
     expect(stringMatches('{"nonEmpty": true}', "é\r\t")).toBe(true);
@@ -152,7 +152,7 @@ describe("a template", () => {
     expect(templateMatches("/{*}/{*}", "/x/")).toBe(false);
   });
 
-  it("ends in anything, but for what is literal behind", () => {
+  it("ends in anything, followed by the literal text", () => {
     expect(templateMatches("/x/{**}", "/x/")).toBe(true);
     expect(templateMatches("/x/{**}", "/x//y/")).toBe(true);
     expect(templateMatches("/x/{**}", "/x")).toBe(false);
@@ -188,7 +188,7 @@ describe("a template", () => {
     expect(templateMatches("/x/y", "/x/yz")).toBe(false);
   });
 
-  it("is refused where Envoy or Istio refuse it", () => {
+  it("is refused if Envoy or Istio refuses it", () => {
     const wrong: StaticArray<string> = [
       "",
       "x/{*}",
@@ -245,7 +245,7 @@ describe("a glob", () => {
 });
 
 describe("a service account", () => {
-  it("is of a namespace, whatever is between", () => {
+  it("is of a namespace, with any text in between", () => {
     expect(isServiceAccount("spiffe://td/ns/foo/sa/bar")).toBe(true);
     expect(isServiceAccount("spiffe://td/a/b/ns/foo/sa/bar")).toBe(true);
     expect(isServiceAccount("spiffe://td/ns/foo/x/sa/bar")).toBe(true);
@@ -255,7 +255,7 @@ describe("a service account", () => {
     expect(isServiceAccount("spiffe://td/ns/foo/sa/x/sa/bar")).toBe(true);
   });
 
-  it("is not another one", () => {
+  it("differs from another account", () => {
     expect(isServiceAccount("spiffe:///ns/foo/sa/bar")).toBe(false);
     expect(isServiceAccount("spiffe://td/ns/foo/sa/barn")).toBe(false);
     expect(isServiceAccount("spiffe://td/ns/foo/sa/bar/")).toBe(false);

@@ -5,7 +5,7 @@ import { HmacKey } from "../crypto/hmac";
 import { Hash, digestLength } from "../crypto/sha2";
 import { bytes, hex } from "./support";
 
-/** The three tags are the key's for the text, whole and unchanged. */
+/** Expects that the three tags verify the text under the key, and shortened ones do not. */
 function verifies(key: string, text: string, sha256: string, sha384: string, sha512: string): void {
   const hmac = HmacKey.create(hex(key)) as HmacKey;
   const tags: StaticArray<string> = [sha256, sha384, sha512];

@@ -1,5 +1,5 @@
 /**
- * SHA-2's known answers: the examples of FIPS 180-4 that RFC 6234 section 8.5 repeats, and the lengths at which a block or
+ * SHA-2's known answers: the examples of FIPS 180-4 that RFC 6234 section 8.5 repeats, and lengths at which a block or
  * the room for the length is full.
  */
 import { slice } from "../memory/slice";
@@ -14,7 +14,7 @@ function hashOf(hash: Hash, text: string): string {
   return toHex(slice(DIGEST, digestLength(hash)));
 }
 
-/** The digest of as many "a"s, given to the hash `part` bytes at a time. */
+/** The digest of `count` times "a", passed to the hash `part` bytes at a time. */
 function hashOfAs(hash: Hash, count: i32, part: i32): string {
   memory.fill(TEXT, 0x61, 1000);
   hashBegin(hash);

@@ -4,7 +4,7 @@ import { decodeLenient, decodeStrict } from "../encoding/base64url";
 import { percentDecode } from "../encoding/percent";
 import { bytes, hex, toHex, toText } from "./support";
 
-/** RFC 4648 section 10, and what its alphabet needs besides. */
+/** RFC 4648 section 10, and further cases for its alphabet. */
 const PLAIN: StaticArray<string> = ["", "f", "fo", "foo", "foob", "fooba", "foobar", "~~~???", "ÿÿÿ"];
 const STANDARD: StaticArray<string> = [
   "",
@@ -61,7 +61,7 @@ describe("base64url, strict (RFC 7515 section 2)", () => {
     for (let length = 0; length <= 64; length++) {
       const text = all.substring(0, length);
       const expected = lenient(text);
-      // A piece of the alphabet may end in bits that belong to no byte.
+      // A part of the alphabet may end in bits beyond the last byte.
       const bits = (length * 6) % 8;
       const last = length == 0 ? 0 : length - 1;
       if ((last & ((1 << bits) - 1)) == 0) expect(strict(text)).toBe(expected, text);
@@ -69,7 +69,7 @@ describe("base64url, strict (RFC 7515 section 2)", () => {
     }
   });
 
-  it("refuses every other byte, wherever it stands", () => {
+  it("refuses every other byte at any position", () => {
     for (let length = 2; length <= 36; length++) {
       if ((length & 3) == 1) continue;
       for (let at = 0; at < length; at++) {
@@ -138,7 +138,7 @@ describe("base64url, lenient, for keys", () => {
     expect(lenient("")).toBe("");
   });
 
-  it("refuses other characters, half a padding and text behind it", () => {
+  it("refuses other characters, half a padding and text after it", () => {
     expect(lenient("Zm9v!")).toBe("absent");
     expect(lenient("Zm.v")).toBe("absent");
     expect(lenient("Z")).toBe("absent");

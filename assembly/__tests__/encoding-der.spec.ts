@@ -12,7 +12,7 @@ function integer(magnitude: string): string {
   return toHex(writer.written);
 }
 
-/** The header of an element with so many bytes of content. */
+/** The header of an element with `length` bytes of content. */
 function header(length: i32): string {
   writer.begin(BUFFER, 66000);
   writer.element(DerTag.Sequence, slice(BUFFER, length));

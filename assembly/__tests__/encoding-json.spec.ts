@@ -5,7 +5,7 @@ import { bytes, hex, toText } from "./support";
 
 const json = new JsonDocument();
 
-/** Reads a text from the arena's start, as a callback would. */
+/** Parses a text at the arena's start, as a callback would. */
 function parse(text: Slice, maxDepth: i32 = 100): bool {
   reset();
   return json.parse(text, maxDepth);
@@ -321,14 +321,14 @@ describe("JSON: numbers", () => {
   });
 });
 
-describe("JSON: what it is not", () => {
+describe("JSON: malformed texts", () => {
   it("nothing", () => {
     refuse("", "a value is missing", 0);
     refuse(" ", "a value is missing", 1);
     refuseBytes(hex("00"), "NUL", "a value is missing", 0);
   });
 
-  it("literals that are none", () => {
+  it("misspelled literals", () => {
     refuse("nul", "a value is missing", 0);
     refuse("tru", "a value is missing", 0);
     refuse("fals", "a value is missing", 0);

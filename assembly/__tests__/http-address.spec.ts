@@ -49,7 +49,7 @@ describe("addresses", () => {
     expect(parsed("64:ff9b::192.0.2.1")).toBe("6 64ff9b00000000 c0000201");
   });
 
-  it("are refused where inet_pton refuses them", () => {
+  it("are refused if inet_pton refuses them", () => {
     const wrong: StaticArray<string> = [
       "",
       ".",
@@ -164,7 +164,7 @@ describe("blocks", () => {
     expect(cidr.contains(none)).toBe(false);
   });
 
-  it("are refused where they are not whole", () => {
+  it("are refused if they are incomplete", () => {
     const wrong: StaticArray<string> = [
       "",
       "/",

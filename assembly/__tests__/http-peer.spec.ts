@@ -4,7 +4,7 @@ import { DerReader } from "../encoding/der-reader";
 import { PeerCertificate } from "../http/peer";
 import { bytes, hex, toHex, toText } from "./support";
 
-/** Made with OpenSSL: two URI SANs, one DNS SAN, other extensions behind them. */
+/** Made with OpenSSL: two URI SANs and one DNS SAN, followed by other extensions. */
 const OPENSSL =
   "-----BEGIN CERTIFICATE-----\n" +
   "MIIB6TCCAY+gAwIBAgITBgXFi6eCCUH77E9Kh8pk0guzfjAKBggqhkjOPQQDAjAN\n" +
@@ -22,7 +22,7 @@ const OPENSSL =
 
 const peer = new PeerCertificate();
 
-/** The names that are read, or "unreadable". */
+/** The names in a certificate, or "unreadable". */
 function names(text: string): string {
   reset();
   if (!peer.parse(bytes(text))) {
@@ -90,7 +90,7 @@ describe("the peer's certificate", () => {
     expect(namesOf(certificate(extension(`${SAN}0101ff`, value)))).toBe("URI:a DNS:b ");
   });
 
-  it("is unreadable where it is no certificate", () => {
+  it("is unreadable if it is not a certificate", () => {
     expect(names("")).toBe("unreadable");
     expect(names("x")).toBe("unreadable");
     expect(names(OPENSSL.replace("BEGIN CERTIFICATE", "BEGIN PUBLIC KEY"))).toBe("unreadable");
@@ -100,23 +100,23 @@ describe("the peer's certificate", () => {
     expect(names(OPENSSL + OPENSSL)).toBe("unreadable");
   });
 
-  it("is unreadable where its extensions are not whole", () => {
+  it("is unreadable if its extensions are incomplete", () => {
     const value = der("30", URI_A);
     const good = extension(SAN, value);
     expect(namesOf(certificate(good))).toBe("URI:a ");
     expect(namesOf(certificate(good + good))).toBe("unreadable", "two of them");
-    expect(namesOf(`${certificate(good)}00`)).toBe("unreadable", "bytes behind it");
-    expect(namesOf(certificate(extension(SAN, `${value}00`)))).toBe("unreadable", "bytes behind the names");
+    expect(namesOf(`${certificate(good)}00`)).toBe("unreadable", "bytes after it");
+    expect(namesOf(certificate(extension(SAN, `${value}00`)))).toBe("unreadable", "bytes after the names");
     expect(namesOf(certificate(extension(SAN, der("31", URI_A))))).toBe("unreadable", "no sequence");
     expect(namesOf(certificate(extension(SAN, "300386026100")))).toBe("unreadable", "a name too long");
     expect(namesOf(certificate(der("30", SAN + value)))).toBe("unreadable", "no octet string");
     expect(namesOf(certificate(`${good}05`))).toBe("unreadable", "half an extension");
     expect(namesOf(certificate(der("31", SAN + der("04", value))))).toBe("unreadable", "no extension");
     const behind = der("a3", der("30", good)) + "0500";
-    expect(namesOf(der("30", der("30", behind)))).toBe("unreadable", "something behind the extensions");
+    expect(namesOf(der("30", der("30", behind)))).toBe("unreadable", "something after the extensions");
   });
 
-  it("never reads outside, whatever byte is wrong or missing", () => {
+  it("never reads outside if any byte is wrong or missing", () => {
     const good = certificate(extension(SAN, der("30", URI_A + DNS_B)));
     for (let end = 0; end < good.length; end += 2) {
       expect(namesOf(good.substring(0, end))).toBe("unreadable");
@@ -137,7 +137,7 @@ describe("the peer's certificate", () => {
   });
 });
 
-/** What elements a reader finds, "!" for a fault. */
+/** The elements that a reader finds, "!" for a fault. */
 function elements(text: string): string {
   const reader = new DerReader();
   reader.begin(hex(text));
@@ -178,7 +178,7 @@ describe("DER", () => {
     expect(elements("bf2000")).toBe("!");
   });
 
-  it("has no elements behind a fault", () => {
+  it("has no elements after a fault", () => {
     const reader = new DerReader();
     reader.begin(hex("05000402ff"));
     expect(reader.expect(0x05)).toBe(true);

@@ -7,7 +7,7 @@ import { bytes, toText } from "./support";
 
 const payload = new JsonDocument();
 
-/** The header value of a claim in a payload; "none" for no header, "invalid" for what no header can carry. */
+/** The header value of a claim in a payload; "none" for no header, "invalid" for a value that no header can carry. */
 function value(text: string, name: string): string {
   const document = bytes(text);
   const path = bytes(name);
@@ -23,7 +23,7 @@ function claim(json: string): string {
   return value(`{"c":${json}}`, "c");
 }
 
-/** The JSON that the header value of a claim `c` is the base64 of. */
+/** The JSON whose base64 is the header value of a claim `c`. */
 function decoded(json: string): string {
   const base64 = claim(json);
   expect(base64.length % 4).toBe(0);

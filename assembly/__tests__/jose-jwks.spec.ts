@@ -1,4 +1,4 @@
-/** Keys, and the choice among them. Keys and tokens were made for these tests with `jose` and Node's crypto. */
+/** Keys and the choice of a key. Keys and tokens were made for these tests with `jose` and Node's crypto. */
 import { reset } from "../memory/arena";
 import { JsonDocument } from "../encoding/json";
 import { Algorithm } from "../jose/algorithm";
@@ -44,7 +44,7 @@ const P384_Y = "-pl1pVsYU0suWOU8I9pn6fY3ASYwavYYLdljVnN2y3PGNdnxWCJn-H2QfOGG5ZAe
 const ES384_TOKEN =
   "eyJhbGciOiJFUzM4NCJ9.eyJpc3MiOiJpIn0.CQVZIGQm8uD3ugsS1ad-j4NfG-uAohFTSuQUMuMsZuOcUFU6Tva5d" +
   "a0fdQRe35ZAYia2WlMi1bXF2wwptsi_rL3wNVM6mjyoXae5TW0WzgrePSBre0nsZ1WTqQZzGww5";
-/** Envoy takes it: the hash of ES256 on the curve of ES384. */
+/** ES256's hash on ES384's curve; Envoy accepts it. */
 const ES256_BY_P384_TOKEN =
   "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJpIn0.CJseocdEf3V7mRvlHCF1EL1FutgW_0cx_EBzcvk8G58283UcclwXk" +
   "TGqY2zazg_B2mHnHWuMC8Njdk3OeAJSiF7yuzX5PoJG5bj1wUIjjdfp4LTsoy_JQsbbBhPn85S5";
@@ -80,7 +80,7 @@ const HS384_TOKEN =
 const HS512_TOKEN =
   "eyJhbGciOiJIUzUxMiJ9.eyJpc3MiOiJpIn0.vRlZU8YQ7GMtYsPMyjJBfj4UC6Ik_yye6HeO8EVnyGlQxm37gs7Pu" +
   "9Nlv1D-DUH8IunSd8Ro-kLtNM8PFbKmBA";
-/** An HMAC by K1 that calls itself RS256; Envoy takes it. */
+/** An HMAC by K1 whose header names RS256; Envoy accepts it. */
 const HMAC_AS_RS256_TOKEN =
   "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIn0.k8QXiC76tvb_rapg3bx9KbWzmGCIoCia5TVbHroiBt0";
 /** An HMAC whose secret is the RSA modulus. */
@@ -136,7 +136,7 @@ function verifiable(key: Jwk): string {
   return numbers.join(" ");
 }
 
-/** What the keys say of a token: "OK", or the text that refuses it. */
+/** The result of verifying a token with the keys: "OK", or the text that refuses it. */
 function answer(keys: StaticArray<string>, token: string, maxKeysTried: i32 = 16): string {
   const set = load(keys);
   if (!set) return fault.reason;
@@ -201,7 +201,7 @@ describe("signatures", () => {
     expect(answer([OTHER_OCT_KEY], HS256_TOKEN)).toBe(FAILS);
   });
 
-  it("no key of another type, whatever the token calls itself (S5)", () => {
+  it("no key of another type, for any alg of the token (S5)", () => {
     expect(answer([OCT_KEY], HMAC_AS_RS256_TOKEN)).toBe(FAILS);
     expect(answer([RSA_KEY], HS256_BY_MODULUS_TOKEN)).toBe(FAILS);
     expect(answer([P384_KEY], ES256_BY_P384_TOKEN)).toBe(FAILS);
@@ -257,7 +257,7 @@ describe("choice of keys", () => {
     expect(answer([other, other], HS256_KID_TOKEN)).toBe(FAILS);
   });
 
-  it("a kid that is no string counts as none", () => {
+  it("a kid that is not a string counts as missing", () => {
     expect(answer([OCT_KEY + ',"kid":1'], HS256_KID_TOKEN)).toBe("OK");
   });
 

@@ -18,7 +18,7 @@ function parse(text: string): Status {
   return jwt.parse(received);
 }
 
-/** The text that refuses a token; "OK" where nothing does. */
+/** The text that refuses a token; "OK" if it is not refused. */
 function answer(text: string): string {
   const status = parse(text);
   return status == Status.Ok ? "OK" : toText(statusText(status));
@@ -39,7 +39,7 @@ function audiences(values: StaticArray<string>): StaticArray<Slice> {
 }
 
 describe("form", () => {
-  it("three sections, none empty", () => {
+  it("three segments, none of them empty", () => {
     expect(answer(token(HEADER, PAYLOAD))).toBe("OK");
     const faulty: StaticArray<string> = [
       "",
@@ -340,7 +340,7 @@ describe("signature", () => {
 });
 
 describe("order of checks", () => {
-  it("each fault goes before those behind it", () => {
+  it("each fault hides those after it", () => {
     const bad = '{"iss":1,"sub":1,"iat":"","nbf":"","exp":"","jti":1,"aud":1}';
     expect(payload(bad)).toBe("Jwt payload [iss] field is not a string");
     expect(payload(bad.replace('"iss":1,', ""))).toBe("Jwt payload [sub] field is not a string");

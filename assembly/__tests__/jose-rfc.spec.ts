@@ -1,6 +1,6 @@
 /**
- * The examples of the standards: RFC 7515 appendix A.1 to A.4, RFC 7520 section 4.1 to 4.4, RFC 8037 appendix A.4 and A.5.
- * Payloads that are no claims set are verified without being read.
+ * The examples of the standards: RFC 7515 appendix A.1 to A.4, RFC 7520 section 4.1 to 4.4, RFC 8037 appendix A.4 and
+ * A.5. Payloads that are not claims sets are verified without being parsed.
  */
 import { reset } from "../memory/arena";
 import { Slice, indexOfByte, lengthOf, subslice } from "../memory/slice";
@@ -88,7 +88,7 @@ function setOf(key: string): JwkSet {
   return set as JwkSet;
 }
 
-/** Takes a token apart without reading header or payload. */
+/** Splits a token without reading header or payload. */
 function takeApart(token: Slice, algorithm: Algorithm): void {
   reset();
   const dot = indexOfByte(token, 0x2e, indexOfByte(token, 0x2e) + 1);
@@ -103,7 +103,7 @@ function changed(text: string, index: i32): string {
   return text.substring(0, index) + (text.charAt(index) == "A" ? "B" : "A") + text.substring(index + 1);
 }
 
-/** The key verifies the token, and no token that differs from it in a character of any section. */
+/** Expects that the key verifies the token, and no token that differs from it in one character of any segment. */
 function verifies(key: string, algorithm: Algorithm, token: string): void {
   const set = setOf(key);
   takeApart(bytes(token), algorithm);
@@ -125,7 +125,7 @@ function verifies(key: string, algorithm: Algorithm, token: string): void {
   expect<i32>(set.verify(jws, 16)).not.toBe(Status.Ok, "shortened");
 }
 
-/** The key verifies the whole token as it was received. */
+/** Expects that the key verifies the whole token as it was received. */
 function accepts(key: string, token: string): void {
   const set = setOf(key);
   reset();
@@ -163,7 +163,7 @@ describe("RFC 7515 appendix A", () => {
     );
   });
 
-  it("A.5: an unsecured JWS is no token, with or without a signature", () => {
+  it("A.5: an unsecured JWS is refused, with or without a signature", () => {
     const unsecured = "eyJhbGciOiJub25lIn0." + A1_TOKEN.split(".")[1] + ".";
     reset();
     expect<i32>(jwt.parse(bytes(unsecured))).toBe(Status.JwtBadFormat);

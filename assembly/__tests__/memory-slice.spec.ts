@@ -1,6 +1,6 @@
 import { Slice, endsWith, equals, indexOfEither, slice, startsWith } from "../memory/slice";
 
-/** Longer than all that is compared at a time, twice. */
+/** Longer than twice what is compared at a time. */
 const LONGEST: i32 = 160;
 const OFFSETS: i32 = 3;
 const QUESTION_MARK: u8 = 0x3f;
@@ -18,7 +18,7 @@ const left = memoryOf(0x61);
 const right = memoryOf(0x61);
 
 describe("slices", () => {
-  it("are equal where all bytes are, and none around them matters", () => {
+  it("are equal if all bytes are, regardless of the bytes around them", () => {
     let wrong = 0;
     for (let length = 0; length <= LONGEST; length++) {
       for (let offset = 0; offset < OFFSETS; offset++) {
@@ -36,7 +36,7 @@ describe("slices", () => {
     expect(wrong).toBe(0);
   });
 
-  it("are not where one byte differs, by whichever bit", () => {
+  it("differ if any bit of any byte differs", () => {
     let wrong = 0;
     for (let length = 1; length <= LONGEST; length++) {
       for (let at = 0; at < length; at++) {
@@ -50,7 +50,7 @@ describe("slices", () => {
     expect(wrong).toBe(0);
   });
 
-  it("are not where one is longer", () => {
+  it("differ if one is longer", () => {
     let wrong = 0;
     for (let length = 0; length < LONGEST; length++) {
       if (equals(slice(left, length), slice(right, length + 1))) wrong++;
@@ -60,7 +60,7 @@ describe("slices", () => {
     expect(wrong).toBe(0);
   });
 
-  it("are searched for two bytes: the first of either is found, whatever stands before it", () => {
+  it("are searched for two bytes: the first of either is found after any other bytes", () => {
     const ground: u8[] = [0x00, 0x22, 0x24, 0x3e, 0x40, 0x61, 0x80, 0xa3, 0xbf, 0xff];
     let wrong = 0;
     for (let g = 0; g < ground.length; g++) {

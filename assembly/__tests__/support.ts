@@ -1,4 +1,4 @@
-/** What the specs need to talk of bytes. What they make lives as long as the test module. */
+/** Helpers of the specs for bytes. What they allocate lives as long as the test module. */
 import { EMPTY, Slice, lengthOf, pointerOf, slice } from "../memory/slice";
 import { encode } from "../encoding/base64";
 
@@ -14,7 +14,7 @@ export function bytes(text: string): Slice {
   return keep(String.UTF8.encode(text));
 }
 
-/** The bytes that a text in hexadecimal digits stands for. */
+/** The bytes that a text of hexadecimal digits represents. */
 export function hex(text: string): Slice {
   const buffer = new ArrayBuffer(text.length / 2);
   for (let i = 0; i < buffer.byteLength; i++) {
@@ -39,7 +39,7 @@ export function toText(s: Slice): string {
   return s == EMPTY ? "absent" : String.UTF8.decodeUnsafe(pointerOf(s), <usize>lengthOf(s));
 }
 
-/** A section of a token: base64url of a text. */
+/** A segment of a token: base64url of a text. */
 export function section(text: string): string {
   return toText(encode(bytes(text)))
     .replaceAll("=", "")
@@ -47,7 +47,7 @@ export function section(text: string): string {
     .replaceAll("/", "_");
 }
 
-/** A token with a signature that is none. */
+/** A token whose signature is not one. */
 export function token(header: string, payload: string): string {
   return `${section(header)}.${section(payload)}.AA`;
 }

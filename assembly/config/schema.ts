@@ -1,6 +1,6 @@
 /**
- * The fields of the configuration: which an object may have; and each integer with its range and its default, read from an
- * object that may be NONE.
+ * The fields of the configuration: the names that each object may have, and a function for each integer that reads it, with
+ * its range and default, from an object that may be NONE.
  *
  * Generated from tools/config/schema.ts by `npm run docs`.
  */

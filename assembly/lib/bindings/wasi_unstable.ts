@@ -1,6 +1,6 @@
 /**
  * What @solo-io/proxy-runtime 0.1.8 imports from AssemblyScript's own WASI bindings, which later compilers no longer
- * ship. Envoy provides the snapshot that superseded `wasi_unstable`; the function is the same.
+ * include. Envoy provides the snapshot that superseded `wasi_unstable`, with the same function.
  */
 
 /** Ends the instance with an exit code. */
