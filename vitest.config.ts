@@ -1,10 +1,13 @@
+import { availableParallelism } from "node:os";
 import { configDefaults, defineConfig } from "vitest/config";
 
-/** What needs an Envoy: one test file at a time, so that never more than one or two Envoys share the machine. */
+/** What needs an Envoy, and so more time. */
 const WITH_ENVOY = ["integration", "differential", "faults"].map((folder) => `tests/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
+    // Most tests wait for other processes (the tool, Envoy, Chromium), so two files at a time keep two cores busy.
+    maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
     projects: [
       {
         test: {
@@ -21,8 +24,6 @@ export default defineConfig({
           name: "envoy",
           include: WITH_ENVOY,
           globalSetup: "tests/support/build.ts",
-          pool: "forks",
-          poolOptions: { forks: { singleFork: true } },
           testTimeout: 60_000,
           hookTimeout: 180_000,
         },

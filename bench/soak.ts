@@ -92,7 +92,7 @@ async function soakHost(count: number): Promise<boolean> {
 
 /** @returns whether Envoy's memory grew by more than is its own */
 async function soakEnvoy(count: number): Promise<boolean> {
-  const progress = (line: string): void => console.error(line);
+  const progress = (line: string): void => void process.stderr.write(`${line}\n`);
   const envoy = await findEnvoy({ progress });
   const bench = { envoy, module: options.module, otherModule: "", steps: NO_STEPS, connections: 8 };
   const gate = await Contender.start("jwtgate", configuration, bench);

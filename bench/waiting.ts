@@ -84,7 +84,7 @@ async function main(): Promise<void> {
       cluster: "keys",
       accessLog: false,
     });
-  const binary = await findEnvoy({ progress: console.error });
+  const binary = await findEnvoy({ progress: (line) => process.stderr.write(`${line}\n`) });
   for (const protocol of ["HTTP/1.1", "HTTP/2"]) {
     const quiet: number[] = [];
     const busy: number[] = [];

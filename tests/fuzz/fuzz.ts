@@ -45,8 +45,9 @@ for (; round < rounds && performance.now() < end; round++) {
     try {
       await run(module, new Random(seed + round), STEPS);
     } catch (error) {
-      console.error(`${name}, round ${round}: ${error instanceof Error ? error.message : String(error)}`);
-      console.error(`Again: npm run fuzz -- --target ${name} --seed ${seed + round} --rounds 1`);
+      const message = error instanceof Error ? error.message : String(error);
+      process.stderr.write(`${name}, round ${round}: ${message}\n`);
+      process.stderr.write(`Again: npm run fuzz -- --target ${name} --seed ${seed + round} --rounds 1\n`);
       process.exit(1);
     }
   }

@@ -205,7 +205,7 @@ export class Host {
       const wasi = wasiImports(vm, {
         now,
         monotonicNow: () => this.clock.monotonic,
-        random: options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
+        random: options.random ?? ((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>)),
         log,
         environment: options.environment ?? {},
       });
