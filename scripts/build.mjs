@@ -20,6 +20,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { minify } from "@swc/core";
 import { build } from "esbuild";
 import { writeDeclarations } from "./declarations.mjs";
 import { notices } from "./notices.mjs";
@@ -121,6 +122,7 @@ const CONSOLE = {
       bundle("console/engine/worker.ts", "dist/console/worker.js", engine),
       bundle("console/style.css", "dist/console/style.css", { target: engine.target, minify: true }),
     ]);
+    await Promise.all(CONSOLE.outputs.map(shrink));
     for (const file of ["console/index.html", ...FILTER.outputs]) {
       copyFileSync(file, join("dist", "console", basename(file)));
     }
@@ -216,6 +218,13 @@ async function bundle(entryPoint, outfile, engine) {
     // esbuild has said what is wrong, with the place.
     process.exit(1);
   }
+}
+
+/** Makes a script smaller: browsers load it, and what esbuild leaves of it is 4 % larger, compressed. */
+async function shrink(file) {
+  const options = { compress: { passes: 2 }, mangle: true, ecma: 2022, module: false };
+  const { code } = await minify(readFileSync(file, "utf8"), { ...options, format: { comments: "some" } });
+  writeFileSync(file, code);
 }
 
 /** The newest time of change under these files and folders, in milliseconds; of a missing one: never. */

@@ -11,6 +11,8 @@ export interface Addition {
   tests: TextFile;
   /** The policies of a new file, as it names them. */
   policies: readonly string[];
+  /** What a new file says of all its tests. */
+  setting: Pick<TestFile, "workload" | "listener">;
   keys: Readonly<Record<string, Key>>;
   tokens: Readonly<Record<string, Token>>;
   test: Case;
@@ -24,10 +26,11 @@ type Entries = readonly object[] | Readonly<Record<string, unknown>>;
  *
  * @throws {Error} with a message for people, if the file has a form that nothing can be added to
  */
-export function addTest({ tests, policies, keys, tokens, test }: Addition): string {
+export function addTest({ tests, policies, setting, keys, tokens, test }: Addition): string {
   if (tests.text.trim() === "") {
     const file: TestFile = {
       policies: [...policies],
+      ...setting,
       keys: { ...keys },
       tokens: { ...tokens },
       tests: [test],

@@ -3,24 +3,25 @@ import { review } from "../../tools/check/review.ts";
 import { compile, type SourceFile } from "../../tools/compile.ts";
 import { oneLine } from "../../tools/diagnostics.ts";
 import type { Modules } from "../../tools/explain/gate.ts";
+import type { Address } from "../../tools/render/bootstrap.ts";
 import { shellWord } from "../../tools/shell.ts";
 import { envoy } from "../../tools/targets/envoy.ts";
 import { NotRendered, type Target } from "../../tools/targets/target.ts";
 import { wasmplugin } from "../../tools/targets/wasmplugin.ts";
 import { InvalidValue, parseImage, parseListenAddress, parseUpstream } from "../../tools/values.ts";
 import { curlLine } from "../../tools/wizard/curl.ts";
-import { type Form, type ReadForm, readForm } from "../../tools/wizard/form.ts";
+import { type Faults, type Form, type ReadForm, readForm } from "../../tools/wizard/form.ts";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { type Answers, renderResources } from "../../tools/wizard/resources.ts";
 import { renderRequests, renderTests } from "../../tools/wizard/tests.ts";
 import { type Ran, runAll } from "./evaluate.ts";
 import type { PageKeys } from "./keys.ts";
 
-/** A place where the policies run, as the page asks for it. */
-export interface Places {
+/** What the page asks: the policies, and where they run. */
+export interface Questions extends Form {
+  mode: "gateway" | "sidecar";
   /** Of the WasmPlugin: where the module's image is. */
   image: string;
-  mode: "gateway" | "sidecar";
   /** Of Envoy: `IP:PORT`. */
   listen: string;
   /** `HOST:PORT` or a URL. */
@@ -38,24 +39,25 @@ export interface Made {
   requests: SourceFile;
   /** What `jwtgate check` says. */
   findings: { code: string; severity: string; message: string; line: number }[];
-  wasmplugin: Output;
-  envoy: Output;
+  /** Absent if the image is wrong. */
+  wasmplugin?: Output;
+  /** Absent if an address is wrong. */
+  envoy?: Output;
   /** What the module answered to the four requests. */
   ran: Ran;
-  /** The four requests as curl lines. */
-  curl: string;
+  /** The four requests as curl lines; absent if the address to listen at is wrong. */
+  curl?: string;
 }
 
-/** What came of a form. */
+/** What came of a form. Its faults are those of `Form`, and `image`, `listen` and `upstream`. */
 export interface WizardResult extends Omit<ReadForm, "answers"> {
-  /** Absent if there is a fault. */
+  /** Absent if a fault is one of the policies. */
   made?: Made;
 }
 
 export interface WizardInput {
-  form: Form;
+  form: Questions;
   trialKey: TrialKey | undefined;
-  places: Places;
   keys: PageKeys;
   /** Milliseconds since 1970. */
   now: number;
@@ -63,51 +65,69 @@ export interface WizardInput {
 
 /** Reads the form, writes everything that the page shows, and asks the module. */
 export async function runWizard(
-  { form, trialKey, places, keys, now }: WizardInput,
+  { form, trialKey, keys, now }: WizardInput,
   modules: Modules,
 ): Promise<WizardResult> {
-  const { answers, ...rest } = readForm(form, trialKey?.jwks);
+  const { answers, notes, faults: ofPolicies } = readForm(form, trialKey?.jwks);
+  const { image, listen, upstream, faults: ofPlaces } = readPlaces(form);
+  const rest = { notes, faults: { ...ofPolicies, ...ofPlaces } };
   if (answers === undefined) return rest;
   const name = `${answers.name}.yaml`;
   const policy = { name, text: renderResources(answers) };
   const workload = workloadOf(answers);
   const { diagnostics, findings } = review([policy], workload);
   const error = diagnostics.find(({ severity }) => severity === "error");
-  if (error !== undefined) return { ...rest, faults: { policy: oneLine(error.message) } };
+  if (error !== undefined) return { ...rest, faults: { ...rest.faults, policy: oneLine(error.message) } };
   const privateKey = form.keys === "trial" ? trialKey?.privateKey : undefined;
   const requests = { name: "requests.test.yaml", text: renderRequests(answers, name, privateKey) };
   const ran = await runAll([policy], requests, keys, modules, now);
+  const { mode } = form;
   return {
     ...rest,
     made: {
       policy,
       ran,
-      curl: curlLines(ran, places.listen.trim()),
       tests: { name: `${answers.name}.test.yaml`, text: renderTests(answers, name) },
       requests,
       findings: findings.map(({ code, severity, message, line }) => ({ code, severity, message, line })),
-      wasmplugin: output(wasmplugin, policy, workload, () => ({
-        image: parseImage(places.image.trim()),
-        mode: places.mode,
-      })),
-      envoy: output(envoy, policy, workload, () => ({
-        listen: parseListenAddress(places.listen.trim()),
-        upstream: parseUpstream(places.upstream.trim()),
-      })),
+      ...(image && { wasmplugin: output(wasmplugin, policy, workload, { image, mode }) }),
+      ...(listen && upstream && { envoy: output(envoy, policy, workload, { listen, upstream, mode }) }),
+      ...(listen && { curl: curlLines(ran, listen) }),
     },
   };
 }
 
+/** Where the policies run. What cannot be read is a fault. */
+function readPlaces(form: Questions) {
+  const faults: Faults = {};
+  const read = <T>(field: "image" | "listen" | "upstream", parse: (text: string) => T): T | undefined => {
+    try {
+      return parse(form[field].trim());
+    } catch (error) {
+      if (!(error instanceof InvalidValue)) throw error;
+      faults[field] = error.message;
+      return undefined;
+    }
+  };
+  return {
+    image: read("image", parseImage),
+    listen: read("listen", parseListenAddress),
+    upstream: read("upstream", parseUpstream),
+    faults,
+  };
+}
+
 /** One line for each request, with tokens as variables of the shell. */
-function curlLines({ cases, tokens }: Ran, listen: string): string {
+function curlLines({ cases, tokens }: Ran, { host, port }: Address): string {
+  // Who listens at every address of the machine is reached at the loopback one.
+  const reached = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const origin = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
   const variables = Object.entries(tokens).map(
     ([name, token]) => [`${name.toUpperCase()}_TOKEN`, token] as const,
   );
   const sets = variables.map(([name, token]) => `${name}=${shellWord(token)}`);
   const lines = cases.flatMap(({ result, evaluated }) =>
-    evaluated
-      ? [`# ${result.name}`, curlLine(evaluated.request, `http://${listen}`, new Map(variables))]
-      : [],
+    evaluated ? [`# ${result.name}`, curlLine(evaluated.request, origin, new Map(variables))] : [],
   );
   return `${[...sets, ...lines].join("\n")}\n`;
 }
@@ -118,15 +138,14 @@ function workloadOf({ labels, gateway, namespace }: Answers) {
   return { labels, gateway, namespace: namespace ?? (isNamed ? "default" : undefined) };
 }
 
-/** What `jwtgate compile` writes for a target. @param read reads the options. @throws {InvalidValue} */
+/** What `jwtgate compile` writes for a target. */
 function output(
   target: Target,
   policy: SourceFile,
   workload: ReturnType<typeof workloadOf>,
-  read: () => object,
+  options: object,
 ): Output {
   try {
-    const options = read();
     const wrong = target.check?.(options);
     if (wrong !== undefined) return { fault: wrong };
     const { workloads, diagnostics } = compile([policy], { ...workload, target });
@@ -134,7 +153,7 @@ function output(
     if (error !== undefined) return { fault: oneLine(error.message) };
     return { text: target.render(workloads, options, FILES).text };
   } catch (error) {
-    if (error instanceof InvalidValue || error instanceof NotRendered) return { fault: error.message };
+    if (error instanceof NotRendered) return { fault: error.message };
     throw error;
   }
 }

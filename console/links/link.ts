@@ -111,6 +111,13 @@ const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
       ...texts("name", "prefix"),
       kind: (one) => one === "header" || one === "param" || one === "cookie",
     }),
+  // Older pages had none.
+  setting: (value) =>
+    value === undefined ||
+    hasShape(value, {
+      ...texts("normalization", "listen", "at", "namespace", "labels", "gateway", "rootNamespace"),
+      mode: (one) => one === "gateway" || one === "sidecar",
+    }),
 };
 
 function isContent(value: unknown): value is Content {

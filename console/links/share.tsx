@@ -1,6 +1,7 @@
 /** Makes a link to what the playground holds, and reads the one that the page was opened with. */
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
+import { Copy } from "../parts/copy.tsx";
 import type { Content } from "../playground/content.ts";
 import { isLink, type Link, LinkError, readLink, writeLink } from "./link.ts";
 
@@ -40,6 +41,7 @@ export function RefusedLink() {
 /** @param content what the link is to hold, when it is asked for */
 export function Share({ content }: { content: () => Content }) {
   const [link, setLink] = useState<Link & { isWhole: boolean }>();
+  const input = useRef<HTMLInputElement>(null);
   const make = async (isWhole: boolean) => {
     const made = await writeLink(content(), isWhole);
     // The address bar has the link too. This is no navigation, so nothing is opened anew.
@@ -55,7 +57,13 @@ export function Share({ content }: { content: () => Content }) {
       {link && (
         <div class="card" role="status">
           <label for="link">The link, which holds the state after # and sends it nowhere</label>
-          <input id="link" readOnly value={url()} onFocus={(event) => event.currentTarget.select()} />
+          <input
+            id="link"
+            ref={input}
+            readOnly
+            value={url()}
+            onFocus={(event) => event.currentTarget.select()}
+          />
           {link.leftOut.length > 0 && (
             <p>
               Left out: {link.leftOut.join(", ")}.{" "}
@@ -67,10 +75,8 @@ export function Share({ content }: { content: () => Content }) {
           {link.isWhole && (
             <p class="warn">This link holds private keys or tokens: give it to nobody else.</p>
           )}
-          <p>
-            <button type="button" onClick={() => void navigator.clipboard.writeText(url())}>
-              Copy
-            </button>{" "}
+          <p class="buttons">
+            <Copy text={url} select={() => input.current?.focus()} />
             <button type="button" class="quiet" onClick={() => setLink(undefined)}>
               Close
             </button>

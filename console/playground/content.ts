@@ -5,7 +5,8 @@ import type { Draft } from "./draft.ts";
 export interface Content {
   /** Policies, and a `*.test.yaml` with the saved requests. */
   files: readonly TextFile[];
-  draft?: Draft;
+  /** Links of older pages have no setting in it. */
+  draft?: Omit<Draft, "setting"> & Partial<Pick<Draft, "setting">>;
   /** Key sets that policies fetch, by the URI that they name. */
   documents?: Readonly<Record<string, string>>;
 }

@@ -23,6 +23,21 @@ export interface MadeToken {
   spoil: Spoil | "";
 }
 
+/** Where and when the request arrives: what a test file says of all its tests. Empty text: as usual. */
+export interface Setting {
+  mode: "gateway" | "sidecar";
+  normalization: string;
+  /** `IP:PORT` that is listened on. */
+  listen: string;
+  /** A time as test files write it. */
+  at: string;
+  namespace: string;
+  /** `NAME=VALUE`, with commas or spaces between. */
+  labels: string;
+  gateway: string;
+  rootNamespace: string;
+}
+
 /** What the form holds. */
 export interface Draft {
   method: string;
@@ -40,9 +55,16 @@ export interface Draft {
   made: MadeToken;
   pasted: string;
   place: Place;
+  setting: Setting;
 }
 
 export const BEARER: Place = { kind: "header", name: "authorization", prefix: "Bearer " };
+
+export const EMPTY_SETTING: Setting = {
+  mode: "gateway",
+  normalization: "BASE",
+  ...{ listen: "", at: "", namespace: "", labels: "", gateway: "", rootNamespace: "" },
+};
 
 export const EMPTY_DRAFT: Draft = {
   method: "GET",
@@ -64,6 +86,7 @@ export const EMPTY_DRAFT: Draft = {
   },
   pasted: "",
   place: BEARER,
+  setting: EMPTY_SETTING,
 };
 
 /** A draft as a test file has it, with keys and tokens under the names that are given. */
@@ -71,6 +94,10 @@ export interface Written {
   keys: Record<string, Key>;
   tokens: Record<string, Token>;
   request: Request;
+  /** What the file says of all its tests. */
+  setting: Pick<TestFile, "workload" | "listener">;
+  /** When it happens. */
+  at?: string;
 }
 
 /** What is typed into the form cannot be sent; the message says why. */
@@ -98,10 +125,12 @@ export function write(
     ...(body !== "" && { body }),
     ...tlsOf(draft),
   };
-  if (draft.token === "none") return { keys: {}, tokens: {}, request };
+  const at = draft.setting.at.trim();
+  const where = { setting: settingOf(draft.setting), ...(at !== "" && { at }) };
+  if (draft.token === "none") return { keys: {}, tokens: {}, request, ...where };
   const placed = { ...request, token: placementOf(names.token, draft.place) };
   if (draft.token === "pasted")
-    return { keys: {}, tokens: { [names.token]: draft.pasted.trim() }, request: placed };
+    return { keys: {}, tokens: { [names.token]: draft.pasted.trim() }, request: placed, ...where };
   const { issuer, alg, isTrusted, expires, spoil } = draft.made;
   const claims = claimsOf(draft.made.claims);
   const isKnown = isTrusted && issuers.includes(issuer);
@@ -115,7 +144,59 @@ export function write(
   const unspoilt = `${names.token}-unspoilt`;
   const tokens: Record<string, Token> =
     spoil === "" ? { [names.token]: good } : { [unspoilt]: good, [names.token]: { from: unspoilt, spoil } };
-  return { keys: { [names.key]: key }, tokens, request: placed };
+  return { keys: { [names.key]: key }, tokens, request: placed, ...where };
+}
+
+/** What a test file says of the setting; what is as usual is left out. @throws {FormError} */
+export function settingOf(setting: Setting): Written["setting"] {
+  const { mode, normalization, listen, namespace, labels, gateway, rootNamespace } = setting;
+  const texts = (named: Record<string, string>) =>
+    Object.fromEntries(Object.entries(named).filter(([, text]) => text !== ""));
+  const pairs = labels.split(/[\s,]+/).filter((word) => word !== "");
+  const workload = {
+    ...texts({
+      namespace: namespace.trim(),
+      gateway: gateway.trim(),
+      rootNamespace: rootNamespace.trim(),
+    }),
+    ...(pairs.length > 0 && { labels: Object.fromEntries(pairs.map(labelOf)) }),
+  };
+  const listener = texts({
+    mode: mode === EMPTY_SETTING.mode ? "" : mode,
+    pathNormalization: normalization === EMPTY_SETTING.normalization ? "" : normalization,
+    address: listen.trim(),
+  });
+  return {
+    ...(Object.keys(workload).length > 0 && { workload }),
+    ...(Object.keys(listener).length > 0 && { listener }),
+  };
+}
+
+/** When the tests of a file, or one of them, happen; undefined if that is not written. */
+export function timeOf({ at, now }: Pick<TestFile, "at" | "now">): string | undefined {
+  return at ?? now;
+}
+
+function labelOf(pair: string): [string, string] {
+  const [, name, value = ""] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
+  if (name === undefined) throw new FormError(`"${pair}" is no label: write NAME=VALUE, such as app=shop`);
+  return [name, value];
+}
+
+/** What a test file says of all its tests, and when one of them happens, in the form. */
+export function settingFrom(file: TestFile, at?: string): Setting {
+  const { workload = {}, listener = {} } = file;
+  const labels = Object.entries(workload.labels ?? {}).map(([name, value]) => `${name}=${value}`);
+  return {
+    mode: listener.mode ?? EMPTY_SETTING.mode,
+    normalization: listener.pathNormalization ?? EMPTY_SETTING.normalization,
+    listen: listener.address ?? "",
+    at: at ?? timeOf(file) ?? "",
+    namespace: workload.namespace ?? "",
+    labels: labels.join(","),
+    gateway: workload.gateway ?? "",
+    rootNamespace: workload.rootNamespace ?? "",
+  };
 }
 
 function placementOf(name: string, { kind, name: place, prefix }: Place): Placement {
@@ -163,19 +244,39 @@ function headersOf(text: string): Pick<Request, "headers"> {
 /**
  * A request of a test file in the form.
  *
+ * @param name of its test
  * @param tokens the file's tokens, as they were sent
  */
-export function read(request: Request, file: TestFile, tokens: Readonly<Record<string, string>>): Draft {
+export function read(
+  request: Request,
+  name: string,
+  file: TestFile,
+  tokens: Readonly<Record<string, string>>,
+): Draft {
   const { method = "GET", path = "/", host = EMPTY_DRAFT.host, peer = EMPTY_DRAFT.peer, body = "" } = request;
   const headers = Object.entries(request.headers ?? {}).flatMap(([name, value]) =>
     [value].flat().map((one) => `${name}: ${one}`),
   );
   const tls = { sni: request.tls?.sni ?? "", client: (request.tls?.client ?? []).join(" ") };
-  const draft = { ...EMPTY_DRAFT, method, path, host, peer, body, headers: headers.join("\n"), ...tls };
+  const all: readonly Pick<TestFile, "at" | "now">[] = [...(file.tests ?? []), ...(file.tables ?? [])].filter(
+    (one) => one.name === name,
+  );
+  const setting = settingFrom(file, all[0] && timeOf(all[0]));
+  const draft = {
+    ...EMPTY_DRAFT,
+    method,
+    path,
+    host,
+    peer,
+    body,
+    headers: headers.join("\n"),
+    ...tls,
+    setting,
+  };
   const [placement] = request.token === undefined ? [] : [request.token].flat();
   if (placement === undefined) return draft;
   const {
-    name,
+    name: token,
     header,
     prefix = "",
     param,
@@ -191,9 +292,10 @@ export function read(request: Request, file: TestFile, tokens: Readonly<Record<s
         : header !== undefined
           ? { kind: "header", name: header, prefix }
           : BEARER;
-  const made = madeOf(file.tokens?.[name], file);
+  // The times of the file's tokens are counted from its own time; the page counts from now.
+  const made = timeOf(file) === undefined ? madeOf(file.tokens?.[token], file) : undefined;
   if (made !== undefined) return { ...draft, token: "made", made, place };
-  return { ...draft, token: "pasted", pasted: tokens[name] ?? "", place };
+  return { ...draft, token: "pasted", pasted: tokens[token] ?? "", place };
 }
 
 /** The token as the form makes it; undefined if the form cannot. */

@@ -1,10 +1,12 @@
 /** The files that are open: a tab each, opened from the disk or an example, and downloaded. */
-import { useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { EXAMPLES } from "./examples.ts";
 import { activeName, files, isTestFile, load, put, remove, rename } from "./state.ts";
 
 export function Files() {
   const input = useRef<HTMLInputElement>(null);
+  const renameButton = useRef<HTMLButtonElement>(null);
+  const [renaming, setRenaming] = useState("");
   const name = activeName.value;
   return (
     <div class="files">
@@ -60,7 +62,7 @@ export function Files() {
             >
               Download
             </button>
-            <button type="button" class="quiet" onClick={() => askName(name)}>
+            <button ref={renameButton} type="button" class="quiet" onClick={() => setRenaming(name)}>
               Rename
             </button>
             <button type="button" class="quiet" onClick={() => remove(name)}>
@@ -69,7 +71,67 @@ export function Files() {
           </>
         )}
       </div>
+      {renaming !== "" && renaming === name && (
+        <Rename
+          key={name}
+          name={name}
+          onEnd={() => {
+            setRenaming("");
+            renameButton.current?.focus();
+          }}
+        />
+      )}
     </div>
+  );
+}
+
+/** Asks for the new name of a file. */
+function Rename({ name, onEnd }: { name: string; onEnd: () => void }) {
+  const [typed, setTyped] = useState(name);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    input.current?.focus();
+    input.current?.setSelectionRange(0, name.replace(/(\.test)?\.[^.]*$/, "").length);
+  }, [name]);
+  const wanted = typed.trim();
+  const isTaken = wanted !== name && files.value.some((file) => file.name === wanted);
+  const fault =
+    wanted === "" ? "Write a name." : isTaken ? "Another file of this page has this name." : undefined;
+  return (
+    <form
+      class="rename"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (fault !== undefined) return;
+        rename(name, wanted);
+        onEnd();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onEnd();
+      }}
+    >
+      <label for="new-name">New name of {name}</label>
+      <div class="line">
+        <input
+          ref={input}
+          id="new-name"
+          class="grow"
+          value={typed}
+          spellcheck={false}
+          autocomplete="off"
+          aria-invalid={fault !== undefined}
+          aria-describedby="new-name-hint"
+          onInput={(event) => setTyped(event.currentTarget.value)}
+        />
+        <button type="submit">Rename it</button>
+        <button type="button" class="quiet" onClick={onEnd}>
+          Cancel
+        </button>
+      </div>
+      <p id="new-name-hint" class={fault === undefined ? "hint" : "bad"}>
+        {fault ?? "Saved requests are in a file whose name ends in .test.yaml."}
+      </p>
+    </form>
   );
 }
 
@@ -77,15 +139,6 @@ function add(): void {
   const name = freeName("policy.yaml");
   put({ name, text: "" });
   activeName.value = name;
-}
-
-function askName(name: string): void {
-  const answer = prompt(
-    `The new name of ${name}; saved requests are in a file whose name ends in .test.yaml`,
-    name,
-  );
-  if (answer === null || answer.trim() === "" || answer === name) return;
-  rename(name, freeName(answer.trim()));
 }
 
 /** The name, with a number if another file has it. */

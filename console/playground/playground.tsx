@@ -7,7 +7,7 @@ import { Files } from "./files.tsx";
 import { Findings } from "./findings.tsx";
 import { RequestForm } from "./request.tsx";
 import { SavedRequests } from "./saved.tsx";
-import { problems } from "./served.ts";
+import { isGone, problems } from "./served.ts";
 import { currentContent } from "./state.ts";
 
 export function Playground() {
@@ -21,6 +21,12 @@ export function Playground() {
           <CompareButton />
           <Share content={currentContent} />
         </div>
+        {isGone.value && (
+          <p class="warn" role="status">
+            The server of this page does not answer, so changes on disk are not seen. Start{" "}
+            <code>jwtgate console</code> again at the same address.
+          </p>
+        )}
         {problems.value.map((problem) => (
           <p key={problem} class="bad" role="alert">
             {problem}

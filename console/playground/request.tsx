@@ -4,7 +4,8 @@ import { useId, useState } from "preact/hooks";
 import { ALGORITHM_NAMES } from "../../tools/jwks/algorithms.ts";
 import { SPOILS as TEXTS } from "../../tools/testing/spoils.ts";
 import { engine } from "../engine/client.ts";
-import { BEARER, type Draft, type MadeToken, type Place } from "./draft.ts";
+import { BEARER, type Draft, EMPTY_SETTING, type MadeToken, type Place, type Setting } from "./draft.ts";
+import { testValuesAt } from "./reference.ts";
 import { fetchKeys, isServed } from "./served.ts";
 import { documents, draft, explained, issuers } from "./state.ts";
 import { decode, type Member } from "./token.ts";
@@ -86,8 +87,74 @@ export function RequestForm() {
         </div>
         <Curl />
       </details>
+      <SettingForm />
       <TokenForm />
     </section>
+  );
+}
+
+/** Where and when the request arrives. */
+function SettingForm() {
+  const { setting } = draft.value;
+  const set = (more: Partial<Setting>) => change({ setting: { ...setting, ...more } });
+  const text = (name: keyof Setting, label: string, placeholder: string) => (
+    <Field label={label} class="grow">
+      <input
+        value={setting[name]}
+        placeholder={placeholder}
+        spellcheck={false}
+        onInput={(event) => set({ [name]: event.currentTarget.value })}
+      />
+    </Field>
+  );
+  const isUsual = JSON.stringify(setting) === JSON.stringify(EMPTY_SETTING);
+  return (
+    <details>
+      <summary>Listener, workload, time{!isUsual && ": not as usual"}</summary>
+      <div class="line">
+        <Field label="The proxy is" class="grow">
+          <select
+            value={setting.mode}
+            onChange={(event) => set({ mode: event.currentTarget.value as Setting["mode"] })}
+          >
+            <option value="gateway">a gateway: clients connect to it</option>
+            <option value="sidecar">a sidecar: other proxies connect to it</option>
+          </select>
+        </Field>
+        <Field label="Path normalisation" class="grow">
+          <select
+            value={setting.normalization}
+            onChange={(event) => set({ normalization: event.currentTarget.value })}
+          >
+            {testValuesAt(["listener", "pathNormalization"]).map(({ name }) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </Field>
+      </div>
+      <div class="line">
+        {text("listen", "It listens at", "127.0.0.1:8080")}
+        {text("at", "When", "now")}
+      </div>
+      <p class="hint">
+        Without a workload, all policies apply. With one, those that select it do, as in a mesh.
+      </p>
+      <div class="line">
+        {text("namespace", "Namespace of the workload", "foo")}
+        {text("labels", "Its labels", "app=shop,version=v1")}
+      </div>
+      <div class="line">
+        {text("gateway", "The Gateway that it is an instance of", "public")}
+        {text("rootNamespace", "Root namespace", "istio-system")}
+      </div>
+      {!isUsual && (
+        <p>
+          <button type="button" onClick={() => change({ setting: EMPTY_SETTING })}>
+            As usual
+          </button>
+        </p>
+      )}
+    </details>
   );
 }
 

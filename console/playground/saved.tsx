@@ -1,25 +1,11 @@
 /** Saved requests: a test file, as a table that is run at every change. */
 import { useState } from "preact/hooks";
 import { formatPosition } from "../../tools/diagnostics.ts";
-import { readable } from "../../tools/host/bytes.ts";
-import { engine } from "../engine/client.ts";
 import type { Saved } from "../engine/evaluate.ts";
 import { At, Sign } from "./answer.tsx";
-import { read, write } from "./draft.ts";
+import { read } from "./draft.ts";
 import { download } from "./files.tsx";
-import {
-  activeName,
-  baseline,
-  draft,
-  explained,
-  issuers,
-  lightUp,
-  policies,
-  put,
-  ran,
-  ranBaseline,
-  tests,
-} from "./state.ts";
+import { baseline, draft, explained, lightUp, ran, ranBaseline, save, tests } from "./state.ts";
 
 export function SavedRequests() {
   const [problem, setProblem] = useState("");
@@ -121,7 +107,8 @@ function Row({ saved, before }: { saved: Saved; before: string | undefined }) {
           class="link"
           onClick={() => {
             const { content, tokens = {} } = ran.value ?? {};
-            if (content) draft.value = read(saved.written, content, tokens);
+            const name = result.table ?? result.name;
+            if (content) draft.value = read(saved.written, name, content, tokens);
             lightUp(result.at);
           }}
         >
@@ -146,41 +133,4 @@ function Row({ saved, before }: { saved: Saved; before: string | undefined }) {
       </td>
     </tr>
   );
-}
-
-/** Adds the request of the form, with the answer that it got, to the test file. */
-async function save(): Promise<void> {
-  const outcome = explained.value?.evaluated?.explanation.outcome;
-  if (outcome === undefined) return;
-  const { answer } = outcome;
-  const file = tests.value ?? { name: testNameFor(policies.value[0]?.name ?? "policy.yaml"), text: "" };
-  const { content } = ran.value ?? {};
-  const names = issuers.value.flatMap(({ issuer }) => issuer ?? []);
-  const number = (content?.tests?.length ?? 0) + 1;
-  const fresh = (base: string, taken: object | undefined) => {
-    let name = base;
-    for (let next = 2; taken !== undefined && Object.hasOwn(taken, name); next++) name = `${base}-${next}`;
-    return name;
-  };
-  const draftNames = { key: fresh("page", content?.keys), token: fresh("token", content?.tokens) };
-  const written = write(draft.value, names, draftNames);
-  const { method = "GET", path = "/" } = written.request;
-  const test = {
-    name: `${number}. ${method} ${path}: ${answer?.status ?? 200}`,
-    request: written.request,
-    expect: answer
-      ? { status: answer.status, ...(answer.body !== "" && { body: readable(answer.body) }) }
-      : 200,
-  };
-  const { keys, tokens } = written;
-  const text = await engine.call("save", {
-    ...{ tests: file, policies: policies.value.map(({ name }) => name), keys, tokens, test },
-  });
-  const shown = activeName.value;
-  put({ name: file.name, text });
-  activeName.value = shown;
-}
-
-function testNameFor(name: string): string {
-  return name.slice(name.lastIndexOf("/") + 1).replace(/(\.ya?ml)?$/, ".test.yaml");
 }

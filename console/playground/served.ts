@@ -9,26 +9,80 @@ export const isServed =
 /** Files that the server could not read, and why. */
 export const problems = signal<readonly string[]>([]);
 
-/** What the server says after each change on disk. */
+/** Whether the server does not answer any more. */
+export const isGone = signal(false);
+
+/** What the server has read from the disk. */
 interface Policies {
   files: TextFile[];
   problems: string[];
 }
 
+/** How often the server is asked for other policies, in milliseconds. */
+const POLL_MS = 500;
+/** The longest pause of a page whose server does not answer, in milliseconds. */
+const LONGEST_PAUSE_MS = 8000;
+
 /**
- * Follows the policies on disk.
+ * Follows the policies on disk. The page asks again and again: a connection that stays open for each tab would use up
+ * those that a browser opens to one server, which are six.
  *
  * @param onChange takes the files whose text is another than before
  */
 export function followDisk(onChange: (files: readonly TextFile[]) => void): void {
   if (!isServed) return;
   const last = new Map<string, string>();
-  new EventSource("api/events").addEventListener("policies", ({ data }: MessageEvent<string>) => {
-    const policies = JSON.parse(data) as Policies;
+  const poll = new Poll();
+  const take = (policies: Policies) => {
     problems.value = policies.problems;
     const changed = policies.files.filter(({ name, text }) => last.get(name) !== text);
     for (const { name, text } of changed) last.set(name, text);
     if (changed.length > 0) onChange(changed);
+  };
+  let pause = POLL_MS;
+  const follow = async () => {
+    // Nobody looks at a hidden page: it asks when it is shown.
+    await shown();
+    try {
+      const policies = await poll.next();
+      isGone.value = false;
+      pause = POLL_MS;
+      if (policies !== undefined) take(policies);
+    } catch {
+      isGone.value = true;
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    }
+    setTimeout(() => void follow(), pause);
+  };
+  void follow();
+}
+
+/** Asks for the policies, with the tag of those that the page has. */
+class Poll {
+  private tag = "";
+
+  /**
+   * @returns undefined if they are the same as before
+   * @throws {Error} if the server does not answer, or not with policies; the promise is rejected
+   */
+  async next(): Promise<Policies | undefined> {
+    const response = await fetch("api/policies", {
+      cache: "no-store",
+      ...(this.tag !== "" && { headers: { "if-none-match": this.tag } }),
+    });
+    if (response.status === 304) return undefined;
+    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+    const policies = (await response.json()) as Policies;
+    this.tag = response.headers.get("etag") ?? "";
+    return policies;
+  }
+}
+
+/** Ends as soon as the page is shown. */
+function shown(): Promise<void> {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => {
+    document.addEventListener("visibilitychange", () => resolve(), { once: true });
   });
 }
 

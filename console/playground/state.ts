@@ -2,15 +2,26 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Finding } from "../../tools/check/findings.ts";
 import type { Diagnostic, Position } from "../../tools/diagnostics.ts";
+import { readable } from "../../tools/host/bytes.ts";
+import type { TestFile } from "../../tools/testing/schema.ts";
 import { exported } from "../engine/assets.ts";
-import { engine, Stopped, Superseded } from "../engine/client.ts";
+import { engine, type JobOptions, Stopped, Superseded } from "../engine/client.ts";
 import type { Explained, Issuer, Ran } from "../engine/evaluate.ts";
 import type { PageKeys } from "../engine/keys.ts";
 import type { TextFile } from "../engine/suite.ts";
 import { isLink } from "../links/link.ts";
 import { view } from "../shell/view.ts";
 import type { Content } from "./content.ts";
-import { type Draft, EMPTY_DRAFT, FormError, write } from "./draft.ts";
+import {
+  type Draft,
+  EMPTY_DRAFT,
+  FormError,
+  settingFrom,
+  settingOf,
+  timeOf,
+  type Written,
+  write,
+} from "./draft.ts";
 import { EXAMPLES } from "./examples.ts";
 import { followDisk } from "./served.ts";
 
@@ -57,7 +68,8 @@ export function load({ files: loaded, draft: request, documents: known = {} }: C
   baseline.value = undefined;
   documents.value = known;
   lit.value = undefined;
-  draft.value = request ?? draftFor(loaded);
+  // A link of an older page has no setting.
+  draft.value = request ? { ...EMPTY_DRAFT, ...request } : draftFor(loaded);
 }
 
 /** A request with a token of the first issuer. */
@@ -160,17 +172,8 @@ async function explainDraft(
     formProblem.value = "There are no policies: open a file or an example.";
     return;
   }
-  const names = issuers.peek().flatMap(({ issuer }) => issuer ?? []);
   await attempt(async () => {
-    const written = write(request, names);
-    const file = {
-      keys: { ...written.keys, ...(request.token === "pasted" && documentsAsKeys(known)) },
-      tokens: written.tokens,
-      tests: [{ name: "request", request: written.request, expect: {} }],
-    };
-    const input = { policies: current, file, keys: keys.peek(), now: Date.now() };
-    const found = await engine.call("explain", input, { purpose: "explain", priority: -1 });
-    keepKeys(found.keys);
+    const { written, found } = await ask(current, request, known, { purpose: "explain", priority: -1 });
     if (turn !== asked) return;
     formProblem.value = undefined;
     explained.value = found;
@@ -180,10 +183,98 @@ async function explainDraft(
     if (found.issuers === undefined || !isNew) return;
     issuers.value = found.issuers;
     // Whether the page's key is trusted depends on which issuers there are.
-    const after = found.issuers.flatMap(({ issuer }) => issuer ?? []);
-    if (JSON.stringify(write(request, after)) !== JSON.stringify(written))
+    if (JSON.stringify(write(request, namesOf(found.issuers))) !== JSON.stringify(written))
       await explainDraft(current, request, known);
   });
+}
+
+/** Has a request explained. @throws {FormError} @throws as {@link engine}; the promise is rejected */
+async function ask(
+  current: readonly TextFile[],
+  request: Draft,
+  known: Readonly<Record<string, string>>,
+  options: JobOptions,
+): Promise<{ written: Written; found: Explained }> {
+  const written = write(request, namesOf(issuers.peek()));
+  const { setting, at, tokens } = written;
+  const file = {
+    ...setting,
+    keys: { ...written.keys, ...(request.token === "pasted" && documentsAsKeys(known)) },
+    tokens,
+    tests: [{ name: "request", request: written.request, expect: {}, ...(at !== undefined && { at }) }],
+  };
+  const input = { policies: current, file, keys: keys.peek(), now: Date.now() };
+  const found = await engine.call("explain", input, options);
+  keepKeys(found.keys);
+  return { written, found };
+}
+
+function namesOf(found: readonly Issuer[]): string[] {
+  return found.flatMap(({ issuer }) => issuer ?? []);
+}
+
+/**
+ * Adds the request of the form, with the answer that it gets, to the test file. What is shown may be of an older form, or of
+ * an older file, so both are asked again.
+ *
+ * @throws {Error} with a message for people, if the file cannot have it; the promise is rejected
+ */
+export async function save(): Promise<void> {
+  const [current, request, file] = [policies.value, draft.value, tests.value];
+  const { found } = await ask(current, request, documents.value, {});
+  const outcome = found.evaluated?.explanation.outcome;
+  if (outcome === undefined) throw new Error("the request has no answer yet: see why under Answer");
+  const content = file && (await contentOf(current, file));
+  const names = { key: freshName("page", content?.keys), token: freshName("token", content?.tokens) };
+  const written = write(request, namesOf(issuers.value), names);
+  if (file && content && !fits(written, content))
+    throw new Error(
+      `${file.name} has tests of another listener, workload or time: close it, and save this request again`,
+    );
+  const { method = "GET", path = "/" } = written.request;
+  const { answer } = outcome;
+  const at =
+    written.at === undefined || written.at === (content && timeOf(content)) ? {} : { at: written.at };
+  const test = {
+    name: `${(content?.tests?.length ?? 0) + 1}. ${method} ${path}: ${answer?.status ?? 200}`,
+    request: written.request,
+    ...at,
+    expect: answer
+      ? { status: answer.status, ...(answer.body !== "" && { body: readable(answer.body) }) }
+      : 200,
+  };
+  const { keys, tokens, setting } = written;
+  const saved = file ?? { name: testNameFor(current[0]?.name ?? "policy.yaml"), text: "" };
+  const text = await engine.call("save", {
+    ...{ tests: saved, policies: current.map(({ name }) => name), setting, keys, tokens, test },
+  });
+  put({ name: saved.name, text });
+}
+
+/** What a test file says. @throws {Error} if it has errors; the promise is rejected */
+async function contentOf(current: readonly TextFile[], file: TextFile): Promise<TestFile> {
+  const input = { policies: current, tests: file, keys: keys.peek(), now: Date.now() };
+  const { content, keys: added } = await engine.call("run", input);
+  keepKeys(added);
+  if (content === undefined) throw new Error(`${file.name} has errors: mend them, and save again`);
+  return content;
+}
+
+/** Whether a test of this request says in the file what the form says. */
+function fits({ setting, at }: Written, file: TestFile): boolean {
+  const isSame = JSON.stringify(setting) === JSON.stringify(settingOf(settingFrom(file)));
+  return isSame && (at !== undefined || timeOf(file) === undefined);
+}
+
+/** The name, with a number if there is one of it. */
+function freshName(base: string, taken: object | undefined): string {
+  let name = base;
+  for (let next = 2; taken !== undefined && Object.hasOwn(taken, name); next++) name = `${base}-${next}`;
+  return name;
+}
+
+function testNameFor(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1).replace(/(\.ya?ml)?$/, ".test.yaml");
 }
 
 function documentsAsKeys(known: Readonly<Record<string, string>>) {

@@ -1,12 +1,11 @@
 /** What the wizard holds: the form as it is typed, and what came of it. */
-import { effect, signal } from "@preact/signals";
-import type { Form } from "../../tools/wizard/form.ts";
+import { batch, computed, effect, signal } from "@preact/signals";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { engine, Superseded } from "../engine/client.ts";
-import type { Places, WizardResult } from "../engine/wizard.ts";
+import type { Questions, WizardResult } from "../engine/wizard.ts";
 import { keys } from "../playground/state.ts";
 
-export const form = signal<Form>({
+export const form = signal<Questions>({
   issuer: "https://idp.example.com",
   keys: "trial",
   ...{ pasted: "", jwksUri: "https://", audiences: "", places: [], scopes: "", claims: "" },
@@ -15,11 +14,8 @@ export const form = signal<Form>({
   ...{ paths: "", hosts: "", methods: "" },
   name: "jwt",
   ...{ namespace: "", target: "all", labels: "", gateway: "" },
-});
-
-export const places = signal<Places>({
-  image: "oci://registry.example.com/jwtgate:1",
   mode: "gateway",
+  image: "oci://registry.example.com/jwtgate:1",
   listen: "127.0.0.1:8080",
   upstream: "127.0.0.1:8000",
 });
@@ -30,29 +26,41 @@ export const result = signal<WizardResult | undefined>(undefined);
 /** Why there is no result. */
 export const problem = signal<string | undefined>(undefined);
 
+/** The form that the result or the problem is of. */
+const answered = signal<Questions | undefined>(undefined);
+/** Whether what is shown is of an older form. */
+export const isChecking = computed(() => answered.value !== form.value);
+
 /** Reads the form again at every change. */
 export function startWizard(): void {
   effect(() => {
-    const input = { form: form.value, places: places.value, trialKey: trialKey.value };
-    void read(input);
+    void read(form.value, trialKey.value);
   });
 }
 
-async function read(input: { form: Form; places: Places; trialKey: TrialKey | undefined }): Promise<void> {
+async function read(asked: Questions, key: TrialKey | undefined): Promise<void> {
   try {
-    if (input.form.keys === "trial" && input.trialKey === undefined) {
+    if (asked.keys === "trial" && key === undefined) {
       trialKey.value = await engine.call("trialKey", { alg: "ES256" }, { purpose: "trial key" });
       return;
     }
-    const asked = { ...input, keys: keys.peek(), now: Date.now() };
-    const found = await engine.call("wizard", asked, { purpose: "wizard" });
+    const input = { form: asked, trialKey: key, keys: keys.peek(), now: Date.now() };
+    const found = await engine.call("wizard", input, { purpose: "wizard" });
     // An older answer would be shown with a newer form.
-    if (input.form !== form.peek() || input.places !== places.peek()) return;
+    if (asked !== form.peek()) return;
     if (found.made) keys.value = { ...keys.peek(), ...found.made.ran.keys };
-    problem.value = undefined;
-    result.value = found;
+    show(asked, found, undefined);
   } catch (error) {
-    if (error instanceof Superseded) return;
-    problem.value = error instanceof Error ? error.message : String(error);
+    if (error instanceof Superseded || asked !== form.peek()) return;
+    show(asked, undefined, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Shows all at once, so that no fault is shown with a form that has it no more. */
+function show(asked: Questions, found: WizardResult | undefined, why: string | undefined): void {
+  batch(() => {
+    answered.value = asked;
+    result.value = found;
+    problem.value = why;
+  });
 }

@@ -1,15 +1,45 @@
 /** Questions whose answers become a RequestAuthentication and an AuthorizationPolicy. */
-import { useId } from "preact/hooks";
-import type { Form } from "../../tools/wizard/form.ts";
-import type { Made, Output, Places } from "../engine/wizard.ts";
+import { useEffect, useRef } from "preact/hooks";
+import type { Made, Output, Questions } from "../engine/wizard.ts";
+import { Copy } from "../parts/copy.tsx";
 import { Sign } from "../playground/answer.tsx";
 import { download } from "../playground/files.tsx";
 import { openInPlayground } from "../playground/state.ts";
-import { form, places, problem, result } from "./state.ts";
+import { form, isChecking, problem, result } from "./state.ts";
 
-type TextName = { [Name in keyof Form]: Form[Name] extends string ? Name : never }[keyof Form];
+/** The questions, by the names of their fields. */
+const LABELS = {
+  issuer: "Issuer",
+  keys: "Keys",
+  pasted: "Key set, public key or certificate",
+  jwksUri: "URL of the key set",
+  audiences: "Audiences (empty: any)",
+  scopes: "Scopes that the token must have",
+  claims: "Claims that it must have: NAME=VALUE, a line each",
+  payloadHeader: "Header that gets the payload",
+  claimHeaders: "Claims to headers: HEADER=CLAIM, a line each",
+  scope: "Requests that need a token",
+  paths: "Paths, such as /public/*",
+  hosts: "Hosts",
+  methods: "Methods",
+  name: "Name",
+  namespace: "Namespace (empty: that of kubectl)",
+  target: "For",
+  labels: "Labels, such as app=shop",
+  gateway: "Gateway",
+  mode: "The proxy is",
+  image: "Image of the WasmPlugin",
+  listen: "Envoy listens at",
+  upstream: "The service is at",
+} as const satisfies Partial<Record<keyof Questions, string>>;
 
-function change(more: Partial<Form>): void {
+type Name = keyof typeof LABELS;
+type SelectName = "keys" | "scope" | "target" | "mode";
+
+/** Fields that are hidden unless *Advanced* is open. */
+const ADVANCED = ["places", "scopes", "claims", "payloadHeader", "claimHeaders"];
+
+function change(more: Partial<Questions>): void {
   form.value = { ...form.value, ...more };
 }
 
@@ -17,37 +47,85 @@ export function Wizard() {
   const { faults = {}, made } = result.value ?? {};
   return (
     <div class="wizard">
-      <form class="questions" onSubmit={(event) => event.preventDefault()}>
+      <form class="questions" aria-label="Questions" onSubmit={(event) => event.preventDefault()}>
         <JwtConfig />
         <Matching />
         <Target />
+        <WhereItRuns />
       </form>
-      <section class="results" aria-label="Result">
+      <section class="results" aria-label="Result" aria-busy={isChecking.value}>
+        {isChecking.value && <p class="checking">Checking …</p>}
         {problem.value !== undefined && (
           <p class="bad" role="alert">
             {problem.value}
           </p>
         )}
-        {faults["policy"] !== undefined && <p class="bad">{faults["policy"]}</p>}
-        {made ? (
-          <Result made={made} />
-        ) : (
-          <p class="faint">The resources appear here when each answer is right.</p>
+        {faults["policy"] !== undefined && (
+          <p class="bad" role="alert">
+            {faults["policy"]}
+          </p>
         )}
+        {made ? <Result made={made} /> : problem.value === undefined && <Missing faults={faults} />}
       </section>
     </div>
   );
 }
 
+/** Leads to the answers that are wrong: their fields may be far up, or hidden. */
+function Missing({ faults }: { faults: Readonly<Record<string, string>> }) {
+  const wrong = Object.keys(faults).filter((name) => name !== "policy");
+  return (
+    <div class="card">
+      <p>The resources appear here when each answer is right.</p>
+      {wrong.length > 0 && (
+        <ul class="plain">
+          {wrong.map((name) => (
+            <li key={name}>
+              <button type="button" class="link" onClick={() => goTo(name)}>
+                {labelOf(name)}
+              </button>
+              : {faults[name]}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function labelOf(name: string): string {
+  if (name in LABELS) return LABELS[name as Name];
+  const [, index] = /^places\.(\d+)$/.exec(name) ?? [];
+  return index === undefined ? "Paths, hosts and methods" : `Place ${Number(index) + 1} of the token`;
+}
+
+/** Shows a field, and puts the cursor there. */
+function goTo(name: string): void {
+  const element = document.getElementById(idOf(name === "match" ? "paths" : name));
+  const details = element?.closest("details");
+  if (details) details.open = true;
+  element?.focus();
+}
+
+function idOf(name: string): string {
+  return `wizard-${name}`;
+}
+
 function JwtConfig() {
   const { keys, forward, places: at } = form.value;
+  const { faults = {}, notes = [] } = result.value ?? {};
+  const isWrong = Object.keys(faults).some((name) => ADVANCED.includes(name.replace(/\..*/, "")));
+  const advanced = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    // It stays open when all is right again: somebody is typing there.
+    if (isWrong && advanced.current) advanced.current.open = true;
+  }, [isWrong]);
   return (
     <section class="card" aria-labelledby="jwt-title">
       <h2 id="jwt-title">JWT config</h2>
-      <Text name="issuer" label="Issuer" />
+      <Text name="issuer" />
       <Select
         name="keys"
-        label="Keys"
         choices={[
           ["trial", "made for a trial"],
           ["pasted", "pasted: JWKS, PEM or certificate"],
@@ -55,29 +133,41 @@ function JwtConfig() {
           ["discovery", "by the issuer's discovery document"],
         ]}
       />
-      {keys === "pasted" && <Text name="pasted" label="Key set, public key or certificate" rows={5} />}
-      {result.value?.notes.map((note) => (
-        <p key={note} class="faint">
+      {keys === "trial" && (
+        <p class="hint">
+          The page makes a key pair to try the policies with. Its private key stays in this page: choose your
+          issuer's own keys before you use the policies.
+        </p>
+      )}
+      {keys === "pasted" && <Text name="pasted" rows={5} />}
+      {notes.map((note) => (
+        <p key={note} class="hint">
           {note}
         </p>
       ))}
-      {keys === "uri" && <Text name="jwksUri" label="URL of the key set" />}
-      <Text name="audiences" label="Audiences (empty: any)" />
-      <details>
+      {keys === "uri" && <Text name="jwksUri" />}
+      <Text name="audiences" />
+      <details ref={advanced}>
         <summary>Advanced</summary>
-        <h3>Where the token is</h3>
-        {at.length === 0 && <p class="faint">Authorization: Bearer TOKEN</p>}
-        {at.map((place, index) => (
-          <TokenPlace key={index} place={place} index={index} />
-        ))}
-        <button
-          type="button"
-          onClick={() => change({ places: [...at, { kind: "header", name: "", prefix: "" }] })}
-        >
-          Add a place
-        </button>
-        <Text name="scopes" label="Scopes that the token must have" />
-        <Text name="claims" label="Claims that it must have: NAME=VALUE, a line each" rows={2} />
+        <fieldset>
+          <legend>Where the token is</legend>
+          {at.length === 0 && (
+            <p class="hint">
+              <code>Authorization: Bearer TOKEN</code>, unless you add a place.
+            </p>
+          )}
+          {at.map((place, index) => (
+            <TokenPlace key={index} place={place} index={index} />
+          ))}
+          <button
+            type="button"
+            onClick={() => change({ places: [...at, { kind: "header", name: "", prefix: "" }] })}
+          >
+            Add a place
+          </button>
+        </fieldset>
+        <Text name="scopes" />
+        <Text name="claims" rows={2} />
         <label class="check">
           <input
             type="checkbox"
@@ -86,17 +176,18 @@ function JwtConfig() {
           />{" "}
           Pass the token to the service
         </label>
-        <Text name="payloadHeader" label="Header that gets the payload" />
-        <Text name="claimHeaders" label="Claims to headers: HEADER=CLAIM, a line each" rows={2} />
+        <Text name="payloadHeader" />
+        <Text name="claimHeaders" rows={2} />
       </details>
     </section>
   );
 }
 
-function TokenPlace({ place, index }: { place: Form["places"][number]; index: number }) {
-  const set = (more: Partial<Form["places"][number]>) =>
+function TokenPlace({ place, index }: { place: Questions["places"][number]; index: number }) {
+  const set = (more: Partial<Questions["places"][number]>) =>
     change({ places: form.value.places.map((one, at) => (at === index ? { ...one, ...more } : one)) });
   const number = index + 1;
+  const name = `places.${index}`;
   return (
     <>
       <div class="line">
@@ -110,10 +201,12 @@ function TokenPlace({ place, index }: { place: Form["places"][number]; index: nu
           <option value="cookie">cookie</option>
         </select>
         <input
+          {...described(name)}
           class="grow"
           aria-label={`Name of place ${number}`}
           placeholder="name"
           value={place.name}
+          spellcheck={false}
           onInput={(event) => set({ name: event.currentTarget.value })}
         />
         {place.kind === "header" && (
@@ -122,6 +215,7 @@ function TokenPlace({ place, index }: { place: Form["places"][number]; index: nu
             aria-label={`Prefix of place ${number}`}
             placeholder="prefix"
             value={place.prefix}
+            spellcheck={false}
             onInput={(event) => set({ prefix: event.currentTarget.value })}
           />
         )}
@@ -134,7 +228,7 @@ function TokenPlace({ place, index }: { place: Form["places"][number]; index: nu
           Remove
         </button>
       </div>
-      <Fault name={`places.${index}`} />
+      <Fault name={name} />
     </>
   );
 }
@@ -145,7 +239,6 @@ function Matching() {
       <h2 id="matching-title">Matching rules</h2>
       <Select
         name="scope"
-        label="Requests that need a token"
         choices={[
           ["all", "all"],
           ["matched", "auth if matched"],
@@ -154,9 +247,16 @@ function Matching() {
       />
       {form.value.scope !== "all" && (
         <>
-          <Text name="paths" label="Paths, such as /public/*" />
-          <Text name="hosts" label="Hosts" />
-          <Text name="methods" label="Methods" />
+          <p class="hint">
+            {form.value.scope === "matched"
+              ? "Requests that match need a token; all others need none."
+              : "Requests that match need no token; all others need one."}{" "}
+            Of several values of a field, one is enough. A request matches if every field that is filled in
+            does.
+          </p>
+          <Text name="paths" />
+          <Text name="hosts" />
+          <Text name="methods" />
           <Fault name="match" />
         </>
       )}
@@ -169,68 +269,85 @@ function Target() {
   return (
     <section class="card" aria-labelledby="target-title">
       <h2 id="target-title">Resources</h2>
-      <Text name="name" label="Name" />
-      <Text name="namespace" label="Namespace (empty: that of kubectl)" />
+      <div class="line">
+        <Text name="name" />
+        <Text name="namespace" />
+      </div>
       <Select
         name="target"
-        label="For"
         choices={[
           ["all", "all workloads of the namespace"],
           ["labels", "workloads with labels"],
           ["gateway", "a Gateway"],
         ]}
       />
-      {target === "labels" && <Text name="labels" label="Labels, such as app=shop" />}
-      {target === "gateway" && <Text name="gateway" label="Gateway" />}
+      {target === "labels" && <Text name="labels" />}
+      {target === "gateway" && <Text name="gateway" />}
     </section>
   );
 }
 
-function Fault({ name, id }: { name: string; id?: string }) {
+function WhereItRuns() {
+  return (
+    <section class="card" aria-labelledby="place-title">
+      <h2 id="place-title">Where it runs</h2>
+      <Select
+        name="mode"
+        choices={[
+          ["gateway", "a gateway: clients connect to it"],
+          ["sidecar", "a sidecar: other proxies connect to it"],
+        ]}
+      />
+      <Text name="image" />
+      <div class="line">
+        <Text name="listen" />
+        <Text name="upstream" />
+      </div>
+    </section>
+  );
+}
+
+function Fault({ name }: { name: string }) {
   const fault = result.value?.faults[name];
   if (fault === undefined) return null;
   return (
-    <p class="bad" id={id} data-fault={name}>
+    <p class="bad" id={`${idOf(name)}-fault`} data-fault={name}>
       {fault}
     </p>
   );
 }
 
-function Text({ name, label, rows }: { name: TextName; label: string; rows?: number }) {
-  const id = useId();
+/** The attributes of a control by which its fault belongs to it. */
+function described(name: string) {
   const isWrong = result.value?.faults[name] !== undefined;
-  const onInput = ({ currentTarget }: { currentTarget: { value: string } }) =>
-    change({ [name]: currentTarget.value });
-  const common = { id, value: form.value[name], spellcheck: false, onInput };
-  const described = { "aria-invalid": isWrong, ...(isWrong && { "aria-describedby": `${id}-fault` }) };
+  const id = idOf(name);
+  return { id, "aria-invalid": isWrong, ...(isWrong && { "aria-describedby": `${id}-fault` }) };
+}
+
+function Text({ name, rows }: { name: Exclude<Name, SelectName>; rows?: number }) {
+  const control = {
+    ...described(name),
+    value: form.value[name],
+    spellcheck: false,
+    autocomplete: "off",
+    onInput: ({ currentTarget }: { currentTarget: { value: string } }) =>
+      change({ [name]: currentTarget.value }),
+  };
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      {rows === undefined ? (
-        <input {...common} {...described} />
-      ) : (
-        <textarea rows={rows} {...common} {...described} />
-      )}
-      <Fault name={name} id={`${id}-fault`} />
+    <div class="field grow">
+      <label for={control.id}>{LABELS[name]}</label>
+      {rows === undefined ? <input {...control} /> : <textarea rows={rows} {...control} />}
+      <Fault name={name} />
     </div>
   );
 }
 
-function Select({
-  name,
-  label,
-  choices,
-}: {
-  name: "keys" | "scope" | "target";
-  label: string;
-  choices: readonly (readonly [string, string])[];
-}) {
-  const id = useId();
+function Select({ name, choices }: { name: SelectName; choices: readonly (readonly [string, string])[] }) {
   return (
     <div class="field">
-      <label for={id}>{label}</label>
+      <label for={idOf(name)}>{LABELS[name]}</label>
       <select
-        id={id}
+        {...described(name)}
         value={form.value[name]}
         onChange={(event) => change({ [name]: event.currentTarget.value })}
       >
@@ -259,8 +376,10 @@ function Result({ made }: { made: Made }) {
         <ul class="plain proofs">
           {ran.cases.map(({ result: { name, answer, failures }, evaluated }) => (
             <li key={name}>
-              <Sign isGood={failures.length === 0} /> {name}: <b>{answer}</b>{" "}
-              <span class="faint">{evaluated?.because}</span>
+              <Sign isGood={failures.length === 0} />
+              <span>
+                {name}: <b>{answer}</b> <span class="faint">{evaluated?.because}</span>
+              </span>
             </li>
           ))}
         </ul>
@@ -278,37 +397,16 @@ function Result({ made }: { made: Made }) {
         ))}
       <Document title="Test file" name={tests.name} text={tests.text} />
       <Document title="The four requests" name={requests.name} text={requests.text} />
-      <Document title="curl lines" name="requests.sh" text={curl} />
-      <section class="card" aria-label="Where it runs">
-        <h2>Where it runs</h2>
-        <Place name="image" label="Image of the WasmPlugin" />
-        <Place name="listen" label="Envoy listens at" />
-        <Place name="upstream" label="The service" />
-      </section>
+      {curl !== undefined && <Document title="curl lines" name="requests.sh" text={curl} />}
       <OutputOf title="WasmPlugin" name="wasmplugin.yaml" output={wasmplugin} />
       <OutputOf title="Envoy bootstrap" name="envoy.yaml" output={envoy} />
     </>
   );
 }
 
-function Place({ name, label }: { name: Exclude<keyof Places, "mode">; label: string }) {
-  const id = useId();
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        id={id}
-        value={places.value[name]}
-        spellcheck={false}
-        onInput={(event) => {
-          places.value = { ...places.value, [name]: event.currentTarget.value };
-        }}
-      />
-    </div>
-  );
-}
-
-function OutputOf({ title, name, output }: { title: string; name: string; output: Output }) {
+/** @param output undefined if an answer that it needs is wrong, which is shown at that answer */
+function OutputOf({ title, name, output }: { title: string; name: string; output: Output | undefined }) {
+  if (output === undefined) return null;
   if ("text" in output) return <Document title={title} name={name} text={output.text} />;
   return (
     <p class="bad">
@@ -328,17 +426,23 @@ function Document({
   text: string;
   isOpen?: boolean;
 }) {
+  const pre = useRef<HTMLPreElement>(null);
   return (
-    <details class="card" open={isOpen}>
+    <details class="card document" open={isOpen}>
       <summary>{title}</summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys */}
-      <pre tabIndex={0}>{text}</pre>
-      <button type="button" onClick={() => void navigator.clipboard.writeText(text)}>
-        Copy
-      </button>{" "}
-      <button type="button" onClick={() => download(name, text)}>
-        Download {name}
-      </button>
+      <pre ref={pre} tabIndex={0}>
+        {text}
+      </pre>
+      <p class="buttons">
+        <Copy
+          text={() => text}
+          select={() => pre.current && getSelection()?.selectAllChildren(pre.current)}
+        />
+        <button type="button" onClick={() => download(name, text)}>
+          Download {name}
+        </button>
+      </p>
     </details>
   );
 }

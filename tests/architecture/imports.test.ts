@@ -169,12 +169,13 @@ const CONSOLE: Rooms = {
   "console/shell/theme": [],
   "console/playground/draft": ["tools"],
   "console/playground/content": ["console/engine", "console/playground/draft"],
-  "console/links": ["console/playground/content"],
+  "console/parts": [],
+  "console/links": ["console/parts", "console/playground/content"],
   "console/playground": [
     ...["tools", "console/engine", "console/shell/view", "console/links"],
     ...["console/playground/draft", "console/playground/content"],
   ],
-  "console/wizard": ["tools", "console/engine", "console/playground"],
+  "console/wizard": ["tools", "console/engine", "console/parts", "console/playground"],
   "console/shell": [
     "console/engine",
     "console/shell/view",

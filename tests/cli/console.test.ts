@@ -3,13 +3,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request as sendRequest } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT, TOOL, Workspace } from "../support/cli.ts";
 import { answer, JwksServer } from "../support/jwks-server.ts";
 import { CertificateAuthority } from "../support/pki.ts";
+import { until } from "../support/until.ts";
 
 const workspace = new Workspace();
 let keys: JwksServer;
@@ -94,26 +95,29 @@ const fetchKeys = async (uri: string) => {
   return { status, ...(JSON.parse(text) as object) };
 };
 
-/** Follows `api/events`. */
-function follow() {
-  const events: { files: { name: string; text: string }[]; problems: string[] }[] = [];
-  const waiters: (() => void)[] = [];
-  let rest = "";
-  const request = sendRequest({ host: "127.0.0.1", port, path: "/api/events", agent: false }, (response) => {
-    response.setEncoding("utf8").on("data", (part: string) => {
-      rest += part;
-      const whole = rest.split("\n\n");
-      rest = whole.pop() ?? "";
-      for (const one of whole) events.push(JSON.parse(one.replace(/^event: policies\ndata: /, "")) as never);
-      for (const wake of waiters.splice(0)) wake();
-    });
+/** What a page gets that asks for the policies. */
+interface Policies {
+  files: { name: string; text: string }[];
+  problems: string[];
+}
+
+/** Asks as a page does, until the policies are these. */
+function policiesWhere(what: string, matches: (policies: Policies) => boolean): Promise<Policies> {
+  return until(what, async () => {
+    const policies = JSON.parse((await send("/api/policies")).text) as Policies;
+    return matches(policies) && policies;
   });
-  request.on("error", () => {});
-  request.end();
-  const find = async (matches: (event: (typeof events)[number]) => boolean) => {
-    while (!events.some(matches)) await new Promise<void>((resolve) => waiters.push(resolve));
-  };
-  return { find, close: () => request.destroy() };
+}
+
+/** A connection that a page keeps, which has asked once. */
+function openConnection(): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.write(`GET /api/policies HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`);
+    });
+    socket.once("data", () => resolve(socket));
+    socket.on("error", reject);
+  });
 }
 
 describe("the server", () => {
@@ -200,7 +204,6 @@ describe("the server", () => {
   });
 
   test("says why there are no keys, follows no redirect, and asks no metadata service", async () => {
-    const events = follow();
     const behaviour = keys.behaviour;
     keys.behaviour = answer(302, "", { location: `${keys.origin}/elsewhere` });
     const before = keys.count;
@@ -223,21 +226,19 @@ describe("the server", () => {
       workspace.path("policies/metadata.yaml"),
       policyOf("b", { issuer: "b", jwksUri: metadata }),
     );
-    await events.find(({ files }) => files.some(({ text }) => text.includes(metadata)));
+    await policiesWhere("the policy", ({ files }) => files.some(({ text }) => text.includes(metadata)));
     expect(await fetchKeys(metadata)).toMatchObject({ status: 403 });
     expect(await fetchKeys(`${keys.origin}/keys`)).toMatchObject({ status: 200 });
     rmSync(workspace.path("policies/metadata.yaml"));
-    await events.find(({ files }) => files.length === 1);
-    events.close();
+    await policiesWhere("the policy gone", ({ files }) => files.length === 1);
   });
 
   test("follows a discovery document to the key set that the filter would fetch", async () => {
-    const events = follow();
     const origin = issuer.origin.replace("127.0.0.1", "localhost");
     const document = `${origin}/.well-known/openid-configuration`;
     const rule = policyOf("c", { issuer: origin });
     writeFileSync(workspace.path("policies/discovered.yaml"), rule);
-    await events.find(({ files }) => files.some(({ text }) => text === rule));
+    await policiesWhere("the policy", ({ files }) => files.some(({ text }) => text === rule));
     for (const [jwks_uri, status] of [
       ["http://elsewhere.example/keys", 403],
       [`${origin}/found`, 200],
@@ -248,21 +249,35 @@ describe("the server", () => {
       expect(await fetchKeys(jwks_uri)).toMatchObject({ status });
     }
     rmSync(workspace.path("policies/discovered.yaml"));
-    events.close();
   });
 
-  test("tells pages of every change on disk, and of files that cannot be read", async () => {
-    const events = follow();
-    await events.find(({ files }) => files.some(({ name }) => name === "policies/a.yaml"));
+  test("has every change on disk for pages, and says which files cannot be read", async () => {
+    await policiesWhere("the first", ({ files }) => files.some(({ name }) => name === "policies/a.yaml"));
     writeFileSync(workspace.path("policies/b.yaml"), "# <script>\n");
-    await events.find(({ files }) => files.some(({ text }) => text === "# <script>\n"));
-    const { text } = await send("/api/policies");
-    expect((JSON.parse(text) as { files: object[] }).files).toHaveLength(2);
+    const both = await policiesWhere("b", ({ files }) => files.some(({ text }) => text === "# <script>\n"));
+    expect(both.files).toHaveLength(2);
     writeFileSync(workspace.path("policies/b.yaml"), Buffer.from([0xff, 0xfe, 0xfd]));
-    await events.find(({ problems }) => problems.some((line) => line.startsWith("policies/b.yaml:")));
+    await policiesWhere("the problem", ({ problems }) =>
+      problems.some((line) => line.startsWith("policies/b.yaml:")),
+    );
     rmSync(workspace.path("policies/b.yaml"));
-    await events.find(({ files, problems }) => files.length === 1 && problems.length === 0);
-    events.close();
+    await policiesWhere("b gone", ({ files, problems }) => files.length === 1 && problems.length === 0);
+  });
+
+  test("has no body for a page that has the newest policies", async () => {
+    const first = await send("/api/policies");
+    const tag = String(first.headers["etag"]);
+    const headers = { "if-none-match": tag };
+    const again = await send("/api/policies", { headers });
+    expect([again.status, again.text, again.headers["etag"]]).toEqual([304, "", tag]);
+    writeFileSync(workspace.path("policies/b.yaml"), "# new\n");
+    const changed = await until("other policies", async () => {
+      const found = await send("/api/policies", { headers });
+      return found.status === 200 && found;
+    });
+    expect(changed.headers["etag"]).not.toBe(tag);
+    rmSync(workspace.path("policies/b.yaml"));
+    await policiesWhere("b gone", ({ files }) => files.length === 1);
   });
 
   test("no bytes end it", async () => {
@@ -296,7 +311,7 @@ describe("the server", () => {
       { numRuns: 100 },
     );
     // A page that goes away in the middle.
-    for (let i = 0; i < 20; i++) follow().close();
+    for (let i = 0; i < 20; i++) (await openConnection()).destroy();
     expect((await send("/")).status).toBe(200);
     expect(child.exitCode).toBe(null);
     expect(stderr).toBe("Ctrl-C ends it\n");
@@ -311,11 +326,11 @@ describe("the server", () => {
   });
 
   test("Ctrl-C ends it with 0, with a page open", async () => {
-    const events = follow();
-    await events.find(() => true);
+    const socket = await openConnection();
     const ended = new Promise((resolve) => child.on("close", resolve));
     child.kill("SIGINT");
     expect(await ended).toBe(0);
+    socket.destroy();
   });
 });
 

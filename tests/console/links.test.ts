@@ -2,6 +2,7 @@
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { readLink, writeLink } from "../../console/links/link.ts";
+import { EMPTY_DRAFT } from "../../console/playground/draft.ts";
 import { openPage, useConsole } from "../support/browser.ts";
 
 describe("a state", () => {
@@ -86,6 +87,38 @@ describe("in a browser", () => {
       [],
     );
     expect(messages).toEqual([]);
+  });
+
+  test("a link of a page that knew no listener, workload and time is read", async () => {
+    const { setting: _, ...draft } = { ...EMPTY_DRAFT, path: "/of-an-older-page" };
+    const files = [{ name: "a.yaml", text: "" }];
+    const { fragment } = await writeLink({ files, draft }, false);
+    const { page, messages, close } = await openPage(used.browser, `${used.site.url}${fragment}`);
+    await page.getByText("Listener, workload, time", { exact: true }).click();
+    expect(await page.getByLabel("Path", { exact: true }).inputValue()).toBe("/of-an-older-page");
+    expect(await page.getByLabel("Path normalisation").inputValue()).toBe("BASE");
+    expect(messages).toEqual([]);
+    await close();
+  });
+
+  test("a link is copied, or selected if the browser refuses", async () => {
+    const { page, messages, close } = await openPage(used.browser, used.site.url, {
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    await page.getByRole("tab", { name: "Playground" }).click();
+    await page.getByRole("button", { name: "Make a link" }).click();
+    const link = page.getByLabel(/^The link/);
+    const copy = page.locator(".share").getByRole("button", { name: "Copy" });
+    await copy.click();
+    await page.getByText("Copied.", { exact: true }).waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(await link.inputValue());
+    // As in pages that come by plain HTTP from another machine.
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    await copy.click();
+    await page.getByText("The browser refused. The text is selected").waitFor();
+    expect(await page.evaluate("getSelection().toString()")).toBe(await link.inputValue());
+    expect(messages).toEqual([]);
+    await close();
   });
 
   test("a link that cannot be read says why, and the page works", async () => {

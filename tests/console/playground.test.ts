@@ -199,6 +199,32 @@ describe("the editor", () => {
   });
 });
 
+describe("a file", () => {
+  test("gets another name in a field, by keys alone", async () => {
+    const { page, close } = await openPlayground();
+    const renaming = page.getByRole("button", { name: "Rename", exact: true });
+    const field = page.getByLabel("New name of one-principal.yaml");
+    await renaming.focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("gate");
+    expect(await field.inputValue()).toBe("gate.yaml");
+    await field.fill("one-principal.test.yaml");
+    await page.getByText("Another file of this page has this name.").waitFor();
+    expect(await field.getAttribute("aria-invalid")).toBe("true");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Escape");
+    await field.waitFor({ state: "detached" });
+    expect(await renaming.evaluate((element) => element.matches(":focus"))).toBe(true);
+    await page.keyboard.press("Enter");
+    await field.fill("<b>gate</b>.yaml");
+    expect(await axeViolations(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "<b>gate</b>.yaml", exact: true }).waitFor();
+    await page.locator(".answer .at", { hasText: "<b>gate</b>.yaml:21" }).first().waitFor();
+    await close();
+  });
+});
+
 describe("the examples of the documentation", () => {
   test("are opened, compile, and answer", async () => {
     const { page, close } = await openPlayground();

@@ -7,6 +7,7 @@ const add = (text: string, more: Partial<Addition> = {}) =>
   addTest({
     tests: { name: "a.test.yaml", text },
     policies: ["a.yaml"],
+    setting: {},
     keys: { page: { alg: "ES256", issuer: "me" } },
     tokens: { token: { key: "page", claims: { sub: "no", level: 1 } } },
     test: { name: "new", request: { path: "/", token: "token" }, expect: 200 },
@@ -32,6 +33,18 @@ tests:
     path: /
     token: token
   expect: 200
+`);
+  });
+
+  test("into a new file, with the listener and the workload", () => {
+    const setting = { workload: { labels: { app: "shop" } }, listener: { mode: "sidecar" as const } };
+    expect(add("", { setting })).toContain(`policies: [a.yaml]
+workload:
+  labels:
+    app: shop
+listener:
+  mode: sidecar
+keys:
 `);
   });
 

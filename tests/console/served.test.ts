@@ -73,6 +73,30 @@ test("follows the policies on disk, and has their keys fetched", async () => {
   await close();
 });
 
+test("follows the policies in more tabs than a browser has connections", async () => {
+  const first = await openPage(browser, url);
+  const pages = [first.page];
+  while (pages.length < 8) {
+    const page = await first.page.context().newPage();
+    await page.goto(url);
+    pages.push(page);
+  }
+  writeFileSync(workspace.path("policy.yaml"), policy("/in-every-tab"));
+  for (const page of pages) await page.locator(".code").getByText("/in-every-tab").waitFor();
+  expect(first.messages).toEqual([]);
+  await first.close();
+});
+
+test("says that its server has ended, and goes on when it is there again", async () => {
+  const { page, close } = await openPage(browser, url);
+  await page.getByRole("tab", { name: "Playground" }).click();
+  await page.route("**/api/policies", (route) => route.abort());
+  await page.getByText("The server of this page does not answer").waitFor();
+  await page.unroute("**/api/policies");
+  await page.getByText("The server of this page does not answer").waitFor({ state: "detached" });
+  await close();
+});
+
 test("opens a link beside the policies on disk", async () => {
   const { fragment } = await writeLink({ files: [{ name: "linked.yaml", text: policy("/linked") }] }, false);
   const { page, messages, close } = await openPage(browser, `${url}${fragment}`);
@@ -83,7 +107,7 @@ test("opens a link beside the policies on disk", async () => {
   await close();
 });
 
-test("works as one file, from the disk", async () => {
+test("works as one file, from the disk and without a network", async () => {
   const { status, stderr } = spawnSync(
     process.execPath,
     [TOOL, "console", "-f", "policy.yaml", "--export", "console.html"],
@@ -91,10 +115,24 @@ test("works as one file, from the disk", async () => {
   );
   expect(status, stderr).toBe(0);
   const file = pathToFileURL(workspace.path("console.html")).href;
-  const { page, messages, requests, close } = await openPage(browser, file);
-  await page.getByLabel("Path", { exact: true }).fill("/other");
+  expect(file).toMatch(/^file:\/\/\//);
+  const { page, messages, requests, close } = await openPage(browser, undefined, { offline: true });
+  // Whatever is asked of a server fails the test, and gets no answer.
+  const asked: string[] = [];
+  await page.context().route(/^(?!file:|data:|blob:)/, (route) => {
+    asked.push(route.request().url());
+    return route.abort();
+  });
+  await page.goto(file);
+  await page.getByLabel("Path", { exact: true }).fill("/in-every-tab");
   await page.locator(".verdict").filter({ hasText: "403 RBAC: access denied" }).waitFor();
+  await page.getByRole("button", { name: "Make a link" }).click();
+  await page.getByLabel(/^The link/).waitFor();
+  await page.getByRole("tab", { name: "Wizard" }).click();
+  await page.locator(".proofs").getByText("an expired token").waitFor();
   expect(requests.filter((one) => one !== file && !/^(data|blob):/.test(one))).toEqual([]);
+  expect(requests).toContain(file);
+  expect(asked).toEqual([]);
   expect(messages).toEqual([]);
   await close();
 });

@@ -15,7 +15,7 @@ test("answers become resources, and the filter answers four requests", async () 
   const { page, messages, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("textbox", { name: "Issuer" }).fill("https://login.example.org");
   await page.getByLabel("Requests that need a token").selectOption("unmatched");
-  await page.getByText("Name a path, a host or a method.").waitFor();
+  await page.locator("[data-fault=match]", { hasText: "Name a path, a host or a method." }).waitFor();
   await page.getByLabel("Paths, such as /public/*").fill("/public/*");
   await page.locator(".proofs").getByText("no token, where none is needed").waitFor();
   const answers = await page.locator(".proofs b").allTextContents();

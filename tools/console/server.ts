@@ -1,8 +1,9 @@
 /** Serves the console's page on this machine, with policies from disk and their key sets. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { isAddress } from "../encoding/address.ts";
-import { utf8Encode } from "../host/bytes.ts";
+import { base64Encode, utf8Encode } from "../host/bytes.ts";
 import type { KeyDocuments } from "./key-documents.ts";
 import { contentSecurityPolicyOf, type Policies, servedPage } from "./page.ts";
 
@@ -19,8 +20,6 @@ export interface ConsoleOptions {
 const MAX_BODY_BYTES = 16 * 1024;
 /** What is read of a body that is too large, so that its sender sees the answer. */
 const MAX_DRAINED_BYTES = 1024 * 1024;
-/** Tabs that follow the policies. */
-const MAX_LISTENERS = 100;
 
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
@@ -46,16 +45,26 @@ class Refused extends Error {
   }
 }
 
+/** Policies as JSON, and their tag (RFC 9110, section 8.8.3). */
+interface Tagged {
+  body: Uint8Array;
+  tag: string;
+}
+
+function tagged(policies: Policies): Tagged {
+  const body = utf8Encode(JSON.stringify(policies));
+  return { body, tag: `"${base64Encode(sha256(body))}"` };
+}
+
 /** The console, served. */
 export class ConsoleServer {
   private readonly resources = new Map<string, Resource>();
-  private readonly listeners = new Set<ServerResponse>();
   private readonly headers: Record<string, string>;
   private readonly server: Server;
-  private policies: Policies;
+  private policies: Tagged;
 
   private constructor({ files, policies, documents }: ConsoleOptions) {
-    this.policies = policies;
+    this.policies = tagged(policies);
     const html = new TextDecoder().decode(files.get("index.html"));
     this.headers = {
       "content-security-policy": `${contentSecurityPolicyOf(html)}; frame-ancestors 'none'`,
@@ -73,8 +82,7 @@ export class ConsoleServer {
       this.resources.set(`/${name}`, resource);
       if (isPage) this.resources.set("/", resource);
     }
-    this.resources.set("/api/policies", { GET: (_, response) => sendJson(response, 200, this.policies) });
-    this.resources.set("/api/events", { GET: (_, response) => this.follow(response) });
+    this.resources.set("/api/policies", { GET: (request, response) => this.sendPolicies(request, response) });
     this.resources.set("/api/jwks", {
       POST: async (request, response) => {
         const uri = await readUri(request);
@@ -107,10 +115,9 @@ export class ConsoleServer {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Shows other policies, in pages that are open, too. */
+  /** Shows other policies: pages that are open ask for them. */
   publish(policies: Policies): void {
-    this.policies = policies;
-    for (const listener of this.listeners) this.tell(listener);
+    this.policies = tagged(policies);
   }
 
   async stop(): Promise<void> {
@@ -144,20 +151,12 @@ export class ConsoleServer {
     }
   }
 
-  /** Sends policies now and after each change (HTML, section 9.2). */
-  private follow(response: ServerResponse): void {
-    if (this.listeners.size >= MAX_LISTENERS) throw new Refused(503, "too many pages are open");
-    response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
-    if (response.req.method === "HEAD") return void response.end();
-    this.listeners.add(response);
-    response.on("close", () => this.listeners.delete(response));
-    this.tell(response);
-  }
-
-  private tell(listener: ServerResponse): void {
-    // Who has not read what came before gets the newest when the page connects again.
-    if (listener.writableNeedDrain) return void listener.destroy();
-    listener.write(`event: policies\ndata: ${JSON.stringify(this.policies)}\n\n`);
+  /** A page that has the newest ones gets no body (RFC 9110, section 13.1.2). */
+  private sendPolicies({ headers }: IncomingMessage, response: ServerResponse): void {
+    const { body, tag } = this.policies;
+    response.setHeader("etag", tag);
+    if (headers["if-none-match"] === tag) response.writeHead(304, { "cache-control": "no-store" }).end();
+    else send(response, 200, "application/json", body, "no-store");
   }
 }
 
