@@ -23,7 +23,7 @@ import { gzipSync } from "node:zlib";
 import { minify } from "@swc/core";
 import { build } from "esbuild";
 import { writeDeclarations } from "./declarations.mjs";
-import { notices } from "./notices.mjs";
+import { billOfMaterials, FILTER_PACKAGES, notices, packagesOf } from "./packages.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -70,11 +70,11 @@ const DEBUG_FILTER = {
 const TOOL = {
   name: "the tool",
   outputs: ["dist/jwtgate.mjs"],
-  sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs", "scripts/notices.mjs"],
+  sources: ["tools", "package.json", "package-lock.json", "scripts/build.mjs", "scripts/packages.mjs"],
   run: async () => {
     const inputs = await bundle("tools/cli.ts", "dist/jwtgate.mjs", FOR_NODE);
     // The library is made of parts of the tool, so these are its packages too.
-    writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices(inputs));
+    describe("dist", packagesOf(inputs));
   },
 };
 
@@ -126,7 +126,7 @@ const CONSOLE = {
     for (const file of ["console/index.html", ...FILTER.outputs]) {
       copyFileSync(file, join("dist", "console", basename(file)));
     }
-    writeFileSync("dist/console/THIRD-PARTY-NOTICES.txt", notices(inputs.flat()));
+    describe("dist/console", packagesOf(inputs.flat()));
   },
 };
 
@@ -225,6 +225,14 @@ async function shrink(file) {
   const options = { compress: { passes: 2 }, mangle: true, ecma: 2022, module: false };
   const { code } = await minify(readFileSync(file, "utf8"), { ...options, format: { comments: "some" } });
   writeFileSync(file, code);
+}
+
+/** Writes which packages a folder contains: their licences, and a bill of materials, which names those of the filter too. */
+function describe(folder, packages) {
+  writeFileSync(join(folder, "THIRD-PARTY-NOTICES.txt"), notices(packages));
+  const filter = packagesOf(FILTER_PACKAGES.map((name) => `node_modules/${name}/`));
+  const root = JSON.parse(readFileSync("package.json", "utf8"));
+  writeFileSync(join(folder, "sbom.cdx.json"), billOfMaterials(root, [...packages, ...filter]));
 }
 
 /** The newest time of change under these files and folders, in milliseconds; of a missing one: never. */
