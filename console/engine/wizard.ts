@@ -92,7 +92,7 @@ export async function runWizard(
       findings: findings.map(({ code, severity, message, line }) => ({ code, severity, message, line })),
       ...(image && { wasmplugin: output(wasmplugin, policy, workload, { image, mode }) }),
       ...(listen && upstream && { envoy: output(envoy, policy, workload, { listen, upstream, mode }) }),
-      ...(listen && { curl: curlLines(ran, listen) }),
+      ...(listen && { curl: curlLines(ran, listen, privateKey ? undefined : form.issuer.trim()) }),
     },
   };
 }
@@ -117,19 +117,32 @@ function readPlaces(form: Questions) {
   };
 }
 
-/** One line for each request, with tokens as variables of the shell. */
-function curlLines({ cases, tokens }: Ran, { host, port }: Address): string {
+/** A signed token, in its three parts. */
+const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/**
+ * One line for each request, with tokens as variables of the shell.
+ *
+ * @param issuer whose keys the page has not: its tokens are for whoever runs the lines to put in. Absent: the policies trust
+ *   the page's own key
+ */
+function curlLines({ cases, tokens }: Ran, { host, port }: Address, issuer?: string): string {
   // Who listens at every address of the machine is reached at the loopback one.
   const reached = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const origin = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
   const variables = Object.entries(tokens).map(
     ([name, token]) => [`${name.toUpperCase()}_TOKEN`, token] as const,
   );
-  const sets = variables.map(([name, token]) => `${name}=${shellWord(token)}`);
+  const sets = variables.map(([name, token]) => {
+    const isMissing = issuer !== undefined && SIGNED.test(token);
+    const article = name === "VALID_TOKEN" ? "a" : "an expired";
+    return `${name}=${shellWord(isMissing ? `${article} token of ${issuer}` : token)}`;
+  });
   const lines = cases.flatMap(({ result, evaluated }) =>
     evaluated ? [`# ${result.name}`, curlLine(evaluated.request, origin, new Map(variables))] : [],
   );
-  return `${[...sets, ...lines].join("\n")}\n`;
+  const heading = issuer === undefined ? [] : ["# This page has no key of your issuer: put its tokens in."];
+  return `${[...heading, ...sets, ...lines].join("\n")}\n`;
 }
 
 /** As `jwtgate new` reviews what it writes. */

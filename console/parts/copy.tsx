@@ -22,7 +22,7 @@ export function Copy({ text, select }: { text: () => string; select: () => void 
     }
   };
   return (
-    <>
+    <span class="copy">
       <button type="button" onClick={() => void copy()}>
         Copy
       </button>
@@ -30,6 +30,6 @@ export function Copy({ text, select }: { text: () => string; select: () => void 
         {state === "copied" && "Copied."}
         {state === "refused" && "The browser refused. The text is selected: copy it with Ctrl+C or ⌘C."}
       </span>
-    </>
+    </span>
   );
 }

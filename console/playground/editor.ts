@@ -26,6 +26,7 @@ import {
   GutterMarker,
   gutter,
   highlightActiveLine,
+  highlightSpecialChars,
   hoverTooltip,
   keymap,
   lineNumbers,
@@ -84,7 +85,8 @@ function replaceLines(event: InputEvent, view: EditorView): boolean {
 
 /** Everything that a text has that is only looked at. */
 export function viewing(): Extension {
-  return [yaml(), syntaxHighlighting(COLOURS), LOOK];
+  // Marks that turn the direction of text, and control characters, are shown: they can make a policy look like another.
+  return [yaml(), highlightSpecialChars(), syntaxHighlighting(COLOURS), LOOK];
 }
 
 function complete(context: CompletionContext, isTests: boolean): CompletionResult | null {

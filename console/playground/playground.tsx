@@ -14,7 +14,7 @@ export function Playground() {
   return (
     <div class="playground">
       <section class="editor" aria-labelledby="policies-title">
-        <div class="line">
+        <div class="line heading">
           <h2 id="policies-title" class="grow">
             Policies
           </h2>

@@ -27,7 +27,7 @@ export function SavedRequests() {
   };
   return (
     <section class="card saved" aria-labelledby="saved-title">
-      <div class="line">
+      <div class="line heading">
         <h2 id="saved-title" class="grow">
           Saved requests{" "}
           {cases.length > 0 && (
@@ -75,7 +75,9 @@ export function SavedRequests() {
                 <th scope="col">Request</th>
                 {baseline.value && <th scope="col">Before</th>}
                 <th scope="col">Answer</th>
-                <th scope="col">Decided by</th>
+                <th scope="col" class="place">
+                  Decided by
+                </th>
                 <th scope="col">As expected</th>
               </tr>
             </thead>
@@ -117,7 +119,7 @@ function Row({ saved, before }: { saved: Saved; before: string | undefined }) {
       </th>
       {baseline.value && <td>{before ?? "not asked"}</td>}
       <td>{result.skipped === undefined ? result.answer : "not run"}</td>
-      <td>
+      <td class="place">
         <At at={result.decidedBy?.at} />
       </td>
       <td>

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Made, Output, Questions } from "../engine/wizard.ts";
 import { Copy } from "../parts/copy.tsx";
+import { Yaml } from "../parts/yaml.tsx";
 import { Sign } from "../playground/answer.tsx";
 import { download } from "../playground/files.tsx";
 import { openInPlayground } from "../playground/state.ts";
@@ -383,9 +384,17 @@ function Result({ made }: { made: Made }) {
             </li>
           ))}
         </ul>
-        <button type="button" onClick={() => openInPlayground({ files: [policy, tests] })}>
-          Open in the playground
-        </button>
+        {form.value.keys !== "trial" && (
+          <p class="hint">
+            The page signs these tokens. Here, and only here, the rule of the issuer trusts the page's key in
+            the place of its own.
+          </p>
+        )}
+        <p class="buttons">
+          <button type="button" onClick={() => openInPlayground({ files: [policy, tests] })}>
+            Open in the playground
+          </button>
+        </p>
       </section>
       <Document title="Resources" name={policy.name} text={policy.text} isOpen />
       {findings
@@ -429,10 +438,12 @@ function Document({
   const pre = useRef<HTMLPreElement>(null);
   return (
     <details class="card document" open={isOpen}>
-      <summary>{title}</summary>
+      <summary>
+        <h2>{title}</h2>
+      </summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys */}
       <pre ref={pre} tabIndex={0}>
-        {text}
+        {/\.ya?ml$/.test(name) ? <Yaml text={text} /> : text}
       </pre>
       <p class="buttons">
         <Copy
