@@ -90,3 +90,54 @@ describe("a root context with the id of one that is gone", () => {
     });
   });
 });
+
+describe("a stream whose headers come after another stream began", () => {
+  test("is answered 500, and not by the configuration of the other stream", async () => {
+    const host = await createNodeHost(module);
+    const open = whole({ authorization: { predicates: [], audit: { rules: [] } } });
+    expect(host.configure(open, { name: "open" }).accepted).toBe(true);
+    expect(host.configure(whole({ providers: [provider("origins-0", ISSUER)] })).accepted).toBe(true);
+    expect(host.send({}, "open").outcome?.upstream).toBeDefined();
+    const { call } = Vm.prototype;
+    vi.spyOn(Vm.prototype, "call").mockImplementation(function (this: Vm, context, callback, ...args) {
+      // Hosts begin a stream and hand over its headers in one go. This one begins a stream of id 1000 in between.
+      if (callback === "proxy_on_request_headers") {
+        call.call(this, context, "proxy_on_context_create", 1000, context.root.id);
+      }
+      return call.call(this, context, callback, ...args);
+    });
+    expect(host.send({}, "open").outcome).toMatchObject({ answer: { status: 500 } });
+    expect(host.send({ headers: [bearer(alice)] }).outcome).toMatchObject({ answer: { status: 500 } });
+  });
+});
+
+describe("a request without an identity, after one of alice", () => {
+  const id = "ns[foo]-policy[p]-rule[0]";
+  const authorization = {
+    predicates: [{ claim: ["sub"], match: { exact: "alice" } }],
+    allow: { rules: [{ id, condition: 0 }] },
+  };
+  const DENIED = { status: 403, body: "RBAC: access denied" };
+  let host: Host;
+  beforeEach(async () => {
+    host = await createNodeHost(module);
+    const providers = [provider("origins-0", ISSUER)];
+    expect(host.configure(whole({ providers, authorization })).accepted).toBe(true);
+    expect(host.send({}).outcome?.answer).toMatchObject(DENIED);
+    expect(host.send(honest).outcome?.upstream).toBeDefined();
+  });
+
+  test("is none of hers if it is a CORS preflight", () => {
+    const headers: [string, string][] = [
+      ["origin", "https://app.example"],
+      ["access-control-request-method", "PUT"],
+    ];
+    expect(host.send({ method: "OPTIONS", headers }).outcome?.answer).toMatchObject(DENIED);
+  });
+
+  test("is none of hers if its configuration has no provider", () => {
+    expect(host.configure(whole({ authorization }), { name: "second" }).accepted).toBe(true);
+    host.send(honest);
+    expect(host.send(honest, "second").outcome?.answer).toMatchObject(DENIED);
+  });
+});

@@ -78,3 +78,29 @@ test("nor do response-code details, whatever a policy calls a claim", async () =
     details: "jwt_authn_access_denied{Jwt_claim_[a_b__c]_is_not_a_valid_header_value}",
   });
 });
+
+test("decisions that change no answer are logged maxDecisionLogsPerSecond times a second", async () => {
+  const host = await createNodeHost(module);
+  const limits = { maxDecisionLogsPerSecond: 3 };
+  expect(host.configure(whole({ providers: [provider], shadow: true, limits })).accepted).toBe(true);
+  const lines = (): number => host.logs.filter(({ message }) => message.includes("shadow would")).length;
+  for (const expected of [3, 6, 9]) {
+    for (let i = 0; i < 10; i++) {
+      expect(host.send({ headers: [bearer("no token")] }).outcome?.upstream).toBeDefined();
+    }
+    expect(lines()).toBe(expected);
+    host.advance(1000);
+  }
+  expect(host.metrics.values()).toMatchObject({ jwtgate_shadow_denied: 30, jwtgate_unauthenticated: 0 });
+});
+
+test("filter state has who asked and what was decided, if the configuration says so", async () => {
+  const token = bearer(key.token({ iss: ISSUER, sub: "alice" }));
+  for (const filterState of [true, false]) {
+    const host = await createNodeHost(module);
+    expect(host.configure(whole({ providers: [provider], filterState })).accepted).toBe(true);
+    expect(host.send({ headers: [token] }).outcome?.properties).toEqual(
+      filterState ? { "jwtgate.principal": `${ISSUER}/alice`, "jwtgate.reason": "allowed" } : {},
+    );
+  }
+});

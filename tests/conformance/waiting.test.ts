@@ -274,6 +274,12 @@ describe("while there are no keys", () => {
   });
 });
 
+test("in shadow no request waits", async () => {
+  const gate = await Gate.open({}, {}, { shadow: true });
+  expect(gate.send(good(current)).outcome?.upstream).toBeDefined();
+  expect(gate.waiting).toBe(0);
+});
+
 test("streams that end leave the list, and their places to others", async () => {
   const gate = await Gate.open({ maxWaitingRequests: 10 });
   const streams = gate.sendMany(10, () => good(current));
