@@ -26,6 +26,7 @@ interface Exports {
   hostFault(): number;
   loadKeys(text: number, size: number): number;
   verifyJws(text: number, size: number): number;
+  __counters?(): number;
 }
 
 export const HASHES = ["sha256", "sha384", "sha512"] as const;
@@ -63,6 +64,9 @@ export const noHost: Host = () => ({ status: NOT_FOUND });
 /** How long compiling the guest may take on a busy machine, in milliseconds. */
 export const COMPILING = 120_000;
 
+/** The guest's source. */
+export const SOURCE = "tests/support/guest/crypto.ts";
+
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 export class CryptoGuest {
@@ -72,11 +76,14 @@ export class CryptoGuest {
   private constructor(private readonly exports: Exports) {}
 
   static async create(host: Host): Promise<CryptoGuest> {
-    compiled ??= compileAssembly("tests/support/guest/crypto.ts", "-O3", "--noAssert").then((bytes) =>
-      WebAssembly.compile(bytes),
-    );
+    compiled ??= compileAssembly(SOURCE, "-O3", "--noAssert").then((bytes) => WebAssembly.compile(bytes));
+    return CryptoGuest.of(await compiled, host);
+  }
+
+  /** @param module compiled of `SOURCE` */
+  static of(module: WebAssembly.Module, host: Host): CryptoGuest {
     let guest: CryptoGuest | undefined;
-    const { exports } = new WebAssembly.Instance(await compiled, {
+    const { exports } = new WebAssembly.Instance(module, {
       env: {
         proxy_call_foreign_function: (
           name: number,
@@ -140,6 +147,16 @@ export class CryptoGuest {
     return this.verify(this.exports.verifyHmac, hash, tag, text);
   }
 
+  /** As `verifyHmac`, of a tag that is in the guest's memory, or begins there. @throws RuntimeError if it is read behind it */
+  verifyHmacAt(hash: HashName, address: number, size: number, text: Uint8Array): boolean {
+    this.exports.begin();
+    return this.exports.verifyHmac(HASHES.indexOf(hash), address, size, ...this.put(text)) === 1;
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.exports.memory;
+  }
+
   verifyPkcs1(hash: HashName, signature: Uint8Array, text: Uint8Array): boolean {
     return this.verify(this.exports.verifyPkcs1, hash, signature, text);
   }
@@ -192,6 +209,15 @@ export class CryptoGuest {
   verifyJws(token: string): number {
     this.exports.begin();
     return this.exports.verifyJws(...this.put(Buffer.from(token)));
+  }
+
+  /** How often each statement ran since the last call. @param count as many as the module counts (`compileCounted`) */
+  takeCounts(count: number): number[] {
+    if (this.exports.__counters === undefined) throw new Error("the module has no counters");
+    const counters = new Uint32Array(this.exports.memory.buffer, this.exports.__counters(), count);
+    const counts = [...counters];
+    counters.fill(0);
+    return counts;
   }
 
   /** Collects garbage. @returns the size of the memory */

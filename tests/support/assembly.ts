@@ -1,6 +1,9 @@
 /** Compiles AssemblyScript of tests together with the filter's own files. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
+import { instrument, type Site } from "../coverage/instrument.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -10,6 +13,65 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
  * @returns the module's bytes
  */
 export async function compileAssembly(entry: string, ...flags: string[]): Promise<Uint8Array> {
+  return compile(entry, flags, readSource);
+}
+
+/** A module that counts how often each statement of some files runs. */
+export interface Counted {
+  bytes: Uint8Array;
+  /** What is counted; the export `__counters` gives the address of as many numbers of 32 bits. */
+  sites: Site[];
+}
+
+/**
+ * As `compileAssembly`, with counters.
+ *
+ * @param files whose statements are counted, relative to the project's folder
+ */
+export async function compileCounted(
+  entry: string,
+  files: readonly string[],
+  ...flags: string[]
+): Promise<Counted> {
+  const sites: Site[] = [];
+  const counted = new Map(files.map((file) => [file, instrument(file, readText(file), sites)]));
+  const counters = `
+// @ts-ignore: decorator
+@global
+const __COUNTERS: usize = memory.data(${4 * sites.length}, 16);
+// @ts-ignore: decorator
+@global @inline
+function __count(site: usize): void {
+  store<u32>(__COUNTERS + (site << 2), load<u32>(__COUNTERS + (site << 2)) + 1);
+}
+export function __counters(): usize {
+  return __COUNTERS;
+}
+`;
+  const bytes = await compile(entry, flags, (name) =>
+    name === entry ? readText(entry) + counters : (counted.get(name) ?? readSource(name)),
+  );
+  return { bytes, sites };
+}
+
+function readText(file: string): string {
+  return readFileSync(join(ROOT, file), "utf8");
+}
+
+/** A source's text; null if there is no such file: the compiler tries several. */
+function readSource(name: string): string | null {
+  try {
+    return readText(name);
+  } catch {
+    return null;
+  }
+}
+
+async function compile(
+  entry: string,
+  flags: readonly string[],
+  readFile: (name: string) => string | null,
+): Promise<Uint8Array> {
   const stderr = asc.createMemoryStream();
   let binary: Uint8Array | undefined;
   const options =
@@ -18,6 +80,7 @@ export async function compileAssembly(entry: string, ...flags: string[]): Promis
     [entry, "--baseDir", ROOT, "--outFile", "guest.wasm", "--use", "abort=", ...options.split(" "), ...flags],
     {
       stderr,
+      readFile: (name: string) => readFile(name),
       writeFile: (_: string, contents: Uint8Array | string) => {
         if (typeof contents !== "string") binary = contents;
       },

@@ -1,0 +1,73 @@
+/** Adds a counter to every statement of AssemblyScript sources, which TypeScript's parser reads. Lines stay where they are. */
+import ts from "typescript";
+
+/** A statement that is counted. */
+export interface Site {
+  /** Relative to the project. */
+  file: string;
+  /** Where it begins, from 1. */
+  line: number;
+}
+
+/** What is inserted. */
+interface Insertion {
+  at: number;
+  text: string;
+}
+
+/**
+ * Inserts `__count(SITE);` before each statement of a function. A statement that is the whole of a branch or of a loop gets
+ * braces for that.
+ *
+ * @param file relative to the project
+ * @param text of the file
+ * @param sites gets a site for each statement; its index there is its number
+ * @returns the text with the counters
+ */
+export function instrument(file: string, text: string, sites: Site[]): string {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+  const insertions: Insertion[] = [];
+
+  const count = (statement: ts.Statement): string => {
+    const { line } = source.getLineAndCharacterOfPosition(statement.getStart(source));
+    return `__count(${sites.push({ file, line: line + 1 }) - 1}); `;
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isStatement(node) && isCounted(node)) {
+      if (isListed(node)) {
+        insertions.push({ at: node.getStart(source), text: count(node) });
+      } else {
+        insertions.push({ at: node.getStart(source), text: `{ ${count(node)}` });
+        node.forEachChild(visit);
+        insertions.push({ at: node.end, text: " }" });
+        return;
+      }
+    }
+    node.forEachChild(visit);
+  };
+  visit(source);
+
+  let result = "";
+  let from = 0;
+  for (const { at, text: inserted } of insertions) {
+    result += text.slice(from, at) + inserted;
+    from = at;
+  }
+  return result + text.slice(from);
+}
+
+/** Statements of functions that do something themselves. The call of `super` has to be a constructor's first statement. */
+function isCounted(node: ts.Statement): boolean {
+  if (ts.isSourceFile(node.parent) || ts.isModuleBlock(node.parent)) return false;
+  if (ts.isBlock(node) || ts.isEmptyStatement(node) || ts.isFunctionDeclaration(node)) return false;
+  return !(
+    ts.isExpressionStatement(node) &&
+    ts.isCallExpression(node.expression) &&
+    node.expression.expression.kind === ts.SyntaxKind.SuperKeyword
+  );
+}
+
+/** Whether a statement stands in a list of statements, so that another one fits before it. */
+function isListed(node: ts.Statement): boolean {
+  return ts.isBlock(node.parent) || ts.isCaseOrDefaultClause(node.parent);
+}
