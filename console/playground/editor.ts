@@ -7,12 +7,13 @@ import {
   completionKeymap,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { yaml } from "@codemirror/lang-yaml";
+import { yamlLanguage } from "@codemirror/lang-yaml";
 import {
   bracketMatching,
   foldGutter,
   HighlightStyle,
   indentOnInput,
+  Language,
   syntaxHighlighting,
 } from "@codemirror/language";
 import { lintGutter, lintKeymap } from "@codemirror/lint";
@@ -32,6 +33,7 @@ import {
   lineNumbers,
   type Tooltip,
 } from "@codemirror/view";
+import { type Input, NodeType, Parser, type PartialParse, Tree, type TreeFragment } from "@lezer/common";
 import { tags } from "@lezer/highlight";
 import { contextAt } from "./context.ts";
 import { type Entry, fieldsAt, testFieldsAt, testValuesAt, textOf, valuesOf } from "./reference.ts";
@@ -77,16 +79,42 @@ export function editing(isTests: boolean): Extension {
  */
 function replaceLines(event: InputEvent, view: EditorView): boolean {
   const { from, to } = view.state.selection.main;
-  const isLines = view.state.doc.lineAt(from).number < view.state.doc.lineAt(to).number;
-  if (event.inputType !== "insertText" || event.data === null || event.isComposing || !isLines) return false;
+  const hasLines = view.state.doc.lineAt(from).number < view.state.doc.lineAt(to).number;
+  if (event.inputType !== "insertText" || event.data === null || event.isComposing) return false;
+  // A keyboard may insert a whole text, as if it were typed.
+  if (!hasLines && !event.data.includes("\n")) return false;
   view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
   return true;
 }
 
+/** The parser of YAML, for texts that are nested however deeply: its tree is made by recursion. */
+class DeepParser extends Parser {
+  override createParse(
+    input: Input,
+    fragments: readonly TreeFragment[],
+    ranges: readonly { from: number; to: number }[],
+  ): PartialParse {
+    const parse = yamlLanguage.parser.createParse(input, fragments, ranges);
+    const advance = parse.advance.bind(parse);
+    parse.advance = () => {
+      try {
+        return advance();
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        // No colours and no folding: the compiler refuses such a text, and says so.
+        return new Tree(NodeType.none, [], [], input.length);
+      }
+    };
+    return parse;
+  }
+}
+
+const YAML = new Language(yamlLanguage.data, new DeepParser(), [], "yaml");
+
 /** Everything that a text has that is only looked at. */
 export function viewing(): Extension {
   // Marks that turn the direction of text, and control characters, are shown: they can make a policy look like another.
-  return [yaml(), highlightSpecialChars(), syntaxHighlighting(COLOURS), LOOK];
+  return [YAML, highlightSpecialChars(), syntaxHighlighting(COLOURS), LOOK];
 }
 
 function complete(context: CompletionContext, isTests: boolean): CompletionResult | null {
