@@ -8,6 +8,12 @@ export default defineConfig({
   test: {
     // Most tests wait for other processes (the tool, Envoy, Chromium), so two files at a time keep two cores busy.
     maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
+    coverage: {
+      provider: "v8",
+      include: ["tools/**/*.ts"],
+      reporter: ["json"],
+      reportsDirectory: "coverage",
+    },
     projects: [
       {
         test: {
@@ -15,7 +21,7 @@ export default defineConfig({
           include: ["tests/**/*.test.ts"],
           exclude: [...configDefaults.exclude, ...WITH_ENVOY],
           globalSetup: "tests/support/build.ts",
-          setupFiles: "tests/support/breathe.ts",
+          setupFiles: ["tests/support/breathe.ts", "tests/coverage/children.ts"],
           testTimeout: 30_000,
         },
       },
@@ -24,6 +30,7 @@ export default defineConfig({
           name: "envoy",
           include: WITH_ENVOY,
           globalSetup: "tests/support/build.ts",
+          setupFiles: "tests/coverage/children.ts",
           testTimeout: 60_000,
           hookTimeout: 180_000,
         },

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /**
  * Every test, from nothing: builds, checks format, style and types, runs the unit tests of the filter (as-pect) and all
- * others (vitest). The last line is `N passed, N failed`, over everything; each check counts as one. The exit code is 0
+ * others (vitest), and prints what they cover (tests/coverage). The last line is `N passed, N failed`, over everything; each check counts as one. The exit code is 0
  * only if nothing failed.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,12 @@ import { stripVTControlCharacters } from "node:util";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), "jwtgate-test-"));
 const report = join(folder, "vitest.json");
+/** What the tests run of the tool: in their own process, and in those that they start. */
+const coverage = join(folder, "coverage");
+const coverageOfChildren = join(folder, "children");
+mkdirSync(coverageOfChildren);
+/** With `--raise` the floors of coverage become what is measured. */
+const raise = process.argv.slice(2).filter((argument) => argument === "--raise");
 
 /** Each with what counts its tests; without it, it is one test. */
 const STEPS = [
@@ -46,12 +52,26 @@ const STEPS = [
     command: [
       bin("vitest", "vitest.mjs"),
       "run",
+      "--coverage",
+      `--coverage.reportsDirectory=${coverage}`,
       "--reporter=default",
       "--reporter=json",
       `--outputFile.json=${report}`,
     ],
+    environment: { JWTGATE_COVERAGE_CHILDREN: coverageOfChildren },
     count: countVitest,
   },
+  {
+    name: "coverage of the tool",
+    command: [
+      "scripts/run.mjs",
+      "tests/coverage/tools.ts",
+      join(coverage, "coverage-final.json"),
+      coverageOfChildren,
+      ...raise,
+    ],
+  },
+  { name: "coverage of the filter", command: ["scripts/run.mjs", "tests/coverage/filter.ts", ...raise] },
 ];
 
 const total = { passed: 0, failed: 0 };
@@ -59,7 +79,7 @@ try {
   for (const [index, step] of STEPS.entries()) {
     console.log(`\n[${index + 1}/${STEPS.length}] ${step.name}`);
     const started = performance.now();
-    const { succeeded, output } = await run(step.command);
+    const { succeeded, output } = await run(step.command, step.environment);
     const counted = step.count?.(output) ?? { passed: 0, failed: 0 };
     // A step that fails without a failed test, or has no tests at all, is itself the failure.
     if (!succeeded && counted.failed === 0) counted.failed = 1;
@@ -84,9 +104,12 @@ function bin(name, path) {
 }
 
 /** Runs a script of Node's, showing what it writes. */
-function run(command) {
+function run(command, environment = {}) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, command, {
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => {
       output += text;

@@ -94,6 +94,13 @@ describe("a hit", () => {
     expect(ask(host, token)).toBe("Jwt is expired");
   });
 
+  test("does not end with the largest time and the largest difference of clocks", async () => {
+    // The largest number below 2^64 that a double has: the sum of both is more than 64 bits hold.
+    const token = key.token({ iss: ISSUER, sub: "alice", exp: 2 ** 64 - 2_048 });
+    const tolerant = await startHost(configuration({}, { clockSkewSeconds: 3_600 }));
+    for (let i = 0; i < 2; i++) expect(ask(tolerant, token)).toBe("alice");
+  });
+
   test("is none before the token begins to be valid, should the clock go back", () => {
     const token = key.token({ iss: ISSUER, sub: "alice", nbf: NOW });
     expect(ask(host, token)).toBe("alice");

@@ -141,3 +141,24 @@ describe("a request without an identity, after one of alice", () => {
     expect(host.send(honest, "second").outcome?.answer).toMatchObject(DENIED);
   });
 });
+
+test("each of two tokens has its own claims, whichever was read last", async () => {
+  const at = (name: string, issuer: string, header: string): ReturnType<typeof provider> => ({
+    ...provider(name, issuer),
+    fromHeaders: [{ name: header }],
+  });
+  const host = await createNodeHost(module);
+  // The first provider reads alice's token, the second mallory's, and the third alice's again.
+  const providers = [
+    at("origins-0", "https://first.example", "x-a"),
+    at("origins-1", "https://second.example", "x-b"),
+    at("origins-2", ISSUER, "x-a"),
+  ];
+  expect(host.configure(whole({ providers })).accepted).toBe(true);
+  const mallory = key.token({ iss: "https://mallory.example", sub: "mallory" });
+  const headers: [string, string][] = [
+    ["x-a", alice],
+    ["x-b", mallory],
+  ];
+  expect(host.send({ headers }).outcome?.upstream?.headers).toContainEqual(["x-sub", "alice"]);
+});

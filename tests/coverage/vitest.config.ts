@@ -1,0 +1,13 @@
+/** The fast tests in a copy of the project whose filter counts its statements. */
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    root: fileURLToPath(new URL("../..", import.meta.url)),
+    include: ["tests/**/*.test.ts"],
+    setupFiles: ["tests/support/breathe.ts", "tests/coverage/setup.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+  },
+});
