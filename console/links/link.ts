@@ -1,4 +1,4 @@
-/** The state of the playground as a link: in the fragment, which browsers send to no server. */
+/** The state of the console as a link: in the fragment, which browsers send to no server. */
 import type { Content } from "../playground/content.ts";
 import { leaveOut } from "./secrets.ts";
 
@@ -100,7 +100,7 @@ function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
 /** The members of a draft, each with what it holds. */
 const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
   ...texts("method", "path", "host", "peer", "headers", "body", "sni", "client", "pasted"),
-  token: (value) => value === "none" || value === "made" || value === "pasted",
+  token: oneOf("none", "made", "pasted"),
   made: (value) =>
     hasShape(value, {
       ...texts("issuer", "alg", "claims", "expires", "spoil"),
@@ -109,15 +109,32 @@ const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
   place: (value) =>
     hasShape(value, {
       ...texts("name", "prefix"),
-      kind: (one) => one === "header" || one === "param" || one === "cookie",
+      kind: oneOf("header", "param", "cookie"),
     }),
   // Older pages had none.
   setting: (value) =>
     value === undefined ||
     hasShape(value, {
       ...texts("normalization", "listen", "at", "namespace", "labels", "gateway", "rootNamespace"),
-      mode: (one) => one === "gateway" || one === "sidecar",
+      mode: oneOf("gateway", "sidecar"),
     }),
+};
+
+/** The wizard's answers, each with what it holds. */
+const WIZARD: Readonly<Record<string, (value: unknown) => boolean>> = {
+  ...texts("issuer", "pasted", "jwksUri", "audiences", "scopes", "claims", "payloadHeader", "claimHeaders"),
+  ...texts("paths", "hosts", "methods", "name", "namespace", "labels", "gateway"),
+  ...texts("image", "listen", "upstream"),
+  keys: oneOf("trial", "pasted", "uri", "discovery"),
+  scope: oneOf("all", "matched", "unmatched"),
+  target: oneOf("all", "labels", "gateway"),
+  mode: oneOf("gateway", "sidecar"),
+  forward: (value) => typeof value === "boolean",
+  places: (value) =>
+    Array.isArray(value) &&
+    value.every((one) =>
+      hasShape(one, { ...texts("name", "prefix"), kind: oneOf("header", "parameter", "cookie") }),
+    ),
 };
 
 function isContent(value: unknown): value is Content {
@@ -126,12 +143,18 @@ function isContent(value: unknown): value is Content {
     Array.isArray(value["files"]) &&
     value["files"].every((file) => hasShape(file, texts("name", "text"))) &&
     (value["draft"] === undefined || hasShape(value["draft"], DRAFT)) &&
-    (value["documents"] === undefined || isTextMap(value["documents"]))
+    (value["documents"] === undefined || isTextMap(value["documents"])) &&
+    (value["wizard"] === undefined || hasShape(value["wizard"], WIZARD)) &&
+    (value["view"] === undefined || oneOf("wizard", "playground")(value["view"]))
   );
 }
 
 function isTextMap(value: unknown): boolean {
   return isObject(value) && Object.values(value).every((text) => typeof text === "string");
+}
+
+function oneOf(...values: string[]): (value: unknown) => boolean {
+  return (value) => values.some((one) => one === value);
 }
 
 function texts(...names: string[]): Record<string, (value: unknown) => boolean> {

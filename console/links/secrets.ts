@@ -24,7 +24,10 @@ const KINDS: readonly { name: string; pattern: RegExp }[] = [
  *
  * @returns what was left out, for people: such as `2 tokens`
  */
-export function leaveOut({ files, draft, documents }: Content): { content: Content; leftOut: string[] } {
+export function leaveOut({ files, draft, documents, wizard, ...rest }: Content): {
+  content: Content;
+  leftOut: string[];
+} {
   const counts = new Map<string, number>();
   const clean = (text: string): string =>
     KINDS.reduce(
@@ -52,6 +55,7 @@ export function leaveOut({ files, draft, documents }: Content): { content: Conte
     made: { ...draft.made, claims: clean(draft.made.claims) },
     pasted: draft.pasted.trim() === "" ? "" : pastedPlaceholder(counts),
   };
+  const cleanWizard = wizard && { ...wizard, pasted: clean(wizard.pasted) };
   const leftOut = [...counts].map(([name, count]) =>
     count === 1 ? `1 ${name}` : `${count} ${plural(name)}`,
   );
@@ -59,6 +63,8 @@ export function leaveOut({ files, draft, documents }: Content): { content: Conte
     files: cleanFiles,
     ...(cleanDraft && { draft: cleanDraft }),
     ...(cleanDocuments && { documents: cleanDocuments }),
+    ...(cleanWizard && { wizard: cleanWizard }),
+    ...rest,
   };
   return { content, leftOut };
 }

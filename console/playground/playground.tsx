@@ -1,5 +1,4 @@
 /** Policies, a request, and what the module makes of it. */
-import { Share } from "../links/share.tsx";
 import { Answer } from "./answer.tsx";
 import { Code } from "./code.tsx";
 import { CompareButton, Comparison } from "./compare.tsx";
@@ -8,7 +7,6 @@ import { Findings } from "./findings.tsx";
 import { RequestForm } from "./request.tsx";
 import { SavedRequests } from "./saved.tsx";
 import { isGone, problems } from "./served.ts";
-import { currentContent } from "./state.ts";
 
 export function Playground() {
   return (
@@ -19,7 +17,6 @@ export function Playground() {
             Policies
           </h2>
           <CompareButton />
-          <Share content={currentContent} />
         </div>
         {isGone.value && (
           <p class="warn" role="status">

@@ -4,6 +4,7 @@ import { useId, useState } from "preact/hooks";
 import { ALGORITHM_NAMES } from "../../tools/jwks/algorithms.ts";
 import { SPOILS as TEXTS } from "../../tools/testing/spoils.ts";
 import { engine } from "../engine/client.ts";
+import { ClaimsForm } from "./claims.tsx";
 import { BEARER, type Draft, EMPTY_SETTING, type MadeToken, type Place, type Setting } from "./draft.ts";
 import { testValuesAt } from "./reference.ts";
 import { fetchKeys, isServed } from "./served.ts";
@@ -239,6 +240,7 @@ function TokenForm() {
 }
 
 function Made() {
+  const [isForm, setIsForm] = useState(false);
   const { issuer, alg, isTrusted, claims, expires, spoil } = draft.value.made;
   const names = [...new Set(issuers.value.flatMap((one) => one.issuer ?? []))];
   const isKnown = names.includes(issuer);
@@ -274,14 +276,26 @@ function Made() {
           />
         </Field>
       </div>
-      <Field label="Claims, as JSON">
-        <textarea
-          rows={Math.min(8, Math.max(3, claims.split("\n").length))}
-          value={claims}
-          spellcheck={false}
-          onInput={(event) => changeMade({ claims: event.currentTarget.value })}
-        />
-      </Field>
+      {isForm ? (
+        <ClaimsForm claims={claims} onChange={(text) => changeMade({ claims: text })} />
+      ) : (
+        <Field label="Claims, as JSON">
+          <textarea
+            rows={Math.min(8, Math.max(3, claims.split("\n").length))}
+            value={claims}
+            spellcheck={false}
+            onInput={(event) => changeMade({ claims: event.currentTarget.value })}
+          />
+        </Field>
+      )}
+      <label>
+        <input
+          type="checkbox"
+          checked={isForm}
+          onChange={(event) => setIsForm(event.currentTarget.checked)}
+        />{" "}
+        Claims as a form
+      </label>
       <div class="line">
         <Field label="Spoil it" class="grow">
           <select

@@ -1,8 +1,11 @@
 /** The frame around wizard and playground: title, tabs, theme. */
 import type { ComponentChildren } from "preact";
 import { engine } from "../engine/client.ts";
-import { RefusedLink } from "../links/share.tsx";
+import { RefusedLink, Share } from "../links/share.tsx";
+import type { Content } from "../playground/content.ts";
 import { Playground } from "../playground/playground.tsx";
+import { currentContent } from "../playground/state.ts";
+import { form } from "../wizard/state.ts";
 import { Wizard } from "../wizard/wizard.tsx";
 import { nextTheme, theme } from "./theme.ts";
 import { type View, view } from "./view.ts";
@@ -20,15 +23,18 @@ export function App() {
           jwtgate <span>console</span>
         </h1>
         <Tabs />
-        <button
-          type="button"
-          class="quiet"
-          onClick={() => {
-            theme.value = nextTheme();
-          }}
-        >
-          Theme: {theme.value}
-        </button>
+        <div class="actions">
+          <Share content={wholeState} />
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => {
+              theme.value = nextTheme();
+            }}
+          >
+            Theme: {theme.value}
+          </button>
+        </div>
       </header>
       <Engine />
       <RefusedLink />
@@ -42,6 +48,11 @@ export function App() {
       </main>
     </>
   );
+}
+
+/** What a link holds. */
+function wholeState(): Content {
+  return { ...currentContent(), wizard: form.value, view: view.value };
 }
 
 /** Arrow keys go from tab to tab, as in every tab list. */

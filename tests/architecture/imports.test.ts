@@ -168,7 +168,7 @@ const CONSOLE: Rooms = {
   "console/shell/view": [],
   "console/shell/theme": [],
   "console/playground/draft": ["tools"],
-  "console/playground/content": ["console/engine", "console/playground/draft"],
+  "console/playground/content": ["console/engine", "console/shell/view", "console/playground/draft"],
   "console/parts": [],
   "console/links": ["console/parts", "console/playground/content"],
   "console/playground": [
@@ -183,10 +183,12 @@ const CONSOLE: Rooms = {
     "console/links",
     "console/wizard",
     "console/playground",
+    "console/playground/content",
   ],
   "console/main": [
     "console/engine",
     "console/links",
+    "console/shell/view",
     "console/wizard",
     "console/playground",
     "console/shell",

@@ -101,6 +101,38 @@ describe("in a browser", () => {
     await close();
   });
 
+  test("a link has the wizard's answers, without a private key, and shows what was shown", async () => {
+    const { page, messages, close } = await openPage(used.browser, used.site.url);
+    await page.getByRole("textbox", { name: "Issuer" }).fill("https://linked.example.com");
+    await page.getByLabel("Requests that need a token").selectOption("matched");
+    await page.getByLabel("Paths, such as /public/*").fill("/linked/*");
+    await page.getByText("Advanced", { exact: true }).click();
+    await page.getByRole("button", { name: "Add a place" }).click();
+    await page.getByLabel("Kind of place 1").selectOption("cookie");
+    await page.getByLabel("Name of place 1").fill("session");
+    await page.getByLabel("Keys", { exact: true }).selectOption("pasted");
+    const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ";
+    await page
+      .getByLabel("Key set, public key or certificate")
+      .fill(
+        `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"${secret}"}`,
+      );
+    await page.locator(".results[aria-busy=false] .proofs").waitFor();
+    const resources = (page: Page) => page.locator(".results pre").first().textContent();
+    const shown = await resources(page);
+    await page.getByRole("button", { name: "Make a link" }).click();
+    await page.getByText("Left out: 1 private member of a key.").waitFor();
+    const link = await page.getByLabel(/^The link/).inputValue();
+    expect(JSON.stringify(await readLink(new URL(link).hash))).not.toContain(secret);
+    const other = await openPage(used.browser, link);
+    await other.page.locator(".results[aria-busy=false] .proofs").waitFor();
+    await other.page.locator(".results pre", { hasText: "linked.example.com" }).first().waitFor();
+    expect(await resources(other.page)).toBe(shown);
+    await other.close();
+    expect(messages).toEqual([]);
+    await close();
+  });
+
   test("a link is copied, or selected if the browser refuses", async () => {
     const { page, messages, close } = await openPage(used.browser, used.site.url, {
       permissions: ["clipboard-read", "clipboard-write"],

@@ -63,6 +63,45 @@ describe("a request", () => {
     await close();
   });
 
+  test("has claims that are typed into a form, or as JSON", async () => {
+    const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    await page.getByLabel("Claims as a form").check();
+    expect(await page.getByLabel("Name of claim 1").inputValue()).toBe("sub");
+    await page.getByLabel("Value of claim 1").fill("somebody");
+    await answered(page, "403 RBAC: access denied");
+    await page.getByLabel("Value of claim 1").fill("testing@secure.istio.io");
+    await answered(page, "200 forwarded");
+    const claims: [string, string][] = [
+      ["level", "3"],
+      ["number", '"3"'],
+      ["roles", '["a", "b"]'],
+      ["exp", "1"],
+    ];
+    for (const [index, [name, value]] of claims.entries()) {
+      await page.getByRole("button", { name: "Add a claim" }).click();
+      await page.getByLabel(`Name of claim ${index + 2}`).fill(name);
+      await page.getByLabel(`Value of claim ${index + 2}`).fill(value);
+    }
+    await answered(page, "401 Jwt is expired");
+    expect(await axeViolations(page)).toEqual([]);
+    await page.getByRole("button", { name: "Remove claim 5" }).click();
+    await answered(page, "200 forwarded");
+    await page.getByLabel("Claims as a form").uncheck();
+    const json = page.getByLabel("Claims, as JSON", { exact: true });
+    expect(JSON.parse(await json.inputValue())).toEqual({
+      sub: "testing@secure.istio.io",
+      level: 3,
+      number: "3",
+      roles: ["a", "b"],
+    });
+    await json.fill("{");
+    await page.getByText("the claims are no JSON").waitFor();
+    await page.getByLabel("Claims as a form").check();
+    await page.getByText("The claims are no JSON object: mend them as JSON.").waitFor();
+    await close();
+  });
+
   test("is read from a curl line, with its token", async () => {
     const { page, close } = await openPlayground();
     await page.getByText("Headers, body, address, TLS, curl").click();

@@ -1,0 +1,95 @@
+/** Claims as a form: a name and a value each. */
+import { useEffect, useRef, useState } from "preact/hooks";
+
+/** A claim as it is typed. */
+interface Row {
+  name: string;
+  value: string;
+}
+
+/**
+ * @param claims JSON
+ * @param onChange takes them as JSON, when one was changed
+ */
+export function ClaimsForm({ claims, onChange }: { claims: string; onChange: (claims: string) => void }) {
+  const [rows, setRows] = useState(() => rowsOf(claims));
+  const written = useRef(claims);
+  useEffect(() => {
+    // They come from elsewhere: another example, a saved request.
+    if (claims !== written.current) setRows(rowsOf(claims));
+    written.current = claims;
+  }, [claims]);
+  if (rows === undefined) return <p class="bad">The claims are no JSON object: mend them as JSON.</p>;
+  const change = (next: Row[]) => {
+    setRows(next);
+    written.current = textOf(next);
+    onChange(written.current);
+  };
+  const set = (index: number, more: Partial<Row>) =>
+    change(rows.map((row, at) => (at === index ? { ...row, ...more } : row)));
+  return (
+    <div class="claims">
+      {rows.map(({ name, value }, index) => (
+        <div key={index} class="line">
+          <input
+            class="grow"
+            aria-label={`Name of claim ${index + 1}`}
+            value={name}
+            spellcheck={false}
+            placeholder="name"
+            onInput={(event) => set(index, { name: event.currentTarget.value })}
+          />
+          <input
+            class="grow"
+            aria-label={`Value of claim ${index + 1}`}
+            value={value}
+            spellcheck={false}
+            placeholder="text, a number, true, or JSON"
+            onInput={(event) => set(index, { value: event.currentTarget.value })}
+          />
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Remove claim ${index + 1}`}
+            onClick={() => change(rows.filter((_, at) => at !== index))}
+          >
+            Remove
+          </button>
+        </div>
+      ))}
+      <button type="button" onClick={() => setRows([...rows, { name: "", value: "" }])}>
+        Add a claim
+      </button>
+    </div>
+  );
+}
+
+/** @returns undefined if the text is no JSON object */
+function rowsOf(claims: string): Row[] | undefined {
+  try {
+    const value: unknown = claims.trim() === "" ? {} : JSON.parse(claims);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    return Object.entries(value).map(([name, one]) => ({ name, value: shown(one) }));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The rows as JSON. One without a name is being typed. */
+function textOf(rows: readonly Row[]): string {
+  const named = rows.filter(({ name }) => name !== "");
+  return JSON.stringify(Object.fromEntries(named.map(({ name, value }) => [name, read(value)])), null, 2);
+}
+
+/** Text that is no JSON is a string; what is JSON is what it says. */
+function read(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" && read(value) === value ? value : JSON.stringify(value);
+}
