@@ -1,20 +1,19 @@
 #!/usr/bin/env node
 /** Writes the files that are generated from sources (scripts/docs). A test says when they are out of date. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
-// The page of commands is what the tool says.
-const built = spawnSync(process.execPath, ["scripts/build.mjs", "--tool", "--if-stale", "--quiet"], {
-  stdio: "inherit",
-});
+// The page of commands is what the tool prints, that of the library is made of its declarations.
+const parts = ["scripts/build.mjs", "--tool", "--library", "--if-stale", "--quiet"];
+const built = spawnSync(process.execPath, parts, { stdio: "inherit" });
 if (built.status !== 0) process.exit(1);
 
-// A file beside the packages: TypeScript's compiler is one of them, and reads sources for docs/library.md.
+// A file beside the packages, which it imports.
 const file = join("build", "generate-docs.mjs");
 await build({
   entryPoints: ["scripts/docs/index.ts"],
@@ -28,7 +27,10 @@ await build({
 const { GENERATED } = await import(pathToFileURL(file).href);
 
 for (const [path, render] of Object.entries(GENERATED)) {
+  const text = await render();
+  // A file that stays as it is keeps its time: one of them is a source of the filter, which takes a minute to build.
+  if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, render());
+  writeFileSync(path, text);
   console.log(path);
 }

@@ -29,14 +29,40 @@ export interface Style {
 /** How many errors of a file are reported: with more, it is probably the wrong file, or one mistake made again and again. */
 export const MAX_ERRORS = 50;
 
-/** `FILE:LINE:COLUMN`, without what is 0. */
+/**
+ * Writes a position as `FILE:LINE:COLUMN`.
+ *
+ * @param position a line or a column of 0 is left out
+ * @returns one line; control characters of the file's name are escaped
+ *
+ * @example
+ * ```ts
+ * import { formatPosition } from "jwtgate";
+ *
+ * console.log(formatPosition({ file: "policy.yaml", line: 3, column: 7 })); // policy.yaml:3:7
+ * console.log(formatPosition({ file: "policy.yaml", line: 0, column: 0 })); // policy.yaml
+ * ```
+ */
 export function formatPosition({ file, line, column }: Position): string {
   return [printable(file), line || undefined, column || undefined]
     .filter((part) => part !== undefined)
     .join(":");
 }
 
-/** `FILE:LINE:COLUMN: message`, a warning marked as such. */
+/**
+ * Writes a diagnostic as `FILE:LINE:COLUMN: message`, with `warning: ` before the message of a warning.
+ *
+ * @param diagnostic of `compile`, `check` or `loadSuite`
+ * @returns one line
+ *
+ * @example
+ * ```ts
+ * import { compile, formatDiagnostic } from "jwtgate";
+ *
+ * const { diagnostics } = compile([{ name: "policy.yaml", text: "kind: [" }], { target: "envoy" });
+ * console.log(diagnostics.map(formatDiagnostic).join("\n").startsWith("policy.yaml:1:")); // true
+ * ```
+ */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const mark = diagnostic.severity === "warning" ? "warning: " : "";
   return `${formatPosition(diagnostic)}: ${mark}${oneLine(diagnostic.message)}`;

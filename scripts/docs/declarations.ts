@@ -4,7 +4,8 @@ import { configurationSchema, definitionOf, type Schema } from "./schema.ts";
 /** The text of a `.d.ts` file in the place of `tools/config/schema.ts`, which exports the same names of types. */
 export function renderDeclarations(): string {
   const { $defs = {}, ...root } = configurationSchema();
-  const types = [...Object.entries($defs), ["Configuration", root] as const];
+  const description = "The filter's configuration (docs/configuration.md has every field).";
+  const types = [...Object.entries($defs), ["Configuration", { ...root, description }] as const];
   const texts = types.map(
     ([name, schema]) => `${comment(schema, "")}export type ${name} = ${typeOf(schema, "")};\n`,
   );

@@ -10,13 +10,13 @@ import { renderTestSchema } from "./test-schema.ts";
 import { renderTesting } from "./testing.ts";
 
 /** From the path of a generated file to what generates its text. */
-export const GENERATED: Readonly<Record<string, () => string>> = {
+export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   "assembly/config/schema.ts": renderFields,
   "docs/check.md": renderFindings,
   "docs/configuration.md": renderConfiguration,
   "docs/explain.svg": renderExplanation,
-  "docs/library.md": renderLibrary,
   "docs/reference/commands.md": renderCommands,
+  "docs/reference/library.md": renderLibrary,
   "docs/testing.md": renderTesting,
   "schema/configuration.schema.json": renderSchema,
   "schema/test.schema.json": renderTestSchema,

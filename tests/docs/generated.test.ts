@@ -6,8 +6,8 @@ import { GENERATED } from "../../scripts/docs/index.ts";
 import { configurationSchema } from "../../scripts/docs/schema.ts";
 
 describe("generated files", () => {
-  test.each(Object.entries(GENERATED))("%s is up to date (npm run docs)", (path, render) => {
-    expect(readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")).toBe(render());
+  test.each(Object.entries(GENERATED))("%s is up to date (npm run docs)", async (path, render) => {
+    expect(readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")).toBe(await render());
   });
 });
 

@@ -55,10 +55,12 @@ export function links(markdown: string): string[] {
 
 /** The names under which headings can be linked to, as GitHub makes them. */
 export function anchors(markdown: string): string[] {
-  return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+  const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
     heading
       .toLowerCase()
       .replace(/[^\p{L}\p{N}\s_-]/gu, "")
       .replace(/\s/g, "-"),
   );
+  const marks = [...markdown.matchAll(/<a id="([^"]+)">/g)].map(([, id = ""]) => id);
+  return [...headings, ...marks];
 }

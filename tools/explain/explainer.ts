@@ -33,7 +33,26 @@ export async function openGates(
   };
 }
 
-/** Explains requests: each gets the module's own verdict, with the steps that led to it. */
+/**
+ * Explains requests: each gets the module's own verdict, with the steps that led to it.
+ *
+ * @example
+ * ```ts
+ * import { compile, Explainer, loadModules } from "jwtgate";
+ *
+ * const text = `apiVersion: security.istio.io/v1
+ * kind: AuthorizationPolicy
+ * metadata: {name: no-admin}
+ * spec:
+ *   action: DENY
+ *   rules: [{to: [{operation: {paths: [/admin]}}]}]`;
+ * const sources = [{ name: "policy.yaml", text }];
+ * const modules = await loadModules();
+ * const explainer = await Explainer.open(compile(sources, { target: "envoy" }), sources, { modules });
+ * const { outcome, decidedBy } = await explainer.explain({ path: "/admin" });
+ * console.log(outcome.answer?.status, "by line", decidedBy?.at.line); // 403 by line 6
+ * ```
+ */
 export class Explainer {
   private constructor(
     private readonly gates: Gates,
@@ -45,6 +64,8 @@ export class Explainer {
    *
    * @param result of `compile`, without an error
    * @param sources that were compiled
+   * @param options the modules, and what is around the filter
+   * @throws {Error} if the compilation has no configuration, or a module does not load it; the promise is rejected
    */
   static async open(
     result: CompileResult,
@@ -60,6 +81,7 @@ export class Explainer {
    * Sends a request, and explains what comes of it.
    *
    * @param request what it lacks is taken from `GET / HTTP/1.1` to localhost
+   * @returns the answer or the request to the upstream, and each step with its line of YAML
    */
   explain(request: Partial<CompleteRequest>): Promise<Explanation> {
     return explain(this.gates, this.subject, { ...DEFAULT_REQUEST, ...request });

@@ -30,7 +30,25 @@ export interface NodeHostOptions extends HostOptions {
  * Makes a host for a module, with Envoy's foreign functions by Node's own cryptography.
  *
  * @param wasm the module's bytes, or the compiled module
- * @throws CompileError, LinkError or Error if Envoy would not load the module; the promise is rejected
+ * @param options what the host offers the module
+ * @returns a host without a configuration
+ * @throws {Error} (CompileError or LinkError, too) if Envoy would not load the module; the promise is rejected
+ *
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { compile, createHost, moduleFile } from "jwtgate";
+ *
+ * const text = `apiVersion: security.istio.io/v1
+ * kind: AuthorizationPolicy
+ * metadata: {name: no-admin}
+ * spec: {action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}`;
+ * const { configuration } = compile([{ name: "policy.yaml", text }], { target: "envoy" });
+ * const host = await createHost(await readFile(moduleFile));
+ * host.configure(configuration);
+ * const { answer } = await host.request({ path: "/admin" });
+ * console.log(answer?.status, answer?.body); // 403 RBAC: access denied
+ * ```
  */
 export async function createNodeHost(
   wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,

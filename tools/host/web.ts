@@ -17,7 +17,21 @@ export function verifySignature(args: Uint8Array): Uint8Array | WasmResult {
  * Makes a host for a module, with Envoy's foreign functions, in any engine.
  *
  * @param wasm the module's bytes, or the compiled module
- * @throws CompileError, LinkError or Error if Envoy would not load the module; the promise is rejected
+ * @param options what the host offers the module
+ * @returns a host without a configuration
+ * @throws {Error} (CompileError or LinkError, too) if Envoy would not load the module; the promise is rejected
+ *
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { createHost } from "jwtgate/core";
+ *
+ * // A browser fetches it.
+ * const wasm = await readFile("node_modules/jwtgate/build/jwtgate.wasm");
+ * const host = await createHost(wasm);
+ * const { accepted, logs } = host.configure({ version: 1 });
+ * console.log(accepted, logs.length > 0); // false true
+ * ```
  */
 export async function createWebHost(
   wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,

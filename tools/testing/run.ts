@@ -58,6 +58,32 @@ export interface SuiteResult {
  *
  * @param verifySignature Envoy's foreign function, if there is a faster one than that of `host/web.ts`
  * @param bail ends the run after some failures; absent: all tests are run
+ * @returns a result for each test
+ * @throws {Error} if the module does not load the policies; the promise is rejected
+ *
+ * @example
+ * ```ts
+ * import { loadModules, loadSuite, runSuite } from "jwtgate";
+ *
+ * const policy = `apiVersion: security.istio.io/v1
+ * kind: AuthorizationPolicy
+ * metadata: {name: no-admin}
+ * spec: {action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}`;
+ * const tests = `policies: [policy.yaml]
+ * tests:
+ * - {name: nobody is an admin, request: {path: /admin}, expect: 403}
+ * - {name: all others are let in, request: {path: /}, expect: 200}`;
+ * const files = {
+ *   policies: () => ({ files: [{ name: "policy.yaml", text: policy }], diagnostics: [] }),
+ *   text: () => "",
+ * };
+ * const { suite, diagnostics } = await loadSuite({ name: "policy.test.yaml", text: tests }, files, Date.now());
+ * if (suite === undefined) throw new Error(diagnostics[0]?.message);
+ * const { cases } = await runSuite(suite, (await loadModules()).release);
+ * for (const { name, failures } of cases) console.log(name, failures.length);
+ * // nobody is an admin 0
+ * // all others are let in 0
+ * ```
  */
 export async function runSuite(
   suite: Suite,

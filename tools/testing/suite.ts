@@ -21,8 +21,12 @@ import { Tokens } from "./tokens.ts";
 
 /** How a suite reads what its file names. Paths are as the user would write them. */
 export interface Files {
+  /** Reads files and folders of policies. What cannot be read is an error among the diagnostics. */
   policies(paths: readonly string[]): { files: SourceFile[]; diagnostics: Diagnostic[] };
-  /** @throws with a message for the user */
+  /**
+   * Reads a file.
+   * @throws {Error} if it cannot; its message is for the user
+   */
   text(path: string): string;
   /** Reads private keys in PEM. Default: PKCS #8 alone, which is what engines without OpenSSL read. */
   readonly readPem?: PemReader;
@@ -99,8 +103,20 @@ export interface LoadedSuite {
  * Reads a test file, compiles its policies, makes its keys and signs its tokens.
  *
  * @param source the test file
+ * @param files reads what the test file names
  * @param now milliseconds since 1970, where the file does not say
  * @param target that the policies are compiled for; default: one that says that CUSTOM policies have no part in tests
+ * @returns the suite, or diagnostics with an error
+ *
+ * @example
+ * ```ts
+ * import { formatDiagnostic, loadSuite } from "jwtgate";
+ *
+ * const files = { policies: () => ({ files: [], diagnostics: [] }), text: () => "" };
+ * const text = "tests:\n- {name: a, request: {path: /}, expects: 200}";
+ * const { suite, diagnostics } = await loadSuite({ name: "a.test.yaml", text }, files, Date.now());
+ * console.log(suite, diagnostics.map(formatDiagnostic).some((line) => line.includes("expects"))); // undefined true
+ * ```
  */
 export async function loadSuite(
   source: SourceFile,

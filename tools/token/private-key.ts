@@ -26,7 +26,18 @@ const RSA_BITS = 2048;
 
 const DIGESTS = { "SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512 };
 
-/** A private key or a secret. */
+/**
+ * A private key or a secret, to sign tokens for tests.
+ *
+ * @example
+ * ```ts
+ * import { PrivateKey } from "jwtgate";
+ *
+ * const key = await PrivateKey.generate("ES256");
+ * const jwks = JSON.stringify({ keys: [key.verifying] });
+ * console.log("d" in key.signing, jwks.includes('"d"')); // true false
+ * ```
+ */
 export class PrivateKey {
   private readonly imported = new Map<string, Promise<CryptoKey>>();
 

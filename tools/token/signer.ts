@@ -6,7 +6,21 @@ import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { type PemReader, PrivateKey, readPkcs8 } from "./private-key.ts";
 
-/** A text holds no key to sign with, or not for what was asked; the message says why. */
+/**
+ * A text holds no key to sign with, or none for what was asked; the message says why.
+ *
+ * @example
+ * ```ts
+ * import { NoSigningKey, Signer } from "jwtgate";
+ *
+ * try {
+ *   await Signer.read('{"keys": []}');
+ * } catch (error) {
+ *   if (!(error instanceof NoSigningKey)) throw error;
+ *   console.log(error.message); // this holds no private key and no secret: a public key signs nothing
+ * }
+ * ```
+ */
 export class NoSigningKey extends Error {
   override readonly name = "NoSigningKey";
 }
@@ -21,7 +35,19 @@ export interface SignerOptions {
   readPem?: PemReader | undefined;
 }
 
-/** A key with what it signs with. */
+/**
+ * A key and the algorithm that it signs with.
+ *
+ * @example
+ * ```ts
+ * import { PrivateKey, Signer } from "jwtgate";
+ *
+ * const key = await PrivateKey.generate("EdDSA");
+ * const signer = await Signer.read(JSON.stringify(key.signing));
+ * const token = await signer.sign({ iss: "https://idp.example", sub: "alice" });
+ * console.log(signer.algorithm, token.split(".").length); // EdDSA 3
+ * ```
+ */
 export class Signer {
   private constructor(
     private readonly key: PrivateKey,
@@ -39,7 +65,8 @@ export class Signer {
    * Reads a key to sign with.
    *
    * @param text a private key in PEM, or a JWK or key set with private members or a secret
-   * @throws {NoSigningKey}
+   * @param options which of several keys, and the algorithm
+   * @throws {NoSigningKey} if there is no such key; the promise is rejected
    */
   static async read(
     text: string,
@@ -67,6 +94,7 @@ export class Signer {
   /**
    * Signs a token.
    *
+   * @param claims the payload, which is written as JSON
    * @param header members beside `alg`, `kid` and `typ`, or instead of them
    * @returns the token
    */
