@@ -284,7 +284,9 @@ describe("tools and Node", () => {
 
   test("one file lists the algorithms", () => {
     const name = /(["'])(?:(?:RS|PS|ES|HS)(?:256|384|512)|EdDSA)\1/;
-    expect(tools.files.filter((file) => name.test(sourceOf(file)))).toEqual(["jwks/algorithms.ts"]);
+    // Examples in docstrings may name one.
+    const code = (file: string) => sourceOf(file).replaceAll(/\/\*[\s\S]*?\*\//g, "");
+    expect(tools.files.filter((file) => name.test(code(file)))).toEqual(["jwks/algorithms.ts"]);
   });
 });
 

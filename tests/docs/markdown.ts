@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { slug } from "github-slugger";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -55,12 +56,7 @@ export function links(markdown: string): string[] {
 
 /** The names under which headings can be linked to, as GitHub makes them. */
 export function anchors(markdown: string): string[] {
-  const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-      .replace(/\s/g, "-"),
-  );
+  const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => slug(heading));
   const marks = [...markdown.matchAll(/<a id="([^"]+)">/g)].map(([, id = ""]) => id);
   return [...headings, ...marks];
 }
