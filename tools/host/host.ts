@@ -65,6 +65,11 @@ export interface HostOptions {
   sharedData?: SharedData;
   /** The least level that is logged. */
   logLevel?: LogLevel;
+  /**
+   * What the module imports beside Envoy's functions.
+   * @internal for modules that are instrumented (bench/meter)
+   */
+  imports?: WebAssembly.Imports;
 }
 
 /** What a configuration is loaded with. */
@@ -224,7 +229,7 @@ export class Host {
         },
         done: (root) => this.done(vm, root),
       });
-      return { env, wasi_snapshot_preview1: wasi, wasi_unstable: wasi };
+      return { ...options.imports, env, wasi_snapshot_preview1: wasi, wasi_unstable: wasi };
     });
   }
 
