@@ -1,8 +1,9 @@
 /** What the engine refuses to load, with the place of the fault; and that no configuration brings it down. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Condition, Predicate } from "../../tools/config/schema.ts";
+import { forAll } from "../support/for-all.ts";
 import { AuthzGuest } from "./guest.ts";
-import { authorization, Random } from "./random.ts";
+import { authorization } from "./random.ts";
 
 let guest: AuthzGuest;
 beforeAll(async () => {
@@ -193,7 +194,6 @@ describe("a guard", () => {
 });
 
 test("whatever is changed in a configuration, it loads or is refused", () => {
-  const random = new Random(3);
   const seen = { loaded: 0, refused: 0 };
   const pieces = [
     "{",
@@ -214,14 +214,14 @@ test("whatever is changed in a configuration, it loads or is refused", () => {
     '"and"',
     "1e9",
   ];
-  for (let i = 0; i < 200; i++) {
+  forAll(200, (random) => {
     const text = JSON.stringify(authorization(random, true));
     for (let k = 0; k < 20; k++) {
       const at = random.below(text.length);
       const changed = text.slice(0, at) + random.pick(pieces) + text.slice(at + random.below(3));
       seen[guest.load(changed) === undefined ? "loaded" : "refused"]++;
     }
-  }
+  });
   expect(seen.refused).toBeGreaterThan(1000);
   expect(seen.loaded).toBeGreaterThan(10);
 });

@@ -1,31 +1,8 @@
 /** Random policies and requests over few enough values that they often meet. */
 import type { Authorization, Condition, Predicate, Rule, StringMatch } from "../../tools/config/schema.ts";
+import type { Random } from "../fuzz/random.ts";
 import type { Facts } from "../model/authz.ts";
 import { certificate, pem, subjectAlternativeName, urlEncoded } from "../support/certificate.ts";
-
-export class Random {
-  constructor(private state: number) {}
-
-  /** 0 ≤ result < limit (mulberry32). */
-  below(limit: number): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * limit);
-  }
-
-  chance(probability: number): boolean {
-    return this.below(1000) < probability * 1000;
-  }
-
-  pick<T>(values: readonly T[]): T {
-    return values[this.below(values.length)]!;
-  }
-
-  list<T>(length: number, make: () => T): T[] {
-    return Array.from({ length }, make);
-  }
-}
 
 const PATHS = [
   "/",
@@ -154,7 +131,7 @@ function predicate(random: Random): Predicate {
 
 function condition(random: Random, predicates: number, depth: number): Condition {
   if (depth === 0 || random.chance(0.4)) return random.below(predicates);
-  const parts = () => random.list(random.below(4), () => condition(random, predicates, depth - 1));
+  const parts = () => random.times(random.below(4), () => condition(random, predicates, depth - 1));
   switch (random.below(5)) {
     case 0:
       return { not: condition(random, predicates, depth - 1) };
@@ -180,13 +157,13 @@ export function guardOf(random: Random, of: Condition): number[] | undefined {
 
 /** @param wild whether guards may be any predicates, so that most are wrong */
 export function authorization(random: Random, wild: boolean): Authorization {
-  const predicates = random.list(1 + random.below(20), () => predicate(random));
+  const predicates = random.times(1 + random.below(20), () => predicate(random));
   const rules = (): Rule[] => {
-    const ids = random.list(random.below(6), () => `rule-${random.below(1000)}`);
+    const ids = random.times(random.below(6), () => `rule-${random.below(1000)}`);
     return [...new Set(ids)].sort().map((id) => {
       const rule: Rule = { id, condition: condition(random, predicates.length, 4) };
       const guard = wild
-        ? random.list(1 + random.below(3), () => random.below(predicates.length))
+        ? random.times(1 + random.below(3), () => random.below(predicates.length))
         : guardOf(random, rule.condition);
       if (guard && random.chance(0.8)) rule.guard = guard;
       return rule;
@@ -215,12 +192,14 @@ export function payload(random: Random): Record<string, unknown> | undefined {
       case 0:
         return random.pick([1, true, null, {}, []]);
       case 1:
-        return random.list(random.below(4), () => random.pick<unknown>([...TEXTS, 1, ["a"], { a: "a" }]));
+        return random.times(random.below(4), () => random.pick<unknown>([...TEXTS, 1, ["a"], { a: "a" }]));
       case 2:
       case 3:
         return random.pick(TEXTS);
       default:
-        return Object.fromEntries(random.list(3, () => [random.pick(["b", "c", "x", ""]), value(depth - 1)]));
+        return Object.fromEntries(
+          random.times(3, () => [random.pick(["b", "c", "x", ""]), value(depth - 1)]),
+        );
     }
   };
   return Object.fromEntries(
@@ -239,7 +218,7 @@ export function request(random: Random): Facts {
     [":authority", random.pick(HOSTS)],
     [":path", random.pick(PATHS) + random.pick(["", "?q", "#f"])],
     [":method", random.pick(METHODS)],
-    ...random.list(random.below(5), (): [string, string] => [
+    ...random.times(random.below(5), (): [string, string] => [
       random.pick(["x-a", "x-b", "x-ab", "x-other"]),
       Buffer.from(random.pick(VALUES)).toString("latin1"),
     ]),
@@ -253,8 +232,8 @@ export function request(random: Random): Facts {
   if (random.chance(0.3)) return { headers, properties };
   properties["connection.requested_server_name"] = random.pick(["a.example", "b.example", "b"]);
   if (random.chance(0.3)) return { headers, properties };
-  const uris = random.list(random.below(3), () => random.pick(PEERS));
-  const dns = random.list(random.below(2), () => random.pick(PEERS));
+  const uris = random.times(random.below(3), () => random.pick(PEERS));
+  const dns = random.times(random.below(2), () => random.pick(PEERS));
   const subject = random.pick(["", "CN=/ns/foo/"]);
   const names = random.chance(0.9) ? [subjectAlternativeName({ uris, dns })] : [];
   const text = pem(certificate(names));

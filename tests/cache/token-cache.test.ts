@@ -1,5 +1,6 @@
 /** The cache alone: its bounds, its equality, its seed, and that it never forgets its own bookkeeping. */
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Random } from "../fuzz/random.ts";
 import { compileAssembly } from "../support/assembly.ts";
 
 interface Exports {
@@ -309,11 +310,7 @@ describe("eviction", () => {
 
 /** Against a map that remembers everything: what is found was inserted and not forgotten, and bounds hold. */
 test("random use of tokens of random lengths", () => {
-  let state = 1;
-  const below = (bound: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * bound);
-  };
+  const { below } = new Random(1);
   for (const [entries, bytes] of [
     [16, 100_000],
     [1_000, 5_000],

@@ -8,9 +8,10 @@ import { describe, expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { normalizeJwks } from "../../tools/jwks/normalize.ts";
 import { type Json, mutateJson, mutateText } from "../fuzz/mutate.ts";
-import { Random } from "../fuzz/random.ts";
+import type { Random } from "../fuzz/random.ts";
 import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
+import { forAllAsync } from "../support/for-all.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 
 const SEED = Number(process.env["RANDOM_SEED"] ?? randomInt(2 ** 31));
@@ -159,15 +160,15 @@ describe("the filter reads a fetched key set as compile reads it inline", () => 
   test("certificates with changed bytes, or cut off", async () => {
     const [pem = ""] = CERTIFICATES;
     const whole = Buffer.from(pem.replace(/-----[^-]+-----|\n/g, ""), "base64");
-    for (let run = 0; run < RUNS / 5; run++) {
-      const random = new Random(SEED + run);
+    const check = async (random: Random): Promise<void> => {
       const der = Buffer.from(whole);
       for (let n = 0; n <= random.below(3); n++) der[random.below(der.length)] = random.below(256);
       const cut = random.oneIn(4) ? der.subarray(0, random.below(der.length)) : der;
       const changed = `-----BEGIN CERTIFICATE-----\n${cut.toString("base64")}\n-----END CERTIFICATE-----\n`;
       const text = JSON.stringify({ changed, good: pem });
-      expect(await fetched(text), `seed ${SEED + run}`).toEqual(inline(text));
-    }
+      expect(await fetched(text)).toEqual(inline(text));
+    };
+    await forAllAsync(RUNS / 5, check, SEED);
   });
 
   test.each<Json>([
@@ -186,12 +187,13 @@ describe("the filter reads a fetched key set as compile reads it inline", () => 
 
   test(`${RUNS} odd sets from seed ${SEED}`, async () => {
     let usable = 0;
-    for (let run = 0; run < RUNS; run++) {
-      const text = document(new Random(SEED + run));
+    const check = async (random: Random): Promise<void> => {
+      const text = document(random);
       const reading = inline(text);
       if (reading.usable > 0) usable++;
-      expect(await fetched(text), `seed ${SEED + run}: ${text}`).toEqual(reading);
-    }
+      expect(await fetched(text), text).toEqual(reading);
+    };
+    await forAllAsync(RUNS, check, SEED);
     expect(usable).toBeGreaterThan(RUNS / 10);
   }, 120_000);
 });

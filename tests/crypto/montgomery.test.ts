@@ -1,16 +1,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { Random } from "../fuzz/random.ts";
 import { COMPILING, CryptoGuest, noHost } from "./guest.ts";
 
-/** A reproducible stream of numbers. */
+/** A reproducible stream of numbers below 2^bits. */
 function random(seed: number): (bits: number) => bigint {
-  let state = BigInt(seed) * 0x9e3779b97f4a7c15n + 1n;
-  const word = () => {
-    state = (state * 6364136223846793005n + 1442695040888963407n) & ((1n << 64n) - 1n);
-    return (state ^ (state >> 33n)) & 0xffffffffn;
-  };
+  const choices = new Random(seed);
   return (bits) => {
     let value = 0n;
-    for (let i = 0; i < bits; i += 32) value = (value << 32n) | word();
+    for (let i = 0; i < bits; i += 16) value = (value << 16n) | BigInt(choices.below(2 ** 16));
     return value & ((1n << BigInt(bits)) - 1n);
   };
 }

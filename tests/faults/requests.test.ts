@@ -8,6 +8,7 @@ import type { Host } from "../../tools/host/host.ts";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { compile } from "../../tools/targets/compile.ts";
+import { Random } from "../fuzz/random.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
@@ -57,17 +58,6 @@ function statusOf(request: DownstreamRequest): number {
   if (outcome === undefined) throw new Error("the filter holds the request");
   expect(outcome.trapped).toBeUndefined();
   return outcome.answer?.status ?? 200;
-}
-
-/** Mulberry32: small, and the same everywhere. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 describe("limits", () => {
@@ -148,9 +138,9 @@ describe("claims of any shape, rightly signed", () => {
 
 describe("random requests", () => {
   test("never make the filter fail, and leave memory as it was", () => {
-    const random = randomNumbers(20_261_122);
-    const below = (limit: number): number => Math.floor(random() * limit);
-    const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
+    const choices = new Random(20_261_122);
+    const { below } = choices;
+    const pick = <T>(list: readonly T[]): T => choices.pick(list);
     const good = key.token({
       iss: ISSUER,
       sub: "s",

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { parseJson } from "../../tools/import/json.ts";
 import type { YamlNode } from "../../tools/istio/yaml.ts";
 import { plain } from "../../tools/testing/read.ts";
-import { Random } from "../fuzz/random.ts";
+import type { Random } from "../fuzz/random.ts";
+import { forAll } from "../support/for-all.ts";
 
 function randomValue(random: Random, depth = 0): unknown {
   switch (random.below(depth > 4 ? 5 : 7)) {
@@ -23,18 +24,16 @@ function randomValue(random: Random, depth = 0): unknown {
 }
 
 test("random values", () => {
-  const random = new Random(1);
-  for (let i = 0; i < 2000; i++) {
+  forAll(2000, (random) => {
     const value = randomValue(random);
     const text = JSON.stringify(value, null, random.pick([0, 1, "\t"]));
     const node = parseJson("f", text);
     expect(node && plain(node)).toEqual(value);
-  }
+  });
 });
 
 test("random damage: what JSON.parse refuses is refused, and nothing else but names that are there twice", () => {
-  const random = new Random(2);
-  for (let i = 0; i < 5000; i++) {
+  forAll(5000, (random) => {
     const whole = JSON.stringify(randomValue(random));
     const at = random.below(whole.length + 1);
     const text =
@@ -50,7 +49,7 @@ test("random damage: what JSON.parse refuses is refused, and nothing else but na
     const node = parseJson("f", text);
     const found = node && { value: plain(node) };
     if (found !== undefined || !/"[^"]*"\s*:/.test(text)) expect(found, text).toEqual(expected);
-  }
+  });
 });
 
 test("places", () => {

@@ -1,7 +1,8 @@
 /** Regular expressions as Istio's patterns: they match what the regular expression matches. */
 import { describe, expect, test } from "vitest";
 import { intersection, patternsOf } from "../../tools/import/patterns.ts";
-import { Random } from "../fuzz/random.ts";
+import type { Random } from "../fuzz/random.ts";
+import { forAll } from "../support/for-all.ts";
 
 /** Whether one of Istio's patterns matches a text. */
 function matches(pattern: string, text: string): boolean {
@@ -28,12 +29,11 @@ function randomRegex(random: Random, depth = 0): string {
 }
 
 test("random regular expressions and texts", () => {
-  const random = new Random(3);
   let understood = 0;
-  for (let i = 0; i < 3000; i++) {
+  forAll(3000, (random) => {
     const regex = randomRegex(random);
     const patterns = patternsOf({ regex }, "text");
-    if ("fault" in patterns) continue;
+    if ("fault" in patterns) return;
     understood++;
     const real = new RegExp(`^(?:${regex})$`, "s");
     for (let j = 0; j < 50; j++) {
@@ -44,7 +44,7 @@ test("random regular expressions and texts", () => {
         patterns.alternatives.some(({ pattern, except }) => matches(pattern, text) && text !== except);
       expect(found, `${regex} and ${JSON.stringify(text)}`).toBe(real.test(text));
     }
-  }
+  });
   expect(understood).toBeGreaterThan(500);
 });
 
@@ -69,18 +69,17 @@ test.each([
 
 describe("what two patterns have in common", () => {
   test("random patterns", () => {
-    const random = new Random(4);
-    const word = () => random.list(1, 3, () => random.pick(["a", "b"])).join("");
-    const pattern = () => random.pick([word(), `${word()}*`, `*${word()}`, "*"]);
-    for (let i = 0; i < 3000; i++) {
+    forAll(3000, (random) => {
+      const word = () => random.list(1, 3, () => random.pick(["a", "b"])).join("");
+      const pattern = () => random.pick([word(), `${word()}*`, `*${word()}`, "*"]);
       const [a, b] = [pattern(), pattern()];
       const both = intersection(a, b);
-      if (both === undefined) continue;
+      if (both === undefined) return;
       for (let j = 0; j < 20; j++) {
         const text = random.list(0, 4, () => random.pick(["a", "b"])).join("");
         const found = both.some((one) => matches(one, text));
         expect(found, `${a}, ${b}, ${text}`).toBe(matches(a, text) && matches(b, text));
       }
-    }
+    });
   });
 });

@@ -5,33 +5,10 @@ import { stringify } from "yaml";
 import { configurationSchema } from "../../scripts/docs/schema.ts";
 import type { Authorization, Condition, Rule } from "../../tools/config/schema.ts";
 import { compile } from "../../tools/targets/compile.ts";
+import type { Random } from "../fuzz/random.ts";
+import { forAll } from "../support/for-all.ts";
 
 const validate = new Ajv2020().compile(configurationSchema());
-
-/** Mulberry32: the same numbers in every run. */
-class Random {
-  constructor(private state: number) {}
-
-  /** From 0 to less than `limit`. */
-  below(limit: number): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % limit;
-  }
-
-  chance(percent: number): boolean {
-    return this.below(100) < percent;
-  }
-
-  pick<T>(items: readonly T[]): T {
-    return items[this.below(items.length)]!;
-  }
-
-  some<T>(make: () => T, most = 3): T[] {
-    return Array.from({ length: 1 + this.below(most) }, make);
-  }
-}
 
 const WORDS = [
   "a",
@@ -96,16 +73,16 @@ type Fields = Record<string, unknown>;
 
 function peer(random: Random, names: readonly string[]): Fields {
   const fields: Fields = {};
-  for (const name of random.some(() => random.pick(names))) {
-    const field = random.chance(30) ? `not${name[0]!.toUpperCase()}${name.slice(1)}` : name;
-    fields[field] = random.some(() => random.pick(VALUES[name]!));
+  for (const name of random.list(1, 3, () => random.pick(names))) {
+    const field = random.chance(0.3) ? `not${name[0]!.toUpperCase()}${name.slice(1)}` : name;
+    fields[field] = random.list(1, 3, () => random.pick(VALUES[name]!));
   }
   return fields;
 }
 
 function condition(random: Random): Fields {
   const key = random.pick(KEYS);
-  const values = () => random.some(() => random.pick(VALUES[key]!));
+  const values = () => random.list(1, 3, () => random.pick(VALUES[key]!));
   const [positive, negative] = random.pick([
     [true, false],
     [false, true],
@@ -116,9 +93,9 @@ function condition(random: Random): Fields {
 
 function rule(random: Random): Fields {
   return {
-    ...(random.chance(60) && { from: random.some(() => ({ source: peer(random, SOURCES) })) }),
-    ...(random.chance(60) && { to: random.some(() => ({ operation: peer(random, OPERATIONS) })) }),
-    ...(random.chance(50) && { when: random.some(() => condition(random)) }),
+    ...(random.chance(0.6) && { from: random.list(1, 3, () => ({ source: peer(random, SOURCES) })) }),
+    ...(random.chance(0.6) && { to: random.list(1, 3, () => ({ operation: peer(random, OPERATIONS) })) }),
+    ...(random.chance(0.5) && { when: random.list(1, 3, () => condition(random)) }),
   };
 }
 
@@ -127,7 +104,7 @@ function policy(random: Random, index: number) {
     apiVersion: "security.istio.io/v1",
     kind: "AuthorizationPolicy",
     metadata: { name: `p${index}`, namespace: "foo" },
-    spec: { action: random.pick(["ALLOW", "DENY", "AUDIT"]), rules: random.some(() => rule(random), 4) },
+    spec: { action: random.pick(["ALLOW", "DENY", "AUDIT"]), rules: random.list(1, 4, () => rule(random)) },
   };
 }
 
@@ -149,24 +126,24 @@ function holds(condition: Condition, truths: readonly boolean[]): boolean {
 }
 
 describe("random policies", () => {
-  test.each(Array.from({ length: 200 }, (_, seed) => seed))("well-formed, seed %d", (seed) => {
-    const random = new Random(seed);
-    let index = 0;
-    const text = write(random.some(() => policy(random, index++), 4));
-    const { configuration, diagnostics } = compile([{ name: "f", text }], { target: "envoy" });
-    expect(diagnostics, text).toEqual([]);
-    expect(validate(configuration), JSON.stringify(validate.errors)).toBe(true);
-    const { predicates, ...sets } = configuration!.authorization!;
-    expect(new Set(predicates.map((predicate) => JSON.stringify(predicate))).size).toBe(predicates.length);
-    const rules = rulesOf({ predicates, ...sets });
-    for (let round = 0; round < 50; round++) {
-      const likelihood = random.pick([10, 50, 90]);
-      const truths = predicates.map(() => random.chance(likelihood));
-      for (const { condition: tested, guard } of rules) {
-        if (guard === undefined || !holds(tested, truths)) continue;
-        expect(guard.some((predicate) => truths[predicate])).toBe(true);
+  test("well-formed", () => {
+    forAll(200, (random) => {
+      const text = write(random.list(1, 4, (index) => policy(random, index)));
+      const { configuration, diagnostics } = compile([{ name: "f", text }], { target: "envoy" });
+      expect(diagnostics, text).toEqual([]);
+      expect(validate(configuration), JSON.stringify(validate.errors)).toBe(true);
+      const { predicates, ...sets } = configuration!.authorization!;
+      expect(new Set(predicates.map((predicate) => JSON.stringify(predicate))).size).toBe(predicates.length);
+      const rules = rulesOf({ predicates, ...sets });
+      for (let round = 0; round < 50; round++) {
+        const likelihood = random.pick([0.1, 0.5, 0.9]);
+        const truths = predicates.map(() => random.chance(likelihood));
+        for (const { condition: tested, guard } of rules) {
+          if (guard === undefined || !holds(tested, truths)) continue;
+          expect(guard.some((predicate) => truths[predicate])).toBe(true);
+        }
       }
-    }
+    });
   });
 
   /** Each makes one thing of a well-formed policy wrong. */
@@ -230,8 +207,7 @@ describe("random policies", () => {
   };
 
   test.each(Object.entries(FAULTS))("with %s", (_, spoil) => {
-    for (let seed = 0; seed < 30; seed++) {
-      const random = new Random(seed);
+    forAll(30, (random) => {
       const resources = [policy(random, 0), policy(random, 1)];
       spoil(random.pick(resources).spec, random);
       const text = write(resources);
@@ -241,6 +217,6 @@ describe("random policies", () => {
       expect(diagnostics[0]).toMatchObject({ severity: "error", file: "f" });
       expect(diagnostics[0]!.line).toBeGreaterThan(0);
       expect(diagnostics[0]!.column).toBeGreaterThan(0);
-    }
+    });
   });
 });

@@ -142,7 +142,7 @@ describe(`100,000 random policies and requests, seed ${SEED}`, () => {
   }, 300_000);
 
   test("conditions of every kind", async () => {
-    const random = new authz.Random(SEED);
+    const random = new Random(SEED);
     await check(900, 10, () => {
       const configuration = whole({
         directRemoteAddress: "direct",
@@ -159,7 +159,7 @@ describe(`100,000 random policies and requests, seed ${SEED}`, () => {
       });
       const port = random.pick([80, 443, 8080]);
       const judged = judgedBy(configuration, { address: { ip: random.pick(["10.0.0.1", "::1"]), port } });
-      const tokens = random.list(6, () => authz.payload(random)).map((claims) => claims && signed(claims));
+      const tokens = random.times(6, () => authz.payload(random)).map((claims) => claims && signed(claims));
       return { judged, request: () => policyRequest(random, random.pick(tokens)) };
     });
   }, 300_000);
@@ -195,7 +195,7 @@ function downstream({ method = "GET", path = "/", headers = [] }: Http1Request):
 }
 
 /** A request as the facts of tests/authz have it, over a connection that shows the same. */
-function policyRequest(random: authz.Random, token: string | undefined): DownstreamRequest {
+function policyRequest(random: Random, token: string | undefined): DownstreamRequest {
   const { headers, properties = {}, peerNames } = authz.request(random);
   const value = (wanted: string) => headers.find(([name]) => name === wanted)?.[1] ?? "";
   const text = (name: string) => String(properties[name] ?? "");
