@@ -216,6 +216,21 @@ describe("bounds", () => {
   });
 });
 
+test("a configuration that is replaced takes its memory with it", async () => {
+  const hmac = TestKey.generate("HS256", "h");
+  const provider = { localJwks: { keys: [hmac.jwk as never] } };
+  const replaced = await startHost(configuration({}, provider));
+  const large = Array.from({ length: 100 }, (_, i) =>
+    hmac.token({ iss: ISSUER, sub: "alice", pad: `${i} `.padEnd(1000, "x") }),
+  );
+  for (let i = 0; i < 40; i++) {
+    // More than a cache begins with, so that it grows to its 4 MiB.
+    for (const token of large) expect(ask(replaced, token)).toBe("alice");
+    expect(replaced.configure(configuration({}, provider)).accepted).toBe(true);
+  }
+  expect(replaced.memorySize).toBeLessThan(40 * 1024 * 1024);
+});
+
 describe("what a verdict rests on", () => {
   test("another configuration in the same machine knows nothing of it", () => {
     const token = key.token({ iss: ISSUER, sub: "alice" });

@@ -162,3 +162,38 @@ test("each of two tokens has its own claims, whichever was read last", async () 
   ];
   expect(host.send({ headers }).outcome?.upstream?.headers).toContainEqual(["x-sub", "alice"]);
 });
+
+describe("of two required providers", () => {
+  const required = (name: string, more: object): object => ({
+    ...provider(name, ISSUER),
+    presence: "REQUIRED",
+    forward: true,
+    ...more,
+  });
+
+  test("the later one has a header of both to itself", async () => {
+    const output = (claimName: string): object => ({ claimToHeaders: [{ headerName: "x-sub", claimName }] });
+    const host = await createNodeHost(module);
+    const providers = [required("origins-0", output("sub")), required("origins-1", output("other"))];
+    expect(host.configure(whole({ providers })).accepted).toBe(true);
+    for (const other of ["bob", undefined]) {
+      const token = key.token({ iss: ISSUER, sub: "alice", ...(other && { other }) });
+      const headers = host.send({ headers: [bearer(token)] }).outcome?.upstream?.headers;
+      expect(headers?.filter(([name]) => name === "x-sub")).toEqual(other ? [["x-sub", other]] : []);
+    }
+  });
+
+  test("the later one finds a token that the first one writes", async () => {
+    const host = await createNodeHost(module);
+    const providers = [
+      required("origins-0", { claimToHeaders: [{ headerName: "x-inner", claimName: "inner" }] }),
+      required("origins-1", { fromHeaders: [{ name: "x-inner" }] }),
+    ];
+    expect(host.configure(whole({ providers })).accepted).toBe(true);
+    const outer = key.token({ iss: ISSUER, inner: key.token({ iss: ISSUER, sub: "inner" }) });
+    for (let i = 0; i < 2; i++) {
+      const headers = host.send({ headers: [bearer(outer)] }).outcome?.upstream?.headers;
+      expect(headers).toContainEqual(["x-sub", "inner"]);
+    }
+  });
+});

@@ -224,3 +224,84 @@ describe("providers that ask for the same document", () => {
     );
   });
 });
+
+describe("what a key server answers", () => {
+  const FETCH_FAILED = { status: 401, body: "Jwks remote fetch is failed" };
+  const NO_KEY = { status: 401, body: "Jwks doesn't have key to match kid or alg from Jwt" };
+  /** Lets time pass, with the answers that come meanwhile. */
+  async function pass(host: Host, milliseconds: number): Promise<void> {
+    for (let left = milliseconds; left > 0; left -= 100) {
+      host.advance(Math.min(left, 100));
+      await host.settle();
+    }
+  }
+  const ask = (host: Host, by = token): unknown => {
+    const outcome = host.send({ headers: [bearer(by)] }).outcome;
+    return outcome?.upstream ? "passes" : outcome?.answer;
+  };
+
+  test.each([
+    [0, "passes"],
+    [1, expect.objectContaining(FETCH_FAILED)],
+  ])("has maxJwksBytes, and %i more", async (more, expected) => {
+    const size = 2048;
+    const text = key.jwks.replace("{", `{"a":"${"x".repeat(size - key.jwks.length - 7 + more)}",`);
+    expect(text).toHaveLength(size + more);
+    const answer: HttpResponse = { status: 200, body: text };
+    const host = await gate([provider({ uri: `${ISSUER}/keys` })], () => answer, { maxJwksBytes: size });
+    await pass(host, 1000);
+    expect(ask(host)).toEqual(expected);
+  });
+
+  test.each([
+    [ISSUER, "passes", ["/.well-known", "/keys"]],
+    ["https://other.example", expect.objectContaining(FETCH_FAILED), ["/.well-known"]],
+  ])("is a discovery document of the issuer %s", async (issuer, expected, paths) => {
+    const asked = new Set<string>();
+    const document = JSON.stringify({ issuer, jwks_uri: `${ISSUER}/keys` });
+    const host = await gate([provider({ discovery: { uri: `${ISSUER}/.well-known` } })], (path) => {
+      asked.add(path);
+      return path === "/keys" ? keySet : { status: 200, body: document };
+    });
+    await pass(host, 1000);
+    expect([...asked]).toEqual(paths);
+    expect(ask(host)).toEqual(expected);
+  });
+
+  test("is used for staleMs if no later answer is good", async () => {
+    let response = keySet;
+    const remote = { uri: `${ISSUER}/keys`, refreshMs: 1000, minRefreshMs: 1000, staleMs: 10_000 };
+    const host = await gate([provider(remote)], () => response);
+    await pass(host, 1000);
+    response = { status: 503 };
+    await pass(host, 9000);
+    expect(ask(host)).toBe("passes");
+    await pass(host, 4000);
+    expect(ask(host)).toMatchObject(FETCH_FAILED);
+    response = keySet;
+    await pass(host, 60_000);
+    expect(ask(host)).toBe("passes");
+  });
+
+  test("lacks a key that was there: its tokens are refused at once, without a fetch", async () => {
+    const other = TestKey.generate("HS256", "other");
+    let keys = [key.jwk, other.jwk];
+    let fetches = 0;
+    const remote = { uri: `${ISSUER}/keys`, refreshMs: 60_000, minRefreshMs: 60_000 };
+    const host = await gate([provider(remote)], () => {
+      fetches++;
+      return { status: 200, body: JSON.stringify({ keys }) };
+    });
+    await pass(host, 1000);
+    expect(ask(host)).toBe("passes");
+    keys = [other.jwk];
+    await pass(host, 61_000);
+    const before = fetches;
+    expect(before).toBeGreaterThan(1);
+    for (let i = 0; i < 3; i++) {
+      expect(ask(host)).toMatchObject(NO_KEY);
+      await pass(host, 3000);
+    }
+    expect(fetches).toBe(before);
+  });
+});

@@ -394,7 +394,7 @@ export const MUTANTS: Mutant[] = [
     file: "assembly/authn/authenticator.ts",
     from: "if (this.wrote) removeOutputs(request, provider);",
     to: "",
-    tests: ["tests/conformance/cases.test.ts"],
+    tests: ["tests/conformance/isolation.test.ts"],
     why: "the identity that an earlier provider wrote stays beside that of a later one",
   },
   {
@@ -422,7 +422,7 @@ export const MUTANTS: Mutant[] = [
     file: "assembly/authn/extractor.ts",
     from: "if (location.kind == LocationKind.Header && equals(location.name, name)) return true;",
     to: "",
-    tests: ["tests/conformance/cases.test.ts"],
+    tests: ["tests/conformance/isolation.test.ts"],
     why: "a token that a provider wrote into a header is not looked for",
   },
   {
@@ -443,7 +443,7 @@ export const MUTANTS: Mutant[] = [
     file: "assembly/authn/token-cache.ts",
     from: "if (this.grown != 0) heap.free(this.grown);\n    giveStorage",
     to: "giveStorage",
-    tests: ["tests/cache/token-cache.test.ts"],
+    tests: ["tests/cache/filter.test.ts"],
     why: "each configuration that is replaced leaves megabytes behind",
   },
   {
