@@ -13,6 +13,7 @@ export default defineConfig({
       include: ["tools/**/*.ts"],
       reporter: ["json"],
       reportsDirectory: "coverage",
+      reportOnFailure: true,
     },
     projects: [
       {

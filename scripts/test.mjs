@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /**
  * Every test, from nothing: builds, checks format, style and types, runs the unit tests of the filter (as-pect) and all
- * others (vitest), and prints what they cover (tests/coverage). The last line is `N passed, N failed`, over everything; each check counts as one. The exit code is 0
- * only if nothing failed.
+ * others (vitest), and prints what they cover (tests/coverage). The last line is `N passed, N failed`, over everything;
+ * each check counts as one. The exit code is 0 only if nothing failed.
+ *
+ *   node scripts/test.mjs [--raise]
+ *
+ *   --raise    raises the floors of coverage (tests/coverage/floors.json) to what is measured
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -18,7 +22,6 @@ const report = join(folder, "vitest.json");
 const coverage = join(folder, "coverage");
 const coverageOfChildren = join(folder, "children");
 mkdirSync(coverageOfChildren);
-/** With `--raise` the floors of coverage become what is measured. */
 const raise = process.argv.slice(2).filter((argument) => argument === "--raise");
 
 /** Each with what counts its tests; without it, it is one test. */

@@ -197,3 +197,16 @@ describe("of two required providers", () => {
     }
   });
 });
+
+test("a request without a token has no claims, however many policies ask for", async () => {
+  const host = await createNodeHost(module);
+  const predicates = Array.from({ length: 4000 }, (_, i) => ({ claim: [`c${i}`], match: { exact: "x" } }));
+  const condition = { or: predicates.map((_, i) => i) };
+  const authorization = { predicates, allow: { rules: [{ id: "ns[foo]-policy[p]-rule[0]", condition }] } };
+  const providers = [provider("origins-0", ISSUER)];
+  expect(host.configure(whole({ providers, authorization })).accepted).toBe(true);
+  expect(host.send({}).outcome?.answer).toMatchObject({ status: 403 });
+  const token = bearer(key.token({ iss: ISSUER, c3999: "x" }));
+  expect(host.send({ headers: [token] }).outcome?.upstream).toBeDefined();
+  expect(host.send({}).outcome?.answer).toMatchObject({ status: 403 });
+});
