@@ -44,6 +44,7 @@ const STEPS = [
       "tests/support/guest",
     ],
   },
+  { name: "plain English of documents, comments and messages", command: ["scripts/prose.mjs"] },
   { name: "types", command: [bin("typescript", "bin/tsc"), "--project", "."] },
   {
     name: "unit tests of the filter",
