@@ -1,4 +1,4 @@
-/** What is compared: an Envoy of its own each, alike but for its HTTP filters. */
+/** What is compared: one Envoy each; they differ only in their HTTP filters. */
 import { withContents } from "../tools/config/contents.ts";
 import type { Configuration } from "../tools/config/schema.ts";
 import { Envoy } from "../tools/envoy/process.ts";

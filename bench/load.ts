@@ -21,7 +21,7 @@ export class Load {
 
   private constructor(private readonly lanes: Lane[]) {}
 
-  /** @param answer what every answer must look like but for its date */
+  /** @param answer what every answer must look like, except for its date */
   static async connect({ port, connections }: LoadOptions, answer: Buffer): Promise<Load> {
     const lanes: Lane[] = [];
     const load = new Load(lanes);

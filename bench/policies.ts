@@ -18,7 +18,7 @@ export interface Target {
 export const HOST = "bench.example";
 
 interface RuleMaker {
-  /** The rule, but for the principal that every rule asks for. */
+  /** The rule without the principal, which every rule asks for. */
   rule: object;
   /** A request that this rule lets through, and no other does. */
   target: Partial<Target>;
@@ -96,7 +96,7 @@ function resources(jwks: string, shape: Shape, rules: number): object[] {
   return [{ apiVersion, kind: "RequestAuthentication", metadata, spec: { jwtRules } }, ...policies];
 }
 
-/** The filter's configuration for so many rules of that shape. */
+/** The filter's configuration for `count` rules of that shape. */
 export function compilePolicy(jwks: string, shape: Shape, rules: number): Configuration {
   const text = resources(jwks, shape, rules)
     .map((resource) => JSON.stringify(resource))

@@ -21,7 +21,7 @@ const options = new Command("npm run soak --")
   .parse()
   .opts<{ requests: number; envoyRequests: number; module: string }>();
 
-/** So many requests, each with a token of its own, fill the cache: everything that is made once has been made. */
+/** This many requests, each with another token, fill the cache: everything that is made once has been made. */
 const SETTLED = 10_000;
 /** More tokens than the cache holds, so that most of them miss. */
 const TOKENS = 20_000;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:waiting`: what letting a thousand waiting requests go does to the other requests of the same worker. A
  * prober on a thread of its own asks another listener, in the same virtual machine, at fixed times, whether the answer
- * before has come or not (no coordinated omission), first while nothing else happens, then while the requests are let go.
+ * before has come or not (no coordinated omission), first while nothing else happens, then while the requests are resumed.
  */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
@@ -118,7 +118,7 @@ async function main(): Promise<void> {
     }
     const [before, after] = [percentile(quiet, 0.99), percentile(busy, 0.99)];
     console.log(
-      `${protocol}: 99th percentile ${before.toFixed(2)} ms quiet, ${after.toFixed(2)} ms while ${count} are let go: ${(after / before).toFixed(2)} times (${quiet.length} and ${busy.length} requests)`,
+      `${protocol}: 99th percentile ${before.toFixed(2)} ms quiet, ${after.toFixed(2)} ms while ${count} are resumed: ${(after / before).toFixed(2)} times (${quiet.length} and ${busy.length} requests)`,
     );
   }
   keyServer.close();

@@ -68,7 +68,7 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   return `${formatPosition(diagnostic)}: ${mark}${oneLine(diagnostic.message)}`;
 }
 
-/** A place in JSON: its parts, and `at`, all of them as messages have it. */
+/** A place in JSON: its parts, and `at`, all of them as messages write them. */
 export function positionToJson(position: Position): Position & { at: string } {
   const { file, line, column } = position;
   return { file, line, column, at: formatPosition(position) };
@@ -80,7 +80,7 @@ export function diagnosticToJson(diagnostic: Diagnostic): object {
   return { severity, ...positionToJson(diagnostic), message };
 }
 
-/** No message is longer but for what it quotes from a file. */
+/** No message is longer, apart from what it quotes from a file. */
 const MAX_MESSAGE_LENGTH = 2000;
 
 /** A message as one line that a terminal only shows, whatever it quotes: its end, which says what to write, stays. */

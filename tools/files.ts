@@ -49,7 +49,7 @@ export async function writeFileSafely(
   try {
     replace(path, data, options);
   } finally {
-    // A signal that came meanwhile is known one turn of the event loop later.
+    // A signal that came in between is known one turn of the event loop later.
     await new Promise((done) => setImmediate(done));
     for (const signal of signals) process.off(signal, remember);
     if (received !== undefined) process.kill(process.pid, received);
@@ -108,7 +108,7 @@ function keepOwner(descriptor: number, { uid, gid }: Stats): void {
   }
 }
 
-/** Names a file, unless somebody else has taken the name meanwhile. */
+/** Names a file, unless another program has taken the name in between. */
 function giveNewName(from: string, to: string): void {
   try {
     linkSync(from, to);

@@ -370,7 +370,7 @@ describe("tools show what the module did, and decide nothing", () => {
     for (const file of explaining) {
       expect(tools.external.get(file), file).toEqual([]);
       const text = sourceOf(file);
-      // The compiled form of a rule: whoever reads it evaluates it.
+      // The compiled form of a rule: a file that reads it evaluates it.
       expect(/\.(condition|guard|localJwks)\b|\.match\b(?!\()/.test(text), file).toBe(false);
       // How values are compared with patterns (StringMatch, CIDR blocks, templates).
       expect(/\b(exact|prefix|suffix|nonEmpty|template)" in\b/.test(text), file).toBe(false);

@@ -97,12 +97,12 @@ export class AuthzGuest {
     if (!this.exports.readRequest()) throw new Error("the request could not be read");
   }
 
-  /** Decides on the request that was read last, so many times. */
+  /** Decides `times` times on the request that was read last. */
   repeat(times: number): void {
     this.exports.decide(times);
   }
 
-  /** Evaluates the token that was set last, so many times. */
+  /** Evaluates `times` times the token that was set last. */
   repeatToken(times: number): void {
     this.exports.evaluateToken(times);
   }

@@ -269,7 +269,7 @@ describe("eviction", () => {
     expect(hits).toBeGreaterThan(9_500);
   });
 
-  test("tokens that come by turns do not keep each other out, though their hashes are alike", () => {
+  test("tokens that alternate do not keep each other out, although their hashes are alike", () => {
     cache.create(256, 1_000_000);
     for (let i = 0; i < 256; i++) cache.insert(token(i));
     const alike = [1n, 2n, 3n, 4n].map((upper) => (upper << 32n) | 7n);

@@ -59,7 +59,7 @@ const ask = (rule: object, ...providers: string[]) =>
   );
 
 const CLEAN = deny(to({ paths: ["/a/*"] }));
-/** So many rules, which have nothing to do with each other. */
+/** This many rules, which have nothing to do with each other. */
 const rules = (count: number) => {
   const all = Array.from({ length: count }, (_, i) => to({ paths: [`/a${i}/*`] }));
   const policies = Array.from({ length: Math.ceil(count / 500) }, (_, i) =>

@@ -138,7 +138,7 @@ describe("--output config", () => {
     expect(JSON.parse(run(["compile", "-f", "policies", "--shadow"]).stdout)).toMatchObject({ shadow: true });
   });
 
-  test("carries --remove-lookalikes, but for headers that look like framing", () => {
+  test("carries --remove-lookalikes, except for headers that look like framing", () => {
     const authentication = (header: string) => `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: {name: a}

@@ -1,4 +1,4 @@
-/** `jwtgate console`: what its server answers, whoever asks, and the page in one file. */
+/** `jwtgate console`: what its server answers to anyone, and the page in one file. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

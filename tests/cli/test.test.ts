@@ -771,7 +771,7 @@ ${expectations}`;
   });
 });
 
-test("every way to spoil a token is refused, but for another audience where nobody asks for one", () => {
+test("every way to spoil a token is refused, except another audience if no rule asks for one", () => {
   const ways = Object.keys(SPOILS);
   const text = (key: string) => `policies: [p.yaml]
 keys: {idp: ${key}}

@@ -104,7 +104,7 @@ const jwks = {
   secret: { kty: "oct", k: Buffer.alloc(32, 7).toString("base64url") },
 };
 const upTo = <T>(count: number, make: (i: number) => T) => Array.from({ length: count }, (_, i) => make(i));
-/** As many policies as the API server wants for so many rules. */
+/** As many policies as the API server wants for that many rules. */
 const policies = (count: number, make: (i: number) => object, action?: string) =>
   upTo(Math.ceil(count / 500), (p) =>
     policy(
@@ -114,7 +114,7 @@ const policies = (count: number, make: (i: number) => object, action?: string) =
     ),
   );
 
-/** What a configuration can be full of: so many of each. */
+/** The parts of which a configuration can have many. */
 const SHAPES: Record<string, (count: number) => string[]> = {
   "rules of one path": (n) => policies(n, (i) => ({ to: [{ operation: { paths: [`/${i}`] } }] })),
   "rules of one prefix": (n) => policies(n, (i) => ({ to: [{ operation: { paths: [`/${i}*`] } }] })),

@@ -1,6 +1,6 @@
 /**
  * Thousands of tokens over all algorithms, good and spoilt, judged by `jose` and by the module: what one accepts the other
- * accepts, but for spellings of base64url that are not canonical (docs/strictness.md, S2), which only `jose` takes.
+ * accepts, except for spellings of base64url that are not canonical (docs/strictness.md, S2), which only `jose` takes.
  */
 
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** Requests that wait for keys: how many are let go at a time, which, and who waits at all. */
+/** Requests that wait for keys: how many are resumed at a time, which ones, and which requests wait at all. */
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { HttpResponse } from "../../tools/host/context.ts";
@@ -101,7 +101,7 @@ const bodies = (streams: Stream[]): Set<string | undefined> =>
 const undecided = (streams: Stream[]): number =>
   streams.filter(({ outcome }) => outcome === undefined).length;
 
-describe("requests are let go a few at a time, the oldest first", () => {
+describe("requests are resumed a few at a time, the oldest first", () => {
   test("when keys come", async () => {
     const gate = await Gate.open();
     const streams = gate.sendMany(1000, () => good(current));

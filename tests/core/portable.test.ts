@@ -94,7 +94,7 @@ async function run(program: string, globals: object = {}): Promise<unknown> {
   return JSON.parse(JSON.stringify(value));
 }
 
-test("a token of every algorithm is signed, decided upon and explained", async () => {
+test("a token of every algorithm is signed, decided and explained", async () => {
   const told = await run(`
     ${DECIDE}
     const told = {};

@@ -59,7 +59,7 @@ describe("Ed25519", () => {
       }
     };
     for (let round = 0; round < 3; round++) for (const [i, key] of keys.entries()) use(key, i, 3);
-    // So many that every table has rested long enough, and the last keys get one.
+    // Enough that every table has rested long enough, and the last keys get one.
     const [first] = keys;
     if (first !== undefined) use(first, 0, 600);
     for (const [i, key] of keys.toReversed().entries()) use(key, keys.length - 1 - i, 3);
@@ -147,7 +147,7 @@ describe("Ed25519", () => {
     expect(guest.loadEd25519(Buffer.alloc(33, 1))).toBe(reason);
   });
 
-  it("gives back the memory of keys that are no longer used", () => {
+  it("frees the memory of keys that are no longer used", () => {
     const { publicKey } = generateKeyPairSync("ed25519");
     const x = fromBase64url(publicKey.export({ format: "jwk" }).x);
     for (let i = 0; i < 8; i++) guest.loadEd25519(x);

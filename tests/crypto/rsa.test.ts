@@ -99,7 +99,7 @@ interface RsaKey {
   exponent: Buffer;
 }
 
-/** A key whose modulus has exactly so many bits. */
+/** A key whose modulus has exactly `bits` bits. */
 function makeKey(bits: number, e: bigint): RsaKey {
   const half = Math.ceil(bits / 2);
   let [p, q] = [0n, 0n];
@@ -117,7 +117,7 @@ function makeKey(bits: number, e: bigint): RsaKey {
   return { privateKey, modulus: toBytes(numbers.n), exponent: toBytes(e) };
 }
 
-/** A prime p of so many bits for which e has an inverse modulo p - 1. @param e a prime */
+/** A prime p of `bits` bits for which e has an inverse modulo p - 1. @param e a prime */
 function primeFor(e: bigint, bits: number): bigint {
   let p = 1n;
   while (p % e === 1n) p = generatePrimeSync(bits, { bigint: true });

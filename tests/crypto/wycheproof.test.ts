@@ -1,5 +1,5 @@
 /**
- * Project Wycheproof: every "valid" accepted and everything else ("acceptable" too) refused, but for the exceptions in the
+ * Project Wycheproof: every "valid" accepted and everything else ("acceptable" too) refused, except for the exceptions in the
  * tables below, which have to come out the other way round.
  */
 import { beforeAll, describe, expect, it } from "vitest";

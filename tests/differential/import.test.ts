@@ -28,7 +28,7 @@ interface Gate {
   source: unknown;
   filters: Message[];
   configuration: Configuration;
-  /** What the import warns of, but for what is no matter of answers here. */
+  /** What the import warns of, except for warnings that do not concern answers. */
   warnings: string[];
 }
 

@@ -1,6 +1,6 @@
 /**
  * Random policies and random requests, to jwtgate and to Envoy's own filters as istiod would configure them, side by side
- * in one Envoy: both say the same to the client, the same reaches the upstream, and the model (tests/model) decides likewise.
+ * in one Envoy: both say the same to the client, the same reaches the upstream, and the model (tests/model) decides the same.
  * Before them, what such requests have found.
  *
  * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.

@@ -107,7 +107,7 @@ async function stat(name: string): Promise<number> {
 
 const waiting = () => stat("wasmcustom.jwtgate_jwks_waiting_requests");
 
-/** Waits until so many requests wait, and until Envoy has read of them all that it will. */
+/** Waits until `count` requests wait, and until Envoy has read of them all that it will. */
 async function settled(count: number): Promise<void> {
   await until(`${count} requests wait`, async () => (await waiting()) === count);
   await still("http.gate.downstream_cx_rx_bytes_total");

@@ -1,6 +1,6 @@
 /**
  * A thousand requests that wait for keys at once, in the real Envoy, and another listener in the same virtual machine:
- * however many are let go together, each gets its answer, and the machine lives.
+ * however many are resumed together, each gets its answer, and the machine lives.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Configuration, Limits, RemoteJwks } from "../../tools/config/schema.ts";

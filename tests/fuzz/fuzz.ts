@@ -17,7 +17,7 @@ function number(text: string): number {
 const program = new Command("fuzz")
   .option("--seconds <number>", "how long", number, 60)
   .option("--seed <number>", "of the first round", number, Date.now() % 2 ** 31)
-  .option("--rounds <number>", "no more than so many", number, Number.MAX_SAFE_INTEGER)
+  .option("--rounds <number>", "no more than this many", number, Number.MAX_SAFE_INTEGER)
   .option("--module <file>", "the module", MODULE_FILE)
   .addOption(new Option("--target <name>", "this one only").choices(Object.keys(TARGETS)))
   .parse();

@@ -18,7 +18,7 @@ import type { Random } from "./random.ts";
 import { token } from "./tokens.ts";
 
 const NOW = 1_800_000_000;
-/** One request in so many is sent to a new host too, which takes the longest. */
+/** One request in this many is also sent to a new host, which takes the longest. */
 const COMPARED = 3;
 
 function request(random: Random, tokens: readonly string[]): DownstreamRequest {

@@ -88,7 +88,7 @@ describe("serving", () => {
     expect(await answers(port)).toBe(false);
   });
 
-  test("serves on, whatever comes instead of a request, and whoever stops reading", async () => {
+  test("keeps serving after anything that is not a request, and after clients that stop reading", async () => {
     const { process: demo, output, ended, port } = await serving(DEMO);
     for (const bytes of [
       "x\r\n\r\n",

@@ -14,7 +14,7 @@ const ISSUER = "https://issuer.example";
 const rsa = TestKey.generate("RS256", "rsa");
 const ec = TestKey.generate("ES256", "ec");
 
-/** All that the module imports, but for `proxy_call_foreign_function`. */
+/** All that the module imports, except `proxy_call_foreign_function`. */
 const ALLOWED = WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(MODULE)))
   .map(({ name }) => name)
   .concat("proxy_on_context_create", "proxy_on_configure", "proxy_on_tick", "proxy_on_http_call_response")

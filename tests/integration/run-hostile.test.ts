@@ -51,7 +51,7 @@ async function expectAlive(running: Running): Promise<void> {
   expect(running.stderr()).not.toMatch(/Error|has a bug|^ {4}at /m);
 }
 
-/** What clients send that is no request, or is not waited for; how many lines of the log come of so many. */
+/** What clients send that is not a request, or do not wait for; and how many log lines it causes. */
 const FLOODS: Record<string, { bytes: Buffer; waits: boolean; line: RegExp }> = {
   garbage: { bytes: Buffer.from("x\r\n\r\n"), waits: true, line: / - - 400 http1\.codec_error$/ },
   "a TLS hello": {

@@ -14,7 +14,7 @@ import { openWebSocket, said, startWebSocketUpstream, type WebSocketUpstream } f
 const key = TestKey.generate("ES256", "k");
 const token = key.token({ iss: "https://issuer.example", sub: "alice" });
 
-/** Tokens at four places, and a token is needed but for /open. */
+/** Tokens at four places; a token is needed except for /open. */
 const policies = (forward: boolean) => `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: {name: issuer, namespace: ns}

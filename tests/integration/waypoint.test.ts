@@ -306,7 +306,7 @@ const OF_OTHER = {
   "/trust-domains": 200,
   "/token": 403,
 };
-/** Nothing is known of the peer; a token is. */
+/** The peer is unknown; there is a token. */
 const UNKNOWN = Object.fromEntries(Object.keys(SOURCES).map((path) => [path, path === "/token" ? 403 : 500]));
 
 /** Istio's own kind, `istio.hashable_string`, is a string of Envoy's too; older Envoys have none that is hashable. */

@@ -82,7 +82,7 @@ describe("targets", () => {
   const direct = rule("{from: [{source: {notIpBlocks: [10.0.0.0/8]}}]}", "DENY");
   const when = rule("{when: [{key: source.ip, values: [10.0.0.1]}]}");
 
-  test("a bootstrap hands over the direct peer where a policy asks for it, and only there", () => {
+  test("a bootstrap passes the direct peer if a policy asks for it, and only then", () => {
     expect(compileText(direct).configuration!.directRemoteAddress).toBe("jwtgate.direct_remote_address");
     expect(compileText(rule("{}")).configuration).not.toHaveProperty("directRemoteAddress");
   });

@@ -231,7 +231,7 @@ describe("what is missing is named, and the keys get a name of their own", () =>
     const resources = entry(HTTPS) + rule("{tls: {mode: SIMPLE, insecureSkipVerify: true}}");
     const { cluster, messages } = compiled("https://keys.example/k", resources);
     expect(cluster).toBe("outbound|443||keys.example");
-    expect(messages).toEqual([expect.stringContaining("has insecureSkipVerify, so that whoever answers")]);
+    expect(messages).toEqual([expect.stringContaining("has insecureSkipVerify, so that anyone who answers")]);
   });
 });
 

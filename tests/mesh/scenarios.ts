@@ -76,7 +76,7 @@ spec:
   rules: ${rules}
 ---
 `;
-/** A token is needed but for /open. */
+/** A token is needed except for /open. */
 const tokenNeeded = (place: Place, rule?: string) =>
   authentication(place, rule) +
   authorization(

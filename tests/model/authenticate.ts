@@ -16,7 +16,7 @@ export interface Authentication {
   refusal: string;
   /** A CORS preflight is not authenticated. */
   preflight: boolean;
-  /** Each that was asked, in order; one whose tokens changed meanwhile is there twice. */
+  /** Each that was asked, in order; one whose tokens changed in between is there twice. */
   steps: ProviderStep[];
   /** The provider and the claims that policies see; absent where there is no verified token. */
   verified?: { provider: Provider; claims: Claims };

@@ -9,7 +9,7 @@ import { anyRendered, anyText, type Rendered, TRICKY_WORDS } from "./strings.ts"
 const SEED = Number(process.env["RANDOM_SEED"] ?? 2026);
 const RUNS = Number(process.env["RANDOM_RUNS"] ?? 200);
 
-/** As JSON has it. */
+/** As in JSON. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 /** Whether Kubernetes could take the document for a resource. It leaves an empty namespace out. */

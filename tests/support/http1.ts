@@ -104,7 +104,7 @@ export class Http1Client {
     }
   }
 
-  /** Sends a request and reads its answer; on a connection that the server has given up meanwhile, once more. */
+  /** Sends a request and reads its answer; on a connection that the server has closed, once more. */
   async request(request: Http1Request): Promise<Http1Response> {
     const { method = "GET", path = "/", authority = "localhost", headers = [], body = "" } = request;
     const length: [string, string][] = body === "" ? [] : [["content-length", String(body.length)]];

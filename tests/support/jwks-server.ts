@@ -81,7 +81,7 @@ export class JwksServer {
     return this.requests.length;
   }
 
-  /** Waits until so many requests have come in all. */
+  /** Waits until `count` requests have come in all. */
   async reached(count: number): Promise<void> {
     while (this.count < count) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }

@@ -106,7 +106,7 @@ describe(`100,000 random policies and requests, seed ${SEED}`, () => {
 
   /**
    * @param make a configuration, and requests for it
-   * @param judge one request in so many is judged by the models too, which takes longest
+   * @param judge one request in this many is also judged by the models, which takes longest
    */
   async function check(
     configurations: number,

@@ -72,9 +72,8 @@ export const KINDS = {
   JG008: {
     severity: "warning",
     title: "The issuer is not checked",
-    reason:
-      "Without issuer, every token that one of the keys signed is good, whoever it names as its issuer.",
-    remedy: "Write the issuer, exactly as tokens have it in iss.",
+    reason: "Without issuer, every token that one of the keys signed is accepted, with any issuer.",
+    remedy: "Write the issuer, exactly as in the tokens' iss.",
   },
   JG009: {
     severity: "warning",
@@ -100,7 +99,7 @@ export const KINDS = {
     severity: "warning",
     title: "Keys are fetched from the proxy's own machine",
     reason:
-      "In a mesh, loopback is the proxy's own pod: Envoy's admin port and the application answer there, and no key server. Whoever writes a policy has the proxy ask them.",
+      "In a mesh, loopback is the proxy's own pod: Envoy's admin port and the application answer there, and no key server. The author of a policy makes the proxy ask them.",
     remedy: "Name the host of the key server, or write the keys under jwks.",
   },
   JG013: {
@@ -109,7 +108,7 @@ export const KINDS = {
     reason:
       "The issuer is compared with iss character by character. No token has an asterisk there, so that every token is refused.",
     remedy:
-      "Write one entry of jwtRules for each issuer, each with the whole issuer as tokens have it in iss.",
+      "Write one entry of jwtRules for each issuer, each with the whole issuer exactly as in the tokens' iss.",
   },
   JG014: {
     severity: "warning",

@@ -23,7 +23,7 @@ function allOfCovers(wide: Clause[], narrow: Clause[]): boolean {
 }
 
 function clauseCovers(wide: Clause, narrow: Clause): boolean {
-  // A key that istiod has no matcher for is left out, so that nothing is known of it.
+  // A key that istiod has no matcher for is left out, so its effect is unknown.
   if (wide.name !== narrow.name || !wide.attribute || !narrow.attribute) return false;
   const { attribute } = wide;
   const isWithin = (values: Clause["values"], others: Clause["values"]) =>

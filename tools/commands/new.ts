@@ -469,7 +469,7 @@ async function writeBoth(
       `${names}: there is a file already: name another one with -o, or replace it with --force`,
     );
   }
-  // Somebody may have written a file meanwhile, so that the check is repeated where the name is given.
+  // Another program may have written the file since, so the check is repeated when the name is given.
   const options = { isNew: !force };
   await writeUserFile("the policy", policy, text, isDevice(policy) ? {} : options);
   if (tests === undefined) return tellNext(policy, tests);

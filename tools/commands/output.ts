@@ -13,7 +13,7 @@ export const EXIT = {
   failure: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** A person left with Ctrl-C, as shells have it: 128 and the number of the signal. */
+  /** The exit code after Ctrl-C, as shells define it: 128 plus the number of the signal. */
   interrupted: 130,
 } as const;
 

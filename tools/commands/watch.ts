@@ -128,7 +128,7 @@ function stateOf(file: string): string {
     const { mtimeMs, ctimeMs, size, ino } = statSync(file);
     return `${file} ${mtimeMs} ${ctimeMs} ${size} ${ino}`;
   } catch (error) {
-    // Gone, or not to be looked at; whoever reads it says why.
+    // It is gone or not accessible; the code that reads it reports why.
     return `${file} ${(error as NodeJS.ErrnoException).code}`;
   }
 }

@@ -361,7 +361,7 @@ export const Limits = Type.Object(
       64,
     ),
     maxResumedPerCallback: Limit(
-      "Waiting requests that one callback lets go. The others follow, the oldest first, every 10 ms.",
+      "Waiting requests that one callback resumes. The others follow, the oldest first, every 10 ms.",
       1,
       64,
       16,

@@ -97,7 +97,7 @@ export class Demo {
     this.serving = true;
   }
 
-  /** When Envoy ends, whoever ends it. */
+  /** Resolves when Envoy ends, for any reason. */
   get ended(): Promise<number | null> {
     return this.envoy?.ended ?? Promise.resolve(null);
   }
@@ -211,7 +211,7 @@ function received({ url, headers = {} }: NonNullable<Exchange["expect"]["upstrea
   return words.join(", ");
 }
 
-/** The requests of a scene as command lines, without those whose token is not at hand. */
+/** The requests of a scene as command lines, without those whose token is not available. */
 function lines({ exchanges }: Scene, port: number): Set<string> {
   return new Set(exchanges.map((exchange) => curl(port, exchange)).filter((line) => !line.includes("eyJ")));
 }

@@ -146,7 +146,7 @@ async function authentication(key: SigningKey): Promise<Scene[]> {
     },
     {
       name: "C.3",
-      title: "A principal is needed, but for /healthz",
+      title: "A principal is needed, except for /healthz",
       sample: "exempt-a-path.yaml",
       jwks: key.jwks,
       exchanges: [

@@ -205,7 +205,7 @@ export class Envoy {
   }
 
   private async waitUntilReady(addressFile: string, timeoutMs: number): Promise<void> {
-    // Not the time of day, which may be set meanwhile.
+    // Not the time of day, which may be set in between.
     const deadline = performance.now() + timeoutMs;
     while (this.running) {
       if (await this.isReady(addressFile)) return;

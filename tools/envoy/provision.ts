@@ -23,7 +23,7 @@ const OLDEST_DARWIN = [24] as const;
 const OTHER_WAYS =
   "Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which brings one";
 
-/** No Envoy can be had; the message says why and what to do instead. */
+/** No Envoy is available; the message explains why and what to do instead. */
 export class EnvoyUnavailable extends Error {
   override readonly name = "EnvoyUnavailable";
 }

@@ -301,7 +301,7 @@ class CurlReader {
     this.data = this.data ? `${this.data}${separator}${text}` : text;
   }
 
-  /** The value of -d and its kin. Line breaks of a file are left out but for --data-binary and --json. */
+  /** The value of -d and its kin. Line breaks of a file are left out, except for --data-binary and --json. */
   private dataOf(name: string, text: string): string {
     if (!text.startsWith("@") || name === "data-raw") return text;
     const content = new TextDecoder().decode(this.read(text.slice(1)));

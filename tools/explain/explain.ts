@@ -1,5 +1,5 @@
 /**
- * One request's way through the filter, step by step. The verdict is the module's own, run in this process, and so are
+ * One request's flow through the filter, step by step. The verdict is the module's own, run in this process, and so are
  * the steps: a second build of the same sources says what it does (assembly/trace.ts).
  */
 import type { Configuration } from "../config/schema.ts";
@@ -48,7 +48,7 @@ export interface Authentication {
   refusal: string;
   /** A CORS preflight is not authenticated. */
   preflight: boolean;
-  /** Each that was asked, in order; one whose tokens changed meanwhile is there twice. */
+  /** Each that was asked, in order; one whose tokens changed in between is there twice. */
   steps: ProviderStep[];
 }
 

@@ -70,7 +70,7 @@ export interface TracedProvider extends Result {
 export interface TracedAuthentication extends Result {
   /** A CORS preflight is not authenticated. */
   preflight: boolean;
-  /** In the order in which they were asked; one whose tokens changed meanwhile is there twice. */
+  /** In the order in which they were asked; one whose tokens changed in between is there twice. */
   providers: TracedProvider[];
   /** Whose token policies see; -1 if there is none. */
   verifiedBy: number;
@@ -122,7 +122,7 @@ const SECRET_HEADER = /^(authorization|proxy-authorization|cookie|set-cookie)$|t
 /**
  * Puts the events of one request together.
  *
- * @param events as the module sent them; of a request that waited, its whole way each time: the last counts
+ * @param events as the module sent them; of a request that waited, all events of each attempt: the last attempt counts
  * @returns undefined if the module never saw the request
  */
 export function readTrace(events: readonly Uint8Array[]): Trace | undefined {

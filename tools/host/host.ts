@@ -96,7 +96,7 @@ export interface Outcome {
   answer?: Answer;
   /** What the backend receives. */
   upstream?: UpstreamRequest;
-  /** What the module logged meanwhile. */
+  /** What the module logged in between. */
   logs: LogLine[];
   /** What the module stored with `proxy_set_property`, without the `wasm.` before each name. */
   properties: Record<string, string>;
@@ -131,7 +131,7 @@ export class Clock {
   }
 
   /**
-   * @internal use Host.advance, which also does what is due meanwhile
+   * @internal use Host.advance, which also does what is due in between
    * @param time of `monotonic`
    */
   advanceTo(time: bigint): void {
@@ -154,7 +154,7 @@ export class Stream {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // Whoever awaits it sees the rejection; whoever does not has aborted the stream himself.
+    // A caller that awaits it sees the rejection; a caller that does not has aborted the stream itself.
     this.decided.catch(() => {});
   }
 
@@ -382,7 +382,7 @@ export class Host {
     return this.run(plugin, info, complete.body, received.isOpen);
   }
 
-  /** A request's way through the filter. */
+  /** A request's flow through the filter. */
   private run(plugin: Plugin, info: StreamInfo, body: string, isOpen: boolean): Stream {
     const { vm } = this;
     const since = this.logs.length;

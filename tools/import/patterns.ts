@@ -61,7 +61,7 @@ export function readRegex(message: Message | undefined): string | undefined {
   return message && regex;
 }
 
-/** One way to match: a pattern of Istio, but for one exact value. */
+/** One way to match: a pattern of Istio, except for one exact value. */
 export interface Alternative {
   pattern: string;
   except?: string;

@@ -6,7 +6,7 @@ import type { ClaimProvider } from "./claims.ts";
 import type { Message } from "./message.ts";
 import { readStringMatcher, type StringMatcher } from "./patterns.ts";
 
-/** A jwtRule, as YAML has it. */
+/** A jwtRule, as in YAML. */
 export interface JwtRule {
   issuer?: string;
   audiences?: string[];

@@ -11,7 +11,7 @@ import {
 } from "./expression.ts";
 import { intersection } from "./patterns.ts";
 
-/** A rule of an AuthorizationPolicy, as YAML has it. */
+/** A rule of an AuthorizationPolicy, as in YAML. */
 export interface PolicyRule {
   from?: { source: Lists }[];
   to?: { operation: Lists }[];

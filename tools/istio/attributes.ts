@@ -431,7 +431,7 @@ function checkTrustDomain(domain: Located<string>, report: Report): void {
   }
 }
 
-/** A prefix or suffix is taken to match so many times the requests that an exact value does; a template is one of paths. */
+/** A prefix or suffix is taken to match this many times the requests that an exact value does; a template is one of paths. */
 const PART = 4;
 
 /** @returns requests in a thousand that match, where an exact value is taken to match `exact` of them */

@@ -190,7 +190,7 @@ export class MeshResources {
     const tls = rule.portTls.has(port) ? rule.portTls.get(port) : rule.tls;
     if (tls === undefined || !ORIGINATES.includes(tls.mode)) return false;
     if (tls.insecureSkipVerify) {
-      const message = `${nameOf(rule)} has insecureSkipVerify, so that whoever answers in the server's place gives the keys: remove it, and write caCertificates for a server of an authority of your own`;
+      const message = `${nameOf(rule)} has insecureSkipVerify, so that anyone who answers in the server's place gives the keys: remove it, and write caCertificates for a server of an authority of your own`;
       this.report.warning(at, message);
     }
     return true;

@@ -64,7 +64,7 @@ class Clusters {
     private readonly report: Report,
   ) {}
 
-  /** The cluster's name tells hosts apart. It leads to one port, with TLS or without, so keys of another are not to be had by it. */
+  /** The cluster's name tells hosts apart. It leads to one port, with TLS or without, so it cannot fetch keys from another. */
   of(url: URL, namespace: string, at: Position): string {
     const cluster = this.clusterFor(url, namespace, at);
     const first = this.known.get(cluster) ?? url;

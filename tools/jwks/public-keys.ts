@@ -68,7 +68,7 @@ const ATTRIBUTES = new Map([
   ["55040b", "OU"],
 ]);
 
-/** RFC 5280 §4.1. Its signature is not verified: whoever pastes a certificate trusts it. */
+/** RFC 5280 §4.1. Its signature is not verified: a user who pastes a certificate trusts it. */
 class DerCertificate implements Certificate {
   private constructor(
     private readonly issuerName: string,

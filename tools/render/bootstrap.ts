@@ -57,7 +57,7 @@ export interface ListenerOptions {
   accessLog?: boolean;
   /**
    * Whether the access log has a line when a connection becomes a WebSocket, beside that of its end, and says which of
-   * the two a line is; false where absent, for whoever counts lines counts requests.
+   * the two a line is; false where absent, because line counts serve as request counts.
    */
   logsUpgrades?: boolean;
   /**
@@ -584,7 +584,7 @@ export const FILTER_REASONS: Reasons = {
 /** As `FILTER_REASONS`, for the whole bootstrap. */
 const REASONS: Reasons = {
   ...FILTER_REASONS,
-  admin: "Whoever reaches it reads this whole configuration, HMAC secrets included, and can end Envoy.",
+  admin: "Anyone who reaches it can read this whole configuration, HMAC secrets included, and can end Envoy.",
   layered_runtime:
     "As Istio: a fragment in a path is cut off, not refused. And how many connections the listener takes.",
   overload_manager:

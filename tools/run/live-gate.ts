@@ -95,7 +95,7 @@ export class LiveGate {
     return this.envoy.admin;
   }
 
-  /** When Envoy ends, whoever ends it. */
+  /** Resolves when Envoy ends, for any reason. */
   get ended(): Promise<number | null> {
     return this.envoy.ended;
   }

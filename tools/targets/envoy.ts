@@ -28,7 +28,7 @@ interface Options extends UpstreamOptions, ModuleOptions {
   tlsClientCa: string;
 }
 
-/** For whoever asks the extension providers of CUSTOM policies. */
+/** For the filters that ask the extension providers of CUSTOM policies. */
 export const MESH_CONFIG_OPTION = {
   flags: "--mesh-config <file>",
   description: "Istio's mesh config, whose extensionProviders CUSTOM policies name",

@@ -44,7 +44,7 @@ export function positionAt(node: YamlNode, ...path: (string | number)[]): Positi
   return current.at;
 }
 
-/** Any YAML value as JSON has it. */
+/** Any YAML value as in JSON. */
 export function plain(node: YamlNode): unknown {
   switch (node.kind) {
     case "map":

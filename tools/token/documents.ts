@@ -17,7 +17,7 @@ export interface Fetched {
 /**
  * Every document that the configuration's providers need, once. What is wrong with one is the filter's to say.
  *
- * @param known what is at hand already, by URL: not fetched
+ * @param known documents that are already available, by URL: not fetched
  * @param caFile authorities of the servers' certificates, PEM; the system's where absent
  */
 export async function fetchDocuments(
@@ -81,7 +81,7 @@ const SERVICE_TIME: [string, string] = ["x-envoy-upstream-service-time", "0"];
 const MAX_BYTES = Limits.properties.maxJwksBytes.maximum as number;
 
 /**
- * What Envoy answers itself if no server does (source/common/router/router.cc). An answer that is too long to read is handed
+ * What Envoy answers itself if no server does (source/common/router/router.cc). An answer that is too long to read is passed
  * over in a shorter form that is too long for every configuration.
  */
 const LOCAL_REPLIES: Record<Fault, HttpResponse> = {

@@ -1,4 +1,4 @@
-/** What is wrong with an answer, for whoever asks: the terminal, and the console's page as it is typed. */
+/** What is wrong with an answer. The terminal and the console's page ask as it is typed. */
 import { review } from "../check/review.ts";
 import { oneLine } from "../diagnostics.ts";
 import { InvalidValue } from "../values.ts";

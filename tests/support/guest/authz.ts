@@ -65,7 +65,7 @@ export function readRequest(): bool {
   return request.read(directAddressProperty, EMPTY);
 }
 
-/** Decides on it, so many times. @returns 1 where it is refused, 0 where not, -1 where the host failed */
+/** Decides on it `times` times. @returns 1 if it is refused, 0 if not, -1 if the host failed */
 export function decide(times: i32): i32 {
   const loaded = engine;
   if (loaded === null) return -1;
@@ -73,7 +73,7 @@ export function decide(times: i32): i32 {
   return request.failed ? -1 : decision.refused ? 1 : 0;
 }
 
-/** Evaluates a token's payload so many times. */
+/** Evaluates a token's payload `times` times. */
 export function evaluateToken(times: i32): void {
   const loaded = engine;
   if (loaded === null) return;

@@ -1,4 +1,4 @@
-/** Drives the cache of verified tokens alone: blocks with any hash, so that collisions can be had at will. */
+/** Drives the cache of verified tokens alone: blocks with any hash, so that tests can choose collisions. */
 import { reset } from "../../../assembly/memory/arena";
 import { Slice, lengthOf, pointerOf, slice } from "../../../assembly/memory/slice";
 import { TokenCache } from "../../../assembly/authn/token-cache";
