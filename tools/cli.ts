@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command-line tool. A command a file in commands/; here is only what they share. */
+/** The command-line tool. Each command is a file in commands/; this file has the parts that they share. */
 import { Command, CommanderError } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { compileCommand } from "./commands/compile.ts";
@@ -62,19 +62,19 @@ try {
   process.exitCode = explain(error);
 }
 
-/** A complaint of the command line's reader, which puts what was probably meant on a line of its own. */
+/** An error of the command line's parser as one sentence; it puts the suggestion on a line of its own. */
 function oneSentence(text: string): string {
   return text.trimEnd().replace(/\n(?=\(Did you mean )/, " ");
 }
 
-/** Makes a command and those below it behave like their parent. */
+/** Makes a command and its subcommands behave like their parent. */
 function adopt(parent: Command, command: Command): void {
   command.helpOption("-h, --help", "print help").copyInheritedSettings(parent).exitOverride();
   for (const child of command.commands) adopt(command, child);
   if (command.parent === null) parent.addCommand(command);
 }
 
-/** Says what went wrong, where it has not been said; returns the exit code. */
+/** Prints what went wrong unless it was already printed. @returns the exit code */
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof UserError) {

@@ -1,4 +1,4 @@
-/** What there is to say of RequestAuthentications: of each rule by itself, and of its keys. */
+/** Findings about RequestAuthentications: about each rule by itself, and about its keys. */
 import type { Position } from "../diagnostics.ts";
 import { hexEncode } from "../host/bytes.ts";
 import { DEFAULT_PARAM } from "../istio/providers.ts";
@@ -51,7 +51,7 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   if (jwks) checkKeys(jwks.value, jwks.at, findings);
 }
 
-/** The header that tokens are taken from if a rule names no place, as YAML. */
+/** The header that tokens are taken from if a rule names no location, as YAML. */
 const DEFAULT_HEADER = '[{name: Authorization, prefix: "Bearer "}]';
 
 /**
@@ -112,7 +112,7 @@ function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The elements of a key set; none of a map of certificates. */
+/** The elements of a key set; none for a map of certificates. */
 function keysOf(text: string): unknown[] {
   try {
     const { keys } = parseStrictJson(text) as { keys?: unknown };

@@ -1,4 +1,4 @@
-/** Lints policies. A library: neither files nor a process. */
+/** Lints policies. A library: it uses neither files nor a process. */
 import { type Diagnostic, formatPosition } from "../diagnostics.ts";
 import type { Attribute } from "../istio/attributes.ts";
 import type { AuthorizationPolicy, Clause, PolicyRule } from "../istio/authorization-policy.ts";
@@ -18,17 +18,17 @@ import { RuleIndex } from "./rule-index.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
 
 export interface CheckOptions {
-  /** Whose policies are for every namespace. */
+  /** The namespace whose policies apply to every namespace. */
   rootNamespace: string;
 }
 
-/** Claims that are lists whatever a rule says. */
+/** Claims that are always lists, for any rule. */
 const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
 
 /**
- * @param resources that the compiler takes
+ * @param resources that the compiler accepts
  * @param warnings of the compiler
- * @returns findings in the order of their places
+ * @returns findings in the order of their positions
  */
 export function check(
   resources: readonly Resource[],
@@ -43,7 +43,7 @@ class Reviewer {
   private readonly authentications: RequestAuthenticationResource[];
   private readonly policies: AuthorizationPolicyResource[];
   private readonly selections = new Map<Resource, string>();
-  /** Those that decide. */
+  /** The policies that decide. */
   private readonly enforced: AuthorizationPolicyResource[];
   /** Those of them for which a request needs a token. */
   private readonly requiring: AuthorizationPolicyResource[];
@@ -59,7 +59,7 @@ class Reviewer {
   }
 
   review(warnings: readonly Diagnostic[]): Finding[] {
-    // Of keys there is more to say than the compiler does.
+    // For keys, the check reports more than the compiler does.
     for (const warning of warnings.filter(({ message }) => !message.startsWith("jwks: "))) {
       this.findings.add("JG000", warning, warning.message);
     }
@@ -112,7 +112,7 @@ class Reviewer {
       if (spec.action === "ALLOW") this.checkAllow(rule, clauses);
       if (spec.action === "CUSTOM") this.checkPaths(clauses, "asked about");
       if (spec.action !== "AUDIT") this.checkHosts(clauses);
-      // What a rule lets pass when no host of its list matches.
+      // The requests that a rule lets pass if no host of its list matches.
       if (spec.action === "DENY") this.checkTrailingDots(clauses, "values", "denied and", "is not");
       if (spec.action === "CUSTOM") this.checkTrailingDots(clauses, "values", "asked about and", "is not");
       if (spec.action === "ALLOW") this.checkTrailingDots(clauses, "notValues", "left out and", "is allowed");
@@ -137,7 +137,7 @@ class Reviewer {
     }
   }
 
-  /** @param what happens to requests with the paths of a rule */
+  /** @param what the effect on requests with the paths of a rule */
   private checkPaths(clauses: readonly Clause[], what: string): void {
     for (const { name, attribute, values } of clauses) {
       if (name === "paths") this.checkPathValues(attribute, values, what);
@@ -180,7 +180,10 @@ class Reviewer {
     this.checkHeadersOnly(rule, clauses);
   }
 
-  /** A rule that trusts what a client writes. Headers that the filter writes, it also removes from every request. */
+  /**
+   * Reports a rule that trusts headers which a client writes. Headers that the filter writes, it also removes from
+   * every request.
+   */
   private checkHeadersOnly({ to }: PolicyRule, clauses: readonly Clause[]): void {
     const written = new Set(
       this.authentications.flatMap(({ spec }) =>
@@ -212,7 +215,7 @@ class Reviewer {
         for (const { value, at } of list) {
           if (value.includes(":") || value.endsWith("*")) continue;
           if (covers(attribute, list, `${value}:80`)) continue;
-          // With an asterisk at its beginning, one at its end stands for itself.
+          // After a leading asterisk, a trailing one is literal.
           const isSuffix = value.startsWith("*");
           if (
             isSuffix &&
@@ -238,7 +241,7 @@ class Reviewer {
       const hosts = clause[list];
       const missing = new Map<string, { first: Located<string>; dotted: string[] }>();
       for (const host of hosts) {
-        // No port, a port, or any port; an IPv6 address, and what ends in an asterisk, has no name to end.
+        // No port, a port, or any port. An IPv6 address, and a text that ends in an asterisk, has no name.
         const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host.value) ?? [];
         if (name === undefined || (name.startsWith("*") && port.endsWith("*"))) continue;
         if (covers(clause.attribute, hosts, `${name}.${port}`)) continue;
@@ -253,7 +256,7 @@ class Reviewer {
     }
   }
 
-  /** Paths that services often take for one. Only those of different rules: in one list both are meant. */
+  /** Reports paths that services often treat as one. Only those of different rules: in one list both are intended. */
   private checkSpellings(): void {
     const seen = new Map<string, { value: Located<string>; rule: PolicyRule; list: string[] }>();
     for (const rule of this.enforced.flatMap(({ spec }) => spec.rules)) {
@@ -273,7 +276,7 @@ class Reviewer {
     }
   }
 
-  /** Rules that another makes unreachable or needless. */
+  /** Reports rules that another rule makes unreachable or redundant. */
   private checkCoverage(): void {
     const all = this.enforced.flatMap((policy) => policy.spec.rules.map((rule) => ({ policy, rule })));
     const [first] = all;
@@ -300,7 +303,7 @@ class Reviewer {
           const other = all[i];
           if (other === undefined || i === place || !this.appliesWherever(other.policy, policy)) continue;
           if (!ruleCovers(other.rule, rule)) continue;
-          // Of two that are equal, the later one is needless.
+          // Of two equal rules, the later one is redundant.
           if (i < place || wanted !== action || !ruleCovers(rule, other.rule)) return other;
         }
         return undefined;
@@ -322,12 +325,12 @@ class Reviewer {
     }
   }
 
-  /** Whether some policy requires a token where the resource is in force. */
+  /** Whether some policy requires a token for the workloads of the resource. */
   private isTokenRequired(resource: Resource): boolean {
     return this.requiring.some((policy) => this.canMeet(policy, resource));
   }
 
-  /** Whether two resources can be for the same workload. */
+  /** Whether two resources can apply to the same workload. */
   private canMeet(a: Resource, b: Resource): boolean {
     const { rootNamespace } = this.options;
     const [first, second] = [a.metadata.namespace, b.metadata.namespace];
@@ -338,7 +341,7 @@ class Reviewer {
     );
   }
 
-  /** Whether one resource is in force wherever the other is. */
+  /** Whether `a` applies to every workload that `b` applies to. */
   private appliesWherever(a: Resource, b: Resource): boolean {
     const selection = this.selection(a);
     if (a.metadata.namespace === b.metadata.namespace) {
@@ -347,7 +350,7 @@ class Reviewer {
     return a.metadata.namespace === this.options.rootNamespace && selection === EVERY_WORKLOAD;
   }
 
-  /** Equal for those that are for the same workloads of their namespaces. */
+  /** A key that is equal for resources with the same workloads of their namespaces. */
   private selection(resource: Resource): string {
     const known = this.selections.get(resource) ?? selectionOf(resource.attachment);
     this.selections.set(resource, known);
@@ -361,12 +364,15 @@ function selectionOf({ matchLabels = {}, targetRefs }: Attachment): string {
 
 const EVERY_WORKLOAD = selectionOf({ targetRefs: [] });
 
-/** What a rule that matches leads to. Different extension providers answer differently. */
+/** The effect of a matching rule. Different extension providers answer differently. */
 function actionOf({ action, provider }: AuthorizationPolicy): string {
   return provider === undefined ? action : `${action} ${provider.value}`;
 }
 
-/** Whether some request is refused for want of a token: an ALLOW rule that asks for one, or a DENY rule for its absence. */
+/**
+ * Whether the policy refuses some request because it has no token: an ALLOW rule that requires one, or a DENY rule for
+ * its absence.
+ */
 function requiresToken({ spec }: AuthorizationPolicyResource): boolean {
   const asks = (rule: PolicyRule, list: "values" | "notValues") =>
     clausesOf(rule).some((clause) => clause.attribute?.source === "token" && clause[list].length > 0);

@@ -8,9 +8,9 @@ import { isNameWithDots } from "./authentication.ts";
 import type { Findings } from "./findings.ts";
 import { covers } from "./patterns.ts";
 
-/** What conditions are judged by, beside themselves. */
+/** What the findings about a condition depend on, besides the condition. */
 export interface Surroundings {
-  /** Issuers of all RequestAuthentications; undefined where a rule takes any issuer. */
+  /** Issuers of all RequestAuthentications; undefined if a rule accepts any issuer. */
   issuers: ReadonlySet<string> | undefined;
   /** Claims that are split at spaces. */
   spaceDelimited: ReadonlySet<string>;
@@ -62,7 +62,7 @@ function checkRequestPrincipal(
   }
 }
 
-/** Whether some trusted issuer can be meant. */
+/** Checks that a trusted issuer can match. */
 function checkIssuer(
   value: string,
   at: Located<string>["at"],

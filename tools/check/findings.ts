@@ -309,18 +309,18 @@ export const MAX_COMPARED_RULES = 5_000;
 
 export type Code = keyof typeof KINDS;
 
-/** Findings of the first places come first. */
+/** Orders findings by position. */
 export function byPlace(a: Finding, b: Finding): number {
   return byPosition(a, b) || (a.code < b.code ? -1 : 1);
 }
 
-/** A finding of `jwtgate check` at one place. */
+/** A finding of `jwtgate check` at one position. */
 export interface Finding extends Position {
   code: Code;
   severity: Severity;
   /** What is wrong here; one line, without a full stop. */
   message: string;
-  /** What to write instead, here where it is known, in general otherwise. */
+  /** What to write instead: for this position if it is known, else in general. */
   remedy: string;
 }
 
@@ -328,7 +328,7 @@ export interface Finding extends Position {
 export class Findings {
   readonly list: Finding[] = [];
 
-  /** @param remedy where there is a better one than the kind's own */
+  /** @param remedy replaces the kind's own */
   add(
     code: Code,
     { file, line, column }: Position,

@@ -1,4 +1,4 @@
-/** A review for people, for programs, for code scanning, and for GitHub's pages. */
+/** Prints a review as text, as JSON, as SARIF for code scanning, and as GitHub's annotations. */
 import type { Log, ReportingDescriptor, Result } from "sarif";
 import {
   type Diagnostic,
@@ -21,7 +21,7 @@ export const FORMATS = ["text", "json", "sarif", "github"] as const;
 /** How a review is printed. */
 export type Format = (typeof FORMATS)[number];
 
-/** What a format needs to know of where it is printed. */
+/** What a format needs to know about its destination. */
 export interface FormatOptions {
   style: Style;
   excerpts: Excerpts;
@@ -29,7 +29,7 @@ export interface FormatOptions {
   pathOf: (file: string) => string;
 }
 
-/** The review as text; its errors are among the findings in every format but `text`, which has them elsewhere. */
+/** The review as text. Its errors are among the findings in every format but `text`, which prints them elsewhere. */
 export function formatReview(review: Review, format: Format, options: FormatOptions): string {
   switch (format) {
     case "text":
@@ -61,7 +61,7 @@ function formatText({ findings, suppressed }: Review, { style, excerpts }: Forma
   return `${lines.join("\n")}\n\n${[...counts, ...hidden].join(", ")}\n`;
 }
 
-/** A finding as one line: its place, severity and code, what is wrong, and what to write. */
+/** A finding as one line: its position, severity and code, what is wrong, and what to write. */
 export function formatFinding(finding: Finding, style: Pick<Style, "bad">): string {
   const { severity, code } = finding;
   const mark = severity === "error" ? style.bad(severity) : severity;
@@ -72,7 +72,7 @@ function messageOf({ message, remedy }: Finding): string {
   return `${oneLine(message)}; ${oneLine(clauseOf(remedy))}`;
 }
 
-/** A sentence as a part of another. */
+/** A sentence as a part of another one. */
 function clauseOf(sentence: string): string {
   return sentence.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()).replace(/\.$/, "");
 }
@@ -95,7 +95,7 @@ const LEVELS: Record<Severity, { github: AnnotationLevel; sarif: "error" | "warn
   info: { github: "notice", sarif: "note" },
 };
 
-/** Those that suppressions hide are left out. */
+/** Findings that suppressions hide are left out. */
 function formatGithub(review: Review, pathOf: (file: string) => string): string {
   return [
     ...errorsOf(review).map((error) => annotation("error", error, UNCOMPILED.title, error.message, pathOf)),
@@ -107,7 +107,7 @@ function formatGithub(review: Review, pathOf: (file: string) => string): string 
   ].join("");
 }
 
-/** What does not compile has no code. */
+/** The rule for resources that do not compile, which have no code. */
 const UNCOMPILED = {
   id: "compile",
   title: "The policies do not compile",
@@ -177,9 +177,9 @@ function locationOf({ file, line, column }: Position, pathOf: (file: string) => 
   };
 }
 
-/** A path as a relative reference of RFC 3986, whatever characters it has. */
+/** A path as a relative reference of RFC 3986, with any characters. */
 function uriOf(path: string): string {
   const segments = path.replace(/\p{Surrogate}/gu, "\ufffd").split("/");
-  // A colon in the first segment would be that of a scheme; encodeURIComponent writes it as %3A.
+  // A colon in the first segment would end a scheme; encodeURIComponent writes it as %3A.
   return segments.map(encodeURIComponent).join("/");
 }

@@ -1,14 +1,14 @@
-/** What patterns of policies have in common: which values one matches that another does too. */
+/** Compares patterns of policies: whether one matches every value that another matches. */
 import { type Attribute, stringMatch } from "../istio/attributes.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
 import type { Located } from "../istio/yaml.ts";
 
-/** What lists match: each is compared with many values. */
+/** A matcher for each list that is compared with many values. */
 const matchers = new WeakMap<readonly Located<string>[], (narrow: string) => boolean>();
 
 /**
- * Whether every value that the pattern `narrow` matches is matched by one of others too. Sound, not complete: false where it
- * is not clear.
+ * Whether every value that the pattern `narrow` matches is also matched by one of the others. Sound but not complete:
+ * false if unclear.
  *
  * @param attribute that all of them are about
  */
@@ -22,7 +22,9 @@ export function covers(
   return matcher(narrow);
 }
 
-/** Tells whether patterns cover another, in a time that hardly depends on how many they are. */
+/**
+ * Makes a function that reports whether one of the patterns covers another. Its time hardly depends on their number.
+ */
 function matcherOf(
   attribute: Attribute | undefined,
   values: readonly Located<string>[],
@@ -49,7 +51,7 @@ function matcherOf(
     if (written.has(narrow)) return true;
     if (isPathTemplate(narrow)) return false;
     const match = stringMatch(fold(narrow));
-    // `*` is anything but nothing and line breaks; of headers it is anything at all.
+    // `*` is any text except the empty one and line breaks; for headers it is any text.
     if (any && (patterns.anyIsEmptyToo || ("exact" in match && !match.exact.includes("\n")))) return true;
     if ("prefix" in match) return begins(match.prefix);
     if ("suffix" in match) return ends(match.suffix);
@@ -61,7 +63,7 @@ function lengthsOf(texts: ReadonlySet<string>): number[] {
   return [...new Set([...texts].map(({ length }) => length))];
 }
 
-/** What a pattern is filed under, so that `keysAround` of what it covers has it too. */
+/** The key of a pattern. `keysAround` of a pattern that it covers includes this key. */
 export function keyOf(attribute: Attribute, value: string): string {
   const { patterns } = attribute;
   if (patterns === undefined || isPathTemplate(value)) return `=${value}`;
@@ -72,7 +74,7 @@ export function keyOf(attribute: Attribute, value: string): string {
 }
 
 /**
- * What the patterns that cover a value can be filed under.
+ * The keys that patterns which cover a value can have.
  *
  * @param lengths that the text of a key can have
  */

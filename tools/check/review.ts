@@ -1,4 +1,4 @@
-/** Reviews sources: compiles them, and checks those of them that are for the workload. */
+/** Reviews sources: compiles them, and checks those that apply to the workload. */
 import { type CompileOptions, compileSources, INSPECTED, type SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import { check } from "./check.ts";
@@ -8,20 +8,20 @@ import { type Suppressed, type SuppressionEntry, suppress } from "./suppressions
 /** The compiler's own default. */
 const DEFAULT_ROOT_NAMESPACE = "istio-system";
 
-/** Which workload's policies are reviewed; all, if nothing is said. */
+/** The workload whose policies are reviewed; all policies if it is not set. */
 export interface ReviewOptions
   extends Pick<CompileOptions, "namespace" | "labels" | "gateway" | "rootNamespace"> {
-  /** Those of files; comments in the sources are read in any case. */
+  /** Suppressions of files; comments in the sources are read in any case. */
   suppressions?: readonly SuppressionEntry[] | undefined;
 }
 
-/** What came of a review. */
+/** The result of a review. */
 export interface Review {
-  /** In the order of their places; none if a diagnostic is an error. */
+  /** In the order of their positions; empty if a diagnostic is an error. */
   findings: Finding[];
-  /** What a suppression keeps out of them. */
+  /** The findings that a suppression hides. */
   suppressed: Suppressed[];
-  /** The compiler's. */
+  /** The compiler's diagnostics. */
   diagnostics: Diagnostic[];
 }
 

@@ -1,4 +1,4 @@
-/** Finds the rules that can cover another without a look at each of them. */
+/** Finds the rules that can cover another one without comparing it with all of them. */
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import { keyOf, keysAround } from "./patterns.ts";
 import { clausesOf } from "./rules.ts";
@@ -6,19 +6,19 @@ import { clausesOf } from "./rules.ts";
 const SECTIONS = ["from", "to", "when"] as const;
 
 /**
- * Rules by what they ask for. A rule covers another only if one of its conditions lets in the first value of a condition
- * of the other, so each rule is filed under
- * the values of some of its conditions: of those that are rarest among all rules.
+ * Rules, indexed by what they require. A rule covers another only if one of its conditions accepts the first value of a
+ * condition of the other. So each rule is filed under the values of some of its conditions: those that are rarest among
+ * all rules.
  */
 export class RuleIndex {
-  /** Places of rules, ascending, by group and key. */
+  /** Indexes of rules, ascending, by group and key. */
   private readonly filed = new Map<string, number[]>();
   /** Lengths of the rules' prefixes and suffixes. */
   private readonly lengths = new Set<number>();
 
   /**
-   * @param rules in the order in which they are looked for; their places in this list stand for them
-   * @param groupOf only rules of the groups that somebody asks for are found
+   * @param rules in the order of the search; rules are identified by their index in this list
+   * @param groupOf the group of a rule; only rules of the requested groups are found
    */
   constructor(rules: readonly PolicyRule[], groupOf: (place: number) => string) {
     const counts = new Map<string, number>();
@@ -46,7 +46,7 @@ export class RuleIndex {
     else this.filed.set(key, [place]);
   }
 
-  /** The places of all rules of some groups that may cover this one, and of others, in order. */
+  /** The indexes of all rules of some groups that may cover this one, and possibly of others, in order. */
   *candidates(rule: PolicyRule, groups: readonly string[]): Generator<number> {
     const keys = new Set([ANY_RULE]);
     for (const section of SECTIONS) {
@@ -70,7 +70,7 @@ export class RuleIndex {
     }
   }
 
-  /** Of a condition, under which the conditions that cover it may be filed. */
+  /** The keys under which conditions that cover this one may be filed. */
   private *keysFor({ attribute, values, notValues }: Clause): Generator<string> {
     if (!attribute) return;
     const [first] = values;
@@ -79,9 +79,9 @@ export class RuleIndex {
   }
 }
 
-/** For rules that nothing else can be said of. */
+/** The key of rules without any better key. */
 const ANY_RULE = "any";
-/** Of the prefixes and suffixes of a rule. */
+/** The lengths of a rule's prefixes and suffixes. */
 function lengthsOf(rule: PolicyRule): number[] {
   return clausesOf(rule).flatMap(({ attribute, values, notValues }) => {
     if (!attribute) return [];
@@ -91,7 +91,7 @@ function lengthsOf(rule: PolicyRule): number[] {
 }
 
 /**
- * For each section of a rule, for each of its alternatives, for each condition: its keys.
+ * For each part of a rule, for each of its alternatives, for each condition: its keys.
  *
  * @param lengths that prefixes and suffixes can have
  */
@@ -101,7 +101,7 @@ function choicesOf({ from, to, when }: PolicyRule, lengths: ReadonlySet<number>)
       clauses.flatMap(({ name, attribute, values, notValues }) => {
         if (!attribute) return [];
         const [excluded] = notValues;
-        // A condition that only excludes is filed under all that may exclude its first value too.
+        // A condition that only excludes is also filed under the keys that may exclude its first value.
         const keys =
           values.length > 0 || excluded === undefined
             ? values.map(({ value }) => keyOf(attribute, value))

@@ -1,8 +1,8 @@
-/** Rules compared with each other: which matches whatever another matches. */
+/** Compares rules with each other: whether one matches every request that another matches. */
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import { covers } from "./patterns.ts";
 
-/** Whether `wide` matches every request that `narrow` does. Sound, not complete: false where it is not clear. */
+/** Whether `wide` matches every request that `narrow` matches. Sound but not complete: false if unclear. */
 export function ruleCovers(wide: PolicyRule, narrow: PolicyRule): boolean {
   return (
     anyOfCovers(wide.from, narrow.from) &&
@@ -11,13 +11,13 @@ export function ruleCovers(wide: PolicyRule, narrow: PolicyRule): boolean {
   );
 }
 
-/** Any of alternatives; none of them is always true. */
+/** Any of several alternatives; an empty list is always true. */
 function anyOfCovers(wide: Clause[][], narrow: Clause[][]): boolean {
   if (wide.length === 0) return true;
   return narrow.length > 0 && narrow.every((one) => wide.some((other) => allOfCovers(other, one)));
 }
 
-/** Each condition of the wide one is implied by one of the narrow one. */
+/** Each condition of `wide` follows from one of `narrow`. */
 function allOfCovers(wide: Clause[], narrow: Clause[]): boolean {
   return wide.every((condition) => narrow.some((other) => clauseCovers(condition, other)));
 }
@@ -33,7 +33,7 @@ function clauseCovers(wide: Clause, narrow: Clause): boolean {
   return positive && isWithin(wide.notValues, narrow.notValues);
 }
 
-/** Every condition of a rule, wherever it stands. */
+/** All conditions of a rule, from every part of it. */
 export function clausesOf({ from, to, when }: PolicyRule): Clause[] {
   return [...from.flat(), ...to.flat(), ...when];
 }

@@ -1,4 +1,7 @@
-/** Suppressions: findings that somebody has looked at and wants to stay, each with the reason. In comments, or in a file. */
+/**
+ * Suppressions: findings that someone has reviewed and accepted, each with the reason. They are in comments, or in a
+ * file.
+ */
 import picomatch from "picomatch";
 import type { CompiledResource, SourceFile } from "../compile.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
@@ -10,14 +13,14 @@ import { type Code, type Finding, Findings, KINDS } from "./findings.ts";
 /** A finding that is not reported, and why. */
 export interface Suppressed extends Finding {
   because: string;
-  /** Whether a comment of the source says so, and not a file. */
+  /** Whether a comment of the source contains it; else a file does. */
   isInSource: boolean;
 }
 
 interface Suppression {
   code: Code;
   because: string;
-  /** Of the suppression itself. */
+  /** The position of the suppression itself. */
   at: Position;
   isInSource: boolean;
   matches: (finding: Finding) => boolean;
@@ -34,17 +37,17 @@ export interface SuppressionEntry {
   codes: Code[];
   /** All files, if absent. */
   files: ((name: string) => boolean) | undefined;
-  /** NAMESPACE/NAME each; all if empty. */
+  /** NAMESPACE/NAME each; empty for all. */
   policies: string[];
   because: string;
   at: Position;
 }
 
 /**
- * Takes findings out that the sources' comments or a file suppress.
+ * Removes the findings that comments in the sources or a file suppress.
  *
  * @param compiled all resources, those of other workloads included
- * @param isWhole whether the review is of all of them, so that an entry of a file can be called unused
+ * @param isWhole whether the review covers all of them, so that an entry of a file can be called unused
  * @returns the rest, with findings about suppressions that match nothing or cannot be read
  */
 export function suppress(
@@ -89,7 +92,7 @@ export function suppress(
   return { findings: [...rest, ...own.list], suppressed };
 }
 
-/** Finds the resource that a line belongs to. */
+/** Finds the resource that contains a line. */
 class Resources {
   private readonly byFile = new Map<string, CompiledResource[]>();
 
@@ -124,7 +127,7 @@ const DIRECTIVE = /^#+\s*jwtgate:\s*(.*?)\s*$/;
 const IGNORE = /^(ignore|ignore-file)\s+(\S.*?)\s+because\s+(\S.*)$/;
 const HOW = "Write # jwtgate: ignore JG010 because REASON, or ignore-file for the whole file.";
 
-/** Reads the comments of a file. What is wrong with one is a finding, and then it suppresses nothing. */
+/** Reads the comments of a file. A faulty one becomes a finding and suppresses nothing. */
 function readSuppressions(
   { name, text }: SourceFile,
   resources: Resources,
@@ -165,7 +168,9 @@ function readSuppressions(
   return suppressions;
 }
 
-/** The line that a comment is about: its own, or the next with anything else, if it is alone on its own. */
+/**
+ * The line that a comment is about: its own, or the next line with other content if the comment is alone on its line.
+ */
 function lineOf({ line, column }: Position, lines: readonly string[]): number {
   if ((lines[line - 1] ?? "").slice(0, column - 1).trim() !== "") return line;
   const next = lines.findIndex((text, i) => i >= line && !/^\s*(#|$)/.test(text));
@@ -187,7 +192,7 @@ function covers({ files, policies }: SuppressionEntry, finding: Finding, resourc
 /**
  * Reads a file of suppressions, for policies that cannot have comments: those of a cluster, and generated ones.
  *
- * @returns its entries, or what is wrong with it
+ * @returns its entries, or its faults
  */
 export function readSuppressionFile(
   file: string,

@@ -71,7 +71,7 @@ async function run(options: Options): Promise<void> {
   const review: Review = before.some(({ severity }) => severity === "error")
     ? { findings: [], suppressed: [], diagnostics: [] }
     : reviewSources(files, { ...options, suppressions });
-  // The compiler's warnings are findings.
+  // The compiler's warnings become findings.
   const errors = [...before, ...review.diagnostics].filter(({ severity }) => severity === "error");
   const excerpts = new Excerpts(files);
   if (format === "text") {

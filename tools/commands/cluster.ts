@@ -1,4 +1,4 @@
-/** Reads policies from a cluster, through the user's own `kubectl` and with the user's own permissions. */
+/** Reads policies from a cluster with the user's own `kubectl` and the user's own permissions. */
 import { isAbsolute } from "node:path";
 import type { SourceFile } from "../compile.ts";
 import { asciiJson, printableLines } from "../diagnostics.ts";
@@ -6,31 +6,32 @@ import { findPrograms, isProgram, runProgram } from "../envoy/programs.ts";
 import { UserError } from "./output.ts";
 
 export interface ClusterOptions {
-  /** Of the kubeconfig; its current one if absent. */
+  /** A context of the kubeconfig; the current one if absent. */
   context?: string | undefined;
-  /** A file; what `kubectl` takes by itself if absent. */
+  /** A file; `kubectl`'s own default if absent. */
   kubeconfig?: string | undefined;
 }
 
 const RESOURCES = "requestauthentications.security.istio.io,authorizationpolicies.security.istio.io";
 
-/** What `kubectl` waits for an answer. */
+/** How long `kubectl` waits for an answer. */
 const REQUEST_TIMEOUT_S = 30;
 
-/** What we wait for `kubectl`, which may have to log in first. */
+/** How long the tool waits for `kubectl`, which may have to log in first. */
 const TIMEOUT_MS = 60_000;
 
 /** Some ten thousand policies. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Lines of what `kubectl` complains of. */
+/** How many lines of `kubectl`'s error output are shown. */
 const MAX_LINES = 10;
 
 /**
- * The policies of all namespaces.
+ * Reads the policies of all namespaces.
  *
- * @returns a file for each, named `<cluster>/NAMESPACE/KIND/NAME`, whose lines are those of `kubectl get KIND NAME -o json`
- * @throws {UserError} if `kubectl` is not there, fails, or does not end in time
+ * @returns a file for each, named `<cluster>/NAMESPACE/KIND/NAME`, whose lines are those of `kubectl get KIND NAME -o
+ *   json`
+ * @throws {UserError} if `kubectl` is missing, fails, or does not end in time
  */
 export async function readCluster({ context, kubeconfig }: ClusterOptions): Promise<SourceFile[]> {
   const kubectl = findKubectl(process.env);
@@ -62,10 +63,10 @@ function findKubectl(environment: NodeJS.ProcessEnv): string {
   );
 }
 
-/** A line of kubectl's log: it logs a refused connection six times before it says so. */
+/** A line of kubectl's log. It logs a refused connection six times before it prints the error. */
 const KLOG_LINE = /^[EIW]\d{4} \d\d:/;
 
-/** What `kubectl` says, as lines that a terminal only shows. */
+/** The error output of `kubectl`, as lines that cannot control a terminal. */
 function complaint(stderr: string, code: number | undefined): string {
   const all = stderr.trim().split("\n");
   const own = all.filter((line) => !KLOG_LINE.test(line));
@@ -87,7 +88,7 @@ function itemsOf(json: string): Item[] {
     const { items } = JSON.parse(json) as { items: unknown };
     if (Array.isArray(items) && items.every(isItem)) return items;
   } catch {
-    // No JSON, or a value without items.
+    // Not JSON, or a value without items.
   }
   throw new UserError("error: kubectl printed no list of policies");
 }
@@ -97,7 +98,7 @@ function isItem(value: unknown): value is Item {
   return [kind, metadata?.name, metadata?.namespace].every((text) => typeof text === "string");
 }
 
-/** `kubectl` prints JSON with four blanks for each level, and its keys in the order in which it has them. */
+/** `kubectl` prints JSON with an indentation of four spaces, and its keys in the order in which it received them. */
 function fileOf(item: Item): SourceFile {
   const { name, namespace } = item.metadata;
   return { name: `<cluster>/${namespace}/${item.kind}/${name}`, text: asciiJson(item, 4) };

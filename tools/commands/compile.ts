@@ -1,4 +1,4 @@
-/** `jwtgate compile`: Istio's policies → the filter's configuration, or what brings it to a place: an output of `TARGETS`. */
+/** `jwtgate compile`: Istio's policies → the filter's configuration, in the form of one of the outputs in `TARGETS`. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -111,7 +111,7 @@ export function compileCommand(): Command {
     });
 }
 
-/** Says which combination of options means nothing, before anything is read. */
+/** Reports combinations of options that contradict each other, before anything is read. */
 function misuse(
   options: Options,
   target: Target,
@@ -125,7 +125,7 @@ function misuse(
   return misuseOfWaypoint(options, target) ?? target.check?.(sharedOf(options));
 }
 
-/** Says what means nothing in a waypoint, or nowhere else. */
+/** Reports options that do not apply to a waypoint, or only to one. */
 function misuseOfWaypoint(
   { mode, labels, service, serviceEntry }: Options,
   target: Target,
@@ -182,7 +182,9 @@ async function run(options: Options, target: Target): Promise<void> {
 /** Reports diagnostics. @returns whether there is an error among them */
 type Reporter = (diagnostics: readonly Diagnostic[], files: readonly SourceFile[]) => boolean;
 
-/** On a terminal with the lines of the sources; programs that read `FILE:LINE:COLUMN: message` get these lines alone. */
+/**
+ * On a terminal, with the lines of the sources. Programs that parse `FILE:LINE:COLUMN: message` get only these lines.
+ */
 const reportLines: Reporter = (diagnostics, files) =>
   report(
     diagnostics,
@@ -216,7 +218,7 @@ async function compileAll(options: Options, target: Target, report: Reporter): P
   await print(text);
 }
 
-/** Reads the discovery document of every issuer whose keys are to be found so. */
+/** Reads the discovery document of every issuer whose keys it names. */
 async function discoverAll(
   files: SourceFile[],
   options: CompileOptions,

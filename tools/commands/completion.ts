@@ -12,15 +12,15 @@ Examples:
   In fish:
     $ jwtgate completion fish > ~/.config/fish/completions/jwtgate.fish`;
 
-/** A command with what can stand behind it. */
+/** A command with the words that can follow it. */
 interface Completed {
-  /** Names from the program's own on, without that: [] is the program. */
+  /** Names from the program's own on, without that one: [] is the program. */
   path: string[];
   description: string;
-  /** Names of the commands below it. */
+  /** Names of its subcommands. */
   children: string[];
   options: readonly Option[];
-  /** Values of its first argument, where they are known. */
+  /** Values of its first argument, if they are known. */
   choices: readonly string[];
 }
 
@@ -88,7 +88,7 @@ complete -o default -F _jwtgate jwtgate
 `;
 }
 
-/** zsh runs what is written for bash. */
+/** zsh runs the script for bash. */
 function zsh(commands: readonly Completed[]): string {
   return `# zsh completion for jwtgate\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`;
 }

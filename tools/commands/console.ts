@@ -25,7 +25,7 @@ interface Options {
   export?: string;
 }
 
-/** The number of the RFC of JSON Web Tokens. */
+/** The number of the RFC that defines JSON Web Tokens. */
 const DEFAULT_PORT = 7519;
 
 const EXAMPLES = `
@@ -170,7 +170,7 @@ function readConsole(): Map<string, Uint8Array> {
 /** Policies as they are on disk. */
 interface Loaded {
   files: SourceFile[];
-  /** For the page: what cannot be read is shown there, for a file may come back. */
+  /** Shown by the page: files that cannot be read are shown there, because they may come back. */
   policies: Policies;
   diagnostics: Diagnostic[];
 }
@@ -181,7 +181,7 @@ function readPolicies({ file = [], ignore }: Options): Loaded {
   return { files, policies: { files: shown, problems: diagnostics.map(formatDiagnostic) }, diagnostics };
 }
 
-/** The same at the start, when a name may be mistyped. @throws {UserError} if a file cannot be read */
+/** Reads the policies at the start, when a name may be mistyped. @throws {UserError} if a file cannot be read */
 function readFirstPolicies(options: Options): Loaded {
   const loaded = readPolicies(options);
   if (report(loaded.diagnostics)) throw new UserError("");

@@ -1,4 +1,4 @@
-/** `jwtgate demo`: see it work, with an Envoy that is found or installed. */
+/** `jwtgate demo`: shows the filter at work, with an Envoy that is found or installed. */
 import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { Demo } from "../demo/demo.ts";

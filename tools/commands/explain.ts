@@ -151,7 +151,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
     );
 }
 
-/** A URI that differs by a letter would be taken for keys that are missing. */
+/** Warns of a URI that no provider has; one wrong letter would otherwise look like missing keys. */
 function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<string, string>): void {
   const asked = new Set(
     providers.flatMap(({ issuer, remoteJwks: { uri, discovery } = {} }) =>
@@ -168,7 +168,9 @@ function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<stri
   }
 }
 
-/** Fetches what policies name; where no server answers, it says why, and the filter decides without it. */
+/**
+ * Fetches the documents that policies name. If no server answers, it prints why, and the filter decides without them.
+ */
 async function fetchAll(
   configuration: Configuration,
   given: ReadonlyMap<string, string>,
@@ -180,13 +182,13 @@ async function fetchAll(
   return fetched;
 }
 
-/** What a curl line's `@FILE` may have, in bytes: it becomes a part of the URL, or a body. */
+/** The most bytes of a curl line's `@FILE`, which becomes a part of the URL, or a body. */
 const MAX_DATA_BYTES = 1024 * 1024;
 
-/** The body of a refusal for want of fetched keys (assembly/jose/status.ts). */
+/** The body of a refusal because keys were not fetched (assembly/jose/status.ts). */
 const NO_KEYS = "Jwks remote fetch is failed";
 
-/** The request of the flags, or of the curl line with flags over it. */
+/** The request of the flags, or of the curl line with the flags applied to it. */
 function readRequest(options: Options, command: Command): CompleteRequest {
   const { curl, header = [], token, peer = "127.0.0.1", sni, clientSan } = options;
   const pasted = curl === undefined ? undefined : readCurl(curl, command);
@@ -221,7 +223,7 @@ function readRequest(options: Options, command: Command): CompleteRequest {
   };
 }
 
-/** What curl adds for ws:// and wss:// to headers that lack it (RFC 6455, 4.1); the key is any. */
+/** The headers that curl adds for ws:// and wss:// if they are missing (RFC 6455, 4.1); the key is arbitrary. */
 function withWebSocketHeaders(headers: readonly [string, string][]): [string, string][] {
   const given = new Set(headers.map(([name]) => name.toLowerCase()));
   return [...WEBSOCKET_HEADERS.filter(([name]) => !given.has(name.toLowerCase())), ...headers];
@@ -250,7 +252,7 @@ function readCurl(line: string, command: Command) {
     if (!URL.canParse(url) || !/^https?:/i.test(url))
       throw new CurlError(`${text} is no URL of http, https, ws or wss`);
     const { host, hostname, protocol } = new URL(url);
-    // As it stands: what normalises paths is Envoy, not we.
+    // Unchanged: Envoy normalises paths, not this tool.
     const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/#.*/s, "");
     return {
       method,

@@ -3,32 +3,32 @@ import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, normalize, relative } from "node:path";
 import picomatch from "picomatch";
 
-/** Which files and folders of a folder are looked at. */
+/** Which files and folders are searched. */
 export interface Search {
-  /** Whether a file with this name is looked for. */
+  /** Whether a file with this name is wanted. */
   isWanted: (name: string) => boolean;
   isIgnored: Ignore;
-  /** Gets what cannot be read, and goes on. */
+  /** Called for each entry that cannot be read; the search continues. */
   onError: (path: string, error: unknown) => void;
 }
 
-/** More is another folder than was meant: `/`, or where a link leads there. */
+/** More than this is probably the wrong folder, such as `/`, or the target of a link. */
 const MAX_ENTRIES = 100_000;
 
-/** Folders that hold other people's files. */
+/** Folders that hold third-party files. */
 const SKIPPED_FOLDER = "node_modules";
 
-/** Whether nothing of this name is looked at: hidden files and folders, such as `.git` and a ConfigMap's `..data`. */
+/** Whether entries of this name are skipped: hidden files and folders, such as `.git` and a ConfigMap's `..data`. */
 export function isSkipped(name: string): boolean {
   return name.startsWith(".") || name === SKIPPED_FOLDER;
 }
 
-/** Whether a path is left out, which was found in a folder. */
+/** Whether a path found in a folder is left out. */
 export type Ignore = (path: string, folder: string) => boolean;
 
 /**
- * @param patterns globs. One without a slash is compared with the name of each file and folder, another with the path: as it
- *   is shown in messages, and from the folder that was named. A slash at its end changes nothing.
+ * @param patterns globs. One without a slash is compared with the name of each file and folder. Any other is compared
+ *   with the path, both as messages show it and relative to the named folder. A trailing slash changes nothing.
  */
 export function ignoring(patterns: readonly string[]): Ignore {
   const matchers = patterns.map((pattern) => {
@@ -40,9 +40,9 @@ export function ignoring(patterns: readonly string[]): Ignore {
 }
 
 /**
- * The files of a folder and its folders, in the order of their names. Links are followed, each folder is read once.
+ * The files of a folder and its subfolders, in the order of their names. Links are followed; each folder is read once.
  *
- * @param known real paths of the folders that were read already
+ * @param known real paths of the folders that were already read
  */
 export function filesOf(folder: string, search: Search, known: Set<string> = new Set()): string[] {
   let count = 0;
@@ -73,7 +73,7 @@ export function filesOf(folder: string, search: Search, known: Set<string> = new
       if (is.isFile()) return [path];
       throw new Error(NO_FILE);
     } catch (error) {
-      // A link that leads nowhere and has the name of no policy is of no concern.
+      // A link to nowhere whose name is not that of a policy is ignored.
       if (isWanted) search.onError(path, error);
       return [];
     }
@@ -86,7 +86,7 @@ const TOO_MANY = `there are more than ${MAX_ENTRIES} files and folders in it: na
 const NO_FILE =
   "this is a pipe or a device, and no file: remove it, leave it out with --ignore, or name it with -f";
 
-/** Where the files of a pattern are, and which they are. Undefined if the path is no pattern. */
+/** The folder that a pattern starts from, and which of its files match. Undefined if the path is not a pattern. */
 export function readPattern(
   path: string,
 ): { folder: string; matches: (path: string) => boolean } | undefined {

@@ -17,7 +17,7 @@ interface Options {
   json?: boolean;
 }
 
-/** Istio takes no larger module (ISTIO_WASM_MAX_BINARY_SIZE_BYTES). */
+/** Istio accepts no larger module (ISTIO_WASM_MAX_BINARY_SIZE_BYTES). */
 const MAX_MODULE_BYTES = 256 * 1024 * 1024;
 
 const WASM_MAGIC = Buffer.from("\0asm");
@@ -57,13 +57,13 @@ export function imageCommand(): Command {
     .action(run);
 }
 
-/** What `oci:PATH:TAG` can say: the tools that push take the first colon for the end of the path. */
+/** A path that `oci:PATH:TAG` can contain: tools that push end the path at the first colon. */
 function parsePath(text: string): string {
   if (!text.includes(":")) return text;
   throw new InvalidArgumentError("Tools that push an image cut a path at its colon: write one without.");
 }
 
-/** A tag as registries take it (distribution-spec, "Pulling manifests"). */
+/** A tag as registries accept it (distribution-spec, "Pulling manifests"). */
 function parseTag(text: string): string {
   if (/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/.test(text)) return text;
   throw new InvalidArgumentError("Write letters, digits, and . _ - behind the first; at most 128.");

@@ -1,10 +1,10 @@
-/** Reads input whose size nobody promised: files, `-` for standard input, and what only looks like a file. */
+/** Reads inputs of any size: files, `-` for standard input, and special files. */
 import { relative, resolve, sep } from "node:path";
 import { decodeText } from "../istio/yaml.ts";
 import { UserError } from "./output.ts";
 import { readUpTo, reasonOf } from "./sources.ts";
 
-/** Keys, tokens and claims are small; what is larger is another file than was meant. */
+/** Keys, tokens and claims are small; a larger file is probably the wrong one. */
 const MAX_TEXT_BYTES = 1024 * 1024;
 
 /** How a message names a path. */
@@ -13,8 +13,8 @@ export function nameOf(path: string): string {
 }
 
 /**
- * How GitHub and code scanning name a file: relative to the repository, wherever the tool runs in it, and with slashes. A
- * source that is no file, such as `<stdin>`, keeps its name.
+ * How GitHub and code scanning name a file: relative to the repository, from any folder in it, with slashes. A source
+ * that is not a file, such as `<stdin>`, keeps its name.
  */
 export function repositoryPath(file: string): string {
   const { GITHUB_WORKSPACE = "" } = process.env;
@@ -27,7 +27,7 @@ export function repositoryPath(file: string): string {
  * The bytes of a file, or of standard input for `-`.
  *
  * @param limit in bytes; reading ends there, so that endless devices and pipes end too
- * @throws {UserError} with one line, where it cannot be read or is larger
+ * @throws {UserError} with one line, if it cannot be read or is larger
  */
 export function readInput(path: string, limit: number): Buffer {
   try {
@@ -47,9 +47,9 @@ export function readBytes(path: string): Buffer {
 }
 
 /**
- * The text of a small file, or of standard input for `-`; a byte order mark is taken off.
+ * The text of a small file, or of standard input for `-`, without a byte order mark.
  *
- * @throws {UserError} with one line, where it cannot be read, is too large or no UTF-8
+ * @throws {UserError} with one line, if it cannot be read, is too large or is not UTF-8
  */
 export function readText(path: string): string {
   const decoded = decodeText(nameOf(path), readInput(path, MAX_TEXT_BYTES));
@@ -59,7 +59,7 @@ export function readText(path: string): string {
 }
 
 /**
- * The text of a document that a server would send, as it is there: a byte order mark, which JSON does not allow, stays.
+ * The text of a document that a server would send, unchanged: a byte order mark, which JSON does not allow, is kept.
  *
  * @throws {UserError} with one line, if it cannot be read or is too large
  */

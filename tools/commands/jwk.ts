@@ -1,4 +1,4 @@
-/** `jwtgate jwk`: keys as people have them → a key set that policies can hold. */
+/** `jwtgate jwk`: converts keys from common formats to a key set that policies can hold. */
 import { createPrivateKey, type JsonWebKey } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { resolve } from "node:path";
@@ -119,7 +119,7 @@ function readFile(path: string, { chain = false }: Options): { file: string; key
   }
 }
 
-/** A new key for an algorithm: its public half, or the secret, and how to have its private half as PEM. */
+/** A new key for an algorithm: its public half, or the secret, and a function that returns the private half as PEM. */
 async function makeKey(name: string): Promise<{ key: JsonKey; privateKey: () => string }> {
   const { signing, verifying } = await PrivateKey.generate(name);
   return {
@@ -131,7 +131,7 @@ async function makeKey(name: string): Promise<{ key: JsonKey; privateKey: () => 
   };
 }
 
-/** Readable for its owner alone. A key that is there is lost only if the user asks for that. */
+/** Only its owner can read it. An existing key is overwritten only if the user asks for it. */
 async function writePrivateKey(file: string, pem: string, isForced: boolean): Promise<void> {
   if (!isForced && lstatSync(file, { throwIfNoEntry: false })) {
     throw new UserError(
@@ -141,11 +141,11 @@ async function writePrivateKey(file: string, pem: string, isForced: boolean): Pr
   await writeUserFile("the private key", file, pem, { mode: 0o600, isNew: !isForced });
 }
 
-/** A key with the id and the algorithm that it is to have. */
+/** A key with the requested id and algorithm. */
 function complete(value: unknown, options: Options): unknown {
   if (typeof value !== "object" || value === null) return value;
   const key = value as JsonKey;
-  // A thumbprint of a secret would be a means to guess it by (RFC 7638 §7).
+  // A thumbprint of a secret would help to guess it (RFC 7638 §7).
   const kid = options.kid ?? key["kid"] ?? (key["kty"] === "oct" ? undefined : thumbprint(key));
   const alg = key["alg"] ?? options.alg;
   return { ...key, ...(kid !== undefined && { kid }), ...(alg !== undefined && { alg }) };

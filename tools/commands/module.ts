@@ -5,7 +5,7 @@ import { loadModules as loadPackageModules } from "../modules.ts";
 import { MODULE_FILE, TRACE_MODULE_FILE } from "../package.ts";
 import { UserError } from "./output.ts";
 
-/** @throws {UserError} where it has not been built */
+/** @throws {UserError} if it has not been built */
 export function moduleFile(file = MODULE_FILE): string {
   if (existsSync(file)) return file;
   throw new UserError(`${file} is not there yet: run \`npm run build\``);
@@ -16,7 +16,7 @@ export async function loadModule(file = MODULE_FILE): Promise<WebAssembly.Module
   return WebAssembly.compile(readFileSync(moduleFile(file)));
 }
 
-/** The module, and the same with traces. */
+/** The module, and the traced module. */
 export async function loadModules(): Promise<Modules> {
   moduleFile();
   moduleFile(TRACE_MODULE_FILE);

@@ -1,4 +1,7 @@
-/** `jwtgate new`: a gateway's RequestAuthentication and AuthorizationPolicy with their tests, by questions or by flags. */
+/**
+ * `jwtgate new`: writes a gateway's RequestAuthentication and AuthorizationPolicy with their tests, from questions or
+ * flags.
+ */
 import { rmSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -59,7 +62,7 @@ interface Options {
   method?: string[];
 }
 
-/** What flags say of one issuer. */
+/** The flags of one issuer. */
 interface IssuerFlags {
   issuer?: string;
   audiences?: string[];
@@ -89,7 +92,7 @@ been compiled. Exit code: 0, or 1 where the answers make no policy, or 2 where t
 wrong.`;
 
 export function newCommand(): Command {
-  // In the order of the command line, which commander's own values do not keep across options.
+  // In the order of the command line, which commander does not keep across options.
   const issuers: IssuerFlags[] = [{}];
   const ofIssuer =
     (set: (issuer: IssuerFlags, text: string, all: IssuerFlags[]) => void) => (text: string) => {
@@ -169,7 +172,7 @@ export function newCommand(): Command {
     });
 }
 
-/** Begins a new issuer, or names the one that flags before have begun. */
+/** Begins a new issuer, or names the one that earlier flags began. */
 function startIssuer(last: IssuerFlags, text: string, all: IssuerFlags[]): void {
   if (last.issuer === undefined) last.issuer = text;
   else all.push({ issuer: text });
@@ -205,7 +208,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
   }
 }
 
-/** Without an issuer there is nothing to write, so a person has to be asked. */
+/** Whether a user must be asked, because there is nothing to write without an issuer. */
 function needsQuestions([first]: IssuerFlags[]): boolean {
   return first?.issuer === undefined;
 }
@@ -236,7 +239,7 @@ function issuerOf({ issuer = "", audiences = [], jwks, jwksUri, places = [] }: I
   return { issuer, audiences, keys, places };
 }
 
-/** The keys as `jwtgate jwk` writes them, without private members; what is wrong with them is said. */
+/** The keys as `jwtgate jwk` writes them, without private members. Prints what is wrong with them. */
 function readJwks(file: string): string {
   const bytes = readBytes(file);
   try {
@@ -250,9 +253,9 @@ function readJwks(file: string): string {
   }
 }
 
-/** Asks for what flags have not said. */
+/** Asks for everything that flags have not set. */
 async function ask(options: Options, issuers: IssuerFlags[]): Promise<Answers> {
-  // Once: it reads files, and a way back asks all questions again.
+  // Once: it reads files, and going back asks all questions again.
   const said = answersOf(options, issuers);
   const questions = await Questions.open(process.stderr);
   try {
@@ -351,7 +354,7 @@ async function askPlaces(questions: Questions): Promise<TokenPlace[]> {
   const name = await questions.ask("Its name", "", (text) => faultOfPlace({ kind, name: text }));
   if (kind !== "header") return [{ kind, name }];
   const prefix = await questions.ask("What is before the token, without the space (empty: nothing)", "");
-  // A space parts them on the wire, and cannot be typed at the end of a line that is trimmed.
+  // A space separates them on the wire, and cannot be typed at the end of a line that is trimmed.
   return [{ kind, name, ...(prefix !== "" && { prefix: `${prefix} ` }) }];
 }
 
@@ -412,7 +415,7 @@ async function yes(questions: Questions, question: string): Promise<boolean> {
   return answer === "yes";
 }
 
-/** Where the result goes; without a file of the policy, to standard output. */
+/** Where the result goes: to standard output without a file for the policy. */
 interface Files {
   policy?: string;
   tests?: string;
@@ -454,7 +457,7 @@ async function write(answers: Answers, files: Files, force: boolean): Promise<vo
   else await writeBoth(answers, text, files.policy, files.tests, force);
 }
 
-/** Writes the policy and its tests: both, or none. */
+/** Writes the policy and its tests: both, or neither. */
 async function writeBoth(
   answers: Answers,
   text: string,
@@ -491,7 +494,7 @@ function isDevice(file: string): boolean {
   return there !== undefined && !there.isFile() && !there.isDirectory();
 }
 
-/** Commands that can be copied. */
+/** Prints commands that can be copied. */
 function tellNext(policy: string, tests: string | undefined): void {
   const [policyWord, testsWord] = [policy, tests ?? ""].map(fileWord);
   const commands = [

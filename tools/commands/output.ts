@@ -1,13 +1,16 @@
-/** What all commands do alike: results to standard output, everything else to standard error, one exit code. */
+/**
+ * What all commands share: results go to standard output, everything else to standard error, and there is one exit
+ * code.
+ */
 import { Option } from "commander";
 import { type Diagnostic, formatDiagnostic, MAX_ERRORS, printable, type Style } from "../diagnostics.ts";
 import type { Excerpts } from "../excerpts.ts";
 import { type WriteOptions, writeFileSafely } from "../files.ts";
 import { reasonOf, writeReasonOf } from "./sources.ts";
 
-/** What a process ends with; documented, so that scripts can rely on it. */
+/** The exit codes of the process; documented, so that scripts can rely on them. */
 export const EXIT = {
-  /** Everything was as asked. */
+  /** Everything succeeded. */
   ok: 0,
   /** The input is wrong, or an answer was not the expected one. */
   failure: 1,
@@ -17,11 +20,11 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
-/** The input or the surroundings are at fault; the message is for the user as it stands. */
+/** The input or the environment is at fault; the message is printed unchanged. */
 export class UserError extends Error {
   override readonly name = "UserError";
 
-  /** @param code what the process ends with */
+  /** @param code the exit code of the process */
   constructor(
     message: string,
     readonly code: number = EXIT.failure,
@@ -33,7 +36,7 @@ export class UserError extends Error {
 /** The file that results go into instead of standard output. */
 let resultFile: string | undefined;
 
-/** `-o FILE`, which every command has that prints a document. */
+/** `-o FILE`, of every command that prints a document. */
 export function outputFileOption(): Option {
   return new Option(
     "-o, --output-file <file>",
@@ -41,7 +44,7 @@ export function outputFileOption(): Option {
   );
 }
 
-/** An option as it was spelt before: it does the same, warns, and is not in the help. It goes with the next version. */
+/** An option with its former name: it does the same, warns, and is not in the help. The next version removes it. */
 export function formerOption<T>(
   flags: string,
   current: string,
@@ -59,18 +62,18 @@ export function formerOption<T>(
     .hideHelp();
 }
 
-/** From now on results go into a file; `-` means standard output. */
+/** From now on results go to a file; `-` means standard output. */
 export function writeResultsTo(file: string): void {
   resultFile = file === "-" ? undefined : file;
 }
 
-/** Who reads results, as far as colours depend on it. */
+/** The stream that results go to, as far as colours depend on it. */
 export function resultStream(): { isTTY?: boolean } {
   return resultFile === undefined ? process.stdout : {};
 }
 
 /**
- * Writes a file that the user named: whole, or not at all.
+ * Writes a file that the user named: completely, or not at all.
  *
  * @param what it is, for the message, such as `the private key`
  * @throws {UserError} with one line, if it cannot be written
@@ -89,7 +92,7 @@ export async function writeUserFile(
 }
 
 /**
- * Writes a result to standard output, or into the file of `-o`. A reader that stops reading (`| head`) is no error.
+ * Writes a result to standard output, or to the file of `-o`. A reader that stops reading (`| head`) is not an error.
  *
  * @throws {UserError} if the file cannot be written
  */
@@ -103,24 +106,24 @@ export function print(text: string | Uint8Array): Promise<void> {
   });
 }
 
-/** Whether we serve others than the reader of our output. */
+/** Whether this process serves others besides the reader of its output. */
 let serving = false;
 const lost = new Set<NodeJS.WriteStream>();
 
-/** From now on the process goes on without a reader: a gate does not end because nobody reads what it tells. */
+/** From now on the process continues without a reader: a gate does not end because nobody reads its output. */
 export function serveUnread(): void {
   serving = true;
 }
 
-/** Writes a line of what happens while we serve, and does not wait for it. Where it cannot be written, it is lost. */
+/** Writes a line about an event while serving, without waiting for it. A line that cannot be written is lost. */
 export function tell(line: string, stream: NodeJS.WriteStream = process.stdout): void {
   if (!lost.has(stream)) stream.write(`${line}\n`);
 }
 
 /**
- * What becomes of us where our output cannot be written. A reader that stops reading (`| head`) ends us quietly, as it
- * ends other tools; anything else, such as a full disk, is said, or where even this cannot be said, the exit code says it.
- * A gate that serves goes on.
+ * Decides what happens if our output cannot be written. If the reader stops reading (`| head`), the process ends
+ * quietly, like other tools. Any other failure, such as a full disk, is reported; if even that fails, the exit code
+ * reports it. A gate that serves continues.
  */
 export function watchOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -138,9 +141,9 @@ export function watchOutput(): void {
 }
 
 /**
- * Writes diagnostics, of each file not more than anybody reads.
+ * Writes diagnostics, a limited number for each file.
  *
- * @param shown where there are lines of sources to show under each
+ * @param shown whether to print the source line under each
  * @returns whether there is an error among them
  */
 export function report(
@@ -163,12 +166,12 @@ export function report(
   return errors.size > 0;
 }
 
-/** With more messages than these, lines of sources between them would hide them. */
+/** With more messages than these, the source lines between them would hide them. */
 const MAX_SHOWN = 10;
 
 const MORE_ERRORS = `there are more errors in this file than these ${MAX_ERRORS}: mend these first`;
 
-/** Whether the other end of our output was closed. */
+/** Whether the reader of our output has closed it. */
 function isClosedPipe(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === "EPIPE";
 }

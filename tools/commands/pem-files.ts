@@ -1,5 +1,5 @@
 /**
- * Looks at the files of TLS that Envoy is about to read. Envoy itself would only say that it does not know the cluster whose
+ * Checks the TLS files that Envoy will read. Envoy itself would only report that it does not know the cluster whose
  * files it could not read, or nothing at all.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
@@ -8,7 +8,7 @@ import { printable } from "../diagnostics.ts";
 import { UserError } from "./output.ts";
 import { readUpTo, reasonOf } from "./sources.ts";
 
-/** Files by the options that name them; absent where they are not given. */
+/** Files by the options that name them; absent if they are not given. */
 export interface PemFiles {
   upstreamCa?: string;
   upstreamCert?: string;
@@ -16,10 +16,10 @@ export interface PemFiles {
   jwksCa?: string;
 }
 
-/** A system's authorities take some 200 KB. */
+/** The authorities of a system take about 200 KB. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** @throws {UserError} which says the option, the file and what is wrong with it */
+/** @throws {UserError} that names the option, the file and what is wrong with it */
 export function checkPemFiles({ upstreamCa, upstreamCert, upstreamKey, jwksCa }: PemFiles): void {
   if (jwksCa !== undefined) readCertificate("--jwks-ca", jwksCa);
   if (upstreamCa !== undefined) readCertificate("--upstream-ca", upstreamCa);
@@ -38,10 +38,10 @@ export function checkPemFiles({ upstreamCa, upstreamCert, upstreamKey, jwksCa }:
 function readCertificate(option: string, file: string): X509Certificate {
   const text = read(option, file);
   try {
-    // DER would pass too, and Envoy takes PEM.
+    // DER would parse too, but Envoy accepts only PEM.
     if (text.includes("-----BEGIN ")) return new X509Certificate(text);
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new UserError(printable(`${option} ${file}: it begins with no certificate in PEM`));
 }

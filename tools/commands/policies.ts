@@ -1,4 +1,4 @@
-/** The options that commands for policies share: which files, for which workload. */
+/** The options that commands for policies share: which files, and which workload. */
 import type { Command } from "commander";
 import { type CompileOptions, type CompileResult, compile, INSPECTED, type SourceFile } from "../compile.ts";
 import { collect, parseLabels } from "../values.ts";
@@ -18,7 +18,7 @@ export interface PolicyOptions extends SourceChoices {
 
 const WHAT_IS_READ = "YAML files, folders, globs in quotes, or - for standard input";
 
-/** Adds `-f`, which must be there, and `--ignore`. */
+/** Adds `-f`, which is required, and `--ignore`. */
 export function addFileOption(command: Command): Command {
   return addFileOptions(command).hook("preAction", (one) => {
     if (one.opts<SourceChoices>().file === undefined)
@@ -44,7 +44,7 @@ function addIgnoreOption(command: Command): Command {
   );
 }
 
-/** Where policies come from, if there is more than files. */
+/** Where policies come from, if other sources than files are possible. */
 export interface SourceChoices extends ClusterOptions {
   file?: string[];
   fromCluster?: boolean;
@@ -74,7 +74,7 @@ export function addClusterOptions(command: Command): Command {
     .option("--kubeconfig <file>", "with --from-cluster: another kubeconfig than kubectl's own");
 }
 
-/** Says which combination of the options means nothing. */
+/** Reports combinations of options that contradict each other. */
 export function misuseOfCluster(options: SourceChoices): string | undefined {
   const { file, fromCluster, context, kubeconfig } = options;
   if (fromCluster && file !== undefined) return "policies come from -f or --from-cluster, not from both";
@@ -112,7 +112,7 @@ export interface LoadedPolicies {
 /**
  * Reads and compiles policies; warnings and errors go to standard error.
  *
- * @throws {UserError} where there is an error among them, which has been said
+ * @throws {UserError} if there is an error among them, which was already printed
  */
 export async function loadPolicies(options: PolicyOptions): Promise<LoadedPolicies> {
   const { files, diagnostics } = await readPolicies(options);

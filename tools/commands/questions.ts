@@ -1,37 +1,37 @@
-/** Asks on a terminal what flags have left open. */
+/** Asks on a terminal for what flags have not set. */
 import type inputPrompt from "@inquirer/input";
 import type selectPrompt from "@inquirer/select";
 import { printable } from "../diagnostics.ts";
 
-/** The person left before the last answer (Ctrl-C, Ctrl-D). */
+/** The user left before the last answer (Ctrl-C, Ctrl-D). */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
-/** The person wants the question before. */
+/** The user wants the previous question. */
 class Back extends Error {
   override readonly name = "Back";
 }
 
-/** What is wrong with an answer, for the person who gave it; undefined: nothing. */
+/** What is wrong with an answer, as a message; undefined if it is valid. */
 export type Check = (answer: string) => string | undefined;
 
-/** What a person types to get to the question before. */
+/** What a user types to get to the previous question. */
 const BACK = "<";
 
-/** What a person can do after the last question. */
+/** What a user can do after the last question. */
 const WRITE = "write";
 
 /**
- * The questions of a dialogue. A way back is a new pass: the answers so far answer their questions again, without a prompt,
- * up to the one that is open. So the dialogue is an ordinary function with loops and branches.
+ * The questions of a dialogue. Going back starts a new pass: the answers so far are used again, without a prompt, up to
+ * the question that is open. So the dialogue is an ordinary function with loops and branches.
  */
 export class Questions {
-  /** By question: answers that hold. */
+  /** By question: answers that are kept. */
   private readonly known = new Map<string, string>();
-  /** By question: the answer before, as a suggestion. */
+  /** By question: the previous answer, as a suggestion. */
   private readonly former = new Map<string, string>();
-  /** The questions of this pass that have been answered, in their order. */
+  /** The questions of this pass that have been answered, in order. */
   private answered: { key: string; question: string; shown: string }[] = [];
 
   private constructor(
@@ -40,9 +40,9 @@ export class Questions {
     private readonly select: typeof selectPrompt,
   ) {}
 
-  /** @param output of prompts */
+  /** @param output where prompts are written */
   static async open(output: NodeJS.WritableStream): Promise<Questions> {
-    // Only who is asked pays for loading them, and they look at the terminal as soon as they are loaded.
+    // Loaded only if questions are asked: loading takes time, and they use the terminal as soon as they are loaded.
     const [text, list] = await Promise.all([import("@inquirer/input"), import("@inquirer/select")]);
     return new Questions(output, text.default, list.default);
   }
@@ -50,7 +50,7 @@ export class Questions {
   /**
    * Runs a dialogue, and at its end offers to change each answer.
    *
-   * @param ask asks all questions; it is called again for each way back
+   * @param ask asks all questions; it is called again each time the user goes back
    * @throws {Interrupted}
    */
   async run<T>(ask: () => Promise<T>): Promise<T> {
@@ -119,7 +119,7 @@ export class Questions {
     return choice[0];
   }
 
-  /** Words with commas or spaces between them. */
+  /** Words separated by commas or spaces. */
   async list(
     question: string,
     check: (words: string[]) => string | undefined = () => undefined,
@@ -127,7 +127,7 @@ export class Questions {
     return wordsOf(await this.ask(question, "", (text) => check(wordsOf(text))));
   }
 
-  /** A question that comes again is another one. */
+  /** A repeated question counts as another one. */
   private keyOf(question: string): string {
     const before = this.answered.filter((one) => one.question === question).length;
     return `${question} ${before}`;

@@ -1,4 +1,4 @@
-/** `jwtgate run`: an Envoy with policies before any upstream, which follows the files as they change. */
+/** `jwtgate run`: runs an Envoy with policies before any upstream, and reloads the files when they change. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -122,7 +122,7 @@ export function runCommand(): Command {
     });
 }
 
-/** What is in force. */
+/** The configuration in force. */
 interface Policies extends LiveConfiguration {
   sourceMap: SourceMap;
 }
@@ -181,14 +181,14 @@ async function serve(options: Options): Promise<void> {
   }
 }
 
-/** A line of Envoy's: of its access log a decision, of its log as it is. */
+/** Prints a line of Envoy: a decision for a line of its access log, the line itself for its log. */
 function tellLine(line: string, inForce: Policies, asJson: boolean, style: Style): void {
   const decision = parseDecision(line, inForce.sourceMap);
   if (decision === undefined) tell(printable(line), process.stderr);
   else if (decision !== "known") tell(asJson ? printableJson(decision) : format(decision, inForce, style));
 }
 
-/** What the admin interface shows, and to whom. */
+/** What the admin interface shows, and who can see it. */
 function aboutAdmin(address: string, { host }: Address): string {
   const isLocal = host.startsWith("127.") || host === "::1";
   const who = isLocal ? "every user and program of this machine" : `everybody who can reach ${address}`;
@@ -240,7 +240,7 @@ async function start(
   }
 }
 
-/** Reads and compiles; what there is to say has been said. @returns undefined where there is an error */
+/** Reads and compiles the policies, and prints diagnostics. @returns undefined if there is an error */
 function load({
   file,
   ignore,
@@ -278,7 +278,7 @@ function summary({ sourceMap: { rules, providers } }: Policies): string {
   return shown.join(", ");
 }
 
-/** One after another: what changes during a reload is seen by the next. */
+/** Runs reloads one after another: a change during a reload causes another one. */
 class Reload {
   private running = false;
   private again = false;

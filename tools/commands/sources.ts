@@ -13,25 +13,25 @@ export interface Sources {
 /** Names of files in a folder that are read; JSON is YAML. */
 const YAML_FILE = /\.(ya?ml|json)$/i;
 
-/** Tests often stand beside the policies that they are of. */
+/** Tests are often next to the policies that they test. */
 const TEST_FILE = /\.test\.(ya?ml|json)$/i;
 
-/** What is looked for in a folder. */
+/** What a folder is searched for. */
 export type SourceKind = "policies" | "tests";
 
-/** More is no policy that a person wrote: a cluster takes no resource over 1.5 MiB. */
+/** A larger file is not a policy that a person wrote: a cluster accepts no resource over 1.5 MiB. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
-/** What is looked for, and what is left out. */
+/** What is searched for, and what is left out. */
 export interface SourceOptions {
-  /** Of the files in folders: `*.test.yaml` are tests, all others policies. */
+  /** For files in folders: `*.test.yaml` are tests, all others policies. */
   kind?: SourceKind;
-  /** Globs, as `ignoring` takes them. */
+  /** Globs, in the format of `ignoring`. */
   ignore?: readonly string[] | undefined;
 }
 
 /**
- * @param paths files, folders (read with their folders, without hidden ones and `node_modules`), globs and `-`
+ * @param paths files, folders (with their subfolders, without hidden ones and `node_modules`), globs and `-`
  * @returns the files' texts in order, each once, and what could not be read
  */
 export function readSources(
@@ -86,14 +86,14 @@ export function readSources(
 /** What `readSources` reads. */
 export interface FoundSources {
   files: string[];
-  /** The real paths of the folders that were looked into. */
+  /** The real paths of the folders that were searched. */
   folders: Set<string>;
   /** What cannot be read, each with its reason. */
   problems: string[];
 }
 
 /**
- * Finds what `readSources` reads, without reading it. A file that is named belongs to it even if it does not exist.
+ * Finds what `readSources` reads, without reading it. A named file is included even if it does not exist.
  *
  * @param paths as in `readSources`
  */
@@ -118,19 +118,19 @@ export function findSources(
   return found;
 }
 
-/** Which names are looked for. Tests beside policies are looked at too: they may be resources that were misnamed. */
+/** Which names are searched for. Tests next to policies are included: they may be misnamed resources. */
 function wantedOf(kind: SourceKind): (name: string) => boolean {
   return (name) => YAML_FILE.test(name) && (kind === "policies" || TEST_FILE.test(name));
 }
 
-/** Where files are to be looked for: in a folder, or in that of a pattern. */
+/** Where files are searched for: a folder, or the folder of a pattern. */
 interface Place {
   folder: string;
   matches: (path: string) => boolean;
   isPattern: boolean;
 }
 
-/** @returns undefined if the path is that of one file. What has the name of a pattern is none. */
+/** @returns undefined if the path names one file. An existing file is never a pattern. */
 function placeOf(path: string): Place | undefined {
   if (path === "-") return undefined;
   try {
@@ -141,7 +141,7 @@ function placeOf(path: string): Place | undefined {
   }
 }
 
-/** A policy that is left out for its file's name leaves a door open. */
+/** Refuses a policy in a test file: leaving it out because of its name would leave a door open. */
 function refuseResources(path: string): void {
   const { name, text } = readSource(path);
   const { documents } = parseYaml(name, text);
@@ -159,7 +159,7 @@ function noneFound(kind: SourceKind, { isPattern }: Place): string {
   return `${what} is in this folder${advice}`;
 }
 
-/** @throws {DiagnosticError} where the bytes are no text */
+/** @throws {DiagnosticError} if the bytes are not text */
 function readSource(path: string): SourceFile {
   const decoded = decodeText(nameOf(path), readUpTo(path, MAX_FILE_BYTES));
   if ("diagnostic" in decoded) throw new DiagnosticError(decoded.diagnostic);
@@ -170,12 +170,12 @@ function readSource(path: string): SourceFile {
  * The bytes of a file, or of standard input for `-`.
  *
  * @param limit in bytes; reading ends there, so that endless devices and pipes end too
- * @throws where it cannot be read or is larger
+ * @throws if it cannot be read or is larger
  */
 export function readUpTo(path: string, limit: number): Buffer {
   const descriptor = path === "-" ? 0 : openSync(path, "r");
   try {
-    // Reading a folder says so too, but not on every system.
+    // Reading a folder fails too, but not on every system.
     if (fstatSync(descriptor).isDirectory()) throw new Error("this is a folder");
     const parts: Buffer[] = [];
     let size = 0;
@@ -192,7 +192,7 @@ export function readUpTo(path: string, limit: number): Buffer {
   }
 }
 
-/** Like readSync, but waits where standard input is a terminal or pipe that does not. */
+/** Like readSync, but waits if standard input is a non-blocking terminal or pipe. */
 function readSome(descriptor: number, part: Buffer): number {
   for (;;) {
     try {
@@ -206,7 +206,7 @@ function readSome(descriptor: number, part: Buffer): number {
   }
 }
 
-/** Something that is wrong at a place in a file. */
+/** A fault at a position in a file. */
 class DiagnosticError extends Error {
   constructor(readonly diagnostic: Diagnostic) {
     super(diagnostic.message);
@@ -217,14 +217,14 @@ function nameOf(path: string): string {
   return path === "-" ? "<stdin>" : path;
 }
 
-/** System errors in words. */
+/** A system error in words. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;
   return (code !== undefined && SYSTEM_ERRORS[code]) || error.message;
 }
 
-/** System errors of writing in words. */
+/** A system error of writing in words. */
 export function writeReasonOf(error: unknown): string {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === "EACCES" || code === "EPERM") {

@@ -1,12 +1,12 @@
-/** What asks a serving command to clean up and go. */
+/** Waits for a request to stop a command that serves. */
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Ctrl-C, a request to end, a closed terminal, or the end of who started us. Listens until `forget`. */
+/** Ctrl-C, a termination signal, a closed terminal, or the end of the parent process. Listens until `forget`. */
 export class StopSignal {
   /** Whether it has come. */
   received = false;
-  /** When it comes. */
+  /** Resolves when it comes. */
   readonly promise: Promise<void>;
   private readonly parent = process.ppid;
   private readonly timer: NodeJS.Timeout;
@@ -20,12 +20,13 @@ export class StopSignal {
       };
     });
     for (const name of SIGNALS) process.on(name, this.stop);
-    // npm passes no signal on to what it runs through a shell; that it is gone shows in who our parent is.
+    // npm passes no signal on to a program that it runs through a shell; the new parent process shows that npm has
+    // ended.
     this.timer = setInterval(() => process.ppid === this.parent || this.stop(), 500);
     this.timer.unref();
   }
 
-  /** From now on signals do again what they do without us. */
+  /** From now on signals have their default effect. */
   forget(): void {
     clearInterval(this.timer);
     for (const name of SIGNALS) process.off(name, this.stop);

@@ -1,4 +1,4 @@
-/** Colours of results: who wants them, and what they mean. */
+/** The colours of results: whether they are used, and what they mean. */
 import { Option } from "commander";
 import picocolors from "picocolors";
 import type { Style } from "../diagnostics.ts";
@@ -6,10 +6,10 @@ import type { Style } from "../diagnostics.ts";
 const CHOICES = ["always", "auto", "never"] as const;
 export type ColourChoice = (typeof CHOICES)[number];
 
-/** What the command line says. */
+/** The choice of the command line. */
 let choice: ColourChoice = "auto";
 
-/** `--color WHEN` and `--no-color`, which every command takes. */
+/** `--color WHEN` and `--no-color`, which every command accepts. */
 export function colourOptions(): Option[] {
   return [
     new Option(
@@ -20,15 +20,18 @@ export function colourOptions(): Option[] {
   ];
 }
 
-/** @param given what the options of `colourOptions` have: a choice, false of `--no-color`, undefined if neither was given */
+/**
+ * @param given the value of the options of `colourOptions`: a choice, false for `--no-color`, undefined if neither was
+ *   given
+ */
 export function chooseColours(given: ColourChoice | boolean | undefined): void {
   if (given === false) choice = "never";
   else choice = CHOICES.find((one) => one === given) ?? "auto";
 }
 
 /**
- * The command line decides. If it does not, FORCE_COLOR does (https://force-color.org, whose example lets it win), then NO_COLOR
- * (https://no-color.org), then whether a terminal shows the text.
+ * Decides by the command line, then by FORCE_COLOR (https://force-color.org, whose example gives it precedence), then
+ * by NO_COLOR (https://no-color.org), then by whether a terminal shows the text.
  *
  * @param stream that is written to
  */
@@ -39,7 +42,7 @@ export function styleFor({ isTTY = false }: { isTTY?: boolean | undefined }): St
 
 function isColoured(isTerminal: boolean): boolean {
   if (choice !== "auto") return choice === "always";
-  // Both standards take an empty variable for an absent one, and do not look at any other value.
+  // Both standards treat an empty variable as absent and ignore any other value.
   if (process.env["FORCE_COLOR"]) return true;
   return isTerminal && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }

@@ -100,19 +100,19 @@ function parseReporter(text: string, previous: Reporter[] = []): Reporter[] {
   return [...previous, name];
 }
 
-/** Whether nobody looks on: as other test runners find out. */
+/** Whether no user is watching, as other test runners detect it. */
 function isCi(): boolean {
   const { CI = "" } = process.env;
   return CI !== "" && CI !== "false" && CI !== "0";
 }
 
-/** A file's suite, or what is wrong with the file. */
+/** A file's suite, or the faults of the file. */
 type Found = { suite: Suite } | SuiteResult;
 
 /**
- * Loads and runs everything. A file with an error is a part of the report, and stops no other.
+ * Loads and runs everything. A file with an error is part of the report and stops no other.
  *
- * @param onRead gets what is about to be read: the test files, and what they name
+ * @param onRead called with what is about to be read: the test files, and the files that they name
  * @returns whether all passed
  */
 async function runOnce(
@@ -158,7 +158,7 @@ async function runOnce(
   const reports = options.reporter.map((reporter) =>
     formatResults(results, reporter, styleFor(resultStream()), milliseconds, repositoryPath),
   );
-  // At once: a file of -o has them all.
+  // All at once, because a file of -o holds them all.
   await print(reports.join(""));
   if (none) throw new UserError(noneSelected(options, counts.unselected));
   return counts.failed === 0 && counts.faulty === 0;
@@ -222,7 +222,7 @@ async function runInEnvoy(found: readonly Found[], bail: Bail): Promise<SuiteRes
   }
 }
 
-/** Runs everything, and again whenever a file changes that it read. */
+/** Runs everything, and again whenever a file that it read changes. */
 async function watchAll(paths: readonly string[], options: Options): Promise<void> {
   const stopping = new StopSignal();
   try {

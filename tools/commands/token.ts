@@ -1,4 +1,4 @@
-/** `jwtgate token`: tokens for tests, and what is in a token, and whether it is good. */
+/** `jwtgate token`: makes tokens for tests, decodes a token, and verifies it. */
 import { Command, Option } from "commander";
 import type { SourceMap } from "../compile.ts";
 import { withContents } from "../config/contents.ts";
@@ -66,7 +66,7 @@ Examples:
 Keys that policies name by URL are fetched now. What the token may do is another question: ask jwtgate explain. Exit
 code: 0 where the token is good, 1 where it is not or cannot be verified, 2 where the command line is wrong.`;
 
-/** Longer ones are no tokens: Envoy takes no request that large. */
+/** A longer text is not a token: Envoy accepts no request that large. */
 const MAX_TOKEN_CHARACTERS = 1024 * 1024;
 
 export function tokenCommand(): Command {
@@ -216,7 +216,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
   await print(`${lines.join("\n")}\n`);
 }
 
-/** A part as leniently as can be; undefined where it is no JSON. */
+/** Decodes a part as leniently as possible. @returns undefined if it is not JSON */
 function decodePart(token: string, index: number): unknown {
   try {
     return JSON.parse(Buffer.from(token.split(".")[index] ?? "", "base64url").toString());
@@ -230,7 +230,7 @@ function show(value: unknown): string {
   return printableJson(value, 2);
 }
 
-/** A NumericDate for people. */
+/** A NumericDate as text. */
 function showTime(seconds: number): string {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return String(seconds);
@@ -239,7 +239,7 @@ function showTime(seconds: number): string {
   return `${text} (${away < 0 ? `${duration(-away)} ago` : `in ${duration(away)}`})`;
 }
 
-/** In the largest unit that it has two of. */
+/** In the largest unit of which it has at least two. */
 function duration(seconds: number): string {
   const units = [
     ["years", 31_557_600],
@@ -251,7 +251,7 @@ function duration(seconds: number): string {
   return `${Math.floor(seconds / size)} ${name}`;
 }
 
-/** @throws {UserError} where there is none */
+/** @throws {UserError} if there is none */
 function readToken(argument: string): string {
   const text = (argument === "-" ? readText("-") : argument).trim().replace(/^bearer\s+/i, "");
   if (text === "")
@@ -364,7 +364,7 @@ async function readJwks(file: string, caFile: string | undefined) {
   }
 }
 
-/** What a reader of scripts gets. */
+/** The verdict as JSON, for scripts. */
 function asJson(verdict: Verdict, positions: SourceMap["providers"]): object {
   const { valid, answer, provider, claims, steps } = verdict;
   return {

@@ -1,22 +1,22 @@
-/** Tells when files change, however they are changed: written, replaced, linked elsewhere, added to a folder, removed. */
+/** Detects changes of files, however they happen: written, replaced, linked elsewhere, added to a folder, removed. */
 import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, parse, resolve, sep } from "node:path";
 import { watch } from "chokidar";
 import { tell } from "./output.ts";
 import { findSources, reasonOf, type SourceOptions } from "./sources.ts";
 
-/** Files, folders and globs that are read alike. */
+/** Files, folders and globs that are read in the same way. */
 export interface Watched extends SourceOptions {
   paths: readonly string[];
 }
 
-/** What is to be watched, and how it was. */
+/** What is watched, and its state. */
 export interface Seen {
   watched: Watched;
   look: Look;
 }
 
-/** Looks at files. To be called before they are read: what changes while they are read is a change. */
+/** Records the state of files. Called before they are read, so that a change while they are read is detected. */
 export function see(watched: Watched): Seen {
   return { watched, look: look(watched) };
 }
@@ -24,16 +24,17 @@ export function see(watched: Watched): Seen {
 /** Several changes within this time, such as those of an editor or of `git checkout`, cause one call. */
 const QUIET_MS = 100;
 
-/** Between two looks, where the system does not tell of changes. */
+/** The time between two checks, if the system does not report changes. */
 const POLL_MS = 300;
 
 /**
- * The system says that something happened; whether it is a change is seen by looking at the files. So it does not matter
- * what systems and editors make of a change. With CHOKIDAR_USEPOLLING=1 the files are looked at again and again, for
- * network drives, whose changes the system does not tell.
+ * The system reports that something happened; comparing the files shows whether it is a change. So it does not matter
+ * how systems and editors report changes. With CHOKIDAR_USEPOLLING=1 the files are compared periodically, for network
+ * drives, whose changes the system does not report.
  *
- * @param seen what `readSources` reads, as it was before it was read; neither ignored folders nor `node_modules` are watched
- * @returns what ends it
+ * @param seen what `readSources` reads, as it was before it was read; neither ignored folders nor `node_modules` are
+ *   watched
+ * @returns stops it
  */
 export function watchFiles(seen: readonly Seen[], onChange: () => void): () => void {
   let last = together(seen.map((one) => one.look));
@@ -64,7 +65,7 @@ export function watchFiles(seen: readonly Seen[], onChange: () => void): () => v
       interval: POLL_MS,
       usePolling,
     });
-    // What changed before it was ready is seen then.
+    // Detects changes from before it was ready.
     watcher.on("raw", checkSoon).on("all", checkSoon).on("ready", checkSoon);
     watcher.on("error", (error) => {
       if (isOver || usePolling) return;
@@ -89,11 +90,11 @@ export function watchFiles(seen: readonly Seen[], onChange: () => void): () => v
   };
 }
 
-/** How things are now. */
+/** The current state. */
 interface Look {
   /** Differs if the content of a file may. */
   files: string;
-  /** Differs if others are to be watched, or other folders under the same names. */
+  /** Differs if other files must be watched, or other folders under the same names. */
   places: string;
   /** The folders and files to watch, without links. */
   watch: ReadonlySet<string>;
@@ -145,12 +146,12 @@ function realOf(path: string): string | undefined {
   }
 }
 
-/** More links in a path than Linux follows. */
+/** Linux follows at most this many links in a path. */
 const MAX_LINKS = 40;
 
 /**
- * The folders in which a path can come to mean another file: that of the file, and that of each link on the way. If a
- * part of the path is missing, the folder in which it will appear.
+ * The folders in which a change can make a path refer to another file: the file's own, and that of each link on the
+ * way. If a part of the path is missing, the folder in which it would appear.
  */
 function waysTo(path: string): string[] {
   const { root } = parse(resolve(path));
@@ -172,7 +173,7 @@ function waysTo(path: string): string[] {
     links++;
     folders.push(at);
     const target = isAbsolute(entry.link) ? entry.link : join(at, entry.link);
-    // From the root again, for the target may have links of its own.
+    // From the root again, because the target may contain links.
     rest = [
       ...resolve(target)
         .slice(root.length)
@@ -185,7 +186,7 @@ function waysTo(path: string): string[] {
   return folders;
 }
 
-/** @returns undefined if there is nothing, or nothing that may be looked at */
+/** @returns undefined if there is nothing, or it is not accessible */
 function stateOfEntry(path: string): { link: string } | "other" | undefined {
   try {
     return lstatSync(path).isSymbolicLink() ? { link: readlinkSync(path) } : "other";
