@@ -1,4 +1,4 @@
-/** Writes files that people keep: a file is replaced as a whole or not at all. */
+/** Writes files so that each is replaced as a whole or not at all. */
 import { randomBytes } from "node:crypto";
 import {
   accessSync,
@@ -21,7 +21,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 
 export interface WriteOptions {
-  /** Permissions, also of a file that is replaced; absent: those of the replaced file, or what the umask leaves. */
+  /** Permissions, also of a file that is replaced; absent: those of the replaced file, or the default of the umask. */
   mode?: number;
   /** Fails with `EEXIST` if there is such a file. */
   isNew?: boolean;
@@ -29,11 +29,11 @@ export interface WriteOptions {
 
 /**
  * Writes a file so that at every moment either the old or the new content is there as a whole: the bytes go into a file
- * beside it, reach the disk, and take its name (rename(2)). A symbolic link stays, and the file that it names is replaced.
- * Devices and pipes have no content to lose, and are written to as they are. A signal that would end this process waits
- * until the file is written.
+ * next to it, reach the disk, and take its name (rename(2)). A symbolic link is kept, and the file that it names is
+ * replaced. Devices and pipes have no content to lose, and are written to directly. A signal that would end this
+ * process waits until the file is written.
  *
- * @throws {NodeJS.ErrnoException} if it cannot be written; then everything is as it was
+ * @throws {NodeJS.ErrnoException} if it cannot be written; then nothing has changed
  */
 export async function writeFileSafely(
   path: string,
@@ -56,7 +56,7 @@ export async function writeFileSafely(
   }
 }
 
-/** What ends a process that does not listen to it. */
+/** Signals that end a process that does not handle them. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 function replace(path: string, data: string | Uint8Array, { mode, isNew = false }: WriteOptions): void {
@@ -67,7 +67,7 @@ function replace(path: string, data: string | Uint8Array, { mode, isNew = false 
     writeFileSync(path, data);
     return;
   }
-  // A file that its owner protects from changes stays, although its folder would allow to replace it.
+  // A file that its owner protects from changes is kept, although its folder would allow to replace it.
   if (there) accessSync(path, constants.W_OK);
   const target = there ? realpathSync(path) : endOfLinks(path);
   const beside = join(dirname(target), `.jwtgate-${randomBytes(6).toString("hex")}.tmp`);
@@ -99,7 +99,7 @@ function writeDown(
   }
 }
 
-/** The administrator may write a file of somebody else, whose file it stays. Others cannot give files away. */
+/** The administrator may write another user's file, which keeps its owner. Other users cannot give files away. */
 function keepOwner(descriptor: number, { uid, gid }: Stats): void {
   try {
     fchownSync(descriptor, uid, gid);
@@ -113,7 +113,7 @@ function giveNewName(from: string, to: string): void {
   try {
     linkSync(from, to);
   } catch (error) {
-    // File systems without hard links (FAT, some mounts) answer one of these.
+    // File systems without hard links (FAT, some mounts) return one of these.
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(codeOf(error))) throw error;
     closeSync(openSync(to, "wx"));
     renameSync(from, to);
@@ -123,7 +123,7 @@ function giveNewName(from: string, to: string): void {
 /** Linux follows this many links at most (path_resolution(7)). */
 const MAX_LINKS = 40;
 
-/** The file that a chain of symbolic links names, which need not be there. */
+/** The file at the end of a chain of symbolic links; it need not exist. */
 function endOfLinks(path: string): string {
   let end = path;
   for (let i = 0; i < MAX_LINKS; i++) {
@@ -133,7 +133,7 @@ function endOfLinks(path: string): string {
   throw systemError("ELOOP", path);
 }
 
-/** Makes a new name last through a loss of power, where the system can do that for a folder. */
+/** Makes a new name survive a loss of power, if the system supports that for a folder. */
 function syncFolder(folder: string): void {
   try {
     const descriptor = openSync(folder, "r");
@@ -143,7 +143,7 @@ function syncFolder(folder: string): void {
       closeSync(descriptor);
     }
   } catch {
-    // Windows opens no folder, and some file systems cannot sync one. The file itself is written.
+    // Windows cannot open a folder, and some file systems cannot sync one. The file itself is written.
   }
 }
 

@@ -1,15 +1,15 @@
 /**
- * Workflow commands of GitHub Actions, which show a message at a place of a file
+ * Workflow commands of GitHub Actions, which show a message at a position in a file
  * (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).
  */
 import { type Position, printableLines } from "./diagnostics.ts";
 
-/** What GitHub calls the severities of annotations. */
+/** GitHub's names for the severities of annotations. */
 export type AnnotationLevel = "error" | "warning" | "notice";
 
 /**
  * @param pathOf how GitHub names a file: relative to the repository's folder
- * @returns a line, with its end
+ * @returns a line, with its line end
  */
 export function annotation(
   level: AnnotationLevel,

@@ -1,6 +1,6 @@
 /**
- * Which extension providers Envoy asks about a request before the filter decides (action CUSTOM). Whether it asks one is
- * what the module says of the same rules in a DENY policy: it evaluates them as Envoy does.
+ * The extension providers that Envoy asks about a request before the filter decides (action CUSTOM). Whether it asks
+ * one follows from the module's result for the same rules in a DENY policy, which it evaluates as Envoy does.
  */
 import { DIRECT_REMOTE_ADDRESS } from "../compile.ts";
 import { withContents } from "../config/contents.ts";
@@ -10,18 +10,18 @@ import type { CompiledProvider } from "../istio/authorization.ts";
 import { type GateOptions, type Modules, TracedGate } from "./gate.ts";
 import { explainRules, type RuleSource, type RuleStep } from "./rules.ts";
 
-/** An extension provider, and whether it is asked. What it answers is not known. */
+/** An extension provider, and whether it is asked. Its answer is unknown. */
 export interface ProviderQuestion {
   /** Its name. */
   provider: string;
-  /** Those that name it, such as `AuthorizationPolicy foo/bar`. */
+  /** The policies that name it, such as `AuthorizationPolicy foo/bar`. */
   policies: string[];
   isAsked: boolean;
-  /** The rules of the policies; after the first that matches none is looked at. */
+  /** The rules of the policies. After the first match the rest is skipped. */
   rules: RuleStep[];
 }
 
-/** Rules that decide whether extension providers are asked, in gates of their own. */
+/** Rules that decide whether extension providers are asked, in separate gates. */
 export class ProviderGates {
   private constructor(
     private readonly gates: readonly {
@@ -32,7 +32,7 @@ export class ProviderGates {
     private readonly sources: ReadonlyMap<string, RuleSource>,
   ) {}
 
-  /** @param sources where the rules came from, by their ids */
+  /** @param sources the source of each rule, by its id */
   static async open(
     modules: Modules,
     providers: readonly CompiledProvider[],

@@ -1,6 +1,6 @@
 /**
- * The events of the traced module: kinds by number, and the fields of each in order. assembly/trace.ts writes them; a test
- * compares it with this table (tests/trace/table.test.ts).
+ * The events of the traced module: kinds by number, and the fields of each in order. assembly/trace.ts writes them; a
+ * test compares it with this table (tests/trace/table.test.ts).
  */
 
 import { latin1Decode } from "../host/bytes.ts";
@@ -49,7 +49,7 @@ export const EVENTS = {
   Decision: { kind: 22, fields: { refused: "number", rule: "text" } },
 } as const satisfies Record<string, { kind: number; fields: Record<string, Field> }>;
 
-/** What the module's enumerations name, by number (assembly/, `const enum`). */
+/** The names of the module's enumerations, by number (assembly/, `const enum`). */
 export const LOCATION_KINDS = ["Header", "Parameter", "Cookie"] as const;
 export const KEY_TYPES = ["RSA", "EC", "Oct", "OKP"] as const;
 export const KEY_OUTCOMES = [
@@ -62,7 +62,7 @@ export const KEY_OUTCOMES = [
   "Verified",
 ] as const;
 export const RULE_SETS = ["DryRunAudit", "Audit", "DryRunDeny", "Deny", "DryRunAllow", "Allow"] as const;
-/** Those of a Status that have more to say than the body of the refusal. */
+/** Statuses that the body of the refusal does not fully explain. */
 export const STATUS = {
   Ok: 0,
   JwtNotYetValid: 2,
@@ -78,7 +78,7 @@ export const STATUS = {
 type Kinds = typeof EVENTS;
 type Decoded<F> = { [name in keyof F]: F[name] extends "number" ? number : string };
 
-/** An event: its name, and its fields. Texts are latin-1: a character a byte. */
+/** An event: its name, and its fields. Texts are latin-1: one character for each byte. */
 export type TraceEvent = {
   [name in keyof Kinds]: { event: name } & Omit<Decoded<Kinds[name]["fields"]>, "event">;
 }[keyof Kinds];
@@ -94,7 +94,7 @@ const BY_KIND = new Map<number, [string, [string, Field][]]>(
  * Reads one event.
  *
  * @param bytes what the module sent
- * @throws {RangeError} if they are no event: the module is of another version
+ * @throws {RangeError} if they are not an event: the module has another version
  */
 export function decodeEvent(bytes: Uint8Array): TraceEvent {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

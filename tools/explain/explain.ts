@@ -1,6 +1,6 @@
 /**
- * One request's flow through the filter, step by step. The verdict is the module's own, run in this process, and so are
- * the steps: a second build of the same sources says what it does (assembly/trace.ts).
+ * One request's flow through the filter, step by step. The verdict is the module's own, run in this process. The steps
+ * come from a second build of the same sources, which reports what it does (assembly/trace.ts).
  */
 import type { Configuration } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
@@ -20,61 +20,64 @@ import { type ActionStep, explainRules, type RuleSource } from "./rules.ts";
 import { type ProviderStep, providerSteps } from "./tokens.ts";
 import type { Trace } from "./trace.ts";
 
-/** For those who explain requests: they know nothing else of the host. */
+/** For code that explains requests and knows nothing else of the host. */
 export { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST };
 
 /** What requests are explained against. */
 export interface Subject {
   configuration: Configuration;
-  /** Of rules and providers, by their names. */
+  /** Positions of rules and providers, by their names. */
   positions: { rules: Record<string, Position>; providers: Record<string, Position> };
   sources: ReadonlyMap<string, RuleSource>;
   documents: Documents;
-  /** What servers answered in place of documents, by URL. */
+  /** The answers of servers that returned no document, by URL. */
   answers?: ReadonlyMap<string, HttpResponse>;
   listener: CompleteListener;
   /** Milliseconds since 1970. */
   now: number;
 }
 
-/** The rule that decided, and where it is. */
+/** The rule that decided, and its position. */
 export interface DecidedBy {
   rule: string;
   at: Position;
 }
 
 export interface Authentication {
-  /** "" if the request goes on to the policies; else the response's body. */
+  /** "" if the request reaches the policies; else the response's body. */
   refusal: string;
   /** A CORS preflight is not authenticated. */
   preflight: boolean;
-  /** Each that was asked, in order; one whose tokens changed in between is there twice. */
+  /** The providers that were asked, in order; one whose tokens changed in between is there twice. */
   steps: ProviderStep[];
 }
 
 /** The verdict on a request, with the steps that led to it. */
 export interface Explanation {
-  /** The module's verdict, on a request that each extension provider that is asked has allowed. */
+  /** The module's verdict, if every extension provider that is asked allows the request. */
   outcome: Outcome;
   /** Extension providers of CUSTOM policies, in the order in which Envoy asks them before the filter. */
   custom: ProviderQuestion[];
   /** Absent if Envoy itself refused the request. */
   authentication?: Authentication;
-  /** Absent if policies were not asked. */
+  /** Absent if policies were not evaluated. */
   actions?: ActionStep[];
   /** The rule that decided, if one did. */
   decidedBy?: DecidedBy;
-  /** Header names that the upstream gets and the client did not send, with their values; and the other way round. */
+  /**
+   * Header names that the upstream receives and the client did not send, with their values; and names that the client
+   * sent and the upstream does not receive.
+   */
   changes?: { added: [string, string][]; removed: string[]; path?: string };
 }
 
-/** What a request is sent to. */
+/** The gates that a request is sent to. */
 export interface Gates {
   gate: TracedGate;
   providers: ProviderGates;
 }
 
-/** Sends the request to the gates and explains what comes of it. */
+/** Sends the request to the gates and explains the result. */
 export async function explain(
   { gate, providers }: Gates,
   subject: Subject,
@@ -93,12 +96,12 @@ export async function explain(
   };
 }
 
-/** The rule that decided, as the filter says it in filter state; "" if none did. */
+/** The rule that decided, as the filter writes it into filter state; "" if none did. */
 export function ruleOf({ properties }: Outcome): string {
   return properties["jwtgate.policy"] ?? "";
 }
 
-/** That rule, and where it is; undefined if none decided. */
+/** The rule that decided, and its position; undefined if none did. */
 export function decidingRule(outcome: Outcome, { positions }: Subject): DecidedBy | undefined {
   const rule = ruleOf(outcome);
   const at = positions.rules[rule];
@@ -132,7 +135,7 @@ function actionsOf(
   return authentication === undefined || authentication.refusal === "" ? [] : undefined;
 }
 
-/** What the filter changed of what Envoy would have forwarded without it. */
+/** What the filter changed in the request that Envoy would have forwarded without it. */
 function changes(
   { listener }: Subject,
   request: CompleteRequest,

@@ -16,7 +16,7 @@ export interface ExplainerOptions {
   listener?: Partial<Subject["listener"]>;
   /** When requests come, in milliseconds since 1970. Default: now. */
   now?: number;
-  /** Of resources that name none. Default: `default`. */
+  /** The namespace of resources that name none. Default: `default`. */
   namespace?: string;
 }
 
@@ -78,7 +78,7 @@ export class Explainer {
   }
 
   /**
-   * Sends a request, and explains what comes of it.
+   * Sends a request, and explains the result.
    *
    * @param request what it lacks is taken from `GET / HTTP/1.1` to localhost
    * @returns the answer or the request to the upstream, and each step with its line of YAML

@@ -1,4 +1,4 @@
-/** An explanation for people, and for programs. Neither has a signature, a token or a secret. */
+/** An explanation as text and as JSON. Neither contains a signature, a token or a secret. */
 import type { Configuration } from "../config/schema.ts";
 import { formatPosition, type Position, positionToJson, printable, type Style } from "../diagnostics.ts";
 import { readable } from "../host/bytes.ts";
@@ -19,7 +19,7 @@ export interface Report {
   request: CompleteRequest;
 }
 
-/** The explanation as text, a step a line. */
+/** The explanation as text, with one step on each line. */
 export function formatExplanation({ explanation, subject, request }: Report, style: Style): string {
   const { authentication, actions, custom } = explanation;
   const lines: string[] = [];
@@ -87,7 +87,7 @@ function formatToken(token: TokenStep, style: Style): string[] {
 const MAX_VALUE_LENGTH = 60;
 const MAX_NAMES = 12;
 
-/** Members, the well-known first; long values cut. */
+/** Members, well-known ones first; long values are cut. */
 function formatClaims(claims: Claims, first: readonly string[]): string {
   const names = Object.keys(claims);
   const ordered = [
@@ -109,7 +109,7 @@ function formatQuestion({ provider, isAsked, rules }: ProviderQuestion, style: S
   return [`  ${printable(JSON.stringify(provider))} ${what}`, ...formatRules(rules, style)];
 }
 
-/** Rules of one action that do not match and are shown all the same. */
+/** The most rules of one action that are shown although they do not match. */
 const MAX_UNMATCHED = 20;
 
 function formatAction({ action, rules }: ActionStep, style: Style): string[] {
@@ -184,7 +184,7 @@ function formatAnswer(explanation: Explanation, { configuration }: Subject, styl
   return lines;
 }
 
-/** Headers that a verified token's claims were to set and did not, and why. */
+/** Headers that a verified token's claims should have set and did not, and why. */
 export function headersNotSet(
   { authentication, outcome }: Explanation,
   { providers = [] }: Configuration,
@@ -205,13 +205,13 @@ export function headersNotSet(
   });
 }
 
-/** What some of Envoy's own response-code details mean. */
+/** The meaning of some of Envoy's own response-code details. */
 const ENVOYS_REASONS: ReadonlyMap<string, string> = new Map([
   ["upgrade_failed", `it lets through no upgrade but ${UPGRADES.join(", ")}, and does not ask the filter`],
   ["route_not_found", "the policies let it in, but no route takes CONNECT"],
 ]);
 
-/** Why the answer is what it is, by the details that the filter gave it. */
+/** Why the request got this answer, from the details that the filter set. */
 export function because(
   { outcome, decidedBy }: Pick<Explanation, "outcome" | "decidedBy">,
   { authorization }: Configuration,
@@ -234,7 +234,7 @@ export function because(
     : "no DENY rule matches, and there is no ALLOW policy";
 }
 
-/** Text from bytes, as a terminal only shows it. */
+/** Text from bytes, escaped so that it cannot control a terminal. */
 function shown(value: string): string {
   return printable(readable(value));
 }
@@ -288,7 +288,7 @@ export function explanationToJson({ explanation, subject, request }: Report): ob
       body: outcome.answer ? readable(outcome.answer.body) : null,
       details: outcome.answer ? readable(outcome.answer.details) : null,
       decidedBy: decidedBy ? decisionToJson(decidedBy) : null,
-      // As before decidedBy; for one version.
+      // The fields before decidedBy was added; kept for one version.
       rule: decidedBy?.rule ?? null,
       at: decidedBy ? formatPosition(decidedBy.at) : null,
       because: because(explanation, subject.configuration),

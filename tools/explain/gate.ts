@@ -1,4 +1,4 @@
-/** The very module that runs in Envoy, in this process, with one configuration: a gate that requests can be sent to. */
+/** The module that runs in Envoy, in this process, with one configuration: a gate that requests can be sent to. */
 import type { Configuration } from "../config/schema.ts";
 import { latin1Decode, utf8Encode } from "../host/bytes.ts";
 import type { HttpResponse } from "../host/context.ts";
@@ -9,7 +9,7 @@ import { verifySignature } from "../host/web.ts";
 import { JsonError, parseStrictJson } from "../jwks/json.ts";
 import { readTrace, type Trace } from "./trace.ts";
 
-/** Documents that are served where keys are fetched from: their text by their URL. */
+/** The documents that key servers return: their text by their URL. */
 export type Documents = ReadonlyMap<string, string>;
 
 export interface GateOptions {
@@ -17,20 +17,20 @@ export interface GateOptions {
   configuration: Configuration;
   listener: ListenerOptions;
   documents: Documents;
-  /** What servers answer in place of documents, by URL, as Envoy hands it to the filter. */
+  /** The answers of servers that return no document, by URL, as Envoy passes them to the filter. */
   answers?: ReadonlyMap<string, HttpResponse>;
-  /** Milliseconds since 1970; the clock stands there. */
+  /** Milliseconds since 1970; the clock does not advance. */
   now: number;
   /** Envoy's foreign function, if there is a faster one than that of `host/web.ts`. */
   verifySignature?: ForeignFunction | undefined;
 }
 
-/** The filter refused a configuration that the compiler made, or failed: a bug, never the user's fault. */
+/** The filter refused a configuration of the compiler, or failed: a bug, never the user's fault. */
 export class GateFailure extends Error {
   override readonly name = "GateFailure";
 }
 
-/** The filter's line about a fetch that failed (assembly/authn/remote-jwks.ts). */
+/** The filter's log line about a failed fetch (assembly/authn/remote-jwks.ts). */
 const FETCH_FAILED =
   /^jwtgate: (\S+): fetch failed: (.*); (?:there are no keys|the last good keys stay in use)$/;
 
@@ -45,8 +45,8 @@ export class Gate {
   ) {}
 
   /**
-   * @param foreignFunctions that the module may call beside Envoy's
-   * @throws {GateFailure} if the module does not take the configuration
+   * @param foreignFunctions that the module may call besides Envoy's
+   * @throws {GateFailure} if the module refuses the configuration
    */
   static async open(
     options: GateOptions,
@@ -59,11 +59,11 @@ export class Gate {
       foreignFunctions: { verify_signature: options.verifySignature ?? verifySignature, ...foreignFunctions },
     });
     host.clock.set(now);
-    // Filter state changes no answer, and has the rule that decided, which an answer of 200 does not say.
+    // Filter state changes no answer, and contains the rule that decided, which an answer of 200 does not show.
     const told = { ...configuration, filterState: true };
     const { accepted, logs } = host.configure(told, { listener: listenerOf(options) });
     if (!accepted) throw new GateFailure(logs.map(({ message }) => message).join("\n"));
-    // Keys that are fetched, and those that discovery leads to.
+    // Fetches keys, and those that discovery leads to.
     host.tick();
     await host.settle();
     host.tick();
@@ -71,19 +71,19 @@ export class Gate {
     return new Gate(host, options);
   }
 
-  /** Why fetches failed, as the filter logged it, by the URL that it began with. */
+  /** Why fetches failed, as the filter logged it, by the URL at which it started. */
   get fetchFailures(): ReadonlyMap<string, string> {
     const { documents, answers } = this.options;
     const failures = new Map<string, string>();
     for (const { message } of this.host.logs) {
       const [, uri = "", reason = ""] = FETCH_FAILED.exec(message) ?? [];
-      // Of others nobody has asked a server: the stand-in for it said so.
+      // For other URLs no server was asked: the stand-in refused.
       if (documents.has(uri) || answers?.has(uri)) failures.set(uri, reason);
     }
     return failures;
   }
 
-  /** Sends a request. Where it waits for keys that do not come, time passes until it waits no longer. */
+  /** Sends a request. If it waits for keys that do not come, time advances until the wait ends. */
   async send(request: DownstreamRequest): Promise<Outcome> {
     const { host, options } = this;
     host.clock.set(options.now);
@@ -101,15 +101,15 @@ export class Gate {
 
 /** The two builds of the filter, of the same sources. */
 export interface Modules {
-  /** That which Envoy runs: its verdict counts. */
+  /** The one that Envoy runs: its verdict counts. */
   release: WebAssembly.Module;
-  /** That which says what it does (assembly/trace.ts). */
+  /** The one that reports what it does (assembly/trace.ts). */
   trace: WebAssembly.Module;
   /** See `GateOptions`. */
   verifySignature?: ForeignFunction;
 }
 
-/** What came of a request, and how. */
+/** The result of a request, and how it came about. */
 export interface Traced {
   /** The release's verdict. */
   outcome: Outcome;
@@ -117,7 +117,7 @@ export interface Traced {
   trace?: Trace;
 }
 
-/** Two gates of the same configuration, clock and keys: one answers, and the other says how the answer came about. */
+/** Two gates with the same configuration, clock and keys: one answers, and the other reports how it decided. */
 export class TracedGate {
   private constructor(
     private readonly release: Gate,
@@ -125,7 +125,7 @@ export class TracedGate {
     private readonly events: Uint8Array[],
   ) {}
 
-  /** @throws {GateFailure} if a module does not take the configuration */
+  /** @throws {GateFailure} if a module refuses the configuration */
   static async open(
     modules: Modules,
     options: Omit<GateOptions, "module" | "verifySignature">,
@@ -141,7 +141,7 @@ export class TracedGate {
     return new TracedGate(release, traced, events);
   }
 
-  /** Why fetches failed, as the filter logged it, by the URL that it began with. */
+  /** Why fetches failed, as the filter logged it, by the URL at which it started. */
   get fetchFailures(): ReadonlyMap<string, string> {
     return this.release.fetchFailures;
   }
@@ -156,7 +156,7 @@ export class TracedGate {
   }
 }
 
-/** The listener with what the configuration needs of it. */
+/** The listener with the parts that the configuration needs. */
 export function listenerOf({ configuration, listener }: Omit<GateOptions, "module">): ListenerOptions {
   const { directRemoteAddress } = configuration;
   return {
@@ -165,7 +165,7 @@ export function listenerOf({ configuration, listener }: Omit<GateOptions, "modul
   };
 }
 
-/** Answers a call for a document by its host and path: which cluster it comes through says nothing more. */
+/** Answers a call for a document by its host and path; the cluster does not matter. */
 function serve(
   { headers }: HttpCall,
   documents: Documents,
@@ -182,7 +182,7 @@ function serve(
   return { status: 404, body: "" };
 }
 
-/** The jwks_uri of an issuer's discovery document, where that is there. */
+/** The jwks_uri of an issuer's discovery document, if the document is there. */
 export function discoveredUri(
   uri: string | undefined,
   issuer: string | undefined,

@@ -1,7 +1,7 @@
-/** How places of tokens and rules are called. */
+/** Names of locations of tokens, and of rules. */
 import type { Location } from "./trace.ts";
 
-/** A place as people say it. */
+/** A location in words. */
 export function formatLocation({ kind, name, prefix }: Location): string {
   if (kind === "header")
     return `the header ${name}${prefix === "" ? "" : ` behind ${JSON.stringify(prefix)}`}`;

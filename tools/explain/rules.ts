@@ -1,6 +1,6 @@
 /**
- * Each rule of the policies as its author wrote it, with what the module found of each of its conditions: a condition holds
- * as the predicates do that it was compiled to.
+ * Each rule of the policies as its author wrote it, with the module's result for each of its conditions. A condition
+ * holds if the predicates that it was compiled to hold.
  */
 import type { Authorization, Predicate } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
@@ -20,7 +20,7 @@ export interface ConditionStep {
   at: Position;
   values: string[];
   verdict: boolean;
-  /** What the request has, for people. */
+  /** The request's value, as text. */
   actual: string;
 }
 
@@ -28,10 +28,10 @@ export interface ConditionStep {
 export interface RuleStep {
   id: string;
   at: Position;
-  /** On trial: it decides nothing. */
+  /** Whether it is a dry run, which decides nothing. */
   dryRun: boolean;
   matched: boolean;
-  /** Whether it was looked at: behind a refusal, and behind the first rule that matched, none is. */
+  /** Whether it was evaluated: after a refusal and after the first match, the rest is skipped. */
   asked: boolean;
   /** Absent for a rule that never matches, such as that of a policy without rules. */
   from?: ConditionStep[][];
@@ -44,7 +44,7 @@ export interface ActionStep {
   rules: RuleStep[];
 }
 
-/** Where a rule came from. */
+/** The source of a rule. */
 export interface RuleSource {
   rule: PolicyRule;
   context: AttributeContext;
@@ -65,9 +65,9 @@ export function ruleSources(resources: readonly Resource[], trustDomain: string)
 }
 
 /**
- * Every rule of every action, in the order in which the filter asks them.
+ * Every rule of every action, in the order in which the filter evaluates them.
  *
- * @param sourceOf where a rule came from, by its id
+ * @param sourceOf the source of a rule, by its id
  * @param directPeer the property that has the direct peer's address
  */
 export function explainRules(
@@ -102,7 +102,7 @@ function conditionsOf({ rule, context }: RuleSource, asked: Asked): Pick<RuleSte
 /** A clause with values, with notValues, or with both. */
 function conditionSteps(clause: Clause, context: AttributeContext, asked: Asked): ConditionStep[] {
   const { attribute, values, notValues } = clause;
-  // istiod takes some keys that it has no matcher for, and leaves them out.
+  // istiod accepts some keys that it has no matcher for, and leaves them out.
   if (attribute === undefined) return [];
   const step = (list: Clause["values"], negated: boolean): ConditionStep[] => {
     const [first] = list;
@@ -122,7 +122,7 @@ function conditionSteps(clause: Clause, context: AttributeContext, asked: Asked)
   return [...step(values, false), ...step(notValues, true)];
 }
 
-/** `paths` → `notPaths`; a key of `when` stays what it is. */
+/** `paths` → `notPaths`; a key of `when` does not change. */
 function negation(name: string): string {
   return /^[a-z][A-Za-z]*$/.test(name) ? `not${name[0]?.toUpperCase()}${name.slice(1)}` : `not ${name}`;
 }
@@ -133,7 +133,7 @@ function predicatesOf(expression: Expression): Predicate[] {
   return "not" in expression ? predicatesOf(expression.not) : [expression];
 }
 
-/** What the module found of one request. */
+/** The module's results for one request. */
 class Asked {
   /** The numbers of predicates, by their text. */
   private readonly numbers: Map<string, number>;
@@ -157,7 +157,7 @@ class Asked {
     };
   }
 
-  /** Whether an expression holds, as its predicates do. */
+  /** Whether an expression holds, given its predicates. */
   holds(expression: Expression): boolean {
     if ("and" in expression) return expression.and.every((part) => this.holds(part));
     if ("or" in expression) return expression.or.some((part) => this.holds(part));
@@ -167,7 +167,7 @@ class Asked {
     return this.traced.held.has(number);
   }
 
-  /** What the request has where the predicates look. */
+  /** The request's values that the predicates compare. */
   sawFor(predicates: readonly Predicate[]): string {
     return [...new Set(predicates.map((predicate) => sawFor(predicate, this.request)))].join(", ");
   }

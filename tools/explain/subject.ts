@@ -1,4 +1,4 @@
-/** What requests are explained against: compiled policies, and the rules as they were written. */
+/** The policies that requests are explained against: compiled, and as they were written. */
 import type { CompileResult, SourceFile } from "../compile.ts";
 import { Report } from "../istio/report.ts";
 import { readResources } from "../istio/resource.ts";
@@ -23,7 +23,7 @@ export function subjectOf(
   if (configuration === undefined || sourceMap === undefined) {
     throw new Error("a compilation without an error has a configuration");
   }
-  // What there is to say of the sources has been said when they were compiled.
+  // Diagnostics were already reported by the compilation.
   const silent = new Report();
   const resources = sources.flatMap(({ name, text, documents }) =>
     readResources(documents ?? parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),

@@ -1,9 +1,9 @@
-/** What each provider said of a request's tokens, in words. Verdicts are the module's (trace.ts). */
+/** Each provider's result for a request's tokens, in words. Verdicts are the module's (trace.ts). */
 import type { Configuration, Provider } from "../config/schema.ts";
 import { STATUS } from "./events.ts";
 import type { Claims, Location, TracedKey, TracedProvider, TracedToken } from "./trace.ts";
 
-/** What became of one key. */
+/** The result of trying one key. */
 export interface KeyAttempt {
   /** Among the usable keys of its set, from 0. */
   index: number;
@@ -14,22 +14,22 @@ export interface KeyAttempt {
   outcome: string;
 }
 
-/** A token that one provider looked at. The token itself is nowhere in here. */
+/** A token that one provider checked. The token itself is not included. */
 export interface TokenStep {
   place: Location;
-  /** "" if it is good; else the response's body. */
+  /** "" if it is valid; else the response's body. */
   refusal: string;
-  /** Why, if the refusal leaves that open. */
+  /** Why, if the refusal does not say it. */
   reason?: string;
   header?: Claims;
   claims?: Claims;
-  /** It was verified before, so that no key was looked at. */
+  /** It was verified before, so no key was tried. */
   remembered?: true;
-  /** The keys that were looked at, if it came to that. */
+  /** The keys that were tried, if it came to that. */
   keys?: KeyAttempt[];
 }
 
-/** What one provider says. */
+/** One provider's result. */
 export interface ProviderStep {
   /** Its name in the configuration. */
   provider: string;
@@ -44,7 +44,7 @@ export interface ProviderStep {
 
 /**
  * @param asked the providers that the module asked
- * @param now seconds since 1970, as the module's clock had it
+ * @param now seconds since 1970, by the module's clock
  * @param fetchFailures why keys could not be fetched, by the URL that a provider names
  */
 export function providerSteps(
@@ -102,7 +102,7 @@ function keyAttempt(key: TracedKey, algorithm: string, tokenKid: string): KeyAtt
   return { index, ...(kid && { kid }), kty, ...(alg && { alg }), outcome: words[outcome] };
 }
 
-/** Why a token is refused, if the body of the refusal leaves that open. */
+/** Why a token is refused, if the body of the refusal does not say it. */
 function reasonOf(
   { status, length, limit, form, content }: TracedToken,
   { issuer, audiences, remoteJwks }: Provider,
@@ -146,7 +146,7 @@ function whatIsWrong({ sections, empty }: { sections: number; empty: number }): 
   return `its ${["header", "payload", "signature"][empty]} is empty`;
 }
 
-/** A NumericDate, without its fraction, as people read it, and how far away it is. */
+/** A NumericDate, without its fraction, as text, and how far away it is. */
 function away(claim: unknown, now: number): string {
   const seconds = Math.trunc(Number(claim));
   const text = seconds <= 8.64e12 ? new Date(seconds * 1000).toISOString().replace(".000", "") : `${seconds}`;

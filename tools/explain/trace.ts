@@ -1,4 +1,4 @@
-/** What the traced module did with one request: its events, put together. Nothing is decided here. */
+/** The traced module's events for one request, put together. Nothing is decided here. */
 import { latin1Encode, utf8Decode } from "../host/bytes.ts";
 import {
   decodeEvent,
@@ -13,16 +13,16 @@ import {
 /** A JSON object: a token's header, or its claims. */
 export type Claims = Record<string, unknown>;
 
-/** Where a token is looked for. */
+/** Where a token is searched for. */
 export interface Location {
   kind: "header" | "parameter" | "cookie";
   /** In lower case for a header. */
   name: string;
-  /** "" for the whole value. */
+  /** "" if the token is the whole value. */
   prefix: string;
 }
 
-/** What came of a token, a provider or authentication as a whole. */
+/** The result for a token, a provider or authentication as a whole. */
 export interface Result {
   /** A number of the module's Status. */
   status: number;
@@ -30,7 +30,7 @@ export interface Result {
   refusal: string;
 }
 
-/** A key that was looked at for a token. */
+/** A key that was considered for a token. */
 export interface TracedKey {
   /** Among the usable keys of its set, from 0. */
   index: number;
@@ -42,13 +42,13 @@ export interface TracedKey {
   outcome: (typeof KEY_OUTCOMES)[number];
 }
 
-/** A token that one provider looked at. The token itself is nowhere in here. */
+/** A token that one provider checked. The token itself is not included. */
 export interface TracedToken extends Result {
   place: Location;
   /** Of the token, in bytes; and the longest that is read. */
   length: number;
   limit: number;
-  /** If it has not the form of a JWS: its sections, and which is the first that is empty, from 0, or -1. */
+  /** If it does not have the form of a JWS: how many segments it has, and the first empty one, from 0, or -1. */
   form?: { sections: number; empty: number };
   /** Absent if the token cannot be read. */
   content?: { header: Claims; claims: Claims };
@@ -63,7 +63,7 @@ export interface TracedProvider extends Result {
   index: number;
   /** Where it looks, in that order. */
   places: Location[];
-  /** Those it looked at, in that order. */
+  /** The tokens that it checked, in that order. */
   tokens: TracedToken[];
 }
 
@@ -79,7 +79,7 @@ export interface TracedAuthentication extends Result {
 export interface TracedRule {
   id: string;
   matched: boolean;
-  /** Whether the filter looked at it: none after a refusal, and none after the first rule that matched. */
+  /** Whether the filter evaluated it: after a refusal and after the first match, the rest is skipped. */
   asked: boolean;
 }
 
@@ -90,19 +90,19 @@ export interface TracedRuleSet {
 }
 
 export interface TracedPolicies {
-  /** Claims as policies see them, with lists in the place of strings with spaces; absent without a verified token. */
+  /** Claims as policies see them, with lists in place of strings with spaces; absent without a verified token. */
   claims?: Claims;
-  /** What predicates were compared with, by their field. Texts are latin-1. */
+  /** The values that predicates were compared with, by field. Texts are latin-1. */
   seen: Map<string, string[]>;
-  /** Values of the headers that predicates are about, by name; none of one that may hold a secret. */
+  /** Values of the headers that predicates are about, by name, without those that may be secret. */
   headers: Map<string, string[]>;
-  /** The names of headers that are there and may hold a secret. */
+  /** The names of headers that are present and may hold a secret. */
   hidden: Set<string>;
-  /** Properties of the host that were read, by path, with dots between its segments. */
+  /** Properties that were read from the host, by path, with dots between its segments. */
   properties: Map<string, string>;
   /** The predicates that hold. */
   held: Set<number>;
-  /** In the order in which the filter asks them. */
+  /** In the order in which the filter evaluates them. */
   ruleSets: TracedRuleSet[];
   refused: boolean;
   /** The rule that decided; "" if none did. */
@@ -112,11 +112,11 @@ export interface TracedPolicies {
 export interface Trace {
   /** Absent if the configuration has no provider. */
   authentication?: TracedAuthentication;
-  /** Absent if policies were not asked. */
+  /** Absent if policies were not evaluated. */
   policies?: TracedPolicies;
 }
 
-/** Headers whose values may be secrets, beside those where tokens are looked for. */
+/** Headers whose values may be secret, besides locations of tokens. */
 const SECRET_HEADER = /^(authorization|proxy-authorization|cookie|set-cookie)$|token|secret|key|jwt|auth/;
 
 /**
@@ -133,7 +133,7 @@ export function readTrace(events: readonly Uint8Array[]): Trace | undefined {
 
 class Reader {
   readonly trace: Trace = {};
-  /** The claim that policies see as a list, of those that were read last. */
+  /** The claim that was read last and that policies see as a list. */
   private list = { claim: "", elements: [] as string[] };
 
   constructor(events: readonly TraceEvent[]) {
@@ -244,7 +244,7 @@ class Reader {
         this.list = { claim: textOf(event.claim), elements: [] };
         break;
       case "Element":
-        // A list without elements stays the string that it is.
+        // If no element follows, the claim stays a string.
         this.list.elements.push(textOf(event.element));
         policies.claims = { ...policies.claims, [this.list.claim]: this.list.elements };
         break;
@@ -286,7 +286,7 @@ function locationOf({ kind, name, prefix }: { kind: number; name: string; prefix
   };
 }
 
-/** @param body of the refusal; only that which names a claim is not the same for every token */
+/** @param body of the refusal; only the one that names a claim differs from token to token */
 function resultOf({ status, body, claim }: { status: number; body: string; claim: string }): Result {
   const refusal =
     status === STATUS.JwtClaimNotHeaderValue
@@ -295,7 +295,7 @@ function resultOf({ status, body, claim }: { status: number; body: string; claim
   return { status, refusal };
 }
 
-/** A token's JSON, which the module has read; `null` counts as no members. */
+/** A token's JSON, which the module has parsed; `null` counts as an object without members. */
 function claimsOf(json: string): Claims {
   return (JSON.parse(textOf(json)) ?? {}) as Claims;
 }

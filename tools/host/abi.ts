@@ -1,4 +1,4 @@
-/** Numbers of the proxy-wasm ABI 0.2.1, as proxy-wasm-cpp-host (include/proxy-wasm/wasm_vm.h, src/limits.h) has them. */
+/** Numbers of the proxy-wasm ABI 0.2.1, from proxy-wasm-cpp-host (include/proxy-wasm/wasm_vm.h, src/limits.h). */
 
 /** What a host function returns. */
 export const WasmResult = {
@@ -56,7 +56,10 @@ export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "critical"
 /** Levels of Envoy's log. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** `proxy_on_request_headers` may stop the stream: anything but Continue does (there is no partial stop under this ABI). */
+/**
+ * `proxy_on_request_headers` may stop the stream: any value but Continue does (there is no partial stop under this
+ * ABI).
+ */
 export const FilterHeadersStatus = { Continue: 0, ContinueAndEndStream: 2 } as const;
 
 /** A longer list of pairs from the module decodes as empty, without an error. */

@@ -1,6 +1,6 @@
 /**
- * Text that is bytes: header names and values, paths, property values and bodies are strings here whose characters
- * are the bytes (latin-1), so that what was on the wire stays exactly as it was. UTF-8 is decoded only for people.
+ * Text that is bytes: header names and values, paths, property values and bodies are strings here whose characters are
+ * the bytes (latin-1), so they are exactly what was sent. UTF-8 is decoded only to show it.
  */
 
 const decoder = new TextDecoder();
@@ -20,19 +20,19 @@ export function latin1Encode(text: string): Uint8Array<ArrayBuffer> {
 /** A string whose characters are the bytes. */
 export function latin1Decode(bytes: Uint8Array): string {
   let text = "";
-  // In pieces: the number of arguments of a call is limited.
+  // In parts, because the number of arguments of a call is limited.
   for (let i = 0; i < bytes.length; i += 8192) {
     text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   }
   return text;
 }
 
-/** UTF-8 → text; what is no UTF-8 becomes U+FFFD. */
+/** UTF-8 → text; malformed UTF-8 becomes U+FFFD. */
 export function utf8Decode(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** What a string whose characters are bytes says to people. */
+/** The text of a string whose characters are bytes of UTF-8. */
 export function readable(text: string): string {
   return utf8Decode(latin1Encode(text));
 }
@@ -47,7 +47,7 @@ export function wireText(text: string): string {
   return latin1Decode(utf8Encode(text));
 }
 
-/** The byte strings, one after the other. */
+/** Concatenates byte strings. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
   let end = 0;
@@ -80,8 +80,8 @@ export function base64UrlEncode(bytes: Uint8Array): string {
 }
 
 /**
- * Reads base64 and base64url, with or without padding. Skips characters that are in neither and ignores bits that are left
- * over at the end: a caller that must refuse those looks at the text first.
+ * Reads base64 and base64url, with or without padding. Skips other characters and ignores surplus bits at the end: a
+ * caller that must refuse those checks the text first.
  */
 export function base64Decode(text: string): Uint8Array<ArrayBuffer> {
   const digits = text

@@ -6,7 +6,7 @@ import type { PluginInfo, StreamInfo } from "./stream-info.ts";
 
 const NANOSECONDS = 1_000_000n;
 
-/** What a call to another service (`proxy_http_call`) brought back. Strings are bytes (latin-1). */
+/** The answer to a call to another service (`proxy_http_call`). Strings are bytes (latin-1). */
 export interface HttpResponse {
   /** Ordinary headers; `:status` is added. */
   status: number;
@@ -23,15 +23,15 @@ interface VisibleMap {
 
 /** A call to another service. */
 interface PendingCall {
-  /** Nobody waits for it any more. */
+  /** Called if nothing waits for it any more. */
   cancel(): void;
-  /** When its time is over, nanoseconds of the host's monotonic clock. */
+  /** The end of its time, in nanoseconds of the host's monotonic clock. */
   deadline: bigint | undefined;
-  /** Its time is over. */
+  /** Called at the end of its time. */
   expire(): void;
 }
 
-/** Something that is due at a time. */
+/** Something that is due at a given time. */
 interface Timer {
   /** Nanoseconds of the host's monotonic clock. */
   at: bigint;
@@ -42,19 +42,19 @@ interface Timer {
 export class RootContext {
   readonly root: RootContext = this;
   readonly info: StreamInfo | undefined = undefined;
-  /** What `proxy_get_status` tells. */
+  /** The answer of `proxy_get_status`. */
   status = { code: 0, message: "" };
   /** Milliseconds between ticks; 0: none. */
   tickPeriod = 0;
   /** When the next tick is due, nanoseconds of the host's monotonic clock. */
   nextTick = 0n;
-  /** There only while `proxy_on_http_call_response` runs. */
+  /** Set only while `proxy_on_http_call_response` runs. */
   httpCallResponse: HttpResponse | undefined;
-  /** Calls to other services that are under way, by token. */
+  /** Calls to other services in flight, by token. */
   readonly calls = new Map<number, PendingCall>();
   /** Whether the configuration may be read: while the context is made and configured. */
   configuring = false;
-  /** Said that it is not done yet (`proxy_on_done` returned false), and has not called `proxy_done` since. */
+  /** Whether `proxy_on_done` returned false and `proxy_done` was not called since. */
   pendingDone = false;
 
   constructor(
@@ -64,7 +64,7 @@ export class RootContext {
     private readonly vmConfiguration: Uint8Array,
   ) {}
 
-  /** Gives up every call that is under way. */
+  /** Cancels every call in flight. */
   cancelCalls(): void {
     for (const call of this.calls.values()) call.cancel();
     this.calls.clear();
@@ -72,7 +72,7 @@ export class RootContext {
 
   /**
    * What is due next: a tick, and the end of each call's time.
-   * @param tick makes the tick
+   * @param tick runs the tick
    */
   timers(tick: () => void): Timer[] {
     const timers: Timer[] = [];
@@ -127,13 +127,13 @@ export class RootContext {
 
 /** One request. */
 export class StreamContext {
-  /** The module may see and change the request's headers: until it lets them go on. */
+  /** Whether the module may see and change the request's headers: until it continues them. */
   headersVisible = true;
-  /** The part of the body that `proxy_on_request_body` is shown. */
+  /** The part of the body that `proxy_on_request_body` sees. */
   visibleBody = "";
-  /** A local response was asked for; a second one is not sent. */
+  /** Whether a local response was requested; a second one is not sent. */
   localReply = false;
-  /** The module let the stream go on, or answered. */
+  /** Called if the module continued the stream, or answered. */
   onContinue: () => void = () => {};
   onLocalReply: (reply: {
     status: number;

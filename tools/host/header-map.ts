@@ -1,11 +1,11 @@
 /**
- * A header map as Envoy's (source/common/http/header_map_impl.cc): lower-case names, pseudo-headers first, insertion
- * order otherwise. Envoy keeps some names in fixed places; a second value for one of those is joined with a comma
- * to the first, while other names repeat.
+ * A header map like Envoy's (source/common/http/header_map_impl.cc): lower-case names, pseudo-headers first, insertion
+ * order otherwise. Envoy stores some names in fixed slots; a second value of those is joined to the first with a comma,
+ * while other names repeat.
  */
 import type { Pair } from "./pairs.ts";
 
-/** Names with one place in a request's map, as Envoy 1.40 prints them at start ("HTTP header map info"). */
+/** Names with one slot in a request's map, as Envoy 1.40 prints them at start ("HTTP header map info"). */
 const REQUEST_SINGLE = new Set(
   `:authority :method :path :protocol :scheme accept accept-encoding access-control-request-headers
   access-control-request-method access-control-request-private-network authentication authorization cache-control
@@ -23,7 +23,7 @@ const REQUEST_SINGLE = new Set(
   ),
 );
 
-/** The same of a response's map. */
+/** The same for a response's map. */
 const RESPONSE_SINGLE = new Set(
   `:status access-control-allow-credentials access-control-allow-headers access-control-allow-methods
   access-control-allow-origin access-control-allow-private-network access-control-expose-headers
@@ -60,7 +60,7 @@ export class HeaderMap {
     return this.entries.find(([name]) => name === key);
   }
 
-  /** Adds a value; to a name with one place it is joined with a comma. */
+  /** Adds a value; for a name with one slot it is joined with a comma. */
   add(name: string, value: string): void {
     const key = this.key(name);
     const single = this.kind === "request" ? REQUEST_SINGLE : RESPONSE_SINGLE;
@@ -83,7 +83,7 @@ export class HeaderMap {
     this.add(name, value);
   }
 
-  /** Gives a name with one place a new value where it stands, or adds it. */
+  /** Replaces the value of a name with one slot in its position, or adds it. */
   overwrite(name: string, value: string): void {
     const existing = this.find(this.key(name));
     if (existing === undefined) this.add(name, value);

@@ -1,10 +1,10 @@
 /**
- * A proxy-wasm host: runs a module as Envoy does, without Envoy, in Node or a browser. It holds one machine (VM) with
- * any number of loaded configurations, as one worker of Envoy does, and takes requests through what Envoy's HTTP
- * connection manager does around the filter.
+ * A proxy-wasm host: runs a module as Envoy does, without Envoy, in Node or a browser. It holds one VM with any number
+ * of loaded configurations, like one worker of Envoy, and applies to requests what Envoy's HTTP connection manager does
+ * around the filter.
  *
- * Nothing happens behind the caller's back: time stands where the clock was set, ticks come from `advance` or `tick`,
- * and calls to other services go to the `fetch` that was given.
+ * The caller controls everything: the clock shows the time that was set, ticks come from `advance` or `tick`, and calls
+ * to other services go to the given `fetch`.
  */
 import { FilterHeadersStatus, LOG_LEVELS, type LogLevel, WasmResult } from "./abi.ts";
 import { utf8Encode } from "./bytes.ts";
@@ -34,13 +34,13 @@ export interface LogLine {
   message: string;
 }
 
-/** What a call to another service needs to know. */
+/** What a call to another service contains. */
 export interface HttpCall extends HttpCallRequest {
-  /** Called after the last waiter has gone. */
+  /** Aborted after the last waiter has gone. */
   signal: AbortSignal;
 }
 
-/** What a host is made with. */
+/** The options of a host. */
 export interface HostOptions {
   /** `vm_id` of the plugin. */
   vmId?: string;
@@ -48,22 +48,25 @@ export interface HostOptions {
   vmConfiguration?: string;
   /** Environment variables. */
   environment?: Readonly<Record<string, string>>;
-  /** Functions beside the ABI, by name. Envoy has `verify_signature`; see `node.ts`. */
+  /** Functions besides the ABI, by name. Envoy has `verify_signature`; see `node.ts`. */
   foreignFunctions?: Readonly<Record<string, ForeignFunction>>;
-  /** Functions of the ABI, such as `proxy_http_call`, that answer Unimplemented: not every host has all that Envoy has. */
+  /**
+   * Functions of the ABI, such as `proxy_http_call`, that return Unimplemented, because not every host has all that
+   * Envoy has.
+   */
   unimplemented?: readonly string[];
   /**
-   * Makes calls to other services. A rejection is a connection that broke; Envoy answers what it cannot connect to
-   * with 503 and what takes too long with 504. Absent: no cluster is known.
+   * Makes calls to other services. A rejection means that the connection broke. Envoy answers 503 if it cannot connect
+   * and 504 after a timeout. Absent: no cluster is known.
    */
   fetch?: (call: HttpCall) => Promise<HttpResponse>;
   /** Names of the clusters; absent: any. */
   clusters?: readonly string[];
-  /** Source of random bytes; one that throws has none to give. */
+  /** A source of random bytes; if it throws, there are none. */
   random?: (bytes: Uint8Array) => void;
-  /** Share it among hosts that stand for one process's workers. */
+  /** Shared among hosts that represent the workers of one process. */
   sharedData?: SharedData;
-  /** The least level that is logged. */
+  /** The lowest level that is logged. */
   logLevel?: LogLevel;
   /**
    * What the module imports beside Envoy's functions.
@@ -72,9 +75,9 @@ export interface HostOptions {
   imports?: WebAssembly.Imports;
 }
 
-/** What a configuration is loaded with. */
+/** The options of a configuration. */
 export interface PluginOptions {
-  /** Which configuration this is, among several: it replaces the one before it with the same name. */
+  /** The name of this configuration among several: it replaces an earlier one with the same name. */
   name?: string;
   /** The plugin's name and root id in Envoy. */
   pluginName?: string;
@@ -82,17 +85,17 @@ export interface PluginOptions {
   listener?: ListenerOptions;
 }
 
-/** What became of a configuration. */
+/** The result of loading a configuration. */
 export interface Loaded {
   accepted: boolean;
   logs: LogLine[];
-  /** Where the module failed instead of answering. */
+  /** Set if the module trapped. */
   trapped?: Trap;
 }
 
-/** What became of a request: exactly one of `answer` and `upstream` is there. */
+/** The result of a request: exactly one of `answer` and `upstream` is set. */
 export interface Outcome {
-  /** What the client gets, where the request went no further. */
+  /** What the client receives, if the request went no further. */
   answer?: Answer;
   /** What the backend receives. */
   upstream?: UpstreamRequest;
@@ -100,11 +103,11 @@ export interface Outcome {
   logs: LogLine[];
   /** What the module stored with `proxy_set_property`, without the `wasm.` before each name. */
   properties: Record<string, string>;
-  /** The module failed in this request, or had before. */
+  /** Set if the module trapped in this request, or before. */
   trapped?: Trap;
 }
 
-/** The host's clock. It follows the system's until it is set, and stands still from then on. */
+/** The host's clock. It follows the system's until it is set, and does not advance by itself from then on. */
 export class Clock {
   private fixed: bigint | undefined;
   /** What `set` has added to the time, in nanoseconds. */
@@ -115,7 +118,7 @@ export class Clock {
     return this.fixed ?? BigInt(Date.now()) * NANOSECONDS;
   }
 
-  /** Nanoseconds that `set` does not change: timers go by them, as Envoy's do. */
+  /** Nanoseconds that `set` does not change: timers use them, as Envoy's do. */
   get monotonic(): bigint {
     return this.now - this.jumped;
   }
@@ -139,11 +142,11 @@ export class Clock {
   }
 }
 
-/** A request on its way. */
+/** A request in progress. */
 export class Stream {
-  /** What became of it; undefined while the module holds it. */
+  /** Its result; undefined while the module holds it. */
   outcome: Outcome | undefined;
-  /** The same, once it is there. Rejects only if the client goes away before. */
+  /** Resolves with the result. Rejects only if the client disconnects before. */
   readonly decided: Promise<Outcome>;
   private resolve!: (outcome: Outcome) => void;
   private reject!: (reason: Error) => void;
@@ -165,7 +168,7 @@ export class Stream {
     this.resolve(outcome);
   }
 
-  /** The client goes away, or the answer is complete: the module forgets the stream. */
+  /** The client disconnects, or the answer is complete: the module deletes the stream. */
   close(): void {
     this.onClose();
     this.reject(new Error("the client went away"));
@@ -180,7 +183,7 @@ interface Plugin {
   replaced: boolean;
 }
 
-/** Runs a module as one worker of Envoy does: any number of configurations in one machine (VM), and requests. */
+/** Runs a module like one worker of Envoy: any number of configurations in one VM, and requests. */
 export class Host {
   readonly clock = new Clock();
   readonly metrics = new Metrics();
@@ -233,7 +236,10 @@ export class Host {
     });
   }
 
-  /** Where the module failed. From then on every request is answered 503, as Envoy does with `FAIL_CLOSED`. */
+  /**
+   * The trap of the module, if there was one. From then on every request is answered 503, as Envoy does with
+   * `FAIL_CLOSED`.
+   */
   get trapped(): Trap | undefined {
     return this.vm.trap;
   }
@@ -243,7 +249,7 @@ export class Host {
     return this.vm.memory.size;
   }
 
-  /** How many contexts live: one for each loaded configuration, and one for each request under way. */
+  /** How many contexts exist: one for each loaded configuration, and one for each request in progress. */
   get contextCount(): number {
     return this.vm.contexts.size;
   }
@@ -258,8 +264,8 @@ export class Host {
   }
 
   /**
-   * Loads a configuration as Envoy does: first in a machine of its own that is thrown away; only if it is accepted
-   * there, here. The configuration of the same name before it ends once no stream uses it any more. A refused one
+   * Loads a configuration as Envoy does: first in a VM of its own that is then discarded, and only if it is accepted
+   * there, in this VM. The earlier configuration of the same name ends once no stream uses it any more. A refused one
    * changes nothing.
    * @param configuration the plugin's configuration: bytes, text, or a value that is written as JSON
    */
@@ -280,7 +286,7 @@ export class Host {
     for (const root of canary.roots()) root.cancelCalls();
     if (tried === undefined) return loaded(false, canary.trap);
 
-    // The canary's log lines were the same: only those of the machine that stays are kept.
+    // The canary logged the same lines: only those of the VM that stays are kept.
     this.logs.length = since;
     const root = this.load(this.vm, bytes, options);
     if (root === undefined) return loaded(false, this.vm.trap);
@@ -292,7 +298,7 @@ export class Host {
     return loaded(true, undefined);
   }
 
-  /** @returns the root context, or undefined where the module refused or failed */
+  /** @returns the root context, or undefined if the module refused or trapped */
   private load(vm: Vm, bytes: Uint8Array, options: PluginOptions): RootContext | undefined {
     const vmBytes = utf8Encode(this.options.vmConfiguration ?? "");
     const info: PluginInfo = {
@@ -314,7 +320,7 @@ export class Host {
     return undefined;
   }
 
-  /** Ends a configuration that was loaded: no more requests reach it, and it is gone when its streams are. */
+  /** Ends a loaded configuration: no more requests reach it, and it is deleted after its last stream. */
   unload(name = ""): void {
     const plugin = this.plugins.get(name);
     if (plugin === undefined) throw new Error(`no configuration named "${name}" is loaded`);
@@ -351,7 +357,7 @@ export class Host {
 
   /**
    * Sends a request. After the decision, the host ends the stream in the module.
-   * @param name of the configuration, as `configure` was given it
+   * @param name of the configuration, as passed to `configure`
    */
   send(request: DownstreamRequest, name = ""): Stream {
     const plugin = this.plugins.get(name);
@@ -433,8 +439,8 @@ export class Host {
     };
     const forward = (): void => decide(forwardRequest(info.headers, info.protocol, body));
     /**
-     * The body in one piece, then the end of the stream, as Envoy's HTTP/1 codec gives them. What is to become another
-     * protocol has no end.
+     * The body in one piece, then the end of the stream, as Envoy's HTTP/1 codec passes them. A stream that becomes
+     * another protocol has no end.
      */
     const sendBody = (rest = body): void => {
       const isRouted = info.headers.get(":method") !== "CONNECT";
@@ -469,13 +475,13 @@ export class Host {
     return stream;
   }
 
-  /** Lets every root context that asked for ticks have one, whether it is due or not. */
+  /** Runs a tick of every root context that asked for ticks, even if none is due. */
   tick(): void {
     for (const root of this.vm.roots()) if (root.tickPeriod > 0) this.vm.call(root, "proxy_on_tick", root.id);
   }
 
   /**
-   * Lets time pass, with every tick and every call's time limit that falls due on the way, each at its own time.
+   * Advances the clock. Every tick and every call's time limit in that period runs at its own time.
    * @param milliseconds from now
    */
   advance(milliseconds: number): void {
@@ -493,7 +499,7 @@ export class Host {
     this.clock.advanceTo(end);
   }
 
-  /** Waits until no call to another service is under way, those included that the answers bring about. */
+  /** Waits until no call to another service is in flight, including calls that the answers cause. */
   async settle(): Promise<void> {
     while (this.calls.size > 0) await Promise.all(this.calls);
   }
@@ -510,7 +516,7 @@ export class Host {
     const answer = (response: HttpResponse | undefined): void => {
       if (!root.calls.delete(token)) return;
       controller.abort();
-      // Envoy knows one failure of a call: the connection broke.
+      // Envoy reports one failure of a call: the connection broke.
       const reset = { code: WasmResult.BrokenConnection, message: "reset" };
       root.status = response === undefined ? reset : { code: 0, message: "" };
       root.httpCallResponse = response;
@@ -538,13 +544,13 @@ export class Host {
 /**
  * Makes a host for a module.
  * @param wasm the module's bytes, or the compiled module
- * @throws CompileError, LinkError or Error where Envoy would not load the module
+ * @throws CompileError, LinkError or Error if Envoy would not load the module
  */
 export async function createHost(
   wasm: ArrayBuffer | ArrayBufferView | WebAssembly.Module,
   options: HostOptions = {},
 ): Promise<Host> {
-  // What browsers' own types say of bytes is narrower than what browsers take.
+  // The types of browsers' APIs accept less than browsers do.
   const bytes = wasm as ArrayBufferView<ArrayBuffer>;
   const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(bytes);
   return new Host(module, options);

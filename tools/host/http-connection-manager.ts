@@ -1,10 +1,10 @@
 /**
- * What Envoy's HTTP connection manager does to a request before any filter sees it, and what its router then sends
- * on. Refusals of the HTTP/1 codec that a policy test can meet are here too (methods, targets); what else a codec
- * refuses is Envoy's own and not imitated.
+ * What Envoy's HTTP connection manager does to a request before any filter sees it, and what its router then forwards.
+ * Refusals of the HTTP/1 codec that a policy test can cause are included (methods, targets); other refusals of a codec
+ * are not imitated.
  *
- * Sources: source/common/http/conn_manager_utility.cc, path_utility.cc, http1/codec_impl.cc; the path's canonical
- * form is Chromium's (url/url_canon_path.cc), as Envoy uses it. tests/differential compares with the real Envoy.
+ * Sources: source/common/http/conn_manager_utility.cc, path_utility.cc, http1/codec_impl.cc; the path's canonical form
+ * is Chromium's (url/url_canon_path.cc), as Envoy uses it. tests/differential compares with the real Envoy.
  */
 import { UPGRADES } from "../upgrades.ts";
 import { HeaderMap } from "./header-map.ts";
@@ -15,7 +15,7 @@ import type { SocketAddress, TlsInfo } from "./stream-info.ts";
 /** Istio's meshConfig.pathNormalization. */
 export type PathNormalization = "BASE" | "NONE" | "MERGE_SLASHES" | "DECODE_AND_MERGE_SLASHES";
 
-/** A request as the client sends it. Strings are bytes (latin-1), names and values as they stand on the wire. */
+/** A request as the client sends it. Strings are bytes (latin-1), names and values as sent. */
 export interface DownstreamRequest {
   method?: string;
   /** The target: path with query. */
@@ -32,21 +32,21 @@ export interface DownstreamRequest {
 
 /** The listener's configuration. */
 export interface ListenerOptions {
-  /** A gateway trusts its peer only (`use_remote_address`), a sidecar the last address in X-Forwarded-For. */
+  /** A gateway trusts only its peer (`use_remote_address`), a sidecar the last address in X-Forwarded-For. */
   mode?: "gateway" | "sidecar";
   pathNormalization?: PathNormalization;
   /** The listener's own address. */
   address?: SocketAddress;
   /** Envoy's own address, which a gateway adds to X-Forwarded-For for a peer on the loopback. */
   localAddress?: string;
-  /** Filter state key under which a filter before this one put the direct peer's IP address. */
+  /** The filter state key under which an earlier filter put the direct peer's IP address. */
   directRemoteAddressKey?: string;
 }
 
-/** A request of which everything is said; without `tls` it came in plain text. */
+/** A request with every field; without `tls` it came in plain text. */
 export type CompleteRequest = Required<Omit<DownstreamRequest, "tls">> & Pick<DownstreamRequest, "tls">;
 
-/** A listener of which everything is said that a received request depends on. */
+/** A listener with every field that a received request depends on. */
 export type CompleteListener = Required<Omit<ListenerOptions, "directRemoteAddressKey">>;
 
 /** The default of each field of a request. */
@@ -84,15 +84,15 @@ const METHODS = new Set(
   UNSUBSCRIBE`.split(/\s+/),
 );
 
-/** Headers that concern one connection only, and never go on. */
+/** Headers that concern one connection only and are never forwarded. */
 const HOP_BY_HOP = ["keep-alive", "proxy-connection", "transfer-encoding"];
 
-/** A request that came through: its headers as filters see them, and whom it came from. */
+/** A request that was accepted: its headers as filters see them, and its client. */
 export interface ReceivedRequest {
   headers: HeaderMap;
-  /** Whether it is to become another protocol: then it does not end with its headers, nor with its body. */
+  /** Whether it becomes another protocol: then it does not end with its headers, nor with its body. */
   isOpen: boolean;
-  /** The client as the listener trusts it. */
+  /** The client's address as the listener determines it. */
   remote: SocketAddress;
 }
 
@@ -106,7 +106,7 @@ export function receiveRequest(
     const refusal = refuseByCodec(request);
     if (refusal !== undefined) return badRequest(refusal, "Bad Request");
   }
-  // An absolute URL as target says the authority too (RFC 9112, 3.2.2); that of CONNECT is an authority (3.2.3).
+  // An absolute URL as target contains the authority too (RFC 9112, 3.2.2); that of CONNECT is an authority (3.2.3).
   const absolute = /^https?:\/\/([^/?#]+)(.*)$/is.exec(request.path);
   const isConnectTarget = isConnect && request.protocol === "HTTP/1.1";
   const authority = isConnectTarget ? request.path : (absolute?.[1] ?? request.authority);
@@ -131,7 +131,7 @@ export function receiveRequest(
   if (isConnect) headers.remove("content-length");
   ignoreH2c(headers);
   const upgrade = upgradeOf(headers);
-  // What is to become another protocol keeps the headers that say so, and with them all that they name.
+  // A request that becomes another protocol keeps the headers that request it, and all headers that they name.
   if (upgrade === undefined) {
     for (const name of nominated(headers)) {
       if (NOT_NOMINATED.test(name)) return badRequest("http1.connection_header_rejected", "Bad Request");
@@ -155,25 +155,28 @@ export function receiveRequest(
   } else {
     const forwardedProto = headers.get("x-forwarded-proto");
     if (forwardedProto === undefined) headers.add("x-forwarded-proto", scheme);
-    // The proxy before knows the scheme that the client used.
+    // The proxy in front knows the scheme that the client used.
     else if (/^https?$/.test(forwardedProto)) headers.overwrite(":scheme", forwardedProto);
   }
   headers.overwrite("x-request-id", REQUEST_ID);
   return { headers, remote, isOpen: upgrade !== undefined || isConnect };
 }
 
-/** An upgrade that the listener does not let through is refused before any filter. */
+/** An upgrade that the listener does not allow is refused before any filter. */
 const UPGRADE_FAILED = { status: 403, details: "upgrade_failed", body: "", headers: [] };
 
 /**
- * The protocol that the client wants to change to, in lower case; undefined where it wants none
+ * The protocol that the client wants to change to, in lower case; undefined if there is none
  * (source/common/http/utility.cc, isUpgrade).
  */
 function upgradeOf(headers: HeaderMap): string | undefined {
   return nominated(headers).includes("upgrade") ? headers.get("upgrade")?.toLowerCase() : undefined;
 }
 
-/** Clients such as `curl --http2` offer HTTP/2 in plain text so; Envoy goes on in HTTP/1.1 (http1/codec_impl.cc). */
+/**
+ * Clients such as `curl --http2` offer HTTP/2 in plain text like this; Envoy continues with HTTP/1.1
+ * (http1/codec_impl.cc).
+ */
 function ignoreH2c(headers: HeaderMap): void {
   if (upgradeOf(headers) !== "h2c") return;
   const others = nominated(headers).filter((name) => name !== "upgrade" && name !== "http2-settings");
@@ -182,21 +185,21 @@ function ignoreH2c(headers: HeaderMap): void {
   headers.remove("http2-settings");
 }
 
-/** Headers that the client says concern this connection only (RFC 9110, 7.6.1). */
+/** Headers that the client declares as hop-by-hop (RFC 9110, 7.6.1). */
 function nominated(headers: HeaderMap): string[] {
   return (headers.get("connection") ?? "").split(",").map((name) => name.trim().toLowerCase());
 }
 
-/** Headers that a client cannot have removed so (source/common/http/utility.cc, sanitizeConnectionHeader). */
+/** Headers that a client cannot have removed in this way (source/common/http/utility.cc, sanitizeConnectionHeader). */
 const NOT_NOMINATED = /^(:.*|x-forwarded-(for|host|proto))$/;
 
-/** One id for every request: nothing that is tested depends on it, and answers stay the same from run to run. */
+/** One id for every request: no test depends on it, and answers are the same in every run. */
 const REQUEST_ID = "00000000-0000-4000-8000-000000000000";
 
 /** Envoy's own headers towards the backend. */
 const OWN = /^(x-request-id|x-envoy-.*|x-forwarded-proto)$/;
 
-/** What the router sends on, or answers itself: no route takes CONNECT. */
+/** What the router forwards, or answers itself: no route accepts CONNECT. */
 export function forwardRequest(
   headers: HeaderMap,
   protocol: string,
@@ -205,7 +208,7 @@ export function forwardRequest(
   const method = headers.get(":method") ?? "";
   if (method === "CONNECT") return { answer: localReply(headers, protocol, ROUTE_NOT_FOUND) };
   const pairs = headers.pairs().filter(([name]) => !name.startsWith(":") && !OWN.test(name));
-  // HTTP/1 towards the backend: without a body, methods that could have one say so.
+  // HTTP/1 to the backend: without a body, methods that could have one send its length.
   const bodiless = body === "" && !["DELETE", "GET", "HEAD", "TRACE"].includes(method);
   const isUpgrade = headers.get("upgrade") !== undefined;
   const length: Pair[] =
@@ -222,12 +225,12 @@ export function forwardRequest(
 
 const ROUTE_NOT_FOUND = { status: 404, details: "route_not_found", body: "", headers: [] };
 
-/** Optional white space around a field's value is no part of it (RFC 9110, 5.5). */
+/** Optional white space around a field's value is not part of it (RFC 9110, 5.5). */
 function trim(value: string): string {
   return value.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
-/** @returns the response-code details where the HTTP/1 codec refuses the request line */
+/** @returns the response-code details if the HTTP/1 codec refuses the request line */
 function refuseByCodec({ method, path: target, headers, body }: CompleteRequest): string | undefined {
   if (!METHODS.has(method)) return "http1.codec_error";
   if (/[^\x21-\x7f]/.test(target)) return "http1.codec_error";
@@ -243,7 +246,7 @@ function refuseByCodec({ method, path: target, headers, body }: CompleteRequest)
 }
 
 function badRequest(details: string, body: string): Answer {
-  // The request's headers were never a map: no HEAD, no gRPC.
+  // The request's headers were never decoded: no HEAD, no gRPC.
   return localReply(new HeaderMap("request"), "HTTP/1.1", { status: 400, details, body, headers: [] });
 }
 
@@ -271,7 +274,7 @@ function isLoopback(ip: string): boolean {
 
 /**
  * The path as filters see it and the backend receives it, query included.
- * @returns undefined where Envoy refuses the path
+ * @returns undefined if Envoy refuses the path
  */
 export function normalizePath(target: string, mode: PathNormalization): string | undefined {
   if (mode === "NONE" || target === "*") return target;
@@ -291,7 +294,7 @@ function mergeSlashes(path: string): string {
   return /^\/\/+$/.test(path) ? "//" : path.replace(/\/{2,}/g, "/");
 }
 
-/** RFC 3986 2.3: characters that need no escape, so that an escaped one is the same. */
+/** RFC 3986 2.3: characters that need no escape, so their escaped form is equivalent. */
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
 /** Characters that Chromium escapes in a path. */
 const ESCAPED = /[ "#<>?^`{|}]/;

@@ -1,9 +1,9 @@
 /**
  * The host's functions of the ABI 0.2.1: every `env.proxy_*` that Envoy has under that version, with its checks and
- * results (proxy-wasm-cpp-host, src/exports.cc; Envoy, source/extensions/common/wasm/context.cc). A module that
- * imports anything else does not link here, as it does not there.
+ * results (proxy-wasm-cpp-host, src/exports.cc; Envoy, source/extensions/common/wasm/context.cc). A module that imports
+ * anything else does not link here, nor in Envoy.
  *
- * Addresses and sizes arrive as signed numbers; `>>> 0` makes them what they are.
+ * Addresses and sizes arrive as signed numbers; `>>> 0` makes them unsigned.
  */
 import {
   BUFFER_TYPE_MAX,
@@ -28,11 +28,11 @@ export interface HttpCallRequest {
   headers: Pair[];
   body: string;
   trailers: Pair[];
-  /** Milliseconds; 0: no limit. */
+  /** Milliseconds; 0 for no limit. */
   timeout: number;
 }
 
-/** A function beside the ABI, by name (`proxy_call_foreign_function`): bytes in, bytes or a refusal out. */
+/** A function besides the ABI, by name (`proxy_call_foreign_function`): takes bytes, returns bytes or a refusal. */
 export type ForeignFunction = (args: Uint8Array) => Uint8Array | WasmResult;
 
 /** What the functions need from the host. */
@@ -40,7 +40,7 @@ export interface AbiHost {
   /** Nanoseconds since 1970. */
   now(): bigint;
   log(level: number, message: string, context: Context): void;
-  /** Number of the least level that is written. */
+  /** The number of the lowest level that is written. */
   readonly logLevel: number;
   readonly metrics: Metrics;
   readonly sharedData: SharedData;
@@ -50,7 +50,7 @@ export interface AbiHost {
   /** @returns the call's token, or why there is none */
   httpCall(root: RootContext, request: HttpCallRequest): { token: number } | WasmResult;
   setTickPeriod(root: RootContext, milliseconds: number): void;
-  /** The module says of a root context that it is done now. */
+  /** The module reports that a root context is done. */
   done(root: RootContext): WasmResult;
 }
 
@@ -62,7 +62,7 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
   const text = (address: number, size: number): string | undefined =>
     vm.memory.readText(address >>> 0, size >>> 0);
 
-  /** Runs `then` on the texts (address and size in turn); InvalidMemoryAccess where one is not in the memory. */
+  /** Runs `then` on the texts (address and size in turn); InvalidMemoryAccess if one is not in the memory. */
   const withTexts = <N extends string[]>(places: number[], then: (...texts: N) => WasmResult): WasmResult => {
     const texts: string[] = [];
     for (let i = 0; i < places.length; i += 2) {
@@ -73,7 +73,7 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
     return then(...(texts as N));
   };
 
-  /** Gives the module what `value` is, or returns the refusal. */
+  /** Passes `value` to the module, or returns the refusal. */
   const give = (value: Uint8Array | string | WasmResult, address: number, size: number): WasmResult =>
     typeof value === "number" ? value : written(vm.memory.give(value, address >>> 0, size >>> 0));
 
@@ -162,7 +162,7 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
 
     proxy_get_header_map_pairs(type: number, address: number, size: number): WasmResult {
       if (type >>> 0 > HEADER_MAP_TYPE_MAX) return BadArgument;
-      // A map that is not there reads as an empty one here, while every other function refuses it.
+      // A missing map reads as empty here, while every other function refuses it.
       const pairs = vm.context.headerMap(type)?.map.pairs() ?? [];
       return give(pairs.length === 0 ? "" : encodePairs(pairs), address, size);
     },
@@ -264,7 +264,7 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
       withTexts([cluster, clusterSize, body, bodySize], (clusterName, bodyText) => {
         const headerPairs = vm.memory.read(headers >>> 0, headersSize >>> 0);
         const trailerPairs = vm.memory.read(trailers >>> 0, trailersSize >>> 0);
-        // Envoy writes the token before the call, so that a bad address costs no call.
+        // Envoy writes the token before the call, so that a bad address starts no call.
         if (!headerPairs || !trailerPairs || !vm.memory.writeUint32(tokenResult >>> 0, 0))
           return InvalidMemoryAccess;
         if (timeout < 0) return BadArgument;
@@ -363,7 +363,7 @@ export function envImports(vm: Vm, host: AbiHost): WebAssembly.ModuleImports {
     functions[name] = () => Unimplemented;
   }
 
-  // While the module starts there is no context to ask about: all but the log trap, as in Envoy.
+  // While the module starts there is no context to ask about: all functions but the log trap, as in Envoy.
   for (const [name, run] of Object.entries(functions)) {
     if (name === "proxy_log") continue;
     functions[name] = (...args) => {

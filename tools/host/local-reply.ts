@@ -1,29 +1,29 @@
-/** An answer that Envoy gives itself (source/common/http/utility.cc, prepareLocalReply). */
+/** An answer of Envoy itself (source/common/http/utility.cc, prepareLocalReply). */
 import { HeaderMap } from "./header-map.ts";
 import type { Pair } from "./pairs.ts";
 
-/** What the client gets. Strings are bytes (latin-1). */
+/** What the client receives. Strings are bytes (latin-1). */
 export interface Answer {
   status: number;
-  /** Without `date` and `server`, which say nothing of the answer. */
+  /** Without `date` and `server`, which do not depend on the request. */
   headers: Pair[];
   body: string;
   /** Envoy's response-code details, for access logs. */
   details: string;
 }
 
-/** What was asked for. */
+/** The requested answer. */
 export interface LocalReply {
   status: number;
   details: string;
   body: string;
   headers: readonly Pair[];
-  /** A gRPC status; negative (or absent): the one that stands for the HTTP status. */
+  /** A gRPC status; negative (or absent): the one for the HTTP status. */
   grpcStatus?: number;
 }
 
 /**
- * `application/grpc` and `application/grpc+…`, where case matters, in a request with a path, which CONNECT has not
+ * `application/grpc` and `application/grpc+…`, case-sensitive, in a request with a path, which CONNECT lacks
  * (source/common/grpc/common.cc, isGrpcRequestHeaders, hasGrpcContentType).
  */
 export function isGrpcRequest(headers: HeaderMap): boolean {
@@ -33,7 +33,7 @@ export function isGrpcRequest(headers: HeaderMap): boolean {
   );
 }
 
-/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, as source/common/grpc/status.cc has it. */
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, as in source/common/grpc/status.cc. */
 function grpcStatusOf(httpStatus: number): number {
   switch (httpStatus) {
     case 400:
@@ -54,7 +54,7 @@ function grpcStatusOf(httpStatus: number): number {
   }
 }
 
-/** gRPC over HTTP/2, "Percent-Encoded": bytes 0x20–0x7E without `%` stand for themselves. */
+/** gRPC over HTTP/2, "Percent-Encoded": bytes 0x20–0x7E except `%` are not escaped. */
 function grpcMessage(text: string): string {
   return text.replace(
     /[^ -~]|%/g,
@@ -64,7 +64,7 @@ function grpcMessage(text: string): string {
 
 /**
  * @param request the request's headers, which decide whether it is gRPC and whether there is a body
- * @param protocol of the request: HTTP/1 says a length in any case
+ * @param protocol of the request: HTTP/1 always sends a length
  */
 export function localReply(request: HeaderMap, protocol: string, reply: LocalReply): Answer {
   const { status, details, body, headers, grpcStatus } = reply;

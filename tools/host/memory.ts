@@ -1,17 +1,17 @@
-/** The module's memory as the host reads and writes it: every access checked, nothing outside is ever touched. */
+/** The module's memory as the host reads and writes it. Every access is checked, and nothing outside is touched. */
 import { latin1Decode, latin1Encode } from "./bytes.ts";
 
 export class GuestMemory {
   /**
    * @param memory the module's exported memory
-   * @param malloc the module's own allocator (`malloc`): the address of that many bytes, 0 if there are none
+   * @param malloc the module's own allocator (`malloc`): returns the address of that many bytes, 0 if there are none
    */
   constructor(
     private readonly memory: WebAssembly.Memory,
     private readonly malloc: (size: number) => number,
   ) {}
 
-  /** Pages change when the memory grows, so the view is made anew each time. */
+  /** The buffer changes when the memory grows, so each access makes a new view. */
   private get bytes(): Uint8Array {
     return new Uint8Array(this.memory.buffer);
   }
@@ -25,19 +25,19 @@ export class GuestMemory {
     return this.memory.buffer.byteLength;
   }
 
-  /** A copy of `size` bytes; undefined where they are not all in the memory. */
+  /** A copy of `size` bytes; undefined if they are not all in the memory. */
   read(address: number, size: number): Uint8Array | undefined {
     return this.contains(address, size) ? this.bytes.slice(address, address + size) : undefined;
   }
 
-  /** `size` bytes as text whose characters are bytes; undefined where they are not all in the memory. */
+  /** `size` bytes as text whose characters are bytes; undefined if they are not all in the memory. */
   readText(address: number, size: number): string | undefined {
     return this.contains(address, size)
       ? latin1Decode(this.bytes.subarray(address, address + size))
       : undefined;
   }
 
-  /** @returns false where the bytes do not fit into the memory at that address */
+  /** @returns false if the bytes do not fit into the memory at that address */
   write(address: number, bytes: Uint8Array): boolean {
     if (!this.contains(address, bytes.length)) return false;
     this.bytes.set(bytes, address);
@@ -57,10 +57,10 @@ export class GuestMemory {
   }
 
   /**
-   * Gives the module bytes: asks it for room, copies them there and writes where they are. No bytes: both results
-   * are 0 and nothing is asked for.
+   * Passes bytes to the module: allocates room in it, copies them there and writes their address and size. Without
+   * bytes both results are 0 and nothing is allocated.
    * @param data bytes, or text whose characters are bytes
-   * @returns false where the module gave no room or the results cannot be written
+   * @returns false if the module gave no room or the results cannot be written
    */
   give(data: Uint8Array | string, addressResult: number, sizeResult: number): boolean {
     const bytes = typeof data === "string" ? latin1Encode(data) : data;

@@ -5,7 +5,7 @@ interface Metric {
   type: number;
   name: string;
   value: bigint;
-  /** How often a histogram was given a value; `value` is their sum. */
+  /** How many values a histogram has; `value` is their sum. */
   count: number;
 }
 
@@ -52,7 +52,7 @@ export class Metrics {
     return Object.fromEntries(counted.map((metric) => [metric.name, Number(metric.value)]));
   }
 
-  /** How many values each histogram was given and their sum, by name. */
+  /** How many values each histogram has, and their sum, by name. */
   histograms(): Record<string, { count: number; sum: number }> {
     const histograms = this.metrics.filter((metric) => metric.type === MetricType.Histogram);
     return Object.fromEntries(

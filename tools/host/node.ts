@@ -20,7 +20,7 @@ function importKey(der: Uint8Array): PublicKey | undefined {
   return (hash, text, signature) => verify(hash, text, key, signature);
 }
 
-/** What a host in Node is made with. */
+/** The options of a host in Node. */
 export interface NodeHostOptions extends HostOptions {
   /** Whether the host has `verify_signature`. Default: true, as Envoy. */
   verifySignature?: boolean;

@@ -1,6 +1,6 @@
 /**
- * The ABI's list of pairs: a count, then the length of each name and value, then the bytes, each with a zero byte
- * behind it; all numbers 32 bits, least significant first (proxy-wasm-cpp-host, src/pairs_util.cc).
+ * The ABI's list of pairs: a count, then the length of each name and value, then the bytes, each followed by a zero
+ * byte. All numbers are 32 bits, least significant byte first (proxy-wasm-cpp-host, src/pairs_util.cc).
  */
 import { PAIRS_MAX_BYTES, PAIRS_MAX_COUNT } from "./abi.ts";
 import { latin1Decode } from "./bytes.ts";
@@ -29,8 +29,8 @@ export function encodePairs(pairs: readonly Pair[]): Uint8Array {
 }
 
 /**
- * What the host makes of a list from the module: one that is malformed, longer than 1 MiB or has more than 1,024
- * pairs is an empty one, without an error. That is the host's rule, and a trap for the module's author.
+ * Decodes a list from the module as the host does: one that is malformed, longer than 1 MiB or has more than 1,024
+ * pairs becomes empty, without an error. That is the host's rule, and a trap for the module's author.
  */
 export function decodePairs(bytes: Uint8Array): Pair[] {
   if (bytes.length < 4 || bytes.length > PAIRS_MAX_BYTES) return [];

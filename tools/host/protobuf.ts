@@ -1,8 +1,8 @@
 /** The protobuf wire format as far as Envoy's foreign functions need it: messages of length-delimited fields. */
 
 /**
- * Length-delimited fields by number; of a repeated one the last.
- * @returns undefined where the bytes are no message of such fields
+ * Length-delimited fields by number; the last one if a field repeats.
+ * @returns undefined if the bytes are not a message of such fields
  */
 export function readFields(bytes: Uint8Array): Map<number, Uint8Array> | undefined {
   const fields = new Map<number, Uint8Array>();

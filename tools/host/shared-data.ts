@@ -1,7 +1,7 @@
 /**
  * What every VM with the same `vm_id` in a process shares: a key–value store with compare-and-swap, and queues
- * (proxy-wasm-cpp-host, src/shared_data.cc and src/shared_queue.cc). Hand one object to several hosts to have them
- * share it, as Envoy's workers do.
+ * (proxy-wasm-cpp-host, src/shared_data.cc and src/shared_queue.cc). Pass one object to several hosts to share it, as
+ * Envoy's workers do.
  */
 import { WasmResult } from "./abi.ts";
 
@@ -22,7 +22,7 @@ export class SharedData {
     return WasmResult.Ok;
   }
 
-  /** The token of the queue of that name, made if there is none; tokens count from 1. */
+  /** The token of the queue of that name, which is made if there is none; tokens start at 1. */
   registerQueue(name: string): number {
     return this.resolveQueue(name) ?? this.queues.push({ name, items: [] });
   }

@@ -1,4 +1,4 @@
-/** What Envoy knows of a request beside its headers, and how `proxy_get_property` tells it. */
+/** What Envoy knows about a request besides its headers, and how `proxy_get_property` returns it. */
 import { WasmResult } from "./abi.ts";
 import { int64, latin1Decode, latin1Encode } from "./bytes.ts";
 import type { HeaderMap } from "./header-map.ts";
@@ -16,12 +16,12 @@ export interface TlsInfo {
   /** The server name that the client asked for. */
   serverName?: string;
   version?: string;
-  /** Of the client's certificate; absent: it presented none. */
+  /** From the client's certificate; absent if it presented none. */
   peer?: {
     /** The certificate as `connection.peer_certificate` gives it. */
     certificate?: string;
     subject?: string;
-    /** In the certificate's order; Envoy gives the first one only. */
+    /** In the certificate's order; Envoy gives only the first one. */
     uriSans?: readonly string[];
     dnsSans?: readonly string[];
     /** Hexadecimal. */
@@ -37,7 +37,7 @@ export interface StreamInfo {
   readonly protocol: string;
   /** When the request came, nanoseconds since 1970. */
   readonly startTime: bigint;
-  /** The client as the listener trusts it (`source.address`). */
+  /** The client's address as the listener determines it (`source.address`). */
   readonly remote: SocketAddress;
   /** The listener's own address (`destination.address`). */
   readonly local: SocketAddress;
@@ -47,18 +47,18 @@ export interface StreamInfo {
   readonly filterState: Map<string, string>;
 }
 
-/** What the plugin's configuration in Envoy says of it. */
+/** What the plugin's configuration in Envoy contains. */
 export interface PluginInfo {
   name: string;
   rootId: string;
   vmId: string;
 }
 
-/** A property before it is serialised: text, an integer, a truth value, or a map of properties. */
+/** A property before it is serialised: text, an integer, a boolean, or a map of properties. */
 type Property = string | bigint | boolean | PropertyMap;
 interface PropertyMap {
   get(name: string): Property | undefined;
-  /** Envoy can say all of some maps at once (headers), and of others not. */
+  /** Envoy can list the entries of some maps (headers), but not of others. */
   entries?(): Iterable<[string, Property]>;
 }
 
@@ -113,7 +113,7 @@ function connection({ tls, connectionId }: StreamInfo): PropertyMap {
   });
 }
 
-/** One level of a path; at the top, what no request knows is the plugin's, or filter state of Wasm's own. */
+/** One level of a path; at the top, names that no request has are the plugin's, or filter state of Wasm. */
 function topLevel(name: string, plugin: PluginInfo, info: StreamInfo | undefined): Property | undefined {
   switch (name) {
     case "request":
@@ -139,7 +139,7 @@ function topLevel(name: string, plugin: PluginInfo, info: StreamInfo | undefined
   }
 }
 
-/** serializeValue of Envoy's context.cc: text raw, integers 8 bytes, truth 1 byte, maps as pairs. */
+/** serializeValue of Envoy's context.cc: text raw, integers in 8 bytes, booleans in 1 byte, maps as pairs. */
 function serialize(value: Property): Uint8Array | WasmResult {
   if (typeof value === "string") return latin1Encode(value);
   if (typeof value === "bigint") return int64(value);

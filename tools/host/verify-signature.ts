@@ -1,6 +1,6 @@
 /**
  * Envoy's foreign function `verify_signature` (source/extensions/common/wasm/foreign.cc, source/common/crypto):
- * RSASSA-PKCS1-v1_5, or ECDSA with a DER signature, by the key's type. The cryptography is the caller's.
+ * RSASSA-PKCS1-v1_5, or ECDSA with a DER signature, depending on the key's type. The caller provides the cryptography.
  */
 import { WasmResult } from "./abi.ts";
 import { latin1Decode, utf8Encode } from "./bytes.ts";
@@ -9,7 +9,7 @@ import { readFields, writeField } from "./protobuf.ts";
 export const HASHES = ["sha1", "sha224", "sha256", "sha384", "sha512"] as const;
 export type HashName = (typeof HASHES)[number];
 
-/** A public key that was read: whether a signature of a text is its own. */
+/** A parsed public key: returns whether a signature of a text is valid. */
 export type PublicKey = (hash: HashName, text: Uint8Array, signature: Uint8Array) => boolean;
 
 /** `VerifySignatureResult { result: true }`. */
@@ -19,7 +19,7 @@ const failed = (error: string): Uint8Array => writeField(2, utf8Encode(error));
 
 /**
  * @param args protobuf {1: hash name, 2: DER SubjectPublicKeyInfo, 3: signature, 4: text}
- * @param importKey undefined if the bytes are no RSA or EC key
+ * @param importKey returns undefined if the bytes are not an RSA or EC key
  */
 export function verifySignatureWith(
   args: Uint8Array,

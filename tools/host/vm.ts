@@ -1,19 +1,19 @@
 /**
- * One virtual machine: an instance of the module, the contexts in it, and the way in. It holds proxy-wasm-cpp-host's
- * rules (src/wasm.cc, src/context.cc): which context a host call is about, what is put off until the module has
- * returned, and that a trap ends the whole machine.
+ * One VM: an instance of the module, its contexts, and calls into it. It follows proxy-wasm-cpp-host's rules
+ * (src/wasm.cc, src/context.cc): which context a host call is about, what is deferred until the module has returned,
+ * and that a trap ends the whole VM.
  */
 import { type Context, RootContext } from "./context.ts";
 import { GuestMemory } from "./memory.ts";
 
-/** The module failed. After that the machine does nothing more. */
+/** The module trapped. After that the VM does nothing more. */
 export interface Trap {
   /** The exported function that was called. */
   callback: string;
   message: string;
 }
 
-/** Thrown by a host function that ends the machine, as a trap does. */
+/** Thrown by a host function that ends the VM, as a trap does. */
 export class HostTrap extends Error {}
 
 /** Callbacks that this host makes; a module that exports another would behave differently in Envoy. */
@@ -31,9 +31,9 @@ const CALLBACKS = new Set([
 ]);
 
 /**
- * How deep calls may nest. What a callback puts off is done when it returns, and each thing may call the module again (a
- * local reply ends its stream, and the module is told), which does the next before it returns: one native recursion
- * for each. V8's stack overflows in Envoy 1.40 at 277 to 311 of them, and the machine is dead.
+ * How deep calls may nest. What a callback defers runs when it returns, and each deferred action may call the module
+ * again (a local reply ends its stream, and the module's callback runs), which runs the next action before it returns:
+ * one native recursion for each. V8's stack overflows in Envoy 1.40 at 277 to 311 of them, and the VM is dead.
  */
 const MAX_NESTED_CALLS = 270;
 
@@ -43,15 +43,15 @@ export type MakeImports = (vm: Vm) => WebAssembly.Imports;
 export class Vm {
   readonly memory: GuestMemory;
   readonly contexts = new Map<number, Context>();
-  /** Set by a trap. */
+  /** Set after a trap. */
   trap: Trap | undefined;
-  /** While the module starts, it may log and call WASI, nothing else. */
+  /** While the module starts, it may only log and call WASI. */
   restricted = false;
-  /** A local response was asked for in this callback: the stream stops, whatever the callback returns. */
+  /** Whether a local response was requested in this callback: the stream stops, whatever the callback returns. */
   stopIteration = false;
 
   private readonly exports: WebAssembly.Exports;
-  /** What host calls are about while no other context is: when the module starts. */
+  /** The context of host calls while there is no other, such as when the module starts. */
   private readonly vmContext = new RootContext(
     0,
     { name: "", rootId: "", vmId: "" },
@@ -59,15 +59,15 @@ export class Vm {
     new Uint8Array(),
   );
   private currentContext: Context = this.vmContext;
-  /** 0: none. */
+  /** 0 for none. */
   private effectiveContext = 0;
   private nextContextId = 1;
   private afterCall: (() => void)[] = [];
   private nestedCalls = 0;
 
   /**
-   * @param module exporting `memory`, `malloc` and an ABI version this host knows
-   * @throws WebAssembly.LinkError where the module imports what Envoy does not have
+   * @param module exports `memory`, `malloc` and an ABI version that this host knows
+   * @throws WebAssembly.LinkError if the module imports what Envoy does not have
    */
   constructor(module: WebAssembly.Module, makeImports: MakeImports) {
     this.exports = new WebAssembly.Instance(module, makeImports(this)).exports;
@@ -97,12 +97,12 @@ export class Vm {
     this.restricted = false;
   }
 
-  /** The context that a host call is about: the effective one if it still exists, else the one being called. */
+  /** The context of a host call: the effective one if it still exists, else the one whose callback runs. */
   get context(): Context {
     return this.contexts.get(this.effectiveContext) ?? this.currentContext;
   }
 
-  /** @returns false where there is no such context */
+  /** @returns false if there is no such context */
   setEffectiveContext(id: number): boolean {
     if (!this.contexts.has(id)) return false;
     this.effectiveContext = id;
@@ -118,16 +118,16 @@ export class Vm {
     return typeof this.exports[callback] === "function";
   }
 
-  /** Puts something off until the module has returned: it must not be entered again while it runs. */
+  /** Defers an action until the module has returned, because it must not be entered again while it runs. */
   defer(action: () => void): void {
     this.afterCall.push(action);
   }
 
   /**
    * Calls the module.
-   * @param callback one that the module need not export; it is skipped then
-   * @returns what it returned (undefined: skipped, or the machine has failed), and whether it asked for a local
-   *   response. What it put off has been done.
+   * @param callback skipped if the module does not export it
+   * @returns what it returned (undefined if it was skipped or the VM has failed), and whether it requested a local
+   *   response. Deferred actions have run.
    */
   call(
     context: Context,
@@ -154,7 +154,7 @@ export class Vm {
     try {
       return (this.exports[callback] as (...args: number[]) => number | undefined)(...args);
     } catch (error) {
-      // RangeError: the module's recursion used up the stack. Anything else is a fault of this host.
+      // RangeError: the module's recursion exhausted the stack. Anything else is a bug of this host.
       const isTrap =
         error instanceof WebAssembly.RuntimeError || error instanceof HostTrap || error instanceof RangeError;
       if (!isTrap) throw error;

@@ -7,9 +7,9 @@ import type { Vm } from "./vm.ts";
 export interface WasiHost {
   /** Nanoseconds since 1970. */
   now(): bigint;
-  /** Nanoseconds that never go back. */
+  /** Nanoseconds that never decrease. */
   monotonicNow(): bigint;
-  /** Fills with random bytes; throws where there are none. */
+  /** Fills with random bytes; throws if there are none. */
   random(bytes: Uint8Array): void;
   /** @param level number of a log level */
   log(level: number, message: string): void;
@@ -98,7 +98,7 @@ export function wasiImports(vm: Vm, host: WasiHost): WebAssembly.ModuleImports {
     sched_yield: () => Errno.Success,
     poll_oneoff: (_in: number, _out: number, _count: number, result: number) =>
       done(vm.memory.writeUint32(result >>> 0, 0)),
-    // Envoy only traces it and returns; what follows in the module is its own (AssemblyScript: unreachable).
+    // Envoy only traces the call and returns; the module decides what follows (AssemblyScript: unreachable).
     proc_exit: () => {},
   };
 }

@@ -86,7 +86,7 @@ function importEc(oid: string, bytes: Uint8Array): PublicKey | undefined {
   };
 }
 
-/** No exponent of a key in use is larger, and BoringSSL takes none. */
+/** No key in use has a larger exponent, and BoringSSL refuses one. */
 const MAX_EXPONENT = 2n ** 33n;
 
 function importRsa(bytes: Uint8Array): PublicKey | undefined {

@@ -1,6 +1,6 @@
 /**
  * The part of the WebAssembly JavaScript interface that the host uses (https://www.w3.org/TR/wasm-js-api-2/). Node has
- * it, @types/node does not say so, and the DOM's declarations would bring a whole browser's names along.
+ * it, but @types/node does not declare it, and the DOM's declarations would add the names of a whole browser.
  */
 declare namespace WebAssembly {
   type ImportValue = ((...args: never[]) => unknown) | Memory;

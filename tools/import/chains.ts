@@ -21,15 +21,15 @@ export interface HttpFilter {
   name: string;
   at: Position;
   kind: "jwt_authn" | "rbac" | "other";
-  /** Of a filter that is imported. */
+  /** The configuration of a filter that is imported. */
   config?: MapNode;
-  /** The configuration with what it may be wrapped in. */
+  /** The configuration with its wrappers. */
   typedConfig?: YamlNode;
-  /** Of one whose configuration is not here, or is switched off. */
+  /** Whether its configuration is missing here, or it is switched off. */
   isDisabled: boolean;
 }
 
-/** What is known of where a node is. */
+/** The context of a node. */
 interface Place {
   listener: string;
   chain: string;
@@ -75,7 +75,7 @@ function* childrenOf(node: YamlNode): Generator<{ name: string; value: YamlNode 
     for (const [name, { value }] of node.entries) yield { name: snakeCase(name), value };
 }
 
-/** Every node of a tree but those that are left out, and what is in them. */
+/** Every node of a tree, except those that are left out and their descendants. */
 function* nodesOf(node: YamlNode, isLeftOut: (node: YamlNode, name: string) => boolean): Generator<YamlNode> {
   yield node;
   for (const { name, value } of childrenOf(node))
@@ -88,11 +88,11 @@ export class ChainFinder {
 
   constructor(private readonly report: Report) {}
 
-  /** Looks through a document. */
+  /** Searches a document. */
   read(document: YamlNode): void {
     const configs = itemsOf(fieldOf(document, "configs"));
     const hasListeners = configs.some((one) => typeOf(one).endsWith("ListenersConfigDump"));
-    // A dump has the bootstrap's listeners twice, and listeners that are not in use.
+    // A dump repeats the bootstrap's listeners, and has listeners that are not in use.
     const isLeftOut = (node: YamlNode, name: string) =>
       OLD_STATES.includes(name) || (hasListeners && typeOf(node).endsWith("BootstrapConfigDump"));
     for (const node of nodesOf(document, isLeftOut)) {
@@ -192,7 +192,10 @@ export class ChainFinder {
     return { name, at: node.at, kind, config: config.node, ...(typedConfig && { typedConfig }), isDisabled };
   }
 
-  /** What of a connection manager changes what its filters do. @param ignoresRoutes whether no route changes the filters */
+  /**
+   * Checks settings of a connection manager that change what its filters do. @param ignoresRoutes whether no route
+   * changes the filters
+   */
   check(chain: FilterChain, ignoresRoutes: boolean): void {
     const { manager } = chain;
     if (manager === undefined) return;
@@ -236,7 +239,7 @@ export class ChainFinder {
     }
   }
 
-  /** Nothing writes jwt_authn's metadata any more. */
+  /** Warns of readers of jwt_authn's metadata, which nothing writes any more. */
   private warnOfReaders(chain: FilterChain, manager: MapNode): void {
     const known = new Set<YamlNode>(chain.filters.flatMap(({ typedConfig }) => typedConfig ?? []));
     for (const node of nodesOf(manager, (one) => known.has(one))) {
@@ -288,7 +291,7 @@ function isOn(manager: MapNode, name: string): boolean {
   return node?.kind === "boolean" && node.value === true;
 }
 
-/** Which address is the client's (`remote_ip`) depends on the connection manager. For policies that ask it. */
+/** Which address is the client's (`remote_ip`) depends on the connection manager. For policies that ask for it. */
 export function warnOfAddresses({ manager }: FilterChain, report: Report): void {
   if (manager === undefined) return;
   if (!isOn(manager, "use_remote_address")) {

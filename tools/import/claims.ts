@@ -9,12 +9,12 @@ import { type Patterns, patternsOf, readStringMatcher, type StringMatcher } from
 
 export const JWT_AUTHN = "envoy.filters.http.jwt_authn";
 
-/** What conditions need to know of a provider. */
+/** What conditions need to know about a provider. */
 export interface ClaimProvider {
   issuer?: string;
-  /** The key that its payload has in the metadata. Without one no condition sees the token. */
+  /** The key of its payload in the metadata. Without one, no condition sees the token. */
   payloadKey?: string;
-  /** Claims that are lists there, if a token has them as text with spaces. */
+  /** Claims that are lists in the metadata if a token has them as text with spaces. */
   spaceDelimited: readonly string[];
 }
 
@@ -22,22 +22,22 @@ export interface ClaimsOptions {
   providers: readonly ClaimProvider[];
   /** Why conditions of this filter see no token, if they do not. */
   fault?: string;
-  /** Whether tokens have each claim in the type that a condition names. */
+  /** Whether every token has each claim in the type that a condition names. */
   assumeTypes: boolean;
 }
 
-/** Istio takes these apart at spaces, whatever a rule says. */
+/** Istio always splits these at spaces. */
 const ALWAYS_DELIMITED = ["scope", "permission"];
 
 /** A token with another type of these is refused. */
 const TEXT_CLAIMS = ["iss", "sub", "jti"];
 
-/** A comparison of a claim's value: with a text, with the elements of a list, or whether it is there. */
+/** A comparison of a claim's value: with a text, with the elements of a list, or for presence. */
 interface ValueMatcher {
   texts: StringMatcher[];
   elements: StringMatcher[];
   isPresent: boolean;
-  /** Why Istio has nothing like it. */
+  /** Why Istio has no equivalent. */
   fault?: string;
 }
 
@@ -90,7 +90,10 @@ export class Claims {
     return all({ attribute: claimKey(["iss"]), values: [...new Set(issuers)], at }, claim);
   }
 
-  /** A condition on the issuer and one on the subject, as one on the principal if Istio can say both in one value. */
+  /**
+   * Combines a condition on the issuer and one on the subject into one on the principal, if one value of Istio can
+   * express both.
+   */
   requestPrincipal(conditions: readonly Expression[]): Expression | undefined {
     const [issuer, subject] = ["iss", "sub"].map((name) =>
       conditions.find((one): one is Atom => "attribute" in one && one.attribute === claimKey([name])),
@@ -150,7 +153,7 @@ export class Claims {
     return this.texts(attribute, mergedMatchers(texts, elements), this.typeMisfit(name, texts, elements), at);
   }
 
-  /** Istio looks at a claim's text and at the elements of a list alike. */
+  /** Istio compares a claim's text and the elements of a list alike. */
   private typeMisfit(
     name: string,
     texts: readonly StringMatcher[],
@@ -182,7 +185,7 @@ export class Claims {
     if (ignoreCase) return without(at, "Istio compares claims with regard to upper and lower case");
     const patterns = patternsOf(match, "text");
     if ("fault" in patterns) {
-      // Of a subject, a request principal can say it.
+      // For a subject, a request principal can express it.
       const isEmpty = "exact" in match && match.exact === "";
       return {
         attribute,
@@ -226,7 +229,7 @@ export class Claims {
 
 const EMPTY_TOO: Misfit = { matches: "fewer", reason: `"*" is no empty text` };
 
-/** `.+` after a text: another element of the list may be the text alone. */
+/** `.+` after a text: another element of the list may equal the text without a suffix. */
 const OTHER_ELEMENT: Misfit = {
   matches: "more",
   reason: "of a list, one element may match and another be the text alone",
@@ -237,17 +240,17 @@ export function claimKey(names: readonly string[]): string {
   return `request.auth.claims${names.map((name) => `[${name}]`).join("")}`;
 }
 
-/** Whether an attribute is of the token. */
+/** Whether an attribute belongs to the token. */
 export function isOfToken(attribute: string): boolean {
   return attribute.startsWith("request.auth.") || attribute === "requestPrincipals";
 }
 
-/** A list that has any of the texts. */
+/** A list that contains one of the texts. */
 export function listMatcher(elements: StringMatcher[]): ValueMatcher {
   return { texts: [], elements, isPresent: false };
 }
 
-/** A text that is any of the texts. */
+/** A text that equals one of the texts. */
 export function textMatcher(texts: StringMatcher[]): ValueMatcher {
   return { texts, elements: [], isPresent: false };
 }
@@ -302,7 +305,7 @@ function readValueMatcher(message: Message): ValueMatcher {
   return found;
 }
 
-/** A list's elements are compared; Istio looks into no list inside. */
+/** A list's elements are compared; Istio does not search nested lists. */
 function readListMatcher(message: Message | undefined): ValueMatcher {
   const element = message?.message("one_of");
   const inner = element && readValueMatcher(element);

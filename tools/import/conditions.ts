@@ -1,4 +1,4 @@
-/** Single conditions of Envoy's filters → what Istio asks instead: texts, headers, paths, addresses, certificates. */
+/** Converts single conditions of Envoy's filters to Istio's: texts, headers, paths, addresses, certificates. */
 import type { Position } from "../diagnostics.ts";
 import { parseCidr } from "../istio/cidr.ts";
 import { quote } from "../istio/report.ts";
@@ -24,14 +24,14 @@ import {
   type TextMatch,
 } from "./patterns.ts";
 
-/** What is particular to the texts of one attribute. */
+/** Special rules for the texts of one attribute. */
 interface TextRules {
   kind?: "path" | "text";
-  /** Istio compares it without its case. */
+  /** Whether Istio ignores its case. */
   ignoresCase?: boolean;
-  /** What any text is, the empty one too. */
+  /** The expression for any text, the empty one included. */
   always?: Expression;
-  /** How `*` differs from a text that is not empty; it does not if absent. */
+  /** How `*` differs from a non-empty text; absent if it does not. */
   star?: Misfit;
   /** How a pattern differs from the condition. */
   misfit?: Misfit;
@@ -107,12 +107,12 @@ export function readPathMatcher(message: Message): Expression {
   return matcher ? pathCondition(matcher) : missing(message);
 }
 
-/** A value that is not there, which is an error already. */
+/** A missing value, for which an error was already reported. */
 export function missing({ at, path }: Message): Expression {
   return without(at, `${path} has no value`);
 }
 
-/** How several headers of one name are compared: each by itself, or as one text with commas between. */
+/** How several headers with one name are compared: each by itself, or as one text joined with commas. */
 export type Repeated = "each" | "joined";
 
 /** Reads an envoy.config.route.v3.HeaderMatcher. */
@@ -139,7 +139,7 @@ export function readHeaderMatcher(message: Message, repeated: Repeated): Express
   if (kind === "range_match") return without(at, "Istio has no ranges of numbers for headers");
   const present: Expression = headerPresent(name.value, at);
   if (matcher === undefined) {
-    // Without any match, the header must be there.
+    // Without any match, the header must be present.
     if (kind !== "present_match" && kind !== undefined) return missing(message);
     if (treatsMissingAsEmpty) return isPresent === invert ? NEVER : ALWAYS;
     return isPresent === invert ? not(present) : present;
@@ -186,7 +186,7 @@ function headerKey(name: string): string {
   return `request.headers[${name}]`;
 }
 
-/** A header has a text. */
+/** The condition on a header's text. */
 export function headerCondition(name: string, matcher: StringMatcher, repeated: Repeated): Expression {
   const lower = name.toLowerCase();
   const { at, ignoreCase, match } = matcher;
@@ -213,7 +213,7 @@ function methodCondition(matcher: StringMatcher): Expression {
   const { match, at } = matcher;
   if (!matcher.ignoreCase || !("exact" in match))
     return textCondition("methods", matcher, { always: ALWAYS });
-  // Methods have a case (RFC 9110, 9.1), and all that are registered are in upper case.
+  // Methods are case-sensitive (RFC 9110, 9.1), and all registered ones are in upper case.
   const method = match.exact.toUpperCase();
   const exactly = caseVariants(method);
   if (exactly === undefined || patternFault(match, "text") !== undefined) {
@@ -223,7 +223,7 @@ function methodCondition(matcher: StringMatcher): Expression {
   return { attribute: "methods", values: [method], at, misfit: { matches: "fewer", reason, exactly } };
 }
 
-/** A header that comes several times is joined by commas there, and here each value is compared by itself. */
+/** Envoy's filter joins a repeated header with commas; Istio compares each value by itself. */
 function joinedMisfit(match: TextMatch): Misfit {
   const text = Object.values(match)[0] as string;
   const reason =
@@ -259,7 +259,7 @@ export function templateCondition(template: string, at: Position): Expression {
 
 const SPIFFE = "spiffe://";
 
-/** What istiod writes for namespaces, service accounts and trust domains. */
+/** The patterns that istiod writes for namespaces, service accounts and trust domains. */
 const IDENTITIES: { regex: RegExp; attribute: string; value: (...texts: string[]) => string }[] = [
   { regex: /^\.\*\/ns\/(.+)\/\.\*$/, attribute: "namespaces", value: (name = "") => stars(name) },
   {
@@ -275,7 +275,10 @@ const IDENTITIES: { regex: RegExp; attribute: string; value: (...texts: string[]
   { regex: /^spiffe:\/\/\.\*(.+)$/, attribute: "principals", value: (end = "") => `*${unquoted(end)}` },
 ];
 
-/** Go's regexp.QuoteMeta, backwards. @returns a text with a character that is in no name where there is more than a literal */
+/**
+ * The inverse of Go's regexp.QuoteMeta. @returns a text with a character that no name has, if the regex is more than a
+ * literal
+ */
 function unquoted(regex: string): string {
   return /^(?:\\[\\.+*?()|[\]{}^$]|[^\\.+*?()|[\]{}^$])*$/.test(regex) ? regex.replace(/\\(.)/g, "$1") : "\n";
 }
@@ -284,7 +287,7 @@ function stars(regex: string): string {
   return regex.split(".*").map(unquoted).join("*");
 }
 
-/** The name of the peer's certificate: its URI SANs, its DNS SANs or its subject. */
+/** The name in the peer's certificate: its URI SANs, its DNS SANs or its subject. */
 export function certificateCondition(matcher: StringMatcher): Expression {
   const { at, match, ignoreCase } = matcher;
   const atom = (attribute: string, value: string, misfit?: Misfit): Expression => ({
@@ -319,7 +322,7 @@ export function certificateCondition(matcher: StringMatcher): Expression {
   const stranger = names.find(({ pattern, except }) => !pattern.startsWith(SPIFFE) || except !== undefined);
   if (stranger !== undefined) return noName(stranger.pattern);
   const values = names.map(({ pattern }) => pattern.slice(SPIFFE.length));
-  // `spiffe://` alone, or with a trust domain.
+  // Only `spiffe://`, or with a trust domain.
   if (values.length === 1 && values[0] === "*") return atom("trustDomains", "*");
   const unsayable = values.find((value) => value === "" || value.startsWith("*"));
   return unsayable === undefined ? { attribute: "principals", values, at } : noName(unsayable);

@@ -1,4 +1,6 @@
-/** Conditions as trees of what Istio's AuthorizationPolicy can ask, and as the disjunctive normal form of such a tree. */
+/**
+ * Conditions as trees of what Istio's AuthorizationPolicy can express, and the disjunctive normal form of such a tree.
+ */
 import type { Position } from "../diagnostics.ts";
 import type { Report } from "../istio/report.ts";
 
@@ -8,19 +10,19 @@ export interface Atom {
   attribute: string;
   /** In Istio's patterns: exact, `x*`, `*x`, `*`. */
   values: readonly string[];
-  /** Of the condition in the source. */
+  /** The position of the condition in the source. */
   at: Position;
-  /** Absent if it is true of exactly the requests that the source's condition is true of. */
+  /** Absent if it holds for exactly the requests for which the source's condition holds. */
   misfit?: Misfit;
 }
 
-/** How an atom differs from what the source asks. */
+/** How an atom differs from the source's condition. */
 export interface Misfit {
-  /** `other`: Istio has nothing like it, and the atom says nothing. */
+  /** `other`: Istio has no equivalent, and the atom has no meaning. */
   matches: "more" | "fewer" | "other";
-  /** A sentence without a full stop, which the consequence follows. */
+  /** A sentence without a full stop; the consequence follows it. */
   reason: string;
-  /** If `fewer` is not enough: the same attribute's values that match exactly, of which there are many. */
+  /** If `fewer` is not enough: the values of the same attribute that match exactly, of which there are many. */
   exactly?: readonly string[];
 }
 
@@ -43,12 +45,12 @@ export function not(expression: Expression): Expression {
   return { not: expression };
 }
 
-/** A condition that Istio has nothing for. @param reason a sentence without a full stop */
+/** A condition without an equivalent in Istio. @param reason a sentence without a full stop */
 export function without(at: Position, reason: string): Expression {
   return { attribute: "", values: [], at, misfit: { matches: "other", reason } };
 }
 
-/** Puts another expression in the place of each atom. */
+/** Replaces each atom by another expression. */
 export function mapAtoms(expression: Expression, map: (atom: Atom) => Expression): Expression {
   if ("all" in expression) return { all: expression.all.map((one) => mapAtoms(one, map)) };
   if ("any" in expression) return { any: expression.any.map((one) => mapAtoms(one, map)) };
@@ -65,25 +67,25 @@ export interface Constraint {
 /** Constraints, by attribute, that all hold. */
 export type Term = ReadonlyMap<string, Constraint>;
 
-/** What becomes of a condition that cannot be written as it is. */
+/** Reports conditions that cannot be converted exactly. */
 export interface Losses {
   report: Report;
-  /** What the rules are for: what may match more requests than the source, and what fewer. */
+  /** The action of the rules, which determines what may match more requests than the source, and what fewer. */
   action: "ALLOW" | "DENY" | "AUDIT";
-  /** Whether what has no equivalent is replaced by what refuses more. */
+  /** Whether a condition without an equivalent is replaced by one that refuses more. */
   keepGoing: boolean;
 }
 
-/** More terms than these are no policy that anybody could read. */
+/** A policy with more terms than these would be unreadable. */
 export const MAX_TERMS = 1000;
 
 /** The expression has more than `MAX_TERMS` terms. */
 export class TooManyTerms extends Error {}
 
 /**
- * The terms of which one holds whenever the expression does.
+ * The terms, one of which holds whenever the expression holds.
  *
- * @param losses where misfits are reported
+ * @param losses reports misfits
  * @throws {TooManyTerms} if there are more than `MAX_TERMS`
  */
 export function termsOf(expression: Expression, losses: Losses): Term[] {
@@ -126,7 +128,7 @@ class Normalizer {
     );
   }
 
-  /** A condition or its negation; what it becomes where it does not fit. */
+  /** A condition or its negation; its replacement if it has no exact equivalent. */
   private literal(atom: Atom, negated: boolean): Term[] {
     const { attribute, values, misfit } = atom;
     const term = (list: readonly string[]): Term[] => [
@@ -174,7 +176,7 @@ const REPLACED = {
   AUDIT: ": what asks it is left out (--keep-going)",
 } as const;
 
-/** Alternatives of one attribute as one list. */
+/** Joins alternatives of one attribute into one list. */
 function merged(expressions: readonly Expression[]): Expression[] {
   const lists = new Map<string, { atom: Atom; values: Set<string> }>();
   const others: Expression[] = [];
@@ -210,14 +212,14 @@ function both(left: Term, right: Term): Term {
   return result;
 }
 
-/** Each term once; one that is always true stands for all. */
+/** Each term once; a term that is always true replaces all. */
 function simplify(terms: readonly Term[]): Term[] {
   const always = terms.find((term) => term.size === 0);
   if (always !== undefined) return [always];
   return distinct(terms, (term) => [...term].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Equal ones once, in their order. @param key what of them is compared */
+/** Removes duplicates and keeps the order. @param key what is compared */
 export function distinct<T>(items: readonly T[], key: (item: T) => unknown = (item) => item): T[] {
   return [...new Map(items.map((item) => [JSON.stringify(key(item)), item])).values()];
 }

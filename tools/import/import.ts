@@ -1,6 +1,6 @@
 /**
- * Envoy's own jwt_authn and rbac filters, or Envoy Gateway's SecurityPolicy → Istio's RequestAuthentication and
- * AuthorizationPolicy. What these cannot say is an error, unless it only refuses more or changes no answer.
+ * Converts Envoy's own jwt_authn and rbac filters, or Envoy Gateway's SecurityPolicy, to Istio's RequestAuthentication
+ * and AuthorizationPolicy. What these cannot express is an error, unless it only refuses more or changes no answer.
  */
 import { compile, type SourceFile } from "../compile.ts";
 import { byPosition, type Diagnostic, type Position } from "../diagnostics.ts";
@@ -23,35 +23,35 @@ import {
   type SecurityPolicy,
 } from "./security-policy.ts";
 
-/** What is imported, and for whom. */
+/** What is imported, and for which workloads. */
 export interface ImportOptions {
-  /** Reads a file that a provider's keys are in. */
+  /** Reads a file that contains a provider's keys. */
   readFile: ReadFile;
-  /** By the name of a provider: the URL that its keys are fetched from, in the place of those in the file. */
+  /** By the name of a provider: the URL that its keys are fetched from, instead of those in the file. */
   jwksUris?: Record<string, string> | undefined;
-  /** The listener whose filters are meant, if several differ. */
+  /** The listener whose filters are imported, if several differ. */
   listener?: string | undefined;
-  /** The SecurityPolicy that is meant, `NAME` or `NAMESPACE/NAME`. */
+  /** The SecurityPolicy that is imported, `NAME` or `NAMESPACE/NAME`. */
   policy?: string | undefined;
-  /** A filter chain of it. */
+  /** A filter chain of the listener. */
   filterChain?: string | undefined;
-  /** Of the RequestAuthentication; other names begin with it. `imported` if absent. */
+  /** The name of the RequestAuthentication; other names begin with it. `imported` if absent. */
   name?: string | undefined;
-  /** Of all resources. */
+  /** The namespace of all resources. */
   namespace?: string | undefined;
-  /** Of the workloads that the policies are for. */
+  /** The labels of the workloads that the policies apply to. */
   labels?: Record<string, string> | undefined;
-  /** A Gateway of the Gateway API, in the place of labels. */
+  /** A Gateway of the Gateway API, instead of labels. */
   gateway?: string | undefined;
-  /** Whether conditions that have no equivalent are replaced by what refuses more. */
+  /** Whether conditions without an equivalent are replaced by ones that refuse more. */
   keepGoing?: boolean | undefined;
   /** Whether every token has each claim in the type that a condition names. */
   assumeClaimTypes?: boolean | undefined;
   /** Whether no request has more than one token. */
   assumeOneToken?: boolean | undefined;
-  /** What becomes of CORS preflights that may carry a token in the query, if the source looks at their tokens. */
+  /** What happens to CORS preflights that may carry a token in the query, if the source checks their tokens. */
   preflights?: "deny" | "pass" | undefined;
-  /** Whether no route that is not here changes the filters. */
+  /** Whether no route outside the file changes the filters. */
   noRouteOverrides?: boolean | undefined;
 }
 
@@ -62,7 +62,7 @@ export interface ImportResult {
   diagnostics: Diagnostic[];
 }
 
-/** A resource, and what it comes from. */
+/** A resource, and its source. */
 interface Resource {
   at: Position;
   content: { kind: string; metadata: { name: string; namespace?: string }; spec: object };
@@ -98,7 +98,7 @@ export function importPolicies(source: SourceFile, options: ImportOptions): Impo
   };
 }
 
-/** What is written must be what the compiler takes. */
+/** The output must be accepted by the compiler. */
 function checkCompiles(resources: readonly Resource[], report: Report): void {
   for (const { at, content } of resources) {
     const text = toYaml([content], "");
@@ -111,10 +111,10 @@ function checkCompiles(resources: readonly Resource[], report: Report): void {
 
 /** What the resources of one source have in common. */
 interface Common {
-  /** Names begin with it. */
+  /** The beginning of their names. */
   prefix: string;
   namespace?: string | undefined;
-  /** Of the spec: which workloads are meant. */
+  /** The part of the spec that selects workloads. */
   target: object;
 }
 
@@ -229,7 +229,7 @@ class Importer {
     this.firstMatch(authorization.read(claims), authorization.at);
   }
 
-  /** Istio's DENY policies decide before its ALLOW policies, whatever their order. So a rule excludes those before it. */
+  /** Istio's DENY policies decide before its ALLOW policies, in any order. So a rule excludes those before it. */
   private firstMatch({ rules, otherwise }: FirstMatch, at: Position): void {
     const wanted = otherwise === "Deny" ? "Allow" : "Deny";
     const conditions = rules.flatMap(({ action, condition }, index) => {
@@ -248,7 +248,7 @@ class Importer {
     return documents;
   }
 
-  /** The chain that is meant: the only one that has the filters, or several that have the same. */
+  /** The chain to import: the only one that has the filters, or one of several with equal filters. */
   private choose(chains: readonly FilterChain[], file: string): FilterChain | undefined {
     const { listener, filterChain } = this.options;
     const isMeant = (one: FilterChain) =>
@@ -349,7 +349,7 @@ class Importer {
   private authentication({ rules, denials }: ImportedAuthentication, at: Position): void {
     const [first] = rules;
     if (first !== undefined) {
-      // The compiler's words are about one rule, so that each is checked by itself.
+      // The compiler's messages are about one rule, so each is checked by itself.
       for (const one of rules)
         checkCompiles([this.requestAuthentication(one.at, [one.rule], "rule")], this.report);
       if (rules.some(({ rule }) => rule.jwks !== undefined)) {
@@ -374,7 +374,7 @@ class Importer {
     return { at, content: this.resource("RequestAuthentication", { name }, { jwtRules }) };
   }
 
-  /** The rules of a filter, enforced and on trial. */
+  /** The rules of a filter, enforced and dry-run. */
   private rbac(
     { config, at }: HttpFilter,
     hasProxyProtocol: boolean,
@@ -451,7 +451,7 @@ class Importer {
       this.policies("ALLOW", first.rules, false);
       return;
     }
-    // What passes must be allowed by each, and Istio's ALLOW policies allow what any of them does.
+    // A request that passes must be allowed by each filter, but Istio's ALLOW policies allow what any of them allows.
     const conditions = enforced.map(({ rules }) => any(...rules.policies.map(({ condition }) => condition)));
     this.policy("ALLOW", first.rules.at, `${this.common.prefix}-allow`, [all(...conditions)]);
   }
@@ -490,7 +490,7 @@ class Importer {
   ): void {
     const rules = conditions.flatMap((condition) => this.rules(condition, action, at));
     if (rules.length === 0 && action !== "ALLOW") return;
-    // A policy cannot have more.
+    // A policy can have at most this many rules.
     for (let start = 0; start < Math.max(rules.length, 1); start += MAX_RULES) {
       const content = this.resource(
         "AuthorizationPolicy",
@@ -549,17 +549,17 @@ function gatewayRef(name: string): object {
   return { group: "gateway.networking.k8s.io", kind: "Gateway", name };
 }
 
-/** Whether a policy is for whole Gateways, as Istio's can be. */
+/** Whether a policy applies to whole Gateways, as Istio's can. */
 function isForGateways({ targets }: SecurityPolicy): boolean {
   return (
     targets.length > 0 && targets.every(({ kind, section }) => kind === "Gateway" && section === undefined)
   );
 }
 
-/** What the API server takes in one policy. */
+/** The API server accepts at most this many in one policy. */
 const MAX_RULES = 512;
 
-/** What of a chain is imported. */
+/** The imported part of a chain. */
 function meaningOf({ filters, hasProxyProtocol }: FilterChain): string {
   const plain = (node: YamlNode): unknown => {
     switch (node.kind) {
@@ -580,7 +580,7 @@ function meaningOf({ filters, hasProxyProtocol }: FilterChain): string {
   ]);
 }
 
-/** A name as Kubernetes has them (RFC 1123). */
+/** A name as Kubernetes accepts it (RFC 1123). */
 function dnsName(text: string): string {
   const name = text
     .toLowerCase()
@@ -592,8 +592,8 @@ function dnsName(text: string): string {
 }
 
 /**
- * Where the source looks at no token, conditions on one do not hold, and neither do those on headers that are written for a
- * token. Istio looks at tokens everywhere, and takes them out of the request.
+ * If the source checks no token, conditions on one do not hold, and neither do those on headers that are written for a
+ * token. Istio checks tokens everywhere and removes them from the request.
  */
 function guarded(rules: RbacRules, authentication: ImportedAuthentication | undefined): RbacRules {
   const verified = authentication?.verified;
@@ -607,7 +607,7 @@ function guarded(rules: RbacRules, authentication: ImportedAuthentication | unde
   });
 }
 
-/** Headers that tokens are taken out of, or claims are written to, are others after the tokens were looked at. */
+/** Headers that tokens are removed from, or claims are written to, change when tokens are checked. */
 function beforeTokens(rules: RbacRules, authentication: ImportedAuthentication | undefined): RbacRules {
   const changed = headersOf(authentication, (rule) => [...outputsOf(rule), ...takenFrom(rule)]);
   const reason =
@@ -617,7 +617,7 @@ function beforeTokens(rules: RbacRules, authentication: ImportedAuthentication |
   );
 }
 
-/** Headers that a token is taken out of. */
+/** Headers that a token is removed from. */
 function takenFrom({
   forwardOriginalToken,
   fromHeaders = [],

@@ -1,11 +1,11 @@
 /**
- * JSON with the place of every value. The YAML reader reads JSON too, but bounds the values of a document, and
+ * Reads JSON with the position of every value. The YAML reader reads JSON too, but limits the values of a document, and
  * Envoy's /config_dump has many megabytes.
  */
 import type { Position } from "../diagnostics.ts";
 import type { MapNode, YamlNode } from "../istio/yaml.ts";
 
-/** Levels of lists and objects: more than Envoy's own reader takes, fewer than the stack bears. */
+/** Levels of lists and objects: more than Envoy's own reader accepts, fewer than the stack allows. */
 const MAX_DEPTH = 200;
 
 const SPACE = /[ \t\n\r]*/y;
@@ -13,7 +13,7 @@ const STRING = /"(?:[^"\\\0-\x1f]+|\\.)*"/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
 const WORD = /true|false|null/y;
 
-/** Ends the reading: the text is not JSON. */
+/** Ends the parsing: the text is not JSON. */
 class NotJson extends Error {}
 
 /**
@@ -75,7 +75,7 @@ class JsonReader {
     return { kind: "map", at, entries };
   }
 
-  /** What is between an opening bracket and its end, with commas between. */
+  /** What is between an opening bracket and `end`, separated by commas. */
   private sequence<T>(end: string, read: () => T): T[] {
     const found: T[] = [];
     this.offset++;

@@ -1,6 +1,6 @@
 /**
- * Envoy's jwt_authn (envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication) → jwtRules, and the policies that ask
- * for what a RequestAuthentication alone does not.
+ * Converts Envoy's jwt_authn (envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication) to jwtRules, and to
+ * policies for requirements that a RequestAuthentication alone cannot express.
  */
 import type { Position } from "../diagnostics.ts";
 import { quote, type Report } from "../istio/report.ts";
@@ -13,9 +13,9 @@ import { type ImportedProvider, type JwtRule, type KeyOptions, readProvider } fr
 import { type FormFound, formOf, isAsIstioWrites, type Requirement, usesOf } from "./requirement.ts";
 import { readRouteMatch } from "./route-match.ts";
 
-/** What requests a policy is to deny. */
+/** The requests that a policy denies. */
 export interface Denial {
-  /** Of the policy, behind that of all. */
+  /** The policy's name, after the common prefix. */
   name: string;
   at: Position;
   condition: Expression;
@@ -25,18 +25,18 @@ export interface ImportedAuthentication {
   rules: { at: Position; rule: JwtRule }[];
   denials: Denial[];
   providers: ClaimProvider[];
-  /** Where tokens are looked at; everywhere if absent. */
+  /** Where tokens are verified; everywhere if absent. */
   verified?: Expression;
 }
 
-/** A provider, with audiences that may be others than its own. */
+/** A provider, with audiences that may differ from its own. */
 interface Use {
   provider: ImportedProvider;
   audiences: string[] | undefined;
   at: Position;
 }
 
-/** What is required of requests that match and that no rule before matches. */
+/** The requirement for requests that match this rule and no rule before it. */
 interface Route {
   at: Position;
   match: Expression;
@@ -44,7 +44,7 @@ interface Route {
 }
 
 export interface JwtAuthnOptions extends KeyOptions {
-  /** What becomes of CORS preflights that may carry a token in the query, if the filter looks at their tokens. */
+  /** What happens to CORS preflights that may carry a token in the query, if the filter checks their tokens. */
   preflights?: "deny" | "pass" | undefined;
   /** Whether no request has more than one token. */
   assumeOneToken: boolean;
@@ -172,7 +172,7 @@ class JwtAuthn {
       case "allow_missing":
       case "allow_missing_or_failed": {
         message.message(kind)?.finish();
-        // Alone, it is about every provider of the filter.
+        // Without other requirements, it is about every provider of the filter.
         const any = [...this.providers.keys()].map((name) => this.use(name, undefined, message.at));
         if (kind === "allow_missing" && any.length > 1) {
           this.report.error(
@@ -305,7 +305,10 @@ class JwtAuthn {
     );
   }
 
-  /** Requirements that depend on the request: tokens are optional everywhere, and policies deny what has no fitting one. */
+  /**
+   * Requirements that depend on the request: tokens are optional everywhere, and policies deny requests without a
+   * matching one.
+   */
   private byRoute(
     routes: readonly Route[],
     bypassesPreflights: boolean,
@@ -392,7 +395,7 @@ class JwtAuthn {
     return lists.some((list) => list.length === 0) ? undefined : [...new Set(lists.flat())];
   }
 
-  /** Whether the token is of one of these uses, as far as its issuer and its audience say. */
+  /** Whether the token belongs to one of these uses, judged by its issuer and its audience. */
   private isFrom(chosen: readonly Use[], at: Position): Expression {
     const every = this.uses;
     return any(
@@ -419,7 +422,7 @@ class JwtAuthn {
     );
   }
 
-  /** Policies see one token of a provider, and Envoy looks at every one. */
+  /** Policies see one token of a provider, while Envoy checks every one. */
   private checkOneToken(at: Position, { rule, name }: ImportedProvider, what: string): void {
     if (this.options.assumeOneToken || onlyPlaceOf(rule) !== undefined) return;
     this.report.error(
@@ -429,9 +432,9 @@ class JwtAuthn {
   }
 
   /**
-   * Of several tokens, Istio lets more pass than some requirements: a provider that verifies one token and refuses another
-   * takes the first out of the request, and then none is left that a second attempt would refuse. And whose token policies
-   * see depends on the order of the providers, which Istio has by their issuers.
+   * With several tokens, Istio lets more pass than some requirements: a provider that verifies one token and refuses
+   * another removes the first from the request, and then none is left that a second attempt would refuse. And whose
+   * token policies see depends on the order of the providers, which Istio sorts by issuer.
    */
   private checkSeveralTokens(
     at: Position,
@@ -493,10 +496,7 @@ class JwtAuthn {
     return [{ name: `subjects-${name}`, at: subjects.at, condition: all(isIssuer, not(isSubject)) }];
   }
 
-  /**
-   * A preflight as browsers send it. Envoy takes for one whatever has an Origin and a method that are not empty, which
-   * Istio cannot ask.
-   */
+  /** A preflight as browsers send it. Envoy accepts any non-empty Origin and method, which Istio cannot express. */
   private browserPreflight(at: Position): Expression {
     return all(
       { attribute: "methods", values: ["OPTIONS"], at },
@@ -509,7 +509,7 @@ class JwtAuthn {
     );
   }
 
-  /** Preflights that carry what may be a token: Istio would look at none. */
+  /** Preflights with a possible token, which Istio would not check. */
   private preflightsWithTokens(at: Position, chosen: readonly Use[]): Denial[] {
     const rules = distinctProviders(chosen).map(({ rule }) => rule);
     const isDefault = ({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule) =>
@@ -545,7 +545,7 @@ class JwtAuthn {
   }
 }
 
-/** Whatever Envoy may take for a CORS preflight. */
+/** Every request that Envoy may treat as a CORS preflight. */
 function preflight(at: Position): Expression {
   return all(
     { attribute: "methods", values: ["OPTIONS"], at },
@@ -562,11 +562,14 @@ function isAlways(expression: Expression): boolean {
   return expression === ALWAYS || ("all" in expression && expression.all.every(isAlways));
 }
 
-/** What to do where several tokens are the fault. */
+/** What to do if several tokens are the fault. */
 const ONE_TOKEN =
   "if no request has more than one token, pass --assume-one-token, or give the provider one place, such as from_headers with Authorization";
 
-/** Where a request can have one token for a provider, if that is all. Envoy joins repeated Authorization headers alone. */
+/**
+ * The only location of a request's token for a provider, if there is just one. Envoy joins only repeated Authorization
+ * headers.
+ */
 function onlyPlaceOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): string | undefined {
   const places = [
     ...fromHeaders.map(({ name, prefix = "" }) =>
@@ -578,7 +581,7 @@ function onlyPlaceOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: Jw
   return places.length === 1 ? places[0] : undefined;
 }
 
-/** Headers that a rule writes, and that are removed from every request first. */
+/** Headers that a rule writes, and that are first removed from every request. */
 export function outputsOf({ outputPayloadToHeader, outputClaimToHeaders = [] }: JwtRule): string[] {
   const headers = [outputPayloadToHeader ?? "", ...outputClaimToHeaders.map(({ header }) => header)];
   return headers.filter((header) => header !== "").map((header) => header.toLowerCase());

@@ -1,7 +1,7 @@
 /**
  * Strict access to a protobuf message in JSON or YAML, as Envoy reads it: field names in snake_case or lowerCamelCase
- * (https://protobuf.dev/programming-guides/json/), and every field that nobody asked for is an error, because what is not
- * understood cannot be carried over.
+ * (https://protobuf.dev/programming-guides/json/). Every field that was not read is an error, because it cannot be
+ * converted.
  */
 import type { Position } from "../diagnostics.ts";
 import { closest } from "../istio/fields.ts";
@@ -28,7 +28,7 @@ export class Message {
     }
   }
 
-  /** @returns undefined, with an error, if the value is no message */
+  /** @returns undefined, with an error, if the value is not a message */
   static of(node: YamlNode, path: string, report: Report): Message | undefined {
     if (node.kind === "map") return new Message(node, path, report);
     report.error(node.at, `${path} must be an object with fields, not ${nameOf(node)}`);
@@ -39,7 +39,7 @@ export class Message {
     return this.node.at;
   }
 
-  /** Where a field's name is; where the message is if it has no such field. */
+  /** The position of a field's name, or of the message if it has no such field. */
   keyAt(name: string): Position {
     return this.entries.get(name)?.key.at ?? this.node.at;
   }
@@ -48,12 +48,12 @@ export class Message {
     return this.entries.has(name);
   }
 
-  /** Fields that change nothing here. */
+  /** Marks fields that have no effect here as read. */
   ignore(...names: string[]): void {
     for (const name of names) this.known.add(name);
   }
 
-  /** The fields of a oneof that are there. More than one is an error. */
+  /** The present fields of a oneof. More than one is an error. */
   oneOf(...names: string[]): string | undefined {
     const found = names.filter((name) => this.has(name));
     if (found.length > 1) {
@@ -62,7 +62,7 @@ export class Message {
     return found[0];
   }
 
-  /** A string that is not empty. As in protobuf, the empty string is no value. */
+  /** A non-empty string. As in protobuf, the empty string counts as absent. */
   string(name: string): Located<string> | undefined {
     const node = this.get(name);
     const found = node && this.stringOf(node, this.nameOf(name));
@@ -78,7 +78,7 @@ export class Message {
     return false;
   }
 
-  /** A whole number, which JSON may have as a string. */
+  /** An integer, which JSON may write as a string. */
   integer(name: string): number | undefined {
     const node = this.get(name);
     if (node === undefined) return undefined;
@@ -156,7 +156,7 @@ export class Message {
     return [];
   }
 
-  /** An error for each field that none of the calls above asked for. To be called last. */
+  /** Reports an error for each field that was not read. Must be called last. */
   finish(): void {
     for (const [name, { key }] of this.entries) {
       if (this.known.has(name)) continue;
@@ -169,7 +169,7 @@ export class Message {
     }
   }
 
-  /** As messages name a field. */
+  /** A field's name as messages write it. */
   nameOf(name: string): string {
     return this.path === "" ? name : `${this.path}.${name}`;
   }

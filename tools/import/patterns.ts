@@ -67,13 +67,13 @@ export interface Alternative {
   except?: string;
 }
 
-/** What a match is in patterns; `always` is any text, the empty one too. */
+/** A match as patterns; `always` is any text, the empty one included. */
 export interface Patterns {
   always: boolean;
-  /** Whether it needs a text that is not empty (`*`). */
+  /** Whether it needs a non-empty text (`*`). */
   nonEmpty: boolean;
   alternatives: Alternative[];
-  /** Templates match fewer paths than the regular expression that they stand for. */
+  /** Whether there is a template, which matches fewer paths than its regular expression. */
   hasTemplate: boolean;
   /** Whether a prefix or suffix comes from `.*`, which ends at a line break. */
   isOneLine: boolean;
@@ -107,7 +107,7 @@ export function patternsOf(match: TextMatch, kind: "path" | "text"): Patterns | 
   return patterns;
 }
 
-/** @returns why it is no pattern */
+/** @returns why it is not a pattern */
 function add(
   patterns: Patterns,
   match: { exact: string } | { prefix: string } | { suffix: string },
@@ -147,9 +147,10 @@ type Token = string | { some: "any" | "one" | "segment" };
 const MAX_ALTERNATIVES = 256;
 
 /**
- * The alternatives of a regular expression that is made of literal text, `.*`, `.+`, `[^/]+`, groups, alternatives and `?`.
+ * The alternatives of a regular expression that consists of literal text, `.*`, `.+`, `[^/]+`, groups, alternatives and
+ * `?`.
  *
- * @returns undefined if there is more in it
+ * @returns undefined if it contains anything else
  */
 export function expandRegex(regex: string): Token[][] | undefined {
   const parser = new RegexParser(regex.replace(/^\^/, "").replace(/(?<!\\)\$$/, ""));
@@ -227,7 +228,7 @@ class RegexParser {
   }
 }
 
-/** @returns undefined if it was added; why it is no pattern, empty for the usual reason */
+/** @returns undefined if it was added; why it is not a pattern, empty for the usual reason */
 function addSequence(
   patterns: Patterns,
   tokens: readonly Token[],
@@ -265,7 +266,7 @@ function addSequence(
   return undefined;
 }
 
-/** Whole segments that are anything, and at the end anything. */
+/** Whole segments of any text, and any text at the end. */
 function templateOf(tokens: readonly Token[]): string | undefined {
   const template = tokens
     .map((token) =>
@@ -296,9 +297,9 @@ export function caseVariants(word: string): string[] | undefined {
 }
 
 /**
- * What two patterns of Istio have in common, as patterns of which one matches.
+ * The intersection of two patterns of Istio, as patterns of which one matches.
  *
- * @returns undefined if no pattern says it
+ * @returns undefined if no pattern expresses it
  */
 export function intersection(a: string, b: string): string[] | undefined {
   if (a === b || b === "*") return [a];
@@ -312,7 +313,7 @@ export function intersection(a: string, b: string): string[] | undefined {
   return matches(left, right.text) ? [b] : [];
 }
 
-/** Only what is certain: a literal beginning that differs. */
+/** Only the certain case: literal beginnings that differ. */
 function templateIntersection(a: string, b: string): string[] | undefined {
   const beginning = (pattern: string) => /^[^*{]*/.exec(pattern)?.[0] ?? "";
   const [left, right] = [beginning(a), beginning(b)];

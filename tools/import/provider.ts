@@ -1,4 +1,4 @@
-/** A provider of Envoy's jwt_authn (JwtProvider) → a jwtRule of Istio's RequestAuthentication. */
+/** Converts a provider of Envoy's jwt_authn (JwtProvider) to a jwtRule of Istio's RequestAuthentication. */
 import type { Position } from "../diagnostics.ts";
 import { quote } from "../istio/report.ts";
 import type { Located } from "../istio/yaml.ts";
@@ -28,22 +28,22 @@ export interface ImportedProvider {
   at: Position;
   rule: JwtRule;
   claims: ClaimProvider;
-  /** What the subject must be. */
+  /** Required values of the subject. */
   subjects?: StringMatcher;
 }
 
 /** Reads a file that a configuration names. @returns its text, or why it cannot be read */
 export type ReadFile = (path: string) => { text: string } | { fault: string };
 
-/** Envoy's, and Istio's only one, in seconds. */
+/** Envoy's default, and Istio's only value, in seconds. */
 const CLOCK_SKEW = 60;
 
-/** Istio's, of a fetch of keys. */
+/** Istio's timeout for a fetch of keys. */
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 const ALWAYS_DELIMITED = ["permission", "scope"];
 
-/** Where keys come from if not from where the configuration says. */
+/** Where keys come from, if not from the source in the configuration. */
 export interface KeyOptions {
   readFile: ReadFile;
   /** By the provider's name: the URL that its keys are fetched from. */
@@ -154,7 +154,7 @@ function reportLosses(message: Message): void {
   message.ignore("jwt_cache_config", "clear_route_cache");
 }
 
-/** A key set that is fetched, or stands in the configuration or a file. */
+/** A key set that is fetched, or is in the configuration or a file. */
 function readKeys(message: Message, readFile: ReadFile): Pick<JwtRule, "jwks" | "jwksUri" | "timeout"> {
   const kind = message.oneOf("remote_jwks", "local_jwks");
   if (kind === undefined) {
@@ -225,7 +225,7 @@ function readLocalKeys(message: Message, readFile: ReadFile): Pick<JwtRule, "jwk
   }
 }
 
-/** Bytes of standard base64; none of a text that is not. */
+/** The bytes of standard base64; empty if the text is anything else. */
 function decodeBase64(text: string): number[] {
   try {
     return Array.from(atob(text), (unit) => unit.charCodeAt(0));

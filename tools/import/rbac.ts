@@ -1,6 +1,6 @@
 /**
- * Envoy's RBAC (envoy.config.rbac.v3.RBAC) → conditions. What each condition is true of, Envoy's
- * source/extensions/filters/common/rbac/matchers.cc says.
+ * Converts Envoy's RBAC (envoy.config.rbac.v3.RBAC) to conditions. Envoy's
+ * source/extensions/filters/common/rbac/matchers.cc defines what each condition matches.
  */
 import type { Position } from "../diagnostics.ts";
 import { quote } from "../istio/report.ts";
@@ -34,10 +34,10 @@ export interface RbacRules {
   policies: RbacPolicy[];
 }
 
-/** What conditions are read with. */
+/** The context of conditions. */
 export interface RbacContext {
   claims: Claims;
-  /** Whether the connection's own address may be another than the peer's, because a PROXY protocol header says it. */
+  /** Whether a PROXY protocol header may give the connection another address than the peer's. */
   hasProxyProtocol: boolean;
 }
 
@@ -226,10 +226,10 @@ function ports(numbers: readonly number[], at: Position): Expression {
   return { attribute: "ports", values: numbers.map(String), at };
 }
 
-/** More ports than these are no list that anybody reads. */
+/** A list with more ports than these would be unreadable. */
 const MAX_PORTS = 256;
 
-/** Reads an envoy.type.v3.Int32Range, which does not have its end. */
+/** Reads an envoy.type.v3.Int32Range, which excludes its end. */
 function portRange(message: Message): Expression {
   const [start = 0, end = 0] = [message.integer("start"), message.integer("end")];
   message.finish();
@@ -273,7 +273,7 @@ function authenticated(message: Message): Expression {
   return matcher ? certificateCondition(matcher) : missing(message);
 }
 
-/** Where a waypoint has its peer's name. */
+/** The filter state key of the peer's name in a waypoint. */
 const PEER_PRINCIPAL = "io.istio.peer_principal";
 
 function filterState(message: Message): Expression {

@@ -1,7 +1,7 @@
 /**
- * What jwt_authn requires of a request (JwtRequirement), and which of Istio's forms requires the same: decided by trying
- * every combination of what each provider can find. How Envoy combines them is in
- * source/extensions/filters/http/jwt_authn/verifier.cc.
+ * What jwt_authn requires of a request (JwtRequirement), and which of Istio's forms requires the same. This is decided
+ * by trying every combination of what each provider can find. source/extensions/filters/http/jwt_authn/verifier.cc
+ * defines how Envoy combines them.
  */
 
 /** A tree of requirements. Numbers are uses of providers. */
@@ -9,14 +9,14 @@ export type Requirement =
   | { use: number }
   | { any: Requirement[]; allowsMissing: boolean; allowsFailed: boolean }
   | { all: Requirement[] }
-  /** Nothing is required, and no token is looked at. */
+  /** Nothing is required, and no token is checked. */
   | { nothing: true };
 
 /** What a provider finds: a valid token, no token, or a token that it refuses. */
 type Found = "valid" | "missing" | "refused";
 const FOUND: readonly Found[] = ["valid", "missing", "refused"];
 
-/** What comes of a requirement, and whose tokens others see afterwards. */
+/** The result of a requirement, and whose tokens others see afterwards. */
 interface Outcome {
   found: Found;
   seen: number[];
@@ -50,11 +50,11 @@ function evaluate(requirement: Requirement, found: ReadonlyMap<number, Found>): 
 
 /** Istio's forms. */
 export type Form =
-  /** A token that is there must be valid; one valid token is enough. */
+  /** A token that is present must be valid; one valid token is enough. */
   | { kind: "optional" }
-  /** The tokens of these uses must be there, every token that is there must be valid. */
+  /** The tokens of these uses must be present, and every token that is present must be valid. */
   | { kind: "required"; uses: number[] }
-  /** At least one valid token, which a policy has to ask for. */
+  /** At least one valid token, which a policy has to require. */
   | { kind: "one" };
 
 export interface FormFound {
@@ -63,7 +63,7 @@ export interface FormFound {
   isStricter: boolean;
 }
 
-/** With more providers, only requirements that are written as Istio writes them are recognised. */
+/** With more providers, only requirements in the form that Istio writes are recognised. */
 const MAX_USES = 8;
 
 /** The uses of a requirement, in order, each once. */
@@ -102,7 +102,7 @@ function neededOf(requirement: Requirement, uses: readonly number[]): number[] {
   });
 }
 
-/** How many combinations a form refuses that pass; undefined if it lets more pass, or others see other tokens. */
+/** How many passing combinations a form refuses; undefined if it lets more pass, or others see other tokens. */
 function compare(requirement: Requirement, form: Form, uses: readonly number[]): number | undefined {
   const istio = requirementOf(form, uses);
   let refusals = 0;
@@ -130,7 +130,7 @@ function* combinations(uses: readonly number[]): Generator<ReadonlyMap<number, F
   }
 }
 
-/** As istiod writes a form. */
+/** The requirement that istiod writes for a form. */
 function requirementOf(form: Form, uses: readonly number[]): Requirement {
   const own = (use: number): Requirement => ({ use });
   const optional = (use: number): Requirement => ({
@@ -148,14 +148,14 @@ function requirementOf(form: Form, uses: readonly number[]): Requirement {
   };
 }
 
-/** Whether a requirement is, step by step, what istiod writes for optional tokens. */
+/** Whether a requirement equals, step by step, the one that istiod writes for optional tokens. */
 export function isAsIstioWrites(requirement: Requirement): boolean {
   return (
     JSON.stringify(requirementOf({ kind: "optional" }, usesOf(requirement))) === JSON.stringify(requirement)
   );
 }
 
-/** A form, if a requirement is written as istiod writes it, or shorter. */
+/** The form of a requirement in the form that istiod writes, or a shorter one. */
 function written(requirement: Requirement, uses: readonly number[]): Form | undefined {
   const same = (one: Requirement) => JSON.stringify(one) === JSON.stringify(requirement);
   if (same(requirementOf({ kind: "optional" }, uses))) return { kind: "optional" };

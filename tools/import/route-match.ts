@@ -1,4 +1,4 @@
-/** What a rule of jwt_authn matches (envoy.config.route.v3.RouteMatch) → a condition. */
+/** Converts the match of a jwt_authn rule (envoy.config.route.v3.RouteMatch) to a condition. */
 import { quote } from "../istio/report.ts";
 import { missing, pathCondition, readHeaderMatcher, templateCondition } from "./conditions.ts";
 import { ALWAYS, type Atom, all, any, type Expression, without } from "./expression.ts";
@@ -14,7 +14,7 @@ const PATHS = [
   "path_match_policy",
 ] as const;
 
-/** Conditions that jwt_authn does not look at, or that Istio has nothing for. */
+/** Conditions that jwt_authn ignores, or that have no equivalent in Istio. */
 const OTHERS: Record<string, string> = {
   query_parameters: "Istio's policies cannot see query parameters",
   tls_context: "Istio's policies cannot ask whether a certificate was presented or is valid",
@@ -24,7 +24,7 @@ const OTHERS: Record<string, string> = {
   runtime_fraction: "Istio's policies are for all requests, not for a part of them",
 };
 
-/** Reads a RouteMatch. Query and fragment are no part of the path. */
+/** Reads a RouteMatch. Query and fragment are not part of the path. */
 export function readRouteMatch(message: Message): Expression {
   const kind = message.oneOf(...PATHS);
   const { at } = message;
