@@ -1,4 +1,4 @@
-/** Where this package lies. The same for tools/ run from source and for dist/jwtgate.mjs. */
+/** Where this package is. The same for tools/ run from source and for dist/jwtgate.mjs. */
 import { fileURLToPath } from "node:url";
 
 /** The package's folder, absolute: this file's parent's parent, and so is the bundle's. */

@@ -1,10 +1,7 @@
-/** Words for lines that people paste into a shell. */
+/** Words for lines that users paste into a shell. */
 import { printable } from "./diagnostics.ts";
 
-/**
- * A word as bash, zsh and other shells with `$'…'` take it for itself, on one line and without anything that a terminal
- * obeys.
- */
+/** A word that bash, zsh and other shells with `$'…'` read as itself, on one line and without control characters. */
 export function shellWord(text: string): string {
   if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(text)) return text;
   if (printable(text) === text) return `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,7 +1,7 @@
-/** Times as people write them: one spelling, on the command line and in test files. */
+/** Times in one spelling, on the command line and in test files. */
 import { parseDuration } from "./istio/duration.ts";
 
-/** What a message advises to write. */
+/** The forms that a message suggests. */
 export const TIME_FORMS = "now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970";
 
 /** ECMA-262 §21.4.1.1. */
@@ -29,7 +29,7 @@ function relative(text: string, now: number): number | undefined {
   if (text === "now") return now;
   const [, sign, days, rest = ""] = /^(?:now(?=[+-]))?([+-]?)(?:(\d+(?:\.\d+)?)d)?(.*)$/s.exec(text) ?? [];
   if (days === undefined && rest === "") return undefined;
-  // Of a duration that has no unit, such as 0, nobody knows whether it is one.
+  // A duration without a unit, such as 0, is ambiguous.
   if (rest !== "" && !/^\d.*[a-z]$/.test(rest)) return undefined;
   const span = rest === "" ? 0 : parseDuration(rest);
   if (span === undefined) return undefined;
@@ -40,7 +40,7 @@ function absolute(text: string): number | undefined {
   if (/^\d{1,15}$/.test(text)) return Number(text) * 1000;
   const [, date, time = "00:00:00", zone = "Z"] = RFC_3339.exec(text) ?? [];
   if (date === undefined) return undefined;
-  // Engines take the 30th of February for the 1st or 2nd of March.
+  // Engines read the 30th of February as the 1st or 2nd of March.
   const day = Date.parse(`${date}T00:00:00Z`);
   if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined;
   const parsed = Date.parse(`${date}T${time}${zone.toUpperCase()}`);

@@ -1,9 +1,9 @@
-/** Parsers of option values; each says what was meant where it cannot read one. */
+/** Parsers of option values; each explains the expected form if it cannot read one. */
 import { isAddress } from "./encoding/address.ts";
 import type { Address, UpstreamProtocol } from "./render/bootstrap.ts";
 import { parseTime as parseTimeFrom, TIME_FORMS } from "./time.ts";
 
-/** An option's value cannot be read. Commander knows it by its code, and says which option it was. */
+/** An option's value cannot be read. Commander recognises it by its code, and names the option. */
 export class InvalidValue extends Error {
   override readonly name = "InvalidValue";
   readonly code = "commander.invalidArgument";
@@ -23,12 +23,12 @@ export function parseAddress(text: string): Address {
   return { host, port };
 }
 
-/** Where a service is and what it speaks. */
+/** The address and the protocol of a service. */
 export interface UpstreamAddress extends Address {
   scheme: UpstreamScheme;
 }
 
-/** What the scheme of a service's URL says of it. */
+/** The meaning of the scheme of a service's URL. */
 export const UPSTREAM_SCHEMES = {
   http: { port: 80, isTls: false, protocol: "HTTP/1.1" },
   https: { port: 443, isTls: true, protocol: "HTTP/1.1" },
@@ -40,7 +40,7 @@ export const UPSTREAM_SCHEMES = {
 
 export type UpstreamScheme = keyof typeof UPSTREAM_SCHEMES;
 
-/** Schemes that people write for one of these. */
+/** Other schemes that users write for these. */
 const OTHER_SCHEMES: Record<string, UpstreamScheme> = { ws: "http", wss: "https", tls: "https", tcp: "http" };
 
 /** `HOST:PORT`, or a URL of one of the schemes, with a port if it is not the scheme's own. */
@@ -87,7 +87,7 @@ export function parseHostHeader(text: string): string {
   throw new InvalidValue("Write HOST or HOST:PORT, such as api.example.com.");
 }
 
-/** `IP:PORT`: what listens, Envoy or this tool, does so on addresses, not on names. */
+/** `IP:PORT`: Envoy and this tool listen at addresses, not at names. */
 export function parseListenAddress(text: string): Address {
   const address = parseAddress(text);
   if (isAddress(address.host)) return address;
@@ -103,7 +103,7 @@ const SIZE_UNITS: Record<string, number> = { Ki: 1024, Mi: 1024 ** 2, Gi: 1024 *
 const MIN_HEAP_BYTES = 64 * 1024 ** 2;
 
 /**
- * A size of Envoy's heap: `512MiB`, `1.5GiB`, or as Kubernetes writes them, `512Mi`, `2Gi`.
+ * A size of Envoy's heap: `512MiB`, `1.5GiB`, or in the form of Kubernetes, `512Mi`, `2Gi`.
  *
  * @returns bytes
  */
@@ -132,7 +132,7 @@ export function parseLabels(text: string, previous: Record<string, string> = {})
     const name = pair.slice(0, at);
     const value = pair.slice(at + 1);
     const other = labels.get(name) ?? value;
-    // Of two values one would be left out, and with it the policies that select by it.
+    // One of two values would be dropped, and with it the policies that select by it.
     if (other !== value) {
       throw new InvalidValue(`A workload has one value of ${name}: ${other} or ${value}?`);
     }
@@ -141,14 +141,14 @@ export function parseLabels(text: string, previous: Record<string, string> = {})
   return Object.fromEntries(labels);
 }
 
-/** A SHA-256 in hexadecimal; `sha256:` before it is taken off. */
+/** A SHA-256 in hexadecimal; a leading `sha256:` is removed. */
 export function parseSha256(text: string): string {
   const digest = text.replace(/^sha256:/, "").toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(digest)) throw new InvalidValue("Write 64 hexadecimal digits.");
   return digest;
 }
 
-/** A URL of a module, as a WasmPlugin takes it; without a scheme it is oci://. */
+/** A URL of a module, as a WasmPlugin accepts it; without a scheme it is oci://. */
 export function parseImage(text: string): string {
   const url = /^[a-z]+:\/\//.test(text) ? text : `oci://${text}`;
   if (!/^(oci|https?|file):\/\/\S+$/.test(url)) {
@@ -164,13 +164,13 @@ export function parseName(text: string): string {
   throw new InvalidValue("Write a name of small letters, digits, - and ., such as key-server-ca.");
 }
 
-/** A file that Envoy reads as YAML: it goes by how the name ends. */
+/** A file that Envoy reads as YAML, which depends on its extension. */
 export function parseYamlFile(text: string): string {
   if (/[^/]\.ya?ml$/.test(text)) return text;
   throw new InvalidValue("Envoy reads a file as YAML only if its name ends with .yaml: write such a name.");
 }
 
-/** An origin of keys, `https://HOST[:PORT]`; may be said several times. */
+/** An origin of keys, `https://HOST[:PORT]`; may be repeated. */
 export function parseOrigin(text: string, previous: string[] = []): string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "") {
@@ -179,7 +179,7 @@ export function parseOrigin(text: string, previous: string[] = []): string[] {
   return [...previous, url.origin];
 }
 
-/** Any text, once or several times: for commands with arguments, which an option of several values would swallow. */
+/** Any text, once or several times: for commands with arguments, which an option with several values would consume. */
 export function collect(text: string, previous: string[] = []): string[] {
   return [...previous, text];
 }
@@ -188,7 +188,7 @@ export function collect(text: string, previous: string[] = []): string[] {
 export function parseNamed(text: string, previous: Record<string, unknown> = {}): Record<string, unknown> {
   const at = text.indexOf("=");
   if (at <= 0) throw new InvalidValue('Write NAME=VALUE, such as role=admin or \'groups=["a","b"]\'.');
-  // A claim may be named __proto__ too.
+  // A claim may also be named __proto__.
   return Object.fromEntries([
     ...Object.entries(previous),
     [text.slice(0, at), jsonOrText(text.slice(at + 1))],
@@ -214,7 +214,7 @@ export function parseMoment(text: string): number {
   return time;
 }
 
-/** @returns seconds since 1970, as tokens have them */
+/** @returns seconds since 1970, as in tokens */
 export function parseTime(text: string): number {
   return Math.floor(parseMoment(text) / 1000);
 }

@@ -1,4 +1,4 @@
-/** Conditions → the rules of an AuthorizationPolicy. */
+/** Converts conditions to the rules of an AuthorizationPolicy. */
 import {
   type Constraint,
   distinct,
@@ -19,7 +19,7 @@ export interface PolicyRule {
 }
 type Lists = Record<string, readonly string[]>;
 
-/** Fields of `source`, and the key of `when` that asks the same. */
+/** Fields of `source`, and the equivalent key of `when`. */
 const SOURCE: Record<string, string> = {
   principals: "source.principal",
   requestPrincipals: "request.auth.principal",
@@ -30,7 +30,7 @@ const SOURCE: Record<string, string> = {
   remoteIpBlocks: "remote.ip",
 };
 
-/** The same of `operation`; hosts and paths have no key. */
+/** The same for `operation`; hosts and paths have no key. */
 const OPERATION: Record<string, string | undefined> = {
   hosts: undefined,
   ports: "destination.port",
@@ -41,14 +41,14 @@ const OPERATION: Record<string, string | undefined> = {
 /** Fields that cannot be in one source with serviceAccounts. */
 const BESIDE_ACCOUNTS = ["principals", "namespaces"];
 
-/** A condition that no rule can say, for which `at` is the place of the whole policy. */
+/** A condition that no rule can express; `at` is the position of the whole policy. */
 export class NoRule extends Error {}
 
 /**
  * The rules of which one matches whenever the condition holds.
  *
  * @returns none if the condition never holds
- * @throws {NoRule} with a sentence for the user, if rules cannot say it
+ * @throws {NoRule} with a sentence for the user, if rules cannot express it
  */
 export function rulesOf(condition: Expression, losses: Losses): PolicyRule[] {
   try {
@@ -62,8 +62,8 @@ export function rulesOf(condition: Expression, losses: Losses): PolicyRule[] {
 }
 
 /**
- * Conditions on the source alone and on the operation alone stay apart, as `from` and `to`, so that a rule has the sum
- * of both and not their product.
+ * Conditions on the source alone and on the operation alone stay separate, as `from` and `to`, so a rule's size is the
+ * sum of both and not their product.
  */
 function makeRules(condition: Expression, losses: Losses): PolicyRule[] {
   let [sources, operations, mixed]: Term[][] = [[new Map()], [new Map()], [new Map()]];
@@ -120,13 +120,13 @@ function common(name: string, left: readonly string[], right: readonly string[])
   );
 }
 
-/** What a term asks, by the places that ask it. */
+/** The conditions of a term, by the part of a rule that they go to. */
 interface Parts {
   fields: Lists;
   when: NonNullable<PolicyRule["when"]>;
 }
 
-/** Sources and operations whose conditions are the same share a rule. */
+/** Sources and operations with equal conditions share a rule. */
 function crossed(sources: readonly Term[], operations: readonly Term[]): PolicyRule[] {
   const rules: PolicyRule[] = [];
   for (const from of byConditions(sources, SOURCE)) {
@@ -142,7 +142,7 @@ function crossed(sources: readonly Term[], operations: readonly Term[]): PolicyR
   return rules;
 }
 
-/** Groups terms by their conditions. A group without lists is one in which any source or operation will do. */
+/** Groups terms by their conditions. A group without lists accepts any source or operation. */
 function byConditions(
   terms: readonly Term[],
   names: Record<string, string | undefined>,

@@ -1,6 +1,6 @@
 /**
  * Envoy Gateway's SecurityPolicy (gateway.envoyproxy.io/v1alpha1): its `jwt` as the jwt_authn filter that Envoy Gateway
- * makes of it (envoyproxy/gateway internal/xds/translator/jwt.go), and its `authorization` as conditions
+ * generates (envoyproxy/gateway internal/xds/translator/jwt.go), and its `authorization` as conditions
  * (authorization.go), of which the first that holds decides.
  */
 import type { Position } from "../diagnostics.ts";
@@ -15,7 +15,7 @@ import { type Atom, all, any, type Expression, not, without } from "./expression
 
 const API = /^gateway\.envoyproxy\.io\//;
 
-/** A SecurityPolicy, and where it applies. */
+/** A SecurityPolicy, and what it applies to. */
 export interface SecurityPolicy {
   at: Position;
   name: string;
@@ -40,7 +40,7 @@ export interface FirstMatch {
   otherwise: "Allow" | "Deny";
 }
 
-/** Other parts of a SecurityPolicy, and what they do. */
+/** Other parts of a SecurityPolicy, and their effect. */
 const OTHERS: Record<string, string> = {
   apiKeyAuth: "asks for API keys",
   basicAuth: "asks for passwords",
@@ -49,7 +49,7 @@ const OTHERS: Record<string, string> = {
   oidc: "lets people log in",
 };
 
-/** Documents, with those that are in a List. */
+/** Documents, including those in a List. */
 export function* resourcesOf(documents: readonly YamlNode[]): Generator<YamlNode> {
   for (const document of documents) {
     const items = fieldOf(document, "items");
@@ -59,7 +59,7 @@ export function* resourcesOf(documents: readonly YamlNode[]): Generator<YamlNode
   }
 }
 
-/** The SecurityPolicies among resources. ConfigMaps among them are where their keys may be. */
+/** The SecurityPolicies among resources. ConfigMaps among them can contain their keys. */
 export function readSecurityPolicies(resources: readonly YamlNode[], report: Report): SecurityPolicy[] {
   const keys = new Map<string, YamlNode>();
   for (const resource of resources) {

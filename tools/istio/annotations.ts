@@ -1,9 +1,9 @@
 /** Annotations that istiod reads, or refuses, on a policy. */
 
-/** Puts an AuthorizationPolicy on trial: it is counted and logged, and decides nothing. */
+/** Makes an AuthorizationPolicy a dry run: it is counted and logged, and decides nothing. */
 export const DRY_RUN = "istio.io/dry-run";
 
-/** Istio's own marks; its validation refuses resources on which a user has set them. */
+/** Istio's own annotations; its validation refuses resources on which a user has set them. */
 export const INTERNAL_ANNOTATIONS = [
   "internal.istio.io/webhook-always-reject",
   "internal.istio.io/parent-namespace",

@@ -1,7 +1,7 @@
 /**
- * What a rule can ask about: the attributes of `source`, `operation` and `when`, what istiod's validation wants of their
- * values, and the predicate that each value becomes (istio pilot/pkg/security/authz/model/generator.go, matcher/*.go);
- * and what is known of each predicate. Everything that depends on which attribute it is asks these two tables.
+ * What a rule can refer to: the attributes of `source`, `operation` and `when`, what istiod's validation requires of
+ * their values, and the predicate that each value becomes (istio pilot/pkg/security/authz/model/generator.go,
+ * matcher/*.go); and the properties of each predicate. Everything that depends on the attribute is in these two tables.
  */
 import type { Predicate, StringMatch } from "../config/schema.ts";
 import { utf8Encode } from "../host/bytes.ts";
@@ -14,35 +14,35 @@ import type { Located } from "./yaml.ts";
 
 /** What the meaning of a value depends on besides the value. */
 export interface AttributeContext {
-  /** Of the policy: that of a service account that names none. */
+  /** The policy's namespace: that of a service account without one. */
   namespace: string;
-  /** The mesh's own: what `cluster.local` in a principal stands for. */
+  /** The mesh's own trust domain, which `cluster.local` in a principal represents. */
   trustDomain: string;
 }
 
 export interface Attribute {
-  /** Says what is wrong with a value that is not empty. */
+  /** Reports faults of a non-empty value. */
   check?(value: Located<string>, report: Report): void;
   /** The most values that a list of it can have. */
   maxValues?: number;
-  /** Whether `value` is true of a request. */
+  /** The expression that holds for requests with `value`. */
   expression(value: string, context: AttributeContext): Expression;
   /** Present if values are exact, `x*`, `*x` or `*`. Values of other attributes are compared as they are written. */
   patterns?: Patterns;
-  /** What a request lacks if no value is true of it; clients choose the value of a header as they like. */
+  /** What a request lacks if no value matches it; clients choose the value of a header freely. */
   source?: "certificate" | "token" | "header";
   /** The claim that the values are compared with, from the payload down. */
   claim?: readonly string[];
   /** Whether the filter must know the address of the direct peer. */
   needsDirectPeer?: true;
-  /** Whether it is about the TLS connection of the client, which a waypoint has not. */
+  /** Whether it is about the TLS connection of the client, which a waypoint does not have. */
   needsClientTls?: true;
 }
 
 interface Patterns {
-  /** Whether values are compared without their case. */
+  /** Whether values are compared without regard to case. */
   ignoresCase?: true;
-  /** Whether `*` is the empty value too. */
+  /** Whether `*` also matches the empty value. */
   anyIsEmptyToo?: true;
 }
 
@@ -105,32 +105,32 @@ const KEYS: Record<string, Attribute | undefined> = {
 };
 
 type NamesOf<P> = P extends unknown ? keyof P : never;
-/** What a predicate is about: its field that is not `match`. */
+/** The field of a predicate other than `match`: what it is about. */
 type PredicateField = Exclude<NamesOf<Predicate>, "match">;
 
-/** What is known of the predicates of one field. */
+/** The properties of the predicates of one field. */
 interface PredicateKind<P> {
-  /** How many requests in a thousand are expected to fulfil it. Without a number it is too common to be a guard. */
+  /** How many requests in a thousand are expected to match. Absent if it is too common to be a guard. */
   cost?(predicate: P): number | undefined;
-  /** What the request has where the predicate looks, for people. */
+  /** The request's value that the predicate compares, as text. */
   saw(predicate: P, request: SeenRequest): string;
 }
 
 /** What the filter saw of a request. */
 export interface SeenRequest {
-  /** Of the verified token, as policies see them; absent without one. */
+  /** The verified token's claims, as policies see them; absent without a token. */
   claims: Readonly<Record<string, unknown>> | undefined;
   /** The values that predicates of that field were compared with. */
   values(field: PredicateField): readonly string[];
-  /** The values of a header, or that they are there and may hold a secret. */
+  /** The values of a header, or that it is present and may hold a secret. */
   header(name: string): readonly string[] | "hidden";
-  /** A property of the host, `source.address`; undefined if it was not read, or is not known. */
+  /** A property of the host, `source.address`; undefined if it was not read or is unknown. */
   property(path: string): string | undefined;
-  /** Of the direct peer, as the host writes it. */
+  /** The direct peer's address, as the host writes it. */
   directPeer: string | undefined;
 }
 
-/** By field, what is known of predicates. */
+/** By field, the properties of predicates. */
 const PREDICATES: { readonly [F in PredicateField]: PredicateKind<Extract<Predicate, Record<F, unknown>>> } =
   {
     claim: {
@@ -180,17 +180,17 @@ function kindOf(predicate: Predicate): PredicateKind<Predicate> {
   return PREDICATES[field] as PredicateKind<Predicate>;
 }
 
-/** Whether a predicate is about the peer, whom a waypoint knows otherwise than other proxies do. */
+/** Whether a predicate is about the peer, which a waypoint identifies differently from other proxies. */
 export function isAboutPeer(predicate: Predicate): boolean {
   return ["principal", "peer", "trustDomain", "serviceAccount"].some((field) => field in predicate);
 }
 
-/** How many requests in a thousand are expected to fulfil a predicate; undefined if it is too common to be a guard. */
+/** How many requests in a thousand are expected to match a predicate; undefined if it is too common to be a guard. */
 export function costOf(predicate: Predicate): number | undefined {
   return kindOf(predicate).cost?.(predicate);
 }
 
-/** What the request has where the predicate looks, for people. */
+/** The request's value that the predicate compares, as text. */
 export function sawFor(predicate: Predicate, request: SeenRequest): string {
   return kindOf(predicate).saw(predicate, request);
 }
@@ -200,10 +200,10 @@ const HEADERS = "request.headers";
 const CLAIMS = "request.auth.claims";
 const DYNAMIC_METADATA = "experimental.envoy.filters.";
 
-/** Every key of `when`, as a person writes it. */
+/** Every key of `when`, as a user writes it. */
 export const WHEN_KEYS = [...Object.keys(KEYS), `${HEADERS}[NAME]`, `${CLAIMS}[NAME]`];
 
-/** What else was a key once, and what took its place. */
+/** Former keys, and what replaced them. */
 const FORMER_KEYS: Record<string, string> = {
   "destination.namespace": "put the policy into that namespace",
   "destination.labels": "use spec.selector.matchLabels",
@@ -212,10 +212,11 @@ const FORMER_KEYS: Record<string, string> = {
 };
 
 /**
- * The attribute behind a key of `when`.
+ * The attribute of a key of `when`.
  *
- * @returns the attribute; `refused`, with the reason, for a key that istiod refuses or that no Wasm filter can evaluate;
- *   `ungeneratable` for one that istiod takes and then has no Envoy matcher for, such as `request.headersx[a]`
+ * @returns the attribute; `refused`, with the reason, for a key that istiod refuses or that no Wasm filter can
+ *   evaluate; `ungeneratable` for one that istiod accepts without an Envoy matcher for it, such as
+ *   `request.headersx[a]`
  */
 export function whenAttribute(
   key: string,
@@ -249,14 +250,14 @@ export function whenAttribute(
   return { refused: `unknown key ${quote(key)}: ${advice}` };
 }
 
-/** A Wasm filter runs before the native filters whose metadata these would be. */
+/** A Wasm filter runs before the native filters that write this metadata. */
 function metadataRefusal(filter: string): string {
   const advice = "use request.auth.claims[NAME] or request.headers[NAME], or leave this policy to Istio";
   return `experimental.envoy.filters.${filter} is what another filter writes, perhaps after this one has decided, so it cannot be evaluated: ${advice}`;
 }
 
 /**
- * The names in `[a][b]`; where the brackets nest, as in `[a[b]]`, all between the first and the last is one name.
+ * The names in `[a][b]`. If the brackets nest, as in `[a[b]]`, everything between the first and the last is one name.
  *
  * @param brackets beginning with `[` and ending with `]`
  */
@@ -265,7 +266,7 @@ export function claimPath(brackets: string): string[] {
   return /^(\[[^[\]]*\])+$/.test(brackets) ? inner.split("][") : [inner];
 }
 
-/** `*` anything but nothing, `x*` a prefix, `*x` a suffix, else the value itself. */
+/** `*` is any non-empty text, `x*` a prefix, `*x` a suffix, anything else the value itself. */
 export function stringMatch(value: string): StringMatch {
   if (value === "*") return { nonEmpty: true };
   if (value.startsWith("*")) return { suffix: value.slice(1) };
@@ -282,7 +283,7 @@ function claim(names: string[]): Attribute {
   };
 }
 
-/** `*` is any value, the empty one too. Envoy finds `host` under its HTTP/2 name. */
+/** `*` is any value, the empty one included. Envoy finds `host` under its HTTP/2 name. */
 function header(name: string): Attribute {
   const lower = asciiLowerCase(name);
   const expression = (value: string) => headerPredicate(lower === "host" ? ":authority" : lower, value);
@@ -299,7 +300,7 @@ function headerPredicate(name: string, value: string): Predicate {
 }
 
 function host(value: string): Expression {
-  // Host names have no case; one spelling finds equal predicates equal.
+  // Host names are case-insensitive; with one spelling, equal predicates are found equal.
   return value === "*" ? headerPredicate(":authority", value) : { host: stringMatch(asciiLowerCase(value)) };
 }
 
@@ -316,8 +317,8 @@ function port(value: string): Expression {
 }
 
 /**
- * `ISSUER/SUBJECT`, split at the last slash. A wildcard stands at one end of the whole value, so it widens the issuer or
- * the subject, not both, and `ISSUER*` without a slash is about the issuer.
+ * `ISSUER/SUBJECT`, split at the last slash. A wildcard is at one end of the whole value, so it widens the issuer or
+ * the subject, not both; `ISSUER*` without a slash is about the issuer.
  */
 function requestPrincipal(value: string): Expression {
   const slash = value.lastIndexOf("/");
@@ -350,7 +351,7 @@ function principal(value: string): Expression {
 
 /**
  * istiod's trust domain migration (pilot/pkg/security/trustdomain) in a mesh without aliases: in a whole principal,
- * `cluster.local`, and a pattern that the mesh's trust domain begins with, stand for that trust domain.
+ * `cluster.local`, and a pattern that the mesh's trust domain begins with, represent that trust domain.
  */
 function inTrustDomain(value: string, own: string): string {
   const parts = value.split("/");
@@ -398,7 +399,7 @@ function checkPort({ value, at }: Located<string>, report: Report): void {
   report.error(at, `${quote(value)} is no port: write a number from 0 to 65535 in quotes`);
 }
 
-/** Names of certificates are compared as lines. */
+/** Names in certificates are compared as lines. */
 function checkCertificateName({ value, at }: Located<string>, report: Report): void {
   if (value.includes("\n"))
     report.error(at, `${quote(value)} has a line break, which no name has: remove it`);
@@ -431,17 +432,20 @@ function checkTrustDomain(domain: Located<string>, report: Report): void {
   }
 }
 
-/** A prefix or suffix is taken to match this many times the requests that an exact value does; a template is one of paths. */
+/**
+ * A prefix or suffix is assumed to match this many times the requests that an exact value does; a template matches
+ * those of its literal path.
+ */
 const PART = 4;
 
-/** @returns requests in a thousand that match, where an exact value is taken to match `exact` of them */
+/** @returns requests in a thousand that match, if an exact value matches `exact` of them */
 function costOfMatch(match: StringMatch, exact: number): number | undefined {
   if ("exact" in match) return exact;
   return "nonEmpty" in match ? undefined : PART * exact;
 }
 
 /**
- * What a token has where a claim is looked for.
+ * What a token has at the path of a claim.
  *
  * @param path from the payload down
  * @param claims of the verified token, if there is one
@@ -469,7 +473,7 @@ function claimAt(path: readonly string[], claims: Readonly<Record<string, unknow
   return value;
 }
 
-/** The path of a claim as keys of conditions have it. */
+/** The path of a claim as written in keys of conditions. */
 function bracketed(path: readonly string[]): string {
   return `[${path.join("][")}]`;
 }
@@ -486,7 +490,7 @@ function sawCertificate(_: Predicate, { values }: SeenRequest): string {
   return `the client's certificate says ${names.join(", ")}`;
 }
 
-/** The host gives it as an integer of 64 bits, the lowest first. */
+/** The host returns it as an integer of 64 bits, the lowest byte first. */
 function portOf(bytes: string | undefined): string {
   return bytes?.length === 8 ? String(bytes.charCodeAt(0) + 256 * bytes.charCodeAt(1)) : "unknown";
 }

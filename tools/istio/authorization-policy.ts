@@ -11,14 +11,14 @@ export type Action = "ALLOW" | "DENY" | "AUDIT" | "CUSTOM";
 
 export interface AuthorizationPolicy {
   action: Action;
-  /** Of a CUSTOM policy: the extension provider that is asked. Absent if it is not named, which is an error. */
+  /** In a CUSTOM policy: the extension provider that is asked. Absent if it is not named, which is an error. */
   provider?: Located<string>;
-  /** On trial: counted and logged only. */
+  /** Whether it is a dry run: counted and logged only. */
   dryRun: boolean;
   rules: PolicyRule[];
 }
 
-/** True where any of `from`, any of `to` and all of `when` are; an empty list is always true. */
+/** Matches if any of `from`, any of `to` and all of `when` match; an empty list always matches. */
 export interface PolicyRule {
   at: Position;
   from: Clause[][];
@@ -31,7 +31,7 @@ export interface Clause {
   /** As the user wrote it: a field's name or a key. */
   name: string;
   at: Position;
-  /** Absent for a key that istiod takes but has no Envoy matcher for. */
+  /** Absent for a key that istiod accepts without an Envoy matcher for it. */
   attribute?: Attribute;
   values: Located<string>[];
   notValues: Located<string>[];
@@ -72,8 +72,8 @@ export function readAuthorizationPolicy(
 }
 
 /**
- * istiod's validation takes neither certificates nor tokens in a CUSTOM policy (pkg/config/validation/validation.go): its
- * provider is asked before tokens are verified.
+ * istiod's validation accepts neither certificates nor tokens in a CUSTOM policy (pkg/config/validation/validation.go),
+ * because its provider is asked before tokens are verified.
  */
 function checkCustomRule({ from, to, when }: PolicyRule, report: Report): void {
   for (const { name, at, attribute } of [...from.flat(), ...to.flat(), ...when]) {
@@ -100,7 +100,7 @@ function readAction(spec: Fields, report: Report): Pick<AuthorizationPolicy, "ac
       return { action: action?.value ?? "ALLOW" };
     case "CUSTOM":
       if (name !== undefined && name.value !== "") return { action: "CUSTOM", provider: name };
-      // What is there and no string has been named.
+      // A present value that is not a string was already reported.
       if (name !== undefined || provider?.has("name") !== true) {
         const what = "the extension provider of Istio's mesh config that is asked";
         spec.miss(`provider.name is missing: ${what}`, name?.at ?? provider?.at ?? action.at);
@@ -171,7 +171,7 @@ function readPeer(
     return values.length + notValues.length > 0 ? [{ name: field, at, attribute, values, notValues }] : [];
   });
   fields.finish();
-  // Where a field was misspelt, that has been said, and it is not empty in its author's mind.
+  // A misspelt field was already reported, and its author did not mean an empty entry.
   if (clauses.length === 0 && report.diagnostics.length === before) {
     report.error(
       fields.at,
@@ -199,7 +199,7 @@ function checkValues(values: Located<string>[], name: string, attribute: Attribu
   }
 }
 
-/** The service account names the namespace already. */
+/** The service account already names the namespace. */
 function checkServiceAccounts(fields: Fields, report: Report): void {
   const named = (names: string[]) => names.find((name) => fields.has(name));
   const accounts = named(["serviceAccounts", "notServiceAccounts"]);
@@ -215,7 +215,7 @@ function readCondition(fields: Fields, report: Report): Clause | undefined {
   const values = fields.strings("values");
   const notValues = fields.strings("notValues");
   if (key?.value === "" || !fields.has("key")) fields.miss(`${fields.path}.key is missing`);
-  // Values that are no strings have been named, and are values in their author's mind.
+  // Values that are not strings were already reported, and their author did not mean an empty list.
   else if (values.length + notValues.length === 0 && report.diagnostics.length === before) {
     fields.miss(`${fields.path} needs values or notValues: a condition without them asks nothing`, key?.at);
   }

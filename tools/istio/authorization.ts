@@ -1,5 +1,5 @@
 /**
- * AuthorizationPolicies → the filter's rules, as istiod makes Envoy's RBAC of them (istio
+ * Converts AuthorizationPolicies to the filter's rules, as istiod generates Envoy's RBAC from them (istio
  * pilot/pkg/security/authz/builder/builder.go, model/model.go).
  */
 import type { Authorization, Rule, RuleSet } from "../config/schema.ts";
@@ -21,29 +21,29 @@ export interface AuthorizationOptions {
   target: {
     /** What messages call it, with its article. */
     noun: string;
-    /** Whether it can tell the filter who the direct peer is. */
+    /** Whether it can pass the direct peer's address to the filter. */
     knowsDirectPeer: boolean;
   };
 }
 
 export interface CompiledAuthorization {
-  /** Absent where there is no policy. */
+  /** Absent if there is no policy. */
   authorization?: Authorization;
   /** Of each rule, by its id. */
   positions: Record<string, Position>;
-  /** Where the direct peer's address is asked for first. */
+  /** The first place that asks for the direct peer's address. */
   needsDirectPeer?: Position;
 }
 
-/** An extension provider that CUSTOM policies ask, and about which requests. */
+/** An extension provider that CUSTOM policies ask, and the requests that they ask about. */
 export interface CompiledProvider {
-  /** Where the first policy names it. */
+  /** Its name in the first policy that names it. */
   name: Located<string>;
   /** What it is; absent if no mesh config names it. */
   provider?: ExtensionProvider;
   /** The policies, such as `AuthorizationPolicy foo/bar`. */
   policies: string[];
-  /** True of the requests that it is asked about: the rules of all its policies, as if those were DENY policies. */
+  /** Matches the requests that it is asked about: the rules of all its policies, as if those were DENY policies. */
   matches: Authorization & { deny: { rules: Rule[] } };
   /** Of each rule, by its id. */
   positions: Record<string, Position>;
@@ -52,8 +52,8 @@ export interface CompiledProvider {
 }
 
 /**
- * The extension providers that CUSTOM policies ask, in the order of their names: that in which istiod puts their filters
- * (pilot/pkg/security/authz/builder/builder.go). Envoy asks them itself, so that all attributes are there.
+ * The extension providers that CUSTOM policies ask, sorted by name as istiod orders their filters
+ * (pilot/pkg/security/authz/builder/builder.go). Envoy asks them itself, so all attributes are available.
  */
 export function compileCustom(
   policies: readonly AuthorizationPolicyResource[],
@@ -116,7 +116,7 @@ class Translation {
     private readonly report: Report,
   ) {}
 
-  /** The policies of one action. Where all are on trial, nothing is enforced, which differs from enforcing no rules. */
+  /** The policies of one action. If all are dry runs, nothing is enforced, which differs from enforcing no rules. */
   ruleSet(policies: AuthorizationPolicyResource[]): RuleSet | undefined {
     if (policies.length === 0) return undefined;
     const rules = (dryRun: boolean): Rule[] | undefined => {
@@ -127,7 +127,7 @@ class Translation {
     return { ...(enforced && { rules: enforced }), ...(shadow && { shadowRules: shadow }) };
   }
 
-  /** In the order of the bytes of their ids, which are ASCII. */
+  /** In the byte order of their ids, which are ASCII. */
   rules(policies: AuthorizationPolicyResource[]): Rule[] {
     return policies.flatMap((policy) => this.policy(policy)).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -135,7 +135,7 @@ class Translation {
   private policy({ at, metadata, spec }: AuthorizationPolicyResource): Rule[] {
     const { namespace, name } = metadata;
     const id = (index: number) => `ns[${namespace}]-policy[${name}]-rule[${index}]`;
-    // Without rules there is one that never matches: an ALLOW policy then allows nothing.
+    // A policy without rules gets one that never matches: an ALLOW policy then allows nothing.
     if (spec.rules.length === 0) return [this.rule(id(0), at, NEVER)];
     const context = { namespace, trustDomain: this.options.trustDomain };
     return spec.rules.flatMap((rule, index) => {
@@ -151,7 +151,7 @@ class Translation {
     return { id, condition, ...(guard && { guard }) };
   }
 
-  /** @returns none where istiod leaves the rule out */
+  /** @returns none if istiod leaves the rule out */
   private expression(rule: PolicyRule, action: Action, context: AttributeContext): Expression | undefined {
     const when = this.generatable(rule.when, action);
     if (when === undefined) return undefined;
@@ -161,8 +161,8 @@ class Translation {
   }
 
   /**
-   * istiod takes keys that it has no matcher for. It then leaves out the whole rule of an ALLOW policy, and the condition
-   * alone of any other: both narrow what is let through.
+   * istiod accepts keys without a matcher for them. It then leaves out the whole rule of an ALLOW policy, and only the
+   * condition in any other: both narrow what may pass.
    */
   private generatable(when: Clause[], action: Action): Clause[] | undefined {
     const missing = when.filter(({ attribute }) => attribute === undefined);

@@ -1,10 +1,10 @@
-/** CIDR ranges as Go's net/netip reads them, which is how istiod reads ipBlocks. */
+/** CIDR ranges as Go's net/netip, and therefore istiod, reads ipBlocks. */
 import { parseAddress } from "../encoding/address.ts";
 
 /**
  * @param text an address, or an address with a prefix length
- * @returns the range with its host bits zero, such as `10.1.0.0/16` or `2001:db8::/32`; a single address is a range of one;
- *   undefined where the text is neither (IPv6 zones included: Envoy takes none)
+ * @returns the range with its host bits zero, such as `10.1.0.0/16` or `2001:db8::/32`; a single address is a range of
+ *   one; undefined if the text is neither (IPv6 zones included, which Envoy refuses)
  */
 export function parseCidr(text: string): string | undefined {
   const slash = text.lastIndexOf("/");

@@ -1,4 +1,4 @@
-/** Durations as Go writes them (`time.ParseDuration`), which is how Kubernetes reads a JWTRule's timeout. */
+/** Durations as Go writes them (`time.ParseDuration`), and therefore Kubernetes in a JWTRule's timeout. */
 
 /** Milliseconds in a unit; `µs` has two spellings. */
 const UNITS: Record<string, number> = {
@@ -14,7 +14,7 @@ const UNITS: Record<string, number> = {
 
 const PART = /(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|μs|ns)/y;
 
-/** @returns milliseconds, which need not be whole; undefined where the text is no duration */
+/** @returns milliseconds, possibly with a fraction; undefined if the text is not a duration */
 export function parseDuration(text: string): number | undefined {
   const unsigned = /^[-+]/.test(text) ? text.slice(1) : text;
   const sign = text.startsWith("-") ? -1 : 1;

@@ -8,13 +8,13 @@ export const ALWAYS: Expression = { and: [] };
 /** Never true. */
 export const NEVER: Expression = { or: [] };
 
-/** All of them: no more nesting than the meaning needs. */
+/** All of them, without unnecessary nesting. */
 export function and(expressions: Expression[]): Expression {
   const flat = expressions.flatMap((expression) => ("and" in expression ? expression.and : [expression]));
   return flat.length === 1 && flat[0] ? flat[0] : { and: flat };
 }
 
-/** Any of them: no more nesting than the meaning needs. */
+/** Any of them, without unnecessary nesting. */
 export function or(expressions: Expression[]): Expression {
   const flat = expressions.flatMap((expression) => ("or" in expression ? expression.or : [expression]));
   return flat.length === 1 && flat[0] ? flat[0] : { or: flat };

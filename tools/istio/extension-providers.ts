@@ -1,7 +1,7 @@
 /**
- * Extension providers of Istio's mesh config (istio/api mesh/v1alpha1/config.proto, `MeshConfig.ExtensionProvider`): the
- * authorizers that CUSTOM policies name. What is refused is what istiod refuses (pilot/pkg/security/authz/builder/extauthz.go,
- * pkg/config/validation/agent/extensionprovider.go), and what Envoy would.
+ * Extension providers of Istio's mesh config (istio/api mesh/v1alpha1/config.proto, `MeshConfig.ExtensionProvider`):
+ * the authorizers that CUSTOM policies name. A provider is refused if istiod refuses it
+ * (pilot/pkg/security/authz/builder/extauthz.go, pkg/config/validation/agent/extensionprovider.go), or Envoy would.
  */
 import type { Diagnostic } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
@@ -21,13 +21,13 @@ export interface ExtensionProvider {
   /** The status of a request that is refused because the authorizer could not be asked; Envoy's own, 403, if absent. */
   statusOnError?: number;
   clearRouteCache: boolean;
-  /** How much of the request's body it gets; absent: nothing. */
+  /** How much of the request's body it receives; nothing if absent. */
   body?: { maxRequestBytes: number; allowPartialMessage: boolean; packAsBytes: boolean };
-  /** Present if it is asked in HTTP; gRPC otherwise. */
+  /** Present if it is asked over HTTP; gRPC otherwise. */
   http?: HttpCheck;
 }
 
-/** What goes to an authorizer that is asked in HTTP, and what of its answer goes on. Lists are of headers, as patterns. */
+/** What an HTTP authorizer receives, and which parts of its answer are forwarded. Lists are of headers, as patterns. */
 export interface HttpCheck {
   pathPrefix?: string;
   includeRequestHeaders: string[];
@@ -37,10 +37,10 @@ export interface HttpCheck {
   toDownstreamOnAllow: string[];
 }
 
-/** A provider of the mesh config, and what is wrong with it: that counts only if a policy asks it. */
+/** A provider of the mesh config, and its faults, which count only if a policy asks it. */
 interface ReadProvider {
   name: Located<string>;
-  /** Absent if there is an error, or if it is no authorizer. */
+  /** Absent if there is an error, or it is not an authorizer. */
   provider?: ExtensionProvider;
   faults: readonly Diagnostic[];
 }
@@ -56,7 +56,7 @@ export class ExtensionProviders {
   /**
    * @param file as the user named it
    * @param text of the file: a MeshConfig, Istio's ConfigMap, or Helm values or an IstioOperator with a meshConfig
-   * @returns what is there; undefined, with an error, if it is none of these
+   * @returns the providers; undefined, with an error, if it is none of these
    */
   static read(file: string, text: string, report: Report): ExtensionProviders | undefined {
     const { documents, diagnostics } = parseYaml(file, text);
@@ -75,8 +75,8 @@ export class ExtensionProviders {
   /**
    * The authorizer of that name.
    *
-   * @param name as a policy has it
-   * @returns undefined, with an error, if there is none, or if it cannot be asked
+   * @param name as in a policy
+   * @returns undefined, with an error, if there is none or it cannot be asked
    */
   find({ value: name, at }: Located<string>, report: Report): ExtensionProvider | undefined {
     const named = this.providers.filter((one) => one.name.value === name);
@@ -119,7 +119,7 @@ function findMeshConfig(file: string, text: string, document: YamlNode, report: 
 }
 
 /**
- * Reads YAML that is the text of a value. In a block (`|`) its places are those of the file: it is read with its own
+ * Reads YAML that is the text of a value. Positions in a block (`|`) are those of the file: it is read with its own
  * indentation, after as many empty lines as there are lines before it.
  */
 function parseEmbedded(file: string, text: string, { value, at: place }: StringNode) {
@@ -134,7 +134,7 @@ function parseEmbedded(file: string, text: string, { value, at: place }: StringN
 /** istiod names Envoy's metadata and rules after a provider (extauthz.go, validateProviderName). */
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** Kinds that are no authorizers. */
+/** Kinds that are not authorizers. */
 const OTHER_KINDS = [
   ...["zipkin", "lightstep", "datadog", "stackdriver", "opencensus", "skywalking", "opentelemetry"],
   ...["prometheus", "envoyFileAccessLog", "envoyHttpAls", "envoyTcpAls", "envoyOtelAls", "sds"],
@@ -167,7 +167,7 @@ function readProvider(entry: Fields): ReadProvider[] {
   return [{ name, ...(provider && !own.hasErrors && { provider }), faults: own.diagnostics }];
 }
 
-/** istiod's own where a provider has no timeout (extauthz.go, timeoutOrDefault). */
+/** istiod's default for a provider without a timeout (extauthz.go, timeoutOrDefault). */
 const DEFAULT_TIMEOUT_MS = 600_000;
 
 function readCheck(
@@ -195,7 +195,10 @@ function readCheck(
   return { ...common, host, port, ...(http && { http }) };
 }
 
-/** `[NAMESPACE/]HOST`; the namespace tells services of one host apart in a mesh, and means nothing to an Envoy. */
+/**
+ * `[NAMESPACE/]HOST`. In a mesh, the namespace distinguishes services with the same host; for an Envoy it has no
+ * meaning.
+ */
 function readService(fields: Fields, report: Report): string | undefined {
   const service = fields.string("service");
   if (service === undefined) {
@@ -226,7 +229,7 @@ function readTimeout(fields: Fields, report: Report): number | undefined {
   return undefined;
 }
 
-/** envoy.type.v3.StatusCode; 0 is none. */
+/** envoy.type.v3.StatusCode; 0 is not one. */
 const STATUSES = new Set([
   ...[100, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308],
   ...[400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421],
@@ -245,7 +248,7 @@ function readBody(fields: Fields, report: Report): ExtensionProvider["body"] {
   const body = fields.object("includeRequestBodyInCheck");
   if (body === undefined) return undefined;
   const maxRequestBytes = readInteger(body, "maxRequestBytes", 1, 0xffff_ffff, report);
-  // Envoy takes no 0.
+  // Envoy refuses 0.
   if (!body.has("maxRequestBytes")) {
     body.miss(
       `${body.path}.maxRequestBytes is missing: how many bytes of a body Envoy holds for the authorizer`,
@@ -284,7 +287,7 @@ function readHttpCheck(fields: Fields, report: Report): HttpCheck {
       `${quote(pathPrefix.value)} is no prefix of a path: write one such as /check`,
     );
   }
-  // The field that includeRequestHeadersInCheck replaced; istiod takes it where that one is empty.
+  // The field that includeRequestHeadersInCheck replaced; istiod uses it if the new one is empty.
   const former = headers("includeHeadersInCheck");
   const included = headers("includeRequestHeadersInCheck");
   return {
@@ -332,7 +335,7 @@ function readAdditionalHeaders(fields: Fields, report: Report): [string, string]
       );
     }
   }
-  // In the order of their names, as istiod has them.
+  // Sorted by name, as in istiod.
   return headers
     .map(([header, { value }]): [string, string] => [header, value])
     .sort(([a], [b]) => (a < b ? -1 : 1));

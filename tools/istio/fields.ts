@@ -1,6 +1,6 @@
 /**
- * Strict access to the fields of an object: every field has a type, and a field that nobody asked for is an error that
- * says what was probably meant.
+ * Strict access to the fields of an object. Every field has a type, and a field that was not read is an error that
+ * suggests the intended name.
  */
 import { distance as levenshtein } from "fastest-levenshtein";
 import type { Position } from "../diagnostics.ts";
@@ -21,7 +21,7 @@ export class Fields {
     private readonly report: Report,
   ) {}
 
-  /** @returns the fields of an object; none, with an error, where the value is something else */
+  /** @returns the fields of an object; none, with an error, if the value is something else */
   static of(node: YamlNode, path: string, report: Report): Fields | undefined {
     if (node.kind === "map") return new Fields(node, path, report);
     report.error(node.at, `${path || "a document"} must be an object with fields, not ${nameOf(node)}`);
@@ -32,12 +32,12 @@ export class Fields {
     return this.node.at;
   }
 
-  /** The position of a field's name; of the object where the field is absent. */
+  /** The position of a field's name; of the object if the field is absent. */
   keyAt(name: string): Position {
     return this.node.entries.get(name)?.key.at ?? this.node.at;
   }
 
-  /** Whether the field has a value. As in Kubernetes, null is no value. */
+  /** Whether the field has a value. As in Kubernetes, null counts as absent. */
   has(name: string): boolean {
     return this.get(name) !== undefined;
   }
@@ -47,7 +47,7 @@ export class Fields {
     return new Fields(this.node, this.path, report);
   }
 
-  /** Fields that are known and of no concern. */
+  /** Marks fields that are known and have no effect as read. */
   ignore(...names: string[]): void {
     for (const name of names) this.known.add(name);
   }
@@ -72,7 +72,7 @@ export class Fields {
     return undefined;
   }
 
-  /** A whole number without a sign, as YAML or a string has it: its digits. */
+  /** An unsigned integer, as YAML or a string: its digits. */
   digits(name: string): Located<string> | undefined {
     const node = this.get(name);
     if (node === undefined) return undefined;
@@ -87,7 +87,7 @@ export class Fields {
     return this.list(name).flatMap((item, i) => this.stringOf(item, `${this.nameOf(name)}[${i}]`) ?? []);
   }
 
-  /** @param report where it is said what is wrong with the object's fields; that of this object if absent */
+  /** @param report receives faults of the object's fields; this object's report if absent */
   object(name: string, report: Report = this.report): Fields | undefined {
     const node = this.get(name);
     return node && Fields.of(node, this.nameOf(name), report);
@@ -126,12 +126,12 @@ export class Fields {
     return [];
   }
 
-  /** Notes that something is missing; `finish` says so, unless it finds what is probably meant to be it. */
+  /** Records that something is missing; `finish` reports it, unless it finds a field that was probably meant. */
   miss(message: string, at: Position = this.at): void {
     this.missing.push({ at, message });
   }
 
-  /** Says so of every field that none of the calls above asked for, else of what is missing. To be called last. */
+  /** Reports every field that was not read, or else what is missing. Must be called last. */
   finish(): void {
     const unknown = [...this.node.entries].filter(([name]) => !this.known.has(name));
     for (const [name, { key }] of unknown) {
@@ -183,7 +183,7 @@ export class Fields {
 /**
  * The name that was probably meant.
  *
- * @param tolerance how many letters may differ: a third of them, where nothing is said. Case, `_` and `-` never count.
+ * @param tolerance how many letters may differ: by default a third of them. Case, `_` and `-` never count.
  */
 export function closest(name: string, candidates: Iterable<string>, tolerance?: number): string | undefined {
   const fold = (text: string) => text.toLowerCase().replace(/[-_]/g, "");

@@ -1,6 +1,6 @@
 /**
- * Guards: for a rule, predicates of which at least one is true whenever the rule's condition is, so that the filter can find
- * the rule through an index instead of trying it on every request.
+ * Guards: predicates of a rule of which at least one is true whenever the rule's condition holds, so that the filter
+ * can find the rule through an index instead of trying it for every request.
  */
 import type { Condition } from "../config/schema.ts";
 import { costOf } from "./attributes.ts";
@@ -15,7 +15,7 @@ interface Guard {
 /**
  * The most selective guard of a condition.
  *
- * @returns indexes in ascending order; none where some way to fulfil the condition has no predicate that can be indexed
+ * @returns indexes in ascending order; none if the condition can hold without any predicate that can be indexed
  */
 export function guardOf(condition: Condition, table: PredicateTable): number[] | undefined {
   const guard = find(condition, table);
@@ -28,7 +28,7 @@ function find(condition: Condition, table: PredicateTable): Guard | undefined {
     return cost === undefined ? undefined : { predicates: new Set([condition]), cost };
   }
   if ("and" in condition) {
-    // Any one conjunct's guard holds for all.
+    // The guard of any one conjunct is a guard of all.
     const guards = condition.and.flatMap((part) => find(part, table) ?? []);
     return guards.reduce<Guard | undefined>(
       (best, guard) => (best && best.cost <= guard.cost ? best : guard),

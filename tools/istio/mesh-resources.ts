@@ -1,9 +1,10 @@
 /**
- * What ServiceEntries, DestinationRules and Services of the input say of servers of keys: the cluster that a proxy of the mesh
- * has for a server already, and who speaks TLS to it. istiod decides it so (istio pilot/pkg/model/push_context.go,
- * pilot/pkg/serviceregistry/serviceentry/conversion.go, pilot/pkg/networking/core/cluster_traffic_policy.go).
+ * What ServiceEntries, DestinationRules and Services of the input define for key servers: the cluster that a proxy of
+ * the mesh already has for a server, and whether the proxy makes the TLS connection. This follows istiod (istio
+ * pilot/pkg/model/push_context.go, pilot/pkg/serviceregistry/serviceentry/conversion.go,
+ * pilot/pkg/networking/core/cluster_traffic_policy.go).
  *
- * These resources belong to the API server, which checks them: what cannot be read here counts as absent.
+ * The API server validates these resources: what cannot be read here counts as absent.
  */
 import { formatPosition, type Position } from "../diagnostics.ts";
 import { clusterOf, hostOf, meshHost, portOf, serviceHost } from "../jwks/source.ts";
@@ -15,7 +16,7 @@ interface MeshResource {
   namespace: string;
   name: string;
   at: Position;
-  /** Namespaces that see it, `*` for all; its own is written out. */
+  /** Namespaces that see it, `*` for all; its own by name. */
   exportTo: readonly string[];
 }
 
@@ -34,7 +35,7 @@ interface ServiceEntry extends MeshResource {
 interface Service extends MeshResource {
   host: string;
   ports: readonly number[];
-  /** The name that a Service of type ExternalName stands for. */
+  /** The name that a Service of type ExternalName refers to. */
   externalName: string | undefined;
 }
 
@@ -45,10 +46,10 @@ interface TlsSettings {
 
 interface DestinationRule extends MeshResource {
   host: string;
-  /** Of every port that has no settings of its own. */
+  /** The settings of every port without its own. */
   tls: TlsSettings | undefined;
   portTls: ReadonlyMap<number, TlsSettings | undefined>;
-  /** Labels of the proxies that it is for; of all if there are none. */
+  /** Labels of the proxies that it applies to; of all if there are none. */
   workloadSelector: ReadonlyMap<string, string>;
 }
 
@@ -59,13 +60,13 @@ export interface Client {
   rootNamespace: string;
 }
 
-/** Modes in which the proxy makes a TLS connection that the server takes for an ordinary client's. */
+/** Modes in which the proxy makes a TLS connection that the server treats like an ordinary client's. */
 const ORIGINATES = ["SIMPLE", "MUTUAL"];
 
-/** What a proxy finds in the mesh for a server of keys. */
+/** What the mesh has for a key server. */
 export interface MeshServer {
   cluster: string;
-  /** Whether the input has the server, so that nothing is written for it. */
+  /** Whether the input has the server, so that no resource is written for it. */
   isCovered: boolean;
 }
 
@@ -76,7 +77,7 @@ export class MeshResources {
   private readonly rules: readonly DestinationRule[];
 
   /**
-   * @param others resources of the input that are no policies
+   * @param others resources of the input that are not policies
    * @param namespace of those that name none
    */
   constructor(
@@ -95,7 +96,7 @@ export class MeshResources {
    * The cluster that serves a URL.
    *
    * @param namespace of the policy
-   * @param at of the rule that names the URL, for what is missing
+   * @param at of the rule that names the URL, for messages about what is missing
    */
   serverOf(url: URL, namespace: string, at: Position): MeshServer {
     const host = hostOf(url).toLowerCase().replace(/\.$/, "");
@@ -120,7 +121,7 @@ export class MeshResources {
       }
       return undefined;
     }
-    // A ServiceEntry of a name of its own leaves the one of the input as it is.
+    // A ServiceEntry with a name of its own does not change the one of the input.
     const apart = { cluster: clusterOf(meshHost(url, "", true)), isCovered: false };
     const lack = (what: string, add: string): MeshServer => {
       const message = `${nameOf(entry)} has ${host} and ${what}, so that the keys are fetched through a ServiceEntry and a name of their own, ${apart.cluster.split("|").at(-1)}; to use yours, ${add}`;
@@ -197,8 +198,8 @@ export class MeshResources {
   }
 
   /**
-   * The rule of a host: of the client's namespace, of the host's, of the root, and of each the one with the longest host
-   * (istio pilot/pkg/model/push_context.go, destinationRule).
+   * The rule for a host: from the client's namespace, then the host's, then the root; of each the one with the longest
+   * host (istio pilot/pkg/model/push_context.go, destinationRule).
    */
   private ruleOf(host: string, namespace: string): DestinationRule | undefined {
     const rules = this.rules.filter(
@@ -225,7 +226,7 @@ function nameOf({ kind, namespace, name, at }: MeshResource): string {
   return `${kind} ${namespace}/${name} (${formatPosition(at)})`;
 }
 
-/** Whether a resource is one of those that are read here. */
+/** Whether this file reads a resource. */
 export function isMeshResource({ kind, apiVersion }: OtherResource): boolean {
   return apiVersion === "v1" ? kind === "Service" : isNetworking(apiVersion) && NETWORKING.includes(kind);
 }

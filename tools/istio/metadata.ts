@@ -1,4 +1,4 @@
-/** What a resource is called, where it is, and what is noted on it. */
+/** A resource's name, namespace and annotations. */
 import { INTERNAL_ANNOTATIONS } from "./annotations.ts";
 import type { Fields } from "./fields.ts";
 import { quote, type Report } from "./report.ts";
@@ -8,7 +8,7 @@ export interface Metadata {
   name: string;
   namespace: string;
   annotations: Map<string, Located<string>>;
-  /** Milliseconds since 1970; 0 where the resource does not say, as in a file that was never applied. */
+  /** Milliseconds since 1970; 0 if the resource does not have it, as in a file that was never applied. */
   created: number;
 }
 
@@ -19,7 +19,7 @@ const DNS_SUBDOMAIN = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
 /**
  * @param resource the whole resource
  * @param defaultNamespace of a resource that names none
- * @returns undefined, with an error, where there is no name
+ * @returns undefined, with an error, if there is no name
  */
 export function readMetadata(
   resource: Fields,

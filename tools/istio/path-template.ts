@@ -8,22 +8,22 @@ const ANY = "{**}";
 /** Longest template, in characters of Envoy's spelling, that Envoy takes. */
 const MAX_LENGTH = 256;
 
-/** What istiod takes as a segment's literal text (RFC 3986's pchar without *). */
+/** What istiod accepts as a segment's literal text (RFC 3986's pchar without *). */
 const LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]+$/;
 
 export function isPathTemplate(path: string): boolean {
   return path.includes(ONE) || path.includes(ANY);
 }
 
-/** Says what is wrong with a path, template or not. */
+/** Reports faults of a path, template or not. */
 export function checkPathTemplate({ value, at }: Located<string>, report: Report): void {
   const fault = faultOf(value);
   if (fault !== undefined) report.error(at, `the path ${quote(value)} ${fault}`);
 }
 
 /**
- * What istiod refuses of a path (pkg/config/security, CheckValidPathTemplate), and what it lets through to an Envoy that
- * then aborts (source/extensions/path/uri_template_lib).
+ * What istiod refuses in a path (pkg/config/security, CheckValidPathTemplate), and what it accepts although Envoy then
+ * aborts (source/extensions/path/uri_template_lib).
  */
 function faultOf(path: string): string | undefined {
   const isTemplate = isPathTemplate(path);

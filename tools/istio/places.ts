@@ -1,6 +1,6 @@
 /** The fields of policies and the objects that they belong in. */
 
-/** Where each field belongs: what to say where it stands elsewhere. */
+/** Where each field belongs: shown if it is elsewhere. */
 export const PLACES: Record<string, string> = {
   ...places("spec", ["selector", "targetRefs"]),
   ...places("spec of a RequestAuthentication", ["jwtRules"]),

@@ -1,5 +1,5 @@
 /**
- * RequestAuthentications → the filter's providers, as istiod makes jwt_authn's of them (istio
+ * Converts RequestAuthentications to the filter's providers, as istiod generates jwt_authn's from them (istio
  * pilot/pkg/security/authn/policy_applier.go).
  */
 import type { Provider, RemoteJwks } from "../config/schema.ts";
@@ -16,11 +16,11 @@ export interface ProviderOptions {
   rootNamespace: string;
   /** The Envoy cluster that serves a URL for a policy of that namespace. */
   clusterFor: (url: URL, namespace: string, at: Position) => string;
-  /** The jwks_uri of discovery documents that were read already, by the document's URL. */
+  /** The jwks_uri of discovery documents that were already read, by the document's URL. */
   discovered?: Record<string, string> | undefined;
-  /** Origins that a discovered jwks_uri may have beside its issuer's. */
+  /** Origins that a discovered jwks_uri may have besides its issuer's. */
   jwksHosts?: string[] | undefined;
-  /** Whether link-local addresses and metadata services are fetched from. */
+  /** Whether keys may be fetched from link-local addresses and metadata services. */
   allowMetadataService?: boolean | undefined;
   /** Whether the filter runs in a mesh, where loopback is the proxy's own pod. */
   inMesh?: boolean;
@@ -29,7 +29,7 @@ export interface ProviderOptions {
 export interface CompiledProviders {
   /** In the order in which the filter tries them. */
   providers: Provider[];
-  /** Of each provider's rule, by the provider's name. */
+  /** The position of each provider's rule, by the provider's name. */
   positions: Record<string, Position>;
 }
 
@@ -55,7 +55,7 @@ export function compileProviders(
   return { providers, positions };
 }
 
-/** Which clusters keys are fetched through. */
+/** The clusters through which keys are fetched. */
 class Clusters {
   private readonly known = new Map<string, URL>();
 
@@ -64,7 +64,10 @@ class Clusters {
     private readonly report: Report,
   ) {}
 
-  /** The cluster's name tells hosts apart. It leads to one port, with TLS or without, so it cannot fetch keys from another. */
+  /**
+   * The cluster's name identifies the host. It leads to one port, with TLS or without, so it cannot fetch keys from
+   * another.
+   */
   of(url: URL, namespace: string, at: Position): string {
     const cluster = this.clusterFor(url, namespace, at);
     const first = this.known.get(cluster) ?? url;
@@ -91,7 +94,7 @@ function byPrecedence(
   );
 }
 
-/** Claims that are lists whether the rule says so or not. */
+/** Claims that are always lists. */
 const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
 
 /** As `ProviderOptions`, for the rules of one policy. */
@@ -123,10 +126,10 @@ function compileRule(rule: JwtRule, options: RuleOptions, report: Report): Omit<
   };
 }
 
-/** The query parameter that tokens are taken from if a rule names no place (RFC 6750 §2.3). */
+/** The query parameter that tokens are taken from if a rule names no location (RFC 6750 §2.3). */
 export const DEFAULT_PARAM = "access_token";
 
-/** Where tokens are looked for: Envoy's defaults where the rule names no place. */
+/** The locations of tokens: Envoy's defaults if the rule names none. */
 function compilePlaces({ fromHeaders, fromParams, fromCookies }: JwtRule): Partial<Provider> {
   if (fromHeaders.length + fromParams.length + fromCookies.length === 0) {
     return { fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }], fromParams: [DEFAULT_PARAM] };
@@ -189,7 +192,7 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
   };
 }
 
-/** OpenID Connect Discovery 1.0, section 4: behind the issuer, whose last slash is dropped. */
+/** OpenID Connect Discovery 1.0, section 4: appended to the issuer without its last slash. */
 export function discoveryUrl(issuer: string): string {
   return `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
 }

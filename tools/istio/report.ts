@@ -1,8 +1,8 @@
-/** Collects what there is to say about the input. */
+/** Collects diagnostics about the input. */
 import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
 import type { YamlNode } from "./yaml.ts";
 
-/** A resource that is no policy. */
+/** A resource that is not a policy. */
 export interface OtherResource {
   at: Position;
   kind: string;
@@ -14,7 +14,7 @@ export interface OtherResource {
 
 export class Report {
   readonly diagnostics: Diagnostic[] = [];
-  /** Resources that are no policies. */
+  /** Resources that are not policies. */
   readonly others: OtherResource[] = [];
   private readonly errors = new Map<string, number>();
 
@@ -36,7 +36,7 @@ export class Report {
     return (this.errors.get(file) ?? 0) > MAX_ERRORS;
   }
 
-  /** Takes over what somebody else had to say. */
+  /** Adds other diagnostics. */
   addAll(diagnostics: readonly Diagnostic[]): void {
     for (const { severity, message, ...at } of diagnostics) this.add(severity, at, message);
   }
@@ -50,7 +50,7 @@ export class Report {
   }
 }
 
-/** A value as a message shows it: quoted, and not longer than a line bears. */
+/** A value as a message shows it: quoted, and cut to a readable length. */
 export function quote(value: string): string {
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);
 }

@@ -23,7 +23,7 @@ export interface JwtRule {
   outputPayloadToHeader?: string;
   outputClaimToHeaders: { header: string; claim: string; claimAt: Position }[];
   forwardOriginalToken: boolean;
-  /** Of a fetch of the keys. */
+  /** The timeout of a fetch of the keys. */
   timeoutMs?: number;
   spaceDelimitedClaims: string[];
   presence: "OPTIONAL" | "REQUIRED";
@@ -34,13 +34,13 @@ const MAX_SPACE_DELIMITED_CLAIMS = 64;
 const MAX_URI_LENGTH = 2048;
 const MAX_TIMEOUT_MS = 300_000;
 
-/** RFC 9110 §5.6.2: what Envoy's codec takes as a header's name. */
+/** RFC 9110 §5.6.2: what Envoy's codec accepts as a header's name. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** istiod's narrower form for the names of claim headers. */
 const CLAIM_HEADER = /^[-_A-Za-z0-9]+$/;
 
-/** They say where a request ends, or which protocol follows it. */
+/** They define where a request ends, or which protocol follows it. */
 const FRAMING = new Set(["connection", "content-length", "transfer-encoding", "upgrade"]);
 
 export function readRequestAuthentication(
@@ -117,7 +117,7 @@ function readJwksUri(fields: Fields, report: Report): { jwksUri?: Located<string
   return { jwksUri };
 }
 
-/** What istiod's reader of URLs (Go's net/url) refuses where ours mends it. */
+/** Faults that istiod's URL parser (Go's net/url) refuses and ours repairs. */
 function faultOfUrl(text: string): string | undefined {
   if (text.startsWith(" ") || /\p{Cc}/u.test(text)) return "has white space that no URL can have: remove it";
   const escaped = text.replace(/\?[^#]*/, "");
@@ -176,7 +176,7 @@ function readClaimToHeader(
   return { header: header.value, claim: claim.value, claimAt: claim.at };
 }
 
-/** Every output header is removed from every request first, and without a host there is no request left. */
+/** Every output header is first removed from every request, and without a host there is no request left. */
 function checkOutputHeader({ value, at }: Located<string>, pattern: RegExp, report: Report): void {
   if (!pattern.test(value)) {
     const allowed = pattern === TOKEN ? "a header's name" : "letters, digits, - and _";
@@ -216,7 +216,7 @@ function readSpaceDelimitedClaims(fields: Fields, report: Report): string[] {
     const message = `${fields.path}.spaceDelimitedClaims has more than ${MAX_SPACE_DELIMITED_CLAIMS} entries`;
     report.error(fields.keyAt("spaceDelimitedClaims"), message);
   }
-  // Istio's requestPrincipals look at strings only, our predicate for claims at lists too.
+  // Istio's requestPrincipals compare only strings, our predicate for claims also lists.
   const identity = claims.find((claim) => claim === "iss" || claim === "sub");
   if (identity !== undefined) {
     const message = `with ${identity} as a list no token of this rule has a principal: leave it out of spaceDelimitedClaims`;
@@ -240,7 +240,7 @@ function readPresence(fields: Fields, report: Report): JwtRule["presence"] {
   }
 }
 
-/** An empty string is, as in protobuf, no value. */
+/** As in protobuf, an empty string counts as absent. */
 function present(field: Located<string> | undefined): Located<string> | undefined {
   return field?.value === "" ? undefined : field;
 }

@@ -1,4 +1,4 @@
-/** Kubernetes resources: which there are, what they are called, and what they attach to. */
+/** Kubernetes resources: their kinds, names and attachments. */
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { type AuthorizationPolicy, readAuthorizationPolicy } from "./authorization-policy.ts";
 import { closest, Fields } from "./fields.ts";
@@ -15,22 +15,22 @@ export interface TargetRef {
   name: string;
 }
 
-/** The workloads that a policy is for: those of its namespace where neither is set. */
+/** The workloads that a policy applies to: those of its namespace if neither is set. */
 export interface Attachment {
-  /** Absent where the policy has no selector; empty where it selects everything. */
+  /** Absent if the policy has no selector; empty if it selects everything. */
   matchLabels?: Record<string, string>;
   targetRefs: TargetRef[];
 }
 
 interface ResourceBase<Kind extends string> {
   kind: Kind;
-  /** Where the resource begins. */
+  /** The position at which the resource begins. */
   at: Position;
   metadata: Metadata;
   attachment: Attachment;
-  /** Whether the attachment is what its author wrote: without a fault in a selector or a target. */
+  /** Whether the attachment is what its author wrote: no selector and no target has a fault. */
   isAttached: boolean;
-  /** What is wrong with the spec. It counts if the policy is for the workload. */
+  /** Faults of the spec. They count if the policy applies to the workload. */
   faults: readonly Diagnostic[];
 }
 export interface RequestAuthenticationResource extends ResourceBase<"RequestAuthentication"> {
@@ -45,15 +45,15 @@ const GROUP = "security.istio.io";
 const VERSIONS = ["v1", "v1beta1"];
 const KINDS = ["RequestAuthentication", "AuthorizationPolicy"];
 
-/** Groups of Istio's old security APIs: a cluster that has them enforces something that nobody compiles. */
+/** Groups of Istio's old security APIs: a cluster that has them enforces something that is not compiled. */
 const REMOVED_GROUPS = ["authentication.istio.io", "rbac.istio.io"];
 
 /**
  * Reads the resources of a file.
  *
- * @param documents of the file, in their order
+ * @param documents of the file, in order
  * @param namespace of the resources that name none
- * @returns those that have a name, with what is wrong with their specs; what else is wrong, and the others, is in the report
+ * @returns those that have a name, with the faults of their specs; other faults, and other resources, are in the report
  */
 export function readResources(documents: YamlNode[], namespace: string, report: Report): Resource[] {
   return documents.flatMap((document) => readDocument(document, namespace, report));
@@ -95,7 +95,7 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
   return readPolicy(fields, kind.value, namespace, report);
 }
 
-/** What a document is that people give in the place of policies, and what to do with it; undefined if it is none of these. */
+/** What a document is that users give instead of policies, and what to do with it; undefined for any other document. */
 function whatElse(node: YamlNode): string | undefined {
   if (node.kind === "string" && node.value.startsWith("-----BEGIN ")) {
     return "this is PEM, not a policy: `jwtgate new --jwks FILE` writes a policy that trusts its key";
@@ -113,8 +113,8 @@ function whatElse(node: YamlNode): string | undefined {
 }
 
 /**
- * Whether a document of a folder is meant to be a resource. Helm's values and Chart.yaml, a kustomization without a kind, a
- * package.json or a schema is not. What is in doubt is, so that a misspelt policy is an error.
+ * Whether a document in a folder is meant to be a resource. Helm's values and Chart.yaml, a kustomization without a
+ * kind, a package.json or a schema are not. A doubtful document is, so that a misspelt policy is an error.
  */
 export function mayBeResource(node: YamlNode): boolean {
   if (node.kind === "list") return node.items.some(mayBeResource);
@@ -129,8 +129,8 @@ export function mayBeResource(node: YamlNode): boolean {
 }
 
 /**
- * What a file of a folder means that is no YAML. A policy that was cut off or spoilt may name nothing: only a template, or a
- * file whose JSON may have comments, is taken for another program's.
+ * What a file in a folder is that is not YAML. A policy that was cut off or damaged may contain no recognisable name,
+ * so only a template, or a file whose JSON may have comments, counts as another program's.
  *
  * @returns a warning that the file is left out, or the error
  */
@@ -154,7 +154,7 @@ export function findTemplate(document: YamlNode): Position | undefined {
   return items?.kind === "list" ? items.items.map(findTemplate).find((at) => at !== undefined) : undefined;
 }
 
-/** The first text in a value, however deep, that is as wanted. The reader of YAML bounds the depth. */
+/** The first text in a value, at any depth, that matches. The YAML reader limits the depth. */
 function findValue(
   node: YamlNode | undefined,
   isWanted: (text: StringNode) => boolean,
@@ -179,7 +179,7 @@ function isList(group: string, kind: string): boolean {
   return group === GROUP && KINDS.some((known) => kind === `${known}List`);
 }
 
-/** A resource that is no policy of ours: an error where somebody could think that it is enforced. */
+/** Reports a resource that is not one of our policies: an error if a user could believe that it is enforced. */
 function reportOther(
   fields: Fields,
   {
@@ -215,7 +215,7 @@ function readPolicy(fields: Fields, kind: string, namespace: string, report: Rep
   const metadata = readMetadata(fields, namespace, report);
   fields.ignore("status");
   const own = new Report();
-  // A resource without a spec is one with an empty spec: an AuthorizationPolicy then allows nothing.
+  // A resource without a spec has an empty one: an AuthorizationPolicy then allows nothing.
   const spec =
     fields.object("spec", own) ?? new Fields({ kind: "map", at: fields.at, entries: new Map() }, "spec", own);
   const attachment = readAttachment(spec, own);

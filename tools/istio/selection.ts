@@ -1,21 +1,21 @@
 /**
- * Which policies are for which workload, as istiod decides it (istio pilot/pkg/model/policyattachment.go, authorization.go,
- * authentication.go).
+ * Which policies apply to which workload, as istiod decides it (istio pilot/pkg/model/policyattachment.go,
+ * authorization.go, authentication.go).
  */
 import { formatPosition } from "../diagnostics.ts";
 import type { Report } from "./report.ts";
 import type { Attachment, Resource, TargetRef } from "./resource.ts";
 
-/** What is known of the workload that is compiled for. */
+/** What is known about the workload. */
 export interface Workload {
   namespace?: string | undefined;
-  /** All labels of its pods; absent where they are not known. */
+  /** All labels of its pods; absent if they are unknown. */
   labels?: Record<string, string> | undefined;
   /** The Gateway (of the Kubernetes Gateway API) that it is an instance of. */
   gateway?: string | undefined;
 }
 
-/** Workloads as a WasmPlugin names them. */
+/** Workloads as a WasmPlugin selects them. */
 export interface Selection {
   namespace: string;
   matchLabels?: Record<string, string>;
@@ -33,7 +33,7 @@ const GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name";
 /**
  * The policies of one workload.
  *
- * @returns none, with an error, where what is known of the workload does not decide it
+ * @returns none, with an error, if too little is known about the workload
  */
 export function selectFor(
   workload: Workload,
@@ -63,7 +63,7 @@ export function selectFor(
   return { selection, resources: selected };
 }
 
-/** The Gateway and the labels of a workload: each is known from the other. */
+/** The Gateway and the labels of a workload; each implies the other. */
 function labelled({ labels, gateway = labels?.[GATEWAY_NAME] }: Workload): {
   gateway: string | undefined;
   labels: Record<string, string>;
@@ -72,8 +72,8 @@ function labelled({ labels, gateway = labels?.[GATEWAY_NAME] }: Workload): {
 }
 
 /**
- * Whether a policy is certainly not for the workload, by its namespace, its selector or its targets. A selector or a target
- * with a fault decides nothing.
+ * Whether a policy certainly does not apply to the workload, by its namespace, its selector or its targets. A selector
+ * or a target with a fault decides nothing.
  */
 export function isForOthers(
   { metadata, attachment, isAttached }: Resource,
@@ -114,7 +114,7 @@ export function onlyNamespace(
   return undefined;
 }
 
-/** Whether a policy that may be for the workload is: the labels that its selector needs are known. */
+/** Whether a policy that may apply to the workload does: the labels that its selector needs are known. */
 function hasLabels(resource: Resource, labels: Record<string, string>, report: Report): boolean {
   const wanted = Object.entries(resource.attachment.matchLabels ?? {});
   const missing = wanted.filter(([key]) => !Object.hasOwn(labels, key)).map((label) => label.join("="));
@@ -125,7 +125,7 @@ function hasLabels(resource: Resource, labels: Record<string, string>, report: R
   return missing.length === 0;
 }
 
-/** Says that a policy for waypoints is not compiled for a gateway. */
+/** Warns that a policy for waypoints is not compiled for a gateway. */
 function warnOfWaypoint(resource: Resource, gateway: string, report: Report): void {
   const other = resource.attachment.targetRefs.find(({ kind }) => kind !== "Gateway");
   if (other) {
@@ -144,10 +144,10 @@ function gatewayRef(name: string): TargetRef {
 }
 
 /**
- * All policies, by the workloads that they are for: a plugin for each, none of which can run beside another.
+ * All policies, by the workloads that they apply to: one plugin for each, none of which can run next to another.
  *
- * @param isLeft whether a policy needs no plugin: it is part of each whose workloads it can be for
- * @returns none, with an error, where two could be for the same workload
+ * @param isLeft whether a policy needs no plugin: it is part of each one whose workloads it may apply to
+ * @returns none, with an error, if two could apply to the same workload
  */
 export function partition(
   resources: Resource[],
@@ -183,7 +183,7 @@ export function partition(
 }
 
 /**
- * Two policies that no workload has both of: compiled together, what one allows stands open for the workloads of the other.
+ * Two policies that no workload has both of: compiled together, one would allow requests to the other's workloads.
  *
  * @returns the later and the earlier of the first such two
  */
@@ -204,7 +204,7 @@ export function findStrangers(
   return undefined;
 }
 
-/** Equal selections look the same. */
+/** A key that is equal for equal selections. */
 function selectionOf(namespace: string, { matchLabels = {}, targetRefs }: Attachment): Selection {
   const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
   const refs = [...targetRefs].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
@@ -223,7 +223,7 @@ function areDisjoint(a: Selection, b: Selection, rootNamespace: string): boolean
   return Object.entries(a.matchLabels ?? {}).some(([key, value]) => (others.get(key) ?? value) !== value);
 }
 
-/** A proxy is an instance of one Gateway, and a Service's listener in a waypoint is of that Service alone. */
+/** A proxy is an instance of one Gateway, and a Service's listener in a waypoint belongs to that Service alone. */
 function haveDisjointTargets(a: TargetRef[], b: TargetRef[]): boolean {
   const isServed = ({ kind }: TargetRef) => kind === "Service" || kind === "ServiceEntry";
   return a.every((one) =>

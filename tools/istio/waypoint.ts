@@ -1,18 +1,18 @@
 /**
- * Which policies a waypoint enforces, as istiod decides it (istio pilot/pkg/model/policyattachment.go): those whose targetRefs
- * name a Service or a ServiceEntry that it serves, its Gateway, or in the root namespace the class of all waypoints. Selectors
- * mean nothing to it.
+ * Which policies a waypoint enforces, as istiod decides it (istio pilot/pkg/model/policyattachment.go): those whose
+ * targetRefs name a Service or a ServiceEntry that it serves, its Gateway, or in the root namespace the class of all
+ * waypoints. It ignores selectors.
  */
 import type { Report } from "./report.ts";
 import type { Resource, TargetRef } from "./resource.ts";
 import { nameOf, onlyNamespace, type SelectedResources, type Selection } from "./selection.ts";
 
-/** What is known of a waypoint, and of the requests that it is compiled for. */
+/** What is known about a waypoint, and the requests that it is compiled for. */
 export interface Waypoint {
   namespace?: string | undefined;
   /** The Gateway (of the Kubernetes Gateway API) that it is an instance of. */
   gateway?: string | undefined;
-  /** Whose requests; those of all that it serves if absent. */
+  /** The Service whose requests count; all that it serves if absent. */
   service?: ServedBy | undefined;
 }
 
@@ -22,7 +22,10 @@ export interface ServedBy {
   name: string;
 }
 
-/** Filter state in which istiod gives a waypoint the principal of the peer (pilot/pkg/security/authz/model/principal.go). */
+/**
+ * The filter state in which istiod gives a waypoint the principal of the peer
+ * (pilot/pkg/security/authz/model/principal.go).
+ */
 export const PEER_PRINCIPAL = "io.istio.peer_principal";
 
 /** The class of the Gateways that are waypoints (pkg/config/constants). */
@@ -39,7 +42,7 @@ function relationOf(
   rootNamespace: string,
 ): Relation {
   const isElsewhere = namespace !== undefined && metadata.namespace !== namespace;
-  // A target with a fault decides nothing, but in a namespace of no concern.
+  // A target with a fault decides nothing, except in an unrelated namespace.
   if (!isAttached) return isElsewhere && metadata.namespace !== rootNamespace ? "another's" : "unknown";
   const relations = targetRefs.map(({ kind, name }): Relation => {
     if (kind === "GatewayClass")
@@ -58,7 +61,7 @@ function compare(known: string | undefined, name: string): Relation {
   return known === name ? "its" : "another's";
 }
 
-/** Whether a policy is certainly not for the waypoint. */
+/** Whether a policy certainly does not apply to the waypoint. */
 export function isForOtherWaypoints(resource: Resource, waypoint: Waypoint, rootNamespace: string): boolean {
   return relationOf(resource, waypoint, rootNamespace) === "another's";
 }
@@ -66,7 +69,7 @@ export function isForOtherWaypoints(resource: Resource, waypoint: Waypoint, root
 /**
  * The policies of one waypoint, or of one Service of it.
  *
- * @returns none, with an error, if what is known of the waypoint does not decide it
+ * @returns none, with an error, if too little is known about the waypoint
  */
 export function selectForWaypoint(
   waypoint: Waypoint,
@@ -95,7 +98,7 @@ export function selectForWaypoint(
   return { selection, resources: selected };
 }
 
-/** Those of all policies that some waypoint enforces; of the others it is said that none does. */
+/** The policies that some waypoint enforces; reports the others. */
 export function forWaypoints(resources: Resource[], rootNamespace: string, report: Report): Resource[] {
   return resources.filter((resource) => {
     if (!isForOtherWaypoints(resource, {}, rootNamespace)) return true;
@@ -120,7 +123,7 @@ function namesOf(targetRefs: readonly TargetRef[]): string {
   return targetRefs.map(({ kind, name }) => `the ${kind} ${name}`).join(", ") || "a target with a fault";
 }
 
-/** Says of a policy that no waypoint enforces it; of one for another waypoint there is nothing to say. */
+/** Reports a policy that no waypoint enforces; one for another waypoint is not reported. */
 function warnOfNoWaypoint(resource: Resource, rootNamespace: string, report: Report): void {
   const { targetRefs } = resource.attachment;
   if (targetRefs.length === 0) {

@@ -1,5 +1,5 @@
 /**
- * YAML as Kubernetes reads it, every value with its place in the file.
+ * YAML as Kubernetes reads it, every value with its position in the file.
  *
  * `kubectl` and the API server read YAML through sigs.k8s.io/yaml, that is, with YAML 1.1's scalars as go-yaml v2
  * resolves them: unquoted `y`, `no` or `off` is a boolean, `0x1f` a number. js-yaml finds the structure and the
@@ -20,7 +20,7 @@ import {
 } from "js-yaml";
 import { type Diagnostic, MAX_ERRORS, type Position } from "../diagnostics.ts";
 
-/** A value and where it stands. */
+/** A value and its position. */
 export interface Located<T> {
   value: T;
   at: Position;
@@ -41,7 +41,7 @@ export interface StringNode {
   at: Position;
   value: string;
 }
-/** A scalar that is no string: what it was written as, for messages. */
+/** A scalar that is not a string: its source text, for messages. */
 export interface OtherNode {
   kind: "boolean" | "number" | "null";
   at: Position;
@@ -52,12 +52,12 @@ export interface OtherNode {
 export type YamlNode = MapNode | ListNode | StringNode | OtherNode;
 
 export interface YamlFile {
-  /** Documents that have a value, in their order. Empty where there is an error. */
+  /** Documents that have a value, in order. Empty if there is an error. */
   documents: YamlNode[];
   diagnostics: Diagnostic[];
 }
 
-/** Levels of lists and maps: far more than any resource has, far fewer than the stack bears. */
+/** Levels of lists and maps: far more than any resource has, far fewer than the stack allows. */
 const MAX_DEPTH = 100;
 
 /**
@@ -66,7 +66,7 @@ const MAX_DEPTH = 100;
  */
 const MAX_INDICATORS = 1_000_000;
 
-/** Tags that change nothing but that a scalar is a string. */
+/** Tags without an effect, except that a scalar is a string. */
 const TAGS = /^(?:!|!!(?:str|seq|map)|!<tag:yaml\.org,2002:(?:str|seq|map)>)$/;
 
 /** Values that aliases may add to a file: enough for shared lists, too few for a bomb. */
@@ -90,7 +90,7 @@ export function decodeText(file: string, bytes: Uint8Array): { text: string } | 
   try {
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
   } catch {
-    // The longest prefix that a stream may begin with ends before the faulty byte.
+    // The longest prefix of a valid stream ends before the faulty byte.
     let good = 0;
     for (let bad = bytes.length + 1; bad - good > 1; ) {
       const middle = (good + bad) >>> 1;
@@ -117,9 +117,9 @@ export function parseYaml(file: string, text: string): YamlFile {
 }
 
 /**
- * The same, a document at a time: who has seen enough stops, and the rest is not read.
+ * The same, one document at a time: if the caller stops, the rest is not read.
  *
- * @param diagnostics where it is said what is wrong; a document with a fault is left out
+ * @param diagnostics receives faults; a document with a fault is left out
  */
 export function* readYaml(file: string, text: string, diagnostics: Diagnostic[]): Generator<YamlNode> {
   const source = withoutMark(text);
@@ -141,7 +141,7 @@ export interface Comment {
   text: string;
 }
 
-/** The comments of the documents that are YAML. What looks like one inside a value is none. */
+/** The comments of the documents that are YAML. A `#` inside a value starts no comment. */
 export function* readComments(file: string, text: string): Generator<Comment> {
   const source = withoutMark(text);
   const lines = new Lines(file, source);
@@ -154,7 +154,7 @@ export function* readComments(file: string, text: string): Generator<Comment> {
       ...read.events.flatMap(valueRanges),
       [document.length, document.length],
     ] as const) {
-      // In front of a comment is a blank, or the beginning of a line (YAML 1.2.2, 6.6).
+      // Before a comment is a space, or the beginning of a line (YAML 1.2.2, 6.6).
       for (const { 0: comment, index } of document.slice(last, from).matchAll(/(?<=^|\s)#[^\r\n]*/g)) {
         yield { at: lines.position(begin + last + index), text: comment };
       }
@@ -163,7 +163,7 @@ export function* readComments(file: string, text: string): Generator<Comment> {
   }
 }
 
-/** What an event has of the text that can hold a `#`. */
+/** The parts of the text of an event that can contain a `#`. */
 function valueRanges(event: Event): [from: number, to: number][] {
   const ranges: [number, number][] = [];
   if ("anchorStart" in event && event.anchorStart >= 0) ranges.push([event.anchorStart, event.anchorEnd]);
@@ -175,8 +175,9 @@ function valueRanges(event: Event): [from: number, to: number][] {
 }
 
 /**
- * What the YAML specification does not call printable, which go-yaml refuses too; and what ends a line in YAML 1.1 but not in
- * YAML 1.2, so that Kubernetes and a reader of today would see different texts: NEL, LS, PS and a CR without LF.
+ * Characters that the YAML specification calls unprintable, which go-yaml refuses too; and characters that end a line
+ * in YAML 1.1 but not in YAML 1.2, so that Kubernetes and a current reader would see different texts: NEL, LS, PS and a
+ * CR without LF.
  */
 const FORBIDDEN = /\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u;
 
@@ -186,7 +187,7 @@ function positionAt(file: string, text: string, offset: number): Position {
   return { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
 }
 
-/** Stops the reading of a document; its message is for the user. */
+/** Stops reading a document; its message is for the user. */
 class YamlFault extends Error {
   constructor(
     readonly at: Position,
@@ -200,7 +201,7 @@ class YamlFault extends Error {
 class Lines {
   /** The offset that each line begins at. */
   private readonly starts: readonly number[];
-  /** Of the last position, near which the next one is. */
+  /** The line of the last position; the next one is usually near. */
   private line = 0;
 
   constructor(
@@ -216,7 +217,7 @@ class Lines {
   position(offset: number): Position {
     let { line } = this;
     if (offset < this.begin(line)) line = 0;
-    // Half of the lines that are left, until the next one begins after it.
+    // Halves the remaining lines until the next one begins after the offset.
     for (let step = 1; offset >= this.begin(line + 1); ) {
       if (offset >= this.begin(line + step)) {
         line += step;
@@ -237,8 +238,8 @@ function withoutMark(text: string): string {
 }
 
 /**
- * Where each document of a stream begins and ends. A line that begins with `---` or `...` is a mark wherever it is, in a
- * block or in quotes, too (YAML 1.2.2, 9.1.2). Directives before `---` belong to the document after it.
+ * Where each document of a stream begins and ends. A line that begins with `---` or `...` is a mark in any context,
+ * even in a block or in quotes (YAML 1.2.2, 9.1.2). Directives before `---` belong to the document after it.
  */
 function* splitDocuments(source: string): Generator<{ begin: number; end: number }> {
   let begin = 0;
@@ -264,7 +265,7 @@ function* splitDocuments(source: string): Generator<{ begin: number; end: number
   if (begin < source.length) yield { begin, end: source.length };
 }
 
-/** What is wrong with a document, and where in it. */
+/** A fault of a document, and its position. */
 interface Fault {
   offset: number;
   message: string;
@@ -276,7 +277,7 @@ function parseDocument(document: string): { events: Event[] } | Fault {
   try {
     const events = parseBrackets(document);
     const [first] = events;
-    // The library takes a mark behind blanks, where every other reader sees a value.
+    // The library accepts a mark after blanks, which every other reader sees as a value.
     if (first?.type === EVENT_ID.DOCUMENT && first.explicitStart && !/^---/m.test(document)) {
       return { offset: document.indexOf("---"), message: INDENTED_MARK };
     }
@@ -287,16 +288,19 @@ function parseDocument(document: string): { events: Event[] } | Fault {
   }
 }
 
-/** Lines of a document that may be less indented than the library wants; closing brackets count by their indentation. */
+/**
+ * How many lines of a document may be less indented than the library requires; closing brackets count by their
+ * indentation.
+ */
 const MAX_INDENTS = 20;
 
 /**
- * The library wants what is in brackets more indented than the name before them; people and go-yaml do not. In brackets a line
- * break is a blank, and so is a comment: where the library complains, it gets blanks for them. The places of all values stay
- * the same.
+ * The library requires that text in brackets is more indented than the name before them; users and go-yaml do not. In
+ * brackets a line break is white space, and so is a comment: if the library complains, spaces are inserted for it. The
+ * positions of all values stay the same.
  *
- * @param isForAll whether brackets of the same indentation are treated alike; if one of them is part of a value, each is
- *   treated by itself
+ * @param isForAll whether brackets of the same indentation are treated alike; if one of them is part of a value, each
+ *   is treated by itself
  */
 function parseBrackets(document: string, isForAll = true): Event[] {
   let text = document;
@@ -323,14 +327,14 @@ function parseBrackets(document: string, isForAll = true): Event[] {
   }
 }
 
-/** Where the library finds something in brackets, or in quotes, too little indented. */
+/** The offset at which the library finds something in brackets, or in quotes, too little indented. */
 function deficientIndent(error: unknown): number | undefined {
   if (!(error instanceof YAMLException) || !error.reason.startsWith("deficient indentation"))
     return undefined;
   return error.mark?.position;
 }
 
-/** If there is a closing bracket: those after it, at the beginnings of lines that are indented as its line is. */
+/** For a closing bracket: those after it, at the beginnings of lines with the same indentation. */
 function alikeAfter(text: string, at: number): number[] {
   if (!/[\]}]/.test(text[at] ?? "")) return [];
   const indent = text.slice(text.lastIndexOf("\n", at) + 1, at);
@@ -356,7 +360,7 @@ function gapBegin(text: string, end: number): number {
   }
 }
 
-/** Where a comment begins in a line, as far as the line by itself shows it. */
+/** Where a comment begins in a line, judged by that line alone. */
 function commentIn(line: string): number | undefined {
   return /(?<=^|\s)#/.exec(line.replace(/"(?:[^"\\]|\\.)*"|'[^']*'/g, (value) => "_".repeat(value.length)))
     ?.index;
@@ -372,7 +376,7 @@ function withBlanks(text: string, gaps: readonly Gap[]): string {
   return pieces.join("") + text.slice(last);
 }
 
-/** Whether a gap is in a value, which would be another value then. */
+/** Whether a gap is inside a value, which would then be another value. */
 function areInValues(gaps: readonly Gap[], events: readonly Event[]): boolean {
   const ordered = [...gaps].sort((a, b) => a.begin - b.begin);
   let next = 0;
@@ -385,24 +389,27 @@ function areInValues(gaps: readonly Gap[], events: readonly Event[]): boolean {
   return false;
 }
 
-/** Every value but the first comes after one of these. @returns where there are more than a document may have */
+/**
+ * Every value but the first follows one of these. @returns the offset after which there are more than a document may
+ * have
+ */
 function tooManyIndicators(document: string): number | undefined {
   let count = 0;
   for (const { index } of document.matchAll(/[-:,?[{]/g)) if (++count > MAX_INDICATORS) return index;
   return undefined;
 }
 
-/** What an event makes of the text: the others only end what others began. */
+/** Events that produce a value; the others only end containers. */
 type NodeEvent = AliasEvent | MappingEvent | ScalarEvent | SequenceEvent;
 
 class Reader {
   private readonly lines: Lines;
-  /** The document that is being read: its text, the offset that it begins at, its events, and the next of them. */
+  /** The document that is being read: its text, its offset, its events, and the next of them. */
   private document = "";
   private begin = 0;
   private events: readonly Event[] = [];
   private next = 0;
-  /** Where the last value ended, in the document. */
+  /** The end of the last value, in the document. */
   private end = 0;
   /** The event of the last value with each anchor. */
   private readonly anchors = new Map<string, number>();
@@ -417,7 +424,7 @@ class Reader {
     this.lines = new Lines(file, source);
   }
 
-  /** Ends early where more is wrong than anybody reads. */
+  /** Ends early after too many faults. */
   *read(): Generator<YamlNode> {
     for (const { begin, end } of splitDocuments(this.source)) {
       this.document = this.source.slice(begin, end);
@@ -452,7 +459,7 @@ class Reader {
     }
   }
 
-  /** Reports what stopped the reading. */
+  /** Reports the fault that stopped the reading. */
   private fail(error: unknown): void {
     if (!(error instanceof YamlFault)) throw error;
     this.error(error.at, error.message);
@@ -467,7 +474,7 @@ class Reader {
     return this.lines.position(this.begin + offset);
   }
 
-  /** The event that the next value begins with. */
+  /** The event that begins the next value. */
   private peek(): NodeEvent | undefined {
     const event = this.events[this.next];
     return event === undefined || event.type === EVENT_ID.POP || event.type === EVENT_ID.DOCUMENT
@@ -488,7 +495,7 @@ class Reader {
     if (event.type === EVENT_ID.ALIAS) return this.alias(event, at, depth);
     if (event.anchorStart >= 0) {
       const name = this.anchorName(event);
-      // Inside an alias every anchor has been met, and perhaps been given to another value since.
+      // Inside an alias every anchor was already seen, and may have been reassigned since.
       if (this.insideAlias === 0) this.anchors.set(name, index);
     }
     const tag = event.tagStart < 0 ? undefined : this.document.slice(event.tagStart, event.tagEnd);
@@ -522,12 +529,12 @@ class Reader {
         return header === null ? valueStart : before + header.index;
       }
       default:
-        // Where there is nothing, the next mark is the place: the `-` of an empty item.
+        // For an absent value, the position is that of the next mark: the `-` of an empty item.
         return valueStart < 0 ? this.afterBlanks(before) : valueStart;
     }
   }
 
-  /** Where a value ends; of a block, before its last line break. */
+  /** Where a value ends; for a block, before its last line break. */
   private lineEnd({ style, valueEnd }: ScalarEvent): number {
     const isBlock = style === SCALAR_STYLE.LITERAL_BLOCK || style === SCALAR_STYLE.FOLDED_BLOCK;
     return isBlock && this.document[valueEnd - 1] === "\n" ? valueEnd - 1 : valueEnd;
@@ -540,7 +547,7 @@ class Reader {
     return blanks.lastIndex < this.document.length ? blanks.lastIndex : offset;
   }
 
-  /** The library takes more names than go-yaml, and a value right after one. */
+  /** The library accepts more names than go-yaml, and a value right after one. */
   private anchorName({ anchorStart, anchorEnd }: NodeEvent): string {
     const name = this.document.slice(anchorStart, anchorEnd);
     if (/^[\w-]+$/.test(name) && /^[\s,\]}]?$/.test(this.document.slice(anchorEnd, anchorEnd + 1))) {
@@ -570,10 +577,10 @@ class Reader {
     return value;
   }
 
-  /** After `'a'` and the like the library takes the rest of the line for the next entry of a list or map outside. */
+  /** After `'a'` and similar, the library reads the rest of the line as the next entry of an outer list or map. */
   private checkOwnLine(event: NodeEvent): void {
     const start = this.startOf(event);
-    // Nothing has no place of its own.
+    // An absent value has no position of its own.
     if (event.type === EVENT_ID.SCALAR && event.valueStart < 0) return;
     if (this.document.slice(this.end, start).includes("\n")) return;
     throw new YamlFault(this.position(start), NOT_OWN_LINE);
@@ -609,7 +616,7 @@ class Reader {
     return { kind: "map", at, entries };
   }
 
-  /** A field's value. What is wrong inside one that should be text is not the fault that its author can mend. */
+  /** A field's value. A fault inside a value that should be text is not the one that its author can fix. */
   private value(key: YamlNode, depth: number): YamlNode {
     const event = this.peek();
     if (event?.type === EVENT_ID.SCALAR) {
@@ -620,7 +627,7 @@ class Reader {
     if (event === undefined) return this.node(depth);
     const at = this.position(this.startOf(event));
     const isBlock = event.type !== EVENT_ID.ALIAS && event.style === COLLECTION_STYLE.BLOCK;
-    // The library takes these after an anchor or a tag, where no other reader does.
+    // The library accepts these after an anchor or a tag, where no other reader does.
     if (isBlock && at.line === key.at.line) throw new YamlFault(at, NESTED_ON_LINE);
     if (key.kind !== "string" || !isTextOfJson(key.value)) return this.node(depth);
     try {
@@ -632,7 +639,7 @@ class Reader {
 
   private add(entries: MapNode["entries"], name: string, at: Position, value: YamlNode): void {
     if (entries.has(name)) {
-      // Where an alias leads has been read before.
+      // The target of an alias was already read.
       if (this.insideAlias === 0) this.error(at, WRITTEN_TWICE);
       return;
     }
@@ -653,7 +660,7 @@ class Reader {
     );
   }
 
-  /** YAML 1.1's `<<`: what is merged never replaces what is written, and the first merged wins. */
+  /** YAML 1.1's `<<`: merged entries never replace written ones, and the first merged one wins. */
   private merge(entries: MapNode["entries"], value: YamlNode): void {
     const maps = value.kind === "list" ? value.items : [value];
     for (const map of maps) {
@@ -668,7 +675,7 @@ export function isTextOfJson(name: string): boolean {
   return name === "jwks";
 }
 
-/** What is wrong with such a field that has lists and maps of YAML. */
+/** The fault of such a field if it contains YAML lists and maps. */
 export const WRITTEN_AS_YAML = "jwks is JSON text in a string: write it in quotes or after |";
 
 const WRITTEN_TWICE =
@@ -694,7 +701,7 @@ const NO_TAG_DIRECTIVE =
 
 const QUOTE_STAR = 'put a value that begins with * in quotes, such as "*"';
 
-/** What the library found, in our words where they say better what to do. */
+/** The library's fault, in our words if they explain better what to do. */
 function explain(document: string, offset: number, reason: string): Fault {
   if (reason.startsWith("nesting exceeded")) return { offset, message: TOO_DEEP };
   if (reason.startsWith("tab characters")) {
@@ -725,7 +732,7 @@ function explain(document: string, offset: number, reason: string): Fault {
 }
 
 function scalar(value: string, { style, tagStart }: ScalarEvent, at: Position): YamlNode {
-  // As YAML 1.1 has it: an escape is a character, and half of one is none.
+  // As in YAML 1.1: an escape is a character, and a lone surrogate is not one.
   if (/\p{Surrogate}/u.test(value)) {
     throw new YamlFault(
       at,
@@ -764,7 +771,7 @@ export function nodeAt(node: YamlNode | undefined, ...path: (string | number)[])
   return current;
 }
 
-/** What YAML made of a value, with its article. */
+/** The type of a value, with its article. */
 export function nameOf(node: YamlNode): string {
   switch (node.kind) {
     case "boolean":

@@ -1,18 +1,18 @@
 /** The algorithms that the filter verifies, in one table: every other file looks them up here. */
 
-/** What there is to know of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+/** The properties of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
 export interface Algorithm {
   readonly alg: string;
   readonly kty: "RSA" | "EC" | "OKP" | "oct";
-  /** Of its keys, if the algorithm goes with one curve. */
+  /** The curve of its keys, if there is only one. */
   readonly crv?: "P-256" | "P-384" | "P-521" | "Ed25519";
   /** The signature scheme, as WebCrypto names it. */
   readonly scheme: "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA" | "Ed25519" | "HMAC";
-  /** As WebCrypto names it. Absent if the scheme brings its own. */
+  /** WebCrypto's name. Absent if the scheme brings its own. */
   readonly hash?: "SHA-256" | "SHA-384" | "SHA-512";
-  /** How long a digest is: also a new secret (§3.2), and the salt of RSA-PSS (§3.5). */
+  /** The length of a digest: also of a new secret (§3.2), and of the salt of RSA-PSS (§3.5). */
   readonly hashBytes?: number;
-  /** How long a coordinate of a public key is (§6.2.1.2, RFC 8037 §2). */
+  /** The length of a coordinate of a public key (§6.2.1.2, RFC 8037 §2). */
   readonly coordinateBytes?: number;
 }
 
@@ -46,17 +46,17 @@ export const ALGORITHMS = [
 
 export type AlgorithmName = (typeof ALGORITHMS)[number]["alg"];
 
-/** For keys that nobody chose an algorithm for. */
+/** For keys without a chosen algorithm. */
 export const DEFAULT_ALGORITHM: AlgorithmName = ALGORITHMS[0].alg;
 
 export const ALGORITHM_NAMES = ALGORITHMS.map(({ alg }) => alg);
 
-/** @returns undefined if the filter verifies no algorithm of that name */
+/** @returns undefined if the filter does not verify an algorithm of that name */
 export function algorithmNamed(name: string): Algorithm | undefined {
   return ALGORITHMS.find(({ alg }) => alg === name);
 }
 
-/** What a key can sign, the usual one first; none for keys that the filter takes none of. */
+/** The algorithms that a key can sign with, the usual one first; none if the filter does not accept the key. */
 export function algorithmsOf({ kty, crv }: { kty?: unknown; crv?: unknown }): readonly Algorithm[] {
   const known: readonly Algorithm[] = ALGORITHMS;
   return known.filter((one) => one.kty === kty && (one.crv === undefined || one.crv === crv));

@@ -2,10 +2,10 @@
 import { base64Decode } from "../host/bytes.ts";
 
 /**
- * Reads what the filter reads (assembly/encoding/base64url.ts, `decodeLenient`): the characters of base64 and of base64url,
- * white space anywhere, padding whole or absent; bits that are left over at the end are ignored.
+ * Decodes what the filter decodes (assembly/encoding/base64url.ts, `decodeLenient`): the characters of base64 and of
+ * base64url, white space anywhere, complete padding or none; surplus bits at the end are ignored.
  *
- * @returns the bytes, or undefined where the text is anything else
+ * @returns the bytes, or undefined if the text is anything else
  */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   const compact = text.replace(/[\t-\r ]/g, "");

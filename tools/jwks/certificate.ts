@@ -13,7 +13,7 @@ const RSA_ENCRYPTION = "2a864886f70d010101";
 const VERSION = 0xa0;
 
 /**
- * The certificates of a map from kids to certificates, which Firebase serves in the place of a key set (Envoy:
+ * The certificates of a map from kids to certificates, which Firebase serves instead of a key set (Envoy:
  * source/common/jwt/jwks.cc).
  *
  * @returns kids and certificates in PEM; undefined if the object is anything else
@@ -31,7 +31,7 @@ export function certificatesOf(
 
 /**
  * @param pem a certificate as OpenSSL writes it
- * @returns the numbers of its RSA key, big-endian; undefined if it is no certificate or has a key of another type
+ * @returns the numbers of its RSA key, big-endian; undefined if it is not a certificate or has a key of another type
  */
 export function rsaKeyOfCertificate(pem: string): { n: Uint8Array; e: Uint8Array } | undefined {
   if (!pem.startsWith(BEGIN) || !pem.endsWith(END)) return undefined;

@@ -1,4 +1,4 @@
-/** Keys in the forms that people have them in, read by OpenSSL. */
+/** Reads keys in common formats with OpenSSL. */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { elementsOf, TAG } from "../encoding/der.ts";
 import { base64UrlEncode } from "../host/bytes.ts";
@@ -90,7 +90,7 @@ function exportJwk(key: KeyObject): JsonKey {
   throw new NoKey(`a key of type ${type} cannot verify tokens: RSA, EC or Ed25519 can`);
 }
 
-/** Node exports keys that are limited to RSA-PSS as PEM and DER alone; their numbers are those of any RSA key. */
+/** Node exports keys that are limited to RSA-PSS only as PEM and DER; their numbers are those of any RSA key. */
 function exportPssKey(key: KeyObject): JsonKey {
   const [, bits] = elementsOf(key.export({ format: "der", type: "spki" }), TAG.sequence) ?? [];
   const [n, e] = elementsOf(bits?.content.subarray(1) ?? new Uint8Array(), TAG.sequence) ?? [];
@@ -105,7 +105,7 @@ function exportPssKey(key: KeyObject): JsonKey {
  * A private key in PEM, in every form that OpenSSL writes.
  *
  * @param text that holds one block
- * @returns its JWK; of a type that JWK has no form for, the name of the type alone
+ * @returns its JWK; for a type without a JWK, only the name of the type
  * @throws if it cannot be read
  */
 export function readPrivatePem(text: string): JsonKey {
@@ -120,8 +120,8 @@ export function readPrivatePem(text: string): JsonKey {
 /**
  * The private key of a file, in a form that `Signer` reads.
  *
- * @param bytes PEM in whatever lines, DER, base64 of DER, Google's JSON of a service account; JWKs and key sets stay as
- *   they are
+ * @param bytes PEM with any line breaks, DER, base64 of DER, or Google's JSON of a service account; JWKs and key sets
+ *   are returned unchanged
  * @returns a JWK or key set, or PEM
  * @throws {NoKey}
  */
@@ -144,7 +144,7 @@ function serviceAccountKey(text: string): string | undefined {
     if (typeof pem !== "string") return undefined;
     return JSON.stringify({ ...readPrivatePem(repairPem(pem)), ...(typeof kid === "string" && { kid }) });
   } catch {
-    // The reader of JWKs says what is wrong.
+    // The reader of JWKs reports the fault.
     return undefined;
   }
 }
@@ -156,7 +156,7 @@ function privatePemOf(bytes: Uint8Array): string {
       const key = createPrivateKey({ key: der, format: "der", type });
       return key.export({ format: "pem", type: "pkcs8" }).toString();
     } catch {
-      // It is of another form.
+      // It has another form.
     }
   }
   throw new NoKey("this holds no private key: a public key or a certificate signs nothing");

@@ -1,20 +1,20 @@
-/** OpenID Connect Discovery 1.0: asks an issuer where its keys are. */
+/** OpenID Connect Discovery 1.0: asks an issuer for the URL of its keys. */
 import { readFileSync } from "node:fs";
 import { get as getHttp, type IncomingMessage } from "node:http";
 import { get as getHttps } from "node:https";
 import { isMetadataService, requestUrl } from "./source.ts";
 
-/** As the filter's own (`timeoutMs`). */
+/** The filter's own default (`timeoutMs`). */
 const TIMEOUT_MS = 5_000;
 /** The filter's `maxJwksBytes`, unless a configuration changes it. */
 const MAX_BYTES = 262_144;
 
 export interface FetchOptions {
-  /** Authorities of the server's certificate, PEM; the system's where absent. */
+  /** Authorities of the server's certificate, PEM; the system's if absent. */
   caFile?: string | undefined;
-  /** Whether link-local addresses and metadata services are fetched from. */
+  /** Whether link-local addresses and metadata services may be asked. */
   allowMetadataService?: boolean | undefined;
-  /** How long a fetch may take, in milliseconds; 5,000 where absent. */
+  /** How long a fetch may take, in milliseconds; 5,000 if absent. */
   timeoutMs?: number | undefined;
   /** The longest body that is read, in bytes; 262,144 if absent. */
   maxBytes?: number | undefined;
@@ -23,15 +23,15 @@ export interface FetchOptions {
 /** What a server answered. */
 export interface FetchedAnswer {
   status: number;
-  /** Where a redirect leads to, as the server wrote it. */
+  /** The target of a redirect, as the server wrote it. */
   location?: string;
   body: Buffer;
 }
 
-/** How far a fetch came that got no answer. */
+/** The stage at which a fetch failed. */
 export type Fault = "address" | "connection" | "closed" | "protocol" | "timeout" | "size";
 
-/** No answer came, or one that is too long to read. */
+/** No answer came, or it is too long to read. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
   constructor(
@@ -46,7 +46,7 @@ export class NoAnswer extends Error {
  * @param uri of the discovery document
  * @param issuer that the document must name (section 4.3)
  * @returns its jwks_uri
- * @throws Error with the reason, for people
+ * @throws Error with the reason, as a message
  */
 export async function discover(uri: string, issuer: string, options: FetchOptions = {}): Promise<string> {
   const text = await fetchText(uri, options);
@@ -56,7 +56,7 @@ export async function discover(uri: string, issuer: string, options: FetchOption
   }
   const jwksUri = document["jwks_uri"];
   if (typeof jwksUri !== "string") throw new Error("the document has no jwks_uri");
-  // A reader of URLs leaves control characters out, and the server would be asked for something else.
+  // A URL parser drops control characters, and would ask the server for another document.
   if (!/^https?:\/\/\P{Cc}+$/iu.test(jwksUri) || requestUrl(jwksUri) === undefined) {
     throw new Error(
       `the document's jwks_uri ${JSON.stringify(jwksUri)} is no http or https URL: write jwksUri in the policy`,
@@ -77,9 +77,9 @@ function parse(text: string): Record<string, unknown> {
 }
 
 /**
- * The body of an answer of 200. Redirects are not followed: the filter does not either.
+ * The body of an answer with status 200. Redirects are not followed: the filter does not follow them either.
  *
- * @throws Error with the reason, for people
+ * @throws Error with the reason, as a message
  */
 export async function fetchText(uri: string, options: FetchOptions = {}): Promise<string> {
   const { status, location, body } = await fetchAnswer(uri, options);
@@ -89,9 +89,9 @@ export async function fetchText(uri: string, options: FetchOptions = {}): Promis
 }
 
 /**
- * What the server answers, whatever its status is.
+ * The server's answer, with any status.
  *
- * @throws {NoAnswer} with the reason, for people
+ * @throws {NoAnswer} with the reason, as a message
  */
 export async function fetchAnswer(uri: string, options: FetchOptions = {}): Promise<FetchedAnswer> {
   const { caFile, allowMetadataService = false, timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES } = options;

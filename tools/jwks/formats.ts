@@ -1,7 +1,7 @@
 /**
- * Keys in the forms that people have them in – PEM, DER, certificates, JWK, key sets, service accounts – as JWKs. What
- * cannot be read is refused with the command that converts it. Who reads the keys inside is the caller's choice: OpenSSL
- * (convert.ts), or what runs anywhere (public-keys.ts).
+ * Converts keys in common formats – PEM, DER, certificates, JWK, key sets, service accounts – to JWKs. An unreadable
+ * format is refused with the command that converts it. The caller chooses what reads the keys inside: OpenSSL
+ * (convert.ts), or portable code (public-keys.ts).
  */
 import { TAG } from "../encoding/der.ts";
 import { latin1Decode } from "../host/bytes.ts";
@@ -11,49 +11,50 @@ import { JsonError, parseStrictJson } from "./json.ts";
 import { privateMembersOf } from "./normalize.ts";
 import type { JsonKey } from "./thumbprint.ts";
 
-/** A text holds no key that can be read; the message says why. */
+/** A text contains no readable key; the message explains why. */
 export class NoKey extends Error {
   override readonly name = "NoKey";
 }
 
 export interface ReadKeys {
   /**
-   * The keys in their order, without private members; elements of a key set that are no objects as they are, so that
-   * `normalizeJwks` names them.
+   * The keys in order, without private members; elements of a key set that are not objects are kept, so that
+   * `normalizeJwks` reports them.
    */
   keys: unknown[];
-  /** What was left out, and how to have it. */
+  /** What was left out, and how to include it. */
   notes: string[];
 }
 
-/** What is said of a certificate whose key is broken. */
+/** The message about a certificate with a broken key. */
 export const CERTIFIED_KEY_FAULT = "the certificate's key cannot be read";
 
 /** A certificate (RFC 5280). */
 export interface Certificate {
   /** Its name, such as `CN=example, O=Example`. */
   readonly subject: string;
-  /** @throws {NoKey} if the key is of a type that no token is verified with */
+  /** @throws {NoKey} if the key has a type that no token is verified with */
   key(): JsonKey;
-  /** Whether it is the issuer of the other one. */
+  /** Whether it issued the other one. */
   hasIssued(other: Certificate): boolean;
 }
 
 /** What reads keys and certificates. */
 export interface KeyReader {
-  /** @returns undefined if the bytes are no certificate */
+  /** @returns undefined if the bytes are not a certificate */
   certificate(der: Uint8Array): Certificate | undefined;
   /**
-   * The public key of a public or private key in DER, in any of its forms (SubjectPublicKeyInfo, PKCS #1, PKCS #8, SEC 1).
+   * The public key of a public or private key in DER, in any of its forms (SubjectPublicKeyInfo, PKCS #1, PKCS #8, SEC
+   * 1).
    *
    * @returns undefined if the bytes are none of them
-   * @throws {NoKey} if the key is of a type that no token is verified with
+   * @throws {NoKey} if the key has a type that no token is verified with
    */
   key(der: Uint8Array): JsonKey | undefined;
 }
 
 export interface ReadKeysOptions {
-  /** Whether the certificates of a chain that issued another one of the file count too; false where absent. */
+  /** Whether certificates of the file that issued another one count too; false if absent. */
   chain?: boolean;
 }
 
@@ -79,7 +80,7 @@ export function readKeysWith(
   return { keys: readJson(reader, text), notes: [] };
 }
 
-/** A certificate or a key in DER, of whatever kind. */
+/** A certificate or a key of any kind in DER. */
 function readDer(reader: KeyReader, bytes: Uint8Array): JsonKey {
   const key = reader.certificate(bytes)?.key() ?? reader.key(bytes);
   if (key !== undefined) return key;
@@ -88,28 +89,28 @@ function readDer(reader: KeyReader, bytes: Uint8Array): JsonKey {
   );
 }
 
-/** A certificate's PEM block, or that of a key, wherever line breaks are lost or written as `\n`. */
+/** The PEM block of a certificate or key, even if line breaks are lost or written as `\n`. */
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 
-/** The text with PEM in it as OpenSSL writes it; undefined if there is none, or if it is inside of JSON. */
+/** The PEM in a text as OpenSSL writes it; undefined if there is none, or it is inside JSON. */
 export function pemOf(text: string): string | undefined {
   const isJson = /^\s*[{[]/.test(text);
   if (isJson || !text.includes("-----BEGIN ")) return undefined;
   return repairPem(text);
 }
 
-/** PEM that was put into one line, or whose line breaks are written as `\n`, gets them back. */
+/** Restores the line breaks of PEM in one line, or with line breaks written as `\n`. */
 export function repairPem(text: string): string {
   const lines = text.replace(/\\r/g, "").replace(/\\n/g, "\n");
   return lines.replace(BLOCK, (block, label: string, body: string) => {
-    // Headers of an encrypted key (RFC 1421) stay as they are.
+    // Headers of an encrypted key (RFC 1421) are kept.
     if (body.includes(":")) return block;
     const digits = body.replace(/\s/g, "").match(/.{1,64}/g) ?? [];
     return `-----BEGIN ${label}-----\n${digits.join("\n")}\n-----END ${label}-----`;
   });
 }
 
-/** @throws {NoKey} if the bytes are no text, or blank */
+/** @throws {NoKey} if the bytes are not text, or blank */
 export function decodeKeyText(bytes: Uint8Array): string {
   let text: string;
   try {
@@ -122,7 +123,7 @@ export function decodeKeyText(bytes: Uint8Array): string {
   return text;
 }
 
-/** The commands that convert what is not read here, by the half of the key that is wanted. */
+/** The commands that convert other formats, by the half of the key that is needed. */
 const CONVERSIONS = {
   public: {
     keystore: "keytool -exportcert -rfc -keystore FILE -alias NAME > cert.pem",
@@ -136,10 +137,10 @@ const CONVERSIONS = {
   },
 } as const;
 
-/** What writes the certificates of PKCS #7 into PEM. */
+/** Writes the certificates of PKCS #7 as PEM. */
 const PKCS7 = "-in FILE -print_certs -out certs.pem";
 
-/** Formats that hold keys and are not read here, each with the command that converts it. */
+/** Formats that contain keys and are not read here, each with the command that converts it. */
 export function foreignFormat(bytes: Uint8Array, half: keyof typeof CONVERSIONS): string | undefined {
   const start = latin1Decode(bytes.subarray(0, 64));
   const { keystore, pkcs12, openssh } = CONVERSIONS[half];
@@ -156,14 +157,14 @@ export function foreignFormat(bytes: Uint8Array, half: keyof typeof CONVERSIONS)
   return undefined;
 }
 
-/** A SEQUENCE whose length takes two bytes or more: no text begins like that. */
+/** A SEQUENCE whose length takes two bytes or more: no text begins with these bytes. */
 export function isDer(bytes: Uint8Array): boolean {
   return bytes[0] === TAG.sequence && ((bytes[1] ?? 0) >= 0x80 || bytes.length === (bytes[1] ?? 0) + 2);
 }
 
 /** PFX (RFC 7292 §4): version 3, then data, where keys have a number and certificates a sequence of their own. */
 function isPkcs12(bytes: Uint8Array): boolean {
-  // OpenSSL writes it in BER where it is long, so only its beginning is looked at.
+  // OpenSSL writes long ones in BER, so only the beginning is checked.
   return (
     bytes[0] === TAG.sequence &&
     /^[\s\S]{2,6}\x02\x01\x03\x30[\s\S]{1,5}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07/.test(
@@ -172,7 +173,7 @@ function isPkcs12(bytes: Uint8Array): boolean {
   );
 }
 
-/** PEM (RFC 7468). The public key is taken of a private one and of a certificate. */
+/** PEM (RFC 7468). A private key or a certificate yields its public key. */
 function readPem(reader: KeyReader, text: string, chain: boolean): ReadKeys {
   const blocks = [...text.matchAll(BLOCK)]
     .map(([block, label = "", body = ""]) => ({ block, label, body }))
@@ -265,7 +266,7 @@ function isObject(value: unknown): value is JsonKey {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What verifies what the key signs (RFC 7517 §4.3). */
+/** The members that verify what the key signs (RFC 7517 §4.3). */
 function publicHalf(key: JsonKey): JsonKey {
   const names = privateMembersOf(key);
   if (names.length === 0) return key;
@@ -275,14 +276,14 @@ function publicHalf(key: JsonKey): JsonKey {
   return half;
 }
 
-/** A key whose numbers stand in its certificate only (RFC 7517 §4.7) gets them. */
+/** Adds the numbers to a key that has them only in its certificate (RFC 7517 §4.7). */
 function fromCertificate(reader: KeyReader, key: JsonKey): JsonKey {
   const { x5c } = key;
   if (!Array.isArray(x5c) || x5c.length === 0 || key["n"] != null || key["x"] != null) return key;
   const [first] = x5c as unknown[];
   const bytes = typeof first === "string" ? decodeBase64(first) : undefined;
   try {
-    // Without one, `normalizeJwks` says which member is missing.
+    // Without one, `normalizeJwks` reports the missing member.
     return { ...key, ...(bytes && reader.certificate(bytes)?.key()) };
   } catch (error) {
     if (error instanceof NoKey) return key;

@@ -13,7 +13,7 @@ const MAX_DEPTH = 100;
 /**
  * @param text RFC 8259 JSON
  * @returns its value
- * @throws {JsonError} with what is wrong and, where known, at which character (from 1)
+ * @throws {JsonError} with the fault and, if known, its character (from 1)
  */
 export function parseStrictJson(text: string): unknown {
   let value: unknown;
@@ -33,13 +33,13 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
-/** V8 says `… in JSON at position 12 (…)`; the rest of its sentence quotes the text, which may hold a secret. */
+/** V8 writes `… in JSON at position 12 (…)`; the rest of its sentence quotes the text, which may hold a secret. */
 function placeOf(error: unknown): string {
   const position = error instanceof Error ? /at position (\d+)/.exec(error.message)?.[1] : undefined;
   return position === undefined ? "" : ` (character ${Number(position) + 1})`;
 }
 
-/** Refuses what JSON.parse lets pass: duplicate names, lone surrogates, too many levels. `text` is known to be JSON. */
+/** Refuses what JSON.parse accepts: duplicate names, lone surrogates, too many levels. `text` is known to be JSON. */
 function checkNames(text: string): void {
   /** One set of names for each object that is open, undefined for an array. */
   const open: (Set<string> | undefined)[] = [];

@@ -1,9 +1,10 @@
 /**
- * A key set as its owner wrote it → the keys that the filter can verify with, in one form.
+ * Converts a key set as its owner wrote it to the keys that the filter can verify with, in one form.
  *
- * Which keys these are, the filter decides alike for sets that it fetches (assembly/jose/jwks.ts, jwk.ts; tests/conformance
- * compares the two). A key that cannot be used is left out with a warning (RFC 7517 §5); a set without any usable key is
- * refused (docs/strictness.md, S10). docs/strictness.md, S5–S7 and S11, says what is stricter than in Envoy.
+ * The filter chooses these keys in the same way for sets that it fetches (assembly/jose/jwks.ts, jwk.ts;
+ * tests/conformance compares the two). A key that cannot be used is left out with a warning (RFC 7517 §5); a set
+ * without any usable key is refused (docs/strictness.md, S10). docs/strictness.md, S5–S7 and S11, lists what is
+ * stricter than in Envoy.
  */
 import type { Jwk } from "../config/schema.ts";
 import type { Severity } from "../diagnostics.ts";
@@ -16,14 +17,14 @@ import { ed25519Fault, isPoint } from "./points.ts";
 
 export interface JwksProblem {
   severity: Severity;
-  /** What is wrong and what to write instead; one line. Never a private member or a secret. */
+  /** What is wrong and what to write instead; one line. Never contains a private member or a secret. */
   message: string;
-  /** Which of the set's keys, from 0; absent where the set as a whole is meant. */
+  /** The index of the key, from 0; absent if the set as a whole is meant. */
   keyIndex?: number;
 }
 
 export interface NormalizedJwks {
-  /** Empty where a problem is an error. Without private members; binary members in base64url without padding. */
+  /** Empty if a problem is an error. Without private members; binary members in base64url without padding. */
   keys: Jwk[];
   problems: JwksProblem[];
 }
@@ -32,13 +33,13 @@ export interface NormalizedJwks {
 export const MAX_JWKS_BYTES = 256 * 1024;
 export const MAX_JWKS_KEYS = 100;
 
-/** Limits of an RSA modulus, in bits: S7, and what BoringSSL and the filter take. */
+/** Limits of an RSA modulus, in bits: S7, and what BoringSSL and the filter accept. */
 const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
 
 type Json = Record<string, unknown>;
 
-/** A text that is no key set at all. */
+/** A text that is not a key set. */
 class Refusal extends Error {}
 
 /** A key that no token can be verified with. */
@@ -52,14 +53,14 @@ interface Entry {
 
 /**
  * @param text a JSON Web Key Set (RFC 7517 §5)
- * @returns the usable keys in their order, and what there is to say; no keys where the set is refused
+ * @returns the usable keys in order, and problems; no keys if the set is refused
  */
 export function normalizeJwks(text: string): NormalizedJwks {
   const problems: JwksProblem[] = [];
   try {
     const keys = entriesOf(text).flatMap((entry, index) => normalizeKey(entry, index, problems));
     if (keys.length > 0) return { keys, problems };
-    // Why each key is of no use is an error, for there is no other.
+    // If no key is usable, each reason is an error.
     return { keys, problems: problems.map((problem) => ({ ...problem, severity: "error" })) };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -141,7 +142,7 @@ function nameOf(key: unknown, index: number): string {
     : `keys[${index}]`;
 }
 
-/** One key's public members in the filter's form; none where it cannot be used, with a warning that says why. */
+/** One key's public members in the filter's form; none if it cannot be used, with a warning that explains why. */
 function normalizeKey({ name, read }: Entry, index: number, problems: JwksProblem[]): Jwk[] {
   const warn = (message: string) =>
     problems.push({ severity: "warning", message: `${name}: ${message}`, keyIndex: index });
@@ -190,7 +191,7 @@ export function privateMembersOf(key: Readonly<Json>): string[] {
   });
 }
 
-/** The text of a member; as in Envoy, one that is no string counts as missing. */
+/** The text of a member; as in Envoy, one that is not a string counts as missing. */
 function textOf(key: Json, name: string): string {
   const value = key[name];
   return typeof value === "string" ? value : "";
@@ -215,7 +216,7 @@ function publicMembers(key: Json): Partial<Jwk> {
   }
 }
 
-/** S6: RFC 7517 §4.2, §4.3. Empty members, which some libraries write, say nothing. */
+/** S6: RFC 7517 §4.2, §4.3. Empty members, which some libraries write, exclude nothing. */
 function checkPurpose({ use, key_ops }: Json): void {
   if (use != null && use !== "" && use !== "sig") {
     throw new Unusable(`[use] is ${JSON.stringify(use)}, so it is not for verifying signatures ("sig")`);
@@ -226,7 +227,7 @@ function checkPurpose({ use, key_ops }: Json): void {
   }
 }
 
-/** A key's `alg` must be one that its type can have, or absent. */
+/** A key's `alg` must fit its type, or be absent. */
 function checkAlgorithm(key: Json): void {
   const { kty, crv } = key;
   const alg = textOf(key, "alg");

@@ -1,4 +1,4 @@
-/** What can be wrong with the point of a public key. */
+/** Checks the point of a public key. */
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { hexEncode } from "../host/bytes.ts";
@@ -10,7 +10,7 @@ const CURVES = new Map<Algorithm["crv"], typeof p256>([
   ["P-521", p521],
 ]);
 
-/** Whether the coordinates, big-endian, are a point of a curve of NIST's. */
+/** Whether the coordinates, big-endian, are a point of a NIST curve. */
 export function isPoint(crv: Algorithm["crv"], x: Uint8Array, y: Uint8Array): boolean {
   const [bigX, bigY] = [x, y].map((bytes) => BigInt(`0x${hexEncode(bytes)}`));
   try {
@@ -27,7 +27,7 @@ export function isPoint(crv: Algorithm["crv"], x: Uint8Array, y: Uint8Array): bo
  * RFC 8032 §5.1.3; docs/strictness.md, S11.
  *
  * @param key 32 bytes
- * @returns why no signature can be trusted under this key, or undefined where it is a proper one
+ * @returns why no signature can be trusted under this key; undefined if it is valid
  */
 export function ed25519Fault(key: Uint8Array): string | undefined {
   try {

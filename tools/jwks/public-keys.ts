@@ -1,4 +1,4 @@
-/** Keys in the forms that people have them in, read without OpenSSL: in browsers and other engines. */
+/** Reads keys in common formats without OpenSSL, in browsers and other engines. */
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { type Element, elements, elementsOf, TAG } from "../encoding/der.ts";
@@ -58,7 +58,7 @@ const DER: KeyReader = {
   },
 };
 
-/** What a certificate's names are written with (RFC 4514 §3). */
+/** The attributes in a certificate's names (RFC 4514 §3). */
 const ATTRIBUTES = new Map([
   ["550403", "CN"],
   ["550406", "C"],
@@ -107,7 +107,7 @@ class DerCertificate implements Certificate {
     return key;
   }
 
-  /** By the names alone. */
+  /** Compares only the names. */
   hasIssued(other: DerCertificate): boolean {
     const isSame = other.issuerName === this.issuerName && other.serial === this.serial;
     return !isSame && other.issuerName === hexEncode(this.subjectName);
@@ -140,7 +140,7 @@ function isRsa(type: string): boolean {
   return type === RSA_ENCRYPTION || type === RSASSA_PSS;
 }
 
-/** @throws {NoKey} if it is known what the key is */
+/** @throws {NoKey} if the type of the key is known */
 function refuse(type: string): undefined {
   const name = OTHERS.get(type);
   if (name !== undefined)

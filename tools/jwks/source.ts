@@ -1,24 +1,24 @@
 /**
- * Where keys are fetched from: the Envoy cluster that serves a URL, in a bootstrap of our own or in a mesh, and which
- * URLs nobody should fetch from.
+ * Where keys are fetched from: the Envoy cluster for a URL, in our own bootstrap or in a mesh, and URLs that should not
+ * be fetched from.
  */
 import { isAddress, isInNetwork, parseAddress } from "../encoding/address.ts";
 
-/** A server of keys, as a mesh knows it. */
+/** A key server, as a mesh knows it. */
 export interface MeshHost {
-  /** Fully qualified; a made-up name where the server's own cannot be used (see `meshHost`). */
+  /** Fully qualified; a made-up name if the server's own cannot be used (see `meshHost`). */
   host: string;
-  /** The port that the mesh knows. */
+  /** The port in the mesh. */
   port: number;
   /** Whether the mesh has it without a ServiceEntry. */
   inMesh: boolean;
-  /** Where a ServiceEntry sends calls, where that is not `host` and `port`. */
+  /** Where a ServiceEntry sends calls, if that differs from `host` and `port`. */
   endpoint?: { address: string; port: number };
 }
 
 const CLUSTER_DOMAIN = "svc.cluster.local";
 
-/** Where made-up names are. */
+/** The domain of made-up names. */
 const OWN_DOMAIN = "jwtgate.internal";
 
 /** What is added to a port of HTTPS: see `meshHost`. */
@@ -35,14 +35,14 @@ export function portOf({ port, protocol }: URL): number {
   return protocol === "https:" ? 443 : 80;
 }
 
-/** A URL that the filter takes as it is written. */
+/** A URL that the filter accepts unchanged. */
 const PLAIN_URL = /^https?:\/\/([\w.~-]+|\[[\da-fA-F:.]+\])(:[1-9]\d{0,4})?(\/[!-~]*)?$/;
 
 /**
- * A URL as the filter takes it: as it is written, or else in ASCII with what a URL escapes, so that a server gets what a
- * browser would ask it for.
+ * A URL as the filter accepts it: unchanged, or in ASCII with the escapes of a URL, so that a server receives what a
+ * browser would request.
  *
- * @returns undefined for what readers of URLs take differently, such as `https:/host`, a backslash or port 0
+ * @returns undefined for URLs that parsers read differently, such as `https:/host`, a backslash or port 0
  */
 export function requestUrl(text: string): string | undefined {
   if (!/^https?:\/\/[^/?#]/i.test(text) || text.replace(/[?#].*/s, "").includes("\\")) return undefined;
@@ -59,15 +59,15 @@ export function bootstrapCluster(url: URL): string {
 }
 
 /**
- * The server as Istio names it. A host without a dot is a Service of the policy's namespace, `NAME.NAMESPACE.svc` one of
- * that namespace.
+ * The server as Istio names it. A host without a dot is a Service of the policy's namespace, `NAME.NAMESPACE.svc` one
+ * of that namespace.
  *
- * Where the proxy has to speak TLS itself, it must not do so for the application's own calls to the same server, which
- * are TLS already: so the mesh knows the server under a port, or inside the mesh under a name, of its own. An IP address
- * cannot be a host at all and gets a name too.
+ * If the proxy has to make the TLS connection, it must not do so for the application's own calls to the same server,
+ * which already use TLS: so the mesh knows the server under another port, or inside the mesh under another name. An IP
+ * address cannot be a host at all and gets a name too.
  *
  * @param namespace of the policy
- * @param isApart whether the mesh has the server's own name already, so that another is needed
+ * @param isApart whether the mesh already has the server's own name, so that another is needed
  */
 export function meshHost(url: URL, namespace: string, isApart = false): MeshHost {
   const host = hostOf(url).replace(/\.$/, "");
@@ -93,7 +93,7 @@ export function meshHost(url: URL, namespace: string, isApart = false): MeshHost
   return { host, port: known, inMesh: false, endpoint: { address: host, port } };
 }
 
-/** An IP address as a DNS label. Each has its own: by the name alone keys are one server's or another's. */
+/** An IP address as a DNS label. Each address has its own label, because the name alone identifies the server. */
 function labelOf(address: string): string {
   return address.replace(/^:/, "0:").replace(/:$/, ":0").replace(/[.:]/g, "-");
 }
@@ -105,7 +105,7 @@ export function serviceHost(host: string, namespace: string): string | undefined
   return host.endsWith(`.${CLUSTER_DOMAIN}`) ? host : undefined;
 }
 
-/** The name of the cluster that Istio gives a proxy for that host (istio pilot/pkg/model/service.go, BuildSubsetKey). */
+/** The name of the cluster that Istio generates for that host (istio pilot/pkg/model/service.go, BuildSubsetKey). */
 export function clusterOf({ host, port }: Pick<MeshHost, "host" | "port">): string {
   return `outbound|${port}||${host}`;
 }
@@ -118,7 +118,7 @@ export function meshCluster(url: URL, namespace: string): string {
 /** A network: the bytes of an address in it, and the length of its prefix in bits. */
 type Network = readonly [address: readonly number[], bits: number];
 
-/** Addresses that only a machine itself or its cloud's metadata service answers on. */
+/** Addresses that only the machine itself or its cloud's metadata service answers. */
 const METADATA = networks(
   // Link-local, where most clouds have theirs.
   "169.254.0.0/16",
@@ -142,7 +142,7 @@ const METADATA_HOSTS = [
   "instance-data.ec2.internal",
 ];
 
-/** Addresses of the machine itself: `0.0.0.0` and `::` reach it too. */
+/** Addresses of the machine itself, which `0.0.0.0` and `::` reach too. */
 const LOOPBACK = networks("127.0.0.0/8", "0.0.0.0/32", "::/128", "::1/128");
 
 /** RFC 6761, section 6.3, and what distributions have in /etc/hosts. */
@@ -156,8 +156,8 @@ function networks(...ranges: readonly string[]): Network[] {
 }
 
 /**
- * Whether the URL names a link-local address or a cloud's metadata service, which tell secrets and have no key sets. The
- * other spellings of an address (hexadecimal, octal, as one number) are one in a URL.
+ * Whether the URL names a link-local address or a cloud's metadata service, which returns secrets and has no key sets.
+ * Other spellings of an address (hexadecimal, octal, as one number) are the same address in a URL.
  */
 export function isMetadataService(url: URL): boolean {
   return names(url, METADATA, (host) => METADATA_HOSTS.includes(host));
@@ -177,7 +177,7 @@ function names(url: URL, addresses: readonly Network[], isNamed: (host: string) 
   );
 }
 
-/** IPv6 addresses that stand for an IPv4 address in their last 32 bits. */
+/** IPv6 networks whose addresses embed an IPv4 address in their last 32 bits. */
 const EMBEDDING = networks(
   // Compatible and mapped (RFC 4291, section 2.5.5), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
   "::/96",
@@ -190,7 +190,7 @@ const EMBEDDING = networks(
 /** RFC 3056: the IPv4 address is in bits 16 to 47. */
 const SIX_TO_FOUR = networks("2002::/16");
 
-/** The IPv4 address that an IPv6 address stands for, if it does. */
+/** The IPv4 address that an IPv6 address embeds, if it does. */
 function embeddedIpv4(address: readonly number[]): readonly number[] | undefined {
   const isIn = ([network, bits]: Network) => isInNetwork(address, network, bits);
   if (EMBEDDING.some(isIn)) return address.slice(12);

@@ -13,7 +13,7 @@ const MEMBERS = new Map([
   ["oct", ["k", "kty"]],
 ]);
 
-/** The SHA-256 thumbprint of a key. A key that lacks members has one too: it is named by it in messages. */
+/** The SHA-256 thumbprint of a key. A key that lacks members has one too, so that messages can name it. */
 export function thumbprint(key: JsonKey): string {
   const names = MEMBERS.get(String(key["kty"])) ?? ["kty"];
   const members = Object.fromEntries(names.map((name) => [name, key[name]]));

@@ -1,19 +1,19 @@
 /**
- * The filter as an OCI image (github.com/opencontainers/image-spec 1.1), in the two forms that Istio takes
- * (istio pkg/wasm/imagefetcher.go).
+ * The filter as an OCI image (github.com/opencontainers/image-spec 1.1), in the two forms that Istio accepts (istio
+ * pkg/wasm/imagefetcher.go).
  */
 import { createHash } from "node:crypto";
 import { gzipStored, tar } from "./tar.ts";
 
 /**
- * `image`: an ordinary image with the file plugin.wasm in its last layer, which every registry takes.
- * `artifact`: the module's own bytes as a layer, with the media types of the Wasm artifact specification.
+ * `image`: an ordinary image with the file plugin.wasm in its last layer, which every registry accepts. `artifact`: the
+ * module's own bytes as a layer, with the media types of the Wasm artifact specification.
  */
 export type Form = "image" | "artifact";
 
 export const FORMS: readonly Form[] = ["image", "artifact"];
 
-/** What a manifest says of a blob. */
+/** A manifest's description of a blob. */
 export interface Descriptor {
   mediaType: string;
   /** `sha256:` and hexadecimal. */
@@ -25,7 +25,7 @@ export interface Descriptor {
 
 export interface Image {
   form: Form;
-  /** Of the manifest, which is what a registry names an image by. */
+  /** The descriptor of the manifest, by which a registry names an image. */
   manifest: Descriptor;
   /** The manifest and everything that it names, by digest. */
   blobs: Map<string, Uint8Array>;
@@ -41,11 +41,11 @@ export interface ImageOptions {
 
 const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 
-/** The artifact form's own, as Istio and `oras` know them. */
+/** Media types of the artifact form, as Istio and `oras` know them. */
 const WASM_CONFIG_TYPE = "application/vnd.module.wasm.config.v1+json";
 const WASM_CONTENT_TYPE = "application/vnd.module.wasm.content.layer.v1+wasm";
 
-/** Makes an image; the same module gives the same bytes everywhere. */
+/** Makes an image. The same module always gives the same bytes. */
 export async function makeImage({ form, wasm, version }: ImageOptions): Promise<Image> {
   const blobs = new Map<string, Uint8Array>();
   const put = (mediaType: string, data: Uint8Array): Descriptor => {
@@ -69,7 +69,7 @@ interface Content {
   layers: Descriptor[];
 }
 
-/** The one that `FROM scratch` and `COPY jwtgate.wasm ./plugin.wasm` make. */
+/** The image that `FROM scratch` and `COPY jwtgate.wasm ./plugin.wasm` make. */
 async function compatibleImage(wasm: Uint8Array, put: Put): Promise<Content> {
   const layer = await tar([{ path: "plugin.wasm", data: wasm }]);
   const config = json({
@@ -84,7 +84,7 @@ async function compatibleImage(wasm: Uint8Array, put: Put): Promise<Content> {
   };
 }
 
-/** Istio wants exactly two layers, of which it reads the module. */
+/** Istio requires exactly two layers, and reads the module from one of them. */
 function wasmArtifact(wasm: Uint8Array, put: Put): Content {
   const config = put(WASM_CONFIG_TYPE, json({ type: "envoy_proxy", abiVersions: ["0.2.1"], config: {} }));
   const module = put(WASM_CONTENT_TYPE, wasm);
@@ -98,7 +98,7 @@ function wasmArtifact(wasm: Uint8Array, put: Put): Content {
   };
 }
 
-/** Without a time: it would make each build another. */
+/** Without a time, so that builds are equal. */
 function annotations(version: string): Record<string, string> {
   return {
     "org.opencontainers.image.description":

@@ -6,11 +6,11 @@ import { type Image, json } from "./image.ts";
 import { type Entry, tar } from "./tar.ts";
 
 export interface TaggedImage extends Image {
-  /** What tools name it by: `oci:FOLDER:TAG`. */
+  /** The tag in `oci:FOLDER:TAG`. */
   tag: string;
 }
 
-/** The files of a layout, in the order of their names, so that the archive of them is always the same. */
+/** The files of a layout, sorted by name, so that their archive is always the same. */
 export function layoutFiles(images: readonly TaggedImage[]): Entry[] {
   const index = {
     schemaVersion: 2,
@@ -34,16 +34,16 @@ export function layoutArchive(images: readonly TaggedImage[]): Promise<Uint8Arra
   return tar(layoutFiles(images));
 }
 
-/** A folder holds something that is no layout. */
+/** A folder contains something other than a layout. */
 export class NotALayout extends Error {
   override readonly name = "NotALayout";
 }
 
 /**
- * Writes a layout into a folder, which is made where it is missing (its parent is not). A layout that is there already is replaced; its
- * blobs may stay, for they are named by their content.
+ * Writes a layout into a folder, which is made if it is missing (its parent is not). An existing layout is replaced;
+ * its blobs may stay, because their names depend on their content.
  *
- * @throws {NotALayout} where the folder holds other files
+ * @throws {NotALayout} if the folder contains other files
  */
 export async function writeLayout(folder: string, images: readonly TaggedImage[]): Promise<void> {
   makeFolder(folder);
@@ -51,7 +51,7 @@ export async function writeLayout(folder: string, images: readonly TaggedImage[]
   if (there.length > 0 && !there.includes("oci-layout")) throw new NotALayout();
   makeFolder(join(folder, "blobs"));
   makeFolder(join(folder, "blobs/sha256"));
-  // The marker first, so that a run that failed may be repeated; the index last: until then the layout is the old one.
+  // The marker first, so that a failed run can be repeated; the index last: until then the layout is the old one.
   const isFirst = ({ path }: Entry) => path === "oci-layout";
   const isLast = ({ path }: Entry) => path === "index.json";
   const rank = (file: Entry) => Number(isLast(file)) - Number(isFirst(file));
@@ -59,7 +59,7 @@ export async function writeLayout(folder: string, images: readonly TaggedImage[]
   for (const { path, data } of files) await writeFileSafely(join(folder, path), data);
 }
 
-/** Not with `recursive`, which in Node 20 never returns where a file system refuses with ENOENT, as /proc does. */
+/** Not with `recursive`, which in Node 20 never returns if a file system refuses with ENOENT, as /proc does. */
 function makeFolder(folder: string): void {
   try {
     mkdirSync(folder);

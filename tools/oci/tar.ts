@@ -1,4 +1,4 @@
-/** Archives whose bytes depend on their content alone: no time, no owner, no machine. */
+/** Archives whose bytes depend only on their content: not on time, owner or machine. */
 import { gzipSync } from "node:zlib";
 import { packTar } from "modern-tar";
 
@@ -8,7 +8,7 @@ export interface Entry {
   data: Uint8Array;
 }
 
-/** An archive of files that root owns and all may read, of 1 January 1970. */
+/** An archive of files that belong to root, are readable by all, and are dated 1 January 1970. */
 export async function tar(entries: readonly Entry[]): Promise<Uint8Array> {
   return packTar(
     entries.map(({ path, data }) => ({
@@ -22,8 +22,8 @@ export async function tar(entries: readonly Entry[]): Promise<Uint8Array> {
 const MAX_STORED = 0xffff;
 
 /**
- * Bytes in gzip's form (RFC 1952) without being made smaller: what a compressor makes of them differs from one zlib and
- * one processor to the next, and with it would every digest.
+ * Bytes in gzip's form (RFC 1952) without compression: the output of a compressor differs between versions of zlib and
+ * between processors, and with it every digest.
  */
 export function gzipStored(data: Uint8Array): Buffer {
   const parts: Uint8Array[] = [
@@ -38,6 +38,6 @@ export function gzipStored(data: Uint8Array): Buffer {
     head.writeUInt16LE(piece.length ^ 0xffff, 3);
     parts.push(head, piece);
   }
-  // CRC-32 and length end every gzip member, and zlib knows how to count them.
+  // Every gzip member ends with CRC-32 and length, which zlib computes.
   return Buffer.concat([...parts, gzipSync(data, { level: 0 }).subarray(-8)]);
 }

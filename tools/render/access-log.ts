@@ -1,19 +1,19 @@
 /**
- * Reads a line of the access log that the bootstrap asks for (bootstrap.ts). Envoy writes null for what it does not
- * have: of a malformed request there is no method, path, authority.
+ * Reads a line of the access log that the bootstrap configures (bootstrap.ts). Envoy writes null for absent values: a
+ * malformed request has no method, path or authority.
  */
 
-/** A request as the access log has it. */
+/** A request in the access log. */
 export interface AccessLogEntry {
-  /** As RFC 3339 writes it. */
+  /** In RFC 3339 format. */
   time: string;
   method: string;
   /** Without its query. */
   path: string;
   authority: string;
-  /** 0 where there was no answer. */
+  /** 0 if there was no answer. */
   status: number;
-  /** Of a gRPC call: HTTP's status is 200 for a refusal too. */
+  /** For a gRPC call: HTTP's status is 200 even for a refusal. */
   grpcStatus?: number;
   /** Envoy's response-code details. */
   details: string;
@@ -23,14 +23,14 @@ export interface AccessLogEntry {
   policy?: string;
   /** `allowed`, or the body of the filter's refusal. */
   reason?: string;
-  /** Of the end of an upgraded connection, whose beginning has a line too (ListenerOptions, `logsUpgrades`). */
+  /** Set at the end of an upgraded connection, whose beginning has a line too (ListenerOptions, `logsUpgrades`). */
   endsUpgrade?: true;
 }
 
-/** What stands for a text that is not there, as in Envoy's own access logs. */
+/** Replaces an absent text, as in Envoy's own access logs. */
 export const ABSENT = "-";
 
-/** @returns undefined where the line is something else */
+/** @returns undefined if the line is something else */
 export function parseAccessLog(line: string): AccessLogEntry | undefined {
   const entry = parseObject(line);
   if (entry === undefined || !MARKS.every((name) => Object.hasOwn(entry, name))) return undefined;
@@ -56,7 +56,7 @@ export function parseAccessLog(line: string): AccessLogEntry | undefined {
   };
 }
 
-/** The members by which a line is known. */
+/** The members that identify a line. */
 const MARKS = ["time", "method", "path", "status", "details"] as const;
 
 function parseObject(line: string): Record<string, unknown> | undefined {

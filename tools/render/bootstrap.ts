@@ -1,8 +1,8 @@
 /**
- * An Envoy bootstrap that runs the filter in front of an upstream: the HTTP connection manager as istiod sets it
- * (docs/semantics.md, "Generated filters"), with the limits that Envoy's guide for edge proxies asks for.
+ * An Envoy bootstrap that runs the filter in front of an upstream: the HTTP connection manager as istiod configures it
+ * (docs/semantics.md, "Generated filters"), with the limits that Envoy's guide for edge proxies requires.
  *
- * `renderBootstrap` makes the whole; `listener`, `cluster` and `bootstrap` are its pieces, for those who put several
+ * `renderBootstrap` makes the whole; `listener`, `cluster` and `bootstrap` are its parts, for callers that put several
  * listeners into one Envoy.
  */
 
@@ -13,13 +13,13 @@ import { hostOf, portOf } from "../jwks/source.ts";
 import { UPGRADES } from "../upgrades.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
-/** A socket's address. An IPv6 host stands without brackets. */
+/** A socket's address. An IPv6 host has no brackets. */
 export interface Address {
   host: string;
   port: number;
 }
 
-/** Whose place Envoy takes: the edge, where clients connect, or a workload's own sidecar, behind another proxy. */
+/** The role of Envoy: the edge, where clients connect, or a workload's own sidecar, behind another proxy. */
 export type Mode = "gateway" | "sidecar";
 
 /** Istio's meshConfig.pathNormalization. */
@@ -30,34 +30,34 @@ export type PathNormalization = (typeof PATH_NORMALIZATIONS)[number];
 export interface Tls {
   certificate: string;
   key: string;
-  /** With it clients must present a certificate of this authority (mutual TLS). */
+  /** If set, clients must present a certificate of this authority (mutual TLS). */
   clientCa?: string;
 }
 
 export interface ListenerOptions {
   name: string;
   address: Address;
-  /** `gateway` where absent. */
+  /** `gateway` if absent. */
   mode?: Mode;
-  /** `BASE` where absent. */
+  /** `BASE` if absent. */
   pathNormalization?: PathNormalization;
   tls?: Tls;
   /** The filter's module, as Envoy will see it. */
   module: string;
   configuration: Configuration;
-  /** If the filter's configuration is read from a file, which can be replaced, and not from here. */
+  /** Set if the filter's configuration is read from a file, which can be replaced, instead of from here. */
   ecds?: EcdsFile;
   /** Envoy's own filters that see a request before the filter does. */
   filtersBefore?: readonly Message[];
   /** The cluster that requests go to. */
   cluster: string;
-  /** The host that the upstream is asked for, such as `api.example.com`; the client's own where absent. */
+  /** The host in requests to the upstream, such as `api.example.com`; the client's own if absent. */
   upstreamHost?: string;
-  /** Whether each request is logged to standard output, as JSON; true where absent. */
+  /** Whether each request is logged to standard output, as JSON; true if absent. */
   accessLog?: boolean;
   /**
-   * Whether the access log has a line when a connection becomes a WebSocket, beside that of its end, and says which of
-   * the two a line is; false where absent, because line counts serve as request counts.
+   * Whether the access log also has a line when a connection becomes a WebSocket, not only at its end, and marks which
+   * of the two a line is; false if absent, because line counts serve as request counts.
    */
   logsUpgrades?: boolean;
   /**
@@ -74,7 +74,7 @@ export interface ListenerOptions {
 export interface EcdsFile {
   /** Absolute, as Envoy will see it. */
   path: string;
-  /** The filter state that any configuration in the file may ask for the direct peer's address. */
+  /** The filter state key under which any configuration in the file may ask for the direct peer's address. */
   directRemoteAddress: string;
 }
 
@@ -86,20 +86,20 @@ const type = (name: string) => `type.googleapis.com/${name}`;
 /** The filter's name, and its namespace of shared data. */
 const NAME = "jwtgate";
 
-/** What Envoy may hold of a connection in either direction before it stops reading, on listeners and on clusters. */
+/** How much Envoy buffers of a connection in either direction before it stops reading, on listeners and on clusters. */
 const CONNECTION_BUFFER_BYTES = 32 * 1024;
 
 /**
- * Finds out when a service is gone without a word, because no timeout ends a silent stream: after five minutes of silence
- * the kernel asks every minute, and nine questions without an answer (the kernel's own number) end the connection.
- * Listeners have the same from Envoy 1.37 on only.
+ * Detects that a peer has disappeared, because no timeout ends a silent stream: after five minutes of silence the
+ * kernel probes every minute, and nine probes without an answer (the kernel's own number) end the connection. Listeners
+ * have the same only from Envoy 1.37 on.
  */
 const TCP_KEEPALIVE = { keepalive_time: 300, keepalive_interval: 60 };
 
-/** What a stream and a connection of HTTP/2 may send before it is read, in bytes, as Envoy's guide has it. */
+/** How much a stream and a connection of HTTP/2 may send before it is read, in bytes, as in Envoy's guide. */
 const HTTP2_WINDOWS = { initial_stream_window_size: 65_536, initial_connection_window_size: 1_048_576 };
 
-/** How many connections one listener takes at a time, and all together. */
+/** How many connections one listener accepts at a time, and all listeners together. */
 const LISTENER_CONNECTIONS = 10_000;
 const ALL_CONNECTIONS = 50_000;
 
@@ -179,7 +179,7 @@ function routeTo({ cluster, upstreamHost }: ListenerOptions): Message {
   };
 }
 
-/** The connection manager's part in what policies see as a path (docs/semantics.md, "Generated filters"). */
+/** The connection manager's settings for the path that policies see (docs/semantics.md, "Generated filters"). */
 function pathOptions(normalization: PathNormalization): Message {
   const decode = normalization === "DECODE_AND_MERGE_SLASHES";
   return {
@@ -202,7 +202,7 @@ function httpFilters({ configuration, module, ecds, filtersBefore = [] }: Listen
   ];
 }
 
-/** Hands the direct peer's address to the filter, to which it is no attribute. */
+/** Passes the direct peer's address to the filter, which has no attribute for it. */
 function directRemoteAddressFilter(key: string): Message {
   return {
     name: "envoy.filters.http.set_filter_state",
@@ -223,7 +223,7 @@ function directRemoteAddressFilter(key: string): Message {
 
 const WASM = type("envoy.extensions.filters.http.wasm.v3.Wasm");
 
-/** The filter, with a configuration that Envoy reads from a file and reads again when a file is moved to its place. */
+/** The filter, with a configuration that Envoy reads from a file, and again after another file is moved to its name. */
 function discoveredFilter({ path }: EcdsFile): Message {
   return {
     name: NAME,
@@ -238,8 +238,8 @@ function discoveredFilter({ path }: EcdsFile): Message {
 }
 
 /**
- * The filter itself: an HTTP filter of type envoy.extensions.filters.http.wasm.v3.Wasm, or what extension config discovery
- * calls a TypedExtensionConfig.
+ * The filter itself: an HTTP filter of type envoy.extensions.filters.http.wasm.v3.Wasm, or a TypedExtensionConfig of
+ * extension config discovery.
  */
 export function jwtgateFilter(configuration: Configuration, module: string): Message {
   return {
@@ -263,7 +263,7 @@ export function jwtgateFilter(configuration: Configuration, module: string): Mes
   };
 }
 
-/** A line of JSON a request. The path stands there without its query, which may hold a token. */
+/** One line of JSON for each request. The path is without its query, which may hold a token. */
 function stdoutAccessLog(filterState: boolean, hasType: boolean): Message {
   return {
     name: "envoy.access_loggers.stdout",
@@ -328,14 +328,14 @@ export interface ClusterOptions {
   name: string;
   address: Address;
   tls?: UpstreamTls;
-  /** What is spoken to it; HTTP/1.1 where absent. */
+  /** The protocol; HTTP/1.1 if absent. */
   protocol?: UpstreamProtocol;
   connectTimeoutMs?: number;
 }
 
 export type UpstreamProtocol = "HTTP/1.1" | "HTTP/2";
 
-/** An envoy.config.cluster.v3.Cluster with one endpoint: an address, or a name that Envoy resolves again and again. */
+/** An envoy.config.cluster.v3.Cluster with one endpoint: an address, or a name that Envoy resolves periodically. */
 export function cluster(options: ClusterOptions): Message {
   const { name, address, tls, protocol = "HTTP/1.1", connectTimeoutMs = 5_000 } = options;
   return {
@@ -354,7 +354,7 @@ export function cluster(options: ClusterOptions): Message {
   };
 }
 
-/** HTTP/2, known beforehand: with TLS it is what ALPN must agree on. */
+/** HTTP/2 without negotiation: with TLS, ALPN must agree on it. */
 const SPEAKS_HTTP2 = {
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
     "@type": type("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"),
@@ -389,7 +389,7 @@ export interface BootstrapParts {
   listeners: Message[];
   clusters: Message[];
   admin?: Address;
-  /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
+  /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES if absent. */
   maxHeapBytes?: number;
 }
 
@@ -455,11 +455,11 @@ function overloadManager(maxHeapBytes: number): Message {
 
 /** The service that requests go to. */
 export interface Upstream extends Address {
-  /** Where absent, plain text. */
+  /** Plain text if absent. */
   tls?: UpstreamTls;
-  /** HTTP/1.1 where absent. */
+  /** HTTP/1.1 if absent. */
   protocol?: UpstreamProtocol;
-  /** As ListenerOptions has `upstreamHost`. */
+  /** See `upstreamHost` of ListenerOptions. */
   requestHost?: string;
 }
 
@@ -478,19 +478,19 @@ export interface BootstrapOptions {
   pathNormalization: PathNormalization;
   tls?: Tls;
   module: string;
-  /** Authorities of servers that key sets are fetched from, as Envoy will see the file; this system's where absent. */
+  /** Authorities of key servers, as Envoy will see the file; this system's if absent. */
   jwksCa?: string;
-  /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES where absent. */
+  /** How much heap Envoy may use before it refuses requests, in bytes; DEFAULT_MAX_HEAP_BYTES if absent. */
   maxHeapBytes?: number;
-  /** None where absent. */
+  /** None if absent. */
   before?: FiltersBefore;
-  /** As ListenerOptions has them. */
+  /** See ListenerOptions. */
   ecds?: EcdsFile;
   sharesPort?: boolean;
   logsUpgrades?: boolean;
 }
 
-/** The whole bootstrap for one listener and its upstream, with a cluster for each server of fetched keys. */
+/** The whole bootstrap for one listener and its upstream, with a cluster for each key server. */
 export function renderBootstrap(configuration: Configuration, options: BootstrapOptions): Message {
   const { listen, admin, jwksCa, maxHeapBytes, before } = options;
   const { host, port, requestHost, ...protocol } = options.upstream;
@@ -523,7 +523,7 @@ export function renderBootstrap(configuration: Configuration, options: Bootstrap
   });
 }
 
-/** One cluster for each that the providers fetch from. */
+/** One cluster for each server that the providers fetch from. */
 function jwksClusters(providers: readonly Provider[], caFile: string): Message[] {
   const clusters = new Map<string, Message>();
   for (const { remoteJwks } of providers) {
@@ -549,7 +549,7 @@ function jwksCluster(name: string, url: URL, caFile: string): Message {
   });
 }
 
-/** Where systems keep their certificate authorities; the first is Debian's, and that of Envoy's own images. */
+/** Where systems keep their certificate authorities; the first is that of Debian and of Envoy's own images. */
 const SYSTEM_CA_FILES = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -575,7 +575,7 @@ function seconds(milliseconds: number): string {
   return `${milliseconds / 1000}s`;
 }
 
-/** Why the filter's own message says what it says, by the names of its members. */
+/** The reasons for the values in the filter's own message, by the names of its members. */
 export const FILTER_REASONS: Reasons = {
   failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
   vm_id: "A namespace of shared data of its own.",

@@ -1,5 +1,5 @@
 /**
- * A file for Envoy's extension config discovery (ECDS): what a control plane would answer, a DiscoveryResponse with the
+ * A file for Envoy's extension config discovery (ECDS): the answer of a control plane, a DiscoveryResponse with the
  * filter as its one resource. Envoy reads it through `path_config_source`.
  */
 import { sha256 } from "@noble/hashes/sha2.js";

@@ -1,6 +1,6 @@
 /**
- * Envoy Gateway's resources (gateway.envoyproxy.io/v1alpha1): an EnvoyExtensionPolicy with the filter for each selection of
- * Gateways, and what a server of keys needs so that their Envoys have a cluster for it.
+ * Envoy Gateway's resources (gateway.envoyproxy.io/v1alpha1): an EnvoyExtensionPolicy with the filter for each
+ * selection of Gateways, and the resources that give their Envoys a cluster for each key server.
  */
 import type { Configuration } from "../config/schema.ts";
 import { parseAddress } from "../encoding/address.ts";
@@ -17,7 +17,7 @@ export interface GatewayOptions {
   image: string;
   /** SHA-256 of what `image` names, in hexadecimal. */
   sha256?: string;
-  /** A ConfigMap with authorities of the servers of keys (`ca.crt`); the system's where absent. */
+  /** A ConfigMap with authorities of the key servers (`ca.crt`); the system's if absent. */
   caConfigMap?: string;
 }
 
@@ -27,12 +27,12 @@ export interface GatewaySelection {
   targetRefs: TargetRef[];
 }
 
-/** Label of the pods of a Gateway, and so of a workload that is one. */
+/** The label of the pods of a Gateway, and therefore of a workload that is one. */
 const GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name";
 const GATEWAY_GROUP = "gateway.networking.k8s.io";
 const GROUP = "gateway.envoyproxy.io";
 
-/** The Gateways of a selection; undefined if it is of anything else. */
+/** The Gateways of a selection; undefined if it selects anything else. */
 export function gatewaysOf({ namespace, matchLabels, targetRefs }: Selection): GatewaySelection | undefined {
   const name = matchLabels?.[GATEWAY_NAME];
   const refs = targetRefs ?? (name === undefined ? [] : [{ group: GATEWAY_GROUP, kind: "Gateway", name }]);
@@ -63,9 +63,9 @@ export function renderEnvoyExtensionPolicy(
   };
 }
 
-/** A server of keys, as Envoy Gateway knows it. */
+/** A key server, as Envoy Gateway knows it. */
 interface KeyServer {
-  /** Of all its resources. */
+  /** The name of all its resources. */
   name: string;
   address: string;
   port: number;
@@ -91,7 +91,7 @@ function keyServer(
 }
 
 /**
- * The cluster that Envoy Gateway makes of the HTTPRoute of a server of keys (internal/gatewayapi/helpers.go,
+ * The cluster that Envoy Gateway generates from the HTTPRoute of a key server (internal/gatewayapi/helpers.go,
  * irRouteDestinationName).
  *
  * @param policyNamespace of the policy that names the server
@@ -100,10 +100,10 @@ export function gatewayCluster(url: URL, policyNamespace: string, selection: Gat
   return `httproute/${selection.namespace}/${keyServer(url, policyNamespace, selection).name}/rule/0`;
 }
 
-/** A host name as a Backend takes it. */
+/** A host name as a Backend accepts it. */
 const FQDN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$/;
 
-/** Says why Envoy Gateway cannot fetch from there (internal/gatewayapi/backend.go), or undefined. */
+/** Why Envoy Gateway cannot fetch from there (internal/gatewayapi/backend.go), or undefined. */
 export function keyServerFault(url: URL, policyNamespace: string): string | undefined {
   const { host, endpoint } = meshHost(url, policyNamespace);
   const { address } = endpoint ?? { address: host };
@@ -169,7 +169,7 @@ function backend(
   };
 }
 
-/** An IPv6 address without `::`: a Backend does not take every short form. */
+/** An IPv6 address without `::`, because a Backend does not accept every short form. */
 function inFull(bytes: readonly number[]): string {
   if (bytes.length === 4) return bytes.join(".");
   const groups = bytes.flatMap((byte, i) =>
@@ -181,7 +181,10 @@ function inFull(bytes: readonly number[]): string {
 /** A regular expression, in Go's syntax and in RE2's, that matches nothing. */
 const NOTHING = "[^\\s\\S]";
 
-/** Envoy Gateway makes clusters of routes alone. No request takes this one, so nobody reaches the server through the Gateway. */
+/**
+ * Envoy Gateway generates clusters only for routes. No request matches this one, so nobody reaches the server through
+ * the Gateway.
+ */
 function route({ name }: KeyServer, { namespace, targetRefs }: GatewaySelection): Message {
   return {
     apiVersion: `${GATEWAY_GROUP}/v1`,
@@ -199,7 +202,7 @@ function route({ name }: KeyServer, { namespace, targetRefs }: GatewaySelection)
   };
 }
 
-/** A route with traffic settings of its own keeps a cluster of its own, whatever the Gateway's are. */
+/** A route with its own traffic settings keeps its own cluster, whatever the Gateway's settings are. */
 function trafficPolicy({ name }: KeyServer, { namespace }: GatewaySelection): Message {
   return {
     apiVersion: `${GROUP}/v1alpha1`,
@@ -221,7 +224,7 @@ const REASONS: Reasons = {
     "Settings of its own keep the route's cluster apart, under the name by which the filter asks for it (EnvoyProxy's mergeBackends).",
 };
 
-/** As `REASONS`, for a filter that only watches. */
+/** As `REASONS`, for a filter in shadow. */
 const SHADOW_REASONS: Reasons = {
   ...REASONS,
   failOpen: "In shadow nobody relies on it, so it refuses nothing. Compiled without --shadow: false.",

@@ -1,7 +1,7 @@
 /**
  * Envoy's ext_authz for the extension providers that CUSTOM policies ask, as istiod generates it (istio
- * pilot/pkg/security/authz/builder/builder.go, extauthz.go): for each provider an RBAC filter, which enforces nothing and
- * notes the rule that matches, and after it an ext_authz filter, which asks about the requests with such a note.
+ * pilot/pkg/security/authz/builder/builder.go, extauthz.go): for each provider an RBAC filter, which enforces nothing
+ * and records the rule that matches, followed by an ext_authz filter, which asks about the requests with such a record.
  */
 import type { CompiledProvider } from "../istio/authorization.ts";
 import type { ExtensionProvider, HttpCheck } from "../istio/extension-providers.ts";
@@ -14,7 +14,7 @@ interface AskedProvider extends Pick<CompiledProvider, "matches"> {
 }
 
 /**
- * What asks the extension providers of a workload, in their order.
+ * The filters that ask the extension providers of a workload, in order.
  *
  * @param custom of a compilation for an Envoy that asks them itself, so that each is known
  */
@@ -33,12 +33,12 @@ const type = (name: string) => `type.googleapis.com/envoy.extensions.filters.htt
 
 const RBAC = "envoy.filters.http.rbac";
 
-/** What RBAC's notes begin with, in istiod's words; Envoy adds `shadow_effective_policy_id`. */
+/** The beginning of RBAC's records, as istiod writes it; Envoy adds `shadow_effective_policy_id`. */
 const NOTE = "istio_ext_authz_";
 
 /**
- * What the notes of one provider begin with. istiod's ends before `ns[`, so that it takes the notes of the provider `a-ns`
- * for those of `a`.
+ * The beginning of one provider's records. istiod's ends before `ns[`, so it confuses the records of the provider
+ * `a-ns` with those of `a`.
  */
 function noteOf({ name }: ExtensionProvider): string {
   return `istio-ext-authz-${name}-`;
@@ -105,7 +105,7 @@ function httpService(provider: ExtensionProvider, http: HttpCheck): Message {
     ...allowed("allowed_client_headers_on_success", http.toDownstreamOnAllow),
   };
   return {
-    // Envoy wants a URI, and asks the cluster.
+    // Envoy requires a URI, and asks the cluster.
     server_uri: {
       uri: `http://${host.includes(":") ? `[${host}]` : host}`,
       cluster: clusterOf(provider),
@@ -121,7 +121,7 @@ function httpService(provider: ExtensionProvider, http: HttpCheck): Message {
   };
 }
 
-/** A list of patterns of headers; nothing if it is empty, which Envoy takes otherwise than an empty list. */
+/** A list of header patterns; absent if it is empty, because Envoy treats an empty list differently. */
 function allowed(member: string, headers: readonly string[]): Message {
   if (headers.length === 0) return {};
   const patterns = headers.map((header) => ({ ...headerPattern(header), ignore_case: true }));

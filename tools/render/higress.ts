@@ -1,4 +1,4 @@
-/** The WasmPlugin of Higress (extensions.higress.io/v1alpha1), which is for all that its gateway serves. */
+/** The WasmPlugin of Higress (extensions.higress.io/v1alpha1), which applies to everything that its gateway serves. */
 import type { Configuration } from "../config/schema.ts";
 import type { Message } from "./bootstrap.ts";
 import type { Reasons } from "./yaml.ts";
@@ -8,11 +8,13 @@ export interface HigressOptions {
   image: string;
   /** SHA-256 of what `image` names, in hexadecimal. */
   sha256?: string;
-  /** Higress's own: it reads plugins of no other. */
+  /** Higress's own namespace: it reads plugins of no other. */
   namespace: string;
 }
 
-/** That of Higress's own plugin for JWTs, whose place this one takes: plugins of one phase run from high to low. */
+/**
+ * The priority of Higress's own plugin for JWTs, which this one replaces: plugins of one phase run from high to low.
+ */
 const PRIORITY = 340;
 
 export function renderHigressPlugin(
@@ -41,7 +43,7 @@ const REASONS: Reasons = {
     "Not defaultConfig, which Higress changes by rules for routes and domains: the filter takes none of them.",
 };
 
-/** As `REASONS`, for a filter that only watches. */
+/** As `REASONS`, for a filter in shadow. */
 const SHADOW_REASONS: Reasons = {
   ...REASONS,
   failStrategy:

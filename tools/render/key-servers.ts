@@ -1,6 +1,6 @@
 /**
- * Istio's resources for servers of keys that the mesh does not have: a ServiceEntry for each, so that the proxy has a
- * cluster for it, and a DestinationRule where the proxy is to speak TLS.
+ * Istio's resources for key servers that the mesh does not have: a ServiceEntry for each, so that the proxy has a
+ * cluster for it, and a DestinationRule if the proxy makes the TLS connection.
  */
 
 import type { Configuration } from "../config/schema.ts";
@@ -10,9 +10,9 @@ import type { Message } from "./bootstrap.ts";
 import { uniqueName } from "./names.ts";
 
 export interface KeyServerOptions {
-  /** Of the plugin: the resources are for it alone. */
+  /** The plugin's namespace: only the plugin uses the resources. */
   namespace: string;
-  /** Authorities of the servers' certificates, a file as the proxy sees it; the system's where absent. */
+  /** Authorities of the servers' certificates, a file as the proxy sees it; the system's if absent. */
   caFile?: string;
   /** Clusters that the mesh has. */
   coveredClusters?: ReadonlySet<string>;
@@ -61,7 +61,7 @@ function serviceEntry({ host, port, endpoint }: MeshHost, metadata: Message): Me
       hosts: [host],
       exportTo: ["."],
       location: "MESH_EXTERNAL",
-      // The proxy speaks TLS, if any: what it is given is plain HTTP.
+      // Calls arrive as plain HTTP; if there is TLS, the proxy makes it.
       ports: [
         { number: port, name: "http-jwks", protocol: "HTTP", ...(moved && { targetPort: endpoint.port }) },
       ],

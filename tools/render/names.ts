@@ -1,15 +1,15 @@
-/** Names of resources that stand for something with a name of its own, or with several. */
+/** Names of resources that represent another thing with a name, or several. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { hexEncode, utf8Encode } from "../host/bytes.ts";
 
-/** What a DNS label (RFC 1123) has room for. */
+/** The longest DNS label (RFC 1123). */
 const MAX_LENGTH = 63;
 
 /**
- * A name that people know again and that no other thing has: what a label leaves out of the words, the digest says. Of two
- * resources with one name the later replaces the earlier, which for a plugin is a workload without a gate.
+ * A recognisable name that no other thing has: the digest replaces what does not fit into a label. Of two resources
+ * with one name the later replaces the earlier, which for a plugin would leave a workload without a gate.
  *
- * @param words what people know it by
+ * @param words that users recognise it by
  * @param identity what it is: plain JSON, written the same way for the same thing
  * @returns a DNS label
  */

@@ -1,7 +1,7 @@
 /**
- * Rules → policies of Envoy's own RBAC (envoy.config.rbac.v3.Policy), which match the same requests: the filter evaluates a
- * rule as Envoy does what istiod generates of it (istio pilot/pkg/security/authz/model, matcher). For rules that Envoy has to
- * evaluate before the filter runs.
+ * Converts rules to policies of Envoy's own RBAC (envoy.config.rbac.v3.Policy), which match the same requests: the
+ * filter evaluates a rule as Envoy evaluates what istiod generates from it (istio pilot/pkg/security/authz/model,
+ * matcher). For rules that Envoy has to evaluate before the filter runs.
  */
 import type { Authorization, Condition, Predicate, Rule, StringMatch } from "../config/schema.ts";
 import type { Message } from "./bootstrap.ts";
@@ -11,9 +11,9 @@ export type RbacPolicies = Record<string, Message>;
 
 /**
  * @param rules of one action, about requests alone: hosts, methods, paths, headers, addresses, ports, server names
- * @param predicates that the rules' conditions number
+ * @param predicates that the rules' conditions refer to
  * @param nameOf the name of a rule's policy
- * @throws {RangeError} if a rule asks for a token or a certificate, or if a condition is about both sides of a connection:
+ * @throws {RangeError} if a rule asks for a token or a certificate, or a condition is about both sides of a connection:
  *   the compiler makes no such rule of a CUSTOM policy
  */
 export function rbacPolicies(
@@ -25,8 +25,9 @@ export function rbacPolicies(
 }
 
 /**
- * The two halves of a policy, both of which must match: `permissions` are about what is asked for, `principals` about who
- * asks. Neither can say all that the other can, so each part of a condition goes where it can be said.
+ * The two halves of a policy, both of which must match: `permissions` are about what is requested, `principals` about
+ * the caller. Neither can express everything that the other can, so each part of a condition goes to a half that can
+ * express it.
  */
 type Side = "permissions" | "principals";
 
@@ -39,7 +40,7 @@ function policyOf(condition: Condition, predicates: readonly Predicate[]): Messa
   };
 }
 
-/** A part of a condition, as each side that can say it does. */
+/** A part of a condition, for each half that can express it. */
 type Written = Partial<Record<Side, Message>>;
 
 function allOf(side: Side, parts: readonly Written[]): Message {
@@ -49,7 +50,7 @@ function allOf(side: Side, parts: readonly Written[]): Message {
   return second === undefined ? only : combine("and", side, own);
 }
 
-/** What both can say is a permission. */
+/** If both can express it, it becomes a permission. */
 function sideOf(part: Written): Side {
   return part.permissions === undefined ? "principals" : "permissions";
 }
@@ -77,7 +78,7 @@ function write(condition: Condition, predicates: readonly Predicate[]): Written 
   });
 }
 
-/** @throws {RangeError} if neither side can say it */
+/** @throws {RangeError} if neither half can express it */
 function bothSides(say: (side: Side) => Message | undefined): Written {
   const [permissions, principals] = [say("permissions"), say("principals")];
   if (permissions === undefined && principals === undefined) {
@@ -86,7 +87,7 @@ function bothSides(say: (side: Side) => Message | undefined): Written {
   return { ...(permissions && { permissions }), ...(principals && { principals }) };
 }
 
-/** Envoy takes no empty list: all of nothing is always true, any of nothing never. */
+/** Envoy refuses an empty list: all of nothing is always true, any of nothing never. */
 function combine(operator: "and" | "or", side: Side, parts: Message[]): Message {
   if (parts.length === 0) return operator === "and" ? ANY : negate(side, ANY);
   return side === "permissions"

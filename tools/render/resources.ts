@@ -2,7 +2,7 @@
 import type { Message } from "./bootstrap.ts";
 import { type Reasons, toYaml } from "./yaml.ts";
 
-/** What `printResources` has to know beside the resources. */
+/** What `printResources` needs besides the resources. */
 export interface Printed {
   /** Of the tool. */
   version: string;

@@ -13,13 +13,14 @@ export interface WasmPluginOptions {
   image: string;
   /** SHA-256 of what `image` names, in hexadecimal. */
   sha256?: string;
-  /** Absent only where every selection is a Gateway's. */
+  /** Absent only if every selection is a Gateway's. */
   mode?: Mode | "waypoint";
 }
 
 /**
- * Istio counts what passes a gateway as its client side (istio/api extensions/v1alpha1, WorkloadMode), and what passes a
- * waypoint as its server side (istio pilot/pkg/networking/core/listener_waypoint.go, buildWaypointHTTPFilters).
+ * Istio treats traffic through a gateway as client traffic (istio/api extensions/v1alpha1, WorkloadMode), and traffic
+ * through a waypoint as server traffic (istio pilot/pkg/networking/core/listener_waypoint.go,
+ * buildWaypointHTTPFilters).
  */
 const MATCH: Record<Mode | "waypoint", Message[]> = {
   gateway: [{ mode: "CLIENT" }],
@@ -27,7 +28,7 @@ const MATCH: Record<Mode | "waypoint", Message[]> = {
   waypoint: [{ mode: "SERVER" }],
 };
 
-/** Whether the plugin can only run on gateways, so that nobody has to say so. */
+/** Whether the plugin can only run on gateways, so that `--mode` is not needed. */
 export function isForGateway({ targetRefs }: Selection): boolean {
   return targetRefs?.every(({ kind }) => kind === "Gateway") ?? false;
 }
@@ -50,7 +51,10 @@ export function renderWasmPlugin(
   });
 }
 
-/** A TrafficExtension (Istio 1.30 and newer) for the policies of one selection: the same, with the module's part apart. */
+/**
+ * A TrafficExtension (Istio 1.30 and newer) for the policies of one selection: the same, with a separate part for the
+ * module.
+ */
 export function renderTrafficExtension(
   selection: Selection,
   configuration: Configuration,
@@ -79,7 +83,7 @@ function matchOf({ mode }: WasmPluginOptions): Message {
   return mode ? { match: MATCH[mode] } : {};
 }
 
-/** What Istio's messages on the module have in both resources. */
+/** The members for the module that both resources share. */
 function moduleOf(configuration: Configuration, { image, sha256 }: WasmPluginOptions) {
   return {
     url: image,
@@ -89,7 +93,7 @@ function moduleOf(configuration: Configuration, { image, sha256 }: WasmPluginOpt
   };
 }
 
-/** Every selection in a namespace has a name of its own, in whatever order its labels were said. */
+/** A name for every selection in a namespace, independent of the order of its labels. */
 export function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string {
   const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
   if (labels.length + targetRefs.length === 0) return "jwtgate";
@@ -100,7 +104,7 @@ export function nameOf({ matchLabels = {}, targetRefs = [] }: Selection): string
   );
 }
 
-/** What the heading says of CUSTOM policies that are no part of the resources. @param left each with its provider */
+/** The heading's lines about CUSTOM policies that are not part of the resources. @param left each with its provider */
 export function notesOn(left: readonly string[]): string[] {
   if (left.length === 0) return [];
   return [
@@ -118,7 +122,7 @@ const REASONS: Reasons = {
     "CLIENT is what passes a gateway, SERVER what comes in at a sidecar or passes a waypoint. Without it a sidecar's calls outwards are filtered too.",
 };
 
-/** As `REASONS`, for a filter that only watches. */
+/** As `REASONS`, for a filter in shadow. */
 const SHADOW_REASONS: Reasons = {
   ...REASONS,
   phase: "Before Istio's own authentication, which alone decides while this plugin is in shadow.",

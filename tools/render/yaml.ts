@@ -1,10 +1,10 @@
 /**
- * Objects → YAML for people, which every reader takes for the same objects: comments that give the reasons, and JSON
- * texts in blocks that can be read.
+ * Writes objects as readable YAML that every reader reads as the same objects: with comments that give the reasons, and
+ * JSON texts in readable blocks.
  *
- * Readers differ: YAML 1.1 (Kubernetes in many places, PyYAML) ends lines at U+0085, U+2028 and U+2029 and has more words
- * for booleans, numbers, dates and merges than YAML 1.2. So a string is plain only if no reader can take it for
- * anything else; every other string is in double quotes and ASCII.
+ * Readers differ: YAML 1.1 (Kubernetes in many places, PyYAML) ends lines at U+0085, U+2028 and U+2029 and has more
+ * words for booleans, numbers, dates and merges than YAML 1.2. So a string is plain only if no reader can mistake it
+ * for anything else; every other string is in double quotes and ASCII.
  */
 import { Document, isPair, isScalar, Scalar, type ScalarTag, type Tags, visit } from "yaml";
 import { stringifyString } from "yaml/util";
@@ -23,7 +23,7 @@ export interface YamlOptions {
 /**
  * @param documents one YAML document each, of strings, booleans, null and whole numbers
  * @param heading comment before the first
- * @throws {RangeError} if a string holds half a character (a lone surrogate), or a number is not a whole one
+ * @throws {RangeError} if a string contains a lone surrogate, or a number is not an integer
  */
 export function toYaml(documents: readonly object[], heading: string, options: YamlOptions = {}): string {
   return `${comment(heading).replace(/^/gm, "#")}\n${toBareYaml(documents, options)}`;
@@ -52,16 +52,18 @@ function print(content: object, { reasons = {}, shortLists = false }: YamlOption
   return document.toString({ lineWidth: 0, flowCollectionPadding: false, indentSeq: !shortLists });
 }
 
-/** Begins with a letter or `/`, which begin nothing else in YAML, and has nothing in it that could end a plain scalar. */
+/**
+ * Begins with a letter or `/`, which begin nothing else in YAML, and contains nothing that could end a plain scalar.
+ */
 const PLAIN = /^[A-Za-z/][A-Za-z0-9_./-]*$/;
 
-/** What some reader takes for a boolean, a number or nothing, in whatever case. */
+/** Words that some reader reads as a boolean, a number or null, in any case. */
 const WORDS = /^(?:y|yes|n|no|on|off|true|false|null|nil|none|undefined|inf|infinity|nan)$/i;
 
 /**
  * A string on one line, as a key or a value, block or flow.
  *
- * @throws {RangeError} if it holds half a character
+ * @throws {RangeError} if it contains a lone surrogate
  */
 export function yamlString(text: string): string {
   const inQuotes = quoted(text);
@@ -69,8 +71,8 @@ export function yamlString(text: string): string {
 }
 
 /**
- * In double quotes, ASCII alone. JSON's short escapes and `\uXXXX` are the same in every YAML. A character of more than
- * four digits is `\UXXXXXXXX`: what JSON writes in its place, an escape for each half, Go and Envoy refuse.
+ * In double quotes, only ASCII. JSON's short escapes and `\uXXXX` are the same in every YAML. A character of more than
+ * four digits is `\UXXXXXXXX`: Go and Envoy refuse JSON's form, one escape for each surrogate.
  */
 function quoted(text: string): string {
   const fault = /\p{Surrogate}/u.exec(text);
@@ -91,7 +93,7 @@ function isBlock(text: string): boolean {
   return lines.length > 1 && /^[!-~]/.test(text) && lines.every((line) => /^[ -~]*[!-~]$/.test(line));
 }
 
-/** As the library wants it: each line with a space before. Nothing in a line can end it for any reader. */
+/** As the library requires it: each line after a space. Nothing in a line can end it for any reader. */
 function comment(text: string): string {
   return text.replace(/[^\n -~]/g, escapeUnit).replace(/^(?=.)/gm, " ");
 }
@@ -103,7 +105,7 @@ const STRING: ScalarTag = {
   resolve: (text) => text,
   stringify: (node, context, onComment, onChompKeep) => {
     const text = node.value as string;
-    // As a name, a block is nothing that anybody reads.
+    // A block is unreadable as a name.
     if (context.implicitKey || context.inFlow || !isBlock(text)) return yamlString(text);
     const block = { type: Scalar.BLOCK_LITERAL, value: text } as Scalar<string>;
     return stringifyString(block, context, onComment, onChompKeep);
@@ -126,7 +128,7 @@ const NULL: ScalarTag = {
   stringify: () => "null",
 };
 
-/** Whole numbers, and decimals that every reader takes for the same number: digits, a point, a few digits. */
+/** Integers, and decimals that every reader reads as the same number: digits, a point, a few digits. */
 const NUMBER_TEXT = /^-?(0|[1-9]\d{0,15})(\.\d{1,6})?$/;
 
 const NUMBER: ScalarTag = {

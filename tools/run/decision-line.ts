@@ -1,20 +1,20 @@
-/** A line for each request: what was asked, what came of it, and the line of YAML that decided. */
+/** A line for each request: what was requested, the result, and the line of YAML that decided. */
 import type { SourceMap } from "../compile.ts";
 import type { Position } from "../diagnostics.ts";
 import { ABSENT, parseAccessLog } from "../render/access-log.ts";
 
-/** Who decided what. A text that Envoy does not have, such as the path of a malformed request, is `-`. */
+/** A decision on a request. A text that Envoy does not have, such as the path of a malformed request, is `-`. */
 export interface Decision {
   time: string;
   method: string;
   path: string;
-  /** 0 where there was no answer: the client had gone. */
+  /** 0 if there was no answer, because the client had gone. */
   status: number;
-  /** Of a gRPC call, whose `status` is 200 even if it failed. */
+  /** For a gRPC call, whose `status` is 200 even if it failed. */
   grpcStatus?: number;
   /** Envoy's response-code details. */
   details: string;
-  /** The body of a refusal by the filter, or else those details where Envoy could not get an answer. */
+  /** The body of a refusal by the filter, or those details if Envoy could not get an answer. */
   reason?: string;
   /** ISSUER/SUBJECT of the verified token. */
   principal?: string;
@@ -25,8 +25,8 @@ export interface Decision {
 }
 
 /**
- * @returns undefined where the line is no access log's, and `"known"` where it is the end of a WebSocket, which was
- *   decided and told when it began
+ * @returns undefined if the line is not from an access log, and `"known"` if it is the end of a WebSocket, which was
+ *   reported when it began
  */
 export function parseDecision(line: string, { rules }: SourceMap): Decision | "known" | undefined {
   const entry = parseAccessLog(line);
@@ -34,7 +34,7 @@ export function parseDecision(line: string, { rules }: SourceMap): Decision | "k
   if (entry.endsUpgrade) return "known";
   const { time, method, path, status, grpcStatus = 0, details, principal, policy: rule, reason } = entry;
   const at = rule !== undefined && Object.hasOwn(rules, rule) ? rules[rule] : undefined;
-  // Envoy's own errors, such as a service that is not there; not the service's.
+  // Envoy's own errors, such as an unavailable service; not the service's.
   const isOwn = details !== ABSENT && details !== "via_upstream";
   const failure = isOwn && (status === 0 || status >= 400 || grpcStatus !== 0) ? details : undefined;
   const why = reason !== undefined && reason !== "allowed" ? reason : failure;

@@ -1,6 +1,6 @@
 /**
- * An Envoy whose configuration can be replaced while it serves: listener and clusters are in files that it watches, as a
- * control plane's would be. What it refuses changes nothing.
+ * An Envoy whose configuration can be replaced while it serves: listener and clusters are in files that it watches
+ * instead of a control plane. A configuration that it refuses changes nothing.
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,11 +27,11 @@ export interface LiveGateOptions extends Omit<BootstrapOptions, "sharesPort" | "
   onLine: (line: string) => void;
 }
 
-/** How long a listener that was replaced may finish the requests that it has, in seconds. */
+/** How long a replaced listener may finish its requests, in seconds. */
 const DRAIN_SECONDS = 5;
 const ANSWER_WITHIN_MS = 30_000;
 
-/** What discovery services read: the kinds of resources, in the order in which Envoy must get them. */
+/** What discovery services read: the kinds of resources, in the order in which Envoy must receive them. */
 const SERVICES = [
   { name: "cds", type: "envoy.config.cluster.v3.Cluster", stats: "cluster_manager.cds" },
   { name: "lds", type: "envoy.config.listener.v3.Listener", stats: "listener_manager.lds" },
@@ -52,15 +52,15 @@ export class LiveGate {
     private readonly folder: string,
     private readonly log: RefusalLog,
     private readonly envoy: Envoy,
-    /** What Envoy uses, as far as that is known. */
+    /** What Envoy uses, as far as it is known. */
     private readonly current: Partial<Resources>,
-    /** The clusters of the configuration that was asked for last. */
+    /** The clusters of the latest requested configuration. */
     private needed: readonly Message[],
   ) {}
 
   /**
-   * @throws {EnvoyFailure} where Envoy does not start
-   * @throws {Refused} where it does not take the configuration
+   * @throws {EnvoyFailure} if Envoy does not start
+   * @throws {Refused} if it refuses the configuration
    */
   static async start(live: LiveConfiguration, options: LiveGateOptions): Promise<LiveGate> {
     const folder = makeEnvoyFolder();
@@ -103,14 +103,14 @@ export class LiveGate {
   /**
    * Replaces the configuration, and waits until Envoy uses it.
    *
-   * @throws {Refused} where it does not take it: the one before stays in force
-   * @throws {Error} where it does not say: which one is in force is not known
+   * @throws {Refused} if Envoy refuses it: the previous one stays in force
+   * @throws {Error} if Envoy does not answer: it is unknown which one is in force
    */
   async apply(live: LiveConfiguration): Promise<void> {
     const { resources } = split(render(live, this.options), this.folder);
     const needed = resources.cds;
     const names = new Set(needed.map(({ name }) => name));
-    // The listener that is replaced asks its own until it is gone.
+    // The replaced listener uses its own clusters until it is gone.
     resources.cds = [...needed, ...this.needed.filter(({ name }) => !names.has(name))];
     this.needed = needed;
     this.version++;
@@ -120,7 +120,7 @@ export class LiveGate {
       const before = await this.counts(service);
       write(this.folder, service, resources[name], this.version);
       const last = this.current[name];
-      // Until it has answered, what it uses is not known.
+      // Until Envoy has answered, it is unknown what it uses.
       this.current[name] = undefined;
       try {
         await this.answer(service, before);
@@ -138,7 +138,7 @@ export class LiveGate {
 
   /**
    * @throws {Refused}
-   * @throws {EnvoyFailure} where it does not answer
+   * @throws {EnvoyFailure} if it does not answer
    */
   private async answer(service: Service, before: Counts): Promise<void> {
     const deadline = performance.now() + ANSWER_WITHIN_MS;
@@ -163,16 +163,16 @@ interface Counts {
   refused: number;
 }
 
-/** Envoy does not take a configuration; the message is its own. */
+/** Envoy refused a configuration; the message is its own. */
 export class Refused extends Error {
   override readonly name = "Refused";
 }
 
-/** Envoy says only in its log why it refuses what it read from a file. */
+/** Envoy logs why it refuses a file, and reports it nowhere else. */
 class RefusalLog {
   last = "Envoy refused the configuration";
 
-  /** @returns whether the line is known by now: such a reason, another wording of it, or that we end Envoy */
+  /** @returns whether the line is already known: such a reason, another wording of it, or our request to end */
   read(line: string): boolean {
     const reason = /Filesystem config update rejected: (.*)$/.exec(line)?.[1];
     if (reason !== undefined) this.last = `Envoy refused the configuration: ${reason}`;
@@ -180,12 +180,15 @@ class RefusalLog {
   }
 }
 
-/** Two gates at one address are a mistake: the second is refused. A WebSocket may last hours; it is printed when it begins. */
+/**
+ * Two gates at one address are a mistake: the second is refused. A WebSocket may last hours, so it is printed when it
+ * begins.
+ */
 function render({ configuration, before }: LiveConfiguration, options: LiveGateOptions): Message {
   return renderBootstrap(configuration, { ...options, before, sharesPort: false, logsUpgrades: true });
 }
 
-/** A bootstrap with all that can change moved into files. */
+/** A bootstrap whose changing parts are moved into files. */
 function split(whole: Message, folder: string): { bootstrap: Message; resources: Resources } {
   const { static_resources: resources, ...bootstrap } = whole;
   const { listeners, clusters } = resources as { listeners: Message[]; clusters: Message[] };
@@ -199,7 +202,7 @@ function split(whole: Message, folder: string): { bootstrap: Message; resources:
   };
 }
 
-/** Envoy reads a file when another is moved to its place, so that it never sees half of one. */
+/** Envoy reads a file when another is moved to its name, so it never sees an incomplete one. */
 function write(folder: string, { name, type }: Service, resources: Message[], version: number): void {
   const file = join(folder, `${name}.json`);
   const content = {

@@ -1,11 +1,11 @@
-/** The compiler for those who know an output by its name. */
+/** The compiler for callers that select an output by its name. */
 import type * as compiler from "../compile.ts";
 import { type CompileResult, compile as compileFor, type SourceFile } from "../compile.ts";
 import { type TargetName, targetOf } from "./index.ts";
 
-/** What `compile` is asked for. */
+/** The options of `compile`. */
 export interface CompileOptions extends Omit<compiler.CompileOptions, "target"> {
-  /** What the configuration is for: decides what the filter can know of a request. */
+  /** The destination of the configuration: decides what the filter can know about a request. */
   target: TargetName;
 }
 

@@ -1,4 +1,4 @@
-/** The filter's configuration alone, as JSON, for an Envoy that is there already: docs/configuration.md. */
+/** Only the filter's configuration, as JSON, for an existing Envoy: docs/configuration.md. */
 import { STANDALONE } from "../compile.ts";
 import { asciiJson } from "../diagnostics.ts";
 import { warnOfNeeds } from "./needs.ts";

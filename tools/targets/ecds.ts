@@ -1,4 +1,4 @@
-/** The filter for Envoy's extension config discovery, a file that is replaced while Envoy serves: docs/ecds.md. */
+/** The filter for Envoy's extension config discovery, in a file that is replaced while Envoy serves: docs/ecds.md. */
 import { STANDALONE } from "../compile.ts";
 import { printEcds, renderEcds } from "../render/ecds.ts";
 import { VERSION } from "../version.ts";

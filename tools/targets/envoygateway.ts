@@ -27,7 +27,7 @@ export const envoygateway = {
   name: NAME,
   noun: "an EnvoyExtensionPolicy",
   knowsDirectPeer: false,
-  // The loopback is an error of its own.
+  // The loopback has its own error.
   inMesh: false,
   clusterFor(url, namespace, selection) {
     const gateways = selection && gatewaysOf(selection);
@@ -99,12 +99,12 @@ function refuseKeyServers({ selection, providers, positions }: ReviewedWorkload,
   }
 }
 
-/** Ports below this one are privileged; Envoy Gateway lets Envoy listen at others in their place. */
+/** Ports below this one are privileged; Envoy Gateway makes Envoy listen at others instead. */
 const FIRST_FREE_PORT = 1024;
 const SHIFT = 10_000;
 
 /**
- * A policy on the port of a Gateway would never hold, because the filter sees the port that Envoy listens at
+ * A policy on the port of a Gateway would never match, because the filter sees the port that Envoy listens at
  * (internal/gatewayapi/listener.go, servicePortToContainerPort).
  */
 function refusePorts({ kind, spec }: Resource, report: Report): void {

@@ -8,8 +8,8 @@ import { NotRendered, onlyConfiguration, type Target } from "./target.ts";
 const NAME = "google";
 
 /**
- * The largest configuration, in bytes. Google gives a plugin 16 MiB of memory, in which a test proves that the filter lives
- * with the costliest configurations of this size, a full cache of tokens and 1,000 requests at a time.
+ * The largest configuration, in bytes. Google gives a plugin 16 MiB of memory. A test proves that this is enough for
+ * the most expensive configurations of this size, a full token cache and 1,000 requests at a time.
  */
 export const MAX_CONFIGURATION_BYTES = 128 * 1024;
 
@@ -49,7 +49,7 @@ export const google = {
   },
 } as const satisfies Target;
 
-/** A plugin makes no calls, and has no timer to make them by. */
+/** A plugin makes no calls, and has no timer for them. */
 function refuseFetchedKeys({ providers, positions }: ReviewedWorkload, report: Report): void {
   for (const { name, remoteJwks } of providers) {
     const at = positions[name];
@@ -62,7 +62,7 @@ function refuseFetchedKeys({ providers, positions }: ReviewedWorkload, report: R
   }
 }
 
-/** Headers that Google lets no plugin change (Service Extensions, limitations of plugins). */
+/** Headers that Google does not let a plugin change (Service Extensions, limitations of plugins). */
 const PROTECTED = /^(x-(forwarded|goog|gfe|amz-).*|x-user-ip|cdn-loop)$/;
 
 function refuseHeaders({ providers, positions }: ReviewedWorkload, report: Report): void {
@@ -90,7 +90,7 @@ function refuseHeaders({ providers, positions }: ReviewedWorkload, report: Repor
   }
 }
 
-/** What a plugin sees of a request: its headers, and so its tokens. */
+/** What a plugin sees of a request: its headers, and therefore its tokens. */
 const SEEN = /^(requestPrincipals|hosts|methods|paths|request\.headers\[.*\]|request\.auth\..*)$/s;
 
 /** Anything else has no value there, and a condition of a DENY policy that never holds leaves a door open. */
@@ -98,7 +98,7 @@ function refuseAttributes({ kind, spec }: Resource, report: Report): void {
   if (kind !== "AuthorizationPolicy") return;
   for (const { from, to, when } of spec.rules) {
     for (const { name, at, attribute } of [...from.flat(), ...to.flat(), ...when]) {
-      // The direct peer is an error already.
+      // The direct peer has its own error.
       if (attribute === undefined || attribute.needsDirectPeer || SEEN.test(name)) continue;
       report.error(
         at,

@@ -1,6 +1,6 @@
 /**
- * Every output that there is. The command, its help, its completion and its page go over this list, so that a new output is
- * a file beside this one, a line here and a page of the documentation.
+ * All outputs. The command, its help, its completion and its page iterate over this list, so a new output is a file in
+ * this folder, a line here and a page of the documentation.
  */
 import { config } from "./config.ts";
 import { ecds } from "./ecds.ts";
@@ -12,7 +12,7 @@ import type { Target } from "./target.ts";
 import { trafficextension } from "./trafficextension.ts";
 import { wasmplugin } from "./wasmplugin.ts";
 
-/** By name, in the order of help. The first is what `jwtgate compile` writes if nothing is said. */
+/** By name, in the order of help. The first is the default of `jwtgate compile`. */
 export const TARGETS = byName(
   config,
   envoy,

@@ -1,4 +1,4 @@
-/** What the outputs for a mesh share: Istio's resources of one kind, and those for its servers of keys. */
+/** What the outputs for a mesh share: Istio's resources of one kind, and those for its key servers. */
 import type { CompiledWorkload, CompileTarget } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
 import { isAboutPeer } from "../istio/attributes.ts";
@@ -18,7 +18,7 @@ import { NotRendered, type Target } from "./target.ts";
 export interface Kind<Name extends string> extends Pick<CompileTarget, "noun"> {
   name: Name;
   summary: string;
-  /** What the first example of the command's help is for. */
+  /** The purpose of the first example in the command's help. */
   purpose: string;
   /** One resource for the policies of a selection. */
   resource(selection: Selection, configuration: Configuration, options: WasmPluginOptions): Message;
@@ -92,7 +92,7 @@ function leftToIstio({ custom }: CompiledWorkload): string[] {
   return custom.flatMap(({ name, policies }) => policies.map((policy) => `${policy} (${quote(name.value)})`));
 }
 
-/** An HTTP filter sees no TCP: what Istio would close there has to stay with Istio. */
+/** An HTTP filter does not see TCP: policies for other TCP must stay with Istio. */
 function uncoveredTcp(policy: Resource, selection: Selection | undefined): string {
   const { namespace, matchLabels, targetRefs } = selection ?? { namespace: policy.metadata.namespace };
   const spec = {

@@ -1,4 +1,7 @@
-/** The filter's module as a file that Envoy reads: the option that names it, alike wherever Envoy's own messages are written. */
+/**
+ * The filter's module as a file that Envoy reads: the option that names it, the same for all outputs with Envoy's own
+ * messages.
+ */
 import { type Files, NotRendered, type TargetOption } from "./target.ts";
 
 export interface ModuleOptions {
@@ -13,8 +16,8 @@ export const MODULE_OPTION: TargetOption = {
 /**
  * As Envoy will see it.
  *
- * @param chosen the option; the module of this package where absent
- * @throws {NotRendered} if that is not there
+ * @param chosen the option; the module of this package if absent
+ * @throws {NotRendered} if that does not exist
  */
 export function moduleFile(chosen: string | undefined, { module, exists, resolve }: Files): string {
   if (chosen !== undefined) return resolve(chosen);

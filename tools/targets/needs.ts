@@ -1,4 +1,4 @@
-/** What a configuration needs of an Envoy that is there already, and that `--output envoy` would have written. */
+/** What a configuration needs from an existing Envoy, and what `--output envoy` would have written. */
 import { DIRECT_REMOTE_ADDRESS, fetchedKeys, type ReviewedWorkload } from "../compile.ts";
 import type { Report } from "../istio/report.ts";
 

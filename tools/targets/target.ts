@@ -1,13 +1,13 @@
-/** An output of `jwtgate compile`: all that the compiler, the command and its help have to know of it. */
+/** An output of `jwtgate compile`: everything that the compiler, the command and its help need to know about it. */
 import type { CompiledWorkload, CompileTarget } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
 import type { Mode } from "../render/bootstrap.ts";
 
 /** Options that several outputs have. */
 export interface SharedOptions {
-  /** Of the proxy. Absent if it is a waypoint. */
+  /** The proxy's mode. Absent if it is a waypoint. */
   mode?: Mode;
-  /** Whether it is a waypoint, which only some outputs can be for. */
+  /** Whether it is a waypoint, which only some outputs support. */
   waypoint?: boolean;
   jwksCa?: string;
 }
@@ -22,7 +22,7 @@ export interface TargetOption {
   parse?(text: string): unknown;
 }
 
-/** What an output has to know of files, which its caller has. */
+/** What an output needs to know about files, from its caller. */
 export interface Files {
   /** The filter that belongs to this tool, absolute. */
   module: string;
@@ -40,17 +40,17 @@ export interface Rendered {
 export interface Target<Options extends object = object> extends CompileTarget {
   /** `--output NAME` */
   name: string;
-  /** What it is, in a few words. */
+  /** A short description. */
   summary: string;
-  /** What becomes of it without `--mode`; absent if it does not look at the mode. */
+  /** The effect of omitting `--mode`; absent if it ignores the mode. */
   withoutMode?: string;
-  /** Whether it can be for a waypoint. */
+  /** Whether it supports waypoints. */
   hasWaypoints?: true;
-  /** Of how to use it, for the command's help: a line that says what for, and commands. */
+  /** An example for the command's help: a line with its purpose, and commands. */
   example: string;
-  /** Those that not every output has. Outputs that share one have the same object. */
+  /** Options that not every output has. Outputs that share one have the same object. */
   options: readonly TargetOption[];
-  /** Says what is wrong with options, of which each by itself is right; before anything is read. */
+  /** Reports contradictions between options, before anything is read. */
   check?(options: SharedOptions & Partial<Options>): string | undefined;
   /**
    * Writes what was compiled.
@@ -67,7 +67,7 @@ export interface Target<Options extends object = object> extends CompileTarget {
   ): Rendered;
 }
 
-/** What was compiled cannot be written so; the message says why, for the user. */
+/** The compiled policies cannot be written in this form; the message explains why. */
 export class NotRendered extends Error {
   override readonly name = "NotRendered";
 }

@@ -1,4 +1,4 @@
-/** The same with a TrafficExtension, which Istio 1.30 and newer has in the place of a WasmPlugin: docs/istio.md. */
+/** The same with a TrafficExtension, which replaces a WasmPlugin in Istio 1.30 and newer: docs/istio.md. */
 import { renderTrafficExtension } from "../render/wasmplugin.ts";
 import { istioExtension } from "./istio-extension.ts";
 

@@ -1,4 +1,4 @@
-/** The service that an Envoy passes requests on to: the options that say so, alike wherever there is an Envoy. */
+/** The service that Envoy forwards requests to: its options, the same for all outputs with an Envoy. */
 import { systemCaFile, type Upstream } from "../render/bootstrap.ts";
 import { parseHostHeader, parseUpstream, UPSTREAM_SCHEMES, type UpstreamAddress } from "../values.ts";
 import type { Files, TargetOption } from "./target.ts";
@@ -32,7 +32,7 @@ export const UPSTREAM_OPTIONS = [
   { flags: "--upstream-key <file>", description: "its private key, PEM" },
 ] as const satisfies readonly TargetOption[];
 
-/** Says what is wrong with options that are right one by one. */
+/** Reports contradictions between options. */
 export function checkUpstream(options: Partial<UpstreamOptions>): string | undefined {
   const { upstream, upstreamCa, upstreamCert, upstreamKey } = options;
   if (upstream === undefined) return undefined;
@@ -51,7 +51,7 @@ export function upstreamUrl({ scheme, host, port }: UpstreamAddress): string {
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** The service as the bootstrap has it, from options with which nothing is wrong. */
+/** The service in the form of the bootstrap, from checked options. */
 export function upstreamOf(
   { upstream, ...options }: Pick<UpstreamOptions, "upstream"> & Partial<UpstreamOptions>,
   { exists, resolve }: Pick<Files, "exists" | "resolve">,
@@ -60,7 +60,7 @@ export function upstreamOf(
   const { upstreamHost, upstreamCa, upstreamCert, upstreamKey } = options;
   const { isTls, protocol } = UPSTREAM_SCHEMES[scheme];
   const tls = {
-    // A name in a certificate, and in SNI, has no dot at its end (RFC 6066, 3).
+    // A name in a certificate, and in SNI, has no trailing dot (RFC 6066, 3).
     serverName: host.replace(/\.$/, ""),
     caFile: upstreamCa === undefined ? systemCaFile(exists) : resolve(upstreamCa),
     ...(upstreamCert !== undefined &&

@@ -1,4 +1,7 @@
-/** Runs prepared tests in a real Envoy: the bootstrap that `compile` writes, and an upstream that says what it got. */
+/**
+ * Runs prepared tests in a real Envoy: with the bootstrap that `compile` writes, and an upstream that returns what it
+ * received.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { Envoy } from "../envoy/process.ts";
@@ -17,17 +20,17 @@ export interface EnvoyChoice {
   module: string;
 }
 
-/** The answer's header in which Envoy says its response-code details. */
+/** The answer's header for Envoy's response-code details. */
 const DETAILS = "x-jwtgate-test-details";
-/** The answer's header in which Envoy says which rule decided, as the filter says it in filter state. */
+/** The answer's header for the rule that decided, from filter state. */
 const RULE = "x-jwtgate-test-rule";
-/** The answer's header in which the upstream says what it got. */
+/** The answer's header for the request that the upstream received. */
 const RECEIVED = "x-jwtgate-test-received";
 
 const TIMEOUT_MS = 10_000;
 
 /**
- * Runs the tests of a suite; those that need what a real Envoy cannot be told are skipped, with the reason.
+ * Runs the tests of a suite. Tests that a real Envoy cannot run are skipped, with the reason.
  *
  * @param bail ends the run after some failures; absent: all tests are run
  */
@@ -116,7 +119,7 @@ function managerOf(listener: Message | undefined): Message {
   return manager;
 }
 
-/** Envoy's own answers say why, in a header; nothing else about them changes. */
+/** Adds the details to Envoy's own answers, in a header; nothing else about them changes. */
 function tellDecisions(): Message {
   const comparison = { op: "GE", value: { default_value: 0, runtime_key: "jwtgate.test.any_status" } };
   const details = added(DETAILS, "%RESPONSE_CODE_DETAILS%");
@@ -147,14 +150,14 @@ async function runCase(test: PreparedCase, subject: Subject, port: number): Prom
   return judge(test, subject, outcome, performance.now() - started);
 }
 
-/** A connection that failed, or an answer that is none, is this test's failure; the others still run. */
+/** A failed connection, or an answer that cannot be read, is this test's failure; the others still run. */
 function unanswered({ name, table, at }: PreparedCase, error: unknown, milliseconds: number): CaseResult {
   const actual = error instanceof Error ? error.message : String(error);
   const failures = [{ what: "answer", at, expected: "an answer of HTTP/1.1", actual }];
   return { name, ...(table !== undefined && { table }), at, failures, answer: "none", milliseconds };
 }
 
-/** One request on a connection of its own, exactly the bytes that the test says. */
+/** Sends one request on its own connection, with exactly the bytes of the test. */
 async function send({ request }: PreparedCase, host: string, port: number): Promise<Outcome> {
   const { method, path, authority, headers, body, peer } = request;
   const length: [string, string][] = body === "" ? [] : [["content-length", String(body.length)]];
@@ -169,7 +172,7 @@ async function send({ request }: PreparedCase, host: string, port: number): Prom
   });
   const header = (name: string) => answer.find(([other]) => other === name)?.[1];
   const rule = header(RULE) ?? "";
-  // Envoy writes - for what there is not.
+  // Envoy writes - for absent values.
   const properties: Outcome["properties"] = rule === "" || rule === "-" ? {} : { "jwtgate.policy": rule };
   const said = { logs: [], properties };
   const received = header(RECEIVED);

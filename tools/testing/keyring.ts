@@ -23,7 +23,7 @@ export class Keyring {
     return keyring;
   }
 
-  /** The key of that name; none for one that is only a key set, or was wrong. */
+  /** The key of that name; none if it is only a key set, or faulty. */
   get(name: string): SigningKey | undefined {
     return this.keys.get(name);
   }
@@ -47,7 +47,7 @@ export class Keyring {
         const id = key.kid ?? kidOf(text) ?? name;
         this.keys.set(name, await SigningKey.from(text, id, alg, this.context.readPem));
       } catch {
-        // What the library says may quote the key.
+        // The library's message may quote the key.
         const where = this.context.at("keys", name, file === undefined ? "jwk" : "file");
         this.context.report.error(
           where,
@@ -106,7 +106,7 @@ function kidOf(text: string): string | undefined {
   return typeof kid === "string" ? kid : undefined;
 }
 
-/** What a key's `issuer` or `jwksUri` can name of a provider. */
+/** The names by which a key's `issuer` or `jwksUri` can refer to a provider. */
 function namesOf({ issuer, remoteJwks }: Provider, field: string): string[] {
   const names = field === "issuer" ? [issuer] : [remoteJwks?.uri, remoteJwks?.discovery?.uri];
   return names.filter((name) => name !== undefined);
@@ -119,10 +119,10 @@ function unknownOrigin(field: string, wanted: string, providers: readonly Provid
   return `no rule of the policies has the ${field} ${quote(wanted)}: ${have}`;
 }
 
-/** Puts a key set where a provider fetches it; with discovery, the document that leads there too. */
+/** Puts a key set where a provider fetches it; with discovery, also the document that leads there. */
 function serve({ issuer, remoteJwks }: Provider, text: string, documents: Map<string, string>): void {
   const discovery = remoteJwks?.discovery?.uri;
-  // Issuers of one host, such as Keycloak's realms, have key sets of their own.
+  // Issuers with the same host, such as Keycloak's realms, have separate key sets.
   const own = `/jwtgate-test/jwks.json?${encodeURIComponent(discovery ?? "")}`;
   const uri = remoteJwks?.uri ?? new URL(own, discovery).href;
   if (discovery !== undefined) documents.set(discovery, JSON.stringify({ issuer, jwks_uri: uri }));

@@ -1,4 +1,4 @@
-/** Keys and tokens for tests. Tokens may be anything that a test wants to see refused, so nothing is checked here. */
+/** Keys and tokens for tests. A token may be anything that a test expects to be refused, so nothing is checked here. */
 import { base64Decode, base64UrlEncode, utf8Decode, utf8Encode } from "../host/bytes.ts";
 import { type Algorithm, algorithmNamed } from "../jwks/algorithms.ts";
 import type { JsonKey } from "../jwks/thumbprint.ts";
@@ -7,9 +7,9 @@ import { type PemReader, PrivateKey, readPkcs8 } from "../token/private-key.ts";
 type Json = Record<string, unknown>;
 
 /**
- * Makes the key that a test file has none for.
+ * Makes a key that the test file does not have.
  *
- * @param owner what the key is for: `keys.NAME`, or `spoil.KID` for that of an attacker
+ * @param owner what the key is for: `keys.NAME`, or `spoil.KID` for an attacker's key
  */
 export type KeyMaker = (alg: string, owner: string) => Promise<PrivateKey>;
 
@@ -26,15 +26,15 @@ export class SigningKey {
     return SigningKey.with(await PrivateKey.generate(alg), alg, kid);
   }
 
-  /** A key that is there. */
+  /** Wraps an existing key. */
   static with(key: PrivateKey, alg: string, kid: string): SigningKey {
     return new SigningKey(kid, alg, key);
   }
 
   /**
    * @param text PEM, or a JWK as JSON, private or `oct`
-   * @param alg where the text does not say
-   * @throws where it is neither; the message says what is wrong
+   * @param alg if the text does not have one
+   * @throws if it is neither; the message explains why
    */
   static async from(
     text: string,
@@ -57,17 +57,17 @@ export class SigningKey {
     return this.key.verifying["kty"] === "oct";
   }
 
-  /** What verifies: the public key, or the secret of HMAC, as a JWK (RFC 7517). */
+  /** The JWK that verifies: the public key, or the secret of HMAC (RFC 7517). */
   get jwk(): Json {
     const { kid, alg, key } = this;
     return { ...key.verifying, kid, alg };
   }
 
   /**
-   * A signature by any algorithm that the kind of key can make.
+   * A signature by any algorithm that the kind of key supports.
    *
-   * @param alg `none` makes an empty one; an HS… with an asymmetric key takes the public key's PEM for the secret
-   * @throws {RangeError} where a key of this kind makes no such signature
+   * @param alg `none` makes an empty one; an HS… with an asymmetric key uses the public key's PEM as the secret
+   * @throws {RangeError} if a key of this kind cannot make such a signature
    */
   async sign(text: string, alg: string): Promise<Uint8Array> {
     const { key } = this;
@@ -85,7 +85,7 @@ export function encodePart(value: Json): string {
   return base64UrlEncode(utf8Encode(JSON.stringify(value)));
 }
 
-/** What a part of a token says; empty where it says nothing. */
+/** The content of a part of a token; empty if it cannot be read. */
 export function decodePart(text: string): Json {
   return JSON.parse(utf8Decode(base64Decode(text))) as Json;
 }

@@ -1,4 +1,4 @@
-/** Reads a YAML value against a schema: every fault with its place, and what was probably meant. */
+/** Reads a YAML value against a schema: reports every fault with its position, and what was probably meant. */
 import type { Position } from "../diagnostics.ts";
 import { closest } from "../istio/fields.ts";
 import { quote, type Report } from "../istio/report.ts";
@@ -20,15 +20,15 @@ interface Schema {
 }
 
 /**
- * @param schema of TypeBox's making
+ * @param schema made with TypeBox
  * @param path of the value, as messages name it; "" for the whole
- * @returns the value; what is wrong with it is in the report, and then it is not to be used
+ * @returns the value; if the report has a fault, it must not be used
  */
 export function read(node: YamlNode, schema: object, path: string, report: Report): unknown {
   return readAs(node, schema as Schema, path, report);
 }
 
-/** The place of a value inside another; of the last part of the path that is there. */
+/** The position of a value inside another; if the path does not exist, of the last part that does. */
 export function positionAt(node: YamlNode, ...path: (string | number)[]): Position {
   let current = node;
   for (const part of path) {
@@ -77,7 +77,7 @@ function readAs(node: YamlNode, schema: Schema, path: string, report: Report): u
   }
 }
 
-/** The alternative that the value looks most like: of its kind, with the required members. */
+/** The alternative that is most similar to the value: of its kind, with the required members. */
 function readAnyOf(node: YamlNode, alternatives: Schema[], path: string, report: Report): unknown {
   const literals = alternatives.flatMap((one) => ("const" in one ? [String(one.const)] : []));
   if (literals.length === alternatives.length) return readChoice(node, literals, path, report);
@@ -108,7 +108,7 @@ const KIND_NAMES: Record<string, string> = {
   null: "null",
 };
 
-/** The kind of YAML value that a schema is about. */
+/** The kind of YAML value that a schema describes. */
 function kindOf({ type }: Schema): string {
   const kinds: Record<string, string> = { object: "map", array: "list", integer: "number" };
   return kinds[type ?? ""] ?? type ?? "";

@@ -49,9 +49,9 @@ export interface Counts {
   passed: number;
   failed: number;
   skipped: number;
-  /** Tests that were not asked for. */
+  /** Tests that were not selected. */
   unselected: number;
-  /** Files with an error, of which no test was run. */
+  /** Files with an error; none of their tests was run. */
   faulty: number;
 }
 
@@ -171,7 +171,7 @@ function diagnosisOf({ at, answer, because, failures, milliseconds }: CaseResult
   };
 }
 
-/** What a failed test has to say beside its name, a line each. */
+/** The details of a failed test besides its name, one on each line. */
 function reasonsOf({ failures, answer, because }: CaseResult): string[] {
   return [
     ...failures.map(({ what, expected, actual }) => `${what}: expected ${expected}, got ${actual}`),
@@ -223,7 +223,7 @@ function formatJunit(results: readonly SuiteResult[], milliseconds: number): str
 
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** Text in XML 1.0, which cannot have most control characters at all, and takes the others for spaces in attributes. */
+/** Text in XML 1.0, which does not allow most control characters, and reads the others as spaces in attributes. */
 function xml(text: string): string {
   const lines = text.split("\n").map((line) =>
     printable(line)

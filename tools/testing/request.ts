@@ -1,4 +1,4 @@
-/** A request of a test file, written out as it is sent. */
+/** A request of a test file, completed as it is sent. */
 import type { Position } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
 import { tlsInfo } from "../explain/certificate.ts";
@@ -8,10 +8,10 @@ import { quote, type Report } from "../istio/report.ts";
 import type { Placement, Request } from "./schema.ts";
 import type { Tokens } from "./tokens.ts";
 
-/** The place of a part of a request in the test file. */
+/** The position of a part of a request in the test file. */
 export type PlaceOf = (...path: (string | number)[]) => Position;
 
-/** The request with its tokens in their places; what is wrong with it is reported at the place of the part. */
+/** The request with its tokens in their locations; faults are reported at the position of the part. */
 export function completeRequest(
   request: Request,
   at: PlaceOf,

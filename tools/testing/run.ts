@@ -1,4 +1,4 @@
-/** Runs prepared tests in the project's own host, and compares what came with what was expected. */
+/** Runs prepared tests in the project's own host, and compares the results with the expectations. */
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { type DecidedBy, decidingRule, ruleOf, type Subject } from "../explain/explain.ts";
 import { because } from "../explain/format.ts";
@@ -15,25 +15,25 @@ import type { PreparedCase, Suite } from "./suite.ts";
 export interface Failure {
   /** What differs, such as `status`. */
   what: string;
-  /** Where the expectation stands. */
+  /** The position of the expectation. */
   at: Position;
   expected: string;
   actual: string;
 }
 
-/** What came of one test. */
+/** The result of one test. */
 export interface CaseResult {
   name: string;
   /** Name of the table that the test is a cell of. */
   table?: string;
   at: Position;
-  /** Empty where the test passed. */
+  /** Empty if the test passed. */
   failures: Failure[];
   /** Why the test could not be run. */
   skipped?: string;
-  /** What came, in a few words. */
+  /** The answer, in a few words. */
   answer: string;
-  /** Why. */
+  /** The reason for the answer. */
   because?: string;
   /** The line of YAML that decided. */
   decidedBy?: DecidedBy;
@@ -41,15 +41,15 @@ export interface CaseResult {
   milliseconds: number;
 }
 
-/** What came of a file of tests. */
+/** The result of a file of tests. */
 export interface SuiteResult {
   file: string;
   cases: CaseResult[];
-  /** How many of its tests were not asked for. */
+  /** How many of its tests were not selected. */
   unselected: number;
-  /** Why none of its tests was run; empty if the file is right. */
+  /** Why none of its tests was run; empty if the file has no error. */
   errors: Diagnostic[];
-  /** How long the file took, with everything that was made ready for it. */
+  /** How long the file took, with its preparation. */
   milliseconds: number;
 }
 
@@ -113,7 +113,7 @@ export async function runSuite(
 }
 
 /**
- * What came of a suite.
+ * The result of a suite.
  *
  * @internal
  */
@@ -143,7 +143,7 @@ export function skippedCase({ name, table, at }: PreparedCase, reason: string): 
 }
 
 /**
- * Compares what came with what was expected.
+ * Compares the results with the expectations.
  *
  * @param outcome of the request, wherever it ran, with the filter's own filter state among its properties
  * @internal
@@ -169,7 +169,7 @@ export function judge(
   };
 }
 
-/** What the upstream answers as far as tests are concerned: the gate lets it decide. */
+/** The upstream's status, as far as tests are concerned: the status in the answer of a request that passed. */
 function statusOf({ headers }: UpstreamRequest): number {
   return headers.some(([name]) => name === "upgrade") ? 101 : 200;
 }

@@ -1,12 +1,12 @@
-/** Which tests of a file are run. */
+/** Selects which tests of a file are run. */
 import type { Diagnostic } from "../diagnostics.ts";
 import type { Suite } from "./suite.ts";
 
 /**
- * Whether a test's full name, `FILE > TABLE > TEST`, has the pattern in it: as it is written, so that a name can be pasted, or
+ * Whether a test's full name, `FILE > TABLE > TEST`, contains the pattern: literally, so that a name can be pasted, or
  * as a regular expression of JavaScript.
  *
- * @param pattern one that is no regular expression is looked for as it is written
+ * @param pattern one that is not a regular expression is only searched for literally
  */
 export function namePattern(pattern: string): (name: string) => boolean {
   const expression = compile(pattern);
@@ -27,9 +27,9 @@ export function fullName(file: string, { table, name }: { table?: string; name: 
 }
 
 /**
- * The suite with the tests that are asked for: those with `only`, if the file has any, whose names match.
+ * The suite with the selected tests: those with `only`, if the file has any, whose names match.
  *
- * @param matches absent: any name does
+ * @param matches absent: any name matches
  */
 export function select(suite: Suite, matches: (name: string) => boolean = () => true): Suite {
   const hasOnly = suite.cases.some(({ only }) => only !== undefined);
@@ -39,7 +39,7 @@ export function select(suite: Suite, matches: (name: string) => boolean = () => 
   return { ...suite, cases, unselected: suite.unselected + suite.cases.length - cases.length };
 }
 
-/** An error at each `only`: it leaves out tests that somebody relies on. */
+/** An error at each `only`: it leaves out tests that others rely on. */
 export function refuseOnly(suite: Suite): Diagnostic[] {
   const places = suite.cases.flatMap(({ only }) => only ?? []);
   const message =
@@ -58,12 +58,12 @@ export class Bail {
   /** @param limit how many failures end the run; absent: it does not end before all tests were run */
   constructor(private readonly limit = Number.POSITIVE_INFINITY) {}
 
-  /** Counts what failed. */
+  /** Counts a failure. */
   count(failed: boolean): void {
     if (failed) this.failures++;
   }
 
-  /** Why nothing more is run; undefined if the run goes on. */
+  /** Why the run ends; undefined if it continues. */
   get reason(): string | undefined {
     const { limit } = this;
     return this.failures < limit

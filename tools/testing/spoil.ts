@@ -1,4 +1,4 @@
-/** Spoils good tokens, each in one way, as an attacker or an accident would (spoils.ts says how). */
+/** Spoils valid tokens, each in one way, as an attacker or an accident would (spoils.ts describes how). */
 import { base64Decode, base64UrlEncode, utf8Encode } from "../host/bytes.ts";
 import { algorithmsOf } from "../jwks/algorithms.ts";
 import { encodePart, type KeyMaker, mint, SigningKey } from "./mint.ts";
@@ -30,7 +30,7 @@ const ATTACKER = "https://attacker.example";
  * @param now milliseconds since 1970
  * @param makeKey makes the attacker's key
  * @returns the spoilt token
- * @throws {NotSpoilable} if a token of this kind cannot be spoilt so
+ * @throws {NotSpoilable} if a token of this kind cannot be spoilt in this way
  */
 export async function spoil(
   { key, header, payload, alg, text }: Signed,

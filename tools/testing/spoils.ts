@@ -1,6 +1,6 @@
-/** The names of the ways to spoil a token (spoil.ts does it). */
+/** The names of the ways to spoil a token (spoil.ts applies them). */
 
-/** Ways to spoil a good token, and what each does. */
+/** Ways to spoil a valid token, and what each does. */
 export const SPOILS = {
   "wrong-key": "Signed by a new key of the same kind; the `kid` is still that of the real one.",
   "unknown-kid": "Signed by the right key, under a `kid` that no key has.",

@@ -1,4 +1,4 @@
-/** A file of policy tests, made ready to run: policies compiled, keys made, tokens signed, requests written out. */
+/** A file of policy tests, prepared to run: policies compiled, keys made, tokens signed, requests completed. */
 import { type CompileResult, type CompileTarget, compile, INSPECTED, type SourceFile } from "../compile.ts";
 import type { Diagnostic, Position } from "../diagnostics.ts";
 import { isAddress } from "../encoding/address.ts";
@@ -28,7 +28,7 @@ export interface Files {
    * @throws {Error} if it cannot; its message is for the user
    */
   text(path: string): string;
-  /** Reads private keys in PEM. Default: PKCS #8 alone, which is what engines without OpenSSL read. */
+  /** Reads private keys in PEM. Default: only PKCS #8, which engines without OpenSSL read. */
   readonly readPem?: PemReader;
   /** Makes keys that the file only describes. Default: new ones each time. */
   readonly makeKey?: KeyMaker;
@@ -44,15 +44,15 @@ export interface PreparedCase {
   /** Name of the table that the test is a cell of. */
   table?: string;
   at: Position;
-  /** Why it is not to be run. */
+  /** Why it is skipped. */
   skip?: string;
-  /** Where it is said that others of the file are not to be run. */
+  /** The position of the `only` that excludes other tests of the file. */
   only?: Position;
   request: CompleteRequest;
-  /** The same as the file has it. */
+  /** The request as it is written in the file. */
   written: Request;
   expect: Expectation;
-  /** Of each thing that is expected, by its path with dots between. */
+  /** The position of each expectation, by its path with dots between. */
   positionOf: (...path: string[]) => Position;
   /** Milliseconds since 1970. */
   now: number;
@@ -65,7 +65,7 @@ export interface Suite {
   /** @internal */
   cases: PreparedCase[];
   /**
-   * What the file says.
+   * The content of the file.
    *
    * @internal
    */
@@ -82,17 +82,17 @@ export interface Suite {
    * @internal
    */
   custom: readonly CompiledProvider[];
-  /** How many of the file's tests were not asked for, and are not among the cases. */
+  /** How many of the file's tests were not selected, and are not among the cases. */
   unselected: number;
-  /** Whether the file says when its tests happen, which a real Envoy cannot be told. */
+  /** Whether the file sets the time of its tests, which a real Envoy does not support. */
   hasClock: boolean;
-  /** Whether the file says which address is listened on. */
+  /** Whether the file sets the address of the listener. */
   hasAddress: boolean;
 }
 
-/** What came of reading a file of tests. */
+/** The result of reading a file of tests. */
 export interface LoadedSuite {
-  /** Absent where there is an error among the diagnostics. */
+  /** Absent if there is an error among the diagnostics. */
   suite?: Suite;
   diagnostics: Diagnostic[];
   /** Files that the suite was made of. */
@@ -147,7 +147,7 @@ export async function loadSuite(
   return new Loader(source.name, node, value, files, report, target).load(now);
 }
 
-/** CUSTOM policies have no part in tests: what their extension providers answer is not known here. */
+/** CUSTOM policies have no part in tests, because the answers of their extension providers are unknown. */
 const TESTED: CompileTarget = {
   ...INSPECTED,
   custom: {
@@ -217,7 +217,7 @@ class Loader implements Context {
     return positionAt(this.node, ...path);
   }
 
-  /** As the user would write it from where the tool runs. */
+  /** As the user would write it from the working folder of the tool. */
   private resolve(path: string): string {
     const folder = /^(.*?)\/+[^/]*$/s.exec(this.file)?.[1];
     return folder === undefined || folder === "." || path.startsWith("/") ? path : `${folder}/${path}`;
@@ -247,14 +247,14 @@ class Loader implements Context {
       this.used.push(path);
       const { files, diagnostics } = this.files.policies([path]);
       for (const diagnostic of diagnostics) {
-        // What is no place in a file is said where the file is named.
+        // A diagnostic without a position is reported where the file is named.
         if (diagnostic.line > 0) this.report.addAll([diagnostic]);
         else this.report.error(this.at("policies", index), `${diagnostic.file}: ${diagnostic.message}`);
       }
       sources.push(...files);
     }
     this.used.push(...sources.map(({ name }) => name));
-    // Resources of this file keep their places in it.
+    // Resources of this file keep their positions in it.
     if (written.length > 0) sources.push({ name: this.file, text: "", documents: written });
     if (this.report.hasErrors) return undefined;
     const result = compile(sources, { ...this.value.workload, target: this.target });
@@ -262,7 +262,7 @@ class Loader implements Context {
     return { result, sources };
   }
 
-  /** When something happens. `now` is the former name of `at`. */
+  /** The time of an event. `now` is the former name of `at`. */
   private timeOf(
     { at, now }: { at?: string; now?: string },
     base: number,
@@ -329,7 +329,7 @@ class Loader implements Context {
     };
   }
 
-  /** What a test or a table says of being run. */
+  /** What a test or a table sets about being run. */
   private choice({ skip, only }: Pick<Case, "skip" | "only">, path: Path) {
     if (skip !== undefined && skip !== false && only) {
       this.report.error(this.at(...path, "only"), "this has both skip and only: keep one");
@@ -362,7 +362,7 @@ class Loader implements Context {
   }
 }
 
-/** What is wrong with a part that several cells of a table share is said once. */
+/** Reports a fault of a part that several cells of a table share only once. */
 function withoutDoubles(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   return [...new Map(diagnostics.map((one) => [JSON.stringify(one), one])).values()];
 }

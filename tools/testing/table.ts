@@ -1,4 +1,4 @@
-/** Tables of a test file: a row for each method and path, a column for each token, and in each cell what is expected. */
+/** Tables of a test file: a row for each method and path, a column for each token, and in each cell the expectation. */
 import type { Position } from "../diagnostics.ts";
 import { quote, type Report } from "../istio/report.ts";
 import type { PlaceOf } from "./request.ts";
@@ -7,33 +7,33 @@ import type { Case, Placement, Request, Table } from "./schema.ts";
 /** The name of a column that sends no token. */
 export const NO_TOKEN = "none";
 
-/** One cell: a request, and what must come of it. */
+/** One cell: a request, and its expected result. */
 interface Cell {
   name: string;
-  /** The row's name as it is written. */
+  /** The row's name as written. */
   row: string;
   /** From 0. */
   column: number;
   request: Request;
-  /** The place of a part of the request. */
+  /** The position of a part of the request. */
   at: PlaceOf;
   expect: Case["expect"];
 }
 
-/** Where a table is, and what is wrong with it. */
+/** The context of a table: its position, and where faults are reported. */
 interface Surroundings {
-  /** The place of a part of the table. */
+  /** The position of a part of the table. */
   at: PlaceOf;
-  /** The place of a row's name. */
+  /** The position of a row's name. */
   keyOf(row: string): Position;
   report: Report;
 }
 
 /**
- * The cells of a table, row by row. Each cell is written down, and each request once: what lacks or is there twice is an error
- * at its row.
+ * The cells of a table, row by row. Every cell must be written, and every request only once: a missing or duplicate one
+ * is an error at its row.
  *
- * @param hasNone whether the file has a token of the name that means no token
+ * @param hasNone whether the file has a token with the name that means no token
  */
 export function cellsOf(table: Table, hasNone: boolean, surroundings: Surroundings): Cell[] {
   const { at, keyOf, report } = surroundings;

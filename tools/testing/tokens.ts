@@ -1,4 +1,4 @@
-/** The tokens of a test file: each made once, when it is asked for first. */
+/** The tokens of a test file, each made when it is first used. */
 import type { Position } from "../diagnostics.ts";
 import { quote } from "../istio/report.ts";
 import { parseTime, TIME_FORMS } from "../time.ts";
@@ -12,9 +12,9 @@ const DEFAULT_LIFETIME = "now+1h";
 
 export class Tokens {
   private readonly made = new Map<string, string>();
-  /** What was signed, of tokens that are as they were signed. */
+  /** How unchanged tokens were signed. */
   private readonly signed = new Map<string, Signed>();
-  /** Names of tokens that are being made, for one that is made from itself. */
+  /** Names of tokens that are being made, to detect one that depends on itself. */
   private readonly making = new Set<string>();
 
   private constructor(
@@ -49,7 +49,7 @@ export class Tokens {
     return this.made;
   }
 
-  /** The token of that name; empty, with an error at the place, if the file has none. */
+  /** The token of that name; empty, with an error at the position, if the file has none. */
   get(name: string, at: Position): string {
     const made = this.made.get(name);
     if (made !== undefined) return made;
@@ -171,7 +171,7 @@ export class Tokens {
   }
 }
 
-/** `in 5m` and `2h ago` are what earlier versions read. */
+/** Earlier versions read `in 5m` and `2h ago`. */
 function inNewSpelling(text: string): string {
   const [, ahead, ago] =
     /^(?:in (\d+(?:\.\d+)?(?:ms|s|m|h|d))|(\d+(?:\.\d+)?(?:ms|s|m|h|d)) ago)$/.exec(text) ?? [];

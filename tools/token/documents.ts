@@ -6,19 +6,19 @@ import type { HttpResponse } from "../host/context.ts";
 import { type Fault, fetchAnswer, NoAnswer } from "../jwks/discovery.ts";
 
 export interface Fetched {
-  /** The text of documents that came with status 200, by URL; what is no UTF-8 is among the answers. */
+  /** The text of documents with status 200, by URL; bodies that are not UTF-8 are among the answers. */
   documents: Map<string, string>;
-  /** What came in place of the others, as Envoy would hand it to the filter. */
+  /** The other answers, as Envoy would pass them to the filter. */
   answers: Map<string, HttpResponse>;
-  /** Why no server answered for some, by their URLs, for people. */
+  /** Why no server answered for some URLs, as messages. */
   failures: Map<string, string>;
 }
 
 /**
- * Every document that the configuration's providers need, once. What is wrong with one is the filter's to say.
+ * Fetches every document that the configuration's providers need, once. The filter judges them.
  *
  * @param known documents that are already available, by URL: not fetched
- * @param caFile authorities of the servers' certificates, PEM; the system's where absent
+ * @param caFile authorities of the servers' certificates, PEM; the system's if absent
  */
 export async function fetchDocuments(
   { providers = [] }: Configuration,
@@ -48,7 +48,7 @@ export async function fetchDocuments(
     const { uri, discovery, timeoutMs } = remoteJwks;
     await get(uri ?? discovery?.uri ?? "", timeoutMs);
     const found = discoveredUri(discovery?.uri, issuer, documents);
-    // The filter asks no other server than the policy's author named.
+    // The filter asks only servers that the policy's author named.
     if (found !== undefined && isAllowedJwksUri(found, remoteJwks)) await get(found, timeoutMs);
   }
   return { documents, answers, failures };
@@ -74,15 +74,15 @@ const reset = (reason: string) => ({
   body: `upstream connect error or disconnect/reset before headers. reset reason: ${reason}`,
 });
 
-/** Envoy's router adds it to what servers answer. */
+/** Envoy's router adds it to answers of servers. */
 const SERVICE_TIME: [string, string] = ["x-envoy-upstream-service-time", "0"];
 
-/** The largest answer that a configuration can let the filter read, in bytes. */
+/** The largest answer that a configuration can allow the filter to read, in bytes. */
 const MAX_BYTES = Limits.properties.maxJwksBytes.maximum as number;
 
 /**
- * What Envoy answers itself if no server does (source/common/router/router.cc). An answer that is too long to read is passed
- * over in a shorter form that is too long for every configuration.
+ * Envoy's own answers if no server answers (source/common/router/router.cc). An answer that is too long to read is
+ * passed over in a shorter form that is too long for every configuration.
  */
 const LOCAL_REPLIES: Record<Fault, HttpResponse> = {
   address: { status: 503, body: "no healthy upstream" },

@@ -43,7 +43,7 @@ export class PrivateKey {
 
   private constructor(
     private readonly jwk: JsonKey,
-    /** What it can sign, the usual first. */
+    /** The algorithms that it can sign with, the usual one first. */
     readonly algorithms: readonly Algorithm[],
   ) {}
 
@@ -51,12 +51,12 @@ export class PrivateKey {
    * Reads a key.
    *
    * @param jwk with private members, or a secret
-   * @throws if its numbers are no key; not if it is of a type that signs nothing here: that one has no `algorithms`
+   * @throws if its numbers are not a key; a key of a type that signs nothing here has no `algorithms`
    */
   static async import(jwk: JsonKey): Promise<PrivateKey> {
     const key = new PrivateKey(members(jwk, [...PUBLIC, ...PRIVATE, "k"]), algorithmsOf(jwk));
     const [usual] = key.algorithms;
-    // The private half alone counts, as in OpenSSL.
+    // Only the private half counts, as in OpenSSL.
     if (usual?.kty === "OKP") key.jwk["x"] = base64UrlEncode(ed25519.getPublicKey(key.secret("d")));
     else if (usual !== undefined && usual.kty !== "oct") await key.for(usual);
     return key;
@@ -84,7 +84,7 @@ export class PrivateKey {
     return PrivateKey.import({ ...(await exportJWK(privateKey)) });
   }
 
-  /** What verifies: the public members, or the secret. */
+  /** The members that verify: the public ones, or the secret. */
   get verifying(): JsonKey {
     return members(this.jwk, this.jwk["kty"] === "oct" ? ["kty", "k"] : PUBLIC);
   }
@@ -95,9 +95,10 @@ export class PrivateKey {
   }
 
   /**
-   * Signs a text. jose signs whole tokens, and only with headers that verify; tests need others, so this is below it.
+   * Signs a text. jose signs only whole tokens, with headers that verify; tests need others, so this works at a lower
+   * level.
    *
-   * @param algorithm that goes with the kind of key; with another hash than the curve's own, too
+   * @param algorithm that fits the kind of key, possibly with another hash than the curve's own
    * @internal
    */
   async sign(text: string, algorithm: Algorithm): Promise<Uint8Array> {
@@ -106,14 +107,14 @@ export class PrivateKey {
     if (scheme === "HMAC") return hmac(DIGESTS[hash ?? "SHA-256"], this.secret("k"), bytes);
     if (scheme === "Ed25519") return ed25519.sign(bytes, this.secret("d"));
     const [own = algorithm] = this.algorithms;
-    // A key for ECDSA is one of its curve, whatever the hash.
+    // An ECDSA key belongs to its curve, with any hash.
     const key = await this.for(scheme === "ECDSA" ? own : algorithm);
     const parameters = { name: scheme, ...(hash && { hash }), ...(hashBytes && { saltLength: hashBytes }) };
     return new Uint8Array(await crypto.subtle.sign(parameters, key, bytes));
   }
 
   /**
-   * Signs with the PEM of the public key for an HMAC secret, as attackers do.
+   * Signs with the PEM of the public key as an HMAC secret, as attackers do.
    *
    * @internal
    */
@@ -135,13 +136,13 @@ export class PrivateKey {
   }
 }
 
-/** The private key of one PEM block in PKCS #8, of which browsers know no other form. */
+/** The private key of one PEM block in PKCS #8, the only form that browsers know. */
 export async function readPkcs8(block: string): Promise<JsonKey> {
   for (const { alg } of ALGORITHMS.filter(({ kty }) => kty !== "oct")) {
     try {
       return { ...(await exportJWK(await importPKCS8(block, alg, { extractable: true }))) };
     } catch {
-      // It is a key for another algorithm, or none.
+      // It is a key for another algorithm, or not a key.
     }
   }
   throw new TypeError("this is no private key in PKCS #8");

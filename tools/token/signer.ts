@@ -1,4 +1,4 @@
-/** Signs tokens for tests: compact JWS (RFC 7515 §7.1) with any key that people have in a file. */
+/** Signs tokens for tests: compact JWS (RFC 7515 §7.1) with a key in any common format. */
 import { base64UrlEncode, utf8Encode } from "../host/bytes.ts";
 import type { Algorithm } from "../jwks/algorithms.ts";
 import { decodeBase64 } from "../jwks/base64.ts";
@@ -27,11 +27,11 @@ export class NoSigningKey extends Error {
 
 /** How a key to sign with is chosen. */
 export interface SignerOptions {
-  /** Which of several keys, and the token's `kid`. */
+  /** Selects one of several keys, and sets the token's `kid`. */
   kid?: string | undefined;
   /** Default: the key's own, or the usual one of its type. */
   algorithm?: string | undefined;
-  /** Reads PEM. Default: PKCS #8 alone, which is what engines without OpenSSL read. */
+  /** Reads PEM. Default: only PKCS #8, which engines without OpenSSL read. */
   readPem?: PemReader | undefined;
 }
 
@@ -52,11 +52,11 @@ export class Signer {
   private constructor(
     private readonly key: PrivateKey,
     private readonly chosen: Algorithm,
-    /** Absent where a key has none: `jwtgate jwk` gives none to secrets either. */
+    /** Absent if a key has none: `jwtgate jwk` gives none to secrets either. */
     readonly kid: string | undefined,
   ) {}
 
-  /** The name of what it signs with. */
+  /** The name of the algorithm. */
   get algorithm(): string {
     return this.chosen.alg;
   }
@@ -117,7 +117,7 @@ async function readBlock(text: string, readPem: PemReader): Promise<JsonKey> {
     throw new NoSigningKey("this holds no private key: a public key or a certificate signs nothing");
   }
   try {
-    // A key's own algorithm and id are in JWKs alone.
+    // Only JWKs have an algorithm and an id of their own.
     const { alg, kid, ...jwk } = await readPem(block);
     return jwk;
   } catch {

@@ -1,4 +1,4 @@
-/** Whether a token is good under policies, as the module decides it that runs in Envoy, and why. */
+/** Whether a token is valid under policies, as decided by the module that runs in Envoy, and why. */
 import { withContents } from "../config/contents.ts";
 import type { Configuration, Provider } from "../config/schema.ts";
 import { type Documents, type Modules, TracedGate } from "../explain/gate.ts";
@@ -7,17 +7,17 @@ import type { Claims } from "../explain/trace.ts";
 import { readable } from "../host/bytes.ts";
 import type { HttpResponse } from "../host/context.ts";
 
-/** Where the token is put: what a provider says of places is not the question. */
+/** The header that carries the token: a provider's locations do not matter here. */
 const HEADER = "x-jwtgate-token";
 
 export interface Verdict {
   valid: boolean;
-  /** What the filter would answer, if it is not valid. */
+  /** The filter's answer, if it is not valid. */
   answer?: { status: number; body: string };
-  /** The provider that took it. */
+  /** The provider that accepted it. */
   provider?: Provider;
   claims?: Claims;
-  /** What each provider said of the token, in the order in which they were asked. */
+  /** Each provider's result for the token, in the order in which they were asked. */
   steps: ProviderStep[];
 }
 
@@ -26,7 +26,7 @@ export interface VerifyOptions {
   configuration: Configuration;
   /** Key sets and discovery documents, by their URLs. */
   documents: Documents;
-  /** What servers answered in place of documents, by URL. */
+  /** The answers of servers that returned no document, by URL. */
   answers?: ReadonlyMap<string, HttpResponse>;
   /** Milliseconds since 1970. */
   now: number;
@@ -57,7 +57,7 @@ export async function verifyToken(token: string, options: VerifyOptions): Promis
   };
 }
 
-/** The same providers, each of which takes the token from one place; without policies, and none is required. */
+/** The same providers, but each takes the token from one location; without policies, and none is required. */
 function anywhere({ version, providers = [], limits }: Configuration): Configuration {
   return withContents({
     version,
@@ -69,7 +69,7 @@ function anywhere({ version, providers = [], limits }: Configuration): Configura
   });
 }
 
-/** A provider that knows no token: what it refuses before it looks at its key, all do. */
+/** A provider that accepts no token: what it refuses before it tries its key, every provider refuses. */
 const NOBODY = withContents({
   version: 1,
   providers: [{ name: "nobody", localJwks: { keys: [{ kty: "oct", k: "AA" }] } }],
@@ -77,10 +77,10 @@ const NOBODY = withContents({
 });
 
 /**
- * Why the filter refuses a token whatever the policies and the keys are.
+ * Why the filter refuses a token with any policies and keys.
  *
  * @param token characters are bytes (latin-1)
- * @returns undefined if the token can be read, so that the filter would look at issuer, times and keys
+ * @returns undefined if the token can be read, so that the filter would check issuer, times and keys
  */
 export async function refusalUnseen(token: string, modules: Modules): Promise<string | undefined> {
   const verifying = { modules, configuration: NOBODY, documents: new Map(), now: Date.now() };

@@ -1,4 +1,4 @@
-/** A request as a curl line that people paste into a shell. */
+/** A request as a curl line that users paste into a shell. */
 import { shellWord } from "../shell.ts";
 
 /** What is sent. */
@@ -32,7 +32,7 @@ export function curlLine(
   const all = authority === "localhost" ? headers : [["Host", authority] as const, ...headers];
   return [
     method === "HEAD" ? "curl -I" : "curl -i",
-    // Brackets and braces of a path are no ranges.
+    // Brackets and braces of a path are not ranges.
     ...(/[[\]{}]/.test(path) ? ["-g"] : []),
     ...(/\/\.\.?(\/|$)/.test(path) ? ["--path-as-is"] : []),
     ...(method === "GET" || method === "HEAD" ? [] : ["-X", method]),

@@ -1,4 +1,4 @@
-/** A gateway's answers → the two Istio resources, as a person would write them. */
+/** Converts a gateway's answers to the two Istio resources, as a person would write them. */
 import { type Reasons, toBareYaml } from "../render/yaml.ts";
 
 /** Where a request carries the token. */
@@ -9,7 +9,7 @@ export interface TokenPlace {
   prefix?: string;
 }
 
-/** What requests are meant: those of which every list that is not empty has a match. */
+/** Selects requests: those for which every non-empty list has a match. */
 export interface Match {
   paths: string[];
   hosts: string[];
@@ -22,7 +22,7 @@ export type Scope = "all" | "matched" | "unmatched";
 /** Who issues tokens, and where a request carries one. */
 export interface Issuer {
   issuer: string;
-  /** None: a token for any audience will do. */
+  /** None: a token for any audience is accepted. */
   audiences: string[];
   /** A key set's JSON, or its URL; neither: discovered from the issuer. */
   keys: { jwks?: string; jwksUri?: string };
@@ -31,8 +31,8 @@ export interface Issuer {
 }
 
 /**
- * Istio takes tokens from the query parameter access_token too if a rule names no place, and URLs are kept in logs. So a
- * place is always written.
+ * If a rule names no location, Istio also takes tokens from the query parameter access_token, and URLs are kept in
+ * logs. So a location is always written.
  */
 export const DEFAULT_PLACE: TokenPlace = { kind: "header", name: "Authorization", prefix: "Bearer " };
 
@@ -47,15 +47,15 @@ export interface ClaimValue {
 export interface Answers {
   /** Of both resources; the policy's gets an ending. */
   name: string;
-  /** Absent: whatever `kubectl -n` says. */
+  /** Absent: the namespace of `kubectl -n`. */
   namespace?: string;
   /** Of the workloads; absent: all of the namespace. */
   labels?: Record<string, string>;
-  /** A Gateway of the Gateway API, in the place of labels. */
+  /** A Gateway of the Gateway API, instead of labels. */
   gateway?: string;
   /** At least one. */
   issuers: Issuer[];
-  /** Whether the upstream gets the token. */
+  /** Whether the upstream receives the token. */
   forward: boolean;
   /** Header that gets the whole payload. */
   payloadHeader?: string;
@@ -117,7 +117,8 @@ export function placesOf(places: readonly TokenPlace[]): readonly TokenPlace[] {
 
 /**
  * Authentication alone lets a request without a token pass, so a policy denies it. A DENY refuses whatever other ALLOW
- * policies say, and needs none beside it. Each condition is a rule of its own, because one that matches is enough to deny.
+ * policies allow, and needs none of its own. Each condition is a separate rule, because one that matches is enough to
+ * deny.
  */
 function authorizationPolicy(answers: Answers): object {
   const operations = operationsOf(answers);
@@ -157,7 +158,9 @@ function brackets(claim: string): string {
   return claim.startsWith("[") ? claim : `[${claim}]`;
 }
 
-/** One operation has all its conditions; of several, one is enough. Not (paths and hosts) is not paths, or not hosts. */
+/**
+ * One operation has all its conditions; of several, one is enough. Not (paths and hosts) means not paths, or not hosts.
+ */
 function operationsOf({ scope, match }: Answers): object[] {
   if (scope === "all") return [];
   const { methods } = match;
@@ -173,15 +176,15 @@ function operationsOf({ scope, match }: Answers): object[] {
     : lists.map(({ not, values }) => ({ [not]: values }));
 }
 
-/** Many services answer `/a/` as they answer `/a`, so what is denied is denied in both spellings. */
+/** Many services answer `/a/` as they answer `/a`, so both spellings are denied. */
 function withSlash(path: string): string[] {
   return /^\/[^*{}]*[^*{}/]$/.test(path) ? [path, `${path}/`] : [path];
 }
 
 /**
- * A client may name a port after the host, or end the name in a dot, and would be another host then.
+ * A client may append a port to the host, or a dot to the name, and would then ask for another host.
  *
- * @param dotted whether a host that ends in a dot is meant too, as it is if hosts are denied
+ * @param dotted whether a host that ends in a dot is included, as it must be if hosts are denied
  */
 function spellings(host: string, dotted: boolean): string[] {
   const [, name, port = ""] = /^([^:[\]]*[^:[\].*])(:.*)?$/.exec(host) ?? [];
@@ -202,7 +205,7 @@ function target({ labels, gateway }: Answers): object {
   };
 }
 
-/** Why the policy says what it says, by the members' names. */
+/** The reasons for the policy's values, by the names of the members. */
 const REASONS: Reasons = {
   notRequestPrincipals: "Without a verified token there is no principal.",
   paths: "Many services answer /a/ as they answer /a.",

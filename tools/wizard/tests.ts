@@ -1,4 +1,7 @@
-/** A gateway's answers → tests of its policy, as `jwtgate test` runs them: what each answer lets in, and what it does not. */
+/**
+ * Converts a gateway's answers to tests of its policy, as `jwtgate test` runs them: what each answer allows, and what
+ * it does not.
+ */
 import { claimPath, OPERATION, stringMatch } from "../istio/attributes.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
 import { toYaml } from "../render/yaml.ts";
@@ -18,7 +21,7 @@ interface Request {
   host?: string;
 }
 
-/** A token's description, as a test file has it. */
+/** A token's description, as in a test file. */
 type Token = Record<string, unknown>;
 
 type Json = Record<string, unknown>;
@@ -26,7 +29,7 @@ type Json = Record<string, unknown>;
 /** The subject of all tokens. */
 const SUBJECT = "alice";
 
-/** A value that nobody writes into a policy by chance. */
+/** A value that does not occur in policies by chance. */
 const OTHER = "not-in-the-policy";
 
 /**
@@ -110,7 +113,7 @@ export function renderRequests(answers: Answers, policy: string, privateKey?: Js
 const HEADING = `Run these tests with \`jwtgate test\`. They bring their own keys: nobody has those of the issuer.
 Edit them together with the policy: docs/testing.md has every field.`;
 
-/** Of one issuer: a good token at each place, and tokens that each lack one thing. */
+/** For one issuer: a valid token at each location, and tokens that each lack one thing. */
 function testsOf(answers: Answers, { audiences, places }: Issuer, key: string) {
   const good = `token-of-${key}`;
   const [audience] = audiences;
@@ -126,7 +129,7 @@ function testsOf(answers: Answers, { audiences, places }: Issuer, key: string) {
   }));
   const [first] = all;
   const refuse = (name: string, token: Token, status: 401 | 403) => {
-    // Bad tokens are refused everywhere, and what a policy asks for only where it applies.
+    // Invalid tokens are refused everywhere, and other requirements of the policy apply only where the policy does.
     if (status === 403 && protectedRequest(answers) === undefined) return;
     const id = `${name.replaceAll(" ", "-")}-of-${key}`;
     tokens[id] = token;
@@ -145,7 +148,7 @@ function testsOf(answers: Answers, { audiences, places }: Issuer, key: string) {
   }
   for (const { name, values } of conditionsOf(answers)) {
     const [claim = ""] = claimPath(name);
-    // A principal needs both, so without one of them the token is none.
+    // A principal needs both, so without one of them there is none.
     const others = claim === "iss" || claim === "sub" ? undefined : without(answers, name);
     if (others === undefined) continue;
     const what = claim === "scope" ? `a token without the scope ${values[0]}` : `a token without ${name}`;
@@ -167,7 +170,7 @@ function requestWith(answers: Answers, token: string, { kind, name, prefix }: To
   return { ...protectedRequest(answers), token: { name: token, ...at } };
 }
 
-/** Claims that every condition is content with. */
+/** Claims that satisfy every condition. */
 function claimsOf(answers: Answers): Json {
   const claims: Json = {};
   for (const { name, values } of conditionsOf(answers)) {
@@ -223,7 +226,7 @@ function matching({ paths, hosts, methods }: Match): Request {
   };
 }
 
-/** A request that one list has no match for; undefined if each of them may match anything. */
+/** A request that does not match one of the lists; undefined if each of them may match anything. */
 function outside(match: Match): Request | undefined {
   const { paths, hosts, methods } = match;
   const path = paths.length > 0 ? otherThan("paths", paths, [`/${OTHER}`, `/${OTHER}.txt`]) : undefined;
@@ -247,7 +250,7 @@ function otherThan(
   return candidates.find((candidate) => !patterns.some((pattern) => mayMatch(fold(pattern), candidate)));
 }
 
-/** Of a template its literal beginning is compared, so that this may be true of a path that it does not match. */
+/** Only the literal beginning of a template is compared, so this may be true for a path that it does not match. */
 function mayMatch(pattern: string, text: string): boolean {
   if (isPathTemplate(pattern)) return text.startsWith(pattern.slice(0, pattern.indexOf("{")));
   const match = stringMatch(pattern);
