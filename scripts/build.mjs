@@ -181,7 +181,7 @@ async function compileFilter(target) {
     const command = [compiler, "--config", "asconfig.json", "--target", target];
     execFile(process.execPath, command, (error, _, stderr) => resolve({ error, stderr }));
   });
-  // Converging ends with a round that no longer improves; that is no news.
+  // Converging ends with a round that no longer improves; that is not news.
   const words = stderr.replace("Last converge was suboptimal.\n", "");
   if (words !== "") process.stderr.write(`\n${words}`);
   if (error) process.exit(1);

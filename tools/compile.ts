@@ -1,4 +1,7 @@
-/** The compiler: Istio's policies in, the filter's configuration out. Neither files nor a process: a library. */
+/**
+ * The compiler: converts Istio's policies to the filter's configuration. A library: it uses neither files nor a
+ * process.
+ */
 import { withContents } from "./config/contents.ts";
 import {
   type Authorization,
@@ -44,15 +47,15 @@ export interface SourceFile {
   /** As the user named it; `<stdin>` for `-`. */
   name: string;
   text: string;
-  /** Its documents, where somebody has read them already; the text is then not looked at. */
+  /** Its documents, if they were already parsed; the text is then ignored. */
   documents?: YamlNode[];
-  /** Whether it was found in a folder, where there are files that are no resources of Kubernetes. */
+  /** Whether it was found in a folder, which may contain files that are not Kubernetes resources. */
   found?: boolean;
 }
 
-/** What the compiler has to know of the place where the filter will run, and of the output that brings it there. */
+/** What the compiler needs to know about the environment of the filter, and about the output for it. */
 export interface CompileTarget {
-  /** What messages call it, with its article. */
+  /** Its name in messages, with its article. */
   noun: string;
   /** Whether the filter can know the direct peer's address. */
   knowsDirectPeer: boolean;
@@ -60,37 +63,37 @@ export interface CompileTarget {
   inMesh: boolean;
   /** The Envoy cluster that serves a URL for a policy of that namespace, in the workloads of that selection. */
   clusterFor: (url: URL, namespace: string, selection: Selection | undefined) => string;
-  /** Whether ServiceEntries, DestinationRules and Services of the input count before `clusterFor`. */
+  /** Whether ServiceEntries, DestinationRules and Services of the input are considered before `clusterFor`. */
   usesMeshResources?: boolean;
-  /** What is compiled if no workload is named: all policies as one, or each selection of workloads by itself. */
+  /** What is compiled if no workload is named: all policies together, or each selection of workloads separately. */
   grouping: "all" | "selections";
   /**
-   * What becomes of CUSTOM policies. `asked`: Envoy asks their extension providers, as the output says. An object: they
-   * are no part of the output. Absent: they are an error.
+   * How CUSTOM policies are treated. `asked`: Envoy asks their extension providers, and the output contains the filters
+   * for it. An object: they are not part of the output. Absent: they are an error.
    */
   custom?: "asked" | CustomLeft;
   /** Warns of what the output leaves to its user. */
   review?(workload: ReviewedWorkload, report: Report): void;
 }
 
-/** CUSTOM policies are no part of an output. */
+/** CUSTOM policies are not part of an output. */
 export interface CustomLeft {
-  /** What is printed for each; absent: nothing. */
+  /** A message for each; none if absent. */
   note?: (policy: string) => string;
 }
 
-/** A workload that has been compiled, for a target to review. */
+/** A compiled workload, for a target to review. */
 export interface ReviewedWorkload {
   selection: Selection | undefined;
   policies: readonly Resource[];
   providers: readonly Provider[];
-  /** Of each provider, by its name. */
+  /** The position of each provider's rule, by its name. */
   positions: Readonly<Record<string, Position>>;
-  /** If the filter needs the direct peer's address: who asks for it first. */
+  /** The first policy that needs the direct peer's address, if any. */
   needsDirectPeer: Position | undefined;
 }
 
-/** An Envoy of its own, which can know all that policies ask for. */
+/** A dedicated Envoy, which can know everything that policies ask for. */
 export const STANDALONE: CompileTarget = {
   noun: "an Envoy",
   knowsDirectPeer: true,
@@ -99,49 +102,55 @@ export const STANDALONE: CompileTarget = {
   grouping: "all",
 };
 
-/** For tools that look at policies and write no output: what they say of CUSTOM policies is theirs. */
+/** For tools that inspect policies and write no output: they report CUSTOM policies themselves. */
 export const INSPECTED: CompileTarget = { ...STANDALONE, custom: {} };
 
-/** An Envoy of which the output says everything, so that it can ask the extension providers of CUSTOM policies. */
+/** An Envoy that the output configures completely, so that it can ask the extension providers of CUSTOM policies. */
 export const WHOLE_ENVOY: CompileTarget = { ...STANDALONE, custom: "asked" };
 
-/** What `compile` is asked for. */
+/** The options of `compile`. */
 export interface CompileOptions {
-  /** What the configuration is for: decides what the filter can know of a request. `STANDALONE` if absent. */
+  /** The environment of the configuration: decides what the filter can know about a request. `STANDALONE` if absent. */
   target?: CompileTarget | undefined;
-  /** Of the workload. Without this, labels and gateway, every policy applies. Resources that name none are in it, as with `kubectl -n`. */
+  /**
+   * The workload's namespace. Without this, labels and gateway, every policy applies. Resources without a namespace are
+   * in it, as with `kubectl -n`.
+   */
   namespace?: string | undefined;
   /** All labels of the workload. */
   labels?: Record<string, string> | undefined;
   /** The Gateway (of the Kubernetes Gateway API) that the workload is an instance of. */
   gateway?: string | undefined;
-  /** Whether the workload is a waypoint, which enforces policies by their targetRefs alone, and knows peers by filter state. */
+  /**
+   * Whether the workload is a waypoint, which enforces only policies with targetRefs, and identifies peers by filter
+   * state.
+   */
   waypoint?: boolean | undefined;
-  /** Of those that a waypoint serves, the one whose requests are compiled for; all if absent. */
+  /** The service behind the waypoint whose requests are compiled for; all if absent. */
   service?: ServedBy | undefined;
-  /** Whose policies are for every namespace: `istio-system`, where nothing is said. */
+  /** The namespace whose policies apply to every namespace; `istio-system` if absent. */
   rootNamespace?: string | undefined;
-  /** The mesh's own: `cluster.local`, where nothing is said. */
+  /** The mesh's own trust domain; `cluster.local` if absent. */
   trustDomain?: string | undefined;
   /** Decide, count and log, but never answer or change a request. */
   shadow?: boolean | undefined;
   /** Write principal, policy and reason into filter state, for access logs. */
   filterState?: boolean | undefined;
-  /** Remove headers that a backend may take for an output header, too. */
+  /** Also remove headers that a backend may take for an output header. */
   removeLookalikes?: boolean | undefined;
-  /** What the configuration says it was written by. */
+  /** The name of the compiler that the configuration contains. */
   compiler?: string | undefined;
-  /** The jwks_uri of discovery documents that were read already, by the document's URL. */
+  /** The jwks_uri of discovery documents that were already read, by the document's URL. */
   discovered?: Record<string, string> | undefined;
-  /** Origins (`https://host[:port]`) that a discovered jwks_uri may have beside its issuer's. */
+  /** Origins (`https://host[:port]`) that a discovered jwks_uri may have besides its issuer's. */
   jwksHosts?: string[] | undefined;
   /** Whether keys may be fetched from link-local addresses and metadata services. */
   allowMetadataService?: boolean | undefined;
-  /** Istio's mesh config, which says what the extension providers of CUSTOM policies are. */
+  /** Istio's mesh config, which defines the extension providers of CUSTOM policies. */
   meshConfig?: Pick<SourceFile, "name" | "text"> | undefined;
 }
 
-/** From what the filter names to the YAML that it came from. */
+/** Positions in the YAML, by the names that the filter uses. */
 export interface SourceMap {
   /** By rule id. */
   rules: Record<string, Position>;
@@ -151,13 +160,13 @@ export interface SourceMap {
 
 /** The configuration of one workload, or of all. */
 export interface CompiledWorkload {
-  /** Absent where every policy applies, wherever it is for. */
+  /** Absent if every policy applies, to any workload. */
   selection?: Selection;
   configuration: Configuration;
   /** Extension providers that CUSTOM policies ask, in this order, before the filter decides. */
   custom: CompiledProvider[];
   sourceMap: SourceMap;
-  /** Clusters of servers of keys that the input's own resources give the proxies. */
+  /** Clusters of key servers that the input's own resources give the proxies. */
   coveredClusters: ReadonlySet<string>;
 }
 
@@ -171,19 +180,21 @@ export interface CompiledResource {
   selected: boolean;
 }
 
-/** What came of a compilation. */
+/** The result of a compilation. */
 export interface CompileResult {
-  /** One, or if the target wants it and no workload is named, one for each selection. None where there is an error. */
+  /**
+   * One; or, if the target requires it and no workload is named, one for each selection. Empty if there is an error.
+   */
   workloads: CompiledWorkload[];
-  /** Of the only workload. */
+  /** The configuration of the only workload. */
   configuration?: Configuration;
   sourceMap?: SourceMap;
-  /** In the order of the files and of the positions in them. */
+  /** Sorted by file and position. */
   diagnostics: Diagnostic[];
   resources: CompiledResource[];
 }
 
-/** Filter state key under which a bootstrap hands the direct peer's address to the filter. */
+/** The filter state key under which a bootstrap passes the direct peer's address to the filter. */
 export const DIRECT_REMOTE_ADDRESS = "jwtgate.direct_remote_address";
 
 const DEFAULT_NAMESPACE = "default";
@@ -192,13 +203,13 @@ const DEFAULT_NAMESPACE = "default";
  * Compiles policies.
  *
  * @param sources YAML files, each with any number of documents
- * @returns the configuration, where `diagnostics` has no error
+ * @returns the configuration, if `diagnostics` has no error
  */
 export function compile(sources: readonly SourceFile[], options: CompileOptions = {}): CompileResult {
   return compileSources(sources, options).result;
 }
 
-/** The same, with the resources themselves of what was compiled. */
+/** The same, with the resources that were compiled. */
 export function compileSources(
   sources: readonly SourceFile[],
   options: CompileOptions,
@@ -276,7 +287,7 @@ function readSources(
   return [...known.values()];
 }
 
-/** Another workload's policy stops nobody: it may be of an Istio that is newer than we are. */
+/** Reports faults of another workload's policy as warnings: it may need a newer version of Istio. */
 function reportElsewhere(resource: Resource, report: Report): void {
   const fault = resource.faults.find(({ severity }) => severity === "error");
   if (fault === undefined) return;
@@ -284,7 +295,7 @@ function reportElsewhere(resource: Resource, report: Report): void {
   report.warning(fault, `${fault.message}; ${outcome}`);
 }
 
-/** A file in a folder may be another program's; one that names a policy must not be left out. */
+/** A file in a folder may belong to another program; one that names a policy must not be left out. */
 function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[] {
   const [first, ...more] = faults;
   if (first === undefined) return [];
@@ -296,7 +307,7 @@ function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[
   ];
 }
 
-/** A template that is YAML all the same would be compiled with its braces, and match nothing. */
+/** A template that is also valid YAML would be compiled with its braces, and match nothing. */
 function refuseTemplate(document: YamlNode, report: Report): void {
   const at = findTemplate(document);
   if (at) report.error(at, `this value is a template's; ${RENDER}`);
@@ -304,13 +315,13 @@ function refuseTemplate(document: YamlNode, report: Report): void {
 
 const RENDER = "a template is rendered first: `helm template … | jwtgate compile -f -`";
 
-/** Says which resources are no policies: one by its name, several by their number. */
+/** Warns of resources that are not policies: one by its name, several by their number. */
 function reportOthers(report: Report, usesMeshResources: boolean): void {
   const others = report.others.filter((other) => !usesMeshResources || !isMeshResource(other));
   const [first, ...more] = others;
   if (first === undefined) return;
   if (more.length === 0) {
-    report.warning(first.at, `${first.name} (${first.apiVersion}) is no policy and is not compiled`);
+    report.warning(first.at, `${first.name} (${first.apiVersion}) is not a policy and is not compiled`);
     return;
   }
   const counts = new Map<string, number>();
@@ -318,7 +329,7 @@ function reportOthers(report: Report, usesMeshResources: boolean): void {
   const list = [...counts].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${count} ${kind}`);
   report.warning(
     first.at,
-    `${others.length} resources are no policies and are not compiled: ${list.join(", ")}`,
+    `${others.length} resources are not policies and are not compiled: ${list.join(", ")}`,
   );
 }
 
@@ -331,12 +342,12 @@ function together(resource: Resource, other: Resource): string {
   return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), and here both apply to one: what either allows is allowed; say with --namespace, --labels or --gateway which workload it is`;
 }
 
-/** Whether it is said which workload is compiled for. */
+/** Whether the options name the workload. */
 function isWorkloadNamed({ namespace, labels, gateway, service }: CompileOptions): boolean {
   return [namespace, labels, gateway, service].some((one) => one !== undefined);
 }
 
-/** Which policies go together. */
+/** Selects the policies that are compiled together. */
 function select(
   resources: Resource[],
   options: CompileOptions,
@@ -442,11 +453,11 @@ function compileWorkload(
 
 /** A key set that a provider fetches. */
 export interface FetchedKeys {
-  /** The rule that it is for. */
+  /** The position of its rule. */
   at: Position;
-  /** Of the key set, or of the discovery document that names it. */
+  /** The URL of the key set, or of the discovery document that names it. */
   uri: string | undefined;
-  /** The Envoy cluster that it is fetched through. */
+  /** The Envoy cluster through which it is fetched. */
   cluster: string;
 }
 
@@ -463,7 +474,10 @@ export function fetchedKeys({
   });
 }
 
-/** istiod gives a waypoint clusters for what it serves, and for few others (push_context.go, extraServicesForProxy). */
+/**
+ * istiod gives a waypoint clusters for the services behind it, and for few others (push_context.go,
+ * extraServicesForProxy).
+ */
 function warnOfKeyServers(
   providers: readonly Provider[],
   positions: Readonly<Record<string, Position>>,
@@ -479,7 +493,7 @@ function isCustom(resource: Resource): resource is AuthorizationPolicyResource {
   return resource.kind === "AuthorizationPolicy" && resource.spec.action === "CUSTOM";
 }
 
-/** Says of CUSTOM policies that they are no part of the output, and refuses to write an output without any other. */
+/** Reports CUSTOM policies that are not part of the output, and refuses to write an output without any other. */
 function reviewLeft(resources: readonly Resource[], { note }: CustomLeft, report: Report): void {
   if (note === undefined) return;
   const left = resources.filter(isCustom);
@@ -490,7 +504,7 @@ function reviewLeft(resources: readonly Resource[], { note }: CustomLeft, report
   }
 }
 
-/** The extension providers of CUSTOM policies, as far as the target has to do with them. */
+/** The extension providers of CUSTOM policies that the target uses. */
 function compileProvidersAsked(
   policies: readonly AuthorizationPolicyResource[],
   { target = STANDALONE, trustDomain = "cluster.local", meshConfig, shadow }: CompileOptions,
@@ -525,12 +539,15 @@ const NOT_ASKED_IN_SHADOW =
   "in shadow nobody asks this extension provider, whose answer would count: what it refuses is not seen";
 
 /**
- * For a RequestAuthentication without jwtRules alone. The filter refuses a configuration that has neither providers nor
- * policies, because it may have lost them; this one says that nothing is denied.
+ * For a RequestAuthentication without jwtRules and no other policy. The filter refuses a configuration with neither
+ * providers nor policies, because it may have lost them; this one states that nothing is denied.
  */
 const NOTHING_DENIED: Authorization = { predicates: [], deny: { rules: [] } };
 
-/** Where lookalikes of output headers are removed, one of these would take along the header that says where a body ends. */
+/**
+ * If lookalikes of output headers are removed, an output with one of these names would remove the header that defines
+ * the end of a body.
+ */
 const FRAMING_LOOKALIKE = /^(content.length|transfer.encoding)$/;
 
 function refuseFramingLookalikes(

@@ -1,24 +1,24 @@
-/** What the tooling has to say about an input, with the place it is about. */
+/** Diagnostics about an input, with their positions. */
 export interface Position {
   /** As the user named it; `<stdin>` for `-`. */
   file: string;
-  /** From 1; 0 where the file as a whole is meant. */
+  /** From 1; 0 for the file as a whole. */
   line: number;
-  /** From 1, in UTF-16 code units as editors count; 0 where the line as a whole is meant. */
+  /** From 1, in UTF-16 code units as editors count; 0 for the line as a whole. */
   column: number;
 }
 
 /** With an error there is no configuration; with a warning there is. */
 export type Severity = "error" | "warning";
 
-/** What is wrong at a place of a source, and what to write instead. */
+/** A fault at a position in a source, and what to write instead. */
 export interface Diagnostic extends Position {
   severity: Severity;
   /** What is wrong and what to write instead; one line. */
   message: string;
 }
 
-/** How parts of a text for people are set off: with colours, or not at all. */
+/** How parts of a text are highlighted: with colours, or not at all. */
 export interface Style {
   good(text: string): string;
   bad(text: string): string;
@@ -26,7 +26,9 @@ export interface Style {
   strong(text: string): string;
 }
 
-/** How many errors of a file are reported: with more, it is probably the wrong file, or one mistake made again and again. */
+/**
+ * How many errors of a file are reported: with more, it is probably the wrong file, or one mistake that is repeated.
+ */
 export const MAX_ERRORS = 50;
 
 /**
@@ -68,7 +70,7 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   return `${formatPosition(diagnostic)}: ${mark}${oneLine(diagnostic.message)}`;
 }
 
-/** A place in JSON: its parts, and `at`, all of them as messages write them. */
+/** A position in JSON: its parts, and `at`, all of them in the form of messages. */
 export function positionToJson(position: Position): Position & { at: string } {
   const { file, line, column } = position;
   return { file, line, column, at: formatPosition(position) };
@@ -83,17 +85,23 @@ export function diagnosticToJson(diagnostic: Diagnostic): object {
 /** No message is longer, apart from what it quotes from a file. */
 const MAX_MESSAGE_LENGTH = 2000;
 
-/** A message as one line that a terminal only shows, whatever it quotes: its end, which says what to write, stays. */
+/** A message as one line without control characters. If it is cut, its end stays, which explains what to write. */
 export function oneLine(message: string): string {
   const text =
     message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, 200)}…${message.slice(-150)}` : message;
   return printable(text);
 }
 
-/** What a terminal obeys, what ends a line for some reader, and what changes the direction of the text after it. */
+/**
+ * Control characters, characters that end a line for some reader, and characters that change the direction of the text
+ * after them.
+ */
 const UNPRINTABLE = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
-/** Text that came from outside, as one line that a terminal only shows: line ends, control and direction characters are escaped. */
+/**
+ * Text from outside, as one line that cannot control a terminal: line ends, control and direction characters are
+ * escaped.
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escapeUnit);
 }
@@ -103,12 +111,15 @@ export function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n");
 }
 
-/** A value as JSON that a terminal only shows. Strings hold no line end in JSON, so each escape here is one of JSON's own. */
+/**
+ * A value as JSON that cannot control a terminal. Strings contain no line end in JSON, so each escape here is one of
+ * JSON's own.
+ */
 export function printableJson(value: unknown, indent?: number): string {
   return printableLines(JSON.stringify(value, null, indent));
 }
 
-/** A value as JSON of ASCII alone, which every reader of JSON and YAML takes for the same text. */
+/** A value as JSON in ASCII, which every reader of JSON and YAML reads as the same text. */
 export function asciiJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(/[\x7f-\uffff]/g, escapeUnit);
 }

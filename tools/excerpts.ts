@@ -1,4 +1,4 @@
-/** The line of a source that a message is about, with a caret under the place. Keys and secrets are left out. */
+/** The source line of a message, with a caret under the position. Keys and secrets are left out. */
 import type { SourceFile } from "./compile.ts";
 import { type Position, printable, type Style } from "./diagnostics.ts";
 import { parseYaml, type YamlNode } from "./istio/yaml.ts";
@@ -6,7 +6,7 @@ import { parseYaml, type YamlNode } from "./istio/yaml.ts";
 /** Columns of a line that are shown. */
 const MAX_WIDTH = 100;
 
-/** What is shown instead of something else. */
+/** Replaces what is not shown. */
 const ELLIPSIS = "…";
 
 /**
@@ -15,7 +15,7 @@ const ELLIPSIS = "…";
  */
 const SECRET_FIELDS = ["jwks", "data", "stringdata", "kubectl.kubernetes.io/last-applied-configuration"];
 
-/** An excerpt: the line as it is shown, and where the caret goes. */
+/** An excerpt: the line as shown, and the position of the caret. */
 export interface Excerpt {
   line: number;
   text: string;
@@ -23,7 +23,7 @@ export interface Excerpt {
   indent: number;
 }
 
-/** A part of a file, from one place up to another. */
+/** A part of a file, from one position up to another. */
 interface Range {
   start: Position;
   end: Position | undefined;
@@ -43,7 +43,7 @@ export class Excerpts {
     this.texts = new Map(files.map(({ name, text }) => [name, text]));
   }
 
-  /** @returns undefined if the place is no line of a source, or if it is not clear where the file has secrets */
+  /** @returns undefined if the position is not in a source, or if it is unclear where the file has secrets */
   at({ file, line, column }: Position): Excerpt | undefined {
     const source = this.source(file);
     const text = source?.lines[line - 1];
@@ -56,7 +56,7 @@ export class Excerpts {
         ({ start, end }) => !isBefore(line, at, start) && (end === undefined || isBefore(line, at, end)),
       );
     const caret = column - 1;
-    // Only what can be shown is looked at: a line may have megabytes.
+    // Only what can be shown is read, because a line may have megabytes.
     const from = Math.max(0, caret - MAX_WIDTH * 2);
     const to = Math.min(text.length, caret + MAX_WIDTH * 2);
     let before = "";
@@ -73,7 +73,7 @@ export class Excerpts {
     return { line, text: before + after, indent: before.length };
   }
 
-  /** The line of a place, with a caret under it. No line, if it cannot be shown. */
+  /** The line of a position, with a caret under it; none if it cannot be shown. */
   format(at: Position, style: Style): string[] {
     const excerpt = this.at(at);
     if (excerpt === undefined) return [];
@@ -90,7 +90,7 @@ export class Excerpts {
   }
 }
 
-/** One ellipsis for all that is left out at a place. */
+/** One ellipsis for everything that is left out at one point. */
 function append(text: string, unit: string): string {
   return unit === ELLIPSIS && text.endsWith(ELLIPSIS) ? text : text + unit;
 }
@@ -102,7 +102,7 @@ function isBefore(line: number, column: number, other: Position): boolean {
 function read(file: string, text: string | undefined): Source | undefined {
   if (text === undefined) return undefined;
   const { documents, diagnostics } = parseYaml(file, text);
-  // Where the file is no YAML, a secret may begin and end anywhere.
+  // If the file is not YAML, a secret may begin and end anywhere.
   if (diagnostics.length > 0 && SECRET_FIELDS.some((name) => text.toLowerCase().includes(name)))
     return undefined;
   return { lines: text.replace(/^\uFEFF/, "").split(/\r?\n/), secrets: secretsOf(documents) };
@@ -125,7 +125,7 @@ function secretsOf(documents: readonly YamlNode[]): Range[] {
   const ranges: Range[] = [];
   let end: Position | undefined;
   for (const { at, isSecret } of places.reverse()) {
-    // A secret ends where the next value begins that is no part of it.
+    // A secret ends where the next value begins that is not part of it.
     if (isSecret) ranges.push({ start: at, end });
     else end = at;
   }

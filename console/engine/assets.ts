@@ -9,7 +9,7 @@ export interface Export {
   policies?: { files: { name: string; text: string }[] };
 }
 
-/** What this page was exported with; undefined if it is no exported one. */
+/** What this page was exported with; undefined if it is not an exported one. */
 export const exported: Export | undefined = readExport();
 
 function readExport(): Export | undefined {

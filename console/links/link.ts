@@ -6,7 +6,7 @@ import { leaveOut } from "./secrets.ts";
 const VERSION = "1";
 const FORM = /^#?(\d+)\.([A-Za-z0-9_-]*)$/;
 
-/** No state is larger, in bytes of JSON; a link to more than this is no link of ours. */
+/** No state is larger, in bytes of JSON; a link to more than this is not a link of ours. */
 const MAX_BYTES = 8_000_000;
 
 /** A fragment that holds no state; the message says why. */

@@ -179,7 +179,7 @@ export function timeOf({ at, now }: Pick<TestFile, "at" | "now">): string | unde
 
 function labelOf(pair: string): [string, string] {
   const [, name, value = ""] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
-  if (name === undefined) throw new FormError(`"${pair}" is no label: write NAME=VALUE, such as app=shop`);
+  if (name === undefined) throw new FormError(`"${pair}" is not a label: write NAME=VALUE, such as app=shop`);
   return [name, value];
 }
 
@@ -212,10 +212,10 @@ function claimsOf(text: string): Record<string, unknown> {
   try {
     claims = JSON.parse(text);
   } catch (error) {
-    throw new FormError(`the claims are no JSON: ${error instanceof Error ? error.message : error}`);
+    throw new FormError(`the claims are not JSON: ${error instanceof Error ? error.message : error}`);
   }
   if (typeof claims !== "object" || claims === null || Array.isArray(claims))
-    throw new FormError('the claims are no JSON object: write {"sub": "alice"}');
+    throw new FormError('the claims are not a JSON object: write {"sub": "alice"}');
   return claims as Record<string, unknown>;
 }
 
@@ -229,7 +229,7 @@ function headersOf(text: string): Pick<Request, "headers"> {
   const headers = new Map<string, string[]>();
   for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
     const colon = line.indexOf(":");
-    if (colon < 1) throw new FormError(`"${line.trim()}" is no header: write NAME: VALUE`);
+    if (colon < 1) throw new FormError(`"${line.trim()}" is not a header: write NAME: VALUE`);
     const name = line.slice(0, colon).trim();
     headers.set(name, [...(headers.get(name) ?? []), line.slice(colon + 1).trim()]);
   }

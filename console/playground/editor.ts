@@ -123,7 +123,7 @@ function complete(context: CompletionContext, isTests: boolean): CompletionResul
   const before = line.text.slice(0, context.pos - line.from);
   const word = /[\w.[\]-]*$/.exec(before)?.[0] ?? "";
   if (word === "" && !context.explicit) return null;
-  // A dash that begins an item is no part of a word.
+  // A dash that begins an item is not part of a word.
   const typed = word.replace(/^-+/, "");
   const { path, field, kind } = contextAt(linesTo(doc, line.number), before);
   const options = (entries: readonly Entry[], suffix: string) =>

@@ -449,7 +449,7 @@ function Decoded() {
 }
 
 function Members({ title, members }: { title: string; members: Member[] | undefined }) {
-  if (members === undefined) return <p class="bad">{title}: this part is no JSON object in base64url.</p>;
+  if (members === undefined) return <p class="bad">{title}: this part is not a JSON object in base64url.</p>;
   return (
     <table class="members">
       <caption>{title}</caption>

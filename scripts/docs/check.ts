@@ -21,7 +21,7 @@ compile, 0 if not, and 2 if the command line is wrong. \`--namespace\`, \`--labe
 one workload, as with \`compile\`.
 
 If one rule is compared with another, \`check\` reports only what is certain: that one matches whatever the other does. More than
-${MAX_COMPARED_RULES.toLocaleString("en-US")} rules are not compared. No finding is no proof.
+${MAX_COMPARED_RULES.toLocaleString("en-US")} rules are not compared. No finding is not proof.
 
 ## Formats
 

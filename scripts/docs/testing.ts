@@ -66,7 +66,7 @@ EOF
 jwtgate test table.test.yaml
 \`\`\`
 
-\`none\` is no token. A row that lacks a cell, or a request that is in two rows, is an error
+\`none\` is not a token. A row that lacks a cell, or a request that is in two rows, is an error
 ([why tables look so](decisions/0022-tables-of-tests.md)).
 
 ## Which tests are run

@@ -58,7 +58,7 @@ const ASSEMBLY: Rooms = {
   index: ["memory", "abi", "configuration", "plugin", "answer", "waiting"],
 };
 
-/** `lib` replaces files of AssemblyScript's own library; it is no part of the house. */
+/** `lib` replaces files of AssemblyScript's own library; it is not part of the house. */
 const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 
 /** `host` knows nothing of policies; its helpers for bytes are below everything. The compiler knows no output. */

@@ -22,7 +22,7 @@ export interface Tree {
  */
 export type Rooms = Readonly<Record<string, readonly string[]>>;
 
-/** @param skip folders (names, at any depth) that are no part of the tree */
+/** @param skip folders (names, at any depth) that are not part of the tree */
 export function readTree(root: string, skip: readonly string[] = []): Tree {
   return treeOf(readSources(root, skip));
 }

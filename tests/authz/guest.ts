@@ -69,7 +69,7 @@ export class AuthzGuest {
     const none: [number, number] = [0, 0];
     const text = payload === undefined ? none : this.write(Buffer.from(JSON.stringify(payload)));
     if (!this.exports.token(...text, ...this.write(Buffer.from(spaceDelimited)))) {
-      throw new Error("the payload is no JSON");
+      throw new Error("the payload is not JSON");
     }
   }
 

@@ -42,7 +42,7 @@ describe("refused with its place", () => {
     ["predicates of another kind", '{"predicates": {}}', "/predicates"],
     ["an unknown field", '{"predicates": [], "denies": {}}', "/denies"],
     ["an unknown field of rules", '{"predicates": [], "deny": {"rule": []}}', "/deny/rule"],
-    ["rules that are no list", '{"predicates": [], "deny": {"rules": {}}}', "/deny/rules"],
+    ["rules that are not a list", '{"predicates": [], "deny": {"rules": {}}}', "/deny/rules"],
     ["rules that are null", '{"predicates": [], "allow": {"shadowRules": null}}', "/allow/shadowRules"],
 
     ["a predicate of nothing", withPredicate({}), MATCH],
@@ -53,7 +53,7 @@ describe("refused with its place", () => {
     ["a match without what it is of", withPredicate({ match: { exact: "a" } }), MATCH],
     ["a match beside a path", withPredicate({ path: { exact: "a" }, match: { exact: "a" } }), MATCH],
     ["a claim without a name", withPredicate({ claim: [], match: { exact: "a" } }), `${MATCH}/claim`],
-    ["a claim that is no list", withPredicate({ claim: "a", match: { exact: "a" } }), `${MATCH}/claim`],
+    ["a claim that is not a list", withPredicate({ claim: "a", match: { exact: "a" } }), `${MATCH}/claim`],
     [
       "a claim that is present",
       withPredicate({ claim: ["a"], match: { present: true } }),
@@ -101,7 +101,7 @@ describe("refused with its place", () => {
       withRule({ condition: nested(33) }),
       `/deny/rules/0/condition${"/not".repeat(32)}`,
     ],
-    ["a guard that is no list", withRule({ condition: 0, guard: 0 }), "/deny/rules/0/guard"],
+    ["a guard that is not a list", withRule({ condition: 0, guard: 0 }), "/deny/rules/0/guard"],
     ["a guard that is not there", withRule({ condition: 0, guard: [0, 8] }), "/deny/rules/0/guard/1"],
   ])("%s", (_, text, pointer) => {
     expect(guest.load(text)?.split(": ")[0]).toBe(pointer);

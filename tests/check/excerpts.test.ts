@@ -50,7 +50,7 @@ describe("no key is shown", () => {
         metadata: { annotations: { "kubectl.kubernetes.io/last-applied-configuration": SECRET } },
       }),
     ],
-    ["in a file that is no YAML", `spec: {jwks: '${SECRET}'\nb: [`],
+    ["in a file that is not YAML", `spec: {jwks: '${SECRET}'\nb: [`],
   ])("%s", (_, text) => {
     for (const [i, line] of text.split("\n").entries()) {
       for (let column = 1; column <= line.length + 1; column++) {

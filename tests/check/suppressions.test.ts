@@ -158,12 +158,12 @@ describe("a file", () => {
     [
       "suppressions: [{codes: [JG205], policies: [p], because: x}]",
       "s.yaml:1:44",
-      '"p" is no policy: write NAMESPACE/NAME',
+      '"p" is not a policy: write NAMESPACE/NAME',
     ],
     ["suppressions: [{code: JG205, because: x}]", "s.yaml:1:17", 'unknown field "code"'],
     ["ignore: []", "s.yaml:1:1", 'unknown field "ignore"'],
     ["", "s.yaml:0:0", "the file has no suppressions"],
-    ["[", "s.yaml:1:2", "this is no YAML"],
+    ["[", "s.yaml:1:2", "this is not YAML"],
   ])("with a fault (%s) is an error with its place", (text, at, message) => {
     const [first] = readSuppressionFile("s.yaml", text).diagnostics;
     expect(`${first?.file}:${first?.line}:${first?.column}`).toBe(at);

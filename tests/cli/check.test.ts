@@ -88,8 +88,8 @@ describe("--format json", () => {
 
   test.each([
     ["does not compile", "spoilt.yaml", CLEAN.replace("rules", "ruls"), { line: 4, column: 8 }],
-    ["is no YAML", "broken.yaml", "a: [", { line: 1, column: 5 }],
-    ["is no text", "bytes.yaml", Buffer.from([0x61, 0xff]), { line: 1, column: 2 }],
+    ["is not YAML", "broken.yaml", "a: [", { line: 1, column: 5 }],
+    ["is not text", "bytes.yaml", Buffer.from([0x61, 0xff]), { line: 1, column: 2 }],
   ])("has the errors of what %s", (_, file, content, place) => {
     write(file, content);
     const { status, stdout, stderr } = run("-f", file, "--json");

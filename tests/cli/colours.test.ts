@@ -44,7 +44,7 @@ describe.each(COMMANDS)("%s", (_name, args) => {
     expect(workspace.run(["--color", "always", ...args]).stdout).toContain(ESCAPE);
   });
 
-  test("has no colours where the output is no terminal", () => {
+  test("has no colours where the output is not a terminal", () => {
     expect(workspace.run(args).stdout).not.toContain(ESCAPE);
   });
 });

@@ -487,7 +487,7 @@ describe("wrong input ends with 1, and says where", () => {
     ["empty", "empty: no .yaml, .yml or .json file is in this folder\n"],
     ["latin1.yaml", "latin1.yaml:2:5: this is not valid UTF-8: save the file as UTF-8\n"],
     ["binary.yaml", "binary.yaml:1:8: this is not valid UTF-8: save the file as UTF-8\n"],
-    ["wrong.yaml/a", "wrong.yaml/a: a part of the path is no folder\n"],
+    ["wrong.yaml/a", "wrong.yaml/a: a part of the path is not a folder\n"],
   ])("%s", (file, message) => {
     const { status, stdout, stderr } = run(["compile", "-f", file]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
@@ -588,7 +588,7 @@ describe("help and version end with 0", () => {
   });
 });
 
-test("a reader that stops reading is no error", () => {
+test("a reader that stops reading is not an error", () => {
   const script = `for i in 1 2 3; do "$0" "$1" compile -f "$2" | true; echo "\${PIPESTATUS[0]}"; done`;
   const { stdout, stderr } = spawnSync("bash", ["-c", script, process.execPath, CLI, SAMPLE], {
     encoding: "utf8",

@@ -211,7 +211,7 @@ describe("the server", () => {
     keys.behaviour = answer(200, Buffer.from([0xff]));
     expect(await fetchKeys(`${keys.origin}/keys`)).toEqual({
       status: 200,
-      error: "the document is no UTF-8",
+      error: "the document is not UTF-8",
     });
     keys.behaviour = answer(200, Buffer.alloc(300_000, 32));
     expect(await fetchKeys(`${keys.origin}/keys`)).toEqual({

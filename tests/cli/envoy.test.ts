@@ -82,9 +82,9 @@ describe("an Envoy of the user's own", () => {
 
   test("must run", async () => {
     await expect(find({ ENVOY_BIN: join(folder, "missing") })).rejects.toThrow(
-      /ENVOY_BIN is .*missing, which is no Envoy/,
+      /ENVOY_BIN is .*missing, which is not an Envoy/,
     );
-    await expect(find({ ENVOY_BIN: script("other", "echo hello") })).rejects.toThrow("which is no Envoy");
+    await expect(find({ ENVOY_BIN: script("other", "echo hello") })).rejects.toThrow("which is not an Envoy");
   });
 
   test("is the first of the PATH that is new enough", async () => {

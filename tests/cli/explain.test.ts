@@ -381,7 +381,7 @@ describe("keys that are fetched", () => {
     );
   });
 
-  test("a file that is no key set is named with the filter's reason", () => {
+  test("a file that is not a key set is named with the filter's reason", () => {
     write("remote.yaml", POLICIES.replace(/jwks: .*/, "jwksUri: http://127.0.0.1:1/k"));
     write("page.html", "<!doctype html>");
     const { stdout, stderr } = run(
@@ -449,7 +449,7 @@ ${rules}`;
       `Jwks remote fetch is failed: there are no keys from ${uri}`,
     ],
     [
-      "a byte order mark is no JSON",
+      "a byte order mark is not JSON",
       `\ufeff${KEY.jwks}`,
       `Jwks remote fetch is failed: there are no keys from ${uri}`,
     ],
@@ -513,8 +513,8 @@ describe("wrong input is said in one line", () => {
       "Write now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970.",
     ],
     [["-f", "p.yaml", "--jwks-at", "a"], 2, "Write URI=FILE"],
-    [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is no curl line"],
-    [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is no URL of http, https, ws or wss"],
+    [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is not a curl line"],
+    [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is not a URL of http, https, ws or wss"],
     [["-f", "p.yaml", "--mode", "edge"], 2, "Allowed choices are gateway, sidecar"],
     [[], 2, "error: name the policies with -f FILE, or take them --from-cluster"],
   ])("%j", (args, status, words) => {
@@ -524,7 +524,7 @@ describe("wrong input is said in one line", () => {
     expect(ran.stderr).not.toMatch(/\n {4}at /);
   });
 
-  test("bytes that are no text", () => {
+  test("bytes that are not text", () => {
     const { status, stderr } = run("-f", "binary.yaml");
     expect(status).toBe(1);
     expect(stderr).toBe("binary.yaml:1:5: this is not valid UTF-8: save the file as UTF-8\n");
@@ -828,7 +828,7 @@ describe("a curl line", () => {
     ["curl --ftp-pasv a", "is for another protocol than HTTP"],
     ["curl -V", "prints something, and no request is sent"],
     ['curl ^"http://a/^" ^\n  -H ^"x: y^"', "is for cmd of Windows"],
-    ["curl $'\\U110000'", "is no character of Unicode"],
+    ["curl $'\\U110000'", "is not a character of Unicode"],
     ["curl -H", "-H needs a value"],
     ["curl 'a", "a single quote is not closed"],
     ['curl "a', "a double quote is not closed"],
@@ -838,8 +838,8 @@ describe("a curl line", () => {
     ["curl -d @file a", "data from a file is not read"],
     ["curl -b jar a", "-b with a file is not read"],
     ["curl -H @file a", "-H with a file is not read"],
-    ["wget a", "this is no curl line"],
-    ["", "this is no curl line"],
+    ["wget a", "this is not a curl line"],
+    ["", "this is not a curl line"],
   ])("%j is refused", (line, words) => {
     expect(() => parse(line)).toThrow(CurlError);
     expect(() => parse(line)).toThrow(words);

@@ -118,7 +118,7 @@ describe("what cannot be written is an error of one line", () => {
   test.each([
     ["folder", "folder: the result cannot be written: this is a folder"],
     ["missing/a", "missing/a: the result cannot be written: its folder does not exist"],
-    ["file/a", "file/a: the result cannot be written: a part of the path is no folder"],
+    ["file/a", "file/a: the result cannot be written: a part of the path is not a folder"],
     ["circle", "circle: the result cannot be written: the path goes in a circle of links"],
     ["/dev/full", "/dev/full: the result cannot be written: the disk is full"],
     ["/proc/x", "/proc/x: the result cannot be written: its folder does not exist"],

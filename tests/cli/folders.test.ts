@@ -106,7 +106,7 @@ describe("a folder", () => {
       expect(stderr.trim().split("\n").length).toBe(1);
     }
     expect(compile(["-f", "."]).stderr).toBe(
-      "kustomization.yaml:1:1: warning: Kustomization (kustomize.config.k8s.io/v1beta1) is no policy and is not compiled\n",
+      "kustomization.yaml:1:1: warning: Kustomization (kustomize.config.k8s.io/v1beta1) is not a policy and is not compiled\n",
     );
   });
 
@@ -116,7 +116,7 @@ describe("a folder", () => {
     ["a kind alone", "kind: AuthorizationPolicy\n"],
     ["an API alone", "apiVersion: security.istio.io/v1\n"],
     ["a list without a kind", `items: [{kind: AuthorizationPolicy, spec: ${DENY}}]\n`],
-    ["a list that is no object", `- kind: AuthorizationPolicy\n  spec: ${DENY}\n`],
+    ["a list that is not an object", `- kind: AuthorizationPolicy\n  spec: ${DENY}\n`],
   ])("a policy that is written wrong is not left out: %s", (_, text) => {
     write({ "deny.yaml": policy("deny", DENY), "wrong.yaml": text });
     const { status, stderr } = compile(["-f", "."]);
@@ -153,7 +153,7 @@ describe("a folder", () => {
     write({ "all.yaml": [policy("deny", DENY), ...others, other("ConfigMap", "m")].join("---\n") });
     const { stderr } = compile(["-f", "."]);
     expect(stderr).toBe(
-      "all.yaml:6:1: warning: 4 resources are no policies and are not compiled: 3 Service, 1 ConfigMap\n",
+      "all.yaml:6:1: warning: 4 resources are not policies and are not compiled: 3 Service, 1 ConfigMap\n",
     );
   });
 });
@@ -268,7 +268,7 @@ describe("a folder with", () => {
   });
 
   test.each([
-    ["bytes that are no text", Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00])],
+    ["bytes that are not text", Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00])],
     ["UTF-16", Buffer.from(`\ufeff${policy("z", DENY)}`, "utf16le")],
     ["a policy that was cut off", policy("z", DENY).slice(0, -5)],
   ])("%s, which is not left out", (_, content) => {
@@ -276,7 +276,7 @@ describe("a folder with", () => {
     const { status, stderr } = compile(["-f", "p"]);
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^p\/spoilt\.json:\d+:\d+: (this is not valid UTF-8|the file is UTF-16|this is no YAML|the indentation)/,
+      /^p\/spoilt\.json:\d+:\d+: (this is not valid UTF-8|the file is UTF-16|this is not YAML|the indentation)/,
     );
     expect(compile(["-f", "p", "--ignore", "spoilt.json"]).status).toBe(0);
   });
@@ -360,12 +360,12 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     }
   });
 
-  test("says of a CUSTOM policy for the workload that it is no part of the configuration", () => {
+  test("says of a CUSTOM policy for the workload that it is not part of the configuration", () => {
     const { status, stdout, stderr } = compile([], list);
     expect(status).toBe(0);
     expect(stdout).toContain("/admin");
     for (const name of ["legacy/ext", "shop/ext"]) {
-      expect(stderr).toContain(`AuthorizationPolicy ${name} is no part of the filter's configuration`);
+      expect(stderr).toContain(`AuthorizationPolicy ${name} is not part of the filter's configuration`);
     }
   });
 

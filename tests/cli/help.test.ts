@@ -49,7 +49,7 @@ interface Otherwise {
   with?: string;
 }
 const OTHERWISE: Record<string, Otherwise> = {
-  "jwtgate new -o gateway.yaml": { status: 2, says: /this is no terminal/ },
+  "jwtgate new -o gateway.yaml": { status: 2, says: /this is not a terminal/ },
   "jwtgate check -f policies/ --fail-on warning": { status: 1, says: /1 warning/ },
   "jwtgate test -t 'another key' --bail": { status: 0, says: /2 passed, 12 not selected/ },
   "jwtgate console": { status: 124, says: /^http:\/\/127/, with: "timeout -s INT 2 " },
@@ -57,7 +57,7 @@ const OTHERWISE: Record<string, Otherwise> = {
   "jwtgate test tests/*.test.yaml --watch": { status: 124, says: /passed/, with: "timeout -s INT 4 " },
 };
 
-const NO_ENVOY: Otherwise = { status: 1, says: /which is no Envoy that runs here/ };
+const NO_ENVOY: Otherwise = { status: 1, says: /which is not an Envoy that runs here/ };
 
 const PEM = generateKeyPairSync("rsa", { modulusLength: 2048 })
   .privateKey.export({ type: "pkcs8", format: "pem" })

@@ -197,7 +197,7 @@ describe("what a file says is shown, and not obeyed by the terminal", () => {
 
   test.each([
     ["control characters", name("Pod\\e[2J", "v1\\nv2"), "Pod\\u001b[2J (v1\\u000av2)"],
-    ["names without end", name("Pod", "v".repeat(100_000)), "is no policy and is not compiled"],
+    ["names without end", name("Pod", "v".repeat(100_000)), "is not a policy and is not compiled"],
     ["aliases without end", `a: *${"t".repeat(100_000)}\n`, "put a value that begins with * in quotes"],
   ])("%s", (_, text, expected) => {
     for (const command of ["compile", "check"]) {

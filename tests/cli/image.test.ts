@@ -228,7 +228,7 @@ describe("what cannot be read or written is said in one line", () => {
   test.each<[string[], number, string]>([
     [["image", "x", "--module", "missing.wasm"], 1, "missing.wasm: there is no such file or folder\n"],
     [["image", "x", "--module", "."], 1, ".: this is a folder\n"],
-    [["image", "x", "--module", "/dev/null"], 1, "/dev/null: this is no WebAssembly module\n"],
+    [["image", "x", "--module", "/dev/null"], 1, "/dev/null: this is not a WebAssembly module\n"],
     [["image", "x", "--module", "/dev/zero"], 1, "/dev/zero: this is larger than 256 MiB\n"],
     [["image", "/proc/x"], 1, "/proc/x: the image cannot be written: its folder does not exist\n"],
     [["image", "no/x.tar"], 1, "no/x.tar: the image cannot be written: its folder does not exist\n"],

@@ -183,7 +183,7 @@ describe.each([
   test.each<[string, string]>([
     ["hello", "this is neither PEM, DER nor a JWK: not JSON"],
     ["1", "this is neither PEM, DER nor a JWK"],
-    ['{"a":1}', "this JSON is no JWK (it has no [kty]) and no key set (it has no [keys])"],
+    ['{"a":1}', "this JSON is not a JWK (it has no [kty]) and not a key set (it has no [keys])"],
     ['{"keys":[]}', "[keys] must be a list of keys"],
     ["\n", "there is nothing in it: a key, a certificate or a key set is needed"],
     [pem("PKCS7"), "convert it with `openssl pkcs7 -in FILE -print_certs -out certs.pem`"],
@@ -339,7 +339,7 @@ describe("the commands that messages name convert what they are named for", () =
     );
   });
 
-  test("bytes that are no key", () => {
+  test("bytes that are not a key", () => {
     writeFileSync(join(folder, "noise"), Buffer.from([0x80, 0xff, 0, 1]));
     expect(refusal("noise")).toBe("noise: this is neither text nor a key or certificate in DER\n");
     writeFileSync(join(folder, "der"), Buffer.from([0x30, 0x82, 0, 1]));

@@ -1,4 +1,4 @@
-/** Key sets: what is no key set is refused, what no token can be verified with is named. */
+/** Key sets: what is not a key set is refused, what no token can be verified with is named. */
 
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
@@ -95,7 +95,7 @@ describe("usable keys", () => {
     expect(read({ ...RSA, ...empty })).toEqual({ keys: [RSA], problems: [] });
   });
 
-  test("a kid or alg that is no string counts as missing, as in Envoy", () => {
+  test("a kid or alg that is not a string counts as missing, as in Envoy", () => {
     const { keys, problems } = read({ ...EC, kid: 1, alg: 2 });
     expect(keys).toEqual([EC]);
     expect(problems.map(({ message }) => message)).toEqual([
@@ -203,7 +203,7 @@ describe("unusable keys are left out with a warning, and refused where no other 
     [
       "off curve",
       edit(EC, "y", (y) => Buffer.concat([y.subarray(0, -1), Buffer.of((y.at(-1) ?? 0) ^ 1)])),
-      "is no point of P-256",
+      "is not a point of P-256",
     ],
     [
       "coordinate too long",
@@ -224,8 +224,8 @@ describe("unusable keys are left out with a warning, and refused where no other 
     ["only x5c", { kty: "RSA", x5c: ["MIIB"] }, "convert the certificate with `jwtgate jwk FILE`"],
     ["numeric crv", { ...EC, crv: 1 }, "[crv] must be P-256, P-384 or P-521"],
     ["no base64", { ...EC, x: "a!b" }, "[x] is not a base64url string"],
-    ["key_ops that is no list", { ...EC, key_ops: "verify" }, `[key_ops] has no "verify"`],
-    ["use that is no string", { ...EC, use: false }, "[use] is false"],
+    ["key_ops that is not a list", { ...EC, key_ops: "verify" }, `[key_ops] has no "verify"`],
+    ["use that is not a string", { ...EC, use: false }, "[use] is false"],
     ["Ed25519 of 31 bytes", edit(ED25519, "x", (x) => x.subarray(1)), "[x] must be 32 bytes; this has 31"],
     [
       "Ed25519 of small order",
@@ -266,7 +266,7 @@ describe("refused sets", () => {
     ["a map of certificates and more", `{"a":"-----BEGIN CERTIFICATE-----\\n","b":1}`, "[keys] is missing"],
     ["keys null", `{"keys":null}`, "[keys] is not a list"],
     ["no key", `{"keys":[]}`, "[keys] is empty"],
-    ["a key that is no object", `{"keys":["a"]}`, "keys[0]: unusable: it is not an object"],
+    ["a key that is not an object", `{"keys":["a"]}`, "keys[0]: unusable: it is not an object"],
     ["a name twice", `{"keys":[{"kty":"oct","k":"YQ","\\u006b":"Yg"}]}`, `the name "k" is there twice`],
     ["a number too large", `{"keys":[],"a":1e999}`, "a number is too large"],
     ["half a surrogate pair", `{"keys":[],"a":"\\ud800"}`, "half a surrogate pair"],
@@ -284,7 +284,7 @@ describe("refused sets", () => {
     expect(said(text)[0]).toContain(words);
   });
 
-  test("a name that stands in two objects is no duplicate", () => {
+  test("a name that stands in two objects is not a duplicate", () => {
     expect(read(EC, EC).keys).toHaveLength(2);
   });
 });
@@ -310,7 +310,7 @@ describe("Ed25519 keys", () => {
     ["x is 0 and negative", "0100000000000000000000000000000000000000000000000000000000000080"],
     ["no x for y = 2", "0200000000000000000000000000000000000000000000000000000000000000"],
   ])("no point: %s", (_, hex) => {
-    expect(ed25519Fault(Buffer.from(hex, "hex"))).toBe("[x] is no point of the curve");
+    expect(ed25519Fault(Buffer.from(hex, "hex"))).toBe("[x] is not a point of the curve");
   });
 
   test("RFC 8032 section 7.1, the keys of tests 1 to 3", () => {
@@ -357,7 +357,7 @@ test.each([
     server.behaviour = answer(200, JSON.stringify({ issuer, jwks_uri: `${issuer}/${path}` }));
     const found = discover(`${issuer}/.well-known/openid-configuration`, issuer);
     if (written === undefined) {
-      await expect(found).rejects.toThrow("is no http or https URL: write jwksUri in the policy");
+      await expect(found).rejects.toThrow("is not an http or https URL: write jwksUri in the policy");
     } else {
       expect(requestUrl(await found)).toBe(`${issuer}/${written}`);
     }
@@ -374,7 +374,7 @@ test.each(["ftp://a", "/keys", "//a/keys", "https:a", "https://", ""])(
       const issuer = server.origin;
       server.behaviour = answer(200, JSON.stringify({ issuer, jwks_uri: jwksUri }));
       await expect(discover(`${issuer}/d`, issuer)).rejects.toThrow(
-        `the document's jwks_uri ${JSON.stringify(jwksUri)} is no http or https URL`,
+        `the document's jwks_uri ${JSON.stringify(jwksUri)} is not an http or https URL`,
       );
     } finally {
       await server.close();

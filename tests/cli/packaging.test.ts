@@ -122,7 +122,7 @@ console.log(length, rejected, await core.PrivateKey.generate("x").catch(({ messa
 `,
   );
   const output = execFileSync(process.execPath, ["core.mjs"], { cwd: APP, encoding: "utf8" });
-  expect(output).toBe("0 CompileError x is no algorithm\n");
+  expect(output).toBe("0 CompileError x is not an algorithm\n");
 });
 
 test("its types hold under the strictest compiler, without a package beside it", () => {

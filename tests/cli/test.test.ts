@@ -355,7 +355,7 @@ describe("a wrong file is said with its place", () => {
       "2:34: no rule of the policies has the issuer",
     ],
     [body.replace("key: idp", "key: idpp"), '3:23: there is no key "idpp": did you mean idp?'],
-    [body.replace("claims: {sub: alice}", "expires: soon"), '3:37: "soon" is no time: write now+1h'],
+    [body.replace("claims: {sub: alice}", "expires: soon"), '3:37: "soon" is not a time: write now+1h'],
     [body.replace("claims: {sub: alice}", "alg: ES999"), "3:33: "],
     [
       body.replace("{key: idp, claims: {sub: alice}}", "{from: alice}"),
@@ -380,7 +380,7 @@ describe("a wrong file is said with its place", () => {
     [body.replace("expect: 403", "request: {token: bob}, expect: 403"), '4:36: there is no token "bob"'],
     [body.replace("expect: 403", "request: {method: get}, expect: 403"), "in capital letters"],
     [body.replace("expect: 403", "request: {path: /a b}, expect: 403"), "write %20 for a space"],
-    [body.replace("expect: 403", "request: {peer: me}, expect: 403"), '"me" is no IP address'],
+    [body.replace("expect: 403", "request: {peer: me}, expect: 403"), '"me" is not an IP address'],
     [
       body.replace("expect: 403", "request: {headers: {Host: a}}, expect: 403"),
       "write the Host header as `host`",
@@ -389,10 +389,10 @@ describe("a wrong file is said with its place", () => {
       body.replace("expect: 403", "request: {token: {name: alice, param: a, cookie: b}}, expect: 403"),
       "one of header, param and cookie",
     ],
-    [body.replace("expect: 403", "at: today, expect: 403"), '4:23: "today" is no time'],
-    [`${body}listener: {address: localhost}\n`, '"localhost" is no address: write IP:PORT'],
+    [body.replace("expect: 403", "at: today, expect: 403"), '4:23: "today" is not a time'],
+    [`${body}listener: {address: localhost}\n`, '"localhost" is not an address: write IP:PORT'],
     [body.replace("alg: ES256", "jwk: {kty: oct}, file: a"), "has several of jwk, file and jwks"],
-    [body.replace("alg: ES256", "file: p.yaml"), "keys.idp is no private key"],
+    [body.replace("alg: ES256", "file: p.yaml"), "keys.idp is not a private key"],
     [body.replace("alg: ES256", "file: missing"), "2:13: missing: there is no such file or folder"],
     [`${body}---\n${body}`, "a test file is one document"],
     [
@@ -451,7 +451,7 @@ describe("a wrong file is said with its place", () => {
   });
 });
 
-test("tests in a folder are found, and are no policies", () => {
+test("tests in a folder are found, and are not policies", () => {
   mkdirSync(workspace.path("both/below"), { recursive: true });
   write("both/p.yaml", POLICIES);
   write("both/below/a.test.yaml", "policies: [..]\ntests: [{name: a, expect: 403}]\n");
@@ -490,7 +490,7 @@ test("--watch runs again when a policy changes, and goes with its parent's signa
   expect(code).toBe(0);
 });
 
-test("a reader that stops reading is no error", () => {
+test("a reader that stops reading is not an error", () => {
   const script = '"$0" "$1" test "$2" | true; echo "${PIPESTATUS[0]}"';
   const sample = `${ROOT}envoy/istio/one-principal.test.yaml`;
   const { stdout, stderr } = spawnSync("bash", ["-c", script, process.execPath, TOOL, sample], {
@@ -564,7 +564,7 @@ test.each([
   "2026-01-31T12:00:00",
   "2026-01-31T25:00:00Z",
   "999999999999999",
-])("%j is no time", (text) => expect(parseTime(text, 0)).toBeUndefined());
+])("%j is not a time", (text) => expect(parseTime(text, 0)).toBeUndefined());
 
 describe("former spellings work, with a warning", () => {
   test("of a test file", () => {
@@ -749,7 +749,7 @@ ${expectations}`;
     ],
     ["    GET,GET /a: [200, 200, 200]\n", "8:5: GET /a is twice in this row: keep one"],
     ["    GET: [200, 200, 200]\n", '8:5: there is no path in the row "GET": write /path'],
-    ["    get /a: [200, 200, 200]\n", '8:5: "get" is no path in the row "get /a"'],
+    ["    get /a: [200, 200, 200]\n", '8:5: "get" is not a path in the row "get /a"'],
     ["    {}\n", "8:5: a table without rows tests nothing"],
   ])("%j", (rows, words) => {
     const { status, stdout } = suite(table(rows));
@@ -765,7 +765,7 @@ ${expectations}`;
     ]);
   });
 
-  test("none is no name of a token beside a table that means none by it", () => {
+  test("none is not a name of a token beside a table that means none by it", () => {
     const text = table("    /a: [403]\n", "[none]").replace("tokens: {", "tokens: {none: x, ");
     expect(suite(text).stdout).toContain("x.test.yaml:6:12: in a table none means no token");
   });

@@ -211,11 +211,11 @@ describe("decode", () => {
 
   test.each([
     ["", "there is no token"],
-    ["x", "this is no token"],
+    ["x", "this is not a token"],
     ["a.b.c.d.e", "this is an encrypted token (JWE)"],
-    ["\xff\xfe", "this is no token"],
+    ["\xff\xfe", "this is not a token"],
     ["a".repeat(2_000_000), "this is larger than 1 MiB"],
-  ])("says what is no token", (input, words) => {
+  ])("says what is not a token", (input, words) => {
     const { status, stdout, stderr } = workspace.run(["token", "decode"], { input });
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toContain(words);

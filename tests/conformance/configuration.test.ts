@@ -126,7 +126,7 @@ describe("a bad configuration is refused with the place of its fault", () => {
       /\/providers\/0\/fromHeaders\/0\/name/,
     ],
     ["deep nesting", `{"version":1,"providers":${"[".repeat(100_000)}`, /JSON/],
-    ["bytes that are no UTF-8", Buffer.from('{"version":1,"compiler":"\xff"}', "latin1"), /JSON/],
+    ["bytes that are not UTF-8", Buffer.from('{"version":1,"compiler":"\xff"}', "latin1"), /JSON/],
   ])("%s", (_name, configuration, reason) => {
     expect(refusal(configuration)).toMatch(reason);
   });

@@ -171,7 +171,7 @@ describe("a discovered jwks_uri", () => {
 
   test.each([
     ["a query", `${ISSUER}/keys?a=%20b`, "/keys?a=%20b"],
-    ["a fragment, which is no part of a request", `${ISSUER}/keys#a`, "/keys"],
+    ["a fragment, which is not part of a request", `${ISSUER}/keys#a`, "/keys"],
     ["the scheme's port, and a host in capitals", "https://ISSUER.example:443/keys", "/keys"],
   ])("with %s is asked for", async (_name, jwksUri, path) => {
     expect((await discovered(jwksUri)).asked).toEqual(["/.well-known/x", path]);

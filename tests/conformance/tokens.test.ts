@@ -183,7 +183,7 @@ describe("which key and algorithm", () => {
     expect(verdict(host, await sign({}))).toBe(NO_KEY);
   });
 
-  test("an RSA key is no HMAC secret, whatever of it is taken for one", async () => {
+  test("an RSA key is not an HMAC secret, whatever of it is taken for one", async () => {
     const { jwk } = pairOf("RS256");
     const host = await hostWith([jwk]);
     for (const secret of [jwk.n ?? "", JSON.stringify(jwk), Buffer.from(jwk.n ?? "", "base64url")]) {

@@ -186,7 +186,7 @@ test("is asked with as `jwtgate explain` is, and answers the same", async () => 
     "403 RBAC: access denied",
   ]);
   await page.getByLabel("Its labels", { exact: true }).fill("shop");
-  await page.getByText('"shop" is no label: write NAME=VALUE').waitFor();
+  await page.getByText('"shop" is not a label: write NAME=VALUE').waitFor();
   expect(messages).toEqual([]);
   await close();
 });

@@ -124,7 +124,7 @@ describe("Ed25519", () => {
     },
   );
 
-  it("refuses encodings that are not canonical, and what is no point", () => {
+  it("refuses encodings that are not canonical, and what is not a point", () => {
     const reason = "the public key is not the canonical encoding of a point";
     for (let y = P; y < 2n ** 255n; y++) {
       expect(guest.loadEd25519(bytes(y))).toBe(reason);

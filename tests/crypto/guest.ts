@@ -285,7 +285,7 @@ function parseRequest(message: Buffer): VerifySignatureRequest {
   };
   while (at < message.length) {
     const tag = varint();
-    if ((tag & 7) !== 2) throw new Error("a field that is no bytes");
+    if ((tag & 7) !== 2) throw new Error("a field that is not bytes");
     const length = varint();
     fields[tag >> 3] = message.subarray(at, at + length);
     at += length;

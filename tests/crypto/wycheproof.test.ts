@@ -177,7 +177,7 @@ describe("Wycheproof", () => {
     const PSS = "the key's alg is PS256, the token's PS384: a key is for its own algorithm alone";
     const ES521 = "the key's alg is ES521, which is none";
     const QUESTION_MARK =
-      "a question mark is no base64url: Wycheproof's own mistake, for tests of its kind are invalid";
+      "a question mark is not base64url: Wycheproof's own mistake, for tests of its kind are invalid";
     const SAME = "byte for byte the token of test 357, which is valid";
     const exceptions: Exceptions = {
       "259": EMPTY,

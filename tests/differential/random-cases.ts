@@ -64,7 +64,7 @@ const CLAIMS = [
 ];
 const SUBJECTS = ["alice", "bob", "a/b", "*"];
 const WORDS = ["admin", "user", "read", "write", "admin2"];
-/** What is no token. */
+/** What is not a token. */
 const JUNK = ["", "junk", "a.b", "a.b.c", "e30.e30.", "e30.e30.AAAA", "bm8.bm8.bm8"];
 /** Claims that a token may hold, and some that it may not. */
 const ODD_CLAIMS: object[] = [

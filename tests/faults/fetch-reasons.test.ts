@@ -147,7 +147,7 @@ const CASES: Record<string, Case> = {
     reason:
       'the answer is no key set: no key can be used: keys[0]: [use] is not "sig"; keys[1]: it is not an object',
   },
-  "bytes that are no UTF-8": {
+  "bytes that are not UTF-8": {
     origin: () => http(200, Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])),
     reason: "the answer is not JSON",
   },

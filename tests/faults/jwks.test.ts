@@ -157,7 +157,7 @@ describe("keys", () => {
     }
   });
 
-  test("may have empty members, as .NET writes them, and elements that are no keys beside them", async () => {
+  test("may have empty members, as .NET writes them, and elements that are not keys beside them", async () => {
     const empty = { key_ops: [], oth: [], x5c: [], use: "", d: null };
     const foreign = [
       null,

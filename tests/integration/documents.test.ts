@@ -254,7 +254,7 @@ outputClaimToHeaders: [{header: x-foo, claim: foo}]`,
     }
   });
 
-  test("Authorization is no place once others are named", async () => {
+  test("Authorization is not a place once others are named", async () => {
     expectDenied(await (await gateOf(false)).request(withIstioToken));
   });
 

@@ -115,7 +115,7 @@ describe("a file", () => {
       const { version_info } = parse(second) as { version_info: string };
       expect(await fleet.version()).toBe(version_info);
 
-      // One that the filter refuses, one that is not for it, and one that is no YAML.
+      // One that the filter refuses, one that is not for it, and one that is not YAML.
       const lost = second.replace(/"contents": \{[^}]*\}/, '"contents": {}');
       expect(lost).not.toBe(second);
       replace(file, lost);

@@ -217,7 +217,7 @@ describe("actions", () => {
     const allow = policy("a", `{rules: ${rules}}`);
     expect(authorizationOf(allow).allow).toEqual({ rules: [] });
     expect(messages(allow)).toEqual([
-      "4:30: warning: request.headersx[a] is no attribute, and Istio leaves this rule out, so it allows nothing: correct the key",
+      "4:30: warning: request.headersx[a] is not an attribute, and Istio leaves this rule out, so it allows nothing: correct the key",
     ]);
     const deny = policy("a", `{action: DENY, rules: ${rules}}`);
     expect(authorizationOf(deny).deny!.rules![0]!.condition).toEqual({ and: [] });
@@ -294,20 +294,23 @@ describe("what istiod or the API server refuse, is refused", () => {
     ],
     [
       '{to: [{operation: {ports: [▲"65536"]}}]}',
-      '"65536" is no port: write a number from 0 to 65535 in quotes',
+      '"65536" is not a port: write a number from 0 to 65535 in quotes',
     ],
-    ['{to: [{operation: {ports: [▲"+80"]}}]}', '"+80" is no port: write a number from 0 to 65535 in quotes'],
+    [
+      '{to: [{operation: {ports: [▲"+80"]}}]}',
+      '"+80" is not a port: write a number from 0 to 65535 in quotes',
+    ],
     [
       "{to: [{operation: {paths: [▲'/x/{**}/y/{**}']}}]}",
       'the path "/x/{**}/y/{**}" has {**} after {**}, which can only be the last wildcard',
     ],
     [
       "{to: [{operation: {paths: [▲'/x/{id}']}}]}",
-      'the path "/x/{id}" has a brace that is no wildcard: only a whole segment can be {*} or {**}',
+      'the path "/x/{id}" has a brace that is not a wildcard: only a whole segment can be {*} or {**}',
     ],
     [
       "{to: [{operation: {paths: [▲'/x{*}']}}]}",
-      'the path "/x{*}" has a brace that is no wildcard: only a whole segment can be {*} or {**}',
+      'the path "/x{*}" has a brace that is not a wildcard: only a whole segment can be {*} or {**}',
     ],
     [
       "{to: [{operation: {paths: [▲'/{*}/x*']}}]}",
@@ -328,7 +331,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ],
     [
       "{from: [{source: {ipBlocks: [▲a]}}]}",
-      '"a" is no IP address or CIDR range: write it like 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32',
+      '"a" is not an IP address or CIDR range: write it like 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32',
     ],
     [
       "{from: [{source: {▲serviceAccounts: [a], namespaces: [b]}}]}",
@@ -336,7 +339,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ],
     [
       "{from: [{source: {serviceAccounts: [▲a/b/c]}}]}",
-      '"a/b/c" is no service account: write NAME or NAMESPACE/NAME',
+      '"a/b/c" is not a service account: write NAME or NAMESPACE/NAME',
     ],
     [
       "{from: [{source: {serviceAccounts: [▲'a*']}}]}",
@@ -430,7 +433,7 @@ describe("what istiod or the API server refuse, is refused", () => {
   });
   test("a header name that would make Envoy refuse everything", () => {
     expect(faultsAtMark(rule('{when: [{key: ▲"request.headers[a\\n]", values: [b]}]}'))).toEqual([
-      '"request.headers[a\\n]" is no header\'s name',
+      '"request.headers[a\\n]" is not a header\'s name',
     ]);
   });
   test("dry-run of AUDIT, and a dry-run that is neither true nor false", () => {

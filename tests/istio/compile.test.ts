@@ -206,8 +206,8 @@ describe("other resources", () => {
   const other = (apiVersion: string, kind: string) =>
     messages(`${rule("{}")}---\napiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: x}\n`);
   test.each([
-    ["v1", "Service", "6:1: warning: Service x (v1) is no policy and is not compiled"],
-    ["apps/v1", "Deployment", "6:1: warning: Deployment x (apps/v1) is no policy and is not compiled"],
+    ["v1", "Service", "6:1: warning: Service x (v1) is not a policy and is not compiled"],
+    ["apps/v1", "Deployment", "6:1: warning: Deployment x (apps/v1) is not a policy and is not compiled"],
     [
       "security.istio.io/v1",
       "PeerAuthentication",
@@ -226,7 +226,7 @@ describe("other resources", () => {
     [
       "security.istio.io/v1alpha1",
       "AuthorizationPolicy",
-      "6:13: security.istio.io/v1alpha1 is no version of AuthorizationPolicy: write security.istio.io/v1 or security.istio.io/v1beta1",
+      "6:13: security.istio.io/v1alpha1 is not a version of AuthorizationPolicy: write security.istio.io/v1 or security.istio.io/v1beta1",
     ],
     [
       "istio.io/v1",
@@ -265,8 +265,8 @@ describe("other resources", () => {
     [
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: A_b, namespace: c.d}\n",
       [
-        '3:18: metadata.name "A_b" is no name in Kubernetes: use lower-case letters, digits, - and ., at most 253 characters',
-        '3:34: metadata.namespace "c.d" is no namespace: use lower-case letters, digits and -, at most 63 characters',
+        '3:18: metadata.name "A_b" is not a name in Kubernetes: use lower-case letters, digits, - and ., at most 253 characters',
+        '3:34: metadata.namespace "c.d" is not a namespace: use lower-case letters, digits and -, at most 63 characters',
       ],
     ],
     [
@@ -279,13 +279,13 @@ describe("other resources", () => {
     ],
     [
       "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, creationTimestamp: yesterday}\n",
-      ['3:40: metadata.creationTimestamp "yesterday" is no time: leave it out'],
+      ['3:40: metadata.creationTimestamp "yesterday" is not a time: leave it out'],
     ],
     [
       "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
       [
         "there is no RequestAuthentication and no AuthorizationPolicy here: a filter would let everything through",
-        "1:1: warning: ConfigMap a (v1) is no policy and is not compiled",
+        "1:1: warning: ConfigMap a (v1) is not a policy and is not compiled",
       ],
     ],
     ["\n", ["there is no RequestAuthentication and no AuthorizationPolicy here: there is nothing in it"]],

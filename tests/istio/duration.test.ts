@@ -15,6 +15,6 @@ test.each([
   ["-5s", -5000],
 ])("%s is %d ms", (text, expected) => expect(parseDuration(text)).toBe(expected));
 
-test.each(["", "5", "s", "5 s", "5S", "1d", ".s", "5s!", "--5s", "+"])("%j is no duration", (text) =>
+test.each(["", "5", "s", "5 s", "5S", "1d", ".s", "5s!", "--5s", "+"])("%j is not a duration", (text) =>
   expect(parseDuration(text)).toBeUndefined(),
 );

@@ -146,29 +146,29 @@ describe("an extension provider", () => {
   });
 
   test.each([
-    ["service: 'http://a', port: 1", '"http://a" is no service'],
-    ["service: 'a:80', port: 1", '"a:80" is no service'],
-    ["service: '*.example.com', port: 1", '"*.example.com" is no service'],
-    ["service: a/b/c, port: 1", '"a/b/c" is no service'],
-    ["service: A/b, port: 1", '"A/b" is no service'],
-    ["service: '', port: 1", '"" is no service'],
+    ["service: 'http://a', port: 1", '"http://a" is not a service'],
+    ["service: 'a:80', port: 1", '"a:80" is not a service'],
+    ["service: '*.example.com', port: 1", '"*.example.com" is not a service'],
+    ["service: a/b/c, port: 1", '"a/b/c" is not a service'],
+    ["service: A/b, port: 1", '"A/b" is not a service'],
+    ["service: '', port: 1", '"" is not a service'],
     ["port: 1", "service is missing"],
     ["service: a", "port is missing"],
     ["service: a, port: 0", "port must be a number from 1 to 65535"],
     ["service: a, port: 1.5", "port must be a whole number"],
-    [`${HERE}, timeout: 5m`, '"5m" is no timeout: write seconds, such as 0.5s'],
-    [`${HERE}, timeout: 0s`, '"0s" is no timeout'],
+    [`${HERE}, timeout: 5m`, '"5m" is not a timeout: write seconds, such as 0.5s'],
+    [`${HERE}, timeout: 0s`, '"0s" is not a timeout'],
     [`${HERE}, timeout: 5`, "timeout must be a string"],
-    [`${HERE}, statusOnError: '299'`, '"299" is no status that Envoy knows'],
+    [`${HERE}, statusOnError: '299'`, '"299" is not a status that Envoy knows'],
     [`${HERE}, statusOnError: 503`, "statusOnError must be a string"],
     [`${HERE}, failOpen: 'true'`, "failOpen must be true or false, without quotes"],
     [`${HERE}, includeRequestBodyInCheck: {}`, "maxRequestBytes is missing"],
     [`${HERE}, includeRequestBodyInCheck: {maxRequestBytes: 0}`, "must be a number from 1"],
-    [`${HERE}, pathPrefix: check`, '"check" is no prefix of a path'],
+    [`${HERE}, pathPrefix: check`, '"check" is not a prefix of a path'],
     [`${HERE}, headersToUpstreamOnAllow: ['*']`, 'Istio takes no lone "*" in headersToUpstreamOnAllow'],
-    [`${HERE}, headersToUpstreamOnAllow: ['a b']`, '"a b" is no header\'s name'],
-    [`${HERE}, headersToDownstreamOnDeny: ['']`, '"" is no header\'s name'],
-    [`${HERE}, includeAdditionalHeadersInCheck: {'a:': b}`, '"a:" is no header\'s name'],
+    [`${HERE}, headersToUpstreamOnAllow: ['a b']`, '"a b" is not a header\'s name'],
+    [`${HERE}, headersToDownstreamOnDeny: ['']`, '"" is not a header\'s name'],
+    [`${HERE}, includeAdditionalHeadersInCheck: {'a:': b}`, '"a:" is not a header\'s name'],
     [`${HERE}, includeAdditionalHeadersInCheck: {a: "b\\n"}`, "must be printable ASCII"],
     [`${HERE}, includeAdditionalHeadersInCheck: {a: "50%"}`, "write %% for a percent sign"],
     [
@@ -353,7 +353,7 @@ describe("for a WasmPlugin, a CUSTOM policy", () => {
     expect(text).not.toContain("CUSTOM");
   });
 
-  test("is no plugin of its own, and no reason for two", () => {
+  test("is not a plugin of its own, and no reason for two", () => {
     const other = labelled("ask", "b", "action: CUSTOM, provider: {name: a}, rules: [{}]");
     const { workloads, notes } = left(`${deny}---\n${other}`);
     expect(workloads.map(({ selection }) => selection?.matchLabels)).toEqual([{ app: "a" }]);

@@ -293,6 +293,6 @@ test("outputs that are for no mesh count these resources among the others", () =
   const files = [{ name: "a.yaml", text: policy("https://keys.example/k") + entry(HTTPS) + rule(SIMPLE) }];
   const { diagnostics } = compile(files, { target: "envoy" });
   expect(diagnostics.map(({ message }) => message)).toEqual([
-    "2 resources are no policies and are not compiled: 1 ServiceEntry, 1 DestinationRule",
+    "2 resources are not policies and are not compiled: 1 ServiceEntry, 1 DestinationRule",
   ]);
 });

@@ -323,9 +323,9 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
       "issuer: i, fromHeaders: [▲a]",
       "spec.jwtRules[0].fromHeaders[0] must be an object with fields, not a string",
     ],
-    ["issuer: i, fromHeaders: [{name: ▲'a b'}]", '"a b" is no header that can hold a token'],
-    ["issuer: i, fromHeaders: [{name: ▲':path'}]", '":path" is no header that can hold a token'],
-    ["issuer: i, fromHeaders: [{name: ▲Host}]", '"Host" is no header that can hold a token'],
+    ["issuer: i, fromHeaders: [{name: ▲'a b'}]", '"a b" is not a header that can hold a token'],
+    ["issuer: i, fromHeaders: [{name: ▲':path'}]", '":path" is not a header that can hold a token'],
+    ["issuer: i, fromHeaders: [{name: ▲Host}]", '"Host" is not a header that can hold a token'],
     [
       'issuer: i, fromHeaders: [{name: a, prefix: ▲"b\\r\\n"}]',
       "the prefix must not contain line breaks, for no header's value does",
@@ -368,7 +368,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     ],
     [
       "issuer: i, timeout: ▲'5'",
-      'spec.jwtRules[0].timeout "5" is no duration: write a number with its unit, such as 5s or 1500ms',
+      'spec.jwtRules[0].timeout "5" is not a duration: write a number with its unit, such as 5s or 1500ms',
     ],
     ["issuer: i, timeout: ▲100us", 'spec.jwtRules[0].timeout "100us" is too short: at least 1ms'],
     ["issuer: i, timeout: ▲-5s", 'spec.jwtRules[0].timeout "-5s" is too short: at least 1ms'],
@@ -390,9 +390,9 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     ],
   ])("%s", (text, expected) => expect(faultsAtMark(jwtRule(text))).toEqual([expected]));
 
-  test("an issuer that is no URL, without keys", () => {
+  test("an issuer that is not a URL, without keys", () => {
     expect(messages(jwtRule("issuer: testing@secure.istio.io", ""))).toEqual([
-      '4:28: the keys of "testing@secure.istio.io" cannot be discovered, for it is no https:// URL: give jwks or jwksUri',
+      '4:28: the keys of "testing@secure.istio.io" cannot be discovered, for it is not an https:// URL: give jwks or jwksUri',
     ]);
     expect(messages(jwtRule("issuer: https://i", ", jwks: ''"))).toEqual([
       "4:39: jwks is empty: give the keys, or leave it out to have them discovered from the issuer",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodeText, parseYaml, type YamlNode } from "../../tools/istio/yaml.ts";
 
-/** Plain values; of a scalar that is no string, what YAML made of it. */
+/** Plain values; of a scalar that is not a string, what YAML made of it. */
 function plain(node: YamlNode): unknown {
   switch (node.kind) {
     case "map":
@@ -29,7 +29,7 @@ function faults(text: string): string[] {
   return diagnostics.map(({ line, column, message }) => `${line}:${column}: ${message}`);
 }
 
-test("a place in a file is right after what is no YAML, too", () => {
+test("a place in a file is right after what is not YAML, too", () => {
   expect(faults('y{\n "a": "b",\n "c": {\n  "d": "e"\n }\n}\n---\nb: *c\n').at(-1)).toMatch(/^8:4: /);
 });
 
@@ -127,7 +127,7 @@ describe("structure", () => {
     const inBlock = "- a: [\n ]\n- |\n x\n ]\n- b: [\n ]\n";
     expect(read(inBlock)).toEqual([[{ a: [] }, "x\n]\n", { b: [] }]]);
   });
-  test("a byte order mark is no part of the text", () => expect(read("\ufeffa: b")).toEqual([{ a: "b" }]));
+  test("a byte order mark is not part of the text", () => expect(read("\ufeffa: b")).toEqual([{ a: "b" }]));
   test("anchors, aliases and anchors that are used again", () => {
     expect(read("a: &x [p, &y q]\nb: *x\nc: &y r\nd: *x\ne: *y")).toEqual([
       { a: ["p", "q"], b: ["p", "q"], c: "r", d: ["p", "q"], e: "r" },
@@ -168,17 +168,17 @@ describe("what is refused, and where", () => {
     ["a: &b c\nc: d\n*b : e\n", "3:1: this field is written twice"],
     ['a: "\\ud83d"', "1:4: an escape in this value is half of a character"],
     ["a:\n  <<: b\n", "2:7: `<<` takes a map, or a list of maps"],
-    ["a: 'b", "1:6: this is no YAML: "],
-    ["a: @b", "1:4: this is no YAML: put a value that begins with @ in quotes"],
-    ["a: b: c", "1:5: this is no YAML: a line has one name and one value"],
-    ["a: b\n  c\nd", "3:2: this is no YAML: "],
+    ["a: 'b", "1:6: this is not YAML: "],
+    ["a: @b", "1:4: this is not YAML: put a value that begins with @ in quotes"],
+    ["a: b: c", "1:5: this is not YAML: a line has one name and one value"],
+    ["a: b\n  c\nd", "3:2: this is not YAML: "],
     ["a: 'b' c", "1:8: the indentation does not fit, or quotes are missing or too many"],
-    ["a: &x b: c", "1:4: this is no YAML: a line has one name and one value"],
-    ["a: !!map b: c", "1:4: this is no YAML: a line has one name and one value"],
-    ["  --- a: b", "1:8: this is no YAML: "],
-    ["  ---\na: b", "1:3: this is no YAML: write --- at the beginning of the line"],
-    ["x:\n- ''a: b", "2:5: this is no YAML: a value ends before this, on the same line"],
-    ["x:\n- 'a'\n- 'b'c: d", "3:6: this is no YAML: a value ends before this, on the same line"],
+    ["a: &x b: c", "1:4: this is not YAML: a line has one name and one value"],
+    ["a: !!map b: c", "1:4: this is not YAML: a line has one name and one value"],
+    ["  --- a: b", "1:8: this is not YAML: "],
+    ["  ---\na: b", "1:3: this is not YAML: write --- at the beginning of the line"],
+    ["x:\n- ''a: b", "2:5: this is not YAML: a value ends before this, on the same line"],
+    ["x:\n- 'a'\n- 'b'c: d", "3:6: this is not YAML: a value ends before this, on the same line"],
     ["a: &x[b]", "1:4: the name of an anchor or alias has letters"],
     ["a: &x:y b", "1:4: the name of an anchor or alias has letters"],
     ["a: &x b\nc: *x.y", "2:4: *x.y is an alias in YAML, and there is no &x.y before it"],
@@ -215,14 +215,14 @@ describe("hostile files end in an error, soon", () => {
   ])("deep %s", (_, text) => expect(refusal(text)).toEqual(["lists and maps are nested too deeply"]));
   test.each([
     ["a field that is written over and over", "a: b\n", "this field is written twice"],
-    ["documents that each have a fault", "---\n}\n", "this is no YAML"],
+    ["documents that each have a fault", "---\n}\n", "this is not YAML"],
   ])("%s: no more is told than anybody reads", (_, line, message) => {
     const told = refusal(line.repeat(130_000));
     expect(told).toHaveLength(51);
     for (const fault of told) expect(fault).toContain(message);
   });
   test("a fault in the structure again and again is one fault", () => {
-    expect(refusal("}\n".repeat(500_000))).toEqual([expect.stringContaining("this is no YAML")]);
+    expect(refusal("}\n".repeat(500_000))).toEqual([expect.stringContaining("this is not YAML")]);
   });
   test("a document that would fill the memory", { timeout: 30_000 }, () => {
     expect(refusal("- a: b\n".repeat(700_000))).toEqual([
@@ -230,7 +230,7 @@ describe("hostile files end in an error, soon", () => {
     ]);
   });
   test("directives without end", () => {
-    expect(refusal("%FOO\n".repeat(200_000))).toEqual(["this is no YAML: directives end mark is expected"]);
+    expect(refusal("%FOO\n".repeat(200_000))).toEqual(["this is not YAML: directives end mark is expected"]);
   });
 });
 

@@ -27,7 +27,7 @@ function listOf(text: string): unknown[] {
   }
 }
 
-/** What the filter reads of a key of somebody else's: a `kid` and an `alg` that are no strings count as missing. */
+/** What the filter reads of a key of somebody else's: a `kid` and an `alg` that are not strings count as missing. */
 function readable(key: unknown): unknown {
   if (typeof key !== "object" || key === null || Array.isArray(key)) return key;
   const { kty, kid, alg, use, key_ops, crv, n, e, x, y, k } = key as Record<string, unknown>;

@@ -10,7 +10,7 @@ export interface Reader {
   name: string;
   /**
    * @returns the documents of all texts
-   * @throws if one is no YAML to it
+   * @throws if one is not YAML to it
    */
   read(texts: readonly string[]): unknown[];
   /** Whether it takes resources alone, with a kind and a name. */

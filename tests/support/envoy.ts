@@ -24,7 +24,7 @@ export function envoyBinary(): Promise<string> {
 export async function envoyVersion(): Promise<string> {
   const text = execFileSync(await envoyBinary(), ["--version"], { encoding: "utf8" });
   const version = /\/(1\.\d+\.\d+)\//.exec(text)?.[1];
-  if (version === undefined) throw new Error(`this is no version of Envoy: ${text}`);
+  if (version === undefined) throw new Error(`this is not a version of Envoy: ${text}`);
   return version;
 }
 

@@ -1,4 +1,4 @@
-/** Bundles the tools' portable rooms for engines that are no Node, and makes such an engine. */
+/** Bundles the tools' portable rooms for engines that are not Node, and makes such an engine. */
 import { type Context, createContext } from "node:vm";
 import { build } from "esbuild";
 import { globalsOf } from "../architecture/imports.ts";

@@ -148,7 +148,7 @@ export const KINDS = {
   },
   JG105: {
     severity: "warning",
-    title: "An asterisk in the middle is no wildcard",
+    title: "An asterisk in the middle is not a wildcard",
     reason: "Only one * at the beginning or at the end is a wildcard; every other stands for itself.",
     remedy: "Write a prefix (x*), a suffix (*x), or for paths a template ({*}, {**}).",
   },

@@ -229,7 +229,8 @@ function readEntry(fields: Fields, report: Report): SuppressionEntry {
   const files = fields.strings("files").map(({ value }) => value);
   const policies = fields.strings("policies");
   for (const { value, at } of policies) {
-    if (!/^[^/]+\/[^/]+$/.test(value)) report.error(at, `${quote(value)} is no policy: write NAMESPACE/NAME`);
+    if (!/^[^/]+\/[^/]+$/.test(value))
+      report.error(at, `${quote(value)} is not a policy: write NAMESPACE/NAME`);
   }
   const because = fields.string("because");
   if (because === undefined || because.value.trim() === "")

@@ -250,7 +250,7 @@ function readCurl(line: string, command: Command) {
     const isWebSocket = /^wss?:/i.test(text);
     const url = /^[a-z]+:\/\//i.test(text) ? text.replace(/^ws/i, "http") : `http://${text}`;
     if (!URL.canParse(url) || !/^https?:/i.test(url))
-      throw new CurlError(`${text} is no URL of http, https, ws or wss`);
+      throw new CurlError(`${text} is not a URL of http, https, ws or wss`);
     const { host, hostname, protocol } = new URL(url);
     // Unchanged: Envoy normalises paths, not this tool.
     const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/#.*/s, "");

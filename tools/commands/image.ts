@@ -72,7 +72,7 @@ function parseTag(text: string): string {
 async function run(path: string, { form, tag, module, json }: Options): Promise<void> {
   const wasm = readInput(module, MAX_MODULE_BYTES);
   if (!wasm.subarray(0, 4).equals(WASM_MAGIC))
-    throw new UserError(`${module}: this is no WebAssembly module`);
+    throw new UserError(`${module}: this is not a WebAssembly module`);
   const images: TaggedImage[] = [];
   for (const one of form === "both" ? FORMS : [form]) {
     const image = await makeImage({ form: one, wasm, version: VERSION });

@@ -204,7 +204,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
   const [fault] = [options.name, options.namespace].flatMap((name) => faultOfName(name ?? "x") ?? []);
   if (fault !== undefined) wrong(`--name and --namespace: ${fault}`);
   if (needsQuestions(issuers) && !(process.stdin.isTTY && process.stderr.isTTY)) {
-    wrong("--issuer is needed where nobody can be asked: this is no terminal");
+    wrong("--issuer is needed where nobody can be asked: this is not a terminal");
   }
 }
 

@@ -238,7 +238,7 @@ const SYSTEM_ERRORS: Record<string, string> = {
   ENOENT: "there is no such file or folder",
   EACCES: "reading it is not permitted",
   EISDIR: "this is a folder",
-  ENOTDIR: "a part of the path is no folder",
+  ENOTDIR: "a part of the path is not a folder",
   ELOOP: "the path goes in a circle of links",
   EEXIST: "the file is there already",
   EMFILE: "too many files are open",

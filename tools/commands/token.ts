@@ -193,7 +193,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
     throw new UserError(
       parts.length === 5
         ? "this is an encrypted token (JWE): only its recipient can read it, and the filter takes none"
-        : "this is no token: neither header nor payload is base64url of JSON",
+        : "this is not a token: neither header nor payload is base64url of JSON",
     );
   }
   const refusal = await refusalUnseen(token, await loadModules());

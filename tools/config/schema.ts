@@ -5,7 +5,7 @@
  * Names are Envoy's: jwt_authn's JwtProvider for authentication, RBAC's for authorization.
  */
 import type { Static } from "@sinclair/typebox";
-// By name, so that a bundle has only the functions that are used.
+// Imported by name, so that a bundle contains only the functions that are used.
 import * as Type from "@sinclair/typebox";
 
 /** The format's version. Raised whenever an older filter could misread a newer configuration. */
@@ -31,7 +31,7 @@ export const StringMatch = Type.Union(
 );
 export type StringMatch = Static<typeof StringMatch>;
 
-/** A leaf condition: what the token alone decides (claim), and what the request decides (all others). */
+/** A leaf condition: depends on the token alone (claim), or on the request (all others). */
 export const Predicate = Type.Union(
   [
     Type.Object(
@@ -166,7 +166,7 @@ export const Rule = Type.Object(
 );
 export type Rule = Static<typeof Rule>;
 
-/** The policies of one action. Rules stand in the byte order of their ids, as Envoy's RBAC keeps them. */
+/** The policies of one action. Rules are in the byte order of their ids, as in Envoy's RBAC. */
 export const RuleSet = Type.Object(
   {
     rules: Type.Optional(
@@ -433,7 +433,7 @@ export const Configuration = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          "Filter state key that holds the direct peer's IP address, which is no attribute in Wasm.",
+          "Filter state key that holds the direct peer's IP address, which is not an attribute in Wasm.",
       }),
     ),
     peerPrincipal: Type.Optional(
@@ -453,7 +453,7 @@ export const Configuration = Type.Object(
   },
   {
     ...strict,
-    // One that has neither has probably lost them.
+    // A configuration with neither has probably lost them.
     anyOf: [
       { required: ["providers"], properties: { providers: { minItems: 1 } } },
       { required: ["authorization"] },

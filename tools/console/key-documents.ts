@@ -1,22 +1,22 @@
-/** Fetches key sets for the console's page: those that policies name, and no others. */
+/** Fetches key sets for the console's page: only those that policies name. */
 import { compile, INSPECTED, type SourceFile } from "../compile.ts";
 import type { Provider } from "../config/schema.ts";
 import { discoveredUri } from "../explain/gate.ts";
 import { type FetchOptions, fetchAnswer, NoAnswer } from "../jwks/discovery.ts";
 import { isAllowedJwksUri } from "../token/documents.ts";
 
-/** What a server answered, or why none did. */
+/** A server's answer, or why there is none. */
 export type FetchedDocument = { status: number; body: string } | { error: string };
 
 /** The documents of policies. */
 export class KeyDocuments {
   private providers: readonly Provider[] = [];
-  /** Where discovery documents say that keys are. */
+  /** The URLs of keys in discovery documents. */
   private readonly discovered = new Set<string>();
 
   constructor(private readonly options: FetchOptions = {}) {}
 
-  /** Takes other policies. While they have errors, the documents are those of the policies before. */
+  /** Loads other policies. While they have errors, the documents are those of the previous policies. */
   load(files: readonly SourceFile[]): void {
     const { workloads, diagnostics } = compile(files, { target: INSPECTED });
     if (diagnostics.some(({ severity }) => severity === "error")) return;
@@ -38,7 +38,7 @@ export class KeyDocuments {
       return { status, body: text };
     } catch (error) {
       if (error instanceof NoAnswer) return { error: error.message };
-      if (error instanceof TypeError) return { error: "the document is no UTF-8" };
+      if (error instanceof TypeError) return { error: "the document is not UTF-8" };
       throw error;
     }
   }

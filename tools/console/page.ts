@@ -2,10 +2,10 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { base64Encode, utf8Encode } from "../host/bytes.ts";
 
-/** What the page shows at first. */
+/** What the page shows first. */
 export interface Policies {
   files: { name: string; text: string }[];
-  /** Why files could not be read, a line each. */
+  /** Why files could not be read, one reason on each line. */
   problems: string[];
 }
 
@@ -35,12 +35,12 @@ export function servedPage(html: string): string {
   return html.replace("</head>", () => '<meta name="jwtgate-console" content="served" /></head>');
 }
 
-/** The page in one file, which asks nobody for anything. */
+/** The page in one file, which makes no requests. */
 export function exportedPage(
   { html, script, style, worker, release, trace }: PageParts,
   policies?: Pick<Policies, "files">,
 ): string {
-  // A script ends at </script wherever it is, and <!-- changes how HTML reads the rest of it.
+  // A script ends at any </script, and <!-- changes how HTML reads the rest of it.
   const code = script.replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\u0021--");
   const data = {
     worker,
@@ -51,7 +51,7 @@ export function exportedPage(
   const policy = exportedPolicy(contentSecurityPolicyOf(html), code, style);
   return [
     [POLICY, (_: string, before: string, __: string, after: string) => `${before}${policy}${after}`],
-    // The data first: the script reads it as soon as it runs.
+    // The data first, because the script reads it as soon as it runs.
     [
       SCRIPT,
       () =>
@@ -64,7 +64,7 @@ export function exportedPage(
   }, html);
 }
 
-/** What the file may do: run its own script and style, known by their hashes, and its worker; nothing by network. */
+/** What the file may do: run its own script and style, identified by their hashes, and its worker; no network. */
 function exportedPolicy(policy: string, script: string, style: string): string {
   const own: Record<string, string> = { "script-src": hash(script), "style-src": hash(style) };
   return policy
@@ -82,7 +82,7 @@ function hash(text: string): string {
   return `'sha256-${base64Encode(sha256(utf8Encode(text)))}'`;
 }
 
-/** @throws Error if the page has been changed so that this file no longer knows it */
+/** @throws Error if the page has changed so that this file no longer recognises it */
 function part(html: string, pattern: string | RegExp): RegExpExecArray | string[] {
   const found =
     typeof pattern === "string" ? (html.includes(pattern) ? [pattern] : null) : pattern.exec(html);

@@ -18,7 +18,7 @@ export interface ConsoleOptions {
 
 /** A URI is shorter. */
 const MAX_BODY_BYTES = 16 * 1024;
-/** What is read of a body that is too large, so that its sender sees the answer. */
+/** How much of a too large body is read, so that its sender sees the answer. */
 const MAX_DRAINED_BYTES = 1024 * 1024;
 
 const TYPES: Record<string, string> = {
@@ -29,12 +29,12 @@ const TYPES: Record<string, string> = {
   txt: "text/plain; charset=utf-8",
 };
 
-/** What is served at a path, by the methods that it takes. */
+/** The answers at a path, by method. */
 type Resource = Partial<
   Record<"GET" | "POST", (request: IncomingMessage, response: ServerResponse) => unknown>
 >;
 
-/** A request is refused; the message is for people. */
+/** A request is refused; the message is shown. */
 class Refused extends Error {
   constructor(
     readonly status: number,
@@ -92,7 +92,7 @@ export class ConsoleServer {
       },
     });
     this.server = createServer((request, response) => void this.answer(request, response));
-    // A client that goes away, or that speaks no HTTP, is no concern of others.
+    // A client that disconnects, or that does not speak HTTP, does not affect others.
     this.server.on("clientError", (_, socket) => {
       if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
       else socket.destroy();
@@ -115,7 +115,7 @@ export class ConsoleServer {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Shows other policies: pages that are open ask for them. */
+  /** Shows other policies; open pages ask for them. */
   publish(policies: Policies): void {
     this.policies = tagged(policies);
   }
@@ -126,7 +126,7 @@ export class ConsoleServer {
     await closed;
   }
 
-  /** Answers a request, whatever it is. */
+  /** Answers any request. */
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on("error", () => {});
     for (const [name, value] of Object.entries(this.headers)) response.setHeader(name, value);
@@ -151,7 +151,7 @@ export class ConsoleServer {
     }
   }
 
-  /** A page that has the newest ones gets no body (RFC 9110, section 13.1.2). */
+  /** A page that has the latest ones gets no body (RFC 9110, section 13.1.2). */
   private sendPolicies({ headers }: IncomingMessage, response: ServerResponse): void {
     const { body, tag } = this.policies;
     response.setHeader("etag", tag);
@@ -161,8 +161,8 @@ export class ConsoleServer {
 }
 
 /**
- * A page of another site cannot ask this server: not under a name that it has led to this machine (DNS rebinding), for then
- * the Host is a name; and not from its own origin.
+ * A page of another site cannot use this server: neither under a name that it has pointed at this machine (DNS
+ * rebinding), because then the Host is a name; nor from its own origin.
  *
  * @throws {Refused}
  */
@@ -202,7 +202,7 @@ async function readUri(request: IncomingMessage): Promise<string> {
   return uri;
 }
 
-/** @throws {Refused} if it is too large, or its sender goes away */
+/** @throws {Refused} if it is too large, or its sender disconnects */
 function readBody(request: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

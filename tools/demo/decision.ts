@@ -1,9 +1,9 @@
-/** Says who decided a request, from Envoy's response-code details, and finds the line of YAML that it came from. */
+/** Finds what decided a request, from Envoy's response-code details, and the line of YAML that it came from. */
 import type { SourceMap } from "../compile.ts";
 import { formatPosition, type Position } from "../diagnostics.ts";
 
 /**
- * Who refused a request, for people; empty where nobody did.
+ * What refused a request, as text; empty if nothing did.
  *
  * @param details Envoy's response-code details
  */

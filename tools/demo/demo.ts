@@ -16,25 +16,25 @@ import { startUpstream } from "./upstream.ts";
 export interface DemoOptions {
   /** Envoy's executable. */
   envoy: string;
-  /** Called with a line for each event. */
+  /** Called with each line of output. */
   say: (line: string) => void;
 }
 
 /** A scene whose policies are compiled and served on a port. */
 interface Stage {
   scene: Scene;
-  /** The sample's file, as a message names it. */
+  /** The sample's file, as messages name it. */
   file: string;
   sourceMap: SourceMap;
   listener: Message;
-  /** Where it is served; known once Envoy runs. */
+  /** The listener's port; known once Envoy runs. */
   port: number;
 }
 
 /** A demo that serves until it is stopped. */
 export class Demo {
   private envoy: Envoy | undefined;
-  /** Of the access log, not yet asked for. */
+  /** Entries of the access log that were not read yet. */
   private entries: AccessLogEntry[] = [];
   private onEntry: (() => void) | undefined;
   private serving = false;
@@ -59,7 +59,7 @@ export class Demo {
     return demo;
   }
 
-  /** Sends all requests and says what came back; returns how many answers were not as expected. */
+  /** Sends all requests and prints the answers. @returns how many answers were not as expected */
   async play(): Promise<number> {
     const { say } = this.options;
     let requests = 0;
@@ -81,7 +81,7 @@ export class Demo {
     return wrong;
   }
 
-  /** Says how to go on by hand; from now on each request is printed as it comes. */
+  /** Prints how to continue by hand; from now on each request is printed when it comes. */
   serve(): void {
     const { say } = this.options;
     say("");
@@ -122,13 +122,13 @@ export class Demo {
     for (const stage of this.stages) stage.port = await this.envoy.portOf(stage.scene.name);
   }
 
-  /** One request; says what was asked, what came back and who decided. */
+  /** Sends one request; prints the request, the answer and what decided. */
   private async ask(stage: Stage, exchange: Exchange): Promise<boolean> {
     const { say } = this.options;
     const answer = await send(stage.port, exchange);
     const wrong = differences(answer, exchange.expect, stage.port);
     const asked = `${exchange.method ?? "GET"} ${exchange.path.split("?")[0]}`;
-    // A request that passed shows what the upstream said, which is no part of the decision.
+    // A request that passed shows the upstream's answer, which is not part of the decision.
     const came = answer.status === 200 ? "200" : `${answer.status} ${answer.body}`.trim();
     const { details } = await this.nextEntry();
     const decided = whoDecided(details, stage.sourceMap);
@@ -169,7 +169,7 @@ export class Demo {
     this.onEntry?.();
   }
 
-  /** One line for a request that somebody sent by hand. */
+  /** One line for a request that a user sent. */
   private tell({ method, path, status, details, authority }: AccessLogEntry): void {
     const stage = this.stages.find(({ port }) => authority.endsWith(`:${port}`));
     const decided = stage === undefined ? details : whoDecided(details, stage.sourceMap);
@@ -183,7 +183,7 @@ function prepare(scene: Scene): Stage {
   const path = join(PACKAGE_FOLDER, "envoy", "istio", scene.sample);
   const file = relative(process.cwd(), path);
   const sample = readFileSync(path, "utf8");
-  // On its own line, so that positions stay what they are in the file.
+  // On its own line, so that positions stay those of the file.
   const text =
     scene.jwks === undefined ? sample : sample.replace(/jwks: '.*'/, () => `jwks: '${scene.jwks}'`);
   const { configuration, sourceMap, diagnostics } = compile([{ name: file, text }]);
@@ -201,7 +201,7 @@ function prepare(scene: Scene): Stage {
   return { scene, file, sourceMap, listener: message, port: 0 };
 }
 
-/** What the upstream got, in a few words. */
+/** What the upstream received, in a few words. */
 function received({ url, headers = {} }: NonNullable<Exchange["expect"]["upstream"]>): string {
   const words = url === undefined ? [] : [url];
   for (const [name, value] of Object.entries(headers)) {

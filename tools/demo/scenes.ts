@@ -1,12 +1,12 @@
-/** What the demo asks, and what Istio's documents say that the answer is. */
+/** The demo's requests, and the answers according to Istio's documents. */
 import { ISTIO_TOKEN, type SigningKey } from "./tokens.ts";
 
-/** One request and what must come back. */
+/** One request and its expected answer. */
 export interface Exchange {
-  /** GET where absent. */
+  /** GET if absent. */
   method?: "HEAD";
   path: string;
-  /** What of the request matters, in a few words. */
+  /** The relevant part of the request, in a few words. */
   token: string;
   headers?: Record<string, string>;
   expect: Expectation;
@@ -16,15 +16,15 @@ export interface Expectation {
   status: number;
   /** The exact body. */
   body?: string;
-  /** Exact response headers; HOST stands for the host and port that were asked. */
+  /** Exact response headers; HOST is replaced by the requested host and port. */
   headers?: Record<string, string>;
-  /** What the upstream received, as its `/headers` tells: exact headers (null: absent), and the URL. */
+  /** What the upstream received, as its `/headers` returns it: exact headers (null: absent), and the URL. */
   upstream?: { url?: string; headers?: Record<string, string | null> };
 }
 
 /** Policies, and requests to them. */
 export interface Scene {
-  /** Of the list in the issue that the project started from. */
+  /** The name in the list of the issue that the project started from. */
   name: string;
   title: string;
   /** In envoy/istio. */
@@ -71,7 +71,7 @@ const invalid = (path: string, text = "invalid token"): Exchange => ({
   expect: malformedOn(path),
 });
 
-/** The scenes, in order. The samples of the third stand with a key made now. */
+/** The scenes, in order. Those of the third use a key made now. */
 export async function scenes(key: SigningKey): Promise<Scene[]> {
   const own = [...(await authentication(key)), await onePrincipal(key)];
   return [skipAPath(), protectAPath(), ...own, positions(), forwarding()];

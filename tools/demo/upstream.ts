@@ -1,8 +1,8 @@
-/** Stands for the services of Istio's samples, bookinfo and httpbin: says what it received. */
+/** Replaces the services of Istio's samples, bookinfo and httpbin: returns what it received. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What `/headers` answers: as httpbin's, and the URL besides. */
+/** The answer of `/headers`: that of httpbin, and the URL. */
 export interface Echo {
   method: string;
   url: string;

@@ -1,6 +1,9 @@
-/** IP addresses as Go's net/netip reads them, which is how istiod and Envoy do. */
+/** IP addresses as Go's net/netip reads them, and therefore istiod and Envoy. */
 
-/** @returns the 4 or 16 bytes of an IP address; undefined if the text is none (IPv6 zones included: Envoy takes none) */
+/**
+ * @returns the 4 or 16 bytes of an IP address; undefined if the text is anything else (IPv6 zones included, which Envoy
+ *   refuses)
+ */
 export function parseAddress(text: string): number[] | undefined {
   return text.includes(":") ? parseIPv6(text) : parseIPv4(text);
 }
@@ -22,12 +25,12 @@ function parseIPv6(text: string): number[] | undefined {
   const after = tail === undefined ? [] : parseGroups(tail, true);
   if (before === undefined || after === undefined) return undefined;
   const missing = 16 - before.length - after.length;
-  // `::` stands for at least one group.
+  // `::` represents at least one group.
   if (tail === undefined ? missing !== 0 : missing < 2) return undefined;
   return [...before, ...new Array<number>(missing).fill(0), ...after];
 }
 
-/** The bytes of colon-separated groups; none of an empty text. */
+/** The bytes of colon-separated groups; none for an empty text. */
 function parseGroups(text: string, mayEndInIPv4: boolean): number[] | undefined {
   if (text === "") return [];
   const groups = text.split(":");

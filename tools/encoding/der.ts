@@ -1,7 +1,7 @@
-/** DER (X.690): the elements that keys, certificates and signatures are made of. */
+/** DER (X.690): the elements of keys, certificates and signatures. */
 import { concat } from "../host/bytes.ts";
 
-/** Tags, with the bit of a constructed element where it is one. */
+/** Tags, with the bit for a constructed element if it is one. */
 export const TAG = {
   boolean: 0x01,
   integer: 0x02,
@@ -31,10 +31,10 @@ export function der(tag: number, ...contents: readonly Uint8Array[]): Uint8Array
 }
 
 /**
- * Reads elements that stand one after the other.
+ * Reads a sequence of elements.
  *
- * @returns undefined if the bytes are anything else: a length over the end, one that is not the shortest (§10.1), or a tag
- *   of more than one byte
+ * @returns undefined if the bytes are anything else: a length beyond the end, one that is not the shortest (§10.1), or
+ *   a tag of more than one byte
  */
 export function elements(bytes: Uint8Array): Element[] | undefined {
   const found: Element[] = [];

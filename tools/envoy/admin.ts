@@ -1,7 +1,7 @@
-/** Asks Envoy's admin interface, at an address of the network or at a socket in the file system. */
+/** Asks Envoy's admin interface, at a network address or a socket in the file system. */
 import { request } from "node:http";
 
-/** More is not Envoy's answer to anything that we ask. */
+/** No answer of Envoy to our requests is larger. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 const TIMEOUT_MS = 10_000;
@@ -14,7 +14,7 @@ export interface AdminAnswer {
 /**
  * @param address `HOST:PORT`, or the socket's absolute path
  * @param path with its query
- * @throws {Error} where there is no answer
+ * @throws {Error} if there is no answer
  */
 export function askAdmin(address: string, path: string): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
@@ -51,7 +51,7 @@ function targetOf(address: string): { socketPath: string } | { host: string; por
 /**
  * The answer as JSON.
  *
- * @throws {Error} where there is none, or it is something else
+ * @throws {Error} if there is none, or it is not JSON
  */
 export async function askAdminForJson(address: string, path: string): Promise<unknown> {
   const { status, body } = await askAdmin(address, path);

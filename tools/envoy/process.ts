@@ -1,4 +1,4 @@
-/** Runs Envoy: starts it, waits until it serves, keeps its log, and sees to it that it ends with us. */
+/** Runs Envoy: starts it, waits until it serves, keeps its log, and makes sure that it ends with this process. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { askAdmin, askAdminForJson } from "./admin.ts";
 import { type Program, runProgram, SHELL, startProgram } from "./programs.ts";
 
-/** Envoy refused its configuration or ended; the message holds the lines of its log that say why. */
+/** Envoy refused its configuration or ended; the message contains the lines of its log that explain why. */
 export class EnvoyFailure extends Error {
   override readonly name = "EnvoyFailure";
   constructor(
@@ -22,35 +22,38 @@ export class EnvoyFailure extends Error {
 export interface EnvoyOptions {
   /** The executable. */
   binary: string;
-  /** An envoy.config.bootstrap.v3.Bootstrap. Where it has no admin, one is added that only this user can reach. */
+  /** An envoy.config.bootstrap.v3.Bootstrap. If it has no admin, one is added that only this user can reach. */
   bootstrap: object;
-  /** Worker threads; 1 where absent. */
+  /** Worker threads; 1 if absent. */
   concurrency?: number;
-  /** Envoy's `--log-level`; `warning` where absent. */
+  /** Envoy's `--log-level`; `warning` if absent. */
   logLevel?: string;
   /** Envoy's `--component-log-level`, such as `wasm:debug`. */
   componentLogLevel?: string;
-  /** How long lines of access logs may wait until they are written, in milliseconds; Envoy's own 10 s where absent. */
+  /** How long lines of access logs may wait until they are written, in milliseconds; Envoy's own 10 s if absent. */
   logFlushMs?: number;
-  /** How long a listener that was replaced may finish what it has, in seconds; Envoy's 600 where absent. */
+  /** How long a replaced listener may finish its requests, in seconds; Envoy's 600 if absent. */
   drainSeconds?: number;
-  /** How long it may take until it serves, in milliseconds; 30,000 where absent. */
+  /** How long it may take until it serves, in milliseconds; 30,000 if absent. */
   timeoutMs?: number;
-  /** For its files, and removed when it ends: made by the caller (`makeEnvoyFolder`), or here where absent. */
+  /** For its files, and removed when it ends: made by the caller (`makeEnvoyFolder`), or here if absent. */
   folder?: string;
-  /** Called with each line that Envoy writes: its log, and access logs that go to stdout. What it throws goes into the log. */
+  /**
+   * Called with each line that Envoy writes: its log, and access logs that go to stdout. Exceptions are added to the
+   * log.
+   */
   onLine?: (line: string) => void;
 }
 
 /**
- * A shell that becomes Envoy and leaves a watcher behind. The watcher reads our end of its standard input: a line says
- * that Envoy has ended; where it closes without one, we have been killed, and the watcher ends Envoy ($$). In both cases
- * it removes Envoy's folder ($0).
+ * A shell that becomes Envoy and leaves a watcher behind. The watcher reads our end of its standard input: a line means
+ * that Envoy has ended; if it closes without one, we were killed, and the watcher ends Envoy ($$). In both cases it
+ * removes Envoy's folder ($0).
  */
 const LEASHED =
   'exec 3<&0; (read -r _ <&3 || kill -KILL $$; rm -rf "$0") >/dev/null 2>&1 & exec "$@" </dev/null 3<&-';
 
-/** What is kept of its log in memory, in characters. */
+/** How much of its log is kept in memory, in characters. */
 const MAX_LOG = 8 * 1024 * 1024;
 
 /** Nothing that Envoy writes in one line is longer: headers are limited to 60 KiB, and JSON makes six characters of one. */
@@ -66,10 +69,10 @@ const ADMIN_SOCKET = "admin.sock";
 const MAX_SOCKET_PATH = 103;
 
 /**
- * A new folder for an Envoy's files, which may hold secrets: only its owner can look into it. It is among the temporary
- * files, or in /tmp where a socket in it would have too long a path there.
+ * A new folder for an Envoy's files, which may contain secrets: only its owner can look into it. It is among the
+ * temporary files, or in /tmp if a socket in it would have too long a path there.
  *
- * @throws {EnvoyFailure} where none can be made
+ * @throws {EnvoyFailure} if none can be made
  */
 export function makeEnvoyFolder(): string {
   const parent = resolve(tmpdir());
@@ -85,7 +88,7 @@ export function makeEnvoyFolder(): string {
 
 /** A running Envoy. */
 export class Envoy {
-  /** Where its admin listens: `HOST:PORT`, or the path of a socket in its own folder. */
+  /** The address of its admin: `HOST:PORT`, or the path of a socket in its own folder. */
   admin = "";
   private text = "";
   private readonly end: Promise<number | null>;
@@ -99,7 +102,7 @@ export class Envoy {
     const keep = (chunk: string) => {
       this.text = (this.text + chunk).slice(-MAX_LOG);
     };
-    // Whatever becomes of a line, Envoy serves on, and so do we.
+    // Whatever happens to a line, Envoy and this process continue.
     const tell = (line: string) => {
       try {
         onLine?.(line);
@@ -120,7 +123,7 @@ export class Envoy {
         try {
           rmSync(folder, { recursive: true, force: true });
         } catch {
-          // The watcher is at it too.
+          // The watcher removes it too.
         }
         resolve(code);
       });
@@ -128,9 +131,9 @@ export class Envoy {
   }
 
   /**
-   * Starts Envoy and waits until its admin says that it is ready.
+   * Starts Envoy and waits until its admin reports that it is ready.
    *
-   * @throws {EnvoyFailure} where it ends before, or is not ready in time
+   * @throws {EnvoyFailure} if it ends before, or is not ready in time
    */
   static async start(options: EnvoyOptions): Promise<Envoy> {
     const { bootstrap, concurrency = 1, logLevel = "warning", componentLogLevel } = options;
@@ -139,7 +142,7 @@ export class Envoy {
     const configFile = join(folder, "envoy.json");
     const addressFile = join(folder, "admin");
     const admin = { address: { pipe: { path: join(folder, ADMIN_SOCKET), mode: 0o600 } } };
-    // It may hold HMAC secrets.
+    // It may contain HMAC secrets.
     writeFileSync(configFile, JSON.stringify({ admin, ...bootstrap }), { mode: 0o600 });
     const args = ["--config-path", configFile, "--admin-address-path", addressFile, "--disable-hot-restart"];
     args.push("--concurrency", String(concurrency), "--log-level", logLevel);
@@ -167,12 +170,12 @@ export class Envoy {
     return this.text;
   }
 
-  /** Its exit code, when it has ended; null after a signal. */
+  /** Its exit code, after it has ended; null after a signal. */
   get ended(): Promise<number | null> {
     return this.end;
   }
 
-  /** The port that a listener got whose configured port is 0. */
+  /** The port of a listener whose configured port is 0. */
   async portOf(listener: string): Promise<number> {
     const { listener_statuses: statuses } = (await this.ask("/listeners?format=json")) as Partial<Listeners>;
     const port = statuses?.find(({ name }) => name === listener)?.local_address?.socket_address?.port_value;
@@ -221,16 +224,16 @@ export class Envoy {
       this.admin ||= await readFile(addressFile, "utf8");
       return this.admin !== "" && (await askAdmin(this.admin, "/ready")).status === 200;
     } catch {
-      // It has not come that far.
+      // It is not ready for that yet.
       return false;
     }
   }
 }
 
 /**
- * What `envoy --mode validate` says of a bootstrap. It loads the Wasm module and the filter's configuration too.
+ * Runs `envoy --mode validate` on a bootstrap. It loads the Wasm module and the filter's configuration too.
  *
- * @returns undefined where it is valid, else Envoy's complaint
+ * @returns undefined if it is valid, else Envoy's complaint
  */
 export async function validateBootstrap(binary: string, configFile: string): Promise<string | undefined> {
   const args = ["--mode", "validate", "--config-path", configFile, "--log-level", "warning"];
@@ -239,7 +242,7 @@ export async function validateBootstrap(binary: string, configFile: string): Pro
   return code === 0 ? undefined : complaint(stdout + stderr);
 }
 
-/** Cuts what comes in pieces into lines. */
+/** Joins chunks and splits them into lines. */
 function byLine(onLine: (line: string) => void): (chunk: string) => void {
   let rest = "";
   return (chunk) => {
@@ -253,10 +256,10 @@ function byLine(onLine: (line: string) => void): (chunk: string) => void {
   };
 }
 
-/** What an Envoy says that runs no WebAssembly (source/extensions/common/wasm/wasm_vm.cc). */
+/** The message of an Envoy without WebAssembly (source/extensions/common/wasm/wasm_vm.cc). */
 const WITHOUT_WASM = /runtime\. Envoy was compiled without support for it/;
 
-/** The lines of a log that say what went wrong: errors and critical ones, else the last few. */
+/** The lines of a log that explain a failure: errors and critical ones, else the last few. */
 function complaint(log: string): string {
   if (WITHOUT_WASM.test(log)) {
     return "this Envoy was built without V8, so it runs no WebAssembly module: set ENVOY_BIN to an Envoy with V8, such as the one of the image envoyproxy/envoy";

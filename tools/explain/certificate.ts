@@ -1,13 +1,13 @@
-/** A client's certificate that says certain names: what policies read of it, signed by nobody. */
+/** A client's certificate with given names: the parts that policies read, signed by nobody. */
 import { der, TAG } from "../encoding/der.ts";
 import { base64Encode, utf8Encode } from "../host/bytes.ts";
 import type { TlsInfo } from "../host/stream-info.ts";
 
-/** Who the client says it is, over TLS. */
+/** The client's identity over TLS. */
 export interface ClientTls {
   /** The server name that it asks for. */
   serverName?: string;
-  /** URI SANs of its certificate, such as spiffe://cluster.local/ns/foo/sa/bar; absent: it shows none. */
+  /** URI SANs of its certificate, such as spiffe://cluster.local/ns/foo/sa/bar; absent if it has no certificate. */
   uriSans?: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function tlsInfo({ serverName, uriSans }: ClientTls): TlsInfo {
   };
 }
 
-/** As `connection.peer_certificate` of Envoy 1.40 has it: PEM. Its DER is RFC 5280 §4.1 with nothing but the names. */
+/** As `connection.peer_certificate` of Envoy 1.40 returns it: PEM. Its DER is RFC 5280 §4.1 with only the names. */
 function certificateOf(uris: readonly string[]): string {
   const empty = der(TAG.sequence);
   const names = der(TAG.sequence, ...uris.map((uri) => der(URI_NAME, utf8Encode(uri))));

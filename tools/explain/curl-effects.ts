@@ -1,6 +1,6 @@
-/** What each option of curl does to the request that a policy sees. `curl.ts` reads those that are obeyed. */
+/** The effect of each option of curl on the request that a policy sees. `curl.ts` reads those that are obeyed. */
 
-/** They say what the request is. */
+/** They describe the request. */
 export type Obeyed = (typeof OBEYED)[number];
 export const OBEYED = [
   ...["anyauth", "compressed", "cookie", "data", "data-ascii", "data-binary", "data-raw", "data-urlencode"],
@@ -20,7 +20,7 @@ export const OBEYED = [
   ...["request", "url", "url-query", "user", "user-agent"],
 ] as const;
 
-/** They say how curl connects, waits, follows and prints: nothing that is in the first request to the named server. */
+/** They change how curl connects, waits, follows and prints, but not the first request to the named server. */
 export const IGNORED: readonly string[] = `
   abstract-unix-socket alpn basic buffer ca-native cacert capath cert-status cert-type ciphers clobber compressed-ssh
   connect-timeout connect-to cookie-jar create-dirs create-file-mode crlfile curves disable disallow-username-in-url
@@ -54,7 +54,7 @@ const OTHER_PROTOCOL = "is for another protocol than HTTP: leave it out";
 const PEER = "says which address the connection comes from: leave it out, and write --peer";
 const CERTIFICATE = "shows a client certificate: leave it out, and write what it says with --client-san";
 
-/** They would change the request, or what is done instead of it: what to say of them, after the option's name. */
+/** They would change the request, or what curl does instead of it: the message, after the option's name. */
 export const REFUSED: ReadonlyMap<string, string> = new Map([
   ["config", reads("more options from a file")],
   ["netrc", reads("a password from a file")],

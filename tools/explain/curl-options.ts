@@ -3,8 +3,8 @@
 export const CURL_VERSION = "8.22.0";
 
 /**
- * The long name; what the option takes: nothing, nothing but `--no-` before it, or a value; its letter, or none; and `off`
- * if the letter switches off what the name switches on.
+ * The long name; what the option takes: nothing, nothing except `--no-` before it, or a value; its letter, or none; and
+ * `off` if the letter switches off what the name switches on.
  */
 export type CurlOption = readonly [
   name: string,

@@ -1,10 +1,10 @@
-/** A pasted `curl` line → the request that it sends. The line is read, never run. */
+/** Converts a pasted `curl` line to the request that it sends. The line is read, never run. */
 
 import { base64Encode, latin1Decode, latin1Encode, utf8Decode, utf8Encode, wireText } from "../host/bytes.ts";
 import { IGNORED, OBEYED, type Obeyed, REFUSED } from "./curl-effects.ts";
 import { CURL_OPTIONS, CURL_VERSION, type CurlOption } from "./curl-options.ts";
 
-/** A line that is not understood; the message is for the user. */
+/** A line that cannot be understood; the message is for the user. */
 export class CurlError extends Error {
   override readonly name = "CurlError";
 }
@@ -12,7 +12,7 @@ export class CurlError extends Error {
 export interface CurlRequest {
   method: string;
   url: string;
-  /** As curl sends them, its own included. */
+  /** As curl sends them, including its own. */
   headers: [string, string][];
   body: string;
 }
@@ -22,9 +22,9 @@ const SHORT = new Map(CURL_OPTIONS.flatMap((option) => (option[2] === "" ? [] : 
 const IGNORED_OPTIONS = new Set(IGNORED);
 const OBEYED_OPTIONS = new Set<string>(OBEYED);
 
-/** What a curl line takes from the machine that it is run on. */
+/** What a curl line uses of the machine that it is run on. */
 export interface CurlSurroundings {
-  /** What `$NAME` stands for. */
+  /** The value of `$NAME`. */
   variables?: Readonly<Record<string, string | undefined>>;
   /** Reads what `@FILE` names; without it such a line is refused. */
   readFile?: (path: string) => Uint8Array;
@@ -39,7 +39,7 @@ export interface CurlSurroundings {
 export function parseCurl(line: string, { variables = {}, readFile }: CurlSurroundings = {}): CurlRequest {
   const [program, ...words] = splitWords(line, variables);
   if (program === undefined || !/(^|\/)curl(\.exe)?$/.test(program)) {
-    throw new CurlError("this is no curl line: it must begin with curl");
+    throw new CurlError("this is not a curl line: it must begin with curl");
   }
   const reader = new CurlReader(readFile);
   for (let i = 0; i < words.length; i++) {
@@ -52,14 +52,14 @@ export function parseCurl(line: string, { variables = {}, readFile }: CurlSurrou
     if (word === "--") for (const url of words.slice(i + 1)) reader.option("url", () => url);
     if (word === "--") break;
     if (word.startsWith("--")) readLong(word.slice(2), next, reader);
-    // A dash alone is a word without options.
+    // A single dash is a word without options.
     else if (word.startsWith("-")) readShort(word.slice(1), next, reader);
     else reader.option("url", () => word);
   }
   return reader.request();
 }
 
-/** `--NAME`, `--NAME=VALUE`, `--no-NAME`. A name is written in full: curl 8 takes no shorter one. */
+/** `--NAME`, `--NAME=VALUE`, `--no-NAME`. Names are written in full: curl 8 accepts no abbreviation. */
 function readLong(word: string, next: () => string, reader: CurlReader): void {
   const [, written = "", , attached] = /^([^=]*)(=(.*))?$/s.exec(word) ?? [];
   if (written.startsWith("expand-"))
@@ -73,7 +73,7 @@ function readLong(word: string, next: () => string, reader: CurlReader): void {
   apply(option, `--${written}`, !isOff, attached === undefined ? next : () => attached, reader);
 }
 
-/** `-sSXPOST`: letters in a row, the last perhaps with its value. */
+/** `-sSXPOST`: letters in a row, the last possibly with its value. */
 function readShort(letters: string, next: () => string, reader: CurlReader): void {
   for (const [i, letter] of [...letters].entries()) {
     const option = SHORT.get(letter);
@@ -84,7 +84,7 @@ function readShort(letters: string, next: () => string, reader: CurlReader): voi
   }
 }
 
-/** @param written how the line names it */
+/** @param written the option as written in the line */
 function apply(
   [name, takes]: CurlOption,
   written: string,
@@ -108,7 +108,7 @@ function isObeyed(name: string): name is Obeyed {
   return OBEYED_OPTIONS.has(name);
 }
 
-/** @param name without its dashes, if it is a long one: earlier versions of curl took the beginning of a name */
+/** @param name without its dashes, if it is a long one: earlier versions of curl accepted the beginning of a name */
 function unknown(written: string, name = "", dashes = "--"): string {
   const longer = name === "" ? [] : [...LONG.keys()].filter((known) => known.startsWith(name));
   const [only] = longer.length === 1 ? longer : [];
@@ -118,7 +118,7 @@ function unknown(written: string, name = "", dashes = "--"): string {
 class CurlReader {
   private url: string | undefined;
   private method: string | undefined;
-  /** Those of -H; undefined takes curl's own of that name away. */
+  /** Those of -H; undefined removes curl's own header of that name. */
   private readonly given: [string, string | undefined][] = [];
   private readonly cookies: string[] = [];
   private userAgent = "curl";
@@ -241,7 +241,7 @@ class CurlReader {
     };
   }
 
-  /** -H goes before what curl would write itself: `-H 'Name:'` takes a header away, `-H 'Name;'` sends an empty one. */
+  /** -H replaces what curl would write itself: `-H 'Name:'` removes a header, `-H 'Name;'` sends an empty one. */
   private headers(hasBody: boolean, user: string | undefined): [string, string][] {
     const basic =
       user === undefined || this.isAnyAuth ? undefined : `Basic ${base64Encode(latin1Encode(user))}`;
@@ -264,7 +264,7 @@ class CurlReader {
     );
   }
 
-  /** The URL with what is added to its query and without what is not sent; and the user that it names. */
+  /** The URL with additions to its query and without what is not sent; and the user in it. */
   private target(text: string): { url: string; user: string | undefined } {
     const [, scheme = "", authority = "", path = "", query = ""] =
       /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)([^?#]*)(\?[^#]*)?/i.exec(text) ?? [];
@@ -275,7 +275,7 @@ class CurlReader {
       added === undefined
         ? query
         : `${query || "?"}${separator}${upperCasedEscapes(added)}`.replace(/^\?$/, "");
-    // If curl adds to a URL, it writes it anew, without regard to --path-as-is.
+    // If curl adds to a URL, it rewrites it, without regard to --path-as-is.
     const sent = this.isPathAsIs && added === undefined ? path : withoutDots(path);
     const url = `${scheme}${authority.slice(at + 1)}${escapeBeyondAscii(`${sent}${search}`)}`;
     if (/[\0-\x20\x7f]/.test(url)) throw new CurlError(`curl refuses ${url}: write spaces as %20`);
@@ -325,9 +325,9 @@ class CurlReader {
 
 const FORM = "application/x-www-form-urlencoded";
 const JSON_TYPE = "application/json";
-/** An IPv6 address, or nothing, in brackets: curl takes it as it is (src/tool_urlglob.c). */
+/** An IPv6 address, or nothing, in brackets: curl leaves it unchanged (src/tool_urlglob.c). */
 const LITERAL_BRACKETS = /\[([0-9a-f.:]*:[0-9a-f.:]*(%[^\]]*)?)?\]/gi;
-/** Of a curl that was built with every compression that it knows (lib/content_encoding.c). */
+/** From a curl that was built with every compression that it supports (lib/content_encoding.c). */
 const ENCODINGS = "deflate, gzip, br, zstd";
 
 /** As curl_easy_escape does, but with `+` for a space. */
@@ -365,7 +365,7 @@ function withoutDots(path: string): string {
 /**
  * `NAME:PASSWORD` of a URL's user information; the password may be missing.
  *
- * @returns the bytes that its escapes stand for, as characters
+ * @returns the bytes that its escapes represent, as characters
  */
 function userOf(information: string): string {
   if (information.includes("@")) throw new CurlError("the URL has two @, which curl refuses: write %40");
@@ -385,7 +385,7 @@ function splitWords(line: string, variables: NonNullable<CurlSurroundings["varia
     word = (word ?? "") + text;
   };
   let i = 0;
-  /** `$NAME`, `${NAME}`; the index stands behind the `$`. */
+  /** `$NAME`, `${NAME}`; the index is after the `$`. */
   const variable = (): string => {
     const match = /^(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))/.exec(line.slice(i));
     if (match === null) {
@@ -436,7 +436,7 @@ function splitWords(line: string, variables: NonNullable<CurlSurroundings["varia
     } else if (character === "`") {
       throw new CurlError("`…` would run a command: put its result there instead");
     } else if (/[|;&<>]/.test(character)) {
-      // What comes behind is another command, or where the output goes.
+      // What follows is another command, or where the output goes.
       break;
     } else {
       add(character);
@@ -446,7 +446,10 @@ function splitWords(line: string, variables: NonNullable<CurlSurroundings["varia
   return words;
 }
 
-/** What stands between the quotes of $'…', as bash reads it (its manual, "ANSI-C Quoting"); browsers copy lines so. */
+/**
+ * The text between the quotes of $'…', as bash reads it (its manual, "ANSI-C Quoting"); browsers copy lines in this
+ * form.
+ */
 function unescapeAnsiC(text: string): string {
   const parts =
     /((?:\\x[0-9a-fA-F]{1,2}|\\[0-7]{1,3})+)|\\u([0-9a-fA-F]{1,4})|\\U([0-9a-fA-F]{1,8})|\\c([\x20-\x7e])|\\(.)/gs;
@@ -459,11 +462,11 @@ function unescapeAnsiC(text: string): string {
       if (code === undefined)
         return ESCAPES.get(letter ?? "") ?? (/["'?\\]/.test(letter ?? "") ? (letter ?? "") : whole);
       const point = Number.parseInt(code, 16);
-      if (point > 0x10ffff) throw new CurlError(`\\U${code} is no character of Unicode`);
+      if (point > 0x10ffff) throw new CurlError(`\\U${code} is not a character of Unicode`);
       return String.fromCodePoint(point);
     },
   );
-  // NUL ends what is quoted.
+  // NUL ends the quoted text.
   return unescaped.replace(/\0.*/s, "");
 }
 

@@ -227,7 +227,7 @@ export class Claims {
   }
 }
 
-const EMPTY_TOO: Misfit = { matches: "fewer", reason: `"*" is no empty text` };
+const EMPTY_TOO: Misfit = { matches: "fewer", reason: `"*" is not an empty text` };
 
 /** `.+` after a text: another element of the list may equal the text without a suffix. */
 const OTHER_ELEMENT: Misfit = {

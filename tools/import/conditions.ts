@@ -238,7 +238,7 @@ export function readCidr(attribute: string, message: Message): Expression {
   message.finish();
   const range = address && parseCidr(`${address.value}/${length}`);
   if (address && range === undefined) {
-    message.report.error(address.at, `${quote(`${address.value}/${length}`)} is no range of addresses`);
+    message.report.error(address.at, `${quote(`${address.value}/${length}`)} is not a range of addresses`);
   }
   return range === undefined ? missing(message) : { attribute, values: [range], at: message.at };
 }

@@ -491,7 +491,7 @@ class JwtAuthn {
     );
     const isIssuer: Atom = { attribute: claimKey(["iss"]), values: [issuer], at };
     const isSubject = textCondition(claimKey(["sub"]), subjects, {
-      star: { matches: "fewer", reason: `"*" is no empty subject` },
+      star: { matches: "fewer", reason: `"*" is not an empty subject` },
     });
     return [{ name: `subjects-${name}`, at: subjects.at, condition: all(isIssuer, not(isSubject)) }];
   }

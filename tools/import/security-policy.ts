@@ -357,7 +357,7 @@ class PolicyReader {
 
   private range({ value, at }: Located<string>): Atom {
     const range = parseCidr(value);
-    if (range === undefined) this.report.error(at, `${quote(value)} is no range of addresses`);
+    if (range === undefined) this.report.error(at, `${quote(value)} is not a range of addresses`);
     return { attribute: "remoteIpBlocks", values: [range ?? value], at };
   }
 

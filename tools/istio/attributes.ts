@@ -235,7 +235,7 @@ export function whenAttribute(
     if (base === DYNAMIC_METADATA) return { refused: metadataRefusal(brackets) };
     if (!brackets.startsWith("[")) return { ungeneratable: true };
     // Envoy refuses a configuration with these (well_known_regex HTTP_HEADER_NAME).
-    if (base === HEADERS && /[\0\r\n]/.test(key)) return { refused: `${quote(key)} is no header's name` };
+    if (base === HEADERS && /[\0\r\n]/.test(key)) return { refused: `${quote(key)} is not a header's name` };
     if (base === HEADERS) return { attribute: header(brackets.slice(1, -1)) };
     const names = claimPath(brackets);
     // And one with these (type.matcher.v3.MetadataMatcher.PathSegment).
@@ -390,13 +390,13 @@ function checkIp({ value, at }: Located<string>, report: Report): void {
   if (parseCidr(value) !== undefined) return;
   report.error(
     at,
-    `${quote(value)} is no IP address or CIDR range: write it like 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32`,
+    `${quote(value)} is not an IP address or CIDR range: write it like 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32`,
   );
 }
 
 function checkPort({ value, at }: Located<string>, report: Report): void {
   if (/^\d+$/.test(value) && Number(value) <= 65535) return;
-  report.error(at, `${quote(value)} is no port: write a number from 0 to 65535 in quotes`);
+  report.error(at, `${quote(value)} is not a port: write a number from 0 to 65535 in quotes`);
 }
 
 /** Names in certificates are compared as lines. */
@@ -414,7 +414,7 @@ function checkServiceAccount(account: Located<string>, report: Report): void {
       `serviceAccounts take no wildcard: write out ${quote(value)}, or use principals or namespaces`,
     );
   } else if (!/^[^/]+(\/[^/]+)?$/.test(value)) {
-    report.error(at, `${quote(value)} is no service account: write NAME or NAMESPACE/NAME`);
+    report.error(at, `${quote(value)} is not a service account: write NAME or NAMESPACE/NAME`);
   } else if (utf8Encode(value).length > 320) {
     report.error(at, "a service account is at most 320 characters long");
   }

@@ -171,7 +171,7 @@ class Translation {
         action === "ALLOW"
           ? "leaves this rule out, so it allows nothing"
           : "leaves this condition out, so the rule is wider";
-      this.report.warning(at, `${name} is no attribute, and Istio ${effect}: correct the key`);
+      this.report.warning(at, `${name} is not an attribute, and Istio ${effect}: correct the key`);
     }
     if (missing.length > 0 && action === "ALLOW") return undefined;
     return when.filter(({ attribute }) => attribute !== undefined);

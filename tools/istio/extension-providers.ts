@@ -210,7 +210,7 @@ function readService(fields: Fields, report: Report): string | undefined {
   if (isNamespace && (isAddress(host) || (host.length <= 255 && HOST.test(host)))) return host;
   report.error(
     service.at,
-    `${quote(service.value)} is no service: write HOST or NAMESPACE/HOST, such as authz.example.com, without a scheme and a port`,
+    `${quote(service.value)} is not a service: write HOST or NAMESPACE/HOST, such as authz.example.com, without a scheme and a port`,
   );
   return undefined;
 }
@@ -225,7 +225,7 @@ function readTimeout(fields: Fields, report: Report): number | undefined {
   const [, seconds] = /^(\d{1,6}(?:\.\d{1,9})?)s$/.exec(timeout.value) ?? [];
   // Envoy refuses less than a millisecond; no time at all would be no limit.
   if (seconds !== undefined && Number(seconds) >= 0.001) return Math.round(Number(seconds) * 1000);
-  report.error(timeout.at, `${quote(timeout.value)} is no timeout: write seconds, such as 0.5s`);
+  report.error(timeout.at, `${quote(timeout.value)} is not a timeout: write seconds, such as 0.5s`);
   return undefined;
 }
 
@@ -240,7 +240,7 @@ function readStatus(fields: Fields, report: Report): number | undefined {
   const status = fields.string("statusOnError");
   if (status === undefined || status.value === "") return undefined;
   if (/^[1-5]\d\d$/.test(status.value) && STATUSES.has(Number(status.value))) return Number(status.value);
-  report.error(status.at, `${quote(status.value)} is no status that Envoy knows: write one such as "503"`);
+  report.error(status.at, `${quote(status.value)} is not a status that Envoy knows: write one such as "503"`);
   return undefined;
 }
 
@@ -284,7 +284,7 @@ function readHttpCheck(fields: Fields, report: Report): HttpCheck {
   if (pathPrefix && pathPrefix.value !== "" && !/^\/[\x21-\x7e]*$/.test(pathPrefix.value)) {
     report.error(
       pathPrefix.at,
-      `${quote(pathPrefix.value)} is no prefix of a path: write one such as /check`,
+      `${quote(pathPrefix.value)} is not a prefix of a path: write one such as /check`,
     );
   }
   // The field that includeRequestHeadersInCheck replaced; istiod uses it if the new one is empty.
@@ -312,7 +312,7 @@ function readHeaders(fields: Fields, name: string, report: Report): string[] {
         `Istio takes no lone "*" in ${name}: name the headers, or write a prefix such as x-*`,
       );
     } else if (!TOKEN.test(value)) {
-      report.error(place, `${quote(value)} is no header's name: write one such as x-user, x-* or *-id`);
+      report.error(place, `${quote(value)} is not a header's name: write one such as x-user, x-* or *-id`);
     }
   }
   return headers.map(({ value }) => value);
@@ -322,7 +322,7 @@ function readAdditionalHeaders(fields: Fields, report: Report): [string, string]
   const name = "includeAdditionalHeadersInCheck";
   const headers = [...fields.stringMap(name)];
   for (const [header, { value, at: place }] of headers) {
-    if (!TOKEN.test(header)) report.error(place, `${quote(header)} is no header's name`);
+    if (!TOKEN.test(header)) report.error(place, `${quote(header)} is not a header's name`);
     if (/[^\t\x20-\x7e]/.test(value)) {
       report.error(
         place,

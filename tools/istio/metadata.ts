@@ -55,13 +55,13 @@ export function readMetadata(
   fields.finish();
   if (name && (name.value.length > 253 || !DNS_SUBDOMAIN.test(name.value))) {
     const allowed = "lower-case letters, digits, - and ., at most 253 characters";
-    report.error(name.at, `metadata.name ${quote(name.value)} is no name in Kubernetes: use ${allowed}`);
+    report.error(name.at, `metadata.name ${quote(name.value)} is not a name in Kubernetes: use ${allowed}`);
   }
   if (namespace && (namespace.value.length > 63 || !DNS_LABEL.test(namespace.value))) {
     const allowed = "lower-case letters, digits and -, at most 63 characters";
     report.error(
       namespace.at,
-      `metadata.namespace ${quote(namespace.value)} is no namespace: use ${allowed}`,
+      `metadata.namespace ${quote(namespace.value)} is not a namespace: use ${allowed}`,
     );
   }
   if (name === undefined) return undefined;
@@ -73,6 +73,6 @@ function readCreationTime(fields: Fields, report: Report): number {
   if (text === undefined) return 0;
   const time = Date.parse(text.value);
   if (!Number.isNaN(time)) return time;
-  report.error(text.at, `metadata.creationTimestamp ${quote(text.value)} is no time: leave it out`);
+  report.error(text.at, `metadata.creationTimestamp ${quote(text.value)} is not a time: leave it out`);
   return 0;
 }

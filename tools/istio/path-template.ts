@@ -33,7 +33,7 @@ function faultOf(path: string): string | undefined {
       if (ended) return `has ${segment} after {**}, which can only be the last wildcard`;
       ended = segment === ANY;
     } else if (/[{}]/.test(segment)) {
-      return "has a brace that is no wildcard: only a whole segment can be {*} or {**}";
+      return "has a brace that is not a wildcard: only a whole segment can be {*} or {**}";
     } else if (isTemplate && segment.includes("*")) {
       return "mixes {*} with *: use {*} and {**} for whole segments, or one * at the beginning or the end";
     } else if (isTemplate && segment === "") {

@@ -164,7 +164,7 @@ function compileKeys(rule: JwtRule, options: RuleOptions, report: Report): Parti
   const url = requestUrl(written);
   if (url === undefined) {
     const form = "write https://HOST[:PORT]/PATH";
-    report.error(source.at, `${quote(written)} is no URL to fetch keys from: ${form}`);
+    report.error(source.at, `${quote(written)} is not a URL to fetch keys from: ${form}`);
     return {};
   }
   const target = new URL(url);

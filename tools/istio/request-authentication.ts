@@ -141,7 +141,7 @@ function checkKeySource(
       "jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
     );
   } else if (!fields.has("jwks") && jwksUri === undefined && issuer && !/^https:\/\//.test(issuer.value)) {
-    const message = `the keys of ${quote(issuer.value)} cannot be discovered, for it is no https:// URL: give jwks or jwksUri`;
+    const message = `the keys of ${quote(issuer.value)} cannot be discovered, for it is not an https:// URL: give jwks or jwksUri`;
     report.error(issuer.at, message);
   } else if (writtenJwks?.value === "" && jwksUri === undefined) {
     const message = "jwks is empty: give the keys, or leave it out to have them discovered from the issuer";
@@ -155,7 +155,7 @@ function readFromHeader(fields: Fields, report: Report): JwtRule["fromHeaders"][
   fields.finish();
   if (name === undefined) return undefined;
   if (!TOKEN.test(name.value) || name.value.toLowerCase() === "host") {
-    report.error(name.at, `${quote(name.value)} is no header that can hold a token`);
+    report.error(name.at, `${quote(name.value)} is not a header that can hold a token`);
   }
   // Envoy refuses a configuration with these (well_known_regex HTTP_HEADER_VALUE).
   if (prefix && /[\0\r\n]/.test(prefix.value)) {
@@ -197,7 +197,7 @@ function readTimeout(fields: Fields, report: Report): number | undefined {
   const milliseconds = parseDuration(text.value);
   const name = `${fields.path}.timeout ${quote(text.value)}`;
   if (milliseconds === undefined) {
-    report.error(text.at, `${name} is no duration: write a number with its unit, such as 5s or 1500ms`);
+    report.error(text.at, `${name} is not a duration: write a number with its unit, such as 5s or 1500ms`);
   } else if (milliseconds < 1) {
     report.error(text.at, `${name} is too short: at least 1ms`);
   } else if (!Number.isInteger(milliseconds)) {

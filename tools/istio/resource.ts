@@ -89,7 +89,7 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
   }
   if (!VERSIONS.includes(version)) {
     const versions = VERSIONS.map((known) => `${GROUP}/${known}`).join(" or ");
-    report.error(apiVersion.at, `${apiVersion.value} is no version of ${kind.value}: write ${versions}`);
+    report.error(apiVersion.at, `${apiVersion.value} is not a version of ${kind.value}: write ${versions}`);
     return [];
   }
   return readPolicy(fields, kind.value, namespace, report);
@@ -137,7 +137,7 @@ export function mayBeResource(node: YamlNode): boolean {
 export function leaveOut(fault: Diagnostic, text: string): Diagnostic {
   const isOther = text.includes("{{") || /(^|[\\/])[jt]sconfig[^\\/]*\.json$/i.test(fault.file);
   if (!isOther || [GROUP, ...KINDS].some((name) => text.includes(name))) return fault;
-  const message = `this file is left out: it names no policy, and it is no YAML (${fault.message})`;
+  const message = `this file is left out: it names no policy, and it is not YAML (${fault.message})`;
   return { ...fault, severity: "warning", message };
 }
 

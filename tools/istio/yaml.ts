@@ -686,13 +686,13 @@ const TOO_LARGE =
 
 const TOO_DEEP = "lists and maps are nested too deeply";
 
-const INDENTED_MARK = "this is no YAML: write --- at the beginning of the line";
+const INDENTED_MARK = "this is not YAML: write --- at the beginning of the line";
 
 const NESTED_ON_LINE =
-  "this is no YAML: a line has one name and one value; put a value that holds `: ` in quotes";
+  "this is not YAML: a line has one name and one value; put a value that holds `: ` in quotes";
 
 const NOT_OWN_LINE =
-  "this is no YAML: a value ends before this, on the same line; put all of it in the quotes, or begin a new line";
+  "this is not YAML: a value ends before this, on the same line; put all of it in the quotes, or begin a new line";
 
 const ANCHOR_NAME = "the name of an anchor or alias has letters, digits, - and _, and a blank after it";
 
@@ -712,7 +712,7 @@ function explain(document: string, offset: number, reason: string): Fault {
   }
   const character = document[offset] ?? "";
   if (["@", "`", "%"].includes(character)) {
-    return { offset, message: `this is no YAML: put a value that begins with ${character} in quotes` };
+    return { offset, message: `this is not YAML: put a value that begins with ${character} in quotes` };
   }
   const lineBefore = document.slice(document.lastIndexOf("\n", offset - 1) + 1, offset);
   if (/^:(?:\s|$)/.test(document.slice(offset, offset + 2)) && /:\s/.test(lineBefore)) {
@@ -728,7 +728,7 @@ function explain(document: string, offset: number, reason: string): Fault {
     const message = `the indentation does not fit, or quotes are missing or too many: ${reason}`;
     return { offset, message };
   }
-  return { offset, message: `this is no YAML: ${reason}` };
+  return { offset, message: `this is not YAML: ${reason}` };
 }
 
 function scalar(value: string, { style, tagStart }: ScalarEvent, at: Position): YamlNode {

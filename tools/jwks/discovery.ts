@@ -59,7 +59,7 @@ export async function discover(uri: string, issuer: string, options: FetchOption
   // A URL parser drops control characters, and would ask the server for another document.
   if (!/^https?:\/\/\P{Cc}+$/iu.test(jwksUri) || requestUrl(jwksUri) === undefined) {
     throw new Error(
-      `the document's jwks_uri ${JSON.stringify(jwksUri)} is no http or https URL: write jwksUri in the policy`,
+      `the document's jwks_uri ${JSON.stringify(jwksUri)} is not an http or https URL: write jwksUri in the policy`,
     );
   }
   return jwksUri;

@@ -255,7 +255,7 @@ function readJson(reader: KeyReader, text: string): unknown[] {
     });
   }
   if (!("keys" in value) && !("kty" in value)) {
-    throw new NoKey("this JSON is no JWK (it has no [kty]) and no key set (it has no [keys])");
+    throw new NoKey("this JSON is not a JWK (it has no [kty]) and not a key set (it has no [keys])");
   }
   const { keys = [value] } = value;
   if (!Array.isArray(keys) || keys.length === 0) throw new NoKey("[keys] must be a list of keys");

@@ -268,7 +268,7 @@ function rsaMembers(key: Json): Partial<Jwk> {
     throw new Unusable(`RSA keys under ${MIN_RSA_BITS} bits can be broken; this has ${bits}`);
   if (bits > MAX_RSA_BITS)
     throw new Unusable(`RSA keys over ${MAX_RSA_BITS} bits are not supported; this has ${bits}`);
-  if (((n.at(-1) ?? 0) & 1) === 0) throw new Unusable("[n] is even, so it is no RSA modulus");
+  if (((n.at(-1) ?? 0) & 1) === 0) throw new Unusable("[n] is even, so it is not an RSA modulus");
   if (!["03", "010001"].includes(hexEncode(e))) throw new Unusable("[e] must be 3 or 65537 (AQAB)");
   return { n: base64UrlEncode(n), e: base64UrlEncode(e) };
 }
@@ -278,7 +278,7 @@ function ecMembers(key: Json): Partial<Jwk> {
   if (crv === undefined || size === undefined) throw new Unusable("[crv] must be P-256, P-384 or P-521");
   checkAlgorithm({ ...key, crv });
   const [x, y] = [coordinate(key, "x", crv, size), coordinate(key, "y", crv, size)];
-  if (!isPoint(crv, x, y)) throw new Unusable(`[x], [y] is no point of ${crv}`);
+  if (!isPoint(crv, x, y)) throw new Unusable(`[x], [y] is not a point of ${crv}`);
   return { crv: crv as Jwk["crv"], x: base64UrlEncode(x), y: base64UrlEncode(y) };
 }
 

@@ -33,7 +33,7 @@ export function ed25519Fault(key: Uint8Array): string | undefined {
   try {
     if (!ed25519.Point.fromBytes(key, false).isSmallOrder()) return undefined;
   } catch {
-    return "[x] is no point of the curve";
+    return "[x] is not a point of the curve";
   }
   return "[x] is a point of small order, under which a signature can be made without a private key";
 }

@@ -13,7 +13,7 @@ export const config = {
   options: [],
   custom: {
     note: (policy) =>
-      `${policy} is no part of the filter's configuration: put Envoy's ext_authz before the filter, as --output envoy with --mesh-config does`,
+      `${policy} is not part of the filter's configuration: put Envoy's ext_authz before the filter, as --output envoy with --mesh-config does`,
   },
   review: warnOfNeeds,
   render: (workloads) => ({ text: `${asciiJson(onlyConfiguration(workloads), 2)}\n` }),

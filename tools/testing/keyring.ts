@@ -51,7 +51,7 @@ export class Keyring {
         const where = this.context.at("keys", name, file === undefined ? "jwk" : "file");
         this.context.report.error(
           where,
-          `keys.${name} is no private key: write PEM, or a JWK with its private members`,
+          `keys.${name} is not a private key: write PEM, or a JWK with its private members`,
         );
       }
     }

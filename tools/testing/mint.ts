@@ -47,7 +47,7 @@ export class SigningKey {
     const key = await PrivateKey.import(jwk);
     const [usual] = key.algorithms;
     if (usual === undefined || !(key.signing["d"] ?? key.signing["k"]))
-      throw new TypeError("this is no private key");
+      throw new TypeError("this is not a private key");
     const named = !isPem && typeof jwk["alg"] === "string" ? jwk["alg"] : undefined;
     return new SigningKey(kid, alg ?? named ?? usual.alg, key);
   }

@@ -21,7 +21,7 @@ export function completeRequest(
   const { method = "GET", path = "/", host = "localhost", peer = "127.0.0.1", body = "" } = request;
   const headers = Object.entries(request.headers ?? {}).flatMap(([name, value]): [string, string][] => {
     if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name))
-      report.error(at("headers", name), `${quote(name)} is no header's name`);
+      report.error(at("headers", name), `${quote(name)} is not a header's name`);
     return [value].flat().map((text) => {
       if (/[\0\r\n]/.test(text)) report.error(at("headers", name), "a header's value has no line breaks");
       return [wireText(name), wireText(text)];
@@ -31,10 +31,10 @@ export function completeRequest(
     report.error(at("headers"), "write the Host header as `host`, beside `path`");
   }
   if (!/^[A-Z]+$/.test(method))
-    report.error(at("method"), `${quote(method)} is no method: write it in capital letters`);
+    report.error(at("method"), `${quote(method)} is not a method: write it in capital letters`);
   if (/[^\x21-\x7e]/.test(path))
     report.error(at("path"), "a path has no spaces and nothing but ASCII: write %20 for a space");
-  if (!isAddress(peer)) report.error(at("peer"), `${quote(peer)} is no IP address`);
+  if (!isAddress(peer)) report.error(at("peer"), `${quote(peer)} is not an IP address`);
   const target = { path, headers };
   const placements = request.token === undefined ? [] : [request.token].flat();
   const isList = Array.isArray(request.token);

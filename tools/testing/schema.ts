@@ -254,7 +254,7 @@ export const Table = Type.Object(
       Type.Array(Placement, {
         minItems: 1,
         description:
-          "The columns: names of tokens, or tokens at a place of their own; `none` is no token. Absent: one column without a token.",
+          "The columns: names of tokens, or tokens at a place of their own; `none` is not a token. Absent: one column without a token.",
       }),
     ),
     request: Type.Optional(

@@ -278,7 +278,7 @@ class Loader implements Context {
     const time = parseTime(text, base);
     if (time !== undefined) return time;
     const place = this.at(...path, at === undefined ? "now" : "at");
-    this.report.error(place, `${quote(text)} is no time: write ${TIME_FORMS}`);
+    this.report.error(place, `${quote(text)} is not a time: write ${TIME_FORMS}`);
     return base;
   }
 
@@ -288,7 +288,7 @@ class Loader implements Context {
     const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
     const ip = v6 ?? v4 ?? "";
     if (isAddress(ip) && Number(port) <= 65_535) return { ip, port: Number(port) };
-    this.report.error(this.at("listener", "address"), `${quote(text)} is no address: write IP:PORT`);
+    this.report.error(this.at("listener", "address"), `${quote(text)} is not an address: write IP:PORT`);
     return DEFAULT_LISTENER.address;
   }
 

@@ -97,7 +97,7 @@ function requestsOf(row: string, at: Position, report: Report): { method: string
   if (paths.length > 0 && wrong === undefined) {
     return methods.flatMap((method) => paths.map((path) => ({ method, path })));
   }
-  const fault = wrong === undefined ? "there is no path" : `${quote(wrong)} is no path`;
+  const fault = wrong === undefined ? "there is no path" : `${quote(wrong)} is not a path`;
   report.error(at, `${fault} in the row ${quote(row)}: write /path, GET /path, or GET,POST /a /b`);
   return [];
 }

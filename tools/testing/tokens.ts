@@ -108,7 +108,7 @@ export class Tokens {
       return text;
     } catch (error) {
       const reason =
-        error instanceof RangeError ? error.message : `${quote(alg)} is no algorithm that can sign`;
+        error instanceof RangeError ? error.message : `${quote(alg)} is not an algorithm that can sign`;
       this.context.report.error(this.context.at("tokens", name, "alg"), reason);
       return "";
     }
@@ -165,7 +165,7 @@ export class Tokens {
     }
     const time = parseTime(newer, this.now);
     if (time === undefined) {
-      this.context.report.error(at, `${quote(text)} is no time: write ${TIME_FORMS}`);
+      this.context.report.error(at, `${quote(text)} is not a time: write ${TIME_FORMS}`);
     }
     return time;
   }

@@ -70,7 +70,7 @@ export class PrivateKey {
    */
   static async generate(alg: string): Promise<PrivateKey> {
     const algorithm = algorithmNamed(alg);
-    if (algorithm === undefined) throw new RangeError(`${alg} is no algorithm`);
+    if (algorithm === undefined) throw new RangeError(`${alg} is not an algorithm`);
     const { kty, crv, hashBytes } = algorithm;
     if (kty === "oct") {
       const k = base64UrlEncode(crypto.getRandomValues(new Uint8Array(hashBytes ?? 0)));
@@ -145,7 +145,7 @@ export async function readPkcs8(block: string): Promise<JsonKey> {
       // It is a key for another algorithm, or not a key.
     }
   }
-  throw new TypeError("this is no private key in PKCS #8");
+  throw new TypeError("this is not a private key in PKCS #8");
 }
 
 function members(jwk: JsonKey, names: readonly string[]): JsonKey {

@@ -165,7 +165,7 @@ function readJwks(text: string): JsonKey[] {
 
 async function importKey(jwk: JsonKey): Promise<PrivateKey> {
   if (jwk["kty"] === "oct" && !decodeBase64(String(jwk["k"]))?.length) {
-    throw new NoSigningKey("[k] is no base64url of a secret");
+    throw new NoSigningKey("[k] is not base64url of a secret");
   }
   try {
     return await PrivateKey.import(jwk);

@@ -52,7 +52,7 @@ export type Faults = Record<string, string>;
 export interface ReadForm {
   /** Empty if there are answers. */
   faults: Faults;
-  /** What there is to say of pasted keys that is no fault. */
+  /** What there is to say of pasted keys that is not a fault. */
   notes: string[];
   answers?: Answers;
 }

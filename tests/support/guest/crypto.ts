@@ -143,7 +143,7 @@ export function loadKeys(text: usize, size: i32): bool {
 }
 
 /**
- * Verifies a JWS. One whose payload is no JSON is no JWT, but may be a JWS: it is verified with its payload unread.
+ * Verifies a JWS. One whose payload is not JSON is not a JWT, but may be a JWS: it is verified with its payload unread.
  *
  * @returns the status
  */
