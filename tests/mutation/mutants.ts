@@ -458,7 +458,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (this.left == 0) return null;",
     to: "",
     tests: ["tests/conformance/waiting.test.ts"],
-    why: "one callback lets go so many requests that the host's stack overflows",
+    why: "one callback resumes more requests than the limit, so the host's stack overflows",
   },
   {
     file: "assembly/authn/remote-jwks.ts",
