@@ -339,7 +339,7 @@ function duplicate(resource: Resource, { at }: Resource): string {
 }
 
 function together(resource: Resource, other: Resource): string {
-  return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), and here both apply to one: what either allows is allowed; say with --namespace, --labels or --gateway which workload it is`;
+  return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), and here both apply to one: what either allows is allowed; pass --namespace, --labels or --gateway to name the workload`;
 }
 
 /** Whether the options name the workload. */
@@ -560,7 +560,7 @@ function refuseFramingLookalikes(
     const outputs = [forwardPayloadHeader ?? "", ...claimToHeaders.map(({ headerName }) => headerName)];
     const header = outputs.find((output) => FRAMING_LOOKALIKE.test(output));
     if (header === undefined || at === undefined) continue;
-    const message = `"${header}" looks like a header that says where a request ends, which --remove-lookalikes would remove: use another header, such as x-jwt-claim`;
+    const message = `"${header}" looks like a header that defines where a request ends, which --remove-lookalikes would remove: use another header, such as x-jwt-claim`;
     report.error(at, message);
   }
 }

@@ -158,7 +158,7 @@ spec:
     const { status, stderr } = compiled("content_length", "--remove-lookalikes");
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^<stdin>:6:5: "content_length" looks like a header that says where a request ends/,
+      /^<stdin>:6:5: "content_length" looks like a header that defines where a request ends/,
     );
   });
 });

@@ -144,7 +144,7 @@ describe("says step by step", () => {
 
   test("where it looked for tokens", () => {
     expect(run("-f", "p.yaml").stdout).toContain(
-      'no token found: looked in the header authorization behind "Bearer ", the query parameter access_token',
+      'no token found: looked in the header authorization after "Bearer ", the query parameter access_token',
     );
   });
 
@@ -227,7 +227,7 @@ spec: {rules: [{from: [{source: {namespaces: [foo]}}], when: [{key: connection.s
     );
     const san = "spiffe://cluster.local/ns/foo/sa/bar";
     const { stdout } = run("-f", "mtls.yaml", "--client-san", san, "--sni", "a.example");
-    expect(stdout).toContain(`the client's certificate says ${san}`);
+    expect(stdout).toContain(`the client's certificate has ${san}`);
     expect(stdout).toContain("forwarded");
     expect(run("-f", "mtls.yaml").stdout).toContain("there is no client certificate");
   });
@@ -412,7 +412,7 @@ ${rules}`;
     const { status, stdout } = run("-f", "order.yaml", "-H", `x-t: JWT${expired}`, "-H", "x-t-2: junk");
     expect(status).toBe(0);
     // The last place is looked at first.
-    expect(stdout).toContain('token in the header x-t behind "JWT"\n');
+    expect(stdout).toContain('token in the header x-t after "JWT"\n');
     expect(stdout).not.toContain("token in the header x-t-2");
     expect(stdout).toMatch(/✗ Jwt is expired: exp is 2020-09-13T12:26:40Z, \d+ s ago\n/);
     expect(stdout).toContain("401 Jwt is expired\n");

@@ -740,7 +740,7 @@ ${expectations}`;
   });
 
   test.each([
-    ["    /a: [200, 200]\n", "8:5: this row does not say what is expected with: token alice in session"],
+    ["    /a: [200, 200]\n", "8:5: this row has no expectation for: token alice in session"],
     ["    /a: [1, 2, 3, 4]\n", "8:10: tables[0].expect./a[0] must be a whole number from 100 to 599"],
     ["    /a: [200, 200, 200, 200]\n", "8:5: this row has 4 values for 3 columns (no token; token alice;"],
     [

@@ -106,7 +106,7 @@ describe("serving", () => {
     await expect.poll(output).toContain("  - CONNECT - → 403 ");
     demo.stdout?.destroy();
     for (let i = 0; i < 3; i++) await fetch(`http://127.0.0.1:${port}/api/v1/products/0`);
-    await expect.poll(output).toContain("requests are no longer printed, and the gate goes on\n");
+    await expect.poll(output).toContain("requests are no longer printed, and the gate continues\n");
     expect((await fetch(`http://127.0.0.1:${port}/productpage`)).status).toBe(200);
     demo.kill("SIGINT");
     expect(await ended).toBe(0);

@@ -335,7 +335,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ],
     [
       "{from: [{source: {▲serviceAccounts: [a], namespaces: [b]}}]}",
-      "serviceAccounts and namespaces cannot stand in one source: write NAMESPACE/NAME, or use a source of its own",
+      "serviceAccounts and namespaces cannot be in one source: write NAMESPACE/NAME, or use a source of its own",
     ],
     [
       "{from: [{source: {serviceAccounts: [▲a/b/c]}}]}",

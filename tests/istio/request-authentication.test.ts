@@ -348,7 +348,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     ],
     [
       "issuer: i, outputClaimToHeaders: [{header: ▲Content-Length, claim: c}]",
-      '"Content-Length" says where a request ends: no claim may, use another header, such as x-jwt-claim',
+      '"Content-Length" defines where a request ends: no claim may; use another header, such as x-jwt-claim',
     ],
     [
       "issuer: i, outputClaimToHeaders: [{header: ▲a.b, claim: c}]",

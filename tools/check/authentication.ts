@@ -16,7 +16,7 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   if (issuer === undefined) {
     findings.add("JG008", at, "tokens of any issuer are taken, for this rule names none");
   } else if (issuer.value.includes("*")) {
-    const message = `no token has the issuer ${quote(issuer.value)}: the asterisk stands for itself, and every token is refused`;
+    const message = `no token has the issuer ${quote(issuer.value)}: the asterisk is literal, and every token is refused`;
     findings.add("JG013", issuer.at, message);
   }
   if (audiences.length === 0) {
@@ -39,7 +39,7 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   if (fromParams.length > 0) {
     findings.add("JG010", at, `tokens are taken from the query parameter ${fromParams.join(", ")}`);
   } else if (fromHeaders.length + fromCookies.length === 0) {
-    const message = `tokens are also taken from the query parameter ${DEFAULT_PARAM}, because the rule does not say where tokens are`;
+    const message = `tokens are also taken from the query parameter ${DEFAULT_PARAM}, because the rule names no location of tokens`;
     findings.add("JG010", at, message, `write fromHeaders: ${DEFAULT_HEADER}`);
   }
   for (const { claim, claimAt } of rule.outputClaimToHeaders) {

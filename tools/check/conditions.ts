@@ -97,7 +97,7 @@ function checkIssuer(
 function checkAsterisks(name: string, { value, at }: Located<string>, findings: Findings): void {
   if (name === "paths" && isPathTemplate(value)) return;
   const rest = value.startsWith("*") ? value.slice(1) : value.replace(/\*$/, "");
-  if (rest.includes("*")) findings.add("JG105", at, `${quote(value)} has an asterisk that stands for itself`);
+  if (rest.includes("*")) findings.add("JG105", at, `${quote(value)} has a literal asterisk`);
 }
 
 function checkMethod({ value, at }: Located<string>, findings: Findings): void {

@@ -22,7 +22,7 @@ export const KINDS = {
     severity: "warning",
     title: "The compiler warns",
     reason: "What `compile` warns of, a review should see too.",
-    remedy: "Do what the message says.",
+    remedy: "Follow the message.",
   },
   JG001: {
     severity: "error",
@@ -39,14 +39,14 @@ export const KINDS = {
   },
   JG003: {
     severity: "warning",
-    title: "A shared secret stands in the policies",
+    title: "The policies contain a shared secret",
     reason:
       "Who can read the YAML, the WasmPlugin or Envoy's /config_dump has the secret, and can make tokens with it.",
     remedy: "Let the issuer sign with a private key (ES256, RS256, EdDSA) and put only its public key here.",
   },
   JG004: {
     severity: "error",
-    title: "A private key stands in the policies",
+    title: "The policies contain a private key",
     reason: "Verifying needs the public key only. Who can read this file can make tokens.",
     remedy: "Take the private members out (`jwtgate jwk FILE`), and replace the key: it is disclosed.",
   },
@@ -93,7 +93,7 @@ export const KINDS = {
     severity: "warning",
     title: "A key cannot be used",
     reason: "A key that is left out in silence shows later, as an outage.",
-    remedy: "Take the key out, or correct it as the message says.",
+    remedy: "Take the key out, or correct it as the message describes.",
   },
   JG012: {
     severity: "warning",
@@ -149,7 +149,7 @@ export const KINDS = {
   JG105: {
     severity: "warning",
     title: "An asterisk in the middle is not a wildcard",
-    reason: "Only one * at the beginning or at the end is a wildcard; every other stands for itself.",
+    reason: "Only one * at the beginning or at the end is a wildcard; every other is literal.",
     remedy: "Write a prefix (x*), a suffix (*x), or for paths a template ({*}, {**}).",
   },
   JG106: {
@@ -210,7 +210,7 @@ export const KINDS = {
     severity: "warning",
     title: "An ALLOW rule excludes client certificates",
     reason:
-      "Without mutual TLS there is no certificate, the negated condition is always true, and everybody is let in.",
+      "Without mutual TLS there is no certificate, the negated condition is always true, and every request passes.",
     remedy: "Name who is allowed, instead of who is not.",
   },
   JG203: {
@@ -224,7 +224,7 @@ export const KINDS = {
     severity: "warning",
     title: "Two paths differ only by a trailing slash or by case",
     reason:
-      "/a, /a/ and /A are three paths for policies, and often one for the service behind: one of the two rules is evaded.",
+      "/a, /a/ and /A are three paths for policies, and often one for the service: one of the two rules is evaded.",
     remedy: "Write all spellings that the service takes into both rules.",
   },
   JG205: {
@@ -243,7 +243,7 @@ export const KINDS = {
     severity: "info",
     title: "A rule adds nothing",
     reason: "Another rule of the same action matches every request that this one does.",
-    remedy: "Remove it, or suppress the finding and say what the rule is for.",
+    remedy: "Remove it, or suppress the finding and write what the rule is for.",
   },
   JG208: {
     severity: "warning",
@@ -282,7 +282,7 @@ export const KINDS = {
     title: "A host is denied, or asked about, without a dot at its end",
     reason:
       "example.com. is the same name and reaches the same service in many places, but example.com does not match it: Envoy and Istio keep the dot.",
-    remedy: 'Write both: hosts: ["example.com", "example.com."], and likewise with ports.',
+    remedy: 'Write both: hosts: ["example.com", "example.com."], and the same with ports.',
   },
   JG214: {
     severity: "info",

@@ -112,7 +112,7 @@ const UNCOMPILED = {
   id: "compile",
   title: "The policies do not compile",
   reason: "What does not compile is not reviewed, and no proxy gets it.",
-  remedy: "Do what the message says.",
+  remedy: "Follow the message.",
 };
 
 /** SARIF 2.1.0 (OASIS), which GitHub's code scanning and editors read. */

@@ -33,7 +33,7 @@ Examples:
 A comment suppresses a finding of its line, or of the next line if it is alone on its own:
   # jwtgate: ignore JG010 because tokens in URLs are needed by the old player
 
-Each finding has a code; docs/check.md says what it means. Exit code: 0; 1 where a finding is as severe as --fail-on says,
+Each finding has a code; docs/check.md explains it. Exit code: 0; 1 if a finding is as severe as --fail-on,
 or the policies do not compile; 2 where the command line is wrong.`;
 
 export function checkCommand(): Command {

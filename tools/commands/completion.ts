@@ -7,7 +7,7 @@ Examples:
   In this bash, and in each new one:
     $ source <(jwtgate completion bash)
     $ echo 'source <(jwtgate completion bash)' >> ~/.bashrc
-  In zsh, behind compinit:
+  In zsh, after compinit:
     $ echo 'source <(jwtgate completion zsh)' >> ~/.zshrc
   In fish:
     $ jwtgate completion fish > ~/.config/fish/completions/jwtgate.fish`;

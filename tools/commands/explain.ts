@@ -71,14 +71,10 @@ export function explainCommand(): Command {
     .option("--path <path>", "its path, perhaps with a query (default: /)", parsePath)
     .option("--host <host>", "its Host header (default: localhost)")
     .option("-H, --header <line>", "a header, NAME: VALUE; may be given several times", parseHeader)
-    .option("--token <token>", "behind `Authorization: Bearer `; @FILE reads a file, @- standard input")
+    .option("--token <token>", "after `Authorization: Bearer `; @FILE reads a file, @- standard input")
     .option("--peer <ip>", "address of who connects (default: 127.0.0.1)", parseIp)
     .option("--sni <name>", "over TLS, asking for this server name")
-    .option(
-      "--client-san <uri>",
-      "over TLS, with a client certificate that says this URI (spiffe://…)",
-      parseList,
-    )
+    .option("--client-san <uri>", "over TLS, with a client certificate for this URI (spiffe://…)", parseList)
     .option(
       "--at <time>",
       "when: 2026-01-31T12:00:00Z, now+1h, seconds since 1970 (default: now)",

@@ -66,7 +66,7 @@ function parsePath(text: string): string {
 /** A tag as registries accept it (distribution-spec, "Pulling manifests"). */
 function parseTag(text: string): string {
   if (/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/.test(text)) return text;
-  throw new InvalidArgumentError("Write letters, digits, and . _ - behind the first; at most 128.");
+  throw new InvalidArgumentError("Write letters, digits, and . _ - after the first; at most 128.");
 }
 
 async function run(path: string, { form, tag, module, json }: Options): Promise<void> {

@@ -136,14 +136,14 @@ export function newCommand(): Command {
     )
     .option("--from-param <name>", "a query parameter; may be repeated", ofIssuer(addPlace("parameter")))
     .option("--from-cookie <name>", "a cookie; may be repeated", ofIssuer(addPlace("cookie")))
-    .optionsGroup("What its claims must say:")
+    .optionsGroup("Required claims:")
     .option("--scope <scope>", "a scope that the token must have; if repeated, all of them", collect)
     .option(
       "--claim <name=value>",
       "a claim and its value, or a pattern (x*, *x); of the values of one claim, one is enough; '[a][b]=x' for x inside of objects",
       each(parseClaim),
     )
-    .optionsGroup("What the service behind gets:")
+    .optionsGroup("What the service receives:")
     .option("--forward", "the token itself")
     .option("--payload-header <name>", "the payload, in this header")
     .option("--claim-header <header=claim>", "a claim, in a header; may be repeated", each(parseClaimHeader))
@@ -198,7 +198,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
   if (authIf && bypassIf) wrong("--auth-if or --bypass-if: both together mean nothing");
   const matches = (path ?? host ?? method) !== undefined;
   if (matches && !authIf && !bypassIf) {
-    wrong("say what --path, --host and --method are for: --auth-if or --bypass-if");
+    wrong("--path, --host and --method need --auth-if or --bypass-if");
   }
   if ((authIf || bypassIf) && !matches) wrong("name what to match: --path, --host or --method");
   const [fault] = [options.name, options.namespace].flatMap((name) => faultOfName(name ?? "x") ?? []);
@@ -320,7 +320,7 @@ async function askKeys(questions: Questions, issuer: string): Promise<Issuer["ke
     ["uri", "at a URL (jwksUri)"],
     ["file", "in a file here: a key set, PEM or certificate"],
     ...(isDiscoverable(issuer)
-      ? ([["discover", "where the issuer's discovery document says"]] as const)
+      ? ([["discover", "at the URL in the issuer's discovery document"]] as const)
       : []),
   ]);
   if (how === "discover") return {};

@@ -132,7 +132,7 @@ export function watchOutput(): void {
       lost.add(stream);
       if (!serving && isClosedPipe(error)) process.exit();
       if (stream === process.stdout && isFirst) {
-        const rest = serving ? ": requests are no longer printed, and the gate goes on" : "";
+        const rest = serving ? ": requests are no longer printed, and the gate continues" : "";
         tell(`standard output: ${reasonOf(error)}${rest}`, process.stderr);
       }
       if (!serving) process.exit(EXIT.failure);

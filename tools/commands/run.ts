@@ -86,7 +86,7 @@ export function runCommand(): Command {
     )
     .option(
       "--admin <address>",
-      "IP:PORT of Envoy's admin interface, which shows secrets and ends Envoy (none where not said)",
+      "IP:PORT of Envoy's admin interface, which shows secrets and ends Envoy (default: none)",
       parseListenAddress,
     )
     .addOption(

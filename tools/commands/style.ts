@@ -14,7 +14,7 @@ export function colourOptions(): Option[] {
   return [
     new Option(
       "--color <when>",
-      "colour results; auto: on a terminal, or as FORCE_COLOR and NO_COLOR say",
+      "colour results; auto: on a terminal, or as FORCE_COLOR and NO_COLOR set",
     ).choices([...CHOICES]),
     new Option("--no-color", "the same as --color never"),
   ];

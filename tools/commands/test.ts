@@ -70,7 +70,7 @@ export function testCommand(): Command {
     )
     .option(
       "--at <time>",
-      "when tests happen if their file does not say: now+1h, 2026-01-31T12:00:00Z",
+      "the time of tests whose file sets none: now+1h, 2026-01-31T12:00:00Z",
       parseMoment,
     )
     .option("--envoy", "against a real Envoy, found or installed, instead of the host in this process")

@@ -36,7 +36,7 @@ Examples:
   One that expired five minutes ago, with a list and an object:
     $ jwtgate token sign --key key.pem --iss https://issuer.example --exp -5m \\
         --claim 'groups=["admin","dev"]' --claim 'org={"unit":"sales"}'
-  Claims as they stand in a file:
+  Claims from a file:
     $ echo '{"iss":"https://issuer.example","exp":4102444800}' > claims.json
     $ jwtgate token sign --key key.pem --claims claims.json
 
@@ -51,7 +51,7 @@ Examples:
   Its subject, for a script:
     $ jwtgate token decode $TOKEN --json | jq -r .payload.sub
 
-Nothing is verified: anybody can write such a token. Exit code: 0, or 1 where it cannot be read, or 2 where the command
+Nothing is verified: anyone can write such a token. Exit code: 0, or 1 if it cannot be read, or 2 if the command
 line is wrong.`;
 
 const VERIFY_EXAMPLES = `
@@ -115,7 +115,7 @@ function signCommand(): Command {
     .option("--nbf <time>", "from when on it is good, such as now-5m", parseTime)
     .option("--claim <name=value>", "any other claim; JSON, or else a string; may be repeated", parseNamed)
     .option("--claims <file>", "claims as a JSON object, or - for standard input")
-    .option("--header <name=value>", "a member of the header, likewise; may be repeated", parseNamed)
+    .option("--header <name=value>", "a member of the header; may be repeated", parseNamed)
     .option("--json", "tell the token with its header and claims as JSON")
     .addOption(outputFileOption())
     .addHelpText("after", SIGN_EXAMPLES)
@@ -204,7 +204,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
   }
   const style = styleFor(resultStream());
   const lines = [
-    style.bad("NOT verified: anybody can write such a token."),
+    style.bad("NOT verified: anyone can write such a token."),
     `header   ${show(header)}`,
     `payload  ${show(payload)}`,
     ...["iat", "nbf", "exp"].flatMap((name) => {
@@ -271,7 +271,7 @@ interface VerifyOptions extends PolicyOptions {
 
 function verifyCommand(): Command {
   const command = new Command("verify")
-    .description("verify a token under policies or a key set, and say why it is refused")
+    .description("verify a token under policies or a key set, and print why it is refused")
     .argument("[token]", "the token, with Bearer before it or without; - is standard input", "-")
     .option("-f, --file <path>", "policies: a YAML file, a folder, a glob, or -; may be repeated", collect);
   addClusterOptions(command)
@@ -294,7 +294,7 @@ function verifyCommand(): Command {
         wrong("name what to verify it under: -f POLICIES, --from-cluster or --jwks FILE");
       }
       if (isUnderPolicies && (options.iss ?? options.aud) !== undefined) {
-        wrong("--iss and --aud belong to --jwks: policies say which they want");
+        wrong("--iss and --aud belong to --jwks: policies name their own");
       }
       if (token === "-" && options.file?.includes("-")) {
         wrong("standard input cannot hold both the policies and the token");
@@ -333,7 +333,7 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
   if (jwks === undefined) {
     const { result } = await loadPolicies(options);
     if (result.configuration?.providers === undefined) {
-      throw new UserError("error: there is no RequestAuthentication here, so that no token is good or bad");
+      throw new UserError("error: there is no RequestAuthentication here, so no token can be verified");
     }
     return { configuration: result.configuration, positions: result.sourceMap?.providers ?? {} };
   }

@@ -158,7 +158,7 @@ export const Rule = Type.Object(
       Type.Array(Type.Integer({ minimum: 0 }), {
         minItems: 1,
         description:
-          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Predicates are looked up by what a request says, so those that do not hold cost nothing. The filter proves the implication on load.",
+          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Predicates are looked up by a request's values, so those that do not hold cost nothing. The filter proves the implication on load.",
       }),
     ),
   },
@@ -250,7 +250,7 @@ export const RemoteJwks = Type.Object(
     cluster: Type.String({ minLength: 1, description: "Envoy cluster that serves it." }),
     timeoutMs: Milliseconds("How long one fetch may take.", 1, 300_000, 5_000),
     refreshMs: Milliseconds(
-      "From one good fetch to the next, where max-age does not say.",
+      "From one successful fetch to the next, if there is no max-age.",
       20,
       86_400_000,
       300_000,
@@ -280,7 +280,7 @@ export const Provider = Type.Object(
     localJwks: Type.Optional(
       Type.Object(
         { keys: Type.Array(Jwk, { minItems: 1 }) },
-        { ...strict, description: "Keys that stand here." },
+        { ...strict, description: "Keys in the configuration." },
       ),
     ),
     remoteJwks: Type.Optional(RemoteJwks),
@@ -292,7 +292,7 @@ export const Provider = Type.Object(
             valuePrefix: Type.Optional(
               Type.String({
                 minLength: 1,
-                description: "Searched anywhere in the value; the token stands behind it.",
+                description: "Searched anywhere in the value; the token follows it.",
               }),
             ),
           },

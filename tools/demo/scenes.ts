@@ -127,7 +127,7 @@ async function authentication(key: SigningKey): Promise<Scene[]> {
   return [
     {
       name: "C.1",
-      title: "Authentication alone, with a key made now",
+      title: "Only authentication, with a new key",
       sample: "authenticate.yaml",
       jwks: key.jwks,
       exchanges: [
@@ -189,7 +189,7 @@ function positions(): Scene {
   const found: Expectation = { status: 200, upstream: { url: "/headers", headers: identified } };
   return {
     name: "E.1",
-    title: "Where a token may stand, and what the upstream gets of it",
+    title: "Locations of a token, and what the upstream receives",
     sample: "token-positions.yaml",
     exchanges: [
       { path: "/headers", token: "x-jwt: TOKEN", headers: { "x-jwt": ISTIO_TOKEN }, expect: found },

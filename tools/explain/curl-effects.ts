@@ -51,8 +51,8 @@ const SIGNS = "makes the header Authorization from a key: write the header with 
 const ASKS_FIRST = "sends what the server's first answer asks for: write the header Authorization with -H";
 const NO_REQUEST = "prints something, and no request is sent";
 const OTHER_PROTOCOL = "is for another protocol than HTTP: leave it out";
-const PEER = "says which address the connection comes from: leave it out, and write --peer";
-const CERTIFICATE = "shows a client certificate: leave it out, and write what it says with --client-san";
+const PEER = "sets the address that the connection comes from: leave it out, and write --peer";
+const CERTIFICATE = "shows a client certificate: leave it out, and write its URI with --client-san";
 
 /** They would change the request, or what curl does instead of it: the message, after the option's name. */
 export const REFUSED: ReadonlyMap<string, string> = new Map([
@@ -71,10 +71,10 @@ export const REFUSED: ReadonlyMap<string, string> = new Map([
   ["haproxy-clientip", PEER],
   ["haproxy-protocol", PEER],
   ["request-target", "puts another path into the request: leave it out, and write --path"],
-  ["proto-default", "says which scheme the URL has: write the scheme in the URL"],
+  ["proto-default", "sets the scheme of the URL: write the scheme in the URL"],
   ["continue-at", `asks for a part: ${HEADER} (Range)`],
   ["time-cond", `asks for what is newer: ${HEADER} (If-Modified-Since)`],
-  ["tr-encoding", `says what curl can read: ${HEADER} (TE, Connection)`],
+  ["tr-encoding", `sets what curl can read: ${HEADER} (TE, Connection)`],
   ...["aws-sigv4", "httpsig-algo", "httpsig-headers", "httpsig-key", "httpsig-keyid"].map(
     (name): [string, string] => [name, SIGNS],
   ),

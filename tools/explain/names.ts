@@ -4,7 +4,7 @@ import type { Location } from "./trace.ts";
 /** A location in words. */
 export function formatLocation({ kind, name, prefix }: Location): string {
   if (kind === "header")
-    return `the header ${name}${prefix === "" ? "" : ` behind ${JSON.stringify(prefix)}`}`;
+    return `the header ${name}${prefix === "" ? "" : ` after ${JSON.stringify(prefix)}`}`;
   return `the ${kind === "cookie" ? "cookie" : "query parameter"} ${name}`;
 }
 

@@ -92,7 +92,7 @@ function keyAttempt(key: TracedKey, algorithm: string, tokenKid: string): KeyAtt
   const { index, kid, kty, alg, tried, outcome } = key;
   const words: Record<TracedKey["outcome"], string> = {
     OtherKid: `not tried: its kid is not ${JSON.stringify(tokenKid)}`,
-    OtherAlgorithm: `not tried: it is for ${alg} only, and the token says ${algorithm}`,
+    OtherAlgorithm: `not tried: it is for ${alg} only, and the token has ${algorithm}`,
     WrongLength: "the signature is not 64 bytes long, so that the search ends here",
     Unable: `not tried: a key of this type does not verify ${algorithm}`,
     Limit: `not tried: ${tried} keys were`,

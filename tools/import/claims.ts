@@ -84,7 +84,7 @@ export class Claims {
     if (issuers.includes("") || others.some(({ issuer = "" }) => issuer === "" || issuers.includes(issuer))) {
       return without(
         at,
-        `the metadata ${quote(key)} is of some providers only, and their tokens cannot be told by their issuers`,
+        `the metadata ${quote(key)} belongs to some providers only, and their tokens cannot be distinguished by issuer`,
       );
     }
     return all({ attribute: claimKey(["iss"]), values: [...new Set(issuers)], at }, claim);
@@ -232,7 +232,7 @@ const EMPTY_TOO: Misfit = { matches: "fewer", reason: `"*" is not an empty text`
 /** `.+` after a text: another element of the list may equal the text without a suffix. */
 const OTHER_ELEMENT: Misfit = {
   matches: "more",
-  reason: "of a list, one element may match and another be the text alone",
+  reason: "one element of a list may match and another be only the text",
 };
 
 /** The key of `when` for a claim. */

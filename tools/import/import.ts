@@ -205,7 +205,7 @@ class Importer {
       const part = section === undefined || section === "" ? "" : `, ${quote(section)} of it`;
       this.report.warning(
         at,
-        `this is for the ${kind} ${quote(target)}${part}, and policies know no routes: what is written is for every request; add hosts and paths to its rules, or select a workload that has this route alone (--labels, --gateway)`,
+        `this is for the ${kind} ${quote(target)}${part}, and policies know no routes: the output applies to every request; add hosts and paths to its rules, or select a workload that has only this route (--labels, --gateway)`,
       );
     }
     const {
@@ -424,7 +424,7 @@ class Importer {
     if (prefix === "istio_ext_authz_") {
       this.report.error(
         message.keyAt("shadow_rules"),
-        "these rules say which requests the filter ext_authz asks about (Istio's CUSTOM action), which is not imported: leave both filters in front, or write the policy with action: CUSTOM",
+        "these rules select the requests that the filter ext_authz asks about (Istio's CUSTOM action), which is not imported: leave both filters in front, or write the policy with action: CUSTOM",
       );
     }
     return [...enforced, ...shadow];

@@ -87,7 +87,7 @@ class JwtAuthn {
     if (message.boolean("strip_failure_response")) {
       report.warning(
         message.keyAt("strip_failure_response"),
-        "Istio says in the answer why a token is refused, and cannot leave it out",
+        "Istio's answer contains why a token is refused, and cannot leave it out",
       );
     }
     message.ignore("filter_state_rules", "stat_prefix");
@@ -177,14 +177,14 @@ class JwtAuthn {
         if (kind === "allow_missing" && any.length > 1) {
           this.report.error(
             message.keyAt(kind),
-            "allow_missing alone refuses a bad token beside a good one of another provider, and Istio does not: name the providers in requires_any",
+            "allow_missing by itself refuses a bad token next to a good one of another provider, and Istio does not: name the providers in requires_any",
           );
         }
         const [provider] = this.providers.values();
         if (kind === "allow_missing" && provider && onlyPlaceOf(provider.rule) === undefined) {
           this.report.warning(
             message.keyAt(kind),
-            "of several tokens Istio lets none be bad, and allow_missing alone lets some pass: more requests are refused",
+            "Istio refuses a request with several tokens if any is bad, and allow_missing by itself does not: more requests are refused",
           );
         }
         return { any, allowsMissing: true, allowsFailed: kind === "allow_missing_or_failed" };
@@ -408,7 +408,7 @@ class JwtAuthn {
         if (issuer === undefined || others.length > 0) {
           return without(
             at,
-            `tokens of the provider ${quote(use.provider.name)} cannot be told from others by their issuer`,
+            `tokens of the provider ${quote(use.provider.name)} cannot be distinguished from others by issuer`,
           );
         }
         const isIssuer: Atom = { attribute: claimKey(["iss"]), values: [issuer], at };
@@ -480,7 +480,7 @@ class JwtAuthn {
     ) {
       this.report.error(
         subjects.at,
-        `tokens of the provider ${quote(name)} cannot be told from others by their issuer, so their subjects cannot be restricted`,
+        `tokens of the provider ${quote(name)} cannot be distinguished from others by issuer, so their subjects cannot be restricted`,
       );
       return [];
     }

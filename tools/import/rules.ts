@@ -113,7 +113,7 @@ function common(name: string, left: readonly string[], right: readonly string[])
         const both = intersection(one, other);
         if (both !== undefined) return both;
         throw new NoRule(
-          `a rule has one list of ${name}, which cannot say that both ${JSON.stringify(one)} and ${JSON.stringify(other)} match`,
+          `a rule has one list of ${name}, which cannot express that both ${JSON.stringify(one)} and ${JSON.stringify(other)} match`,
         );
       }),
     ),

@@ -323,7 +323,7 @@ class PolicyReader {
       if (type === "Exact") {
         const exact = pathCondition({ at, match: { exact: value }, ignoreCase: false });
         if (!("attribute" in exact) || exact.misfit !== undefined) return exact;
-        const reason = `a path that goes on after ${quote(value)} with ; is not meant`;
+        const reason = `a path that continues after ${quote(value)} with ; is not meant`;
         return { ...exact, misfit: { matches: "fewer", reason, exactly: [value, `${value};*`] } };
       }
       if (/\.\*$/.test(value)) return pathCondition({ at, match: { regex: value }, ignoreCase: false });

@@ -487,7 +487,7 @@ function sawHeader(name: string, values: readonly string[] | "hidden"): string {
 function sawCertificate(_: Predicate, { values }: SeenRequest): string {
   const names = values("peer");
   if (names.length === 0) return "there is no client certificate";
-  return `the client's certificate says ${names.join(", ")}`;
+  return `the client's certificate has ${names.join(", ")}`;
 }
 
 /** The host returns it as an integer of 64 bits, the lowest byte first. */

@@ -206,7 +206,7 @@ function checkServiceAccounts(fields: Fields, report: Report): void {
   const others = named(["principals", "notPrincipals", "namespaces", "notNamespaces"]);
   if (accounts === undefined || others === undefined) return;
   const advice = "write NAMESPACE/NAME, or use a source of its own";
-  report.error(fields.keyAt(accounts), `${accounts} and ${others} cannot stand in one source: ${advice}`);
+  report.error(fields.keyAt(accounts), `${accounts} and ${others} cannot be in one source: ${advice}`);
 }
 
 function readCondition(fields: Fields, report: Report): Clause | undefined {

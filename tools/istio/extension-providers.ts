@@ -157,7 +157,7 @@ function readProvider(entry: Fields): ReadProvider[] {
   if (http && grpc)
     own.error(grpc.at, "envoyExtAuthzHttp and envoyExtAuthzGrpc exclude each other: keep one");
   if (check === undefined && !own.hasErrors) {
-    const what = other === undefined ? "says no authorizer" : `is one of ${other}, which authorizes nothing`;
+    const what = other === undefined ? "names no authorizer" : `is one of ${other}, which authorizes nothing`;
     own.error(
       name.at,
       `the extension provider ${quote(name.value)} ${what}: a CUSTOM policy needs envoyExtAuthzHttp or envoyExtAuthzGrpc`,

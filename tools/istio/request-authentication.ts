@@ -186,7 +186,7 @@ function checkOutputHeader({ value, at }: Located<string>, pattern: RegExp, repo
   } else if (FRAMING.has(value.toLowerCase())) {
     report.error(
       at,
-      `${quote(value)} says where a request ends: no claim may, use another header, such as x-jwt-claim`,
+      `${quote(value)} defines where a request ends: no claim may; use another header, such as x-jwt-claim`,
     );
   }
 }

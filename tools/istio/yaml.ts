@@ -127,7 +127,7 @@ export function* readYaml(file: string, text: string, diagnostics: Diagnostic[])
   if (control !== null) {
     const code = control[0].codePointAt(0) ?? 0;
     const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-    const message = `the character ${name} cannot stand in YAML: remove it, or write it as an escape in double quotes`;
+    const message = `the character ${name} is not allowed in YAML: remove it, or write it as an escape in double quotes`;
     diagnostics.push({ ...positionAt(file, source, control.index), severity: "error", message });
     return;
   }

@@ -125,7 +125,7 @@ const REASONS: Reasons = {
 /** As `REASONS`, for a filter in shadow. */
 const SHADOW_REASONS: Reasons = {
   ...REASONS,
-  phase: "Before Istio's own authentication, which alone decides while this plugin is in shadow.",
+  phase: "Before Istio's own authentication, which decides while this plugin is in shadow.",
   failStrategy:
     "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_RELOAD.",
 };

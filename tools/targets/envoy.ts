@@ -38,7 +38,7 @@ export const envoy = {
   ...WHOLE_ENVOY,
   name: "envoy",
   summary: "a whole bootstrap",
-  withoutMode: "gateway where not said",
+  withoutMode: "gateway by default",
   example: `A gateway before a service on port 8000:
     $ jwtgate compile -f policies/ --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000 -o envoy.yaml
     $ envoy --config-path envoy.yaml
@@ -50,7 +50,7 @@ export const envoy = {
     ...UPSTREAM_OPTIONS,
     {
       flags: "--admin <address>",
-      description: "IP:PORT of Envoy's admin interface (none where not said)",
+      description: "IP:PORT of Envoy's admin interface (default: none)",
       parse: parseListenAddress,
     },
     {

@@ -102,7 +102,7 @@ function refuseAttributes({ kind, spec }: Resource, report: Report): void {
       if (attribute === undefined || attribute.needsDirectPeer || SEEN.test(name)) continue;
       report.error(
         at,
-        `a plugin of Google Cloud sees the headers of a request alone, so ${name} would go unchecked: use hosts, methods, paths, request.headers or claims, or a policy of Google Cloud (Cloud Armor, IAM) for it`,
+        `a plugin of Google Cloud sees only the headers of a request, so ${name} would go unchecked: use hosts, methods, paths, request.headers or claims, or a policy of Google Cloud (Cloud Armor, IAM) for it`,
       );
     }
   }

@@ -38,7 +38,7 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
         `${policy} stays in the cluster: Istio asks its extension provider before it runs the plugin, which has nothing of this policy`,
     },
     name,
-    withoutMode: "must be said",
+    withoutMode: "required",
     hasWaypoints: true,
     example: `${purpose}:
     $ jwtgate compile -f policies/ --output ${name} --mode sidecar --namespace foo --labels app=httpbin \\

@@ -55,7 +55,7 @@ export const Key = Type.Object(
   {
     ...strict,
     description:
-      "A key that signs tokens, and where it is trusted. Made anew where neither `jwk` nor `file` is.",
+      "A key that signs tokens, and where it is trusted. Generated if it has neither `jwk` nor `file`.",
   },
 );
 export type Key = Static<typeof Key>;
@@ -106,8 +106,8 @@ export const MintedToken = Type.Object(
     ),
     kid: Type.Optional(Type.String({ description: "That of the key where absent." })),
     expires: Type.Optional(Type.String({ default: "now+1h", description: `\`exp\`: ${AT}.` })),
-    notBefore: Type.Optional(Type.String({ description: "`nbf`, likewise." })),
-    issuedAt: Type.Optional(Type.String({ description: "`iat`, likewise." })),
+    notBefore: Type.Optional(Type.String({ description: "`nbf`, in the same forms." })),
+    issuedAt: Type.Optional(Type.String({ description: "`iat`, in the same forms." })),
     without: Without,
   },
   { ...strict, description: "A token that is made and signed when the tests run." },
@@ -207,13 +207,13 @@ export const Expectation = Type.Object(
     ),
     details: Type.Optional(Type.String({ description: "Envoy's response-code details, exactly." })),
   },
-  { ...strict, description: "What must come of it. What is not named may be anything." },
+  { ...strict, description: "The expected result. Anything not named is not checked." },
 );
 export type Expectation = Static<typeof Expectation>;
 
 const At = Type.Optional(
   Type.String({
-    description: `When this happens: ${AT}, now being that of the file. Absent: when the file says. Tokens stay as they are.`,
+    description: `When this happens: ${AT}, relative to the file's time. Absent: the file's time. Tokens do not change.`,
   }),
 );
 const FormerNow = Type.Optional(Type.String({ description: "The former name of `at`." }));
@@ -229,7 +229,7 @@ const Only = Type.Optional(
 );
 
 const Expected = Type.Union([
-  Type.Integer({ minimum: 100, maximum: 599, description: "The status alone." }),
+  Type.Integer({ minimum: 100, maximum: 599, description: "Only the status." }),
   Expectation,
 ]);
 
@@ -243,7 +243,7 @@ export const Case = Type.Object(
     only: Only,
     now: FormerNow,
   },
-  { ...strict, description: "One request, and what must come of it." },
+  { ...strict, description: "One request, and its expected result." },
 );
 export type Case = Static<typeof Case>;
 

@@ -111,7 +111,7 @@ function compareLengths(
   const labels = columns.map(({ label }) => label);
   if (expected.length < columns.length) {
     const missing = labels.slice(expected.length).join("; ");
-    report.error(at, `this row does not say what is expected with: ${missing}`);
+    report.error(at, `this row has no expectation for: ${missing}`);
   } else if (expected.length > columns.length) {
     const sizes = `${expected.length} values for ${columns.length} column${columns.length === 1 ? "" : "s"}`;
     report.error(at, `this row has ${sizes} (${labels.join("; ")}): one value for each column`);
