@@ -25,7 +25,7 @@ export type ContenderName = (typeof CONTENDERS)[number] | Step;
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   none: "no filter",
   empty: "empty Wasm filter",
-  streams: "… told of each stream's beginning and end",
+  streams: "… with a callback at each stream's beginning and end",
   headers: "… that reads the headers",
   clock: "… and the clock",
   removal: "… and takes the token out",
@@ -50,7 +50,7 @@ export interface Bench {
   connections: number;
 }
 
-/** Tokens that the filter's cache holds where nothing else is said (tools/config/schema.ts); the native one gets as many. */
+/** Tokens that the filter's cache holds by default (tools/config/schema.ts); the native one gets as many. */
 export const CACHE_ENTRIES = 4_096;
 
 /** The filters of a contender that has to do what the configuration says. */

@@ -1,6 +1,6 @@
 /**
  * The load generator: HTTP/1.1 over raw sockets that stay open, requests prepared as bytes beforehand. It reads of an answer
- * only what tells a pass from anything else: every answer must have the length of the first and begin like it.
+ * only what distinguishes a pass from anything else: every answer must have the length of the first and begin like it.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";

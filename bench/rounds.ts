@@ -11,7 +11,7 @@ export interface Series<Name> {
  * Measures every series once a round. Each round begins with another one, and every second goes the other way round, so
  * that none always follows the same.
  *
- * @param progress told after each round
+ * @param progress called after each round
  * @returns of each series one number a round, by name
  */
 export async function interleave<Name>(

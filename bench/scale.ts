@@ -1,6 +1,6 @@
 /**
  * `npm run bench:scale`: large inputs. Whole processes of the built tool, each with its time and the most memory that it
- * had, beside a process whose work never changes (SHA-256), in interleaved rounds: the ratio to it tells a slower tool
+ * had, beside a process whose work never changes (SHA-256), in interleaved rounds: the ratio to it distinguishes a slower tool
  * from a slower machine. Then the module loads 10,000 providers in the TypeScript host.
  */
 import { spawnSync } from "node:child_process";

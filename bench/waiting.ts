@@ -22,7 +22,7 @@ import { ISSUER, Signer } from "./tokens.ts";
 if (isMainThread) await main();
 else await probe(workerData as { port: number });
 
-/** Asks every two milliseconds, and sends the latencies in milliseconds back when it is told to stop. */
+/** Asks every two milliseconds, and sends the latencies in milliseconds back when it receives the message to stop. */
 async function probe({ port }: { port: number }): Promise<void> {
   const lanes = Array.from({ length: 64 }, () => connect(port, "127.0.0.1").setNoDelay(true));
   await Promise.all(lanes.map((lane) => once(lane, "connect")));

@@ -12,7 +12,7 @@
  *   --console       only the console, with the filter as it is built
  *   --debug         the filter with names and assertions, as build/jwtgate.debug.wasm (and .wat)
  *   --if-stale      only what is older than its sources
- *   --quiet         no word where nothing had to be built, one line where something had
+ *   --quiet         prints nothing if nothing had to be built, else one line
  */
 import { execFile } from "node:child_process";
 import {
@@ -94,7 +94,7 @@ const LIBRARY = {
   outputs: ["dist/core.mjs", "dist/index.mjs"],
   sources: ["tools", "package.json", "package-lock.json", "scripts"],
   run: async () => {
-    // The bundle last: its age tells whether all of this is up to date.
+    // The bundle last: its age shows whether all of this is up to date.
     await writeDeclarations("dist/types");
     await bundle("tools/core.ts", "dist/core.mjs", { platform: "browser", target: "es2022" });
     await bundle("tools/lib.ts", "dist/index.mjs", FOR_NODE);
@@ -225,7 +225,7 @@ async function bundle(entryPoint, outfile, engine) {
     });
     return Object.keys(metafile.inputs);
   } catch {
-    // esbuild has said what is wrong, with the place.
+    // esbuild has already printed the fault, with its position.
     process.exit(1);
   }
 }

@@ -19,7 +19,7 @@ export async function writeDeclarations(folder) {
     noEmit: false,
     declaration: true,
     emitDeclarationOnly: true,
-    // What is marked @internal is nobody's business outside.
+    // Members marked @internal are not part of the public interface.
     stripInternal: true,
     rootDir: "tools",
     outDir: folder,

@@ -21,7 +21,7 @@ function refuse(text: string, message: string, offset: i32 = -1): void {
 }
 
 function refuseBytes(text: Slice, name: string, message: string, offset: i32): void {
-  expect(parse(text)).toBe(false, `${name} is no JSON`);
+  expect(parse(text)).toBe(false, `${name} is not JSON`);
   expect(json.errorMessage).toBe(message, name);
   if (offset >= 0) expect(json.errorOffset).toBe(offset, name);
   expect(json.root).toBe(NONE);

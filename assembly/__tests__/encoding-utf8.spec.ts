@@ -6,7 +6,7 @@ function valid(text: string): void {
 }
 
 function invalid(text: string): void {
-  expect(isValid(hex(text))).toBe(false, `${text} is no UTF-8`);
+  expect(isValid(hex(text))).toBe(false, `${text} is not UTF-8`);
 }
 
 describe("UTF-8 (RFC 3629)", () => {

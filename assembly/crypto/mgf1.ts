@@ -3,8 +3,8 @@
  * concatenated.
  *
  * These digests do not depend on each other. With SHA-256, a seed and a counter fill one block of the hash, so four
- * blocks are compressed at once, each in its own lane. With SHA-384 and SHA-512 a vector has only two lanes, which is
- * no faster than hashing one after the other in 64-bit words.
+ * blocks are compressed at once, each in its own lane. With SHA-384 and SHA-512 a vector has only two lanes, which
+ * gains nothing over hashing one after the other in 64-bit words.
  */
 import { slice } from "../memory/slice";
 import {

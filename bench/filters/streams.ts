@@ -1,4 +1,4 @@
-/** … and is told of each request's beginning and end. */
+/** … and has a callback at each request's beginning and end. */
 export { malloc } from "./host";
 export { proxy_abi_version_0_2_1, proxy_on_request_headers } from "./empty";
 

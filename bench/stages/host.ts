@@ -45,7 +45,7 @@ export async function measureHost(options: HostOptions): Promise<HostResult[]> {
       const { outcome } = host.send({ path: target.path, authority: target.host, headers });
       if (outcome?.upstream === undefined) throw new Error(`refused: ${outcome?.answer?.body}`);
     };
-    // All tokens are made before: what signing leaves to the garbage collector is nobody's cost here.
+    // All tokens are made before, so that collecting the garbage of signing is not measured.
     progress(`host, ${algorithm}: signing tokens …`, true);
     const tokens = Array.from({ length: (pairs + warmUp) * requests }, () => signer.token(tokenBytes));
     for (let pair = -warmUp; pair < pairs; pair++) {

@@ -8,7 +8,7 @@ export interface StageOptions extends Bench {
   rounds: number;
   /** Requests of one measurement. */
   requests: number;
-  /** Told what is going on; a line replaces the one before where `volatile`. */
+  /** Receives progress; a line replaces the one before if `volatile`. */
   progress: (line: string, volatile?: boolean) => void;
 }
 

@@ -64,7 +64,7 @@ export class Engine {
   /**
    * Has a job done.
    *
-   * @returns what came of it; rejected with {@link Superseded}, {@link Stopped}, or an Error with the worker's message
+   * @returns the result; rejected with {@link Superseded}, {@link Stopped}, or an Error with the worker's message
    */
   call<Name extends OperationName>(
     name: Name,

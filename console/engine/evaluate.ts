@@ -24,7 +24,7 @@ export interface Issuer {
   keysAt?: string;
 }
 
-/** A request and what came of it. */
+/** A request and its result. */
 export interface Evaluated {
   explanation: Explanation;
   /** Why the answer is what it is. */

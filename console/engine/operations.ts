@@ -50,7 +50,7 @@ export const operations = {
     return parseCurl(line);
   },
 
-  /** Reads the wizard's form, writes what comes of it, and runs its four requests. */
+  /** Reads the wizard's form, writes the result, and runs its four requests. */
   async wizard(input: WizardInput, modules: Modules): Promise<WizardResult> {
     return runWizard(input, modules);
   },

@@ -18,5 +18,5 @@ export interface Job {
   input: unknown;
 }
 
-/** The answer to a job: what came of it, or the message of what was thrown. */
+/** The answer to a job: the result, or the message of what was thrown. */
 export type Answer = { id: number; output: unknown } | { id: number; error: string };

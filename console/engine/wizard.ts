@@ -1,4 +1,4 @@
-/** The wizard's form, read: what is wrong with it, and what comes of it. */
+/** The wizard's form, read: what is wrong with it, and the result. */
 import { review } from "../../tools/check/review.ts";
 import { compile, type SourceFile } from "../../tools/compile.ts";
 import { oneLine } from "../../tools/diagnostics.ts";
@@ -49,7 +49,7 @@ export interface Made {
   curl?: string;
 }
 
-/** What came of a form. Its faults are those of `Form`, and `image`, `listen` and `upstream`. */
+/** The result of a form. Its faults are those of `Form`, and `image`, `listen` and `upstream`. */
 export interface WizardResult extends Omit<ReadForm, "answers"> {
   /** Absent if a fault is one of the policies. */
   made?: Made;

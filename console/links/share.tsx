@@ -44,7 +44,7 @@ export function Share({ content }: { content: () => Content }) {
   const input = useRef<HTMLInputElement>(null);
   const make = async (isWhole: boolean) => {
     const made = await writeLink(content(), isWhole);
-    // The address bar has the link too. This is no navigation, so nothing is opened anew.
+    // The address bar has the link too. This is not a navigation, so nothing is opened again.
     history.replaceState(null, "", made.fragment);
     setLink({ ...made, isWhole });
   };

@@ -1,4 +1,4 @@
-/** What came of the request: the answer at once, then the steps that led to it, each with its line of YAML. */
+/** The result of the request: the answer at once, then the steps that led to it, each with its line of YAML. */
 import type { ComponentChildren } from "preact";
 import { formatPosition, type Position } from "../../tools/diagnostics.ts";
 import { formatLocation, nameOfRule } from "../../tools/explain/names.ts";

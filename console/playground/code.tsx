@@ -59,7 +59,7 @@ function show(root: ShadowRoot): () => void {
       if (isOther) decorate();
     }),
     effect(() => {
-      // What is said of the text changes.
+      // The messages about the text change.
       [diagnostics.value, findings.value, ran.value];
       decorate();
     }),

@@ -43,7 +43,7 @@ export const lightLine = StateEffect.define<number | undefined>();
 /** What saved requests do with rules, by the line of the rule. */
 export const markLines = StateEffect.define<ReadonlyMap<number, LineMark>>();
 
-/** What is said of a line in the margin. */
+/** The message in the margin of a line. */
 export interface LineMark {
   symbol: string;
   title: string;

@@ -1,4 +1,4 @@
-/** What the wizard holds: the form as it is typed, and what came of it. */
+/** What the wizard holds: the form as it is typed, and the result. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { engine, Superseded } from "../engine/client.ts";

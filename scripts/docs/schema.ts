@@ -33,7 +33,7 @@ export function definitionOf(reference: string): string {
   return reference.slice(DEFINITIONS.length);
 }
 
-/** @returns the schema of a whole configuration, in which each exported part stands once, under `$defs` */
+/** @returns the schema of a whole configuration, with each exported part once, under `$defs` */
 export function configurationSchema(): Schema {
   return schemaWithParts(source, "Configuration");
 }
@@ -41,7 +41,7 @@ export function configurationSchema(): Schema {
 /**
  * @param parts a module's exports, the TypeBox schemas among them
  * @param whole name of the one that holds the others
- * @returns its schema, in which each exported part stands once, under `$defs`
+ * @returns its schema, with each exported part once, under `$defs`
  */
 export function schemaWithParts(parts: Readonly<Record<string, unknown>>, whole: string): Schema {
   const names = new Map<string, string>();

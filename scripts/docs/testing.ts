@@ -109,7 +109,7 @@ jwtgate test table.test.yaml --reporter text --reporter github
 \`\`\`
 
 \`--watch\` and \`jwtgate run\` see files that are written, replaced, added, removed or linked elsewhere, as a ConfigMap is. On a
-network drive, whose changes the system does not tell, set \`CHOKIDAR_USEPOLLING=1\`: then files are looked at every 300 ms.
+network drive, whose changes the system does not report, set \`CHOKIDAR_USEPOLLING=1\`: then files are looked at every 300 ms.
 
 Results have colours on a terminal. \`--color always\` or \`FORCE_COLOR=1\` colours the log of a CI job too; \`--color never\`,
 \`--no-color\` or \`NO_COLOR=1\` never colours anything. Every command takes these options.

@@ -17,7 +17,7 @@ export interface Tree {
 
 /**
  * From room to the rooms that it may import. A room is a folder of the tree or a file, named without `.ts`; a file that
- * the table names is not of its folder's room. Rooms stand from the bottom up: each names only rooms that stand before it,
+ * the table names is not of its folder's room. Rooms are listed from the bottom up: each names only rooms before it,
  * so there is no cycle.
  */
 export type Rooms = Readonly<Record<string, readonly string[]>>;

@@ -37,7 +37,7 @@ describe("keys of every length", () => {
     ...lengths.map((n) => ({ path: { exact: text.slice(0, n) } })),
   ];
 
-  /** Whether exactly these hold of that path, of all that stand in one index. */
+  /** Whether exactly these hold of that path, of all that are in one index. */
   function expectHeld(path: string, held: boolean[]): void {
     const all = { and: held.map((holds, i) => (holds ? i : { not: i })) };
     load({ predicates, deny: { rules: [{ id: "all", condition: all }] } });
@@ -249,7 +249,7 @@ describe("attributes", () => {
     expect(holds({ header: "x-a", match: { present: true } })).toBe(false);
   });
 
-  test("headers of long names are told apart", () => {
+  test("headers with long names are distinguished", () => {
     const name = "x".repeat(100);
     expect(holds({ header: name, match: { present: true } }, withHeaders([name, ""]))).toBe(true);
     expect(holds({ header: name, match: { present: true } }, withHeaders([`${name}x`, ""]))).toBe(false);
@@ -261,7 +261,7 @@ describe("attributes", () => {
     expect(holds({ destinationPort: 80 })).toBe(false);
   });
 
-  test("an address that nobody can tell fails closed", () => {
+  test("an unknown address fails closed", () => {
     load({
       predicates: [{ sourceIp: "10.0.0.0/8" }],
       deny: { rules: [{ id: "r", condition: { not: 0 } }] },

@@ -64,7 +64,7 @@ function ask(host: Host, token: string, name?: string): string | undefined {
   return outcome?.answer?.body ?? outcome?.upstream?.headers.find(([header]) => header === "x-sub")?.[1];
 }
 
-/** Cache hits and misses that the host has been told of. */
+/** Cache hits and misses that were flushed to the host. */
 function counters(host: Host): { hit: number; miss: number } {
   host.advance(1_000);
   const { jwtgate_token_cache_hit: hit = 0, jwtgate_token_cache_miss: miss = 0 } = host.metrics.values();

@@ -168,7 +168,7 @@ describe("bounds", () => {
 });
 
 describe("equality", () => {
-  test("tokens of one hash are told apart by their bytes", () => {
+  test("tokens with one hash are distinguished by their bytes", () => {
     cache.create(100, 100_000);
     for (let i = 0; i < 20; i++) cache.insert(token(i), 7n);
     for (let i = 0; i < 20; i++) expect(cache.has(token(i), 7n)).toBe(true);

@@ -354,7 +354,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     found: [
       allow(to({ hosts: ["a.example"] })),
       allow(to({ hosts: ["*.example.int"] })),
-      // The second never matches: an asterisk at the end stands for itself after one at the beginning.
+      // The second never matches: an asterisk at the end is literal after one at the beginning.
       allow(to({ hosts: ["*.example.int", "*.example.int:*"] })),
       deny(to({ hosts: ["a.example", "b.example:*"] })),
     ],

@@ -1,4 +1,4 @@
-/** Findings that comments and files suppress, and what is said of suppressions that do nothing. */
+/** Findings that comments and files suppress, and reports of suppressions that do nothing. */
 import { describe, expect, test } from "vitest";
 import { review } from "../../tools/check/review.ts";
 import { readSuppressionFile } from "../../tools/check/suppressions.ts";

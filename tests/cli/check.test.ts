@@ -39,7 +39,7 @@ test("a finding has its place, severity and code, what is wrong, what to write, 
   );
 });
 
-test("no finding is said", () => {
+test("no finding is printed", () => {
   expect(run("-f", "clean.yaml")).toEqual({ status: 0, stdout: "no findings\n", stderr: "" });
 });
 

@@ -34,7 +34,7 @@ beforeAll(() => {
 });
 
 describe.each(COMMANDS)("%s", (_name, args) => {
-  test("has colours with --color always, behind and before the command, and is the same text", () => {
+  test("has colours with --color always, after and before the command, and is the same text", () => {
     const { stdout } = workspace.run([...args, "--color", "always"]);
     const without = workspace.run([...args, "--color", "never"]).stdout;
     expect(stdout).toContain(ESCAPE);
@@ -103,7 +103,7 @@ describe("on a terminal", () => {
   });
 });
 
-test("another word behind --color is refused", () => {
+test("another word after --color is refused", () => {
   const { status, stderr } = workspace.run([...DECODE, "--color", "yes"]);
   expect(status).toBe(2);
   expect(stderr).toContain("Allowed choices are always, auto, never.");

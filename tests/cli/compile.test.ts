@@ -60,7 +60,7 @@ const names = (stdout: string) => {
 };
 
 describe("--output config", () => {
-  test("is the filter's configuration, and nothing is said", () => {
+  test("is the filter's configuration, and no message is printed", () => {
     const { status, stdout, stderr } = run(["compile", "-f", SAMPLE]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const schema: object = JSON.parse(readFileSync(join(ROOT, "schema/configuration.schema.json"), "utf8"));
@@ -198,7 +198,7 @@ describe("--output envoy", () => {
     expect(stdout).toContain(`max_heap_size_bytes: ${bytes}\n`);
   });
 
-  test("listens, forwards and is administered where it is told", () => {
+  test("listens, forwards and is administered at the given addresses", () => {
     const { stdout } = run([
       ...args,
       "--listen",

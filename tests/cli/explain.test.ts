@@ -321,7 +321,7 @@ describe("keys that are fetched", () => {
     expect(run("--help").stdout).not.toMatch(new RegExp(`${former} `));
   });
 
-  test("that no policy asks for are told", () => {
+  test("that no policy asks for are reported", () => {
     const given = ["--jwks-at", `${uri}/=keys.json`];
     expect(run("-f", "remote.yaml", ...given).stderr).toBe(
       `warning: --jwks-at ${uri}/: no policy takes keys from there: they take them from ${uri}\n`,
@@ -494,7 +494,7 @@ spec: {action: DENY, rules: [{to: [{operation: {paths: ["/a"]}}]}]}
   });
 });
 
-describe("wrong input is said in one line", () => {
+describe("wrong input is reported in one line", () => {
   mkdirSync(workspace.path("empty"));
   write("binary.yaml", Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 0xff));
   test.each<[string[], number, string]>([
@@ -705,7 +705,7 @@ describe("a curl line", () => {
     ).toBe("u");
   });
 
-  test("options are written as curl takes them: in a row, with their value behind = or behind the letter, switched off", () => {
+  test("options are written as curl takes them: in a row, with their value after = or after the letter, switched off", () => {
     const post = { method: "POST", url: "u", body: "x=1" };
     expect(parse("curl -sSXPOST -dx=1 -w%{http_code} -ZN u")).toMatchObject(post);
     expect(parse("curl --request=POST --data=x=1 --max-time=5 --silent u")).toMatchObject(post);
@@ -800,7 +800,7 @@ describe("a curl line", () => {
     expect(headers).toContainEqual(["x", "$TOKEN"]);
   });
 
-  test("what comes behind a pipe is not curl's", () => expect(parse("curl a | jq . > b").url).toBe("a"));
+  test("what follows a pipe is not curl's", () => expect(parse("curl a | jq . > b").url).toBe("a"));
 
   test.each([
     ["curl", "has no URL"],

@@ -145,7 +145,7 @@ describe("a reader that goes away", () => {
     expect(stderr).not.toMatch(/EPIPE|bug/);
   });
 
-  test("for what is said too", () => {
+  test("for messages too", () => {
     const { stdout } = spawnSync(
       "bash",
       ["-c", '"$@" 2> >(true); echo $?', "bash", process.execPath, TOOL, "compil"],
@@ -181,7 +181,7 @@ spec:
     expect(stdout).toContain("policy[p9999]");
   });
 
-  test("of as many errors the first are told, and that there are more", () => {
+  test("of many errors the first are reported, and that there are more", () => {
     write("pats");
     const { status, stderr } = workspace.run(["compile", "-f", "many.yaml"]);
     const lines = stderr.trimEnd().split("\n");
@@ -208,7 +208,7 @@ describe("what a file says is shown, and not obeyed by the terminal", () => {
   });
 });
 
-test("an output that is full is told", () => {
+test("a full output is reported", () => {
   const { status, stderr } = spawnSync(
     "bash",
     [

@@ -164,7 +164,7 @@ describe("a layout", () => {
     checkArtifact(files, manifests["t-artifact"] as Manifest);
   });
 
-  test("is told with the digests of its manifests, which WasmPlugin wants", () => {
+  test("is printed with the digests of its manifests, which WasmPlugin needs", () => {
     const { manifests: descriptors } = parse<{ manifests: Descriptor[] }>(files.get("index.json"));
     expect(told.images.map(({ digest }) => digest)).toEqual(descriptors.map(({ digest }) => digest));
     for (const { digest, sha256: hex } of told.images) expect(`sha256:${hex}`).toBe(digest);
@@ -188,7 +188,7 @@ describe("a layout", () => {
   });
 });
 
-test("by default it is one image of this version, and a line tells how to use it", () => {
+test("by default it is one image of this version, and a line explains how to use it", () => {
   const { status, stdout, stderr } = workspace.run(["image", "one"]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   const files = readFolder(workspace.path("one"));
@@ -224,7 +224,7 @@ test("a layout is written over, and other folders are not", () => {
   );
 });
 
-describe("what cannot be read or written is said in one line", () => {
+describe("what cannot be read or written is reported in one line", () => {
   test.each<[string[], number, string]>([
     [["image", "x", "--module", "missing.wasm"], 1, "missing.wasm: there is no such file or folder\n"],
     [["image", "x", "--module", "."], 1, ".: this is a folder\n"],

@@ -773,7 +773,7 @@ describe("Envoy Gateway's SecurityPolicy", () => {
     });
   });
 
-  test("nothing is allowed where no rule allows; nothing is written where nothing is denied", () => {
+  test("nothing is allowed if no rule allows it; nothing is written if nothing is denied", () => {
     const deny: Rule[] = [{ action: "Deny", operation: { methods: ["GET"] } }];
     expect(imported(security(authorization(deny)))[0]?.spec).toEqual({ ...gateway, action: "ALLOW" });
     expect(refusal(security(authorization([], "Allow")))).toContain("let every request pass");

@@ -68,7 +68,7 @@ describe.each([
     expect(read(text)).toEqual([rsa, rsa, ec, ec, ed25519, CERTIFIED]);
   });
 
-  test("takes a JWK, a key set, and a key that stands in its certificate only", () => {
+  test("takes a JWK, a key set, and a key that is only in its certificate", () => {
     const key = jwk(EC.publicKey);
     expect(read(JSON.stringify(key))).toEqual([key]);
     expect(read(JSON.stringify({ keys: [key, key] }))).toEqual([key, key]);
@@ -162,7 +162,7 @@ describe.each([
       ],
     });
     expect(issuer).toEqual(jwk(new X509Certificate(authority.certificate).publicKey));
-    // A certificate that signed itself is a leaf where it stands alone.
+    // A certificate that signed itself is a leaf if it is the only one.
     expect(readKeys(Buffer.from(authority.certificate)).keys).toEqual([issuer]);
   });
 
@@ -420,7 +420,7 @@ describe("jwtgate jwk", () => {
     );
   });
 
-  test("--generate HS384 makes a secret as long as the digest, without an id that would tell of it", () => {
+  test("--generate HS384 makes a secret as long as the digest, without an id that would help to guess it", () => {
     const { keys, stderr } = run(["--generate", "HS384"]);
     expect(keys()).toEqual([{ kty: "oct", alg: "HS384", k: expect.stringMatching(/^[A-Za-z0-9_-]{64}$/) }]);
     expect(stderr).toContain("this is a shared secret");

@@ -284,7 +284,7 @@ describe("refused sets", () => {
     expect(said(text)[0]).toContain(words);
   });
 
-  test("a name that stands in two objects is not a duplicate", () => {
+  test("a name in two objects is not a duplicate", () => {
     expect(read(EC, EC).keys).toHaveLength(2);
   });
 });

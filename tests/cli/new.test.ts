@@ -56,7 +56,7 @@ const statusOf = (host: Host, request: Parameters<Host["send"]>[0]) =>
   host.send(request).outcome?.answer?.status ?? 200;
 
 describe("which requests need a token", () => {
-  test("all, where nothing is said", async () => {
+  test("all, by default", async () => {
     const host = await gate();
     expect(statusOf(host, { path: "/" })).toBe(403);
     expect(statusOf(host, { path: "/", headers: [bearer(token)] })).toBe(200);
@@ -102,7 +102,7 @@ describe("which requests need a token", () => {
     }
   });
 
-  test("an end of hosts that any port would slip past is told", () => {
+  test("a suffix of hosts that any port would evade is reported", () => {
     const args = ["new", "--issuer", ISSUER, "--jwks", "jwks.json", "--auth-if", "--host", "*.example.com"];
     const { status, stderr } = workspace.run(args);
     expect(status).toBe(0);
@@ -110,7 +110,7 @@ describe("which requests need a token", () => {
   });
 });
 
-describe("where the token stands and what becomes of it", () => {
+describe("where the token is and what happens to it", () => {
   test("a header with its prefix, a parameter, a cookie", async () => {
     const host = await gate(
       ...[
@@ -154,7 +154,7 @@ describe("the resources", () => {
   const resources = (yaml: string) =>
     parseAllDocuments(yaml).map((document) => document.toJS() as { metadata: object; spec: object });
 
-  test("stand in a namespace, for labels or for a Gateway", () => {
+  test("are in a namespace, for labels or for a Gateway", () => {
     const labelled = resources(yamlOf("--name", "shop", "--namespace", "web", "--labels", "app=shop"));
     expect(labelled.map(({ metadata }) => metadata)).toEqual([
       { name: "shop", namespace: "web" },
@@ -182,7 +182,7 @@ describe("the resources", () => {
   });
 });
 
-describe("what makes no policy is said, and nothing is printed", () => {
+describe("answers without a policy are reported, and nothing is printed", () => {
   test.each<[string[], number, string]>([
     [["--issuer", "me"], 1, 'the keys of "me" cannot be discovered'],
     [["--issuer", "me", "--jwks", "missing"], 1, "missing: there is no such file or folder"],
@@ -392,7 +392,7 @@ describe("whatever the answers are", () => {
       const [policy, tests] = [`gate-${i}.yaml`, `gate-${i}.test.yaml`];
       const text = renderResources(given);
       const { diagnostics, findings } = review([{ name: policy, text }]);
-      // An end of hosts cannot have every port, which is said.
+      // A suffix of hosts cannot have every port, which is reported.
       const others = findings.filter(({ code, message }) => code !== "JG210" || !message.startsWith('"*.'));
       expect({ diagnostics, others }, `seed ${seed}: ${text}`).toEqual({ diagnostics: [], others: [] });
       writeFileSync(folder.path(policy), text);

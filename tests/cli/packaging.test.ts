@@ -137,7 +137,7 @@ const whole: Configuration | undefined = configuration;
 const issuers: (string | undefined)[] = whole?.providers?.map(({ issuer }) => issuer) ?? [];
 const host = await createHost(new Uint8Array());
 const outcome: Outcome = await host.request({ path: "/", headers: [["a", "b"]] });
-export const told = [first && formatDiagnostic(first), issuers, outcome.answer?.status, outcome.upstream?.path];
+export const results = [first && formatDiagnostic(first), issuers, outcome.answer?.status, outcome.upstream?.path];
 const modules = await loadModules();
 const sources = [{ name: "a.yaml", text: "" }];
 const explainer = await Explainer.open(compile(sources, { target: "envoy" }), sources, { modules });

@@ -338,7 +338,7 @@ tests:
   });
 });
 
-describe("a wrong file is said with its place", () => {
+describe("a wrong file is reported with its position", () => {
   const body = `${HEAD}tests: [{name: a, expect: 403}]\n`;
   test.each<[string, string]>([
     ["polices: [p.yaml]\ntests: []\n", '1:1: unknown field "polices" here: did you mean `policies`?'],
@@ -411,7 +411,7 @@ describe("a wrong file is said with its place", () => {
     );
   });
 
-  test("a policy's own fault stands where it is", () => {
+  test("a policy's own fault is reported at its position", () => {
     write("wrong.yaml", POLICIES.replace("rules:", "ruls:"));
     const { status, stdout } = suite("policies: [wrong.yaml]\ntests: [{name: a, expect: 403}]\n");
     expect(status).toBe(1);
@@ -421,7 +421,7 @@ describe("a wrong file is said with its place", () => {
   test("a key is never quoted", () => {
     write("secret.jwk", '{"kty": "oct", "k": "hunter2');
     const { stdout } = suite(body.replace("alg: ES256", "file: secret.jwk"));
-    expect(stdout).toContain("no private key");
+    expect(stdout).toContain("is not a private key");
     expect(stdout).not.toContain("hunter2");
   });
 
@@ -758,7 +758,7 @@ ${expectations}`;
     expect(stdout.match(/✗/g)).toHaveLength(rows.includes("[1,") ? 4 : 1);
   });
 
-  test("an unknown token is said once, at its column", () => {
+  test("an unknown token is reported once, at its column", () => {
     const { stdout } = suite(table("    /a /b: [200, 200]\n", "[none, bob]"));
     expect(stdout.match(/✗.*/g)).toEqual([
       expect.stringContaining('x.test.yaml:6:18: there is no token "bob"'),

@@ -113,7 +113,7 @@ describe("claims", () => {
     expect(claimsOf("--exp", "1234567890").exp).toBe(1234567890);
   });
 
-  test("stand behind a header that can be chosen", () => {
+  test("have a header that can be chosen", () => {
     const { stdout } = run("sign", "--key", "ES256.pem", "--kid", "mine", "--header", "typ=at+jwt");
     expect(decodeProtectedHeader(stdout.trim())).toEqual({ alg: "ES256", typ: "at+jwt", kid: "mine" });
     const told = JSON.parse(run("sign", "--key", "ES256.pem", "--json").stdout);
@@ -121,7 +121,7 @@ describe("claims", () => {
   });
 });
 
-describe("a key that cannot sign, or not so, is told", () => {
+describe("a key that cannot sign, or not in this way, is reported", () => {
   beforeAll(() => {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     write("public.pem", publicKey.export({ type: "spki", format: "pem" }));
@@ -224,7 +224,7 @@ describe("decode", () => {
 });
 
 describe("verify under policies", () => {
-  test("says which policy takes it, and where that stands", () => {
+  test("prints which policy accepts it, and its position", () => {
     const { status, stdout } = run("verify", "-f", "policies", ISTIO_TOKEN);
     expect(status).toBe(0);
     expect(stdout).toMatch(
@@ -258,7 +258,7 @@ describe("verify under policies", () => {
     expect({ status, words: stdout.slice(0, 5) }).toEqual({ status: 0, words: "good:" });
   });
 
-  test("fetches keys that are elsewhere, and tells where it could not", async () => {
+  test("fetches keys that are elsewhere, and reports where it could not", async () => {
     const server = createServer((request, response) => {
       response.statusCode = request.url === "/jwks" ? 200 : 404;
       response.end(JSON.stringify(keySet("ES256")));

@@ -32,7 +32,7 @@ const FILES: Files = { module: MODULE, exists: () => true, resolve: (path) => pa
 const WHOLE_FILE =
   /^(there is no RequestAuthentication and no AuthorizationPolicy here|no policy here is for (this workload|a waypoint))/;
 
-/** Compiles texts and loads what comes of them. */
+/** Compiles texts and loads the results. */
 export class Agreement {
   /** How many configurations were compiled and loaded. */
   accepted = 0;
@@ -135,7 +135,7 @@ function checkPlaces(diagnostics: readonly Omit<Diagnostic, "severity">[], text:
   }
 }
 
-/** The name of the member that holds the filter's configuration; the whole output where absent. */
+/** The name of the member that holds the filter's configuration; the whole output if absent. */
 const MEMBER: Partial<Record<TargetName, string>> = {
   envoy: "configuration",
   ecds: "configuration",

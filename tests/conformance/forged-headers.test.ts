@@ -1,4 +1,4 @@
-/** No client supplies an identity: not by the headers that the filter writes, nor, if told so, by what a backend takes for them. */
+/** No client supplies an identity: not by the headers that the filter writes, nor, if configured, by their lookalikes. */
 
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -1,5 +1,5 @@
 /**
- * The proxy-wasm host by itself, with a module that does what it is told (tests/support/guest/probe.ts): what cannot be
+ * The proxy-wasm host by itself, with a module that obeys its requests (tests/support/guest/probe.ts): what cannot be
  * compared with Envoy call by call (tests/differential/host.test.ts) – time, calls to other services, several
  * configurations, and modules that fail.
  */
@@ -36,7 +36,7 @@ test("no foreign function is one that every object has", async () => {
 });
 
 describe("time", () => {
-  test("passes only as it is told to, with every tick at its own time", async () => {
+  test("passes only if it is advanced, with every tick at its own time", async () => {
     const host = await hostWith();
     host.clock.set(1_000_000);
     host.send(doing("tick 100"));
@@ -107,7 +107,7 @@ describe("calls to other services", () => {
     expect(host.contextCount).toBe(1);
   });
 
-  test("that break are told as such", async () => {
+  test("that break are reported as such", async () => {
     const { options, answer } = service();
     const host = await hostWith(options);
     const stream = host.send(doing("hold|call keys /jwks 0"));
@@ -221,7 +221,7 @@ describe("a module that fails", () => {
   test.each([
     ["unreachable", "trap", /unreachable/],
     ["recursion without end", "recurse 1", /call stack/i],
-  ])("%s: the request is answered 503 and the failure told", async (_name, operation, message) => {
+  ])("%s: the request is answered 503 and the failure reported", async (_name, operation, message) => {
     const host = await hostWith();
     const outcome = await host.request(doing(operation));
     expect(outcome.answer).toMatchObject({ status: 503, body: "", details: "wasm_fail_stream" });

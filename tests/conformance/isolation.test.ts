@@ -43,7 +43,7 @@ const honest: DownstreamRequest = {
 describe.each([
   ["one provider", [provider("origins-0", ISSUER)]],
   ["several providers", [provider("origins-0", "https://other.example"), provider("origins-1", ISSUER)]],
-])("a request behind one with a good token, %s", (_name, providers) => {
+])("a request after one with a good token, %s", (_name, providers) => {
   let host: Host;
   beforeEach(async () => {
     host = await createNodeHost(module);
@@ -63,7 +63,7 @@ describe.each([
     }
   });
 
-  test("no token is no identity", () => {
+  test("a request without a token has no identity", () => {
     expect(host.send({}).outcome?.upstream?.headers.map(([name]) => name)).not.toContain("x-sub");
   });
 });

@@ -161,7 +161,7 @@ describe("a discovered jwks_uri", () => {
     ["no host", "https:///keys"],
     ["a port that is none", `${ISSUER}:0/keys`],
     ["nothing in it", ""],
-  ])("with %s is not asked for, and that is said", async (_name, jwksUri) => {
+  ])("with %s is not asked for, and that is logged", async (_name, jwksUri) => {
     const { asked, log } = await discovered(jwksUri);
     expect(asked).toEqual(["/.well-known/x"]);
     expect(log).toContain(

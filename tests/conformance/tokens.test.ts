@@ -46,7 +46,7 @@ const pairOf = (alg: string): Pair => {
   return pair;
 };
 
-/** A host whose clock stands at NOW, with a provider of these keys. */
+/** A host whose clock shows NOW, with a provider of these keys. */
 async function hostWith(
   keys: JWK[],
   options: { verifySignature?: boolean; provider?: object } = {},
@@ -245,7 +245,7 @@ describe("which key and algorithm", () => {
     expect(verdict(host, await sign({}, { b64: true }))).toBe("passed");
   });
 
-  test("a key that is not for verifying is no candidate (S6)", async () => {
+  test("a key that is not for verifying is not a candidate (S6)", async () => {
     const { jwk, sign } = pairOf("ES256");
     const good = pairOf("HS256").jwk;
     for (const usage of [{ use: "enc" }, { key_ops: ["sign"] }]) {

@@ -17,7 +17,7 @@ test("answers become resources, and the filter answers four requests", async () 
   await page.getByLabel("Requests that need a token").selectOption("unmatched");
   await page.locator("[data-fault=match]", { hasText: "Name a path, a host or a method." }).waitFor();
   await page.getByLabel("Paths, such as /public/*").fill("/public/*");
-  await page.locator(".proofs").getByText("no token, where none is needed").waitFor();
+  await page.locator(".proofs").getByText("no token, if none is needed").waitFor();
   const answers = await page.locator(".proofs b").allTextContents();
   expect(answers.map((answer) => answer.slice(0, 3))).toEqual(["403", "200", "401", "200"]);
   expect(await page.locator(".proofs .bad").count()).toBe(0);

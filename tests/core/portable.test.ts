@@ -97,9 +97,9 @@ async function run(program: string, globals: object = {}): Promise<unknown> {
 test("a token of every algorithm is signed, decided and explained", async () => {
   const told = await run(`
     ${DECIDE}
-    const told = {};
-    for (const algorithm of jwtgate.ALGORITHMS) told[algorithm.alg] = await decide(algorithm);
-    return told;
+    const results = {};
+    for (const algorithm of jwtgate.ALGORITHMS) results[algorithm.alg] = await decide(algorithm);
+    return results;
   `);
   const verdicts = Object.entries(told as Record<string, Record<string, unknown>>);
   expect(verdicts).toHaveLength(14);

@@ -73,7 +73,7 @@ describe("the host's verify_signature", () => {
     ["has no such function", noHost],
     ["fails", failing],
     ["answers nothing", silent],
-    ["answers with what is no result", malformed],
+    ["answers with something other than a result", malformed],
     ["finds nothing good", () => ({ status: 0, result: BAD })],
     ["finds everything good", credulous],
   ])("is not used where the host %s", async (_, host) => {
@@ -164,7 +164,7 @@ describe("RSA keys", () => {
   it.each<[string, Buffer, Buffer, string]>([
     ["fewer bits", modulus(2047), e, "the modulus has fewer than 2048 bits"],
     [
-      "fewer bits behind zeros",
+      "fewer bits after zeros",
       Buffer.concat([Buffer.alloc(200), modulus(1024)]),
       e,
       "the modulus has fewer than 2048 bits",

@@ -77,7 +77,7 @@ function randomRule(random: Random): object {
   };
 }
 
-/** A header that is told neither to rules nor by clients: which request it is. */
+/** A header that neither rules nor clients use: which request it is. */
 const NUMBER = "x-number";
 
 /** @param repeats how often a header may come */

@@ -182,7 +182,7 @@ async function compare(name: string, request: Http1Request): Promise<Seen> {
   return envoySaw;
 }
 
-/** A request whose header tells the probe what to do. */
+/** A request whose header contains the probe's task. */
 const doing = (operations: string, request: Http1Request = {}): Http1Request => ({
   path: "/some/path?query=1",
   ...request,
@@ -341,7 +341,7 @@ describe("the host gives a module what Envoy gives it", () => {
     await compare("base", request);
   });
 
-  test("a held request that a tick lets go on", async () => {
+  test("a held request that a tick continues", async () => {
     const request = doing("hold|effective 1|tick 5");
     const [envoySaw, localPort] = await sendToEnvoy("base", request);
     host.logs.length = 0;
@@ -487,7 +487,7 @@ describe("the host's connection manager does what Envoy's does", () => {
     ...more,
   ];
 
-  /** Where Envoy refuses a request before the filter, it still tells the module when the stream is over. */
+  /** Where Envoy refuses a request before the filter, it still calls the module at the end of the stream. */
   const compareRefusal = async (request: Http1Request): Promise<void> => {
     const [envoySaw, localPort] = await sendToEnvoy("base", request);
     expect(envoySaw.logs).toEqual(["log", "done", "delete"]);

@@ -32,7 +32,7 @@ interface Gate {
   warnings: string[];
 }
 
-/** Said of every file that has keys in it. */
+/** Reported for every file that has keys in it. */
 const ABOUT_KEYS = /^keys are written as they are/;
 
 /** Random sources that can be imported, and how many cannot. */
@@ -162,7 +162,7 @@ describe.each(Object.entries(SOURCES))(`%s, seed ${SEED}`, (source, { gates, ref
 
   test("there is something to compare: exact and stricter gates, refused ones, requests that pass and do not", () => {
     expect(gates.some(({ warnings }) => warnings.length > 0)).toBe(true);
-    // Envoy Gateway looks at the tokens of preflights, which is said of every gate.
+    // Envoy Gateway looks at the tokens of preflights, which is reported for every gate.
     if (source === "filters") expect(gates.some(({ warnings }) => warnings.length === 0)).toBe(true);
     expect(refused).toBeGreaterThan(0);
     for (const count of Object.values(answered)) expect(count).toBeGreaterThan(0);

@@ -46,7 +46,7 @@ const HEADERS: { name: string; prefix?: string }[] = [
 const PARAMETERS = ["access_token", "t", "T"];
 const COOKIES = ["session", "s", "S"];
 const OUTPUTS = ["x-payload", "x-payload", "x-out", "X-Out", "x-sub", "x-sub", "x-role"];
-/** Outputs that stand where tokens are looked for. */
+/** Outputs in headers where tokens are searched for. */
 const PLACED_OUTPUTS = ["x-t", "authorization", "x-t-2", "cookie"];
 const randomOutput = (random: Random): string => random.pick(random.oneIn(8) ? PLACED_OUTPUTS : OUTPUTS);
 const CLAIMS = [
@@ -119,7 +119,7 @@ export function randomGate(random: Random): Gate {
   return { rules, policies: randomPolicies(random), tokens: [] };
 }
 
-/** What jwtgate's compiler makes of the same policies; keys that would be fetched stand in the configuration instead. */
+/** What jwtgate's compiler makes of the same policies; keys that would be fetched are in the configuration instead. */
 export function configurationOf({ rules, policies }: Gate): Configuration {
   const fetched = new Map<string, string>();
   const jwtRules = rules.map((rule, index) => {
@@ -302,7 +302,7 @@ function newToken(random: Random, rules: JwtRule[]): string {
   return random.oneIn(25) ? `${token.slice(0, -5)}AAAAA` : token;
 }
 
-/** Where a token may stand: at a place of one of the rules, or anywhere. */
+/** Where a token may be: at a location of one of the rules, or anywhere. */
 function randomPlace(
   random: Random,
   { rules }: Gate,
@@ -373,7 +373,7 @@ function randomParameter(random: Random, name: string, token: string): string {
 }
 
 function randomHeaderValue(random: Random, prefix: string, token: string): string {
-  // Behind `session=` white space would be a part of the cookie, and of base64url (S2).
+  // After `session=` white space would be a part of the cookie, and of base64url (S2).
   if (!random.oneIn(6) || prefix.endsWith("=")) return prefix + token;
   return random.pick([
     token,

@@ -1,7 +1,7 @@
 /**
- * What the documents tell people to type works. A block whose fence says `sh test` is run as it stands, after those before
+ * The commands in the documents work. A block whose fence is `sh test` is run unchanged, after those before
  * it in the same document, in a folder that has what a checkout has after a build, with `jwtgate` in the path. A block
- * `text output` behind it is what the commands print.
+ * `text output` after it is what the commands print.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";

@@ -22,7 +22,7 @@ export function readMarkdown(path: string): string {
   return readFileSync(join(ROOT, path), "utf8");
 }
 
-/** A fenced block: what stands behind the fence, the line of the fence from 1, and the text inside. */
+/** A fenced block: the text after the fence, the line of the fence from 1, and the text inside. */
 export interface Block {
   info: string;
   line: number;

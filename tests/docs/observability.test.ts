@@ -9,7 +9,7 @@ const source = readFileSync(join(ROOT, "assembly/metrics.ts"), "utf8");
 const COUNTERS = [...source.matchAll(/new Counter\("(\w+)"\)/g)].map(([, name]) => `jwtgate_${name}`);
 const GAUGES = [...source.matchAll(/Metric\.gauge\("(\w+)"\)/g)].map(([, name = ""]) => name);
 
-/** What stands in a cell of a table's first column or in a block, and asks for metrics. */
+/** The text in a cell of a table's first column or in a block, if it asks for metrics. */
 const QUERIES = [
   ...blocks(page).flatMap(({ info, text }) => (info === "promql" ? [text] : [])),
   ...[...page.matchAll(/^\| `([^`]*jwtgate_[^`]*[[>][^`]*)`/gm)].map(([, query = ""]) => query),

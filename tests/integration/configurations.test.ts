@@ -62,7 +62,7 @@ function listenerFor(name: string, configuration: Configuration): Message {
 
 describe("two listeners with different keys and policies in one Envoy", () => {
   const ISSUER = "https://same.example";
-  // The same issuer and kid at both, so that nothing but the configuration tells them apart.
+  // The same issuer and kid at both, so that only the configuration distinguishes them.
   const keys = [TestKey.generate("ES256", "k"), TestKey.generate("ES256", "k")] as const;
   const subjects = ["alice", "bob"] as const;
   let envoy: Envoy;

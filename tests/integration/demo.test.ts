@@ -74,7 +74,7 @@ describe("serving", () => {
       socket.on("connect", () => socket.destroy());
     });
 
-  test("tells each request that somebody sends, and ends with Ctrl-C", async () => {
+  test("prints each request that a user sends, and ends with Ctrl-C", async () => {
     const { process: demo, output, ended, port } = await serving(DEMO);
     const response = await fetch(`http://127.0.0.1:${port}/api/v1/products/0`);
     expect(response.status).toBe(403);
@@ -112,7 +112,7 @@ describe("serving", () => {
     expect(await ended).toBe(0);
   });
 
-  test("leaves no Envoy behind where it is killed", async () => {
+  test("leaves no Envoy behind if it is killed", async () => {
     const { process: demo, ended, port } = await serving(DEMO);
     expect(await answers(port)).toBe(true);
     demo.kill("SIGKILL");
@@ -120,7 +120,7 @@ describe("serving", () => {
     await expect.poll(() => answers(port), { timeout: 10_000 }).toBe(false);
   });
 
-  test("leaves nothing behind where who started it is killed, as npm is", async () => {
+  test("leaves nothing behind if its parent is killed, as npm is", async () => {
     const { process: shell, ended, port } = await serving(["sh", "-c", '"$0" "$@"; exit $?', ...DEMO]);
     shell.kill("SIGKILL");
     await ended;

@@ -139,7 +139,7 @@ test("run says the status of a call, which HTTP's does not say", async () => {
     await other.unary("fail", good());
     other.close();
     const lines = () => running.stdout().trim().split("\n");
-    await until("all calls are told", async () => lines().length >= 4);
+    await until("all calls are printed", async () => lines().length >= 4);
     expect(lines().map((line) => line.replace(/^[0-9:]{8} POST \/test.Echo\/Unary /, ""))).toEqual([
       expect.stringMatching(/^200 grpc-status 7 RBAC: access denied /),
       expect.stringMatching(/^200 grpc-status 16 Jwt header is an invalid /),
@@ -165,7 +165,7 @@ test("run says why a service of HTTP/2 behind an upstream of HTTP/1.1 does not a
       { path: "/test.Echo/x", headers: [bearer(token)] },
     );
     expect(plain.status).toBe(502);
-    await until("it is told", async () => running.stdout().includes("/test.Echo/Unary"));
+    await until("it is printed", async () => running.stdout().includes("/test.Echo/Unary"));
     expect(running.stdout()).toMatch(
       / 200 grpc-status 14 upstream_reset_before_response_started\{protocol_error\}/,
     );

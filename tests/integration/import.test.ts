@@ -154,7 +154,7 @@ test("a dump and the bootstrap that it is of become the same", () => {
   expect(dump?.length).toBe(4);
 });
 
-/** The answer of one of them, without what tells them apart. */
+/** The answer of one of them, without their differences. */
 async function answerOf(envoy: Envoy, request: Http1Request): Promise<object> {
   const name = envoy === native ? "ingress" : "gate";
   const response = await http1({ host: "127.0.0.1", port: await envoy.portOf(name) }, request);
@@ -182,7 +182,7 @@ describe("answers", () => {
     ["DELETE", "/a", () => own.sign(ISSUER, { aud: "api" }), 403],
     ["DELETE", "/a", () => own.sign(ISSUER, { aud: "api", roles: ["user", "admin"] }), 200],
     ["DELETE", "/a", () => own.sign(ISSUER, { aud: "api", roles: "admin" }), 200],
-    // Where nothing is verified, a token says nothing.
+    // If nothing is verified, a token has no effect.
     ["DELETE", "/health", () => own.sign(ISSUER, { aud: "api", roles: "admin" }), 403],
     // Istio looks at tokens here too: stricter.
     ["GET", "/health", () => Promise.resolve("junk"), 200, 401],

@@ -269,7 +269,7 @@ describe("run passes bodies on piece by piece", () => {
     await once(outgoing, "response");
   });
 
-  test("of both at once, and tells the stream when it ends", async () => {
+  test("of both at once, and prints the stream when it ends", async () => {
     const outgoing = begin(running.port, "POST");
     const [received, response] = await service.next();
     response.flushHeaders();
@@ -284,6 +284,6 @@ describe("run passes bodies on piece by piece", () => {
     response.end();
     answer.resume();
     await once(answer, "end");
-    await until("it is told", async () => / POST \/stream 200 /.test(running.stdout()));
+    await until("it is printed", async () => / POST \/stream 200 /.test(running.stdout()));
   });
 });

@@ -64,9 +64,9 @@ type State = keyof typeof STATES;
 const REQUESTS: Record<string, { path: string; token?: string }> = {
   "a good token": { path: "/", token: key.token({ iss: ISSUER, sub: "alice" }) },
   "no token": { path: "/" },
-  "no token where none is needed": { path: "/open" },
+  "no token if none is needed": { path: "/open" },
   "a token of an unknown key": { path: "/", token: stranger.token({ iss: ISSUER, sub: "alice" }) },
-  "an expired token where none is needed": { path: "/open", token: key.token({ iss: ISSUER, exp: 1 }) },
+  "an expired token if none is needed": { path: "/open", token: key.token({ iss: ISSUER, exp: 1 }) },
 };
 
 let upstream: Upstream;

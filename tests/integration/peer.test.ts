@@ -136,7 +136,7 @@ describe("names in a client's certificate", () => {
   });
 });
 
-test("nothing is said of peers where no policy is about them", async () => {
+test("nothing is reported about peers if no policy is about them", async () => {
   const envoy = await start(OPEN);
   try {
     expect(envoy.log).not.toContain(NOTE);

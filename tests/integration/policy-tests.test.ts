@@ -117,7 +117,7 @@ describe("a suite", () => {
     );
   });
 
-  test("at an address that is taken is told who has it", async () => {
+  test("at an address that is taken is reported with its owner", async () => {
     const server = createServer();
     await listen(server);
     const { port } = server.address() as AddressInfo;

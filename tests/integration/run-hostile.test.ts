@@ -291,7 +291,7 @@ describe("Envoy's admin interface", () => {
   test.each([
     ["127.0.0.1", "every user and program of this machine"],
     ["0.0.0.0", "everybody who can reach 0.0.0.0:PORT"],
-  ])("that was asked for at %s is told with what it shows, and to whom", async (host, who) => {
+  ])("that was asked for at %s is reported with what it shows, and to whom", async (host, who) => {
     const running = await workspace.serve(upstream.port, ["--admin", `${host}:0`]);
     const port = /jwtgate: http:\/\/[\d.]+:(\d+) is Envoy's admin interface/.exec(running.stderr())?.[1];
     expect(running.stderr()).toContain(

@@ -1,4 +1,4 @@
-/** `jwtgate run` on a real Envoy: it decides, tells, follows its files, keeps what works, and leaves nothing behind. */
+/** `jwtgate run` on a real Envoy: it decides, reports, follows its files, keeps what works, and leaves nothing behind. */
 import {
   existsSync,
   mkdirSync,
@@ -70,7 +70,7 @@ const start = (...args: string[]) => workspace.serve(upstream.port, args);
 const ask = async ({ port }: Running, path: string, headers: [string, string][] = []) =>
   (await http1({ host: "127.0.0.1", port }, { path, headers })).status;
 
-test("decides, tells each decision in a line, and leaves nothing behind", async () => {
+test("decides, prints each decision in a line, and leaves nothing behind", async () => {
   const running = await start();
   expect(running.stderr()).toContain(
     `jwtgate: 1 JWT rule, 1 authorization rule; http://127.0.0.1:${running.port}`,
@@ -94,7 +94,7 @@ test("decides, tells each decision in a line, and leaves nothing behind", async 
   await expect(ask(running, "/open")).rejects.toThrow();
 });
 
-test("tells decisions as JSON", async () => {
+test("prints decisions as JSON", async () => {
   const running = await start("--json");
   await ask(running, "/secret");
   await until("a line", async () => running.stdout().includes("\n"));
@@ -114,7 +114,7 @@ test("tells decisions as JSON", async () => {
 describe("a file that changes", () => {
   const edit = (text: string) => writeFileSync(workspace.path("policies/policy.yaml"), text);
 
-  test("is in force as soon as it is saved; what is wrong is told and changes nothing", async () => {
+  test("is in force as soon as it is saved; what is wrong is reported and changes nothing", async () => {
     const running = await start();
     expect(await ask(running, "/other")).toBe(200);
     edit(policy("/other"));
@@ -200,7 +200,7 @@ test("Envoy's heap is limited as --max-heap-size says", async () => {
   expect(await stop(running)).toBe(0);
 });
 
-describe("what cannot be served is told, and nothing is left", () => {
+describe("what cannot be served is reported, and nothing is left", () => {
   test.each(["--listen", "--admin"])("an address that is taken, of %s", async (option) => {
     const server = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
@@ -212,7 +212,7 @@ describe("what cannot be served is told, and nothing is left", () => {
     expect(await running.ended).toBe(1);
     server.close();
     const holder = `${basename(process.execPath)} (process ${process.pid})`;
-    // Where Envoy cannot start at all, its log stands before.
+    // If Envoy cannot start at all, its log is printed before.
     expect(running.stderr().trimEnd().split("\n").at(-1)).toBe(
       `${option} ${address} is in use by ${holder}: choose another with ${option} IP:PORT`,
     );

@@ -229,7 +229,7 @@ describe("nothing but a WebSocket is let through", () => {
   });
 });
 
-test("run lets them through, tells each when it begins, and ends it after an edit", async () => {
+test("run lets them through, prints each when it begins, and ends it after an edit", async () => {
   const workspace = new RunWorkspace();
   try {
     writeFileSync(workspace.path("policies/policies.yaml"), policies(false));
@@ -239,14 +239,14 @@ test("run lets them through, tells each when it begins, and ends it after an edi
     const result = await openWebSocket(`${url}?access_token=${token}`);
     if (!("socket" in result)) throw new Error(`${result.status}`);
     const lines = () => running.stdout().trim().split("\n");
-    await until("it is told while it is open", async () => lines().some((line) => line.includes(" 101 ")));
+    await until("it is printed while it is open", async () => lines().some((line) => line.includes(" 101 ")));
     expect(await said(result.socket, "hello")).toBe("hello");
     // Who was let in under other policies does not stay.
     const closed = once(result.socket, "close");
     writeFileSync(workspace.path("policies/policies.yaml"), policies(false).replace("/open", "/other"));
     await closed;
     expect(await openWebSocket(`${url}?again`)).toMatchObject({ status: 403 });
-    await until("what came later is told", async () => lines().length >= 3);
+    await until("what came later is printed", async () => lines().length >= 3);
     expect(lines().map((line) => line.replace(/^[0-9:]{8} /, ""))).toEqual([
       "GET /ws 403 RBAC: access denied no ALLOW policy lets it in",
       expect.stringMatching(/^GET \/ws 101 .*token-needed.* as https:\/\/issuer\.example\/alice$/),

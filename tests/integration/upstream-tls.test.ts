@@ -111,7 +111,7 @@ describe("https://", () => {
     });
   });
 
-  test("sends another Host where it is told to", async () => {
+  test("sends another Host if it is configured", async () => {
     const port = await https();
     const flags = ["--upstream-ca", ca, "--upstream-host", "api.example.com:8443"];
     const answer = await ask(`https://localhost:${port}`, flags, { authority: "a.example" });
@@ -139,7 +139,7 @@ describe("https://", () => {
     refused(await ask(`https://localhost:${port}`, ["--upstream-ca", ca]), "CERTIFICATE_VERIFY_FAILED");
   });
 
-  test("believes this system's authorities where none are given", async () => {
+  test("trusts this system's authorities by default", async () => {
     refused(await ask(`https://localhost:${await https()}`), "CERTIFICATE_VERIFY_FAILED");
   });
 
@@ -151,7 +151,7 @@ describe("https://", () => {
     const port = await https(credentialsOf("*.example.com"));
     const addresses = ["--listen", "127.0.0.1:0", "--upstream", `https://${host}:${port}`];
     const bootstrap = compileBootstrap(OPEN, [...addresses, "--upstream-ca", ca]);
-    // The name is no one's here: the service's address stands for what a resolver would say.
+    // Nothing here has the name: the service's address replaces a resolver's answer.
     const { clusters } = bootstrap["static_resources"] as { clusters: Message[] };
     const own = cluster({ name: "upstream", address: { host: "127.0.0.1", port } });
     Object.assign(clusters[0] ?? {}, { type: own["type"], load_assignment: own["load_assignment"] });
@@ -328,7 +328,7 @@ describe("HTTP/2", () => {
   });
 });
 
-describe("what means nothing is said, with what to write instead", () => {
+describe("contradictions are reported, with what to write instead", () => {
   const policies = () => write("policies.yaml", OPEN);
   const commands: [string, () => string[]][] = [
     ["compile", () => ["compile", "-f", policies(), "--output", "envoy", "--listen", "127.0.0.1:1"]],

@@ -164,7 +164,7 @@ describe("--shadow", () => {
 });
 
 describe("--filter-state", () => {
-  test("tells access logs principal, policy and reason", async () => {
+  test("writes principal, policy and reason into access logs", async () => {
     const { envoy, get, stop } = await start({ filterState: true });
     try {
       const lines: [Http1Request, Record<string, unknown>][] = [

@@ -339,7 +339,7 @@ describe.each(FACTORIES)("a peer's principal in filter state of %s", (factory) =
   });
 });
 
-test("a proxy that is no waypoint has no such filter state, and nobody is let through by it", async () => {
+test("a proxy other than a waypoint has no such filter state, and lets nobody through by it", async () => {
   for (const state of [undefined, { ...PEER, format: "%REQ(x-absent)%" }]) {
     const envoy = await start(compiled(), state);
     try {

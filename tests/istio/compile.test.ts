@@ -121,7 +121,7 @@ describe("targets", () => {
 });
 
 describe("predicates", () => {
-  test("stand once, for all policies and actions", () => {
+  test("are listed once, for all policies and actions", () => {
     const { predicates } = authorizationOf(
       `${rule("{to: [{operation: {paths: [/a], notMethods: [GET]}}]}")}---\n${resource(
         "AuthorizationPolicy",

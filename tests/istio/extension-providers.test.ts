@@ -37,7 +37,7 @@ const HERE = "service: authz.example.com, port: 9000";
 describe("a mesh config", () => {
   const expected = { host: "authz.example.com", port: 9000, name: "a" };
 
-  test("is a file of its own, the other settings of which are nobody's concern here", () => {
+  test("is a file of its own, whose other settings are ignored", () => {
     expect(providerOf(`trustDomain: x\ndefaultConfig: {a: 1}\n${http(HERE)}`)).toMatchObject(expected);
   });
 
@@ -298,7 +298,7 @@ describe("a CUSTOM policy", () => {
     );
   });
 
-  test("is asked by nobody in shadow, and that is said", () => {
+  test("is asked by nobody in shadow, and that is reported", () => {
     const { workloads, diagnostics } = compileWith(http(HERE), { shadow: true });
     expect(workloads[0]?.custom).toEqual([]);
     expect(diagnostics.map(formatDiagnostic)).toEqual([

@@ -89,7 +89,7 @@ describe("a host that a ServiceEntry covers gets no second one", () => {
     ],
     ["TLS of a DestinationRule", "https://keys.example/k", entry(HTTPS) + rule(SIMPLE), "443"],
     [
-      "TLS to the port behind another (Istio's guide to TLS origination)",
+      "TLS to the target port of another (Istio's guide to TLS origination)",
       "https://keys.example/k",
       entry("resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]") +
         rule("{portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}"),
@@ -152,7 +152,7 @@ describe("what is missing is named, and the keys get a name of their own", () =>
       "add {number: 10443, name: http-jwks, protocol: HTTP, targetPort: 443} to its ports",
     ],
     [
-      "TLS to the port behind another",
+      "TLS to the target port of another",
       "https://keys.example/k",
       entry("resolution: DNS, ports: [{number: 80, name: http, targetPort: 443}]"),
       "443",

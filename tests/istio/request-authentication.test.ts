@@ -183,7 +183,7 @@ describe("keys", () => {
       "4:40: warning: jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
     ]);
   });
-  test("what is wrong with keys is said at the place of the key set", () => {
+  test("faults of keys are reported at the position of the key set", () => {
     const warned = messages(
       jwtRule("issuer: i", `, jwks: '{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"s"}]}'`),
     );
@@ -253,7 +253,7 @@ describe("where no keys are", () => {
     ...["[64:ff9b::7f00:1]", "localhost", "LOCALHOST.", "a.localhost", "ip6-localhost"],
   ];
 
-  test.each(LOOPBACK)("in a mesh %s is the proxy's own pod, and that is said", (host) => {
+  test.each(LOOPBACK)("in a mesh %s is the proxy's own pod, and that is reported", (host) => {
     const text = jwtRule(`issuer: i, jwksUri: 'http://${host}:15000/config_dump'`, "");
     const warning = `4:40: warning: "http://${host}:15000/config_dump" is the proxy's own pod, where its admin port answers: name the host of the key server`;
     expect(messages(text, { target: "wasmplugin" })).toEqual([warning]);
@@ -267,7 +267,7 @@ describe("where no keys are", () => {
 });
 
 test.each(["spec: {}", "spec: {jwtRules: []}", "spec:"])(
-  "one without rules, as %j, checks nothing, and that is said",
+  "one without rules, as %j, checks nothing, and that is reported",
   (spec) => {
     const head =
       "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: a, namespace: foo}\n";
@@ -392,7 +392,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
 
   test("an issuer that is not a URL, without keys", () => {
     expect(messages(jwtRule("issuer: testing@secure.istio.io", ""))).toEqual([
-      '4:28: the keys of "testing@secure.istio.io" cannot be discovered, for it is not an https:// URL: give jwks or jwksUri',
+      '4:28: the keys of "testing@secure.istio.io" cannot be discovered, because it is not an https:// URL: give jwks or jwksUri',
     ]);
     expect(messages(jwtRule("issuer: https://i", ", jwks: ''"))).toEqual([
       "4:39: jwks is empty: give the keys, or leave it out to have them discovered from the issuer",
@@ -422,7 +422,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
       `${place}: jwks is JSON text in a string: write it in quotes or after |`,
     ]);
   });
-  test("all that is wrong is said at once", () => {
+  test("all faults are reported at once", () => {
     expect(messages(jwtRule("issuer: '', timeout: x, presence: y, foo: z"))).toHaveLength(4);
   });
 });

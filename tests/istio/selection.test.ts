@@ -242,7 +242,7 @@ describe("attachments that the API server or istiod refuse", () => {
   ])("%s", (attachment, expected) => {
     expect(faultsAtMark(policy("a", "foo", attachment))).toEqual([expected]);
   });
-  test("a selector without labels selects everything, which is said", () => {
+  test("a selector without labels selects everything, which is reported", () => {
     expect(messages(policy("a", "foo", "selector: {}"))).toEqual([
       "4:18: warning: this selector has no labels, so it selects every workload",
     ]);

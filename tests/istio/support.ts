@@ -1,4 +1,4 @@
-/** Small policies to compile, and what came of them in a form that a test can show. */
+/** Small policies to compile, and the results in a form that a test can show. */
 import type { CompileResult } from "../../tools/compile.ts";
 import type { Authorization, Condition, Predicate, Rule } from "../../tools/config/schema.ts";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";

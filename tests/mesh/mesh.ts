@@ -303,7 +303,7 @@ export class Mesh {
     return (await promise).stdout;
   }
 
-  /** Compiles policies, beside whatever else the mesh has, and applies what comes of them. */
+  /** Compiles policies, beside whatever else the mesh has, and applies the results. */
   async plugin(policies: string, options: readonly string[], image: readonly string[] = []): Promise<string> {
     const where = image.length > 0 ? image : ["--image", this.image, "--sha256", this.digest];
     const written = await this.tool(

@@ -19,7 +19,7 @@ export interface Stage {
   gateway: MeshProxy & { http: number; mtls: number };
   /** A sidecar in the namespace shop. */
   sidecar: MeshProxy & { inbound: number };
-  /** The port of the service behind both. */
+  /** The port of the service that both forward to. */
   service: number;
   /** Keeps what istiod made, if the run was asked to. */
   record(name: string, value: unknown): void;
@@ -146,7 +146,7 @@ function arrives(port: number, request: Ask, status: number): Promise<unknown> {
 
 async function wantTokenNeeded({ want }: Stage, what: string, port: number, more: Ask = {}): Promise<void> {
   want(`${what}: no token`, await ask(port, { path: "/", ...more }), 403, DENIED);
-  want(`${what}: no token where none is needed`, await ask(port, { path: "/open", ...more }), 200);
+  want(`${what}: no token if none is needed`, await ask(port, { path: "/open", ...more }), 200);
   want(`${what}: a token`, await ask(port, { path: "/", token: TOKEN, ...more }), 200);
   want(
     `${what}: a forged token`,

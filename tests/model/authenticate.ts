@@ -20,7 +20,7 @@ export interface Authentication {
   steps: ProviderStep[];
   /** The provider and the claims that policies see; absent where there is no verified token. */
   verified?: { provider: Provider; claims: Claims };
-  /** The request's headers behind authentication, pseudo-headers included. */
+  /** The request's headers after authentication, pseudo-headers included. */
   headers: Header[];
 }
 
@@ -293,7 +293,7 @@ class Authenticator {
   }
 
   /**
-   * Takes a token out of the request, with all that stands at the same header or parameter. Cookies stay, unless it was found
+   * Takes a token out of the request, with all that is in the same header or parameter. Cookies stay, unless it was found
    * by the name of their header.
    */
   private remove({ kind, name }: Location): void {
@@ -338,7 +338,7 @@ class Authenticator {
   }
 }
 
-/** Behind the first occurrence of the prefix, from the first character that a token can begin with (extractJWT). */
+/** After the first occurrence of the prefix, from the first character that a token can begin with (extractJWT). */
 function behind(value: string, prefix: string): string {
   if (prefix === "") return value;
   const rest = value.slice(value.indexOf(prefix) + prefix.length);
@@ -384,11 +384,11 @@ function isSame(a: Location, b: Location): boolean {
   return a.kind === b.kind && a.name === b.name && a.prefix === b.prefix;
 }
 
-/** Query parameters as Envoy finds them; names and values decoded, a name without `=` as it stands. */
+/** Query parameters as Envoy finds them; names and values decoded, a name without `=` unchanged. */
 function parametersOf(path: string): { text: string; name: string; value: string }[] {
   const query = /^[^?#]*\?([^#]*)/s.exec(path)?.[1] ?? "";
   return query.split("&").flatMap((text, i, all) => {
-    // What ends with & has no parameter behind it.
+    // After a trailing & there is no parameter.
     if (text === "" && i === all.length - 1) return [];
     const equals = text.indexOf("=");
     return equals < 0

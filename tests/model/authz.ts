@@ -1,5 +1,5 @@
 /**
- * The policies' meaning, as plainly as it can be said: every condition of every rule is evaluated, in order, with
+ * The policies' meaning, as plainly as possible: every condition of every rule is evaluated, in order, with
  * the regular expressions that istiod gives Envoy. The filter's engine, which is built for speed, must agree with it.
  */
 import { isUtf8 } from "node:buffer";
@@ -34,7 +34,7 @@ export interface Decision {
   refused: boolean;
   /** "" where no rule decided. */
   ruleId: string;
-  /** AUDIT, DENY, ALLOW: undefined where not asked, "" where none matched, else the first rule that did. */
+  /** AUDIT, DENY, ALLOW: undefined if not asked, "" if none matched, else the first rule that did. */
   enforced: (string | undefined)[];
   shadow: (string | undefined)[];
 }

@@ -24,7 +24,7 @@ export interface Expected {
   authentication?: Authentication;
   /** What policies were asked about. */
   asked?: { facts: Facts; claims: Claims | undefined };
-  /** The rule that decided; "" where none matched; absent where policies were not asked. */
+  /** The rule that decided; "" if none matched; absent if policies were not asked. */
   ruleId?: string;
   answer?: { status: number; body: string; details: string };
   upstream?: UpstreamRequest;
@@ -103,7 +103,7 @@ export function compare(expected: Expected, { answer, upstream, properties }: Ou
   const own = expected.answer ?? expected.refusedByEnvoy;
   same("status", answer?.status, own && grpcStatus(answer, own.status));
   same("details", answer?.details, own?.details.replaceAll(" ", "_"));
-  // Only the gate lets the filter tell more.
+  // Only the gate makes the filter report more.
   if (properties["jwtgate.reason"] !== undefined) {
     same("reason", properties["jwtgate.reason"], own?.body ?? "allowed");
     same("rule", properties["jwtgate.policy"] ?? "", expected.ruleId ?? "");
@@ -122,7 +122,7 @@ function grpcStatus(answer: Answer | undefined, status: number): number {
   return isGrpc ? 200 : status;
 }
 
-/** A claim that is a list or an object stands in a header as base64 of JSON, which has many spellings. */
+/** A claim that is a list or an object is in a header as base64 of JSON, which has many spellings. */
 function comparable(value: string): string {
   if (!/^[A-Za-z0-9+/]{4,}={0,2}$/.test(value)) return value;
   try {

@@ -409,7 +409,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (this.count == MAX_CANDIDATES) return false;",
     to: "",
     tests: ["tests/conformance/limits.test.ts"],
-    why: "a request with many tokens writes behind a list",
+    why: "a request with many tokens writes beyond a list",
   },
   {
     file: "assembly/authn/extractor.ts",
@@ -665,7 +665,7 @@ export const MUTANTS: Mutant[] = [
     from: "secondDot <= firstDot + 1 ||",
     to: "",
     tests: ["assembly/__tests__/jose-jwt.spec.ts"],
-    why: "a token without a payload is read behind its end",
+    why: "a token without a payload is read beyond its end",
   },
   {
     file: "assembly/jose/jwt.ts",
@@ -789,7 +789,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (this.headerCount == this.capacity) {",
     to: "if (false) {",
     tests: ["tests/conformance/bounds.test.ts", "tests/conformance/configuration.test.ts"],
-    why: "headers are written behind the table",
+    why: "headers are written beyond the table",
   },
   {
     file: "assembly/http/request.ts",
@@ -894,7 +894,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (lengthOf(signature) != 2 * length) return Verification.Bad;",
     to: "if (lengthOf(signature) < 2 * length) return Verification.Bad;",
     tests: ["tests/crypto/host.test.ts", "tests/crypto/wycheproof.test.ts"],
-    why: "a signature may have bytes behind it",
+    why: "a signature may have bytes after it",
   },
   {
     file: "assembly/crypto/curve.ts",
@@ -950,7 +950,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (lengthOf(tag) != length) return false;",
     to: "",
     tests: ["assembly/__tests__/crypto-hmac.spec.ts", "tests/crypto/wycheproof.test.ts"],
-    why: "a tag may have bytes behind it, or be read behind its end",
+    why: "a tag may have bytes after it, or be read behind its end",
   },
   {
     file: "assembly/crypto/hmac.ts",
@@ -1013,7 +1013,7 @@ export const MUTANTS: Mutant[] = [
     from: "  if (tail == 1) return EMPTY;\n",
     to: "",
     tests: ["assembly/__tests__/encoding-base64.spec.ts"],
-    why: "a surplus character is read behind the end",
+    why: "a surplus character is read beyond the end",
   },
   {
     file: "assembly/encoding/json.ts",
@@ -1048,7 +1048,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (this.count == this.capacity) {",
     to: "if (false) {",
     tests: ["assembly/__tests__/encoding-json.spec.ts"],
-    why: "nodes are written behind their memory",
+    why: "nodes are written beyond their memory",
   },
   {
     file: "assembly/encoding/utf8.ts",
@@ -1062,14 +1062,14 @@ export const MUTANTS: Mutant[] = [
     from: "if (p + 3 >= end) return 0;",
     to: "",
     tests: ["assembly/__tests__/encoding-utf8.spec.ts"],
-    why: "a character is read behind the end",
+    why: "a character is read beyond the end",
   },
   {
     file: "assembly/encoding/der-reader.ts",
     from: "if (length > end - start) return this.fail();",
     to: "",
     tests: ["assembly/__tests__/encoding-der.spec.ts", "assembly/__tests__/http-peer.spec.ts"],
-    why: "an element is read behind the end of its certificate",
+    why: "an element is read beyond the end of its certificate",
   },
   {
     file: "assembly/encoding/der-reader.ts",
@@ -1087,14 +1087,14 @@ export const MUTANTS: Mutant[] = [
       "tests/conformance/spellings.test.ts",
       "tests/conformance/cases.test.ts",
     ],
-    why: "two bytes are read behind the end",
+    why: "two bytes are read beyond the end",
   },
   {
     file: "assembly/encoding/protobuf.ts",
     from: "if (position < 0 || size > <u64>(length - position)) return 0;",
     to: "if (position < 0) return 0;",
     tests: ["tests/crypto/host.test.ts"],
-    why: "an answer of the host is read behind its end",
+    why: "an answer of the host is read beyond its end",
   },
   {
     file: "assembly/memory/arena.ts",
@@ -1105,7 +1105,7 @@ export const MUTANTS: Mutant[] = [
       "tests/conformance/configuration.test.ts",
       "assembly/__tests__/encoding-json.spec.ts",
     ],
-    why: "what does not fit is written behind the block",
+    why: "what does not fit is written beyond the block",
   },
   {
     file: "assembly/memory/arena.ts",
@@ -1147,21 +1147,21 @@ export const MUTANTS: Mutant[] = [
     from: "if (aligned > this.limit - this.cursor) {",
     to: "if (this.cursor == 0) {",
     tests: ["tests/conformance/configuration.test.ts", "tests/authz/loading.test.ts"],
-    why: "a configuration's texts are written behind their memory",
+    why: "a configuration's texts are written beyond their memory",
   },
   {
     file: "assembly/abi/header-map.ts",
     from: "    if (next > end) return false;\n",
     to: "",
     tests: ["tests/conformance/host-refusals.test.ts"],
-    why: "headers are read behind their bytes",
+    why: "headers are read beyond their bytes",
   },
   {
     file: "assembly/abi/header-map.ts",
     from: "return needed > size || size > <u64>i32.MAX_VALUE ? EMPTY : slice(start, <i32>size);",
     to: "return slice(start, <i32>size);",
     tests: ["tests/conformance/host-refusals.test.ts"],
-    why: "lengths are read behind their bytes",
+    why: "lengths are read beyond their bytes",
   },
   {
     file: "assembly/abi/property.ts",

@@ -17,7 +17,7 @@ import { reasonsFor, renderTrafficExtension, renderWasmPlugin } from "../../tool
 import { type Answers, makeResources, renderResources } from "../../tools/wizard/resources.ts";
 import { whole } from "../support/configuration.ts";
 
-/** What YAML 1.1, YAML 1.2, a reader's own rules or a program behind it take for no string, or for the end of one. */
+/** What YAML 1.1, YAML 1.2, a reader's own rules or a program that uses it take for something else than a string, or for the end of one. */
 export const TRICKY_WORDS: readonly string[] = [
   // Booleans and nothing.
   ..."y Y yes Yes YES yEs n N no No NO nO on On ON off Off OFF true True TRUE tRue false False FALSE".split(

@@ -115,7 +115,7 @@ describe("no two selections of a namespace have one name: the later plugin would
     for (const name of names) expect(name).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
   });
 
-  test("and one selection has one name, in whatever order its labels are said", () => {
+  test("and one selection has one name, in any order of its labels", () => {
     const [a, b] = labelled({ app: "a", tier: "b" }, { tier: "b", app: "a" }).map(
       (selection) => render(selection, { mode: "gateway" }).metadata.name,
     );

@@ -1,4 +1,4 @@
-/** The algorithms that jwtgate verifies (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2), told apart from the tools' own list. */
+/** The algorithms that jwtgate verifies (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2), separate from the tools' own list. */
 export const ALGORITHMS = [
   "RS256",
   "RS384",

@@ -16,7 +16,7 @@ export interface Check {
   body: string;
 }
 
-/** What it answers: `never` is no answer at all. */
+/** What it answers: for `never` it does not answer. */
 export type Verdict =
   | { allow: true; headers?: Record<string, string>; toClient?: Record<string, string> }
   | { allow: false; status: number; body: string; headers?: Record<string, string> }

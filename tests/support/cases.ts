@@ -41,7 +41,7 @@ export interface Case {
   requests: CaseRequest[];
 }
 
-/** What came of a request, wherever it ran. Text is latin-1, header names in lower case. */
+/** The result of a request, wherever it ran. Text is latin-1, header names in lower case. */
 export interface Actual {
   status: number;
   headers: readonly (readonly [string, string])[];
@@ -153,7 +153,7 @@ function comparable(name: string, value: string, mode: Case["mode"]): string {
   return object === undefined ? value : JSON.stringify(sorted(object));
 }
 
-/** A claim that is an object stands in a header as base64 of JSON whose members have no defined order. */
+/** A claim that is an object is in a header as base64 of JSON whose members have no defined order. */
 function decodeObject(value: string): object | undefined {
   if (!/^[A-Za-z0-9+/]{4,}={0,2}$/.test(value)) return undefined;
   try {

@@ -15,7 +15,7 @@ export interface ToolResult {
 }
 
 export interface ToolOptions {
-  /** What it reads on standard input; nothing where absent. */
+  /** What it reads on standard input; nothing if absent. */
   input?: string | Uint8Array;
   env?: Record<string, string>;
 }

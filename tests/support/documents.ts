@@ -1,4 +1,4 @@
-/** Where each resource of a YAML file stands, by its lines alone. */
+/** Where each resource of a YAML file is, by its lines alone. */
 
 export interface Document {
   kind: string;

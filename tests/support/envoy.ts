@@ -41,7 +41,7 @@ export async function startEnvoy(
   return Envoy.start({ binary: await envoyBinary(), bootstrap: bootstrap(parts), ...options });
 }
 
-/** The header that tells a test Envoy's response-code details, on answers that Envoy makes itself. */
+/** The header with Envoy's response-code details, for tests, on answers that Envoy makes itself. */
 export const DETAILS_HEADER = "x-response-code-details";
 
 /** The connection manager's configuration inside a listener. */

@@ -28,7 +28,7 @@ export function jwtgate(...args: string[]): Ran {
   return { status, stdout, stderr };
 }
 
-/** What came of a request. */
+/** The result of a request. */
 export interface GateAnswer extends Http1Response {
   /** Envoy's response-code details, where it answered itself. */
   details: string | undefined;

@@ -88,7 +88,7 @@ export async function startGrpcUpstream(
   return { port, calls, close: () => server.forceShutdown() };
 }
 
-/** What came of a call. */
+/** The result of a call. */
 export interface GrpcAnswer {
   messages: string[];
   code: number;
@@ -168,7 +168,7 @@ export class GrpcClient {
   }
 }
 
-/** What came of a call, when it is over. */
+/** The result of a call, when it is over. */
 function ended(call: EventEmitter, unary?: () => string[]): Promise<GrpcAnswer> {
   return new Promise((resolve) => {
     const streamed: string[] = [];

@@ -62,7 +62,7 @@ export class Http1Client {
       this.wake();
     });
     const end = (): void => {
-      // Told late of an earlier socket's end, it must not be taken for this one's.
+      // A late event about an earlier socket's end must not be taken for this one's.
       if (this.socket !== socket) return;
       this.ended = true;
       this.wake();
@@ -76,7 +76,7 @@ export class Http1Client {
     return this.socket?.localPort ?? 0;
   }
 
-  /** Waits until more has come. @returns false where nothing more will come */
+  /** Waits until more has come. @returns false if nothing more will come */
   private async more(): Promise<boolean> {
     const before = this.received.length;
     if (this.ended) return false;
@@ -95,7 +95,7 @@ export class Http1Client {
     return text;
   }
 
-  /** Takes what stands before a line break pair, and that pair. */
+  /** Takes the text before a line break pair, and that pair. */
   private async takeUntil(mark: string): Promise<string> {
     for (;;) {
       const at = this.received.indexOf(mark, 0, "latin1");

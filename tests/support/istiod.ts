@@ -6,7 +6,7 @@
 import type { Message } from "../../tools/render/bootstrap.ts";
 import { ANY, claim, jwtAuthn, NON_EMPTY, provider } from "./native.ts";
 
-/** A jwtRule; its keys stand in it. */
+/** A jwtRule with its keys. */
 export interface JwtRule {
   /** Absent: any issuer. */
   issuer?: string;
@@ -178,7 +178,7 @@ function path(value: string): Message {
   return { url_path: { path: stringMatch(value) } };
 }
 
-/** ISS/SUB, split at the last slash; a star stands at one end, and without a slash the other side is anything. */
+/** ISS/SUB, split at the last slash; a star is at one end, and without a slash the other side is anything. */
 function requestPrincipal(value: string): Message {
   const slash = value.lastIndexOf("/");
   const [issuer, subject] = slash < 0 ? [value, ""] : [value.slice(0, slash), value.slice(slash + 1)];

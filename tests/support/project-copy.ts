@@ -10,7 +10,7 @@ const NOT_COPIED = new Set(["node_modules", ".git", ".cache", "coverage"]);
 /** How long compiling the filter may take on a busy machine, in milliseconds. */
 const COMPILE_LIMIT = 300_000;
 
-/** What became of a script. */
+/** The result of a script. */
 export interface Ended {
   /** The exit code; null if the script was ended because its time was over. */
   status: number | null;

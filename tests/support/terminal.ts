@@ -24,7 +24,7 @@ for wanted, keys in steps:
     if wanted not in text[done:]:
         missing = wanted
         break
-    # A person types when the screen stands still.
+    # A person types when the screen no longer changes.
     while read(0.2): pass
     done = len(text)
     os.write(fd, keys.encode())

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /**
- * Waits until a condition holds, asking again and again: for what tells nobody when it happens.
+ * Waits until a condition holds, asking again and again: for events without a notification.
  * @param what for the message where it never does
  */
 export async function until<T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> {

@@ -68,7 +68,7 @@ export function listen(server: Server, host = "127.0.0.1"): Promise<void> {
   });
 }
 
-/** What the backend received, told by its answer; undefined where the answer is not the backend's. */
+/** What the backend received, from its answer; undefined where the answer is not the backend's. */
 export function receivedOf(response: {
   headers: readonly (readonly [string, string])[];
 }): Received | undefined {

@@ -57,7 +57,7 @@ function load(judged: Judged): void {
   pair.configure(judged.configuration, { listener: listenerOf(judged) });
 }
 
-/** What is wrong with what came of a request. */
+/** What is wrong with the result of a request. */
 function faultsOf(judged: Judged, request: DownstreamRequest, { release, ...rest }: Both): string[] {
   return [
     ...contradictions({ release, ...rest }, judged.configuration),

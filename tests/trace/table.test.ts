@@ -64,7 +64,7 @@ function written(): Record<string, string[][]> {
 }
 
 describe("assembly/trace.ts and tools/explain/events.ts", () => {
-  test("number the events alike", () => {
+  test("number the events in the same way", () => {
     const kinds = Object.fromEntries(Object.entries(EVENTS).map(([name, { kind }]) => [name, kind]));
     expect(enumeration("trace.ts", "Event")).toEqual(kinds);
   });

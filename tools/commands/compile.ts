@@ -64,14 +64,14 @@ export function compileCommand(): Command {
     .option("--source-map <file>", "write which rule came from which line of YAML, as JSON")
     .option(
       "--filter-state",
-      "tell access logs the principal, the policy and the reason (docs/observability.md)",
+      "write the principal, the policy and the reason into access logs (docs/observability.md)",
     )
     .option(
       "--remove-lookalikes",
       "remove X_User too where x-user is an output header (docs/security-model.md)",
     )
     .option("--shadow", "decide, count and log, but never answer or change a request")
-    .optionsGroup("Which workload (all policies apply where none of these is given):")
+    .optionsGroup("Which workload (all policies apply if none of these is given):")
     .option("--namespace <name>", "its namespace; also that of resources that name none")
     .option("--labels <labels>", "all its labels, as NAME=VALUE,…", parseLabels)
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it is an instance of")

@@ -51,7 +51,7 @@ export function imageCommand(): Command {
     )
     .option("--tag <tag>", "the image's tag", parseTag, VERSION)
     .addOption(new Option("--module <file>", "the module").default(MODULE_FILE, "the one of this package"))
-    .option("--json", "tell digests as JSON")
+    .option("--json", "print digests as JSON")
     .addOption(outputFileOption())
     .addHelpText("after", EXAMPLES)
     .action(run);

@@ -42,7 +42,7 @@ export function importCommand(): Command {
     .option("--filter-chain <name>", "those of this filter chain, by its name or its number from 0")
     .option("--policy <name>", "the SecurityPolicy of this name, NAME or NAMESPACE/NAME")
     .option("--no-route-overrides", "no route that is not in the file changes what the filters do")
-    .optionsGroup("What becomes of them:")
+    .optionsGroup("How they are imported:")
     .option("--name <name>", "name of the RequestAuthentication; others begin with it")
     .option("--namespace <name>", "namespace of all resources")
     .option("--labels <labels>", "labels of the workload that they are for, as NAME=VALUE,…", parseLabels)
@@ -57,7 +57,7 @@ export function importCommand(): Command {
     .addOption(
       new Option(
         "--preflights <what>",
-        "what becomes of CORS preflights that may carry a token in the query, if the filter looks at their tokens",
+        "treatment of CORS preflights that may carry a token in the query, if the filter checks their tokens",
       ).choices(["deny", "pass"]),
     )
     .option(

@@ -97,7 +97,7 @@ export async function readPolicies(options: PolicyOptions): Promise<Sources> {
 /** Adds the options that choose a workload, as a group of their own. */
 export function addWorkloadOptions(command: Command): Command {
   return command
-    .optionsGroup("Which workload (all policies apply where none of these is given):")
+    .optionsGroup("Which workload (all policies apply if none of these is given):")
     .option("--namespace <name>", "its namespace; also that of resources that name none")
     .option("--labels <labels>", "all its labels, as NAME=VALUE,…", parseLabels)
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it is an instance of")

@@ -95,7 +95,7 @@ export function runCommand(): Command {
         .default(DEFAULT_MAX_HEAP_BYTES, "2GiB"),
     )
     .option("--shadow", "decide, count and log, but never answer or change a request")
-    .option("--json", "tell each decision as a line of JSON")
+    .option("--json", "print each decision as a line of JSON")
     .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
     .addOption(optionOf(MESH_CONFIG_OPTION))
     .addOption(

@@ -42,7 +42,7 @@ Examples:
 
 The key is a private key in PEM, a JWK or a key set. Later claims replace earlier ones: those of --claims first, then
 --iss, --sub and --aud, then --claim. Times are 30s, 5m, 2h, 1d (with - in front: ago), seconds since 1970, or a date.
-Exit code: 0, or 1 where nothing can be signed, or 2 where the command line is wrong.`;
+Exit code: 0, or 1 if nothing can be signed, or 2 if the command line is wrong.`;
 
 const DECODE_EXAMPLES = `
 Examples:
@@ -116,7 +116,7 @@ function signCommand(): Command {
     .option("--claim <name=value>", "any other claim; JSON, or else a string; may be repeated", parseNamed)
     .option("--claims <file>", "claims as a JSON object, or - for standard input")
     .option("--header <name=value>", "a member of the header; may be repeated", parseNamed)
-    .option("--json", "tell the token with its header and claims as JSON")
+    .option("--json", "print the token with its header and claims as JSON")
     .addOption(outputFileOption())
     .addHelpText("after", SIGN_EXAMPLES)
     .action(sign);
@@ -179,7 +179,7 @@ function decodeCommand(): Command {
   return new Command("decode")
     .description("show what is in a token, without verifying it")
     .argument("[token]", "the token, with Bearer before it or without; - is standard input", "-")
-    .option("--json", "tell it as JSON")
+    .option("--json", "print it as JSON")
     .addOption(outputFileOption())
     .addHelpText("after", DECODE_EXAMPLES)
     .action(decode);
@@ -280,7 +280,7 @@ function verifyCommand(): Command {
     .option("--iss <issuer>", "with --jwks: the issuer that it must have")
     .option("--aud <audience>", "with --jwks: an audience that it may be for; may be repeated", collect)
     .option("--at <time>", "as if it were then: 2030-01-31T12:00:00Z, now+1h, seconds since 1970", parseTime)
-    .option("--json", "tell it as JSON")
+    .option("--json", "print it as JSON")
     .addOption(outputFileOption());
   return addWorkloadOptions(command)
     .optionsGroup("Help:")

@@ -1,4 +1,4 @@
-/** The demo: Envoy with the samples' policies before a stand-in upstream, and the requests of Istio's documents. */
+/** The demo: Envoy with the samples' policies before a simulated upstream, and the requests of Istio's documents. */
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { compile, type SourceMap } from "../compile.ts";

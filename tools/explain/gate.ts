@@ -77,7 +77,7 @@ export class Gate {
     const failures = new Map<string, string>();
     for (const { message } of this.host.logs) {
       const [, uri = "", reason = ""] = FETCH_FAILED.exec(message) ?? [];
-      // For other URLs no server was asked: the stand-in refused.
+      // For other URLs no server was asked: the simulated one refused.
       if (documents.has(uri) || answers?.has(uri)) failures.set(uri, reason);
     }
     return failures;

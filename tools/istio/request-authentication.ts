@@ -141,7 +141,7 @@ function checkKeySource(
       "jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
     );
   } else if (!fields.has("jwks") && jwksUri === undefined && issuer && !/^https:\/\//.test(issuer.value)) {
-    const message = `the keys of ${quote(issuer.value)} cannot be discovered, for it is not an https:// URL: give jwks or jwksUri`;
+    const message = `the keys of ${quote(issuer.value)} cannot be discovered, because it is not an https:// URL: give jwks or jwksUri`;
     report.error(issuer.at, message);
   } else if (writtenJwks?.value === "" && jwksUri === undefined) {
     const message = "jwks is empty: give the keys, or leave it out to have them discovered from the issuer";

@@ -61,7 +61,7 @@ export interface ListenerOptions {
    */
   logsUpgrades?: boolean;
   /**
-   * Whether a second process may listen at the address too, and the kernel deals connections to both; true where absent,
+   * Whether a second process may listen at the address too, and the kernel deals connections to both; true if absent,
    * as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which spreads connections evenly, and a
    * new Envoy can take over: right for a bootstrap that somebody else runs, with as many workers as it has cores. Two by
    * mistake are refused there by the lock of Envoy's hot restart (`--base-id`). Where we run Envoy it has one worker and

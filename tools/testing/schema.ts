@@ -20,7 +20,7 @@ export const Algorithm = Type.Union(
 export const Key = Type.Object(
   {
     alg: Type.Optional(Algorithm),
-    kid: Type.Optional(Type.String({ description: "Of its JWK and its tokens; its name where absent." })),
+    kid: Type.Optional(Type.String({ description: "Of its JWK and its tokens; its name if absent." })),
     issuer: Type.Optional(
       Type.String({
         minLength: 1,
@@ -101,10 +101,10 @@ export const MintedToken = Type.Object(
     alg: Type.Optional(
       Type.String({
         description:
-          "That of the key where absent. `none` leaves the signature empty; an HS… with a public key takes its PEM for the secret, as attackers do.",
+          "That of the key if absent. `none` leaves the signature empty; an HS… with a public key takes its PEM for the secret, as attackers do.",
       }),
     ),
-    kid: Type.Optional(Type.String({ description: "That of the key where absent." })),
+    kid: Type.Optional(Type.String({ description: "That of the key if absent." })),
     expires: Type.Optional(Type.String({ default: "now+1h", description: `\`exp\`: ${AT}.` })),
     notBefore: Type.Optional(Type.String({ description: "`nbf`, in the same forms." })),
     issuedAt: Type.Optional(Type.String({ description: "`iat`, in the same forms." })),

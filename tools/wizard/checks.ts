@@ -22,7 +22,7 @@ export function parseClaim(text: string): ClaimValue {
   return { name, value };
 }
 
-/** `NAME` or `NAME:PREFIX`; the prefix with its space, as it stands before the token. @throws {InvalidValue} */
+/** `NAME` or `NAME:PREFIX`; the prefix with its space, as it is before the token. @throws {InvalidValue} */
 export function parseHeader(text: string): TokenPlace {
   const [, name, prefix] = /^([^:\s]+)(?::(.*))?$/s.exec(text) ?? [];
   if (name === undefined) throw new InvalidValue("Write NAME or 'NAME:PREFIX ', such as 'x-auth:Token '.");

@@ -173,7 +173,7 @@ function targetOf(
   return fault === undefined ? { labels: parseLabels(text) } : {};
 }
 
-/** The values of a field with one a line; of lines that cannot be read, the last fault is told. */
+/** The values of a field with one a line; of unreadable lines, the last fault is reported. */
 function readEach<T>(text: string, parse: (line: string) => T, tell: (fault: string) => void): T[] {
   return text.split("\n").flatMap((line) => {
     if (line.trim() === "") return [];

@@ -88,7 +88,7 @@ export function renderRequests(answers: Answers, policy: string, privateKey?: Js
   const last =
     open === undefined
       ? { name: "an expired token", request: request("expired"), expect: 401 }
-      : { name: "no token, where none is needed", request: open, expect: 200 };
+      : { name: "no token, if none is needed", request: open, expect: 200 };
   const file = {
     ...subjectOf(answers, policy),
     keys: {

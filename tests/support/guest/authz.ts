@@ -1,6 +1,6 @@
 /**
  * The authorization engine alone, for tests: loads `authorization` of a configuration, evaluates tokens and decides
- * on the request that its host holds. What goes in stands in the memory that `allocate` gives; what comes out as text
+ * on the request that its host holds. Inputs are in the memory that `allocate` returns; what comes out as text
  * is pointer and length in one number, as a Slice.
  */
 import { allocate, reset } from "../../../assembly/memory/arena";
@@ -84,14 +84,14 @@ export function ruleId(): Slice {
   return decision.ruleId;
 }
 
-/** @returns 0 where these rules were not asked, 1 where none matched, else the id of the first that did */
+/** @returns 0 if these rules were not asked, 1 if none matched, else the id of the first that did */
 export function outcome(action: Action, shadow: bool): Slice {
   const ruleSet = ruleSetOf(action, shadow);
   if (!decision.wasAsked(ruleSet)) return 0;
   return decision.matched(ruleSet) ? decision.firstMatch(ruleSet) : 1;
 }
 
-/** Frees what nothing refers to, as the filter does behind a configuration. */
+/** Frees what nothing refers to, as the filter does after a configuration. */
 export function collect(): void {
   __collect();
 }

@@ -1,5 +1,5 @@
 /**
- * A module that does to its host what a request tells it to, and logs what came back. The same requests run against
+ * A module that does to its host what a request asks for, and logs what came back. The same requests run against
  * the real Envoy and the project's own host (tests/differential/host.test.ts), so that the two can be compared call
  * by call.
  *
@@ -172,7 +172,7 @@ function hex(at: usize, size: i32): string {
   return text;
 }
 
-/** What the last call gave: address and size stand in OUT. */
+/** The result of the last call: address and size are in OUT. */
 function given(result: i32): string {
   return result == 0 ? `${result} ${hex(load<u32>(OUT), load<u32>(OUT, 4))}` : `${result}`;
 }
@@ -197,7 +197,7 @@ function pairs(list: string[]): ArrayBuffer {
   return buffer;
 }
 
-/** One operation; the arguments stand from index 1. */
+/** One operation; the arguments start at index 1. */
 function operate(words: string[]): string {
   const name = words[0];
   const first = bytes(words.length > 1 ? words[1] : "");
