@@ -123,7 +123,7 @@ const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /**
  * One line for each request, with tokens as variables of the shell.
  *
- * @param issuer whose keys the page has not: its tokens are for whoever runs the lines to put in. Absent: the policies trust
+ * @param issuer whose keys the page has not: the user of the lines adds its tokens. Absent: the policies trust
  *   the page's own key
  */
 function curlLines({ cases, tokens }: Ran, { host, port }: Address, issuer?: string): string {

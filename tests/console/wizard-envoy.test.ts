@@ -1,4 +1,4 @@
-/** What the wizard writes, used as it stands: its curl lines in a shell, against the Envoy that its bootstrap starts. */
+/** What the wizard writes, used unchanged: its curl lines in a shell, against the Envoy that its bootstrap starts. */
 import { execFile, spawn } from "node:child_process";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";

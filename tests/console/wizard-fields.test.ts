@@ -1,4 +1,4 @@
-/** Every question of the wizard in a real browser: what its answer makes, and what is said of a wrong one. */
+/** Every question of the wizard in a real browser: what its answer makes, and the message about a wrong one. */
 import { createPublicKey } from "node:crypto";
 import type { Locator, Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
@@ -143,7 +143,7 @@ describe("advanced answers", () => {
 });
 
 describe("a wrong answer", () => {
-  /** A field by its label, what is wrong in it, and what is said: by the name of the fault. */
+  /** A field by its label, what is wrong in it, and the message: by the name of the fault. */
   type Wrong = [fault: string, label: string, answer: string, message: string | RegExp];
 
   /** Types into a field or chooses of it. */
