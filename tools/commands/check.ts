@@ -23,7 +23,7 @@ const EXAMPLES = `
 Examples:
   What would a reviewer say?
     $ jwtgate check -f envoy/istio/require-a-token.yaml
-  In CI, where warnings are to be dealt with:
+  In CI, to fail on warnings too:
     $ jwtgate check -f policies/ --fail-on warning
   For programs, for code scanning, and as annotations of a GitHub workflow:
     $ jwtgate check -f envoy/istio/require-a-token.yaml --format json
@@ -34,7 +34,7 @@ A comment suppresses a finding of its line, or of the next line if it is alone o
   # jwtgate: ignore JG010 because tokens in URLs are needed by the old player
 
 Each finding has a code; docs/check.md explains it. Exit code: 0; 1 if a finding is as severe as --fail-on,
-or the policies do not compile; 2 where the command line is wrong.`;
+or the policies do not compile; 2 if the command line is wrong.`;
 
 export function checkCommand(): Command {
   const command = new Command("check").description(
@@ -42,7 +42,7 @@ export function checkCommand(): Command {
   );
   addSourceOptions(command, true)
     .addOption(
-      new Option("--fail-on <severity>", "end with 1 where there is a finding as severe as this")
+      new Option("--fail-on <severity>", "end with 1 if there is a finding as severe as this")
         .choices(SEVERITIES)
         .default("error"),
     )

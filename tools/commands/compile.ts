@@ -44,8 +44,8 @@ const OUTPUTS = [...TARGETS.values()];
 const EXAMPLES = `
 Examples:
 ${OUTPUTS.map(({ example }) => `  ${example}\n`).join("")}
-Warnings and errors go to standard error, as FILE:LINE:COLUMN: message. Exit code: 0, or 1 where the policies are
-wrong, or 2 where the command line is.`;
+Warnings and errors go to standard error, as FILE:LINE:COLUMN: message. Exit code: 0, or 1 if the policies are
+wrong, or 2 if the command line is.`;
 
 export function compileCommand(): Command {
   const names = OUTPUTS.map(({ name }) => name);
@@ -66,10 +66,7 @@ export function compileCommand(): Command {
       "--filter-state",
       "write the principal, the policy and the reason into access logs (docs/observability.md)",
     )
-    .option(
-      "--remove-lookalikes",
-      "remove X_User too where x-user is an output header (docs/security-model.md)",
-    )
+    .option("--remove-lookalikes", "remove X_User too if x-user is an output header (docs/security-model.md)")
     .option("--shadow", "decide, count and log, but never answer or change a request")
     .optionsGroup("Which workload (all policies apply if none of these is given):")
     .option("--namespace <name>", "its namespace; also that of resources that name none")

@@ -39,7 +39,7 @@ Examples:
 
 The page decides with the module that Envoy runs, in the browser, and sends nothing anywhere. For policies of -f that name a
 jwksUri, this command fetches the keys; no other address is asked. Ctrl-C ends it.
-Exit code: 0 after Ctrl-C or when the file is written, or 1 where a file cannot be read or the address is in use, or 2 where
+Exit code: 0 after Ctrl-C or when the file is written, or 1 if a file cannot be read or the address is in use, or 2 if
 the command line is wrong.`;
 
 export function consoleCommand(): Command {

@@ -18,7 +18,7 @@ Examples:
   With an Envoy of your own:
     $ ENVOY_BIN=/usr/local/bin/envoy jwtgate demo
 
-Exit code: 0 after Ctrl-C, or with --once where every answer is as expected; 1 where one is not, or Envoy cannot run; 2
+Exit code: 0 after Ctrl-C, or with --once where every answer is as expected; 1 if one is not, or Envoy cannot run; 2
 where the command line is wrong.`;
 
 export function demoCommand(): Command {

@@ -55,8 +55,8 @@ Examples:
     $ jwtgate explain -f policies/ --token @token.jwt --jwks-at https://idp.example.com/jwks.json=keys.json
     $ jwtgate explain -f policies/ --token @token.jwt --fetch
 
-The verdict is that of the very module that runs in Envoy. No token and no secret is printed. Exit code: 0 where the
-request was explained, whatever the answer is; 1 where the policies are wrong; 2 where the command line is.`;
+The verdict is that of the very module that runs in Envoy. No token and no secret is printed. Exit code: 0 if the
+request was explained, whatever the answer is; 1 if the policies are wrong; 2 if the command line is.`;
 
 export function explainCommand(): Command {
   const command = new Command("explain").description(

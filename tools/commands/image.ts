@@ -33,8 +33,8 @@ Examples:
     $ jwtgate image jwtgate-image --json
 
 Both forms run in Istio: "image" is what docker build makes of one file, "artifact" is smaller and needs a registry that
-takes artifacts. The same module gives the same digest on every machine. Exit code: 0, or 1 where the image cannot be
-written, or 2 where the command line is wrong.`;
+takes artifacts. The same module gives the same digest on every machine. Exit code: 0, or 1 if the image cannot be
+written, or 2 if the command line is wrong.`;
 
 export function imageCommand(): Command {
   return new Command("image")

@@ -25,7 +25,7 @@ Examples:
 
 What has no equivalent is named by its place on standard error. An error (exit code 1, and nothing is written) is what
 would let more requests pass than before; a warning is what refuses more, or changes no answer. Exit code: 0, or 1 with an
-error, or 2 where the command line is wrong.`;
+error, or 2 if the command line is wrong.`;
 
 export function importCommand(): Command {
   return new Command("import")

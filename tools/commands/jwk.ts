@@ -35,7 +35,7 @@ Examples:
   Thumbprints (RFC 7638):
     $ jwtgate jwk key.pem --thumbprint
 
-Private members never reach the output. Exit code: 0, or 1 where a key cannot be used, or 2 where the command line is
+Private members never reach the output. Exit code: 0, or 1 if a key cannot be used, or 2 if the command line is
 wrong.`;
 
 export function jwkCommand(): Command {

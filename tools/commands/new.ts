@@ -88,7 +88,7 @@ Examples:
         --claim-header x-user=sub --auth-if --host shop.example.com --method POST --method PUT --method DELETE
 
 With -o FILE, tests of the policy are written beside it. No file is replaced without --force. What is printed has
-been compiled. Exit code: 0, or 1 where the answers make no policy, or 2 where the command line is
+been compiled. Exit code: 0, or 1 if the answers make no policy, or 2 if the command line is
 wrong.`;
 
 export function newCommand(): Command {

@@ -68,7 +68,7 @@ Examples:
 
 An edit with an error changes nothing: run prints the error, and the policies before it stay in force. Ctrl-C ends Envoy and
 leaves nothing behind. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder.
-Exit code: 0 after Ctrl-C, or 1 where the policies are wrong or Envoy cannot run, or 2 where the command line is wrong.`;
+Exit code: 0 after Ctrl-C, or 1 if the policies are wrong or Envoy cannot run, or 2 if the command line is wrong.`;
 
 export function runCommand(): Command {
   const command = new Command("run").description(

@@ -64,7 +64,7 @@ Examples:
     $ jwtgate token verify -f policies/ --at 2030-01-01 $TOKEN
 
 Keys that policies name by URL are fetched now. What the token may do is another question: ask jwtgate explain. Exit
-code: 0 where the token is good, 1 where it is not or cannot be verified, 2 where the command line is wrong.`;
+code: 0 if the token is good, 1 if it is not or cannot be verified, 2 if the command line is wrong.`;
 
 /** A longer text is not a token: Envoy accepts no request that large. */
 const MAX_TOKEN_CHARACTERS = 1024 * 1024;

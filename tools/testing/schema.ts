@@ -180,7 +180,7 @@ export const Expectation = Type.Object(
       Type.Integer({
         minimum: 100,
         maximum: 599,
-        description: "200 where the request reaches the upstream, 101 if it asks for a WebSocket.",
+        description: "200 if the request reaches the upstream, 101 if it asks for a WebSocket.",
       }),
     ),
     body: Type.Optional(Type.String({ description: "Of a refusal, exactly." })),
@@ -194,7 +194,7 @@ export const Expectation = Type.Object(
         },
         {
           ...strict,
-          description: "What the upstream gets; a test with this fails where the request is refused.",
+          description: "What the upstream gets; a test with this fails if the request is refused.",
         },
       ),
     ),
@@ -224,7 +224,7 @@ const Skip = Type.Optional(
 );
 const Only = Type.Optional(
   Type.Boolean({
-    description: "Of this file, only tests and tables with this are run. Refused where `CI` is set.",
+    description: "Of this file, only tests and tables with this are run. Refused if `CI` is set.",
   }),
 );
 
