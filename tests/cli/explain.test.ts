@@ -131,7 +131,7 @@ describe("says step by step", () => {
     );
     const hmac = TestKey.generate("HS256", "a");
     expect(run("-f", "p.yaml", "--token", hmac.token(claims)).stdout).toContain(
-      "not tried: it is for ES256 only, and the token says HS256",
+      "not tried: it is for ES256 only, and the token has HS256",
     );
   });
 
@@ -821,7 +821,7 @@ describe("a curl line", () => {
     ["curl -T file a", "the option -T (--upload-file) of curl reads a file"],
     ["curl --variable '%TOKEN' a", "the option --variable of curl reads a file or the environment"],
     ["curl --expand-header 'x: {{y}}' a", "--expand-header puts variables in"],
-    ["curl -E c.pem a", "write what it says with --client-san"],
+    ["curl -E c.pem a", "write its URI with --client-san"],
     ["curl --request-target /x a", "write --path"],
     ["curl a --next b", "begins another request"],
     ["curl --digest -u a:b a", "asks for: write the header Authorization"],

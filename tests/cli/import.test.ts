@@ -360,7 +360,7 @@ describe("the token", () => {
     expect(
       refusal([jwtAuthn(two, requires({ requires_all: { requirements: [optional("a"), optional("b")] } }))]),
     ).toContain("Istio has no requirement that lets through no more");
-    expect(refusal([jwtAuthn(two, requires({ allow_missing: {} }))])).toContain("allow_missing alone");
+    expect(refusal([jwtAuthn(two, requires({ allow_missing: {} }))])).toContain("allow_missing by itself");
     expect(refusal([jwtAuthn(), jwtAuthn()])).toContain("a second jwt_authn filter");
     expect(refusal([jwtAuthn(undefined, undefined, { filter_state_rules: {} })])).toContain("filter state");
     expect(refusal([jwtAuthn(undefined, requires({ provider_name: "z" }))])).toContain(

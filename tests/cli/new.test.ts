@@ -193,7 +193,7 @@ describe("answers without a policy are reported, and nothing is printed", () => 
     [["--issuer", "a", "--jwks", "b", "--jwks-uri", "c"], 2, "leave --jwks-uri out"],
     [["--issuer", "a", "--labels", "a=b", "--gateway", "c"], 2, "a policy has one target"],
     [["--issuer", "a", "--auth-if", "--bypass-if", "--path", "/"], 2, "both together mean nothing"],
-    [["--issuer", "a", "--path", "/"], 2, "say what --path, --host and --method are for"],
+    [["--issuer", "a", "--path", "/"], 2, "--path, --host and --method need --auth-if or --bypass-if"],
     [["--issuer", "a", "--auth-if"], 2, "name what to match"],
     [["--issuer", "a", "--from-header", ":x"], 2, "Write NAME or 'NAME:PREFIX '"],
     [["--issuer", "a", "--claim-header", "x"], 2, "Write HEADER=CLAIM"],

@@ -191,7 +191,7 @@ describe("decode", () => {
   test("shows what is there, and that nothing is verified", () => {
     const { status, stdout } = run("decode", ISTIO_TOKEN);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^NOT verified: anybody can write such a token\.\n/);
+    expect(stdout).toMatch(/^NOT verified: anyone can write such a token\.\n/);
     expect(stdout).toContain('"foo": "bar"');
     expect(stdout).toMatch(/^exp {6}2118-06-29T\S+ \(in \d+ years\)$/m);
     expect(stdout).not.toContain("\x1b");

@@ -193,7 +193,7 @@ describe("an extension provider", () => {
       'the extension provider "a" is there twice',
     ],
     ["[{name: a, zipkin: {service: b, port: 1}}]", 'the extension provider "a" is one of zipkin'],
-    ["[{name: a}]", 'the extension provider "a" says no authorizer'],
+    ["[{name: a}]", 'the extension provider "a" names no authorizer'],
     [
       `[{name: a, envoyExtAuthzHttp: {${HERE}}, envoyExtAuthzGrpc: {${HERE}}}]`,
       "envoyExtAuthzHttp and envoyExtAuthzGrpc exclude each other: keep one",

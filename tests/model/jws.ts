@@ -170,7 +170,7 @@ export function verifyJws(jws: Jws, keys: readonly Jwk[], maxKeysTried: number):
       continue;
     }
     if (alg && alg !== jws.algorithm) {
-      note(`not tried: it is for ${alg} only, and the token says ${jws.algorithm}`);
+      note(`not tried: it is for ${alg} only, and the token has ${jws.algorithm}`);
       continue;
     }
     matched = true;
