@@ -101,7 +101,7 @@ describe("a host that gives headers", () => {
     ["without their lengths", (bytes) => bytes.subarray(0, 8)],
     ["of which the first is longer than all", (bytes) => bytes.fill(0xff, 4, 8)],
     ["of which there are more than it says", (bytes) => bytes.fill(0xff, 0, 1)],
-  ])("%s: they are not read behind their end", (_name, change) => {
+  ])("%s: they are not read beyond their end", (_name, change) => {
     vi.mocked(pairs.encodePairs).mockImplementationOnce((list) => change(encode(list)));
     expect(host.send({}).outcome?.answer).toMatchObject(FAILED);
   });

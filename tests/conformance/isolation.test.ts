@@ -100,7 +100,7 @@ describe("a stream whose headers come after another stream began", () => {
     expect(host.send({}, "open").outcome?.upstream).toBeDefined();
     const { call } = Vm.prototype;
     vi.spyOn(Vm.prototype, "call").mockImplementation(function (this: Vm, context, callback, ...args) {
-      // Hosts begin a stream and hand over its headers in one go. This one begins a stream of id 1000 in between.
+      // Hosts begin a stream and pass its headers in one go. This one begins a stream of id 1000 in between.
       if (callback === "proxy_on_request_headers") {
         call.call(this, context, "proxy_on_context_create", 1000, context.root.id);
       }

@@ -67,7 +67,7 @@ function isCounted(node: ts.Statement): boolean {
   );
 }
 
-/** Whether a statement stands in a list of statements, so that another one fits before it. */
+/** Whether a statement is in a list of statements, so that another one fits before it. */
 function isListed(node: ts.Statement): boolean {
   return ts.isBlock(node.parent) || ts.isCaseOrDefaultClause(node.parent);
 }

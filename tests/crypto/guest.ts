@@ -147,7 +147,7 @@ export class CryptoGuest {
     return this.verify(this.exports.verifyHmac, hash, tag, text);
   }
 
-  /** As `verifyHmac`, of a tag that is in the guest's memory, or begins there. @throws RuntimeError if it is read behind it */
+  /** As `verifyHmac`, of a tag that is in the guest's memory, or begins there. @throws RuntimeError if it is read beyond it */
   verifyHmacAt(hash: HashName, address: number, size: number, text: Uint8Array): boolean {
     this.exports.begin();
     return this.exports.verifyHmac(HASHES.indexOf(hash), address, size, ...this.put(text)) === 1;

@@ -367,7 +367,7 @@ export const MUTANTS: Mutant[] = [
     from: "    this.now = 0;\n",
     to: "",
     tests: ["tests/cache/filter.test.ts"],
-    why: "time stands still, and tokens never expire",
+    why: "time does not advance, and tokens never expire",
   },
   {
     file: "assembly/authn/authenticator.ts",
@@ -950,7 +950,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (lengthOf(tag) != length) return false;",
     to: "",
     tests: ["assembly/__tests__/crypto-hmac.spec.ts", "tests/crypto/wycheproof.test.ts"],
-    why: "a tag may have bytes after it, or be read behind its end",
+    why: "a tag may have bytes after it, or be read beyond its end",
   },
   {
     file: "assembly/crypto/hmac.ts",
