@@ -1,6 +1,7 @@
 /**
- * What each artefact may weigh, in bytes. Every proxy loads the modules, and every installation has the rest. A change that needs
- * more raises the number, and its commit explains why. The console's own budget is in tests/console/budget.test.ts.
+ * What each artefact may weigh, in bytes. Every proxy loads the modules, and every installation has the rest. A change that
+ * needs more raises the number, and its commit explains why. The console's own budget is in
+ * tests/console/budget.test.ts.
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
