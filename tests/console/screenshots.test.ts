@@ -31,7 +31,7 @@ const SCENES: readonly { name: string; height: number; show(page: Page): Promise
         await page.getByLabel("Audiences (empty: any)").fill("shop");
         await page.getByLabel("Requests that need a token").selectOption("unmatched");
         await page.getByLabel("Paths, such as /public/*").fill("/public/*");
-        await page.locator(".results[aria-busy=false] .proofs").getByText("where none is needed").waitFor();
+        await page.locator(".results[aria-busy=false] .proofs").getByText("if none is needed").waitFor();
       },
       texts: [
         "jwtgate console",
