@@ -23,7 +23,7 @@ import { ALGORITHMS } from "./tokens.ts";
 
 const STAGES = ["tokens", "steps", "rules", "memory", "update", "host"] as const;
 
-/** Contenders of the stage `rules` and of `update`: an empty filter has no rules, and caches do not touch them. */
+/** Contenders of the stage `rules` and of `update`: an empty filter has no rules, and caches have no effect on them. */
 const WITH_RULES: readonly ContenderName[] = ["none", "native-cache", "jwtgate-other", "jwtgate"];
 const UPDATED: readonly ContenderName[] = ["native", "jwtgate-other", "jwtgate"];
 
@@ -167,12 +167,12 @@ for (const [name, contents] of [
 }
 progress(`took ${((performance.now() - started) / 1000).toFixed(0)} s`);
 
-/** Lines that stay, and on a terminal lines that give way to the next. */
+/** Prints lines that stay, and on a terminal also lines that the next one replaces. */
 function progressTo(stream: NodeJS.WriteStream): StageOptions["progress"] {
   let shown = 0;
   return (line, volatile = false) => {
     if (!stream.isTTY) {
-      // A log keeps the beginning of each piece of work, not each round.
+      // A log keeps the beginning of each task, not each round.
       const piece = line.replace(/round \d+ of|pair \d+ of|run \d+ of/, "").length;
       if (volatile && piece === shown) return;
       shown = volatile ? piece : 0;

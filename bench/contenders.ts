@@ -21,7 +21,7 @@ export const CONTENDERS = [
 ] as const;
 export type ContenderName = (typeof CONTENDERS)[number] | Step;
 
-/** How people call them. */
+/** Their names in reports. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   none: "no filter",
   empty: "empty Wasm filter",
@@ -42,18 +42,18 @@ export interface Bench {
   envoy: string;
   /** The filter. */
   module: string;
-  /** Filters that do part of what it does. */
+  /** Filters that do a part of its work. */
   steps: Record<Step, string>;
-  /** Another build of the filter, to see what a change of it brings. */
+  /** Another build of the filter, to measure the effect of a change. */
   otherModule: string;
-  /** Connections of the load generator. */
+  /** How many connections the load generator has. */
   connections: number;
 }
 
 /** Tokens that the filter's cache holds by default (tools/config/schema.ts); the native one gets as many. */
 export const CACHE_ENTRIES = 4_096;
 
-/** The filters of a contender that has to do what the configuration says. */
+/** The filters of a contender that implements the configuration. */
 export function filtersOf(name: ContenderName, configuration: Configuration, bench: Bench): Message[] {
   switch (name) {
     case "none":
@@ -86,7 +86,7 @@ function wasmFilter(module: string): Message {
   };
 }
 
-/** A listener as `jwtgate compile --output envoy` writes it, with other filters, that answers by itself with `body`. */
+/** A listener as `jwtgate compile --output envoy` writes it, but with other filters and `body` as its own answer. */
 export function answeringListener(filters: Message[], body = "ok"): Message {
   const written = listener({
     name: "bench",
@@ -113,7 +113,7 @@ export function answeringListener(filters: Message[], body = "ok"): Message {
   return written;
 }
 
-/** A contender that runs. */
+/** A running contender. */
 export class Contender {
   private load: Load | undefined;
 
@@ -135,8 +135,8 @@ export class Contender {
   }
 
   /**
-   * Shows that it does its work: lets a good token through, and where it is more than a filter that does nothing,
-   * refuses a tampered one, none, and a target that no rule is about. Then opens the connections.
+   * Proves that it works: it lets a valid token through and, if it is more than an empty filter, refuses a tampered
+   * one, a missing one, and a target without a rule. Then opens the connections.
    */
   async prove(target: Target, token: string): Promise<void> {
     const refuses = this.name !== "none" && !STEPS.some((step) => step === this.name);
@@ -157,7 +157,7 @@ export class Contender {
     );
   }
 
-  /** Sends requests that must all pass. @returns CPU time that Envoy used, in microseconds a request */
+  /** Sends requests that must all pass. @returns CPU time that Envoy used, in microseconds per request */
   async measure(requests: readonly Buffer[]): Promise<number> {
     if (this.load === undefined) throw new Error("prove comes first");
     const before = cpuNanoseconds(this.envoy.pid);

@@ -1,4 +1,4 @@
-/** Filters that do part of what jwtgate does for a token that it knows, each a step more than the one before (filters/). */
+/** Filters that do a part of jwtgate's work for a known token, each one step more than the one before (filters/). */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";

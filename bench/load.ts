@@ -1,6 +1,7 @@
 /**
- * The load generator: HTTP/1.1 over raw sockets that stay open, requests prepared as bytes beforehand. It reads of an answer
- * only what distinguishes a pass from anything else: every answer must have the length of the first and begin like it.
+ * The load generator: HTTP/1.1 over raw sockets that stay open, with requests prepared as bytes. Of an answer it reads
+ * only what distinguishes a pass from anything else: every answer must have the length of the first and begin with the
+ * same bytes.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -11,7 +12,7 @@ export interface LoadOptions {
   connections: number;
 }
 
-/** Connections to one server, used for one series of requests after the other. */
+/** Connections to one server, for one series of requests after another. */
 export class Load {
   private pending: readonly Buffer[] = [];
   private next = 0;
@@ -41,7 +42,7 @@ export class Load {
     });
   }
 
-  /** Lets a connection have the next request. */
+  /** Sends the next request on a connection. */
   private feed(lane: Lane): void {
     const request = this.pending[this.next];
     if (request === undefined) return;
@@ -49,7 +50,7 @@ export class Load {
     lane.write(request);
   }
 
-  /** A connection has got its answer. */
+  /** Called when a connection has received its answer. */
   took(lane: Lane): void {
     this.answered++;
     this.feed(lane);
@@ -67,7 +68,7 @@ export class Load {
 
 /** One connection. */
 class Lane {
-  /** Bytes of the answer that is coming in. */
+  /** Bytes received of the current answer. */
   private received = 0;
 
   private constructor(
@@ -112,7 +113,7 @@ class Lane {
     this.load.took(this);
   }
 
-  /** Up to the status it must be the same as the first answer, and no longer. */
+  /** Whether it equals the first answer up to the status, and is not longer. */
   private isExpected(length: number, buffer: Uint8Array): boolean {
     for (let i = 0; i < length && this.received + i < STATUS_LENGTH; i++) {
       if (buffer[i] !== this.answer[this.received + i]) return false;

@@ -1,7 +1,7 @@
 /**
- * The same policies for Envoy's own filters, `jwt_authn` and `rbac`, written as istiod writes them (docs/semantics.md): what
- * is about the request in a policy's permissions, what is about its sender in its principals. Only the conditions that the
- * benchmark's policies use have a form here.
+ * The same policies for Envoy's own filters, `jwt_authn` and `rbac`, in the form that istiod writes
+ * (docs/semantics.md): conditions on the request in a policy's permissions, conditions on the caller in its principals.
+ * Only the conditions of the benchmark's policies are supported.
  */
 import type {
   Condition,
@@ -14,15 +14,15 @@ import type {
 import type { Message } from "../tools/render/bootstrap.ts";
 
 const JWT_AUTHN = "envoy.filters.http.jwt_authn";
-/** The key under which istiod has the payload put into the request's metadata. */
+/** The key of the payload in the request's metadata, as in istiod. */
 const PAYLOAD = "payload";
 
 export interface NativeOptions {
-  /** Entries of jwt_authn's own token cache; none without it. */
+  /** Entries of jwt_authn's own token cache; absent for no cache. */
   cacheSize?: number;
 }
 
-/** The HTTP filters that do what jwtgate does with that configuration. */
+/** The HTTP filters that implement the same configuration. */
 export function nativeFilters(configuration: Configuration, options: NativeOptions = {}): Message[] {
   const { providers = [], authorization } = configuration;
   const predicates = authorization?.predicates ?? [];

@@ -5,10 +5,10 @@ import { formatDiagnostic } from "../tools/diagnostics.ts";
 import { ISSUER } from "./tokens.ts";
 
 export const SHAPES = ["exact", "prefix", "header", "mix"] as const;
-/** What the rules of a policy ask for. */
+/** The kind of conditions in a policy's rules. */
 export type Shape = (typeof SHAPES)[number];
 
-/** What of a request decides: its path, and headers beside those that every request has. */
+/** The decisive parts of a request: its path, and headers besides those that every request has. */
 export interface Target {
   path: string;
   host: string;
@@ -20,7 +20,7 @@ export const HOST = "bench.example";
 interface RuleMaker {
   /** The rule without the principal, which every rule asks for. */
   rule: object;
-  /** A request that this rule lets through, and no other does. */
+  /** A request that only this rule lets through. */
   target: Partial<Target>;
 }
 
@@ -71,10 +71,10 @@ function makerOf(shape: Shape, index: number): RuleMaker {
   return (make ?? MAKERS.exact)(`resource-${index}`);
 }
 
-/** How many rules Istio lets one policy have. */
+/** How many rules Istio allows in one policy. */
 const RULES_OF_A_POLICY = 512;
 
-/** The policies as Kubernetes would hold them: whose tokens are taken, and which requests they allow. */
+/** The policies as Kubernetes would store them: trusted issuers, and allowed requests. */
 function resources(jwks: string, shape: Shape, rules: number): object[] {
   const apiVersion = "security.istio.io/v1";
   const metadata = { name: "bench", namespace: "bench" };
@@ -108,7 +108,7 @@ export function compilePolicy(jwks: string, shape: Shape, rules: number): Config
   return result.configuration;
 }
 
-/** At most 64 requests, each let through by another rule, evenly spread over all of them. */
+/** At most 64 requests, each let through by another rule, spread evenly over all rules. */
 export function targets(shape: Shape, rules: number): Target[] {
   const count = Math.min(rules, 64);
   return Array.from({ length: count }, (_, i) => ({
@@ -119,7 +119,7 @@ export function targets(shape: Shape, rules: number): Target[] {
   }));
 }
 
-/** The bytes of a request with that token, as a client with few headers of its own sends it. */
+/** The bytes of a request with that token, as a client with few headers sends it. */
 export function requestBytes({ path, host, headers }: Target, token: string): Buffer {
   const lines = [
     `GET ${path} HTTP/1.1`,

@@ -1,9 +1,9 @@
-/** What a process has used, by the kernel's own account (proc_pid_schedstat(5), proc_pid_smaps(5)). Linux only. */
+/** What a process has used, as the kernel counts it (proc_pid_schedstat(5), proc_pid_smaps(5)). Linux only. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /**
  * CPU time of all threads of a process, in nanoseconds: the first number of each thread's schedstat. Exact to a
- * microsecond where the threads sleep, as Envoy's do when no request is under way.
+ * microsecond if the threads sleep, as Envoy's do without a request in progress.
  */
 export function cpuNanoseconds(pid: number): bigint {
   let total = 0n;
@@ -17,7 +17,7 @@ export function cpuNanoseconds(pid: number): bigint {
 export interface Memory {
   /** Resident set, in bytes: all pages, the executable's own included. */
   resident: number;
-  /** Of these what no other process could share: heaps, stacks, compiled code. */
+  /** The part that no other process could share: heaps, stacks, compiled code. */
   anonymous: number;
 }
 

@@ -1,18 +1,20 @@
-/** Measuring side by side: every round asks each contender, so that what disturbs the machine disturbs all alike. */
+/**
+ * Measures side by side: every round measures each contender, so that disturbances of the machine affect all of them.
+ */
 
 /** One thing to measure. */
 export interface Series<Name> {
   name: Name;
-  /** Prepares and measures once. @returns microseconds a request */
+  /** Prepares and measures once. @returns microseconds per request */
   measure: (round: number) => Promise<number>;
 }
 
 /**
- * Measures every series once a round. Each round begins with another one, and every second goes the other way round, so
- * that none always follows the same.
+ * Measures every series once per round. Each round begins with another one, and every second round has the reverse
+ * order, so that no series always follows the same one.
  *
  * @param progress called after each round
- * @returns of each series one number a round, by name
+ * @returns for each series one number per round, by name
  */
 export async function interleave<Name>(
   series: readonly Series<Name>[],

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:scale`: large inputs. Whole processes of the built tool, each with its time and the most memory that it
- * had, beside a process whose work never changes (SHA-256), in interleaved rounds: the ratio to it distinguishes a slower tool
- * from a slower machine. Then the module loads 10,000 providers in the TypeScript host.
+ * `npm run bench:scale`: large inputs. Measures time and peak memory of whole processes of the built tool, interleaved
+ * with a process whose work never changes (SHA-256): the ratio to it distinguishes a slower tool from a slower machine.
+ * Then the module loads 10,000 providers in the TypeScript host.
  */
 import { spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
@@ -16,15 +16,15 @@ import { estimate, ratio } from "./statistics.ts";
 
 const TOOL = fileURLToPath(new URL("../dist/jwtgate.mjs", import.meta.url));
 
-/** Prints the most memory that the process had, in KiB, to descriptor 3. */
+/** Prints the peak memory of the process, in KiB, to descriptor 3. */
 const HOOK =
   'import{writeSync}from"node:fs";process.on("exit",()=>writeSync(3,String(process.resourceUsage().maxRSS)))';
 
-/** The work that never changes: SHA-256 of 256 MiB. */
+/** The constant work: SHA-256 of 256 MiB. */
 const REFERENCE =
   'import{createHash}from"node:crypto";const h=createHash("sha256"),b=Buffer.alloc(1<<20);for(let i=0;i<256;i++)h.update(b);h.digest()';
 
-/** Of a policy; the API server takes no more rules. */
+/** How many rules the API server accepts in one policy. */
 const RULES_OF_A_POLICY = 500;
 
 const resource = (kind: string, name: string, spec: object) => ({
@@ -34,7 +34,7 @@ const resource = (kind: string, name: string, spec: object) => ({
   spec,
 });
 
-/** Policies as people write them, in block style. */
+/** Policies in block style, as a person writes them. */
 function policies(count: number, rule: (i: number) => string): string {
   const all = Array.from({ length: count }, (_, i) => rule(i));
   return Array.from({ length: Math.ceil(count / RULES_OF_A_POLICY) }, (_, p) => {
@@ -68,7 +68,7 @@ const conditions = (i: number) => `  - from:
       values: ["group${i % 50}"]
 `;
 
-/** 10,000 jwtRules, 1,000 a resource, as `kubectl get -o json` prints them. */
+/** 10,000 jwtRules, 1,000 per resource, as `kubectl get -o json` prints them. */
 function providers(keys: (i: number) => object): string {
   const items = Array.from({ length: 10 }, (_, p) => {
     const jwtRules = Array.from({ length: 1000 }, (_, i) => {
@@ -94,7 +94,7 @@ interface Input {
   name: string;
   text: string;
   commands: readonly string[];
-  /** Whether the module loads it, too. */
+  /** Whether the module loads it too. */
   loads: boolean;
 }
 
@@ -166,7 +166,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Times how long the module takes to load each configuration, in a host of its own each time. */
+/** Measures how long the module takes to load each configuration, in a new host each time. */
 async function loads(folder: string, all: readonly Input[], rounds: number): Promise<void> {
   const module = readFileSync(MODULE_FILE);
   const times = new Map<string, number[]>();

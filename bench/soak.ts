@@ -1,6 +1,7 @@
 /**
- * `npm run soak`: nothing on the request path allocates what stays. In the TypeScript host the module's own memory must be the
- * same after 10 million requests as after 10 thousand; in Envoy, where other things breathe too, it must stop growing.
+ * `npm run soak`: proves that the request path allocates nothing permanent. In the TypeScript host the module's own
+ * memory must be the same after 10 million requests as after 10 thousand; in Envoy, where other memory varies too, it
+ * must stop growing.
  */
 import { readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
@@ -25,7 +26,7 @@ const options = new Command("npm run soak --")
 const SETTLED = 10_000;
 /** More tokens than the cache holds, so that most of them miss. */
 const TOKENS = 20_000;
-/** What Envoy's own buffers and counters may come to, in bytes, over all requests. */
+/** How much Envoy's own buffers and counters may grow, in bytes, over all requests. */
 const ENVOY_ALLOWANCE = 1024 * 1024;
 const NO_STEPS = { empty: "", streams: "", headers: "", clock: "", removal: "" };
 const MEBIBYTE = 1024 * 1024;
@@ -72,7 +73,7 @@ async function soakHost(count: number): Promise<boolean> {
       throw new Error(`request ${i}: ${outcome?.answer?.body}`);
     if (i % 1_000 === 0) {
       host.advance(100);
-      // What was put off in Node, which is not what is looked at here.
+      // Waits for deferred work of Node, which is not measured here.
       await setImmediate();
     }
     if (i === SETTLED) settled = host.memorySize;
@@ -90,7 +91,7 @@ async function soakHost(count: number): Promise<boolean> {
   return growth !== 0;
 }
 
-/** @returns whether Envoy's memory grew by more than is its own */
+/** @returns whether Envoy's memory grew by more than the allowance */
 async function soakEnvoy(count: number): Promise<boolean> {
   const progress = (line: string): void => void process.stderr.write(`${line}\n`);
   const envoy = await findEnvoy({ progress });

@@ -29,7 +29,7 @@ export const ISSUER = "https://issuer.example";
 
 const CURVES: Record<string, string> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
 
-/** Signs tokens with one key, made for the occasion. RSA keys have 2048 bits, secrets the hash's length. */
+/** Signs tokens with one new key. RSA keys have 2048 bits, secrets the hash's length. */
 export class Signer {
   /** The key set for verifying, as JSON. */
   readonly jwks: string;
@@ -52,9 +52,9 @@ export class Signer {
   }
 
   /**
-   * A token that no call before gave.
+   * A token that no earlier call returned.
    *
-   * @param length bytes that it should have at least; what is missing is made up by a claim
+   * @param length how many bytes it should have at least; a claim pads it
    */
   token(length = 0): string {
     const now = Math.floor(Date.now() / 1000);
@@ -69,7 +69,7 @@ export class Signer {
     };
     const header = encode({ alg: this.algorithm, kid: "bench", typ: "JWT" });
     const missing = length - this.sign(header, claims).length;
-    // Three bytes of a claim are four characters of the token, and so are `,"note":""`'s ten.
+    // Three bytes of a claim become four characters of the token, and so do the ten of `,"note":""`.
     const note = Math.ceil(missing * 0.75) - 10;
     return this.sign(header, note > 0 ? { ...claims, note: "x".repeat(note) } : claims);
   }

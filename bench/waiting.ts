@@ -1,7 +1,7 @@
 /**
- * `npm run bench:waiting`: what letting a thousand waiting requests go does to the other requests of the same worker. A
- * prober on a thread of its own asks another listener, in the same virtual machine, at fixed times, whether the answer
- * before has come or not (no coordinated omission), first while nothing else happens, then while the requests are resumed.
+ * `npm run bench:waiting`: how resuming a thousand waiting requests affects other requests of the same worker. A prober
+ * on its own thread sends requests to another listener, in the same VM, at fixed times, even if an earlier answer is
+ * missing (no coordinated omission): first while nothing else happens, then while the requests are resumed.
  */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";

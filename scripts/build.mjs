@@ -45,7 +45,7 @@ const { values: options } = parseArgs({
   },
 });
 
-/** What the filter is made of. */
+/** The sources of the filter. */
 const FILTER_SOURCES = [
   "assembly",
   "asconfig.json",
@@ -66,7 +66,7 @@ const FILTER = {
   },
 };
 
-/** The filter with names and assertions, to look into. */
+/** The filter with names and assertions, for inspection. */
 const DEBUG_FILTER = {
   name: "the filter for debugging",
   outputs: ["build/jwtgate.debug.wasm"],
@@ -88,7 +88,7 @@ const TOOL = {
   },
 };
 
-/** What programs import: all of the library, and the part of it that runs anywhere. */
+/** What programs import: the whole library, and the part of it that runs anywhere. */
 const LIBRARY = {
   name: "the library",
   outputs: ["dist/core.mjs", "dist/index.mjs"],
@@ -140,7 +140,7 @@ const CONSOLE = {
   },
 };
 
-/** How bundles for Node are made. */
+/** The options of bundles for Node. */
 const FOR_NODE = {
   platform: "node",
   target: "node20",
@@ -174,20 +174,20 @@ async function step({ name, outputs, sources, run }) {
   }
 }
 
-/** Compiles in a process of its own, so that two targets take the time of one. */
+/** Compiles in a separate process, so that two targets take the time of one. */
 async function compileFilter(target) {
   const compiler = join("node_modules", "assemblyscript", "bin", "asc.js");
   const { error, stderr } = await new Promise((resolve) => {
     const command = [compiler, "--config", "asconfig.json", "--target", target];
     execFile(process.execPath, command, (error, _, stderr) => resolve({ error, stderr }));
   });
-  // Converging ends with a round that no longer improves; that is not news.
+  // Converging always ends with a round that no longer improves, so this message is dropped.
   const words = stderr.replace("Last converge was suboptimal.\n", "");
   if (words !== "") process.stderr.write(`\n${words}`);
   if (error) process.exit(1);
 }
 
-/** The filter's copy of the configuration's fields must be that of the schema. */
+/** Checks that the filter's copy of the configuration's fields equals that of the schema. */
 async function checkFields() {
   const { outputFiles } = await build({
     entryPoints: ["scripts/docs/fields.ts"],
@@ -207,9 +207,9 @@ async function checkFields() {
 }
 
 /**
- * Everything that a program imports in one file, so that it needs no package beside it.
+ * Bundles everything that a program imports into one file, so that it needs no other package.
  *
- * @returns {Promise<string[]>} the paths of the files that went into it
+ * @returns {Promise<string[]>} the paths of the bundled files
  */
 async function bundle(entryPoint, outfile, engine) {
   mkdirSync(dirname(outfile), { recursive: true });
@@ -230,7 +230,7 @@ async function bundle(entryPoint, outfile, engine) {
   }
 }
 
-/** Makes a script smaller: browsers load it, and what esbuild leaves of it is 4 % larger, compressed. */
+/** Compresses a script further, because browsers load it: esbuild's output is 4 % larger, compressed. */
 async function shrink(file) {
   const options = { compress: { passes: 2 }, mangle: true, ecma: 2022, module: false };
   const { code } = await minify(readFileSync(file, "utf8"), { ...options, format: { comments: "some" } });
@@ -245,7 +245,7 @@ function describe(folder, packages) {
   writeFileSync(join(folder, "sbom.cdx.json"), billOfMaterials(root, [...packages, ...filter]));
 }
 
-/** The newest time of change under these files and folders, in milliseconds; of a missing one: never. */
+/** The latest change of these files and folders, in milliseconds; never for a missing one. */
 function newest(paths) {
   let time = Number.NEGATIVE_INFINITY;
   for (const path of paths) {

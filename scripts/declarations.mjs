@@ -1,4 +1,6 @@
-/** Writes the library's declarations: what TypeScript makes of tools/lib.ts and of all that it leads to. */
+/**
+ * Writes the library's declarations: those that TypeScript generates from tools/lib.ts and the files that it refers to.
+ */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
@@ -9,7 +11,7 @@ const SCHEMA = "config/schema.d.ts";
 
 /**
  * @param {string} folder where the declarations go; emptied before
- * @throws {Error} where TypeScript has something to say
+ * @throws {Error} if TypeScript reports an error
  */
 export async function writeDeclarations(folder) {
   const { config } = ts.readConfigFile("tsconfig.json", ts.sys.readFile);
@@ -44,7 +46,7 @@ function withoutExtensions(text) {
   return text.replace(/((?:from|import\()\s*"\.[^"]*)\.ts"/g, '$1.js"');
 }
 
-/** The files that a declaration leads to, itself first. */
+/** The files that a declaration refers to, itself first. */
 function reachable(files, path, found = new Set()) {
   if (found.has(path) || !files.has(path)) return found;
   found.add(path);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Writes the files that are generated from sources (scripts/docs). A test says when they are out of date. */
+/** Writes the files that are generated from sources (scripts/docs). A test fails if they are out of date. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

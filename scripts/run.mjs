@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Runs a TypeScript program of the project, with the filter built before it where its sources are newer.
+ * Runs a TypeScript program of the project, after a build of the filter if its sources are newer.
  *
  *   node scripts/run.mjs PROGRAM.ts [ARGUMENTS …]
  */

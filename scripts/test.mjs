@@ -24,7 +24,7 @@ const coverageOfChildren = join(folder, "children");
 mkdirSync(coverageOfChildren);
 const raise = process.argv.slice(2).filter((argument) => argument === "--raise");
 
-/** Each with what counts its tests; without it, it is one test. */
+/** Each may have a function that counts its tests; without one, it is one test. */
 const STEPS = [
   { name: "build", command: ["scripts/build.mjs"] },
   {
@@ -85,7 +85,7 @@ try {
     const started = performance.now();
     const { succeeded, output } = await run(step.command, step.environment);
     const counted = step.count?.(output) ?? { passed: 0, failed: 0 };
-    // A step that fails without a failed test, or has no tests at all, is itself the failure.
+    // A step that fails without a failed test, or has no tests at all, counts as a failure.
     if (!succeeded && counted.failed === 0) counted.failed = 1;
     if (succeeded && step.count === undefined) counted.passed = 1;
     if (step.count !== undefined && counted.passed + counted.failed === 0) counted.failed = 1;
@@ -133,7 +133,7 @@ function countAsPect(output) {
   return { passed: Number(passed ?? 0), failed: Number(all ?? 0) - Number(passed ?? 0) };
 }
 
-/** A skipped test has proved nothing, and a file that cannot be loaded holds tests that nobody ran. */
+/** A skipped test proves nothing, and the tests of a file that cannot be loaded did not run. */
 function countVitest() {
   let results;
   try {

@@ -1,4 +1,4 @@
-/** The host's functions that jwtgate calls once for a request whose token it knows. */
+/** The host's functions that jwtgate calls once for a request with a known token. */
 
 // @ts-ignore: decorator
 @external("env", "proxy_get_header_map_pairs")
@@ -15,10 +15,10 @@ const RESULT = memory.data(16, 16);
 const AUTHORIZATION = memory.data<u8>([
   0x61, 0x75, 0x74, 0x68, 0x6f, 0x72, 0x69, 0x7a, 0x61, 0x74, 0x69, 0x6f, 0x6e,
 ]);
-/** What the host returns goes here, one request over the other. */
+/** Where the host puts its results; each request overwrites them. */
 const ANSWERS = memory.data(65536, 16);
 
-/** The host asks for memory for what it returns. */
+/** Allocates memory for the host's results. */
 export function malloc(size: usize): usize {
   return ANSWERS;
 }

@@ -1,4 +1,4 @@
-/** … and takes the token out of the request. */
+/** … and removes the token from the request. */
 import { readClock, readHeaders, removeToken } from "./host";
 export { malloc } from "./host";
 export { proxy_abi_version_0_2_1 } from "./empty";

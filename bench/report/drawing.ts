@@ -1,18 +1,20 @@
-/** A report as a picture (SVG) for the README: what is added to a request, and how it grows with rules. */
+/**
+ * A report as a picture (SVG) for the README: the cost that a filter adds to a request, and how it grows with rules.
+ */
 import type { ContenderName } from "../contenders.ts";
 import type { Shape } from "../policies.ts";
 import type { Report } from "./results.ts";
 
 const WIDTH = 880;
 const MARGIN = 24;
-/** The bars' part, and where the bars begin in it. */
+/** The width of the part with bars, and where the bars begin in it. */
 const BARS_WIDTH = 430;
 const LABEL_WIDTH = 150;
 const BAR = 13;
 const GROUP_GAP = 16;
 const TOP = 64;
 
-/** In the order in which they are drawn, with the class that colours them. */
+/** In drawing order, with the class that sets their colour. */
 const DRAWN: readonly (readonly [ContenderName, string])[] = [
   ["empty", "empty"],
   ["native", "native"],
@@ -20,7 +22,7 @@ const DRAWN: readonly (readonly [ContenderName, string])[] = [
   ["jwtgate", "own"],
 ];
 
-/** Light and dark pages; the drawing has no ground of its own. */
+/** Works on light and dark pages; the drawing has no background. */
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; font-size: 13px; }
@@ -40,7 +42,7 @@ interface Group {
   bars: { label: string; value: number; style: string }[];
 }
 
-/** The picture, or an empty one where neither tokens nor rules were measured. */
+/** The picture; empty if neither tokens nor rules were measured. */
 export function drawing(report: Report): string {
   const groups = groupsOf(report);
   const bars = groups.length === 0 ? { text: "", height: 0 } : drawBars(groups);
@@ -109,7 +111,7 @@ function drawBars(groups: readonly Group[]): { text: string; height: number } {
   return { text: parts.join("\n"), height: y };
 }
 
-/** Paths are drawn through, the mix dashed: the shapes that say most. */
+/** Paths are drawn solid, the mix dashed: the most informative shapes. */
 const CURVES: readonly (readonly [Shape, string])[] = [
   ["exact", ""],
   ["mix", " dashed"],
@@ -158,7 +160,7 @@ function drawCurves(rules: Report["rules"], left: number, bottom: number): strin
   return parts.join("\n");
 }
 
-/** Where a whole title does not fit. */
+/** Titles for narrow places. */
 const SHORT: Readonly<Record<string, string>> = { "native with its cache": "native, cached" };
 
 function text(x: number, y: number, content: string, style = "", anchor = "start"): string {

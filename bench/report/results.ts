@@ -1,4 +1,4 @@
-/** The results of a run: what was measured, where, and the figures that follow from it. */
+/** The results of a run: what was measured, on which machine, and derived figures. */
 import { type ContenderName, TITLES } from "../contenders.ts";
 import type { Shape } from "../policies.ts";
 import type { HostResult } from "../stages/host.ts";
@@ -9,7 +9,7 @@ import type { TokensResult } from "../stages/tokens.ts";
 import type { UpdateResult } from "../stages/update.ts";
 import { difference, type Estimate, estimate, ratio } from "../statistics.ts";
 
-/** Where a run took place. */
+/** The machine of a run. */
 export interface Machine {
   cpu: string;
   cores: number;
@@ -18,7 +18,7 @@ export interface Machine {
   envoy: string;
 }
 
-/** As they were measured. */
+/** The raw measurements. */
 export interface Measured {
   tokens: TokensResult[];
   steps: StepsResult;
@@ -28,15 +28,15 @@ export interface Measured {
   host: HostResult[];
 }
 
-/** What a contender takes of Envoy's time, in microseconds a request. */
+/** CPU time of Envoy with a contender, in microseconds per request. */
 export interface Cost {
   contender: ContenderName;
   title: string;
-  /** All that Envoy takes. */
+  /** Envoy's total. */
   total: Estimate;
-  /** Over no filter, pair by pair. */
+  /** What it adds to Envoy without a filter, pair by pair. */
   added?: Estimate;
-  /** Of what is added: to what the native filters add, without and with their cache. */
+  /** The added cost relative to that of the native filters, without and with their cache. */
   toNative?: Estimate;
   toNativeCache?: Estimate;
 }
@@ -51,10 +51,10 @@ export interface Report {
     mode: string;
     tokenBytes: number;
     costs: Cost[];
-    /** What is added with jwtgate's cache on to what is added with it off. */
+    /** The added cost with jwtgate's cache relative to that without it. */
     cacheOnToOff?: Estimate;
   }[];
-  /** One token again and again: filters that do more and more, and jwtgate. */
+  /** One token repeated: filters that do more and more, and jwtgate. */
   steps: Cost[];
   rules: {
     shape: Shape;
@@ -121,7 +121,7 @@ function tokensReport({ algorithm, mode, tokenBytes, cpu }: TokensResult): Repor
   return { algorithm, mode, tokenBytes, costs, ...(on && off && { cacheOnToOff: ratio(on, off) }) };
 }
 
-/** What a contender takes over no filter, a number a round. */
+/** What a contender adds to Envoy without a filter, one number per round. */
 function addedBy(
   name: ContenderName,
   cpu: ReadonlyMap<ContenderName, readonly number[]>,

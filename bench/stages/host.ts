@@ -1,4 +1,4 @@
-/** What remembering costs where it is of no use: tokens that come once, in the TypeScript host, with the cache and without. */
+/** The cost of remembering tokens that come only once, in the TypeScript host, with and without the cache. */
 import { readFileSync } from "node:fs";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
@@ -7,7 +7,9 @@ import { compilePolicy, targets } from "../policies.ts";
 import { type Algorithm, Signer } from "../tokens.ts";
 import type { StageOptions } from "./stage.ts";
 
-/** Tokens that warm up and are not measured: they fill the cache, whose pages cost the kernel time when they are first used. */
+/**
+ * Tokens for warming up, which are not measured: they fill the cache, whose pages cost the kernel time on first use.
+ */
 const WARM_UP_TOKENS = CACHE_ENTRIES + 1_000;
 
 export interface HostOptions extends StageOptions {
@@ -19,7 +21,7 @@ export interface HostOptions extends StageOptions {
 
 export interface HostResult {
   algorithm: Algorithm;
-  /** Microseconds a request by the clock on the wall, a number a pair. */
+  /** Microseconds per request in wall-clock time, one number per pair. */
   cacheOn: number[];
   cacheOff: number[];
 }
@@ -50,7 +52,7 @@ export async function measureHost(options: HostOptions): Promise<HostResult[]> {
     const tokens = Array.from({ length: (pairs + warmUp) * requests }, () => signer.token(tokenBytes));
     for (let pair = -warmUp; pair < pairs; pair++) {
       progress(`host, ${algorithm}: pair ${Math.max(pair + 1, 0)} of ${pairs}`, true);
-      // Token by token the one and the other, now this one first, now that one.
+      // Alternates for each token, in both orders.
       const nanoseconds = { on: 0n, off: 0n };
       for (let i = 0; i < requests; i++) {
         const token = tokens[(pair + warmUp) * requests + i] ?? "";

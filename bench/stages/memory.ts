@@ -1,4 +1,4 @@
-/** What memory a contender takes when its cache is full. */
+/** The memory of a contender with a full cache. */
 import type { ContenderName } from "../contenders.ts";
 import { CACHE_ENTRIES } from "../contenders.ts";
 import { compilePolicy, requestBytes, targets } from "../policies.ts";
@@ -15,7 +15,7 @@ export interface MemoryOptions extends StageOptions {
 
 export type MemoryResult = Map<ContenderName, Memory[]>;
 
-/** Each starts anew with a policy of one rule and one worker, and gets three times the tokens that a cache holds. */
+/** Each run starts with a policy of one rule and one worker, and sends three times the tokens that a cache holds. */
 export async function measureMemory(options: MemoryOptions): Promise<MemoryResult> {
   const { contenders: names, tokenBytes, runs, progress } = options;
   const result: MemoryResult = new Map(names.map((name) => [name, []]));

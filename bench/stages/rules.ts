@@ -1,4 +1,4 @@
-/** How the cost grows with the number of rules: one token, requests that are spread over the rules. */
+/** How the cost grows with the number of rules: one token, and requests that are spread over the rules. */
 import { Contender, type ContenderName } from "../contenders.ts";
 import { compilePolicy, requestBytes, type Shape, targets } from "../policies.ts";
 import { interleave } from "../rounds.ts";
@@ -15,12 +15,12 @@ export interface RulesOptions extends StageOptions {
 
 export interface RulesResult {
   shape: Shape;
-  /** Microseconds a request without any filter, a number a round. */
+  /** Microseconds per request without any filter, one number per round. */
   none: number[];
   series: { contender: ContenderName; rules: number; cpu: number[] }[];
 }
 
-/** Where a policy is so large that requests take long, fewer make a measurement. */
+/** With so large a policy that requests take long, fewer of them make a measurement. */
 const MEASUREMENT_MICROSECONDS = 100_000;
 
 export async function measureRules(options: RulesOptions): Promise<RulesResult[]> {
@@ -29,7 +29,7 @@ export async function measureRules(options: RulesOptions): Promise<RulesResult[]
   return results;
 }
 
-/** All numbers of rules side by side: an Envoy for each, of each contender. */
+/** All numbers of rules side by side: one Envoy for each contender and number. */
 async function measureShape(shape: Shape, options: RulesOptions): Promise<RulesResult> {
   const { rounds, rules: numbers, contenders: names, progress } = options;
   const signer = new Signer("HS256");
@@ -59,7 +59,7 @@ async function measureShape(shape: Shape, options: RulesOptions): Promise<RulesR
           { length: options.requests },
           (_, i) => requests[i % requests.length] as Buffer,
         );
-        // Warm, and long enough to see how much a measurement can hold.
+        // Warms up, for long enough to estimate the size of a measurement.
         let cost = Number.POSITIVE_INFINITY;
         for (let i = 0; i < 8; i++) cost = Math.min(cost, await contender.measure(repeated));
         const count = Math.max(requests.length, Math.floor(MEASUREMENT_MICROSECONDS / cost));

@@ -1,4 +1,4 @@
-/** What every stage gets and gives. */
+/** What the stages share. */
 import type { Configuration } from "../../tools/config/schema.ts";
 import { type Bench, Contender, type ContenderName } from "../contenders.ts";
 import type { Target } from "../policies.ts";
@@ -6,13 +6,13 @@ import type { Target } from "../policies.ts";
 export interface StageOptions extends Bench {
   /** How often everything is measured. */
   rounds: number;
-  /** Requests of one measurement. */
+  /** How many requests one measurement has. */
   requests: number;
   /** Receives progress; a line replaces the one before if `volatile`. */
   progress: (line: string, volatile?: boolean) => void;
 }
 
-/** Runs `work` with contenders that have shown that they work, and ends them whatever happens. */
+/** Runs `work` with contenders that were proven to work, and always ends them. */
 export async function withContenders<T>(
   names: readonly ContenderName[],
   configuration: Configuration,

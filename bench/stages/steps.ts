@@ -1,4 +1,4 @@
-/** Where the time of a known token goes: filters that do more and more of what jwtgate does, beside it. */
+/** What the time for a known token is spent on: filters that do more and more of jwtgate's work, and jwtgate. */
 
 import type { ContenderName } from "../contenders.ts";
 import { STEPS } from "../filters.ts";
@@ -7,7 +7,7 @@ import { interleave } from "../rounds.ts";
 import { Signer } from "../tokens.ts";
 import { type StageOptions, withContenders } from "./stage.ts";
 
-/** Microseconds a request, by contender, a number a round. */
+/** Microseconds per request, by contender, one number per round. */
 export type StepsResult = Map<ContenderName, number[]>;
 
 export async function measureSteps(options: StageOptions & { tokenBytes: number }): Promise<StepsResult> {

@@ -1,4 +1,4 @@
-/** What a request with a token costs: each algorithm, each way in which clients repeat their tokens. */
+/** The cost of a request with a token: for each algorithm, and each way in which clients repeat tokens. */
 import type { ContenderName } from "../contenders.ts";
 import { compilePolicy, requestBytes, targets } from "../policies.ts";
 import { interleave } from "../rounds.ts";
@@ -18,7 +18,7 @@ export interface TokensOptions extends StageOptions {
   contenders: readonly ContenderName[];
   /** The least length of a token, in bytes. */
   tokenBytes: number;
-  /** Over how many starts of Envoy the rounds are spread: two processes of the same are never quite alike. */
+  /** How many starts of Envoy the rounds are spread over, because two equal processes still differ slightly. */
   starts: number;
 }
 
@@ -26,7 +26,7 @@ export interface TokensResult {
   algorithm: Algorithm;
   mode: Mode;
   tokenBytes: number;
-  /** Microseconds a request, by contender, a number a round. */
+  /** Microseconds per request, by contender, one number per round. */
   cpu: Map<ContenderName, number[]>;
 }
 
@@ -83,7 +83,7 @@ async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): P
   return results;
 }
 
-/** `count` elements from `start` on, beginning anew at the end. */
+/** `count` elements from `start` on, continuing at the beginning after the end. */
 function around<T>(list: readonly T[], start: number, count: number): T[] {
   return Array.from({ length: count }, (_, i) => list[(start + i) % list.length] as T);
 }

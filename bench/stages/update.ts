@@ -1,4 +1,4 @@
-/** How long a new policy takes from the file's change to the first answer under it. */
+/** How long a new policy takes, from the change of the file to the first answer under it. */
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,16 +14,16 @@ import type { StageOptions } from "./stage.ts";
 export interface UpdateOptions extends StageOptions {
   contenders: readonly ContenderName[];
   shapes: readonly Shape[];
-  /** Rules of the policy that comes. */
+  /** How many rules the new policy has. */
   rules: number;
-  /** How often it comes. */
+  /** How often it is replaced. */
   runs: number;
 }
 
 export interface UpdateResult {
   shape: Shape;
   rules: number;
-  /** Milliseconds, by contender, a number a run. */
+  /** Milliseconds, by contender, one number per run. */
   milliseconds: Map<ContenderName, number[]>;
 }
 
@@ -61,7 +61,7 @@ export async function measureUpdate(options: UpdateOptions): Promise<UpdateResul
 /** How long a new listener may take. */
 const PATIENCE_MILLISECONDS = 120_000;
 
-/** An Envoy that takes its listener from a file. */
+/** An Envoy that reads its listener from a file. */
 class UpdatedEnvoy {
   private version = 0;
 
@@ -87,7 +87,7 @@ class UpdatedEnvoy {
     return new UpdatedEnvoy(folder, envoy, await envoy.portOf("bench"));
   }
 
-  /** @returns milliseconds until a request was first answered by the new listener */
+  /** @returns milliseconds until the new listener first answered a request */
   async update(filters: Message[], request: Buffer): Promise<number> {
     const body = `version ${++this.version}`;
     const start = writeListener(this.folder, answeringListener(filters, body));
@@ -105,7 +105,7 @@ class UpdatedEnvoy {
   }
 }
 
-/** Puts the listener's file in place at once. @returns when, by `performance.now()` */
+/** Replaces the listener's file in one step. @returns when, by `performance.now()` */
 function writeListener(folder: string, listener: Message): number {
   const type = "type.googleapis.com/envoy.config.listener.v3.Listener";
   const file = join(folder, "listener.json");

@@ -1,4 +1,4 @@
-/** `docs/reference/commands.md`: what each command of the tool says of itself. */
+/** `docs/reference/commands.md`: the help of each command of the tool. */
 import { execFileSync } from "node:child_process";
 
 /** From the project's folder, where npm runs scripts and tests. */
@@ -11,14 +11,14 @@ const INTRODUCTION = `# The commands
 \`jwtgate help COMMAND\` prints the same.
 `;
 
-/** The text of `docs/reference/commands.md`, from the tool as it was built last. */
+/** The text of `docs/reference/commands.md`, from the last build of the tool. */
 export function renderCommands(): string {
   const overview = help([]);
   const sections = commandsIn(overview).flatMap((name) => section([name]));
   return [INTRODUCTION, block(overview), ...sections].join("\n");
 }
 
-/** A command and those below it. */
+/** A command and its subcommands. */
 function section(command: string[]): string[] {
   const text = help(command);
   const heading = `${"#".repeat(command.length + 1)} jwtgate ${command.join(" ")}\n`;
@@ -29,7 +29,7 @@ function block(text: string): string {
   return `\`\`\`text\n${text.trim()}\n\`\`\`\n`;
 }
 
-/** As it is printed where no terminal says how wide it is: in 80 columns. */
+/** The help as it is printed without a terminal: 80 columns wide. */
 function help(command: string[]): string {
   return execFileSync(process.execPath, [TOOL, ...command, "--help"], { encoding: "utf8" });
 }

@@ -1,4 +1,4 @@
-/** `docs/configuration.md`: the filter's configuration for people, from its schema. */
+/** `docs/configuration.md`: the filter's configuration, from its schema. */
 import { configurationSchema, definitionOf, type Schema } from "./schema.ts";
 
 const INTRODUCTION = `# The filter's configuration
@@ -25,7 +25,7 @@ export function renderConfiguration(): string {
 }
 
 /**
- * A section for a schema, and one for each of its parts in the order in which a reader meets them.
+ * A section for a schema, and one for each of its parts in the order of first use.
  *
  * @param title of the first
  */
@@ -34,7 +34,7 @@ export function renderSections(title: string, { $defs: definitions = {}, ...root
   return `${[section(title, root), ...parts].join("\n").trimEnd()}\n`;
 }
 
-/** Names of the definitions in the order in which a reader meets them. */
+/** Names of the definitions in the order of first use. */
 function referenced(node: unknown, definitions: Record<string, Schema>, found: string[] = []): string[] {
   if (typeof node !== "object" || node === null) return found;
   const reference = (node as Schema).$ref;
@@ -72,7 +72,7 @@ function alternatives(forms: Schema[]): string {
   return table(["one of", "meaning"], rows);
 }
 
-/** An object: a row for each field, those of unnamed objects inside it too. */
+/** An object: a row for each field, including those of unnamed objects inside it. */
 function fields(schema: Schema): string {
   const rows: string[][] = [];
   const visit = (object: Schema, prefix: string): void => {
@@ -88,7 +88,7 @@ function fields(schema: Schema): string {
   return table(["field", "type", "default", "range", "meaning"], rows);
 }
 
-/** @param detailed the members of an object have rows of their own */
+/** @param detailed whether the members of an object have their own rows */
 function typeOf(schema: Schema, detailed = false): string {
   if (schema.$ref !== undefined) {
     const name = definitionOf(schema.$ref);
@@ -118,7 +118,7 @@ function rangeOf({ minimum, maximum }: Schema): string {
   return minimum !== undefined && maximum !== undefined ? `${minimum} … ${maximum}` : "";
 }
 
-/** Without the columns that are empty throughout. */
+/** Leaves out columns that are empty in every row. */
 function table(head: string[], rows: string[][]): string {
   const used = head.map((_, column) => rows.some((row) => row[column]));
   const line = (row: string[]): string =>

@@ -1,7 +1,7 @@
-/** TypeScript's types of the filter's configuration, for people who use the library: the schema, without TypeBox. */
+/** TypeScript's types of the filter's configuration, for users of the library: the schema, without TypeBox. */
 import { configurationSchema, definitionOf, type Schema } from "./schema.ts";
 
-/** The text of a `.d.ts` file in the place of `tools/config/schema.ts`, which exports the same names of types. */
+/** The text of a `.d.ts` file that replaces `tools/config/schema.ts` and exports the same names of types. */
 export function renderDeclarations(): string {
   const { $defs = {}, ...root } = configurationSchema();
   const description = "The filter's configuration (docs/configuration.md has every field).";
@@ -28,7 +28,7 @@ function typeOf(schema: Schema, indent: string): string {
   return `{\n${members.join("")}${indent}}`;
 }
 
-/** What the schema says of a part, with its limits and its default. */
+/** The schema's description of a part, with its limits and its default. */
 function comment({ description, default: fallback, minimum, maximum }: Schema, indent: string): string {
   const parts = [
     ...(description === undefined ? [] : [description]),

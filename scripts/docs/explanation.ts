@@ -1,16 +1,16 @@
-/** `docs/explain.svg`: what `explain` prints on a terminal, for the policy of the README. */
+/** `docs/explain.svg`: the output of `explain` on a terminal, for the policy of the README. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const COMMAND = ["explain", "-f", "policy.yaml", "--path", "/api/v1/products/1"];
-/** Options that make the output the same each time, and that the picture does not show. */
+/** Options that make the output the same each time; the picture does not show them. */
 const HIDDEN = ["--at", "2026-11-26T12:00:00Z", "--color", "always"];
 
 const MARGIN = 16;
 const LINE_HEIGHT = 18;
-/** Of a character of 12 px in a monospace font. */
+/** The width of a character of 12 px in a monospace font. */
 const ADVANCE = 7.23;
 
 const STYLE = `

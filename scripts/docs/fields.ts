@@ -11,7 +11,7 @@ import { Reader } from "../document/reader";
 import { Node } from "../encoding/json";
 `;
 
-/** Of a line of the filter's sources (.prettierrc.json). */
+/** The length of a line of the filter's sources (.prettierrc.json). */
 const LINE_WIDTH = 110;
 
 /** The text of `assembly/config/schema.ts`. */

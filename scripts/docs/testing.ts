@@ -1,4 +1,4 @@
-/** `docs/testing.md`: files of policy tests for people, the fields from their schema. */
+/** `docs/testing.md`: files of policy tests, with the fields from their schema. */
 import * as source from "../../tools/testing/schema.ts";
 import { renderSections } from "./configuration.ts";
 import { schemaWithParts } from "./schema.ts";
