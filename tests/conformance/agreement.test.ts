@@ -1,4 +1,4 @@
-/** What `compile` accepts, the filter loads, and Envoy too: whole documents of any values. */
+/** What `compile` accepts, the filter and Envoy load: whole documents with any values. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ test("what compile accepts, the filter loads, and reads as it was meant", () => 
     fc.property(anyFile, anyOptions, (text, options) => agreement.check(text, options)),
     { seed: SEED, numRuns: RUNS },
   );
-  // Often enough to have shown something.
+  // Often enough to be conclusive.
   expect(agreement.accepted).toBeGreaterThan(RUNS / 10);
   expect(agreement.fetched).toBeGreaterThan(RUNS / 40);
 });

@@ -1,4 +1,4 @@
-/** What `compile` accepts, the filter loads, and every reader of the output takes for the same: for one text of policies. */
+/** For one text of policies: what `compile` accepts, the filter loads, and every reader of the output reads alike. */
 import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
 import { review } from "../../tools/check/review.ts";
@@ -14,7 +14,7 @@ import { MODULE } from "../support/envoy.ts";
 
 const IMAGE = { image: "oci://registry.example/jwtgate:1", mode: "sidecar" };
 
-/** Options of an output that has to be given some. */
+/** Required options of outputs. */
 const OPTIONS: Partial<Record<TargetName, object>> = {
   envoy: {
     listen: { host: "127.0.0.1", port: 0 },
@@ -28,7 +28,7 @@ const OPTIONS: Partial<Record<TargetName, object>> = {
 
 const FILES: Files = { module: MODULE, exists: () => true, resolve: (path) => path };
 
-/** What is about a file as a whole. */
+/** Messages about a file as a whole. */
 const WHOLE_FILE =
   /^(there is no RequestAuthentication and no AuthorizationPolicy here|no policy here is for (this workload|a waypoint))/;
 
@@ -104,7 +104,7 @@ export class Agreement {
   }
 }
 
-/** @returns undefined if the output cannot be written, which the command says in one line and ends with 1 */
+/** @returns undefined if the output cannot be written, which the command reports in one line, ending with 1 */
 function render(
   target: Target,
   workloads: readonly CompiledWorkload[],
@@ -119,7 +119,7 @@ function render(
   }
 }
 
-/** Every message is one line that begins with a place in the text. */
+/** Every message is one line that begins with a position in the text. */
 function checkPlaces(diagnostics: readonly Omit<Diagnostic, "severity">[], text: string): void {
   const lines = text.split("\n");
   for (const diagnostic of diagnostics) {
@@ -129,7 +129,7 @@ function checkPlaces(diagnostics: readonly Omit<Diagnostic, "severity">[], text:
     for (const slip of ["undefined", "[object ", "NaN"]) {
       assert.ok(text.includes(slip) || !line.includes(slip), line);
     }
-    // A document that ends early may be missed something at its end.
+    // A document that ends early may lack something at its end.
     assert.ok(diagnostic.line <= lines.length, line);
     assert.ok(diagnostic.column <= (lines[diagnostic.line - 1] ?? "").length + 1, line);
   }

@@ -1,4 +1,4 @@
-/** The work and memory of one request are bounded, whatever it and the configuration are. */
+/** The work and memory of one request are bounded, for any request and configuration. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { DownstreamRequest } from "../../tools/host/http-connection-manager.ts";
@@ -19,7 +19,7 @@ test("a token is read once, however many providers look at its place", async () 
     fromHeaders: [{ name: `x-${i % 8}` }],
   }));
   expect(host.configure(whole({ providers }))).toMatchObject({ accepted: true });
-  // Eight tokens of 7 KB, of which nearly each byte is a JSON value, of an issuer that nobody knows.
+  // Eight tokens of 7 KB, almost every byte of which is a JSON value, from an unknown issuer.
   const token = (i: number): string => key.token({ iss: "nobody", i, list: Array(2500).fill(0) });
   const headers = Array.from({ length: 8 }, (_, i): [string, string] => [`x-${i}`, token(i)]);
   const before = host.memorySize;
@@ -76,7 +76,7 @@ describe("a log line of a decision", () => {
     const line = await lineOf({
       method: "GET path=/other",
       authority: "a\r\n[info] \u001b[2K\\",
-      // A line separator (U+2028) in UTF-8, and bytes that are none.
+      // A line separator (U+2028) in UTF-8, and bytes that are not UTF-8.
       path: "/\xe2\x80\xa8\xe9\x7f",
     });
     expect(line).toBe(
@@ -86,7 +86,7 @@ describe("a log line of a decision", () => {
   });
 });
 
-// Before there was a table of powers, `1e-300` cost 180 µs: a third of a second for a token of 16 KB.
+// Without the table of powers, `1e-300` cost 180 µs: a third of a second for a token of 16 KB.
 test.each<[string, (i: number) => string]>([
   ["tiny", (i) => `${1 + (i % 9)}e-${280 + (i % 20)}`],
   ["huge", () => "1e308"],
@@ -114,7 +114,7 @@ test.each<[string, (i: number) => string]>([
     expect(host.send({ headers: [["x-token", token]] }).outcome?.upstream).toBeDefined();
     return performance.now() - started;
   };
-  // The machine may be busy with other things: one run in a hundred is enough.
+  // The machine may be busy: one run in a hundred is enough.
   let fastest = Number.POSITIVE_INFINITY;
   for (let run = 0; run < 100 && fastest >= 5; run++) fastest = Math.min(fastest, cost(run));
   expect(fastest).toBeLessThan(5);

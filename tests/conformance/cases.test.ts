@@ -31,7 +31,7 @@ describe("policies that istiod or Envoy refuses are refused with the place of th
       expect(line).toBeGreaterThan(0);
       expect(column).toBeGreaterThan(0);
     }
-    // Each refused resource has an error of its own, somewhere between its first line and its last.
+    // Each refused resource has its own error, between its first line and its last.
     for (const { kind, name } of recorded.oracle.ignored ?? []) {
       const document = parseDocuments(recorded.policies).find(
         (one) => one.kind === kind && one.name === name,
@@ -51,7 +51,7 @@ describe("requests", () => {
   test.each(CASES.filter((recorded) => !isRefused(recorded) && !WIDER.has(recorded.name)))(
     "$name",
     async (recorded) => {
-      // Where keys would be fetched, nobody listens.
+      // Nothing listens at the URLs of keys.
       const fetch = () => Promise.reject(new Error("connection refused"));
       const host = await createNodeHost(module, { fetch });
       const configuration = configurationOf(recorded);

@@ -1,4 +1,4 @@
-/** What the filter makes of configurations, good and bad, in the project's own host. */
+/** How the filter handles configurations, valid and invalid, in the project's own host. */
 
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -43,7 +43,7 @@ const statusOf = (token: string): number => {
 const token = key.token({ iss: "https://issuer.example", sub: "s" });
 const otherToken = other.token({ iss: "https://issuer.example", sub: "s" });
 
-/** Loads what must be refused. @returns the reason in the log */
+/** Loads an invalid configuration. @returns the reason in the log */
 function refusal(configuration: unknown): string {
   const loaded = host.configure(configuration);
   expect(loaded.trapped).toBeUndefined();
@@ -278,7 +278,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
 });
 
 describe("one fault at a time in real configurations", () => {
-  /** Every place in a value, as a path of names and indexes. */
+  /** Every position in a value, as a path of names and indexes. */
   function* places(value: unknown, path: (string | number)[] = []): Generator<(string | number)[]> {
     yield path;
     if (typeof value !== "object" || value === null) return;
@@ -287,7 +287,7 @@ describe("one fault at a time in real configurations", () => {
     }
   }
 
-  /** A copy in which the value at a place is another. */
+  /** A copy in which the value at a position is replaced. */
   function replaced(value: unknown, path: (string | number)[], by: (old: unknown) => unknown): unknown {
     const copy = structuredClone({ root: value }) as Record<string | number, unknown>;
     let parent = copy;
@@ -326,7 +326,7 @@ describe("one fault at a time in real configurations", () => {
             : { unknown: 1 },
         ),
       );
-      // Keys are read leniently: they may have members that nobody here knows (RFC 7517, 4).
+      // Keys are read leniently: they may have unknown members (RFC 7517, 4).
       if (path.includes("keys") && path.length > 4) continue;
       expect(loaded.accepted, `an unknown field at ${path.join("/")}`).toBe(false);
     }

@@ -23,7 +23,7 @@ const FORGED: [string, string][] = [
   ["x-user-role", "forged"],
   ["x_payload", "forged"],
 ];
-/** Names that are not alike, however near, and those without which there is no request. */
+/** Names that differ for every backend, however similar, and names that every request needs. */
 const HONEST: [string, string][] = [
   ["x-use", "a"],
   ["x-user2", "b"],
@@ -43,7 +43,7 @@ beforeAll(async () => {
     claimToHeaders: [
       { headerName: "x-user", claimName: "sub" },
       { headerName: "x_user_role", claimName: "role" },
-      // As long as `:path` and unlike it in its first character alone.
+      // As long as `:path`, and different only in its first character.
       { headerName: "-path", claimName: "none" },
     ],
   };
@@ -52,7 +52,7 @@ beforeAll(async () => {
   });
 });
 
-/** What reaches the backend of a request with all of these headers. */
+/** The headers that reach the backend of a request with all of these headers. */
 function received(request: DownstreamRequest): [string, string][] {
   const { outcome } = host.send({ ...request, headers: [...(request.headers ?? []), ...FORGED, ...HONEST] });
   const names = new Set([...FORGED, ...HONEST].map(([name]) => name.toLowerCase()).concat("x_user_role"));

@@ -1,6 +1,6 @@
 /**
- * The filter as a plugin of Google Cloud's Service Extensions: a host without timers, calls, metrics, shared data and
- * foreign functions, and with 16 MiB of memory, whatever `compile --output google` accepts.
+ * The filter as a plugin of Google Cloud's Service Extensions: it works with everything that `compile --output google`
+ * accepts on a host with 16 MiB of memory and without timers, calls, metrics, shared data and foreign functions.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const module = await WebAssembly.compile(readFileSync(MODULE));
 const ISSUER = "https://issuer.example";
 const MEMORY = 16 * 1024 * 1024;
 
-/** What a plugin there has none of (Service Extensions, limitations of plugins). */
+/** What a plugin does not have there (Service Extensions, limitations of plugins). */
 const WITHOUT = [
   ...[
     "proxy_set_tick_period_milliseconds",
@@ -94,7 +94,7 @@ describe("without what Google Cloud does not have, the filter", () => {
   });
 });
 
-/** Keys with names of their own, which cost as much as keys of their own. */
+/** Keys that differ only in their names, which cost as much as different keys. */
 const jwks = {
   RSA: generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" }),
   "large RSA": generateKeyPairSync("rsa", { modulusLength: 4096 }).publicKey.export({ format: "jwk" }),
@@ -104,7 +104,7 @@ const jwks = {
   secret: { kty: "oct", k: Buffer.alloc(32, 7).toString("base64url") },
 };
 const upTo = <T>(count: number, make: (i: number) => T) => Array.from({ length: count }, (_, i) => make(i));
-/** As many policies as the API server wants for that many rules. */
+/** As many policies as the API server requires for that many rules. */
 const policies = (count: number, make: (i: number) => object, action?: string) =>
   upTo(Math.ceil(count / 500), (p) =>
     policy(
@@ -199,7 +199,7 @@ function render(texts: readonly string[]): { size: number; text?: string } {
   return size < MAX_CONFIGURATION_BYTES - 1 ? { size, text: google.render(workloads).text } : { size };
 }
 
-/** Fills the cache with tokens, and holds requests at a time. */
+/** Fills the cache with tokens, and keeps requests in progress. */
 function use(host: Host): void {
   const note = "x".repeat(700);
   for (let i = 0; i < 5000; i++) {
@@ -207,7 +207,8 @@ function use(host: Host): void {
     host.send({ path: "/a", headers: [bearer(token)] }).close();
   }
   const large = keys.HS256.token({ iss: ISSUER, sub: "large", note: "x".repeat(11_000) });
-  // The host ends a request with its answer; here the module does not learn of it, so that they are all under way.
+  // The host ends a request with its answer; here the module is not called at the end, so all requests stay in
+  // progress.
   const call = Vm.prototype.call;
   const ends = /^proxy_on_(log|done|delete)$/;
   const kept = vi.spyOn(Vm.prototype, "call").mockImplementation(function (this: Vm, context, name, ...args) {

@@ -1,4 +1,4 @@
-/** What the host does not do that it always does: the answer is 500, and nothing is forwarded. */
+/** Failures of the host that never happen in practice: the answer is 500, and nothing is forwarded. */
 
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";

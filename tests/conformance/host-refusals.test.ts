@@ -1,4 +1,7 @@
-/** A host that lacks a function, or gives less than it says: the request is answered 500 or held, never forwarded. */
+/**
+ * A host that lacks a function, or returns less than it announces: the request is answered 500 or held, never
+ * forwarded.
+ */
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HeaderMap } from "../../tools/host/header-map.ts";
@@ -107,7 +110,7 @@ describe("a host that gives headers", () => {
   });
 });
 
-/** The host's own encoding, written down again: what is spied on cannot be called. */
+/** The host's own encoding, written again, because a spied function cannot be called. */
 function encode(list: readonly pairs.Pair[]): Uint8Array {
   const texts = list.flat();
   const head = Buffer.alloc(4 + 4 * texts.length);

@@ -74,7 +74,7 @@ describe("time", () => {
 });
 
 describe("calls to other services", () => {
-  /** A service whose answer a test gives when it wants. */
+  /** A service that answers when the test triggers it. */
   function service(): {
     options: HostOptions;
     calls: HttpCall[];
@@ -230,7 +230,7 @@ describe("a module that fails", () => {
       message: expect.stringMatching(message),
     });
     expect(host.trapped).toEqual(outcome.trapped);
-    // And every request after it, without entering the module again.
+    // So is every request after it, without a call into the module.
     host.logs.length = 0;
     expect((await host.request({})).answer?.status).toBe(503);
     expect(messages(host)).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * What one request brought is nothing to the next: the filter has one object of each kind and one arena, and whatever
- * they still hold of a request before must never count for another.
+ * Data of one request never reaches another: the filter has one object of each kind and one arena, and whatever they
+ * still hold of an earlier request must not count.
  */
 
 import { readFileSync } from "node:fs";
@@ -80,7 +80,7 @@ describe("a root context with the id of one that is gone", () => {
     expect(host.send({ headers: [bearer(alice)] }).outcome?.upstream).toBeDefined();
     const id = ids.mock.results[1]?.value;
     host.unload();
-    // The id is given twice: to the context that a configuration is tried in, and to the one that stays.
+    // The id is returned twice: for the context in which a configuration is tried, and for the one that stays.
     ids.mockReturnValueOnce(id).mockReturnValueOnce(id);
     expect(host.configure(configuration("https://other.example")).accepted).toBe(true);
     expect(host.send({ headers: [bearer(bob)] }).outcome?.upstream?.headers).toContainEqual(["x-sub", "bob"]);

@@ -1,6 +1,6 @@
 /**
- * Thousands of tokens over all algorithms, good and spoilt, judged by `jose` and by the module: what one accepts the other
- * accepts, except for spellings of base64url that are not canonical (docs/strictness.md, S2), which only `jose` takes.
+ * Thousands of tokens over all algorithms, valid and spoilt, verified by `jose` and by the module: both accept the
+ * same, except for non-canonical spellings of base64url (docs/strictness.md, S2), which only `jose` accepts.
  */
 
 import { readFileSync } from "node:fs";
@@ -50,7 +50,7 @@ async function keyFor(alg: string): Promise<Key> {
   };
 }
 
-/** Every way in which a token is spoilt; `other` is a good token of the same key, `stranger` one of another. */
+/** Every way to spoil a token; `other` is a valid token of the same key, `stranger` one of another. */
 function spoilt(token: string, other: string, stranger: string, random: (below: number) => number): string[] {
   const parts = token.split(".") as [string, string, string];
   const others = other.split(".");
@@ -90,7 +90,7 @@ function spoilt(token: string, other: string, stranger: string, random: (below: 
   ];
 }
 
-/** Whether each section is the one spelling of its bytes. */
+/** Whether each segment is the canonical spelling of its bytes. */
 function isCanonical(token: string): boolean {
   return token.split(".").every((part) => Buffer.from(part, "base64url").toString("base64url") === part);
 }

@@ -1,6 +1,6 @@
 /**
- * One reading of key sets: what `compile` makes of an inline set, and what the filter makes of the same text when it
- * fetches it. Odd sets are made at random; RANDOM_SEED and RANDOM_RUNS choose them.
+ * Key sets are read in one way: `compile` reads an inline set as the filter reads the same text after a fetch. Odd sets
+ * are made at random; RANDOM_SEED and RANDOM_RUNS choose them.
  */
 import { generateKeyPairSync, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -20,11 +20,11 @@ const ISSUER = "https://issuer.example";
 
 const module = await WebAssembly.compile(readFileSync(MODULE));
 
-/** Of each element of a set: whether it can be used. */
+/** For each element of a set: whether it can be used. */
 interface Reading {
-  /** How many keys can be used; 0 where the set is refused. */
+  /** How many keys can be used; 0 if the set is refused. */
   usable: number;
-  /** The elements that cannot, as messages name them; none where no key is left. */
+  /** The unusable elements, as messages name them; empty if no key is left. */
   skipped: string[];
 }
 
@@ -78,7 +78,7 @@ const KEYS: Record<string, Json>[] = [
 ];
 const CERTIFICATES = [ca.issue({}, "rsa").certificate, ca.issue({}, "ec").certificate];
 
-/** Members that are often there, and often odd. */
+/** Common members with odd values. */
 function spoilt(random: Random, key: Record<string, Json>): Json {
   const odd: [string, Json][] = [
     ["kid", random.pick<Json>(["a", "", 1, null, []])],

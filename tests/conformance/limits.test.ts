@@ -13,7 +13,7 @@ const ISSUER = "https://issuer.example";
 const TOO_MANY = "Too many Jwts in the request";
 const token = key.token({ iss: ISSUER, sub: "alice" });
 
-/** What a request comes to: `passes`, or the body of its answer. */
+/** The result of a request: `passes`, or the body of its answer. */
 async function ask(
   limits: object,
   provider: object,
@@ -30,7 +30,7 @@ async function ask(
 }
 
 test("a token has at most maxTokenBytes", async () => {
-  // The least that the configuration allows is more than this token has.
+  // The lowest limit that the configuration allows is above this token's size.
   const long = key.token({ iss: ISSUER, sub: "alice", padding: "x".repeat(2000) });
   const request = { headers: [bearer(long)] };
   expect(await ask({ maxTokenBytes: long.length }, {}, request)).toBe("passes");

@@ -1,4 +1,4 @@
-/** What the filter hands to logs: no text of a request, a token, a configuration or a server ends a line there. */
+/** What the filter passes to logs: no text of a request, a token, a configuration or a server ends a line there. */
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
@@ -40,13 +40,13 @@ test("a line of a decision is one line, whatever the request says", async () => 
   const host = await createNodeHost(module);
   const rule = { id: "ns[foo]-policy[p]-rule[0]", condition: 0 };
   const authorization = { predicates: [{ path: { prefix: "/" } }], audit: { rules: [rule] } };
-  // HTTP/1.1 and the normalisation of paths let only ASCII through.
+  // HTTP/1.1 and the normalisation of paths allow only ASCII.
   const listener = { pathNormalization: "NONE" } as const;
   expect(host.configure(whole({ authorization }), { listener }).accepted).toBe(true);
   const protocol = "HTTP/2";
   for (const path of ["/\u009b2J\u2028x", "/a\ufeff\u202eb", "/😀é"])
     host.send({ path: bytes(path), protocol });
-  // No UTF-8 at all.
+  // Malformed UTF-8.
   for (const path of ["/\xff\x9b\xed\xa0\xbd", "/\xf0\x9f"]) host.send({ path, protocol });
   const lines = host.logs
     .map(({ message }) => message)

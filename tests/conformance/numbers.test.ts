@@ -1,4 +1,4 @@
-/** Numbers in claims that are forwarded: read and written as exact arithmetic does, whichever way the filter takes. */
+/** Numbers in forwarded claims are read and written as exact arithmetic does, on every path through the filter. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
@@ -122,7 +122,7 @@ test("what is halfway between two doubles, and next to it", () => {
     const half = 2n * (power === -1075 ? significand() >> BigInt(random.below(52)) : significand()) + 1n;
     const { integer, exponent } = decimalOf(half, power);
     const near = [-1n, 0n, 1n].map((difference) => `${integer + difference}e${exponent}`);
-    // As near as 64 bits come.
+    // The nearest that 64 bits can express.
     const cut = String(integer).length - 19;
     const leading = integer / 10n ** BigInt(Math.max(cut, 0));
     if (cut > 0) near.push(`${leading}e${exponent + cut}`, `${leading + 1n}e${exponent + cut}`);

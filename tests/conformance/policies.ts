@@ -13,7 +13,7 @@ const EC_KEY = {
   y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
 };
 
-/** Texts that JSON can hold and YAML cannot: half of a character. */
+/** Texts that JSON can hold and YAML cannot: a lone surrogate. */
 const halves = fc.constantFrom("\ud83d", "a\ude00b", "\ude00\ud83d");
 
 /** Longer than every limit of a single value. */
@@ -25,12 +25,12 @@ const odd = fc.oneof(
   { weight: 1, arbitrary: halves },
 );
 
-/** What a field that wants something else may hold. */
+/** Values of a wrong type for a field. */
 const otherType = fc.constantFrom<unknown>(null, true, false, 0, 1, -1, 8080, 0.5, [], {}, [[]], [null], {
   a: "b",
 });
 
-/** Mostly what is right in a field, sometimes what is nearly right or any text, now and then a value of another type. */
+/** Mostly valid values of a field, sometimes nearly valid ones or any text, rarely a value of another type. */
 function value(right: readonly string[], wrong: readonly string[] = []): fc.Arbitrary<unknown> {
   const appended = fc.tuple(fc.constantFrom(...right), odd).map((parts) => parts.join(""));
   return fc.oneof(
@@ -42,7 +42,7 @@ function value(right: readonly string[], wrong: readonly string[] = []): fc.Arbi
   );
 }
 
-/** A list of those: one or two, and now and then none, many, or the same many times. */
+/** A list of those: one or two, rarely none, many, or the same many times. */
 function list(right: readonly string[], wrong: readonly string[] = []): fc.Arbitrary<unknown> {
   const one = fc.constantFrom(...right);
   const many = fc
@@ -81,7 +81,7 @@ function objects(object: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   );
 }
 
-/** Parts of a URL: the usual ones, and others that are right or nearly so. */
+/** Parts of a URL: the usual ones, and others that are valid or nearly valid. */
 const PARTS: readonly { usual: readonly string[]; others: readonly string[] }[] = [
   {
     usual: ["https://", "https://", "http://"],
@@ -228,7 +228,7 @@ const PARTS: readonly { usual: readonly string[]; others: readonly string[] }[] 
   },
 ];
 
-/** A URL, and what is nearly one: at most two of its parts are unusual. */
+/** A URL, or nearly one: at most two of its parts are unusual. */
 const url = fc
   .tuple(
     fc.subarray([0, 1, 2, 3, 4], { maxLength: 2 }),
@@ -246,7 +246,7 @@ const url = fc
 const member = (text: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 2, arbitrary: text }, { weight: 1, arbitrary: otherType });
 
-/** A JWK, and what is nearly one. */
+/** A JWK, or nearly one. */
 const jwk = fc
   .tuple(
     fc.constantFrom<object>(
@@ -600,7 +600,7 @@ const WRITERS: readonly ((documents: readonly object[]) => string)[] = [
       .join("---\n"),
 ];
 
-/** A file of policies, now and then with a few characters in it replaced by others. */
+/** A file of policies, sometimes with a few characters replaced. */
 export const anyFile: fc.Arbitrary<string> = fc
   .tuple(
     anyPolicies,
@@ -636,7 +636,7 @@ export const anyOptions: fc.Arbitrary<CompileOptions> = fc
   .map(({ waypoint = false, ...options }) => ({
     ...options,
     waypoint: waypoint && targetOf(options.target).hasWaypoints === true,
-    // That is for Gateways alone, and this has no access log.
+    // For Gateways only, and this has no access log.
     ...(options.target === "envoygateway" && { gateway: "edge" }),
     ...(options.target === "google" && { filterState: false }),
   }));

@@ -1,4 +1,4 @@
-/** Keys that are fetched, where only a clock that can be set, or a long time, shows what happens. */
+/** Fetched keys, in situations that need a clock that can be set, or a long time. */
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -53,7 +53,7 @@ describe("a clock that is set back", () => {
     host.tick();
     await host.settle();
     expect(fetches).toBe(2);
-    // From there on by the new time, as before.
+    // From here on with the new time, as before.
     host.tick();
     await host.settle();
     expect(fetches).toBe(2);
@@ -111,7 +111,7 @@ describe("a clock that is set back", () => {
     expect(host.metrics.values()["jwtgate_audit_matched"]).toBe(2 * (perSecond + 1));
     send();
     expect(lines()).toBe(3 * perSecond);
-    // From there on once a second, as before.
+    // From here on once a second, as before.
     host.advance(500);
     send();
     expect(lines()).toBe(3 * perSecond);

@@ -1,6 +1,6 @@
 /**
- * In how many ways one token can be written: in two where an ECDSA key signs, in one otherwise. Deny lists that compare
- * tokens as text miss the second; policies on `jti` do not.
+ * How many spellings one token has: two for an ECDSA signature, one otherwise. Deny lists that compare tokens as text
+ * miss the second; policies on `jti` do not.
  */
 import { constants, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";

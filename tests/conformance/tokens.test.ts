@@ -1,4 +1,4 @@
-/** Tokens made by `jose`, for every algorithm and every refusal, in the project's own host with a clock of its own. */
+/** Tokens made by `jose`, for every algorithm and every refusal, in the project's own host with its own clock. */
 
 import { readFileSync } from "node:fs";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";

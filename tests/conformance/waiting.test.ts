@@ -25,7 +25,7 @@ const keySet = (...keys: TestKey[]): HttpResponse => ({
   body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }),
 });
 
-/** A gate whose key server answers when the test says so. */
+/** A gate whose key server answers when the test triggers it. */
 class Gate {
   private pending: ((response: HttpResponse) => void)[] = [];
   fetches = 0;
@@ -58,16 +58,16 @@ class Gate {
     return gate;
   }
 
-  /** Lets the key server answer the fetch that is in flight. */
+  /** Makes the key server answer the fetch that is in flight. */
   async answer(response: HttpResponse): Promise<void> {
     const answer = this.pending.shift();
     if (answer === undefined) throw new Error("no fetch is in flight");
     answer(response);
-    // The host takes it in a microtask of its own.
+    // The host handles it in another microtask.
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** A gate that has the current key, and has had it long enough for a refetch. */
+  /** A gate that has the current key, for long enough that a refetch is allowed. */
   static async withKeys(limits: object = {}, remote: object = {}): Promise<Gate> {
     const gate = await Gate.open(limits, remote);
     await gate.answer(keySet(current));
@@ -166,10 +166,10 @@ describe("a forged token of a known issuer", () => {
     expect(gate.fetches).toBe(2);
     await gate.answer(keySet(current));
     expect(first.outcome?.answer?.body).toBe(NO_KEY);
-    // Asked for a moment ago: no second time.
+    // It was asked for a moment ago, so it is not asked for again.
     expect(gate.send(forged("made-up")).outcome?.answer?.body).toBe(NO_KEY);
     expect(gate.fetches).toBe(2);
-    // Without a kid any key may be meant.
+    // Without a kid, any key may fit.
     const nameless = gate.send(forged(undefined));
     expect(nameless.outcome).toBeUndefined();
     gate.host.advance(2500);
@@ -224,7 +224,7 @@ describe("a forged token of a known issuer", () => {
     const gate = await Gate.withKeys();
     gate.send(forged("made-up"));
     await gate.answer(keySet(current));
-    // The keys are rotated now, and the refetch is spent.
+    // The keys are rotated now, and the refetch has happened.
     const streams = gate.sendMany(1000, () => good(next));
     expect(undecided(streams)).toBe(1000);
     expect(gate.fetches).toBe(2);

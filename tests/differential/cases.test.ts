@@ -1,6 +1,6 @@
 /**
- * Every recorded case in a real Envoy with our module: one Envoy, one listener for each case, all plugins in one VM,
- * as several WasmPlugins on one workload are.
+ * Every recorded case in a real Envoy with our module: one Envoy with one listener for each case and all plugins in one
+ * VM, like several WasmPlugins on one workload.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Envoy } from "../../tools/envoy/process.ts";
@@ -47,7 +47,7 @@ beforeAll(async () => {
     ),
     clusters: [
       cluster({ name: "upstream", address: { host: "127.0.0.1", port: upstream.port } }),
-      // Where keys would be fetched, nobody listens.
+      // Nothing listens at the URLs of keys.
       ...CASES.flatMap((recorded) => configurationOf(recorded).providers ?? []).flatMap(({ remoteJwks }) =>
         remoteJwks === undefined
           ? []

@@ -1,9 +1,9 @@
 /**
  * The rules of CUSTOM policies, which Envoy's own RBAC evaluates (tools/render/rbac.ts): an authorizer is asked about a
- * request exactly if the module refuses it under the same rules in a DENY policy. Random rules, random requests, one
- * Envoy, in which each request meets both.
+ * request exactly if the module refuses it under the same rules in a DENY policy. Random rules and random requests in
+ * one Envoy, where each request meets both.
  *
- * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.
+ * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) choose another run, or a longer one.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { compile, WHOLE_ENVOY } from "../../tools/compile.ts";
@@ -80,7 +80,7 @@ function randomRule(random: Random): object {
 /** A header that neither rules nor clients use: which request it is. */
 const NUMBER = "x-number";
 
-/** @param repeats how often a header may come */
+/** @param repeats how often a header may be repeated */
 function randomRequest(random: Random, repeats: number): Http1Request {
   const headers: [string, string][] = [];
   for (const [name, values] of Object.entries({
@@ -206,7 +206,7 @@ test(`${GATES} random CUSTOM policies ask about what the module matches, ${REQUE
       client.close();
     }
   }
-  // Rules that match everything, or nothing, would prove little.
+  // Rules that match everything or nothing would prove little.
   expect(asked).toBeGreaterThan((GATES * REQUESTS) / 5);
   expect(asked).toBeLessThan((GATES * REQUESTS * 4) / 5);
 });

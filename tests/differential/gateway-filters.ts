@@ -1,4 +1,7 @@
-/** Random SecurityPolicies of Envoy Gateway, and the filters that Envoy Gateway makes of them, written from its sources. */
+/**
+ * Random SecurityPolicies of Envoy Gateway, and the filters that Envoy Gateway generates from them, written from its
+ * sources.
+ */
 import type { Message } from "../../tools/render/bootstrap.ts";
 import type { Random } from "../fuzz/random.ts";
 import { ISSUERS, JWKS } from "./random-filters.ts";
@@ -84,7 +87,7 @@ function rule(random: Random, names: readonly string[]): Rule {
   };
 }
 
-/** As internal/xds/translator of Envoy Gateway has them, for every route. */
+/** As in internal/xds/translator of Envoy Gateway, for every route. */
 export function gatewayFilters({ jwt, authorization }: SecurityPolicy): Message[] {
   const names = jwt.providers.map(({ name }) => name as string);
   const requirements: Message[] = [
@@ -236,7 +239,7 @@ function pathOf({
   const prefix = value.replace(/\/$/, "").replace(/[.*]/g, "\\$&");
   const regex = {
     PathPrefix: `^${prefix}(/.*|\\?.*|#.*|;.*|$)`,
-    // It is not known whether what follows a semicolon belongs to the path there.
+    // It is unknown whether the text after a semicolon belongs to the path there.
     Exact: `^${value.replace(/[.*]/g, "\\$&")}(\\?.*|#.*|$)`,
   }[kind];
   const match =

@@ -1,6 +1,6 @@
 /**
  * The project's own proxy-wasm host against the real Envoy: the same module (tests/support/guest/probe.ts) makes the
- * same host calls in both and logs what it gets. Log lines, answers and forwarded requests must be the same.
+ * same host calls in both and logs the results. Log lines, answers and forwarded requests must be the same.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -83,7 +83,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The project's listener with the probe in the filter's place. */
+/** The project's listener with the probe in place of the filter. */
 function probeListener(
   name: string,
   module: string,
@@ -99,7 +99,7 @@ function probeListener(
     ...options,
   });
   const plugin = wasmPlugin(result);
-  // Another configuration for each, or Envoy would let two plugins share one root context.
+  // A different configuration for each; otherwise Envoy would let two plugins share one root context.
   plugin["configuration"] = {
     "@type": "type.googleapis.com/google.protobuf.StringValue",
     value: `random 0${"|random 0".repeat(Object.keys(LISTENERS).indexOf(name))}`,
@@ -114,14 +114,14 @@ function port(name: string): number {
   return found;
 }
 
-/** What a client and a backend saw, and what the module logged; for both in the same words. */
+/** What a client and a backend saw, and what the module logged, in the same form for both hosts. */
 interface Seen {
   answer?: unknown;
   upstream?: unknown;
   logs: string[];
 }
 
-/** Results of host calls are in hexadecimal; ids that are random by design all look the same. */
+/** Results of host calls are in hexadecimal; random ids are all replaced by the same text. */
 function readable(line: string): string {
   return line.replace(/\b([0-9a-f]{2}){2,}\b/g, (hex) =>
     Buffer.from(hex, "hex")
@@ -130,10 +130,10 @@ function readable(line: string): string {
   );
 }
 
-/** Headers that say nothing of a decision. */
+/** Headers that do not depend on a decision. */
 const IGNORED = /^(date|server|x-request-id|x-envoy-.*|x-forwarded-proto|transfer-encoding)$/;
 
-/** Sends a request to Envoy, and waits until the module knows that its stream is over; so it does of a refused one too. */
+/** Sends a request to Envoy, and waits until the module knows that its stream has ended, also for a refused one. */
 async function sendToEnvoy(name: string, request: Http1Request): Promise<[Seen, number]> {
   lines.length = 0;
   const client = new Http1Client({ host: "127.0.0.1", port: port(name) });
@@ -487,7 +487,7 @@ describe("the host's connection manager does what Envoy's does", () => {
     ...more,
   ];
 
-  /** Where Envoy refuses a request before the filter, it still calls the module at the end of the stream. */
+  /** If Envoy refuses a request before the filter, it still calls the module at the end of the stream. */
   const compareRefusal = async (request: Http1Request): Promise<void> => {
     const [envoySaw, localPort] = await sendToEnvoy("base", request);
     expect(envoySaw.logs).toEqual(["log", "done", "delete"]);

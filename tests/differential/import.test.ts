@@ -1,8 +1,9 @@
 /**
- * Random filters of Envoy, and those that Envoy Gateway makes of random SecurityPolicies, in Envoy, and what jwtgate imports
- * of them, side by side: nothing passes that did not pass before, and without a warning every answer is the same.
+ * Random filters of Envoy, and those that Envoy Gateway generates from random SecurityPolicies, in Envoy, and jwtgate's
+ * import of them, side by side: nothing passes that did not pass before, and without a warning every answer is the
+ * same.
  *
- * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.
+ * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) choose another run, or a longer one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compile } from "../../tools/compile.ts";
@@ -162,7 +163,7 @@ describe.each(Object.entries(SOURCES))(`%s, seed ${SEED}`, (source, { gates, ref
 
   test("there is something to compare: exact and stricter gates, refused ones, requests that pass and do not", () => {
     expect(gates.some(({ warnings }) => warnings.length > 0)).toBe(true);
-    // Envoy Gateway looks at the tokens of preflights, which is reported for every gate.
+    // Envoy Gateway checks the tokens of preflights, which is reported for every gate.
     if (source === "filters") expect(gates.some(({ warnings }) => warnings.length === 0)).toBe(true);
     expect(refused).toBeGreaterThan(0);
     for (const count of Object.values(answered)) expect(count).toBeGreaterThan(0);

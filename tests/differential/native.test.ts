@@ -1,6 +1,6 @@
 /**
- * What the recorded cases do not hold – HTTP/2, gRPC over it, IPv6 peers, client certificates, `presence: REQUIRED` –
- * against Envoy's own filters, configured by hand as istiod would: the same requests, side by side in one Envoy.
+ * Cases that were not recorded – HTTP/2, gRPC over it, IPv6 peers, client certificates, `presence: REQUIRED` – against
+ * Envoy's own filters, configured by hand as istiod would: the same requests, side by side in one Envoy.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -368,7 +368,7 @@ function configurationOf({ policies }: Setup): Configuration {
   return configuration;
 }
 
-/** What a client and a backend see, in the same words for both listeners. */
+/** What a client and a backend see, in the same form for both listeners. */
 function seen(response: Http1Response, port: number): unknown {
   const own = /^(date|x-request-id|x-envoy-.*|x-received)$/;
   const neutral = (value: string): string => value.replaceAll(`:${port}`, ":PORT");
@@ -581,7 +581,7 @@ describe("what a backend takes claims for, which policies do not see as it does"
     const seenFirst = both("admin", "user");
     expect(new Set(await compare("forwarded claims", { headers: seenFirst }))).toEqual(new Set([403]));
     const seenSecond = both("user", "admin");
-    // A header that is sent twice is two places.
+    // A header that is sent twice counts as two locations.
     const twice = seenSecond.map(([, value]): [string, string] => ["x-a", value]);
     for (const headers of [seenSecond, twice]) {
       expect(new Set(await compare("forwarded claims", { headers }))).toEqual(new Set([200]));
@@ -600,7 +600,7 @@ describe("what a backend takes claims for, which policies do not see as it does"
       expect(new Set(await compare(SAFE, { headers }))).toEqual(new Set([200]));
       expect(await roles(SAFE, headers)).toEqual(["a user"]);
     }
-    // Envoy joins what is sent twice: one value, and no token. (Node's HTTP/2 client does not send it.)
+    // Envoy joins a repeated header: one value, which is not a token. (Node's HTTP/2 client does not send it.)
     for (const kind of ["jwtgate", "native"] as const) {
       const target = { host: "127.0.0.1", port: ports.get(nameOf(SAFE, kind, "127.0.0.1")) ?? 0 };
       const twice = await http1(target, { headers: [user, bearer(tokenOf("admin"))] });
@@ -614,7 +614,7 @@ describe("hosts in other spellings", () => {
     ["admin.example", 403],
     ["ADMIN.example", 403],
     ["admin.example:8080", 403],
-    // The same name in DNS, and no hop takes the dot off: what JG213 warns of.
+    // The same name in DNS, and no hop removes the dot: JG213 warns of this.
     ["admin.example.", 200],
     ["admin.example.:8080", 200],
     ["a.closed.example", 403],

@@ -1,6 +1,6 @@
 /**
- * Random policies, and random requests that have to do with them. What a point of docs/strictness.md touches is left
- * out: tokens are canonical, keys are good, claims hold no control characters, tokens are few and small.
+ * Random policies, and random requests related to them. Everything that a point of docs/strictness.md concerns is left
+ * out: tokens are canonical, keys are valid, claims have no control characters, tokens are few and small.
  */
 
 import type { Configuration } from "../../tools/config/schema.ts";
@@ -11,7 +11,7 @@ import type { Http1Request } from "../support/http1.ts";
 import type { JwtRule, Policy, Rule } from "../support/istiod.ts";
 import { TestKey } from "../support/tokens.ts";
 
-/** Policies, and what a token needs to be good under them. */
+/** Policies, and what a token needs to be valid under them. */
 export interface Gate {
   rules: JwtRule[];
   policies: Policy[];
@@ -66,7 +66,7 @@ const SUBJECTS = ["alice", "bob", "a/b", "*"];
 const WORDS = ["admin", "user", "read", "write", "admin2"];
 /** What is not a token. */
 const JUNK = ["", "junk", "a.b", "a.b.c", "e30.e30.", "e30.e30.AAAA", "bm8.bm8.bm8"];
-/** Claims that a token may hold, and some that it may not. */
+/** Claims that a token may have, and some that it may not. */
 const ODD_CLAIMS: object[] = [
   { exp: 4_102_444_800.5 },
   { exp: "4102444800" },
@@ -90,7 +90,7 @@ const ODD_CLAIMS: object[] = [
   { aud: "http://api.example" },
   { azp: null },
 ];
-/** What the claims of a token may be, those that policies and outputs ask for. */
+/** Possible values of claims that policies and outputs use. */
 const VALUES: Record<string, unknown[]> = {
   role: [...WORDS, "admin user", ["admin", 7], 5, -2.5, true, null, {}, { k: "v" }],
   scope: ["read write", "read", " ", "", "read  write ", ["read", "write x"], 1],
@@ -119,7 +119,7 @@ export function randomGate(random: Random): Gate {
   return { rules, policies: randomPolicies(random), tokens: [] };
 }
 
-/** What jwtgate's compiler makes of the same policies; keys that would be fetched are in the configuration instead. */
+/** The compiler's output for the same policies; keys that would be fetched are in the configuration instead. */
 export function configurationOf({ rules, policies }: Gate): Configuration {
   const fetched = new Map<string, string>();
   const jwtRules = rules.map((rule, index) => {
@@ -178,7 +178,10 @@ function randomRule(random: Random): JwtRule {
   };
 }
 
-/** A key with or without its own `kid` and `alg`; without it an Ed25519 key says "wrong length" of others' tokens (S5). */
+/**
+ * A key with or without its own `kid` and `alg`; without `alg` an Ed25519 key answers "wrong length" for others' tokens
+ * (S5).
+ */
 function randomJwk(random: Random, jwk: Record<string, string>): object {
   const { kid, alg, ...others } = jwk;
   return {
@@ -262,7 +265,7 @@ function randomPath(random: Random): string {
   return random.pick([...PATHS, "/admin*", "/admin/*", "*/x", "*"]);
 }
 
-/** A token as some provider would like it, or nearly so; often one that was there before. */
+/** A token that is valid for some provider, or nearly; often one that was sent before. */
 function randomToken(random: Random, gate: Gate): string {
   const { rules, tokens } = gate;
   if (tokens.length > 0 && random.oneIn(3)) return random.pick(tokens);

@@ -1,4 +1,4 @@
-/** Random filters of Envoy, jwt_authn and rbac, as nobody would write them, and random requests. */
+/** Random filters of Envoy, jwt_authn and rbac, in unusual combinations, and random requests. */
 import type { Message } from "../../tools/render/bootstrap.ts";
 import type { Random } from "../fuzz/random.ts";
 import type { Http1Request } from "../support/http1.ts";

@@ -1,9 +1,9 @@
 /**
- * Random policies and random requests, to jwtgate and to Envoy's own filters as istiod would configure them, side by side
- * in one Envoy: both say the same to the client, the same reaches the upstream, and the model (tests/model) decides the same.
- * Before them, what such requests have found.
+ * Random policies and random requests, to jwtgate and to Envoy's own filters as istiod would configure them, side by
+ * side in one Envoy: both give the client the same answer, the upstream receives the same, and the model (tests/model)
+ * decides the same. First come requests that once found a difference.
  *
- * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) make it another run, or a longer one.
+ * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) choose another run, or a longer one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Envoy } from "../../tools/envoy/process.ts";
@@ -31,11 +31,11 @@ const tokenOfA = keyOfA.token({ iss: A, sub: "alice", next: "junk" });
 const tokenOfB = keyOfB.token({ iss: B, sub: "bob" });
 const expiredOfA = keyOfA.token({ iss: A, exp: 1_600_000_000 });
 
-/** What was once answered otherwise. */
+/** A request that was once answered differently. */
 interface Found {
   rules: Gate["rules"];
   request: Http1Request;
-  /** That of both. */
+  /** The status of both. */
   status: number;
 }
 
@@ -188,7 +188,7 @@ function valuesOf(headers: readonly [string, string][]): Record<string, string[]
   return values;
 }
 
-/** Envoy writes a query anew when it takes a token out; jwtgate leaves the rest as it came (docs/differences.md). */
+/** Envoy rewrites a query when it removes a token; jwtgate keeps the rest unchanged (docs/differences.md). */
 function withSortedQuery(path: string): string {
   const [before = "", query = ""] = path.split("?");
   const parameters = decodeURIComponent(query)
@@ -198,7 +198,7 @@ function withSortedQuery(path: string): string {
   return `${before}?${parameters.sort().join("&")}`;
 }
 
-/** S2 (docs/strictness.md): white space in base64url, as where a scheme is taken for a part of the token. */
+/** S2 (docs/strictness.md): white space in base64url, for example if a scheme is taken as a part of the token. */
 function isStricter(jwtgate: Http1Response, native: Http1Response): boolean {
   return (
     headerOf(jwtgate, DETAILS_HEADER) ===
@@ -248,7 +248,7 @@ class Pair {
     return jwtgate.status;
   }
 
-  /** What the model (tests/model) says of the request. */
+  /** The model's result (tests/model) for the request. */
   private predicted({ method = "GET", path = "/", headers = [] }: Http1Request): object {
     const { answer, refusedByEnvoy } = predict(this.judged, {
       method,

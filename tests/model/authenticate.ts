@@ -1,5 +1,5 @@
 /**
- * What must become of a request's tokens, step by step: the filter's authenticator (assembly/authn), written plainly.
+ * What must happen to a request's tokens, step by step: the filter's authenticator (assembly/authn), written plainly.
  */
 import type { Configuration, Jwk, Provider } from "../../tools/config/schema.ts";
 import type { ProviderStep, TokenStep } from "../../tools/explain/tokens.ts";
@@ -8,28 +8,28 @@ import { wireText } from "../../tools/host/bytes.ts";
 import { type Claims, claimAt } from "./authz.ts";
 import { audienceAllowed, type Jws, parseJws, REFUSAL, Refusal, verifyJws } from "./jws.ts";
 
-/** Text is latin-1: a character a byte. */
+/** Text is latin-1: one character for each byte. */
 type Header = [name: string, value: string];
 
 export interface Authentication {
-  /** "" where the request goes on to the policies; else the response's body. */
+  /** "" if the request reaches the policies; else the response's body. */
   refusal: string;
   /** A CORS preflight is not authenticated. */
   preflight: boolean;
   /** Each that was asked, in order; one whose tokens changed in between is there twice. */
   steps: ProviderStep[];
-  /** The provider and the claims that policies see; absent where there is no verified token. */
+  /** The provider and the claims that policies see; absent without a verified token. */
   verified?: { provider: Provider; claims: Claims };
   /** The request's headers after authentication, pseudo-headers included. */
   headers: Header[];
 }
 
-/** A provider's keys: `undefined` where they are to be fetched and could not be. */
+/** A provider's keys; `undefined` if they could not be fetched. */
 export type KeysOf = (provider: Provider) => readonly Jwk[] | undefined;
 
 const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 const DEFAULT_MAX_TOKENS = 8;
-/** What is looked at, whatever the configuration says. */
+/** How many tokens are checked, for any configuration. */
 const MAX_CANDIDATES = 64;
 const DEFAULT_MAX_KEYS_TRIED = 16;
 const DEFAULT_CLOCK_SKEW_SECONDS = 60;
@@ -52,7 +52,7 @@ interface Candidate {
   token: string;
   /** The header that it was found in; absent for a parameter and a cookie. */
   header?: Header;
-  /** Still in the request. */
+  /** Whether it is still in the request. */
   present: boolean;
 }
 
@@ -63,9 +63,9 @@ class Authenticator {
   private candidates: Candidate[] = [];
   private readonly steps: ProviderStep[] = [];
   private verified: Authentication["verified"];
-  /** Whether the request's tokens are no longer those that were there at first. */
+  /** Whether tokens were added or removed since the request was read. */
   private changed = false;
-  /** Whether a verified token wrote a header, and whether one where tokens are looked for. */
+  /** Whether a verified token wrote a header, and whether it was one in which tokens are searched for. */
   private wrote = false;
   private wrotePlace = false;
 
@@ -81,7 +81,7 @@ class Authenticator {
   }
 
   run(): Authentication {
-    // No client supplies an identity: output headers are removed from every request, with their lookalikes or without.
+    // No client supplies an identity: output headers are removed from every request, with or without their lookalikes.
     const folded = (name: string) =>
       this.configuration.removeLookalikes ? name.replace(/[^a-z0-9]/g, "-") : name;
     const outputs = new Set(
@@ -125,17 +125,17 @@ class Authenticator {
     return this.any();
   }
 
-  /** Looks at every place. @returns whether the tokens are not too many */
+  /** Searches every location. @returns false if there are too many tokens */
   private extractAll(): boolean {
     const { maxTokens = DEFAULT_MAX_TOKENS } = this.configuration.limits ?? {};
     const places = distinct(this.providers.flatMap(placesOf));
     this.candidates = places.flatMap((place) => this.extract(place));
-    // What several prefixes find in one header is one token.
+    // A token that several prefixes find in one header counts once.
     const held = new Set(this.candidates.map((candidate) => candidate.header ?? candidate));
     return held.size <= maxTokens && this.candidates.length <= MAX_CANDIDATES;
   }
 
-  /** any of {P0, P1, …, all of {any of {P0, missing}, …}}: Envoy's choice among the failures. */
+  /** Any of {P0, P1, …, all of {any of {P0, missing}, …}}: Envoy's choice among the failures. */
   private any(): string {
     let final: string = REFUSAL.missing;
     const said = new Map<Provider, string>();
@@ -153,7 +153,7 @@ class Authenticator {
     return refusal === "" ? "" : prefer(refusal);
   }
 
-  /** all of {P, or any of {P, missing} where P is optional}. */
+  /** All of {P, or any of {P, missing} if P is optional}. */
   private all(said?: ReadonlyMap<Provider, string>): string {
     for (const provider of this.providers) {
       const known = this.changed ? undefined : said?.get(provider);
@@ -164,7 +164,7 @@ class Authenticator {
     return "";
   }
 
-  /** Every token at the provider's places, from the last one. */
+  /** Verifies every token at the provider's locations, from the last one. */
   private ask(provider: Provider): string {
     const places = placesOf(provider);
     const { name, policy, issuer } = provider;
@@ -178,7 +178,8 @@ class Authenticator {
     };
     this.steps.push(step);
     if (this.wrote) {
-      // Of two providers that share a header the later one has it to itself, even if it finds no token.
+      // If two providers write the same header, only the later one's value remains, even if that provider finds no
+      // token.
       const outputs = outputsOf(provider);
       this.headers = this.headers.filter(([header]) => !outputs.includes(header));
     }
@@ -253,7 +254,7 @@ class Authenticator {
     return { refusal, keys: attempts };
   }
 
-  /** A time as people read it, and how far away it is. */
+  /** A time as text, and how far away it is. */
   private away(seconds: number): string {
     const text =
       seconds <= 8.64e12 ? new Date(seconds * 1000).toISOString().replace(".000", "") : `${seconds}`;
@@ -261,7 +262,7 @@ class Authenticator {
     return `${text}, ${difference} s ${seconds < this.now ? "ago" : "from now"}`;
   }
 
-  /** What a verified token does to the request. @returns why it is refused after all, or "" */
+  /** Applies a verified token to the request. @returns why it is refused after all, or "" */
   private accept(provider: Provider, { place }: Candidate, jws: Jws): string {
     const { forwardPayloadHeader, claimToHeaders = [], forward = false } = provider;
     const outputs: Header[] = forwardPayloadHeader ? [[forwardPayloadHeader, jws.payloadSegment]] : [];
@@ -293,8 +294,8 @@ class Authenticator {
   }
 
   /**
-   * Takes a token out of the request, with all that is in the same header or parameter. Cookies stay, unless it was found
-   * by the name of their header.
+   * Removes a token from the request, with everything in the same header or parameter. Cookies stay, unless it was
+   * found by the name of their header.
    */
   private remove({ kind, name }: Location): void {
     this.changed = true;
@@ -346,7 +347,7 @@ function behind(value: string, prefix: string): string {
   return start < 0 ? value : rest.slice(start);
 }
 
-/** A provider's places, in the order in which Envoy looks: by kind, by name, by prefix. */
+/** A provider's locations, in the order in which Envoy searches them: by kind, by name, by prefix. */
 function placesOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: Provider): Location[] {
   return distinct([
     ...fromHeaders.map(
@@ -413,7 +414,7 @@ function cookiesOf(header: string): { name: string; value: string }[] {
   });
 }
 
-/** A claim as a header's value, as Envoy's claim_to_headers has it; "" for none. */
+/** A claim as a header's value, as Envoy's claim_to_headers writes it; "" for none. */
 function claimHeader(value: unknown): string {
   switch (typeof value) {
     case "string":
@@ -436,7 +437,7 @@ function fixed(value: number): string {
   return Math.abs(value) < 1e21 ? value.toFixed(6) : `${BigInt(value)}.000000`;
 }
 
-/** What is wrong, where the refusal's words leave it open. */
+/** The fault, if the refusal does not name it. */
 function whyUnreadable(token: string, refusal: string): string | undefined {
   if (refusal !== REFUSAL.format) return undefined;
   const sections = token.split(".");

@@ -13,7 +13,7 @@ import type {
 } from "../../tools/config/schema.ts";
 import { wireText } from "../../tools/host/bytes.ts";
 
-/** What policies can ask of a request. Text is latin-1: a character a byte. */
+/** What policies can know of a request. Text is latin-1: one character for each byte. */
 export interface Facts {
   /** Names in lower case, pseudo-headers included. */
   headers: readonly (readonly [name: string, value: string])[];
@@ -23,7 +23,7 @@ export interface Facts {
   peerNames?: readonly string[];
 }
 
-/** Claims as policies see them: lists in the place of strings that a provider's `spaceDelimitedClaims` name. */
+/** Claims as policies see them, with lists in place of the strings that a provider's `spaceDelimitedClaims` name. */
 export type Claims = Record<string, unknown>;
 
 /** Filter state that holds the direct peer's address, among `properties`. */
@@ -32,7 +32,7 @@ export const DIRECT_PEER = "filter_state.direct";
 export interface Decision {
   /** Whether the answer is 403. */
   refused: boolean;
-  /** "" where no rule decided. */
+  /** "" if no rule decided. */
   ruleId: string;
   /** AUDIT, DENY, ALLOW: undefined if not asked, "" if none matched, else the first rule that did. */
   enforced: (string | undefined)[];
@@ -40,10 +40,10 @@ export interface Decision {
 }
 
 /**
- * Decides as Envoy's RBAC filters in Istio's order: AUDIT, DENY, ALLOW.
+ * Decides like Envoy's RBAC filters in Istio's order: AUDIT, DENY, ALLOW.
  *
  * @param facts of the request as it would be forwarded
- * @param payload of the verified token, where there is one
+ * @param payload of the verified token, if there is one
  * @param spaceDelimited the `spaceDelimitedClaims` of its provider
  */
 export function decide(
@@ -93,7 +93,7 @@ export function conditionHolds(
   return holds(condition);
 }
 
-/** Claims that are lists whatever the provider says (istiod's space_delimited_claims). */
+/** Claims that are always lists (istiod's space_delimited_claims). */
 const ALWAYS_LISTS = ["scope", "permission"];
 
 /**
@@ -112,7 +112,7 @@ export function withLists(payload: Claims, spaceDelimited: readonly string[]): C
   return result;
 }
 
-/** The value at a path of claims; undefined where there is none. */
+/** The value at a path of claims; undefined if there is none. */
 export function claimAt(claims: Claims | undefined, path: readonly string[]): unknown {
   let value: unknown = claims;
   for (const name of path) {
@@ -184,10 +184,10 @@ function peerHolds(
   );
 }
 
-/** `.+` as Envoy's RE2 reads it: JavaScript's dot leaves out more than a newline. */
+/** `.+` as Envoy's RE2 reads it: JavaScript's dot excludes more than a newline. */
 const ANY = "[^\\n]+";
 
-/** @param value bytes, as the match's text is */
+/** @param value bytes, like the match's text */
 function matches(match: StringMatch, value: string): boolean {
   if ("exact" in match) return value === match.exact;
   if ("prefix" in match) return value.startsWith(match.prefix);

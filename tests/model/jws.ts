@@ -15,7 +15,7 @@ import type { KeyAttempt } from "../../tools/explain/tokens.ts";
 import { JsonError, parseStrictJson } from "../../tools/jwks/json.ts";
 import type { Claims } from "./authz.ts";
 
-/** The words of a refusal, as the response's body has them (assembly/jose/status.ts). */
+/** The texts of refusals, as in the response's body (assembly/jose/status.ts). */
 export const REFUSAL = {
   missing: "Jwt is missing",
   notYetValid: "Jwt not yet valid",
@@ -36,13 +36,13 @@ export interface Jws {
   header: Claims;
   payload: Claims;
   algorithm: string;
-  /** "" where the header names no key. */
+  /** "" if the header names no key. */
   kid: string;
   signedText: string;
   signature: Buffer;
   /** As received. */
   payloadSegment: string;
-  /** Seconds since 1970; Infinity where the token never expires. */
+  /** Seconds since 1970; Infinity if the token never expires. */
   expiresAt: number;
   /** Seconds since 1970. */
   notBefore: number;
@@ -145,7 +145,7 @@ function sanitizeAudience(audience: string): string {
 
 /** Which key verifies a token, or why none does. */
 export interface Verification {
-  /** "" where one does; else the response's body. */
+  /** "" if one does; else the response's body. */
   refusal: string;
   attempts: KeyAttempt[];
 }
@@ -153,9 +153,9 @@ export interface Verification {
 const VERIFIED = "verified";
 
 /**
- * Tries the keys that fit by `kid` and `alg`, in their order (Envoy: source/common/jwt/verify.cc).
+ * Tries the keys that fit by `kid` and `alg`, in order (Envoy: source/common/jwt/verify.cc).
  *
- * @param maxKeysTried signatures that are checked at most
+ * @param maxKeysTried how many signatures are checked at most
  */
 export function verifyJws(jws: Jws, keys: readonly Jwk[], maxKeysTried: number): Verification {
   const attempts: KeyAttempt[] = [];
@@ -200,7 +200,7 @@ const CURVES = new Map([
   ["P-521", { algorithm: "ES512", size: 132 }],
 ]);
 
-/** What a key can verify, whatever a token says. */
+/** What a key can verify, for any token. */
 function algorithmsOf({ kty, crv = "", alg }: Jwk): string[] {
   const ofType = (): string[] => {
     switch (kty) {
@@ -217,7 +217,7 @@ function algorithmsOf({ kty, crv = "", alg }: Jwk): string[] {
   return ofType().filter((algorithm) => !alg || alg === algorithm);
 }
 
-/** Whether the signature is one of the key's, which is known to go with the algorithm. */
+/** Whether the signature belongs to the key, which is known to fit the algorithm. */
 function verifySignature({ algorithm, signedText, signature }: Jws, key: Jwk): boolean {
   const text = Buffer.from(signedText, "latin1");
   const bits = Number(algorithm.slice(2));

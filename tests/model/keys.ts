@@ -1,4 +1,4 @@
-/** The keys of a provider as the filter must have them: its own, or those of documents that it fetches. */
+/** The keys that the filter must use for a provider: its own, or those of documents that it fetches. */
 import type { Jwk, Provider } from "../../tools/config/schema.ts";
 import { type Documents, discoveredUri } from "../../tools/explain/gate.ts";
 import { JsonError, parseStrictJson } from "../../tools/jwks/json.ts";
@@ -12,7 +12,7 @@ export function keysOf({ issuer, localJwks, remoteJwks }: Provider, documents: D
   if (text === undefined || Buffer.byteLength(text) > MAX_JWKS_BYTES) return undefined;
   const keys = listOf(text);
   if (keys.length > MAX_JWKS_KEYS) return undefined;
-  // One unusable key spoils no other (docs/strictness.md, S10).
+  // An unusable key does not affect the others (docs/strictness.md, S10).
   const usable = keys.flatMap((key) => normalizeJwks(JSON.stringify({ keys: [readable(key)] })).keys);
   return usable.length > 0 ? usable : undefined;
 }
@@ -27,7 +27,7 @@ function listOf(text: string): unknown[] {
   }
 }
 
-/** What the filter reads of a key of somebody else's: a `kid` and an `alg` that are not strings count as missing. */
+/** What the filter reads of a third party's key: a `kid` and an `alg` that are not strings count as missing. */
 function readable(key: unknown): unknown {
   if (typeof key !== "object" || key === null || Array.isArray(key)) return key;
   const { kty, kid, alg, use, key_ops, crv, n, e, x, y, k } = key as Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** What the models together expect of the filter: tokens first, then policies (authenticate.ts, authz.ts). */
+/** What the models together expect of the filter: first the tokens, then the policies (authenticate.ts, authz.ts). */
 import type { Provider } from "../../tools/config/schema.ts";
 import type { Subject } from "../../tools/explain/explain.ts";
 import { HeaderMap } from "../../tools/host/header-map.ts";
@@ -17,12 +17,12 @@ import { type Claims, DIRECT_PEER, decide, type Facts, withLists } from "./authz
 import { REFUSAL } from "./jws.ts";
 import { keysOf } from "./keys.ts";
 
-/** What a request must come to. */
+/** The expected result of a request. */
 export interface Expected {
   /** Envoy's own refusal, before any filter. */
   refusedByEnvoy?: Answer;
   authentication?: Authentication;
-  /** What policies were asked about. */
+  /** The input of the policies. */
   asked?: { facts: Facts; claims: Claims | undefined };
   /** The rule that decided; "" if none matched; absent if policies were not asked. */
   ruleId?: string;
@@ -30,10 +30,10 @@ export interface Expected {
   upstream?: UpstreamRequest;
 }
 
-/** What requests are judged by. */
+/** The input of the models. */
 export type Judged = Pick<Subject, "configuration" | "documents" | "listener" | "now">;
 
-/** What the plain evaluator says of a request. */
+/** The models' result for a request. */
 export function predict(subject: Judged, request: CompleteRequest): Expected {
   const received = receiveRequest(request, subject.listener);
   if ("status" in received) return { refusedByEnvoy: received };
@@ -93,7 +93,7 @@ function factsOf(
   };
 }
 
-/** @returns one line for each point in which the two say different things */
+/** @returns one line for each difference */
 export function compare(expected: Expected, { answer, upstream, properties }: Outcome): string[] {
   const found: string[] = [];
   const same = (what: string, module: unknown, steps: unknown): void => {
@@ -116,7 +116,7 @@ export function compare(expected: Expected, { answer, upstream, properties }: Ou
   return found;
 }
 
-/** gRPC is refused with HTTP 200 and a status of its own (docs/semantics.md, "gRPC"). */
+/** A gRPC refusal has HTTP status 200 and a separate status (docs/semantics.md, "gRPC"). */
 function grpcStatus(answer: Answer | undefined, status: number): number {
   const isGrpc = answer?.headers.some(([name]) => name === "grpc-status");
   return isGrpc ? 200 : status;

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * @param entry file relative to the project's folder
- * @param flags of asc; without any, the module has assertions and is compiled soonest
+ * @param flags of asc; without any, the module has assertions and compiles fastest
  * @returns the module's bytes
  */
 export async function compileAssembly(entry: string, ...flags: string[]): Promise<Uint8Array> {

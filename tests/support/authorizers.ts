@@ -1,4 +1,4 @@
-/** External authorizers, as Envoy's ext_authz asks them: in HTTP and in gRPC. Both decide by the same rules. */
+/** External authorizers, as Envoy's ext_authz asks them: over HTTP and over gRPC. Both decide by the same rules. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -6,7 +6,7 @@ import { loadPackageDefinition, Server, ServerCredentials, type sendUnaryData } 
 import { loadSync } from "@grpc/proto-loader";
 import { listen } from "./upstream.ts";
 
-/** A request as an authorizer got it. */
+/** A request as an authorizer received it. */
 export interface Check {
   method: string;
   path: string;
@@ -29,7 +29,7 @@ export interface Authorizer {
   close(): Promise<void>;
 }
 
-/** @param decide also gets what goes to the client in its `headers`, which HTTP does not tell apart */
+/** @param decide also receives what goes to the client in its `headers`, which HTTP does not distinguish */
 export async function startHttpAuthorizer(decide: (check: Check) => Verdict): Promise<Authorizer> {
   const checks: Check[] = [];
   const server = createServer((request, response) => {
@@ -63,7 +63,7 @@ export async function startHttpAuthorizer(decide: (check: Check) => Verdict): Pr
   };
 }
 
-/** What the reader of the protocol makes of a question. */
+/** The parsed request of the protocol. */
 interface CheckRequest {
   attributes: {
     request: { http: Pick<Check, "method" | "path" | "host" | "headers" | "body"> & { raw_body: Buffer } };

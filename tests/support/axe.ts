@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 
 const SOURCE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe has to say about a page, one line each. */
+/** axe's findings about a page, one on each line. */
 export async function axeViolations(page: Page): Promise<string[]> {
   await page.evaluate(SOURCE);
   const { violations } = (await page.evaluate("axe.run(document)")) as {

@@ -16,7 +16,7 @@ import fontsManifest from "../../node_modules/dejavu-fonts-ttf/package.json" wit
 /** The site as it was built. */
 export const CONSOLE_FOLDER = "dist/console";
 
-/** A page, and what it did that a page of ours must not do. */
+/** A page, and what it did that our pages must not do. */
 export interface WatchedPage {
   page: Page;
   /** The URLs of all requests, in their order. */
@@ -100,7 +100,7 @@ export async function serveConsole(): Promise<{ url: string; close(): Promise<vo
 
 const FONTS_CONFIGURATION = "jwtgate-fonts.conf";
 
-/** Fonts beside the browser's own Open Sans: one for code, and one with most of the signs that Open Sans lacks. */
+/** Fonts besides the browser's own Open Sans: one for code, and one with most of the signs that Open Sans lacks. */
 const MORE_FONTS = ["DejaVuSans.ttf", "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf"];
 
 /** The same fonts on every machine. Without any font Chromium ends itself as soon as a page has text. */
@@ -115,7 +115,7 @@ const fontsConfiguration = (folder: string) => `<?xml version="1.0"?>
 </fontconfig>
 `;
 
-/** Unpacks the browser into a folder that is there as a whole or not at all, for tests that run side by side. */
+/** Unpacks the browser into a folder that exists completely or not at all, for tests that run side by side. */
 async function unpack(): Promise<string> {
   const folder = join(tmpdir(), `jwtgate-chromium-${browserManifest.version}-${fontsManifest.version}`);
   if (existsSync(folder)) return folder;
@@ -123,7 +123,7 @@ async function unpack(): Promise<string> {
   mkdirSync(partial, { recursive: true });
   const before = { ...process.env };
   try {
-    // The package writes where the system keeps temporary files, and unpacks libraries on Amazon's machines alone.
+    // The package writes to the system's temporary folder, and unpacks libraries only on Amazon's machines.
     Object.assign(process.env, { TMPDIR: partial, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs22.x" });
     const { default: packed } = await import("@sparticuz/chromium");
     await packed.executablePath();

@@ -1,4 +1,4 @@
-/** Before any test: what the tests run is what the sources say. */
+/** Before any test: builds what the tests run from the sources. */
 import { spawnSync } from "node:child_process";
 
 export default function build(): void {

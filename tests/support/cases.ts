@@ -61,8 +61,8 @@ export function recordedCases(): Case[] {
 }
 
 /**
- * What istiod refuses and jwtgate takes: Envoy takes a fetched set with such a key, and there is one reading of key sets
- * (docs/differences.md).
+ * What istiod refuses and jwtgate accepts: Envoy accepts a fetched set with such a key, and key sets are read in one
+ * way (docs/differences.md).
  */
 export const WIDER = new Set(["keyset/crv missing"]);
 
@@ -72,14 +72,14 @@ export function isRefused({ name, oracle }: Case): boolean {
   return oracle.status !== "applied" || (oracle.ignored ?? []).length > 0;
 }
 
-/** The file's name that positions in a case's policies have. */
+/** The file's name in positions of a case's policies. */
 export const POLICIES = "policies.yaml";
 
 export function compileCase({ policies }: Case): CompileResult {
   return compile([{ name: POLICIES, text: policies }]);
 }
 
-/** The configuration of a case that jwtgate takes. */
+/** The configuration of a case that jwtgate accepts. */
 export function configurationOf(recorded: Case): Configuration {
   const { configuration, diagnostics } = compileCase(recorded);
   if (configuration === undefined) {
@@ -88,7 +88,7 @@ export function configurationOf(recorded: Case): Configuration {
   return configuration;
 }
 
-/** The listener that a case was recorded on, as the host in Node has it. */
+/** The listener on which a case was recorded, for the host in Node. */
 export function listenerOf(
   { mode, normalization, port }: Case,
   { directRemoteAddress }: Configuration,
@@ -101,10 +101,10 @@ export function listenerOf(
   };
 }
 
-/** Headers of Envoy's own towards the backend. */
+/** Envoy's own headers towards the backend. */
 const OWN = /^(x-request-id|x-envoy-.*|x-forwarded-.*)$/;
 
-/** What differs from what was recorded, one line each. */
+/** The differences from the recorded answer, one on each line. */
 export function differences(
   actual: Actual,
   expected: Expectation,
@@ -137,7 +137,7 @@ export function differences(
       headers
         .map(([name, value]): [string, string] => [name.toLowerCase(), value])
         .filter(([name]) => !OWN.test(name) || own.has(name))
-        // The order of different names means nothing (RFC 9110, 5.3); sorting is stable, so values keep theirs.
+        // The order of different names has no meaning (RFC 9110, 5.3); sorting is stable, so values keep theirs.
         .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
         .map(([name, value]) => `${name}: ${comparable(name, value, mode)}`);
     compare("headers at the backend", seen(actual.upstream.headers), seen(expected.upstream.headers));
@@ -145,7 +145,7 @@ export function differences(
   return found;
 }
 
-/** A header's value without what the recording machine and this one differ in by nature. */
+/** A header's value without the parts that differ between machines. */
 function comparable(name: string, value: string, mode: Case["mode"]): string {
   // A gateway appends Envoy's own address for a peer on the loopback.
   if (name === "x-forwarded-for" && mode === "gateway") return value.replace(/(^|,)[^,]+$/, "$1ENVOY");
@@ -177,7 +177,7 @@ function sorted(value: unknown): unknown {
 /** Sends a recorded request to a module in a host. */
 export async function send(host: Host, request: CaseRequest): Promise<Actual> {
   const stream = host.send(request);
-  // A request that waits for keys: a second passes, and what is asked for is answered.
+  // For a request that waits for keys: a second passes, and its fetches are answered.
   for (let seconds = 0; stream.outcome === undefined && seconds < 60; seconds++) {
     host.advance(1000);
     await host.settle();

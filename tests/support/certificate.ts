@@ -1,4 +1,4 @@
-/** Certificates with any names, for what reads them: they are signed by nobody. */
+/** Certificates with any names, for code that reads them: nobody signs them. */
 
 /** One DER element. */
 export function der(tag: number, ...contents: Uint8Array[]): Buffer {
@@ -59,7 +59,7 @@ export function pem(bytes: Buffer): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
 }
 
-/** As Envoy before 1.40 gives a certificate in `connection.peer_certificate`. */
+/** The form of a certificate in `connection.peer_certificate` of Envoy before 1.40. */
 export function urlEncoded(text: string): string {
   return text.replace(/[\n +/=]/g, encodeURIComponent);
 }

@@ -1,4 +1,4 @@
-/** Envoys for tests: the project's own pieces of a bootstrap, and what only tests want. */
+/** Envoys for tests: the project's own parts of a bootstrap, and what only tests need. */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Envoy, type EnvoyOptions } from "../../tools/envoy/process.ts";
@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The built filter. */
 export const MODULE = `${ROOT}build/jwtgate.wasm`;
-/** The same with traces. */
+/** The traced filter. */
 export const TRACE_MODULE = `${ROOT}build/jwtgate.trace.wasm`;
 
 let found: Promise<string> | undefined;
@@ -61,7 +61,7 @@ export function wasmPlugin(listener: Message): Message {
   return plugin as Message;
 }
 
-/** Lets a listener's own answers carry their details in a header; nothing else about them changes. */
+/** Adds the details to a listener's own answers, in a header; nothing else about them changes. */
 export function tellDetails(listener: Message): Message {
   connectionManager(listener)["local_reply_config"] = {
     mappers: [

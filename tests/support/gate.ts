@@ -1,4 +1,4 @@
-/** A gateway as a user gets it: policies in a file, `jwtgate compile --output envoy`, and Envoy with what that printed. */
+/** A gateway as a user runs it: policies in a file, `jwtgate compile --output envoy`, and Envoy with its output. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,9 +30,9 @@ export function jwtgate(...args: string[]): Ran {
 
 /** The result of a request. */
 export interface GateAnswer extends Http1Response {
-  /** Envoy's response-code details, where it answered itself. */
+  /** Envoy's response-code details, if it answered itself. */
   details: string | undefined;
-  /** What the backend received, where the request passed. */
+  /** What the backend received, if the request passed. */
   received: Received | undefined;
 }
 
@@ -47,7 +47,7 @@ export class Gate {
 
   /**
    * @param policies Istio's YAML
-   * @param flags of `jwtgate compile`, beside files and addresses
+   * @param flags of `jwtgate compile`, besides files and addresses
    */
   static async start(policies: string, flags: string[] = [], host = "127.0.0.1"): Promise<Gate> {
     const upstream = await startUpstream();

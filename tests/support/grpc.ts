@@ -45,7 +45,7 @@ export interface GrpcUpstream {
   close(): void;
 }
 
-/** A service that says messages back; it gives a trailer with every answer, and an error of its own to `fail`. */
+/** A service that returns messages; it adds a trailer to every answer, and returns its own error for `fail`. */
 export async function startGrpcUpstream(
   credentials = ServerCredentials.createInsecure(),
 ): Promise<GrpcUpstream> {
@@ -148,7 +148,7 @@ export class GrpcClient {
     return ended(call, () => (answer === undefined ? [] : [answer]));
   }
 
-  /** Sends each word only after the one before has come back. */
+  /** Sends each word only after the previous one has come back. */
   inTurns(words: readonly string[], metadata: Metadata): Promise<GrpcAnswer> {
     const { path, requestSerialize, responseDeserialize } = ECHO.both;
     const call = this.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
@@ -173,7 +173,7 @@ function ended(call: EventEmitter, unary?: () => string[]): Promise<GrpcAnswer> 
   return new Promise((resolve) => {
     const streamed: string[] = [];
     if (unary === undefined) call.on("data", (text: string) => streamed.push(text));
-    // The status says it too.
+    // The status reports it too.
     call.on("error", () => {});
     call.on("status", ({ code, details, metadata }: StatusObject) => {
       setImmediate(() =>

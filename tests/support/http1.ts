@@ -1,8 +1,8 @@
-/** An HTTP/1.1 client that sends exactly the bytes it is given, which Node's own will not: junk is what is tested. */
+/** An HTTP/1.1 client that sends exactly the given bytes, which Node's own does not: malformed requests are tested. */
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 
-/** A request as it goes on the wire; text is latin-1. */
+/** A request as it is sent; text is latin-1. */
 export interface Http1Request {
   method?: string;
   path?: string;
@@ -11,7 +11,7 @@ export interface Http1Request {
   body?: string;
 }
 
-/** An answer as it came; text is latin-1, header names in lower case. */
+/** An answer as it was received; text is latin-1, header names in lower case. */
 export interface Http1Response {
   status: number;
   headers: [string, string][];
@@ -35,7 +35,7 @@ export interface Target {
   tls?: ConnectionOptions;
 }
 
-/** One connection, used for one request after the other as long as the server keeps it. */
+/** One connection, used for one request after another as long as the server keeps it. */
 export class Http1Client {
   private socket: Socket | undefined;
   private received = Buffer.alloc(0);

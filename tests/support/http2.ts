@@ -1,4 +1,4 @@
-/** An HTTP/2 client: with prior knowledge, or by ALPN where there is TLS. */
+/** An HTTP/2 client: with prior knowledge, or by ALPN over TLS. */
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
 import type { Http1Request, Http1Response, Target } from "./http1.ts";
 

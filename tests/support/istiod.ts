@@ -1,7 +1,7 @@
 /**
- * What istiod makes of a RequestAuthentication's rules and of AuthorizationPolicies: Envoy's own filters, written from
- * docs/semantics.md and not from jwtgate's compiler, which is what they are compared with. Only the fields that random
- * policies use have a form here.
+ * The filters that istiod generates from a RequestAuthentication's rules and from AuthorizationPolicies: Envoy's own,
+ * written from docs/semantics.md and not from jwtgate's compiler, which is compared with them. Only the fields that
+ * random policies use are supported.
  */
 import type { Message } from "../../tools/render/bootstrap.ts";
 import { ANY, claim, jwtAuthn, NON_EMPTY, provider } from "./native.ts";
@@ -46,7 +46,7 @@ export function istiodFilters(rules: readonly JwtRule[], policies: readonly Poli
   return filters;
 }
 
-/** The order of the providers: by issuer, none first; rules of one issuer stay in the order they have. */
+/** The order of the providers: by issuer, a missing one first; rules of one issuer keep their order. */
 export function inProviderOrder<T extends { issuer?: string }>(rules: readonly T[]): T[] {
   return [...rules].sort(({ issuer: a = "" }, { issuer: b = "" }) => (a < b ? -1 : a > b ? 1 : 0));
 }

@@ -1,4 +1,4 @@
-/** A server of keys that tests can make slow, broken or lying. */
+/** A key server that tests can make slow, broken or lying. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";

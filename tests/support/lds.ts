@@ -1,4 +1,4 @@
-/** An Envoy whose listeners are in a file that it watches, as a control plane's would be. */
+/** An Envoy whose listeners are in a file that it watches instead of a control plane. */
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ export class WatchingEnvoy {
     return new WatchingEnvoy(envoy, folder);
   }
 
-  /** Replaces the listeners. @returns whether Envoy took them */
+  /** Replaces the listeners. @returns whether Envoy accepted them */
   async update(listeners: Message[]): Promise<boolean> {
     const before = await this.counts();
     write(this.folder, listeners, ++this.version);
@@ -46,7 +46,7 @@ export class WatchingEnvoy {
     return after.taken > before.taken;
   }
 
-  /** Waits until nothing is left of listeners that were replaced. */
+  /** Waits until replaced listeners are gone. */
   async drained(): Promise<void> {
     await until("replaced listeners are gone", async () => {
       const stats = await this.envoy.stats("draining");
@@ -66,7 +66,7 @@ export class WatchingEnvoy {
   }
 }
 
-/** Envoy sees a file that is moved into place; one that is written piece by piece it may read half. */
+/** Envoy sees a file that is moved into place; it might read half of a file that is written in place. */
 function write(folder: string, listeners: Message[], version: number): void {
   const resources = listeners.map((listener) => ({
     "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",

@@ -1,7 +1,7 @@
-/** Addresses of the loopback for listeners whose port is fixed because policies are about it. */
+/** Loopback addresses for listeners whose port is fixed because policies are about it. */
 
 /**
- * Addresses 127.A.B.C that no other process of these tests takes at the same time: A and B come from the process's id.
+ * Addresses 127.A.B.C that no other process of these tests uses at the same time: A and B come from the process's id.
  */
 export function* addressPool(): Generator<string, never> {
   const slot = process.pid % 8192;

@@ -1,11 +1,11 @@
-/** Envoy's own filters, configured by hand as istiod would configure them: what jwtgate is compared with. */
+/** Envoy's own filters, configured by hand as istiod would: jwtgate is compared with them. */
 
 import type { Message } from "../../tools/render/bootstrap.ts";
 import { connectionManager } from "./envoy.ts";
 
 const type = (name: string) => `type.googleapis.com/envoy.extensions.filters.http.${name}`;
 
-/** Puts other filters into jwtgate's place. */
+/** Replaces jwtgate by other filters. */
 export function withFilters(listener: Message, filters: Message[]): Message {
   const manager = connectionManager(listener);
   const others = (manager["http_filters"] as Message[]).filter(
@@ -15,7 +15,7 @@ export function withFilters(listener: Message, filters: Message[]): Message {
   return listener;
 }
 
-/** jwt_authn with providers and what is required of every request. */
+/** jwt_authn with providers and a requirement for every request. */
 export function jwtAuthn(providers: Record<string, Message>, requires: Message): Message {
   return {
     name: "envoy.filters.http.jwt_authn",
@@ -28,7 +28,7 @@ export function jwtAuthn(providers: Record<string, Message>, requires: Message):
   };
 }
 
-/** A provider as istiod makes one of a jwtRule; `more` adds to it. */
+/** A provider as istiod generates it from a jwtRule; `more` adds to it. */
 export function provider(issuer: string, jwks: string, more: Message = {}): Message {
   return {
     issuer,
@@ -57,7 +57,7 @@ export function rbac(
 
 export const ANY: Message = { any: true };
 
-/** Whether a claim matches; several names go down into objects. */
+/** Whether a claim matches; several names step into objects. */
 export function claim(name: string | readonly string[], match: Message): Message {
   return {
     metadata: {
@@ -85,7 +85,7 @@ export const AUTHENTICATED: Message = {
   and_ids: { ids: [claim("iss", NON_EMPTY), claim("sub", NON_EMPTY)] },
 };
 
-/** Whether the peer's certificate says so. */
+/** Whether the peer's certificate has the name. */
 export const certificate = (match: Message): Message => ({ authenticated: { principal_name: match } });
 
 /** An address, as `direct_remote_ip` or `remote_ip`. */

@@ -20,7 +20,7 @@ export class OpenIdProvider {
 
   private constructor(
     readonly issuer: string,
-    /** Of the authority that its certificate is under, PEM. */
+    /** The authority of its certificate, PEM. */
     readonly authority: string,
     private readonly stop: () => Promise<void>,
   ) {}
@@ -51,7 +51,7 @@ export class OpenIdProvider {
     this.serve([key, ...this.keys]);
   }
 
-  /** Takes all keys but the newest out of the set. */
+  /** Removes all keys but the newest from the set. */
   retire(): void {
     this.serve(this.keys.slice(0, 1));
   }

@@ -3,7 +3,7 @@ import { type Context, createContext } from "node:vm";
 import { build } from "esbuild";
 import { globalsOf } from "../architecture/imports.ts";
 
-/** What Web platforms have beside JavaScript itself, as far as the tools use it. */
+/** What Web platforms have besides JavaScript itself, as far as the tools use it. */
 const WEB_GLOBALS = [
   "WebAssembly",
   "TextDecoder",
@@ -17,10 +17,10 @@ const WEB_GLOBALS = [
 ];
 
 /**
- * The text of a script that has the exports of `entry` as `jwtgate`.
+ * The text of a script that provides the exports of `entry` as `jwtgate`.
  *
  * @param entry TypeScript, with imports relative to the repository's folder
- * @throws if what it imports needs Node
+ * @throws if a module that it imports needs Node
  */
 export async function bundlePortable(entry: string): Promise<string> {
   const { outputFiles, metafile } = await build({
@@ -42,7 +42,7 @@ export async function bundlePortable(entry: string): Promise<string> {
   return text;
 }
 
-/** An engine with the Web's globals alone. */
+/** An engine with only the Web's globals. */
 export function webContext(globals: object = {}): Context {
   const web = Object.fromEntries(WEB_GLOBALS.map((name) => [name, Reflect.get(globalThis, name) as unknown]));
   return createContext({ ...web, ...globals });

@@ -42,7 +42,7 @@ export class ProjectCopy {
     return join(this.folder, ...parts);
   }
 
-  /** Changes the configuration of the compiler: little is optimized, so that the filter is compiled in seconds. */
+  /** Changes the configuration of the compiler to optimize little, so that the filter compiles in seconds. */
   compileSoon(): void {
     const file = this.path("asconfig.json");
     const config = JSON.parse(readFileSync(file, "utf8")) as { targets: Record<string, object> };

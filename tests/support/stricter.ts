@@ -1,7 +1,7 @@
 /**
- * Where jwtgate answers otherwise than Envoy on purpose: every recorded request that a point of docs/strictness.md
- * touches, one by one, with the answer – and the one request whose keys istiod would have fetched. Whatever is not here
- * must be answered exactly as recorded.
+ * Where jwtgate answers differently from Envoy on purpose: every recorded request that a point of docs/strictness.md
+ * concerns, with the answer – and the one request whose keys istiod would have fetched. Every other request must be
+ * answered exactly as recorded.
  */
 import type { Case, CaseRequest, Expectation } from "./cases.ts";
 
@@ -20,13 +20,13 @@ const FAILS = "Jwt verification fails";
 
 /** By case and request. */
 export const STRICTER: Readonly<Record<string, Readonly<Record<string, Stricter>>>> = {
-  // The last character that is left holds bits that belong to no byte.
+  // The last remaining character has bits that belong to no byte.
   "alg/RS256": { "truncated signature": ["S2", SIGNATURE_BASE64] },
   "alg/PS384": { "truncated signature": ["S2", SIGNATURE_BASE64] },
   "alg/PS384 jwk has alg": { "truncated signature": ["S2", SIGNATURE_BASE64] },
   "alg/HS256 jwk has alg": { "truncated signature": ["S2", SIGNATURE_BASE64] },
   "alg/HS512": { "truncated signature": ["S2", SIGNATURE_BASE64] },
-  // ES256 says P-256; the key is on P-384.
+  // ES256 requires P-256; the key is on P-384.
   "alg/ES384": { "signed with ES256": ["S5", FAILS] },
   "edges/bare header, after": {
     "+'=='": ["S2", SIGNATURE_BASE64],
@@ -55,8 +55,8 @@ export const STRICTER: Readonly<Record<string, Readonly<Record<string, Stricter>
     "none of them": ["S6", NO_KEY],
     "first, empty kid": ["S6", FAILS],
   },
-  // Nothing answers at the URL of the keys. istiod fetches for Envoy and puts a key there that nobody holds; jwtgate
-  // fetches by itself, and says what Envoy says where it does.
+  // Nothing answers at the URL of the keys. istiod fetches for Envoy and inserts a key that nobody has; jwtgate fetches
+  // by itself, and answers what Envoy answers if it fetches itself.
   "issuer/uri alone, keys not fetched": { right: ["own fetch", "Jwks remote fetch is failed"] },
   // `JWT JWT TOKEN`: white space inside base64url.
   "location/header, prefix 'JWT '": { "prefix twice": ["S2", HEADER_BASE64] },
@@ -65,7 +65,7 @@ export const STRICTER: Readonly<Record<string, Readonly<Record<string, Stricter>
   "times/expired needs principal": { "exp 0": ["S8", "Jwt is expired"] },
 };
 
-/** What jwtgate answers to a recorded request. */
+/** jwtgate's answer to a recorded request. */
 export function expectationOf(recorded: Case, request: CaseRequest): Expectation {
   const stricter = STRICTER[recorded.name]?.[request.name];
   if (stricter === undefined) return request.expect;

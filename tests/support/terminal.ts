@@ -38,14 +38,14 @@ export interface TerminalResult {
   status: number;
   /** What the program wrote, without escape sequences. */
   text: string;
-  /** What the person waited for in vain. */
+  /** What the person waited for without success. */
   missing: string | null;
 }
 
 /** The keys of a terminal. */
 export const KEY = { enter: "\r", down: "\x1b[B", interrupt: "\x03", clear: "\x15" };
 
-/** @param steps what has to be on the screen, and what is typed then */
+/** @param steps what must be on the screen, and what is then typed */
 export function onTerminal(
   argv: readonly string[],
   steps: readonly (readonly [wanted: string, keys: string])[],

@@ -1,4 +1,4 @@
-/** Keys and tokens of the tests' own. */
+/** Keys and tokens of the tests. */
 import {
   createHmac,
   createPublicKey,
@@ -11,7 +11,7 @@ import {
 /** JWS algorithms that tests sign with. */
 export type Algorithm = "RS256" | "ES256" | "HS256" | "EdDSA";
 
-/** A far future, so that tokens stay good: 2100. */
+/** A far future, so that tokens stay valid: 2100. */
 const EXPIRES = 4_102_444_800;
 
 /** A key that signs, and its JWK that verifies. */
@@ -50,7 +50,7 @@ export class TestKey {
     return JSON.stringify({ keys: [this.jwk] });
   }
 
-  /** A token with these claims, good until 2100 where they do not say otherwise; with this `kid`, none if undefined. */
+  /** A token with these claims, valid until 2100 unless they set another time; with this `kid`, none if undefined. */
   token(claims: object, header: { kid?: string } = { kid: this.kid }): string {
     return this.tokenOf(JSON.stringify({ exp: EXPIRES, ...claims }), header);
   }

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /**
- * Waits until a condition holds, asking again and again: for events without a notification.
- * @param what for the message where it never does
+ * Waits until a condition holds by checking it repeatedly: for events without a notification.
+ * @param what for the message if it never holds
  */
 export async function until<T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> {
   const deadline = performance.now() + 30_000;

@@ -1,9 +1,11 @@
-/** A backend that says what it received: in the header `x-received` of its answer, so that it needs no bookkeeping. */
+/**
+ * A backend that returns what it received: in the header `x-received` of its answer, so that it needs no bookkeeping.
+ */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { headerOf } from "./http1.ts";
 
-/** A request as the backend received it; text is latin-1, header names as they came. */
+/** A request as the backend received it; text is latin-1, header names unchanged. */
 export interface Received {
   method: string;
   path: string;
@@ -68,7 +70,7 @@ export function listen(server: Server, host = "127.0.0.1"): Promise<void> {
   });
 }
 
-/** What the backend received, from its answer; undefined where the answer is not the backend's. */
+/** What the backend received, from its answer; undefined if the answer is not the backend's. */
 export function receivedOf(response: {
   headers: readonly (readonly [string, string])[];
 }): Received | undefined {

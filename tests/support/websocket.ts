@@ -17,7 +17,7 @@ export interface WebSocketUpstream {
   close(): Promise<void>;
 }
 
-/** A service that says every message back, and of several subprotocols chooses `chat`. */
+/** A service that returns every message, and of several subprotocols chooses `chat`. */
 export async function startWebSocketUpstream(): Promise<WebSocketUpstream> {
   const server = createServer((_request, response) => response.end("no WebSocket\n"));
   const sockets = new WebSocketServer({
@@ -46,7 +46,7 @@ export type Opened =
   | { socket: WebSocket }
   | { status: number; body: string; headers: IncomingMessage["headers"] };
 
-/** Asks for a WebSocket. @throws {Error} where the connection fails, or the handshake is not as RFC 6455 has it */
+/** Asks for a WebSocket. @throws {Error} if the connection fails, or the handshake violates RFC 6455 */
 export function openWebSocket(
   url: string,
   protocols: string[] = [],
@@ -69,7 +69,7 @@ export function openWebSocket(
   });
 }
 
-/** Sends a text over an open socket, and waits for what comes back. */
+/** Sends a text over an open socket, and waits for the answer. */
 export function said(socket: WebSocket, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     socket.once("message", (data: RawData) => resolve(String(data)));

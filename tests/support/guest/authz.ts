@@ -26,7 +26,7 @@ let directAddressProperty: Slice = EMPTY;
 let directAddressText: ArrayBuffer = String.UTF8.encode("filter_state\0direct");
 directAddressProperty = slice(changetype<usize>(directAddressText), directAddressText.byteLength);
 
-/** Begins a callback: takes back what was allocated before. */
+/** Begins a callback: frees what was allocated before. */
 export function begin(): void {
   reset();
 }
@@ -35,7 +35,7 @@ export function malloc(size: usize): usize {
   return allocate(size);
 }
 
-/** @returns the fault, or 0 where the configuration was loaded */
+/** @returns the fault, or 0 if the configuration was loaded */
 export function load(text: usize, size: i32): Slice {
   engine = null;
   tokenBits = 0;

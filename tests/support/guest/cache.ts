@@ -5,7 +5,7 @@ import { TokenCache } from "../../../assembly/authn/token-cache";
 import { VerifiedToken } from "../../../assembly/authn/verified-token";
 
 let cache: TokenCache | null = null;
-/** What the host writes tokens to. */
+/** Where the host writes tokens. */
 const TOKEN = memory.data(4096, 16);
 const BLOCK = memory.data(8192, 16);
 
@@ -52,7 +52,7 @@ export function find(length: i32, hash: u64, provider: i32): bool {
   return lengthOf(block.token) == length;
 }
 
-/** Forgets it, where it is remembered. */
+/** Forgets it, if it is remembered. */
 export function forget(length: i32, hash: u64, provider: i32): void {
   const block = (cache as TokenCache).find(slice(TOKEN, length), hash, provider);
   if (block) (cache as TokenCache).forget(block);

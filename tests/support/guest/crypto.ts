@@ -33,7 +33,7 @@ let ec: EcPublicKey | null = null;
 let ed25519: Ed25519PublicKey | null = null;
 let keys: JwkSet | null = null;
 
-/** Begins a callback: takes back what was allocated before. */
+/** Begins a callback: frees what was allocated before. */
 export function begin(): void {
   reset();
 }
@@ -110,7 +110,7 @@ export function verifyEd25519(s: usize, sSize: i32, text: usize, size: i32): boo
   return ed25519!.verify(slice(s, sSize), slice(text, size));
 }
 
-/** base^exponent modulo n; empty where the base is not less than n. */
+/** base^exponent modulo n; empty if the base is not less than n. */
 export function power(n: usize, size: i32, base: usize, exponent: u32): Slice {
   const target = allocate(<usize>size);
   return new Modulus(slice(n, size)).power(base, exponent, target) ? slice(target, size) : 0;
