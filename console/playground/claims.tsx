@@ -19,7 +19,7 @@ export function ClaimsForm({ claims, onChange }: { claims: string; onChange: (cl
     if (claims !== written.current) setRows(rowsOf(claims));
     written.current = claims;
   }, [claims]);
-  if (rows === undefined) return <p class="bad">The claims are no JSON object: mend them as JSON.</p>;
+  if (rows === undefined) return <p class="bad">The claims are not a JSON object: edit them as JSON.</p>;
   const change = (next: Row[]) => {
     setRows(next);
     written.current = textOf(next);
@@ -64,7 +64,7 @@ export function ClaimsForm({ claims, onChange }: { claims: string; onChange: (cl
   );
 }
 
-/** @returns undefined if the text is no JSON object */
+/** @returns undefined if the text is not a JSON object */
 function rowsOf(claims: string): Row[] | undefined {
   try {
     const value: unknown = claims.trim() === "" ? {} : JSON.parse(claims);
@@ -81,7 +81,7 @@ function textOf(rows: readonly Row[]): string {
   return JSON.stringify(Object.fromEntries(named.map(({ name, value }) => [name, read(value)])), null, 2);
 }
 
-/** Text that is no JSON is a string; what is JSON is what it says. */
+/** Text that is not JSON is a string; JSON is its value. */
 function read(text: string): unknown {
   try {
     return JSON.parse(text);

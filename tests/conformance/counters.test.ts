@@ -12,7 +12,7 @@ const ISSUER = "https://issuer.example";
 const fromHeaders = [{ name: "authorization", valuePrefix: "Bearer " }];
 const keys = Array.from({ length: 3 }, (_, i) => TestKey.generate("HS256", `k${i}`).jwk);
 
-test("requests are counted once, however often counters are handed over", async () => {
+test("requests are counted once, however often counters are passed to the host", async () => {
   const host = await createNodeHost(module);
   const providers = [{ name: "origins-0", issuer: ISSUER, localJwks: { keys }, fromHeaders }];
   expect(host.configure(whole({ providers })).accepted).toBe(true);

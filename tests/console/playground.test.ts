@@ -96,9 +96,9 @@ describe("a request", () => {
       roles: ["a", "b"],
     });
     await json.fill("{");
-    await page.getByText("the claims are no JSON").waitFor();
+    await page.getByText("the claims are not JSON").waitFor();
     await page.getByLabel("Claims as a form").check();
-    await page.getByText("The claims are no JSON object: mend them as JSON.").waitFor();
+    await page.getByText("The claims are not a JSON object: edit them as JSON.").waitFor();
     await close();
   });
 
