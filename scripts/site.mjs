@@ -52,7 +52,7 @@ const outDir = resolve(options.output);
 await build(STAGE, { outDir, base: options.base, logLevel: "warn" });
 console.log(`${pages.length} pages in ${options.output}`);
 
-/** A page as VitePress takes it: links to files that are no pages lead to copies of them. */
+/** A page as VitePress takes it: links to files that are not pages lead to copies of them. */
 function stage(page) {
   // VitePress has no colours for queries of Prometheus.
   const text = readFileSync(page, "utf8")

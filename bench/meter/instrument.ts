@@ -167,7 +167,7 @@ function rewriteTypes(section: Reader, state: State): Uint8Array {
   const count = section.unsigned();
   const start = section.at;
   for (let i = 0; i < count; i++) {
-    if (section.byte() !== 0x60) throw new Error("a type is no function's");
+    if (section.byte() !== 0x60) throw new Error("a type is not a function's");
     const parameters = section.unsigned();
     state.parameters.push(parameters);
     section.skip(parameters);
@@ -189,7 +189,7 @@ function rewriteImports(section: Reader, state: State): Uint8Array {
   for (let i = 0; i < count; i++) {
     section.skip(section.unsigned());
     section.skip(section.unsigned());
-    if (section.byte() !== 0) throw new Error("the module imports what is no function");
+    if (section.byte() !== 0) throw new Error("the module imports what is not a function");
     section.unsigned();
     state.imported++;
   }
