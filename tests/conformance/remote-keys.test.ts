@@ -228,7 +228,7 @@ describe("providers that ask for the same document", () => {
 describe("what a key server answers", () => {
   const FETCH_FAILED = { status: 401, body: "Jwks remote fetch is failed" };
   const NO_KEY = { status: 401, body: "Jwks doesn't have key to match kid or alg from Jwt" };
-  /** Lets time pass, with the answers that come meanwhile. */
+  /** Lets time pass, with the answers that come in between. */
   async function pass(host: Host, milliseconds: number): Promise<void> {
     for (let left = milliseconds; left > 0; left -= 100) {
       host.advance(Math.min(left, 100));

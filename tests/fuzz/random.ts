@@ -35,7 +35,7 @@ export class Random {
     return Array.from({ length: least + this.below(most - least + 1) }, (_, index) => make(index));
   }
 
-  /** So many of what `make` makes. */
+  /** This many of what `make` makes. */
   times<T>(count: number, make: () => T): T[] {
     return Array.from({ length: count }, make);
   }
