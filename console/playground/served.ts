@@ -41,7 +41,7 @@ export function followDisk(onChange: (files: readonly TextFile[]) => void): void
   };
   let pause = POLL_MS;
   const follow = async () => {
-    // Nobody looks at a hidden page: it asks when it is shown.
+    // A hidden page waits until somebody looks at it.
     await shown();
     try {
       const policies = await poll.next();
