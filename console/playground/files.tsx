@@ -1,5 +1,5 @@
 /** The files that are open: a tab each, opened from the disk or an example, and downloaded. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { EXAMPLES } from "./examples.ts";
 import { activeName, files, isTestFile, load, put, remove, rename } from "./state.ts";
 
@@ -89,7 +89,7 @@ export function Files() {
 function Rename({ name, onEnd }: { name: string; onEnd: () => void }) {
   const [typed, setTyped] = useState(name);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     input.current?.focus();
     input.current?.setSelectionRange(0, name.replace(/(\.test)?\.[^.]*$/, "").length);
   }, [name]);

@@ -241,10 +241,13 @@ describe("the editor", () => {
 describe("a file", () => {
   test("gets another name in a field, by keys alone", async () => {
     const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    await page.locator(".saved").getByText("7 of 7 as expected").waitFor();
     const renaming = page.getByRole("button", { name: "Rename", exact: true });
     const field = page.getByLabel("New name of one-principal.yaml");
     await renaming.focus();
     await page.keyboard.press("Enter");
+    await page.locator("#new-name:focus").waitFor();
     await page.keyboard.type("gate");
     expect(await field.inputValue()).toBe("gate.yaml");
     await field.fill("one-principal.test.yaml");
@@ -255,6 +258,7 @@ describe("a file", () => {
     await field.waitFor({ state: "detached" });
     expect(await renaming.evaluate((element) => element.matches(":focus"))).toBe(true);
     await page.keyboard.press("Enter");
+    await page.locator("#new-name:focus").waitFor();
     await field.fill("<b>gate</b>.yaml");
     expect(await axeViolations(page)).toEqual([]);
     await page.keyboard.press("Enter");
