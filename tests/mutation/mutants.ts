@@ -774,15 +774,17 @@ export const MUTANTS: Mutant[] = [
     file: "assembly/http/request.ts",
     from: "const end = indexOfEither(pathAndQuery, 0x3f /* ? */, 0x23 /* # */);",
     to: "const end = indexOfByte(pathAndQuery, 0x3f);",
-    tests: ["tests/conformance/cases.test.ts", "tests/conformance/spellings.test.ts"],
+    tests: ["tests/conformance/request-parts.test.ts"],
     why: "a fragment is a part of the path that policies see",
   },
   {
     file: "assembly/http/request.ts",
     from: "lengthOf(name) == 4 && equals(name, HOST.slice) ? AUTHORITY.slice : name",
     to: "name",
-    tests: ["tests/conformance/cases.test.ts", "tests/conformance/spellings.test.ts"],
-    why: "a policy on the header host never matches",
+    tests: ["tests/conformance/request-parts.test.ts"],
+    why: "a header called host is not found",
+    equivalent:
+      "a provider neither reads nor writes the header host (provider.ts), and policies look it up themselves",
   },
   {
     file: "assembly/http/request.ts",
@@ -809,7 +811,7 @@ export const MUTANTS: Mutant[] = [
     file: "assembly/http/query.ts",
     from: "return equals(percentDecode(subslice(parameter, 0, end)), name);",
     to: "return equals(subslice(parameter, 0, end), name);",
-    tests: ["tests/conformance/cases.test.ts", "tests/conformance/spellings.test.ts"],
+    tests: ["tests/conformance/request-parts.test.ts"],
     why: "a token in a parameter with an encoded name goes on to the backend",
   },
   {
