@@ -110,6 +110,16 @@ function branchesOf({ branchMap, b }: FileCoverage): Map<string, boolean> {
   return branches;
 }
 
+/** What a process has noted. One that a test ended while it wrote has left a file without an end: it counts for nothing. */
+function scriptsOf(file: string): ScriptCov[] {
+  try {
+    return (JSON.parse(readFileSync(file, "utf8")) as { result: ScriptCov[] }).result;
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
 /** What the processes that tests started ran of the tool, by file. */
 async function coverageOfTool(): Promise<Record<string, FileCoverage>> {
   const url = pathToFileURL(TOOL).href;
@@ -120,8 +130,7 @@ async function coverageOfTool(): Promise<Record<string, FileCoverage>> {
     waiting = [];
   };
   for (const name of readdirSync(children)) {
-    const { result } = JSON.parse(readFileSync(join(children, name), "utf8")) as { result: ScriptCov[] };
-    waiting.push(...result.filter((script) => script.url === url));
+    waiting.push(...scriptsOf(join(children, name)).filter((script) => script.url === url));
     if (waiting.length >= AT_A_TIME) merge();
   }
   if (waiting.length > 0) merge();
