@@ -103,10 +103,13 @@ describe("a host that gives headers", () => {
     ["without their last bytes", (bytes) => bytes.subarray(0, -1)],
     ["without their lengths", (bytes) => bytes.subarray(0, 8)],
     ["of which the first is longer than all", (bytes) => bytes.fill(0xff, 4, 8)],
-    ["of which there are more than it says", (bytes) => bytes.fill(0xff, 0, 1)],
+    ["of which there are fewer than it says", (bytes) => bytes.fill(0xff, 0, 1)],
+    ["of which there are far fewer than it says", (bytes) => bytes.fill(1, 3, 4)],
   ])("%s: they are not read beyond their end", (_name, change) => {
     vi.mocked(pairs.encodePairs).mockImplementationOnce((list) => change(encode(list)));
     expect(host.send({}).outcome?.answer).toMatchObject(FAILED);
+    // No room is made for headers that cannot be there.
+    expect(host.memorySize).toBeLessThan(64 * 1024 * 1024);
   });
 });
 
