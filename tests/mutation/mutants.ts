@@ -1195,8 +1195,8 @@ export const MUTANTS: Mutant[] = [
   },
   {
     file: "assembly/abi/clock.ts",
-    from: "== WasmResult.Ok ? load<u64>(OUT) : 0;",
-    to: ">= WasmResult.Ok ? load<u64>(OUT) : 0;",
+    from: "return proxy_get_current_time_nanoseconds(OUT) == WasmResult.Ok ? load<u64>(OUT) : 0;",
+    to: "proxy_get_current_time_nanoseconds(OUT);\n  return load<u64>(OUT);",
     tests: ["tests/conformance/host-refusals.test.ts"],
     why: "a clock that fails has the time of the last call",
   },

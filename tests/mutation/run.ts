@@ -73,7 +73,12 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   try {
     // Specs compile what they test themselves.
     if (!mutant.tests.every(isSpec)) {
-      await copy.compile(mutant.file === "assembly/trace.ts" ? "trace" : "release");
+      try {
+        await copy.compile(mutant.file === "assembly/trace.ts" ? "trace" : "release");
+      } catch (error) {
+        // No test has noticed anything yet, so it counts as one that survives.
+        return { verdict: "survived", reason: (error as Error).message };
+      }
     }
     const failure = await firstFailure(mutant.tests);
     return failure === undefined
