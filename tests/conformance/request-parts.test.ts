@@ -28,7 +28,7 @@ test.each(["/denied", "/denied?q", "/denied#f", "/denied#f?q", "/denied?q#f"])(
     const authorization = { predicates: [{ path: { exact: "/denied" } }], deny };
     expect(host.configure(whole({ authorization })).accepted).toBe(true);
     expect(host.send({ path: "/other" }).outcome?.upstream).toBeDefined();
-    // Envoy takes fragments away or refuses them, unless it is told not to.
+    // Envoy takes fragments away or refuses them, unless its configuration says otherwise.
     const { pairs } = HeaderMap.prototype;
     vi.spyOn(HeaderMap.prototype, "pairs").mockImplementation(function (this: HeaderMap) {
       return pairs.call(this).map(([name, value]) => [name, name === ":path" ? path : value]);
