@@ -81,8 +81,8 @@ test("10,000 rules can be edited", async () => {
   await page.locator(".code .cm-content").click();
   await page.keyboard.press("ControlOrMeta+Home");
   const times = (await page.evaluate(TYPE)) as number[];
-  // Most of them: other programs may take the processor for a moment.
-  expect(times.sort((a, b) => a - b)[15]).toBeLessThan(100);
+  // The median: other programs may take the processor for a moment.
+  expect(times.sort((a, b) => a - b)[10]).toBeLessThan(100);
   expect(messages).toEqual([]);
   await close();
 });
