@@ -352,6 +352,8 @@ describe("the current folder", () => {
       LD_LIBRARY_PATH: `:.:${workspace.path("lib")}`,
       NODE_OPTIONS: "--no-deprecation",
       NODE_PATH: ".",
+      // Node itself would pass it on to each process that it starts, if tests are run with coverage.
+      NODE_V8_COVERAGE: "",
       BASH_ENV: "./env.sh",
       ENV: "./env.sh",
     });
