@@ -80,7 +80,9 @@ async function compile(
     [entry, "--baseDir", ROOT, "--outFile", "guest.wasm", "--use", "abort=", ...options.split(" "), ...flags],
     {
       stderr,
-      readFile: (name: string) => readFile(name),
+      // The compiler names files of `--lib` by that folder and their place in it.
+      readFile: (name: string, folder: string) =>
+        readFile(/(?:^|\/)assembly\/lib\/?$/.test(folder) ? `assembly/lib/${name}` : name),
       writeFile: (_: string, contents: Uint8Array | string) => {
         if (typeof contents !== "string") binary = contents;
       },
