@@ -2,9 +2,9 @@
 /** Writes the files that are generated from sources (scripts/docs). A test fails if they are out of date. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { importProgram } from "./bundle-program.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -13,18 +13,7 @@ const parts = ["scripts/build.mjs", "--tool", "--library", "--if-stale", "--quie
 const built = spawnSync(process.execPath, parts, { stdio: "inherit" });
 if (built.status !== 0) process.exit(1);
 
-// A file beside the packages, which it imports.
-const file = join("build", "generate-docs.mjs");
-await build({
-  entryPoints: ["scripts/docs/index.ts"],
-  outfile: file,
-  bundle: true,
-  packages: "external",
-  platform: "node",
-  format: "esm",
-  logLevel: "error",
-});
-const { GENERATED } = await import(pathToFileURL(file).href);
+const { GENERATED } = await importProgram("scripts/docs/index.ts", "generate-docs");
 
 for (const [path, render] of Object.entries(GENERATED)) {
   const text = await render();

@@ -8,9 +8,8 @@
  * Without a file it reads all that git tracks.
  */
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { fileURLToPath } from "node:url";
+import { importProgram } from "./bundle-program.mjs";
 
 const FILES = [
   "*.md",
@@ -21,18 +20,7 @@ const FILES = [
 ];
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-// A file beside the packages that it imports.
-const file = join("build", "prose.mjs");
-await build({
-  entryPoints: ["scripts/prose/lint.ts"],
-  outfile: file,
-  bundle: true,
-  packages: "external",
-  platform: "node",
-  format: "esm",
-  logLevel: "error",
-});
-const { lintFile } = await import(pathToFileURL(file).href);
+const { lintFile } = await importProgram("scripts/prose/lint.ts", "prose");
 
 const named = process.argv.slice(2);
 const tracked = () =>

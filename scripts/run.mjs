@@ -5,9 +5,9 @@
  *   node scripts/run.mjs PROGRAM.ts [ARGUMENTS …]
  */
 import { spawnSync } from "node:child_process";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { bundleProgram } from "./bundle-program.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const [program = "", ...args] = process.argv.slice(2);
@@ -19,18 +19,6 @@ const { status } = spawnSync(
 );
 if (status !== 0) process.exit(1);
 
-// One folder below the project's own, as the tool's bundle is: the program finds the project's files from there.
-const file = join(root, "build", `${basename(program, ".ts")}.mjs`);
-await build({
-  entryPoints: [join(root, program)],
-  outfile: file,
-  bundle: true,
-  packages: "external",
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  sourcemap: "inline",
-  logLevel: "error",
-});
+const file = await bundleProgram(program);
 process.argv.splice(1, process.argv.length - 1, file, ...args);
 await import(pathToFileURL(file).href);
