@@ -13,8 +13,8 @@ import { curlLine } from "../../tools/wizard/curl.ts";
 import { type Faults, type Form, type ReadForm, readForm } from "../../tools/wizard/form.ts";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { type Answers, renderResources } from "../../tools/wizard/resources.ts";
-import { renderRequests, renderTests } from "../../tools/wizard/tests.ts";
-import { type Ran, runAll } from "./evaluate.ts";
+import { renderRequests, renderTests, VALID_TOKEN } from "../../tools/wizard/tests.ts";
+import { type Ran, runAll, type Saved } from "./evaluate.ts";
 import type { PageKeys } from "./keys.ts";
 
 /** What the page asks: the policies, and where they run. */
@@ -45,6 +45,8 @@ export interface Made {
   envoy?: Output;
   /** What the module answered to the four requests. */
   ran: Ran;
+  /** The one of them that has a valid token. */
+  valid?: Saved;
   /** The four requests as curl lines; absent if the address to listen at is wrong. */
   curl?: string;
 }
@@ -81,12 +83,14 @@ export async function runWizard(
   const privateKey = form.keys === "trial" ? trialKey?.privateKey : undefined;
   const requests = { name: "requests.test.yaml", text: renderRequests(answers, name, privateKey) };
   const ran = await runAll([policy], requests, keys, modules, now);
+  const valid = ran.cases.find(({ result }) => result.name === VALID_TOKEN);
   const { mode } = form;
   return {
     ...rest,
     made: {
       policy,
       ran,
+      ...(valid && { valid }),
       tests: { name: `${answers.name}.test.yaml`, text: renderTests(answers, name) },
       requests,
       findings: findings.map(({ code, severity, message, line }) => ({ code, severity, message, line })),

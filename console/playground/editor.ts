@@ -12,7 +12,8 @@ import {
   bracketMatching,
   foldGutter,
   HighlightStyle,
-  indentOnInput,
+  type IndentContext,
+  indentService,
   Language,
   syntaxHighlighting,
 } from "@codemirror/language";
@@ -58,7 +59,7 @@ export function editing(isTests: boolean): Extension {
     lintGutter(),
     history(),
     drawSelection(),
-    indentOnInput(),
+    indentService.of(indentation),
     bracketMatching(),
     closeBrackets(),
     highlightActiveLine(),
@@ -71,6 +72,17 @@ export function editing(isTests: boolean): Extension {
     marks,
     viewing(),
   ];
+}
+
+/** A key whose value is on the next lines, or an item that begins on the next line. */
+const OPENS_BLOCK = /(?:^|\s)(?:[^#'"]*|"[^"]*"|'[^']*'):(?:\s+[|>][-+\d]*)?\s*(?:#.*)?$/;
+
+/** The column of a line after this one: that of the key in it, or two more if the value of the key follows. */
+function indentation(context: IndentContext, position: number): number {
+  const { text, from } = context.lineAt(position, -1);
+  const before = text.slice(0, position - from);
+  const column = /^\s*(?:-\s+)*/.exec(before)?.[0].length ?? 0;
+  return OPENS_BLOCK.test(before.slice(column)) ? column + 2 : column;
 }
 
 /**

@@ -1,9 +1,11 @@
 /** Questions whose answers become a RequestAuthentication and an AuthorizationPolicy. */
 import { useEffect, useRef } from "preact/hooks";
+import type { Request } from "../../tools/testing/schema.ts";
 import type { Made, Output, Questions } from "../engine/wizard.ts";
 import { Copy } from "../parts/copy.tsx";
 import { Yaml } from "../parts/yaml.tsx";
 import { Sign } from "../playground/answer.tsx";
+import { type Draft, read } from "../playground/draft.ts";
 import { download } from "../playground/files.tsx";
 import { openInPlayground } from "../playground/state.ts";
 import { form, isChecking, problem, result } from "./state.ts";
@@ -363,6 +365,20 @@ function Select({ name, choices }: { name: SelectName; choices: readonly (readon
   );
 }
 
+/** Method and URL of a request, without its token. */
+function RequestLine({ request: { method = "GET", path = "/", host = "" } }: { request: Request }) {
+  return <code>{`${method} ${host}${path}`}</code>;
+}
+
+/** The request with a valid token, for the playground, whose own key signs it. */
+function validRequest({ valid, ran: { content, tokens } }: Made): Draft | undefined {
+  if (valid === undefined || content === undefined) return undefined;
+  const keys = Object.fromEntries(
+    Object.entries(content.keys ?? {}).map(([name, { jwk: _, ...key }]) => [name, key]),
+  );
+  return read(valid.written, valid.result.name, { ...content, keys }, tokens);
+}
+
 function Result({ made }: { made: Made }) {
   const { policy, tests, requests, wasmplugin, envoy, curl, ran, findings } = made;
   return (
@@ -375,11 +391,12 @@ function Result({ made }: { made: Made }) {
           </p>
         ))}
         <ul class="plain proofs">
-          {ran.cases.map(({ result: { name, answer, failures }, evaluated }) => (
+          {ran.cases.map(({ result: { name, answer, failures }, evaluated, written }) => (
             <li key={name}>
               <Sign isGood={failures.length === 0} />
               <span>
-                {name}: <b>{answer}</b> <span class="faint">{evaluated?.because}</span>
+                <RequestLine request={written} />, {name}: <b>{answer}</b>{" "}
+                <span class="faint">{evaluated?.because}</span>
               </span>
             </li>
           ))}
@@ -391,7 +408,10 @@ function Result({ made }: { made: Made }) {
           </p>
         )}
         <p class="buttons">
-          <button type="button" onClick={() => openInPlayground({ files: [policy, tests] })}>
+          <button
+            type="button"
+            onClick={() => openInPlayground({ files: [policy, tests], draft: validRequest(made) })}
+          >
             Open in the playground
           </button>
         </p>

@@ -175,7 +175,13 @@ const CONSOLE: Rooms = {
     ...["tools", "console/engine", "console/shell/view", "console/links"],
     ...["console/playground/draft", "console/playground/content"],
   ],
-  "console/wizard": ["tools", "console/engine", "console/parts", "console/playground"],
+  "console/wizard": [
+    "tools",
+    "console/engine",
+    "console/parts",
+    "console/playground",
+    "console/playground/draft",
+  ],
   "console/shell": [
     "console/engine",
     "console/shell/view",

@@ -45,6 +45,27 @@ spec:
         paths: [/admin]
 `;
 
+test("Enter indents as YAML needs it, so that the fields of the new line are offered", async () => {
+  const { page, close } = await openPlayground();
+  await answered(page, "200 forwarded");
+  await type(page, POLICY.trimEnd());
+  await page.locator(".code .cm-content").click();
+  await page.keyboard.press("ControlOrMeta+End");
+  await page.keyboard.type("\nmethods: [GET]\n");
+  await page.keyboard.press("Home");
+  await page.keyboard.type("  - from: # anybody\n- source:\nnotN");
+  await page.getByRole("option", { name: "notNamespaces" }).click();
+  await page.keyboard.type("[a]");
+  const lines = await page.locator(".code .cm-line").allTextContents();
+  expect(lines.slice(-4)).toEqual([
+    "        methods: [GET]",
+    "  - from: # anybody",
+    "      - source:",
+    "          notNamespaces: [a]",
+  ]);
+  await close();
+});
+
 describe("a request", () => {
   test("is answered with a token made in the page, and each step leads to its line", async () => {
     const { page, close } = await openPlayground();
@@ -370,7 +391,13 @@ describe("for everybody", () => {
         const { page, close } = await openPlayground({ colorScheme, viewport: { width, height: 900 } });
         await answered(page, "200 forwarded");
         await page.locator(".saved").getByText("7 of 7 as expected").waitFor();
-        expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+        const scrollWidth = "document.documentElement.scrollWidth";
+        expect(await page.evaluate(scrollWidth)).toBe(width);
+        // A refusal has the longest words: the details of its response code.
+        await page.getByRole("radio", { name: "Paste one" }).check();
+        await page.getByLabel("The token; it stays in this page").fill("no-token");
+        await answered(page, "401 Jwt is not in the form");
+        expect(await page.evaluate(scrollWidth)).toBe(width);
         expect(await axeViolations(page)).toEqual([]);
         await close();
       });

@@ -24,7 +24,7 @@ const SCENES: readonly { name: string; height: number; show(page: Page): Promise
   [
     {
       name: "wizard",
-      height: 960,
+      height: 1000,
       show: async (page) => {
         await page.getByLabel("Keys", { exact: true }).selectOption("uri");
         await page.getByLabel("URL of the key set").fill("https://idp.example.com/keys.json");

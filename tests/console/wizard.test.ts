@@ -49,6 +49,24 @@ test("answers become resources, and the filter answers four requests", async () 
   await close();
 }, 60_000);
 
+test("the playground opens with the wizard's request, whose token is at the location of the policies", async () => {
+  const { page, messages, close } = await openPage(used.browser, used.site.url);
+  await page.getByLabel("Requests that need a token").selectOption("matched");
+  await page.getByLabel("Paths, such as /public/*").fill("/user/*");
+  await page.getByText("Advanced", { exact: true }).click();
+  await page.getByRole("button", { name: "Add a place" }).click();
+  await page.getByPlaceholder("name").fill("x-token");
+  await page.getByPlaceholder("prefix").fill("Token ");
+  await page.getByLabel("Claims that it must have").fill("role=admin");
+  await page.locator(".proofs").getByText("GET /user/x, a valid token: 200").waitFor();
+  await page.getByRole("button", { name: "Open in the playground" }).click();
+  await page.locator(".verdict").filter({ hasText: "200 forwarded" }).waitFor();
+  expect(await page.getByLabel("Path", { exact: true }).inputValue()).toBe("/user/x");
+  expect(await page.locator(".answer").textContent()).toContain('Token in the header x-token after "Token "');
+  expect(messages).toEqual([]);
+  await close();
+}, 60_000);
+
 test("shows hostile text as text, at 360 px", async () => {
   const { page, messages, close } = await openPage(used.browser, used.site.url, {
     viewport: { width: 360, height: 800 },

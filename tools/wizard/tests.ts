@@ -69,6 +69,9 @@ function subjectOf({ namespace, labels, gateway }: Answers, policy: string): Jso
   return { policies: [policy], ...(Object.keys(workload).length > 0 && { workload }) };
 }
 
+/** The name of the request with a valid token. */
+export const VALID_TOKEN = "a valid token";
+
 /**
  * Four requests that show what a gateway does: without a token, with one, with an invalid one, and one that needs none. If
  * all requests need a token, the last one has an expired token.
@@ -102,7 +105,7 @@ export function renderRequests(answers: Answers, policy: string, privateKey?: Js
     },
     tests: [
       ...(closed === undefined ? [] : [{ name: "no token", request: closed, expect: 403 }]),
-      { name: "a valid token", request: request("valid"), expect: 200 },
+      { name: VALID_TOKEN, request: request("valid"), expect: 200 },
       { name: "an invalid token", request: request("invalid"), expect: 401 },
       last,
     ],
