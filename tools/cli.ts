@@ -6,6 +6,7 @@ import { compileCommand } from "./commands/compile.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { consoleCommand } from "./commands/console.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { diffCommand } from "./commands/diff.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { imageCommand } from "./commands/image.ts";
 import { importCommand } from "./commands/import.ts";
@@ -33,6 +34,7 @@ for (const command of [
   testCommand(),
   explainCommand(),
   checkCommand(),
+  diffCommand(),
   newCommand(),
   consoleCommand(),
   importCommand(),

@@ -105,6 +105,20 @@ const TOOLS: Rooms = {
   token: ["host", "host/bytes", "config", "jwks", "explain"],
   "token/documents": ["host", "host/bytes", "config", "jwks/discovery", "explain"],
   shell: ["diagnostics"],
+  prove: [
+    ...[
+      "diagnostics",
+      "host/bytes",
+      "encoding",
+      "config",
+      "github",
+      "host",
+      "jwks",
+      "compile",
+      "explain",
+      "token",
+    ],
+  ],
   wizard: ["diagnostics", "shell", "host/bytes", "jwks", "istio", "render", "values", "check", "token"],
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
@@ -143,7 +157,7 @@ const TOOLS: Rooms = {
       "token",
     ],
     ...["token/documents", "run", "testing", "testing/envoy", "values", "targets", "version"],
-    "excerpts",
+    ...["excerpts", "prove"],
   ],
   core: [
     "diagnostics",
@@ -264,6 +278,7 @@ describe("tools and other programs", () => {
     );
     expect(callers).toEqual([
       "commands/cluster.ts",
+      "commands/revision.ts",
       "envoy/process.ts",
       "envoy/programs.ts",
       "envoy/provision.ts",

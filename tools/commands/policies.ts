@@ -36,7 +36,8 @@ export function addFileOptions(command: Command, what = WHAT_IS_READ): Command {
   });
 }
 
-function addIgnoreOption(command: Command): Command {
+/** Adds `--ignore`. */
+export function addIgnoreOption(command: Command): Command {
   return command.option(
     "--ignore <glob>",
     "leave out files and folders of this name or path; may be repeated",
@@ -115,7 +116,11 @@ export interface LoadedPolicies {
  * @throws {UserError} if there is an error among them, which was already printed
  */
 export async function loadPolicies(options: PolicyOptions): Promise<LoadedPolicies> {
-  const { files, diagnostics } = await readPolicies(options);
+  return compileSources(await readPolicies(options), options);
+}
+
+/** The same, of sources that were read. */
+export function compileSources({ files, diagnostics }: Sources, options: PolicyOptions): LoadedPolicies {
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace } = options;
   const result = compile(files, {

@@ -10,6 +10,11 @@ export interface Sources {
   diagnostics: Diagnostic[];
 }
 
+/** Whether a file that was found in a folder holds policies, by its name. */
+export function isPolicyFile(name: string): boolean {
+  return YAML_FILE.test(name) && !TEST_FILE.test(name);
+}
+
 /** Names of files in a folder that are read; JSON is YAML. */
 const YAML_FILE = /\.(ya?ml|json)$/i;
 

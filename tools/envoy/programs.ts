@@ -6,6 +6,7 @@
  * | Envoy | `run`, `demo`, `test --envoy`: `--version`, `--mode validate`, and to serve | `ENVOY_BIN`, `PATH`, or the user's cache folder |
  * | `sh` | starts Envoy, and ends it when we are killed | `/bin/sh` |
  * | `rm` | run by that shell: removes Envoy's own folder | `PATH` |
+ * | `git rev-parse`, `ls-tree`, `cat-file` | `diff`: the policies of a revision | `PATH` |
  * | `kubectl get` | `--from-cluster`: the policies of a cluster | `KUBECTL` or `PATH` |
  * | `python3 -I -m pip` | installs Envoy; it runs in the folder that it installs into | `PATH` |
  *

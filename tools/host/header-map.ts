@@ -23,6 +23,11 @@ const REQUEST_SINGLE = new Set(
   ),
 );
 
+/** Whether a request has at most one value of a header: several are joined with commas. @param name in lower case */
+export function isSingleHeader(name: string): boolean {
+  return REQUEST_SINGLE.has(name);
+}
+
 /** The same for a response's map. */
 const RESPONSE_SINGLE = new Set(
   `:status access-control-allow-credentials access-control-allow-headers access-control-allow-methods

@@ -1,0 +1,6 @@
+/** What cannot be decided is said, never left out. */
+
+/** A question that the procedure does not decide; the message says why. */
+export class Undecided extends Error {
+  override readonly name = "Undecided";
+}
