@@ -54,7 +54,7 @@ test.each([
   expect(run("--old", old, "--new", fresh, "--fail-on", failOn).status).toBe(status);
 });
 
-test("what cannot be decided is said", () => {
+test("what cannot be decided is printed", () => {
   const { status, stdout } = run("--old", "narrow.yaml", "--new", "undecided.yaml");
   expect(status).toBe(1);
   expect(stdout).toBe(

@@ -13,12 +13,12 @@ export interface Attacked {
   equal: number;
   different: number;
   undecided: number;
-  /** Pairs that a random request tells apart, and those of them that the comparison found. */
+  /** Pairs that a random request distinguishes, and those of them that the comparison found. */
   told: number;
   found: number;
   /** Pairs with a difference that no random request showed. */
   onlyFound: number;
-  /** Pairs that are declared equal although a request tells them apart: there must be none. */
+  /** Pairs that are declared equal although a request distinguishes them: there must be none. */
   refuted: string[];
   /** Why pairs are undecided. */
   reasons: Record<string, number>;
@@ -48,7 +48,7 @@ export async function attack(
   return result;
 }
 
-/** With a difference found, so many requests tell how often random search finds one too. */
+/** How many requests are sent to pairs with a difference, to see how often random search finds one too. */
 const SEARCHED = 300;
 
 async function attackPair(seed: number, requests: number, result: Attacked): Promise<void> {

@@ -1,4 +1,4 @@
-/** The parts of the model beside what they stand for: patterns, paths that arrive, and authentication. */
+/** The parts of the model beside what they represent: patterns, paths that arrive, and authentication. */
 import { describe, expect, test } from "vitest";
 import type { Predicate, StringMatch } from "../../tools/config/schema.ts";
 import { wireText } from "../../tools/host/bytes.ts";

@@ -150,7 +150,7 @@ class Comparer {
         break;
       }
     }
-    // What is not covered matters only where nothing was found.
+    // What is not covered matters only if nothing was found.
     if (this.classes.size === 0) for (const reason of notCovered) this.undecided.add(reason);
   }
 

@@ -492,7 +492,7 @@ function nfaMachine({ edges, free }: Nfa): Machine {
   };
 }
 
-/** The bytes that a pattern tells from all others of their class (texts.ts, `classOf`). */
+/** The bytes that a pattern distinguishes from all others of their class (texts.ts, `classOf`). */
 export function literalBytes(pattern: Pattern): Set<number> {
   const bytes = new Set(Array.from(literalText(pattern), (character) => character.charCodeAt(0)));
   if (!("fold" in pattern && pattern.fold)) return bytes;

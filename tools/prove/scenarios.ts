@@ -34,7 +34,7 @@ export interface TokenClass {
   spoiltClaim?: string;
 }
 
-/** A token at a place. `slot` tells the tokens of a scenario apart. */
+/** A token at a place. `slot` names it within the scenario. */
 export interface ScenarioToken {
   place: Place;
   slot: string;
@@ -256,7 +256,7 @@ function different(sides: readonly (readonly Provider[])[]): Scenarios {
   const notCovered: string[] = [];
   const all = sides.flat();
   if (hasRenamedKey(sides))
-    throw new Undecided("a key has another kid or alg, which tells only some of its tokens apart");
+    throw new Undecided("a key has another kid or alg, which distinguishes only some of its tokens");
   const classes = tokenClasses(sides);
   const places = uniquePlaces(all);
   // A header that repeats can hold several tokens.

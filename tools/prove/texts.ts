@@ -154,7 +154,7 @@ const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 /** What no normalized path has: Chromium escapes these, and Envoy cuts the query and the fragment. */
 const ESCAPED_OR_CUT = /[ "#<>?^`{|}\\]/;
 
-/** Bytes that are neither in a pattern nor told apart here are the same to every automaton of this folder. */
+/** Bytes that are neither in a pattern nor distinguished here are the same to every automaton of this folder. */
 function classOf(byte: number): string {
   const character = String.fromCharCode(byte);
   if (/[/.\n\t ?#*]/.test(character)) return character;

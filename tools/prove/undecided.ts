@@ -1,4 +1,4 @@
-/** What cannot be decided is said, never left out. */
+/** What cannot be decided is reported, never left out. */
 
 /** A question that the procedure does not decide; the message says why. */
 export class Undecided extends Error {
