@@ -132,7 +132,7 @@ class Authentication {
     if (!isLookedAt && !anyRequired) return VERIFIED;
     if (anyRequired) return this.all(false);
     if (providers.length === 1) {
-      const status = this.verify(0);
+      const status = this.ask(0);
       return status === MISSED ? VERIFIED : status;
     }
     return this.any();
@@ -140,7 +140,7 @@ class Authentication {
 
   private all(onlyAgain: boolean): Status {
     for (const [i, { presence }] of this.providers.entries()) {
-      const status = onlyAgain && !this.changed ? (this.statuses[i] ?? MISSED) : this.verify(i);
+      const status = onlyAgain && !this.changed ? (this.statuses[i] ?? MISSED) : this.ask(i);
       if (status !== VERIFIED && (status !== MISSED || presence === "REQUIRED")) return status;
     }
     return VERIFIED;
@@ -149,7 +149,7 @@ class Authentication {
   private any(): Status {
     let final: Status = MISSED;
     for (const i of this.providers.keys()) {
-      const status = this.verify(i);
+      const status = this.ask(i);
       if (status === VERIFIED) return VERIFIED;
       this.statuses[i] = status;
       final = prefer(final, status);
@@ -158,7 +158,7 @@ class Authentication {
     return status === VERIFIED ? VERIFIED : prefer(final, status);
   }
 
-  private verify(index: number): Status {
+  private ask(index: number): Status {
     const provider = this.providers[index] as Provider;
     if (this.wrote) {
       const own = outputNames([provider]);
