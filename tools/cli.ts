@@ -13,6 +13,7 @@ import { importCommand } from "./commands/import.ts";
 import { jwkCommand } from "./commands/jwk.ts";
 import { newCommand } from "./commands/new.ts";
 import { EXIT, UserError, watchOutput, writeResultsTo } from "./commands/output.ts";
+import { proveCommand } from "./commands/prove.ts";
 import { runCommand } from "./commands/run.ts";
 import { type ColourChoice, chooseColours, colourOptions } from "./commands/style.ts";
 import { testCommand } from "./commands/test.ts";
@@ -35,6 +36,7 @@ for (const command of [
   explainCommand(),
   checkCommand(),
   diffCommand(),
+  proveCommand(),
   newCommand(),
   consoleCommand(),
   importCommand(),

@@ -69,6 +69,36 @@ jwtgate test table.test.yaml
 \`none\` is not a token. A row that lacks a cell, or a request that is in two rows, is an error
 ([why tables look so](decisions/0022-tables-of-tests.md)).
 
+## Properties
+
+A test is one request. A property is about every request that some rules match, in the syntax of an
+\`AuthorizationPolicy\`: all of them are refused, or all are allowed. It is proven, or refuted by a request that the module
+has answered ([how](proof.md)).
+
+\`\`\`sh test
+cat > property.test.yaml <<'EOF'
+policies: [envoy/istio/one-principal.yaml]
+properties:
+- name: nobody gets in without a token
+  rules:
+  - from: [{source: {notRequestPrincipals: ["*"]}}]
+  are: refused
+- name: the principal gets everywhere
+  rules:
+  - from: [{source: {requestPrincipals: [testing@secure.istio.io/testing@secure.istio.io]}}]
+  are: allowed
+EOF
+jwtgate prove property.test.yaml
+\`\`\`
+
+\`tokens: [none, valid, bad]\` narrows what may come along with such a request; without it, all three count. A bad token is
+refused with an answer of its own, so a property with \`are: allowed\` usually has \`tokens: [none, valid]\`. A CORS preflight
+counts as a request without a token.
+
+A property that fails shows the request that refutes it. One whose rules no request can match fails too: it would prove
+nothing. \`jwtgate test\` runs properties after tests and tables; \`jwtgate prove\` runs them alone. With \`--envoy\` they are
+skipped.
+
 ## Which tests are run
 
 | | |

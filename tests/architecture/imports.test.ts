@@ -123,7 +123,7 @@ const TOOLS: Rooms = {
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
     ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],
-    ...["render", "explain", "token", "github"],
+    ...["render", "explain", "token", "github", "prove"],
   ],
   "testing/envoy": ["host", "envoy", "render", "explain", "testing"],
   console: ["host/bytes", "config", "jwks/discovery", "compile", "explain", "token/documents"],

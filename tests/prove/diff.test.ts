@@ -188,13 +188,14 @@ describe("planted differences", () => {
     expect(await lines(old, fresh)).toEqual(expected);
   });
 
-  test("an audience closes, and changes the refusal of two tokens at once", async () => {
+  test("an audience closes, and changes the refusal of other tokens", async () => {
     const [first = "", second = ""] = await lines(
       TOKENS + allow(ANYONE),
       with_(", audiences: [shop]") + allow(ANYONE),
     );
     expect(first).toBe(`closed 200>403 GET localhost/ authorization:{${ISS}}`);
-    expect(second).toMatch(/^changed 401>403 GET localhost\/ authorization:\{\} access_token:/);
+    // Signed by another key: the audience is looked at before the signature.
+    expect(second).toBe(`changed 401>403 GET localhost/ authorization:{${ISS}}`);
   });
 
   test("a header that only a token may set", async () => {

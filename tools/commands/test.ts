@@ -22,7 +22,9 @@ import { StopSignal } from "./stop-signal.ts";
 import { styleFor } from "./style.ts";
 import { type Seen, see, type Watched, watchFiles } from "./watch.ts";
 
-interface Options {
+export interface Options {
+  /** Whether only properties are run. */
+  onlyProperties?: boolean;
   file?: string[];
   reporter: Reporter[];
   testNamePattern?: string;
@@ -93,7 +95,7 @@ function parseCount(text: string): number {
   throw new InvalidValue("Write a whole number from 1 on, or --bail after the files.");
 }
 
-function parseReporter(text: string, previous: Reporter[] = []): Reporter[] {
+export function parseReporter(text: string, previous: Reporter[] = []): Reporter[] {
   if (text === "people") tell("warning: --reporter people is now --reporter text", process.stderr);
   const name = REPORTERS.find((one) => one === (text === "people" ? "text" : text));
   if (name === undefined) throw new InvalidValue(`Allowed choices are ${REPORTERS.join(", ")}.`);
@@ -115,7 +117,7 @@ type Found = { suite: Suite } | SuiteResult;
  * @param onRead called with what is about to be read: the test files, and the files that they name
  * @returns whether all passed
  */
-async function runOnce(
+export async function runOnce(
   paths: readonly string[],
   options: Options,
   onRead: (watched: Watched) => void = () => {},
@@ -147,7 +149,7 @@ async function runOnce(
     found.push(
       suite === undefined || errors.length > 0
         ? faulty(source.name, errors, performance.now() - started)
-        : { suite: select(suite, matches) },
+        : { suite: select(options.onlyProperties ? { ...suite, cases: [] } : suite, matches) },
     );
   }
   report(warnings);
@@ -168,7 +170,9 @@ function bailOf({ bail }: Options): Bail {
   return new Bail(bail === true ? 1 : bail);
 }
 
-function noneSelected({ testNamePattern }: Options, tests: number): string {
+function noneSelected({ testNamePattern, onlyProperties }: Options, tests: number): string {
+  if (testNamePattern === undefined && onlyProperties)
+    return "no test file here has properties: write properties:";
   return `no test was run: -t ${JSON.stringify(testNamePattern ?? "")} is in the name of none of ${tests} tests (FILE > TEST)`;
 }
 

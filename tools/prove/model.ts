@@ -9,7 +9,14 @@ import type { PathNormalization } from "../host/http-connection-manager.ts";
 import type { Network } from "./addresses.ts";
 import { FALSE, type Formula, TRUE } from "./formula.ts";
 import { type Pattern, patternOf, peerPatternOf } from "./patterns.ts";
-import { audiencesOf, type HeaderCondition, type Scenario, type Source, type View } from "./scenarios.ts";
+import {
+  audiencesOf,
+  type HeaderCondition,
+  PREFLIGHT,
+  type Scenario,
+  type Source,
+  type View,
+} from "./scenarios.ts";
 import { Space } from "./space.ts";
 import { Undecided } from "./undecided.ts";
 
@@ -379,9 +386,6 @@ export class Model {
     return view.absent.has(header) ? FALSE : space.formula(subject, compared);
   }
 }
-
-/** The headers that make an OPTIONS request a CORS preflight (assembly/http/request.ts, isCorsPreflight). */
-const PREFLIGHT = ["access-control-request-method", "origin"];
 
 function keyOf({ claims, absent, written }: View): string {
   return JSON.stringify([claims ?? null, [...absent].sort(), [...written]]);

@@ -9,6 +9,7 @@ import {
   authenticate,
   comparePlaces,
   isSamePlace,
+  MISSED,
   outputNames,
   type Place,
   placesOf,
@@ -88,6 +89,13 @@ export interface Scenarios {
 }
 
 const MAX_SCENARIOS = 40_000;
+/** `maxKeysTried` of the configuration. */
+const MAX_KEYS = 16;
+/** `clockSkewSeconds` of the configuration. */
+const DEFAULT_SKEW = 60;
+
+/** The headers that make an OPTIONS request a CORS preflight (assembly/http/request.ts, isCorsPreflight). */
+export const PREFLIGHT = ["access-control-request-method", "origin"];
 
 /** The issuer of tokens that no provider knows. */
 export const STRANGER = "https://stranger.example";
@@ -99,7 +107,7 @@ export const STRANGER = "https://stranger.example";
  */
 export function scenariosOf(sides: readonly Configuration[]): Scenarios {
   const providers = sides.map(({ providers: own = [] }) => own);
-  for (const own of providers) refuseOutputsIntoPlaces(own);
+  for (const own of providers) refuseUnmodelled(own);
   const [first = [], second = first] = providers;
   const isAlike = signature(first) === signature(second);
   return isAlike ? alike(first, sides.length) : different(providers);
@@ -118,7 +126,7 @@ function signature(providers: readonly Provider[]): string {
       provider.claimToHeaders ?? [],
       [...new Set(provider.spaceDelimitedClaims ?? [])].sort(),
       provider.presence ?? "OPTIONAL",
-      provider.clockSkewSeconds ?? 60,
+      provider.clockSkewSeconds ?? DEFAULT_SKEW,
     ]),
   );
 }
@@ -145,9 +153,16 @@ function materialOf(jwk: Jwk): string {
   return keyName(material);
 }
 
-/** A header that one provider writes and another reads tokens from is not followed. */
-function refuseOutputsIntoPlaces(providers: readonly Provider[]): void {
+/** What is not followed: a header that one provider writes and another reads tokens from, or that makes a preflight. */
+function refuseUnmodelled(providers: readonly Provider[]): void {
   const outputs = outputNames(providers);
+  for (const name of PREFLIGHT)
+    if (outputs.has(name))
+      throw new Undecided(`a verified token writes the header ${name}, which makes a CORS preflight`);
+  if (providers.some((provider) => keysOf(provider).length > MAX_KEYS))
+    throw new Undecided(`a provider has more than ${MAX_KEYS} keys, of which the filter tries only some`);
+  const skews = new Set(providers.map(({ clockSkewSeconds = DEFAULT_SKEW }) => clockSkewSeconds));
+  if (skews.size > 1) throw new Undecided("providers differ in their clock skew");
   const places = providers.flatMap(placesOf);
   const both = places.find(({ kind, name }) =>
     outputs.has(kind === "cookie" ? "cookie" : kind === "header" ? name : ""),
@@ -177,6 +192,20 @@ function alike(providers: readonly Provider[], sides: number): Scenarios {
   const all: Scenario[] = [];
   const required = providers.flatMap(({ presence }, i) => (presence === "REQUIRED" ? [i] : []));
   const lastRequired = required.at(-1);
+  const refused = (refusal: Status): View[] =>
+    times({ refusal, absent: new Set(), written: new Map(), removedParams: new Set() });
+  if (lastRequired !== undefined) {
+    all.push({ isPreflight: false, tokens: [], views: refused(MISSED), headers: [] });
+  }
+  const [first] = places;
+  if (first !== undefined) {
+    const bad: ScenarioToken = {
+      place: first,
+      slot: "0",
+      token: { isMalformed: true, time: "valid", audiences: [] },
+    };
+    all.push({ isPreflight: false, tokens: [bad], views: refused(MALFORMED), headers: [] });
+  }
   if (lastRequired === undefined) {
     const headers = places.filter(({ kind }) => kind === "header");
     const empty = headers.map(({ name, prefix }) => ({ header: name, prefix, holds: false }));
@@ -290,7 +319,8 @@ function different(sides: readonly (readonly Provider[])[]): Scenarios {
         ? scenario.tokens.map(({ slot, token }) => [slot, token.audiences, token.issuer])
         : [],
     ]);
-    if (!found.has(key)) found.set(key, scenario);
+    const known = found.get(key);
+    if (known === undefined || rarityOf(scenario) < rarityOf(known)) found.set(key, scenario);
   };
   const none: Authenticated = {
     refusal: VERIFIED,
@@ -317,6 +347,11 @@ function different(sides: readonly (readonly Provider[])[]): Scenarios {
   visit(0);
   const views = sides.map((own) => viewOf(own, none, []));
   return { all: [...found.values(), { isPreflight: true, tokens: [], views, headers: [] }], notCovered };
+}
+
+/** Scenarios with few tokens, in headers, make the better examples. */
+function rarityOf({ tokens }: Scenario): number {
+  return 10 * tokens.length + tokens.filter(({ place }) => place.kind !== "header").length;
 }
 
 function combined(
@@ -403,20 +438,21 @@ function* tokensOf(providers: readonly Provider[]): Generator<TokenClass> {
       .filter(({ length }) => length > 0);
     if (lists.length > 5) throw new Undecided("an issuer has more than five lists of audiences");
     const all = lists.map((of) => ({ of, isOne: true }));
-    for (const key of keys) {
-      for (let bits = (1 << lists.length) - 1; bits >= 0; bits--) {
-        const audiences = lists.map((of, i) => ({ of, isOne: ((bits >> i) & 1) === 1 }));
-        yield { issuer, time: "valid", key, audiences };
-      }
-    }
-    for (const claim of new Set(
+    const signers = [...keys.map((key) => ({ key })), {}];
+    const spoilt = new Set(
       own.flatMap(({ claimToHeaders = [] }) => claimToHeaders.map(({ claimName }) => claimName)),
-    )) {
-      for (const key of keys) yield { issuer, time: "valid", key, audiences: all, spoiltClaim: claim };
+    );
+    const claims = [{}, ...[...spoilt].map((spoiltClaim) => ({ spoiltClaim }))];
+    for (const claim of claims) {
+      for (const signer of signers) {
+        for (let bits = (1 << lists.length) - 1; bits >= 0; bits--) {
+          const audiences = lists.map((of, i) => ({ of, isOne: ((bits >> i) & 1) === 1 }));
+          yield { issuer, time: "valid", ...signer, audiences, ...claim };
+        }
+      }
     }
     for (const time of ["expired", "early"] as const)
       for (const key of keys) yield { issuer, time, key, audiences: all };
-    yield { issuer, time: "valid", audiences: all };
   }
   yield { isMalformed: true, time: "valid", audiences: [] };
 }

@@ -19,7 +19,7 @@ import {
 import { ALGORITHMS, type Algorithm } from "../jwks/algorithms.ts";
 import { PrivateKey } from "../token/private-key.ts";
 import type { Place } from "./authentication.ts";
-import { partsOf } from "./model.ts";
+import { headerSubject, partsOf } from "./model.ts";
 import { keysOf, type Scenario, type ScenarioToken } from "./scenarios.ts";
 
 /** A token of a witness. */
@@ -85,7 +85,7 @@ export class WitnessMaker {
     const tokens: { token: ScenarioToken; text: string; claims?: Record<string, unknown> }[] = [];
     for (const token of scenario.tokens) {
       const claims = token.token.isMalformed ? undefined : claimsOf(token, examples, fill);
-      const text = claims ? await this.sign(claims, token.token.key) : "not-a-token";
+      const text = claims ? await this.sign(claims, token.token.key) : malformedText(token.place, examples);
       tokens.push({ token, text, ...(claims && { claims }) });
     }
     const shown = tokens.map(({ token: { place, token }, claims }) => ({
@@ -193,6 +193,16 @@ export interface Fill {
   headers?: readonly string[];
   /** Claims, as `outputClaimToHeaders` names them, by slot. */
   claims?: readonly { slot: string; claim: string }[];
+}
+
+/** A text that is not a token: what a condition on its header asks for, if there is one. */
+function malformedText(
+  { kind, name, prefix }: Place,
+  examples: ReadonlyMap<string, readonly string[]>,
+): string {
+  const value = kind === "header" ? examples.get(headerSubject(name))?.[0] : undefined;
+  const start = wireText(prefix);
+  return value?.startsWith(start) ? value.slice(start.length) : "not-a-token";
 }
 
 /** What a client sends so that this path arrives. */

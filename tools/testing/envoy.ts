@@ -9,7 +9,14 @@ import type { Subject } from "../explain/explain.ts";
 import type { Documents } from "../explain/gate.ts";
 import type { Outcome } from "../host/host.ts";
 import { cluster, type Message, renderBootstrap } from "../render/bootstrap.ts";
-import { type CaseResult, judge, type SuiteResult, skippedCase, suiteResult } from "./run.ts";
+import {
+  type CaseResult,
+  judge,
+  type SuiteResult,
+  skippedCase,
+  skippedProperty,
+  suiteResult,
+} from "./run.ts";
 import { Bail } from "./select.ts";
 import type { PreparedCase, Suite } from "./suite.ts";
 
@@ -44,7 +51,7 @@ export async function runSuiteInEnvoy(
   const reasons = suite.cases.map((test) => test.skip ?? bail.reason ?? unsuited(suite, test));
   if (reasons.every((reason) => reason !== undefined)) {
     const none = suite.cases.map((test, i) => skippedCase(test, reasons[i] ?? ""));
-    return suiteResult(suite, none, performance.now() - begun);
+    return suiteResult(suite, [...none, ...unproven(suite)], performance.now() - begun);
   }
   const upstream = await serve((request, response) => tellReceived(request, response));
   const keys = await serve((request, response) => serveDocument(request, response, suite.subject.documents));
@@ -67,7 +74,11 @@ export async function runSuiteInEnvoy(
     for (const server of [upstream, keys]) server.close();
     for (const server of [upstream, keys]) server.closeAllConnections();
   }
-  return suiteResult(suite, cases, performance.now() - begun);
+  return suiteResult(suite, [...cases, ...unproven(suite)], performance.now() - begun);
+}
+
+function unproven({ properties }: Suite): CaseResult[] {
+  return properties.map((property) => skippedProperty(property, "properties are proven without --envoy"));
 }
 
 /** Why a test cannot be run in a real Envoy. */

@@ -14,6 +14,7 @@ import { decisionToJson } from "../explain/format.ts";
 import { annotation } from "../github.ts";
 import { toBareYaml } from "../render/yaml.ts";
 import type { CaseResult, Failure, SuiteResult } from "./run.ts";
+import { PROPERTIES } from "./select.ts";
 
 export const REPORTERS = ["text", "tap", "junit", "json", "github"] as const;
 export type Reporter = (typeof REPORTERS)[number];
@@ -112,7 +113,8 @@ function formatCase(result: CaseResult, style: Style): string[] {
   if (skipped !== undefined) return [`  - ${name}: skipped: ${printable(skipped)}`];
   const place = decidedBy ? style.faint(`  ${formatPosition(decidedBy.at)}`) : "";
   const time = style.faint(` (${durationOf(milliseconds)})`);
-  if (failures.length === 0) return [`  ${style.good("✓")} ${name}${time}${place}`];
+  const proof = result.table === PROPERTIES ? style.faint(`  ${answer}`) : "";
+  if (failures.length === 0) return [`  ${style.good("✓")} ${name}${time}${place}${proof}`];
   return [
     `  ${style.bad("✗")} ${name}${time}  ${style.faint(formatPosition(at))}`,
     ...failures.flatMap((failure) => formatFailure(failure, style)),

@@ -7,9 +7,11 @@ import { readable } from "../host/bytes.ts";
 import type { Outcome } from "../host/host.ts";
 import type { UpstreamRequest } from "../host/http-connection-manager.ts";
 import type { ForeignFunction } from "../host/imports.ts";
+import { requestLines } from "../prove/format.ts";
+import { prove } from "../prove/property.ts";
 import type { Expectation } from "./schema.ts";
-import { Bail } from "./select.ts";
-import type { PreparedCase, Suite } from "./suite.ts";
+import { Bail, PROPERTIES } from "./select.ts";
+import type { PreparedCase, PreparedProperty, Suite } from "./suite.ts";
 
 /** One point in which a test fails. */
 export interface Failure {
@@ -109,7 +111,64 @@ export async function runSuite(
     bail.count(result.failures.length > 0);
     cases.push(result);
   }
+  for (const property of suite.properties) {
+    const reason = property.skip ?? bail.reason;
+    const result =
+      reason === undefined
+        ? await runProperty(property, suite.subject, module)
+        : skippedProperty(property, reason);
+    bail.count(result.failures.length > 0);
+    cases.push(result);
+  }
   return suiteResult(suite, cases, performance.now() - begun);
+}
+
+/** Proves a property, or shows a request that refutes it. */
+async function runProperty(
+  property: PreparedProperty,
+  subject: Subject,
+  module: WebAssembly.Module,
+): Promise<CaseResult> {
+  const started = performance.now();
+  const { configuration, listener } = subject;
+  const { pathNormalization } = listener;
+  const { holds, counterexample, undecided, cases } = await prove(configuration, property, {
+    module,
+    pathNormalization,
+  });
+  const { name, at, are } = property;
+  const result: CaseResult = {
+    name,
+    table: PROPERTIES,
+    at,
+    failures: [],
+    answer: `proven: ${cases} cases`,
+    milliseconds: performance.now() - started,
+  };
+  if (holds) return result;
+  const expected = `every such request is ${are}`;
+  if (counterexample === undefined) {
+    const failure = { what: "not decided", at, expected, actual: undecided ?? "" };
+    return { ...result, failures: [failure], answer: "none" };
+  }
+  const { witness, reply } = counterexample;
+  const decidedBy = decidingRule(reply.outcome, subject);
+  return {
+    ...result,
+    failures: [{ what: "property", at, expected, actual: requestLines(witness).join("\n") }],
+    answer: answerOf(reply.outcome),
+    because: because({ outcome: reply.outcome, ...(decidedBy && { decidedBy }) }, configuration),
+    ...(decidedBy && { decidedBy }),
+  };
+}
+
+/**
+ * The result of a property that was not proven.
+ *
+ * @internal
+ */
+export function skippedProperty({ name, at }: PreparedProperty, reason: string): CaseResult {
+  return { name, table: PROPERTIES, at, failures: [], skipped: reason, answer: "none", milliseconds: 0 };
 }
 
 /**
@@ -154,19 +213,23 @@ export function judge(
   outcome: Outcome,
   milliseconds: number,
 ): CaseResult {
-  const { answer, upstream } = outcome;
   const decidedBy = decidingRule(outcome, subject);
-  const body = answer && answer.body !== "" ? ` ${readable(answer.body)}` : "";
   return {
     name: test.name,
     ...(test.table !== undefined && { table: test.table }),
     at: test.at,
     failures: failuresOf(test, outcome),
-    answer: upstream ? `${statusOf(upstream)}, forwarded` : `${answer?.status ?? 0}${body}`,
+    answer: answerOf(outcome),
     because: because({ outcome, ...(decidedBy && { decidedBy }) }, subject.configuration),
     ...(decidedBy && { decidedBy }),
     milliseconds,
   };
+}
+
+/** The answer in a few words. */
+function answerOf({ answer, upstream }: Outcome): string {
+  const body = answer && answer.body !== "" ? ` ${readable(answer.body)}` : "";
+  return upstream ? `${statusOf(upstream)}, forwarded` : `${answer?.status ?? 0}${body}`;
 }
 
 /** The upstream's status, as far as tests are concerned: the status in the answer of a request that passed. */

@@ -277,6 +277,33 @@ export const Table = Type.Object(
 );
 export type Table = Static<typeof Table>;
 
+export const Property = Type.Object(
+  {
+    name: Type.String({ minLength: 1, description: "What must be so." }),
+    rules: Type.Array(Type.Record(Type.String(), Type.Unknown()), {
+      minItems: 1,
+      description:
+        "The requests that it is about: rules as in an AuthorizationPolicy, with `from`, `to` and `when`. A request that one of them matches counts.",
+    }),
+    are: Type.Union([Type.Literal("refused"), Type.Literal("allowed")], {
+      description: "What must happen to every such request.",
+    }),
+    tokens: Type.Optional(
+      Type.Array(
+        Type.Union([
+          Type.Literal("none", { description: "No token, or a CORS preflight." }),
+          Type.Literal("valid", { description: "A token that a provider accepts." }),
+          Type.Literal("bad", { description: "A token that is refused, which is an answer of its own." }),
+        ]),
+        { minItems: 1, description: "What may come along with a request. Absent: any of them." },
+      ),
+    ),
+    skip: Skip,
+  },
+  { ...strict, description: "Something that is true of every request, which is proven or refuted." },
+);
+export type Property = Static<typeof Property>;
+
 export const TestFile = Type.Object(
   {
     policies: Type.Array(
@@ -347,6 +374,9 @@ export const TestFile = Type.Object(
     tokens: Type.Optional(Type.Record(Type.String(), Token, { description: "By names that requests use." })),
     tests: Type.Optional(Type.Array(Case, { description: "In their order, each for itself." })),
     tables: Type.Optional(Type.Array(Table, { description: "After the tests." })),
+    properties: Type.Optional(
+      Type.Array(Property, { description: "After the tables; alone with `jwtgate prove`." }),
+    ),
   },
   { ...strict, $id: "urn:jwtgate:test:1", title: "jwtgate policy tests" },
 );

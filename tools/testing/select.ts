@@ -21,6 +21,9 @@ function compile(pattern: string): RegExp | undefined {
   }
 }
 
+/** The name of all properties together, in full names. */
+export const PROPERTIES = "properties";
+
 /** `FILE > TEST`, or `FILE > TABLE > CELL`. */
 export function fullName(file: string, { table, name }: { table?: string; name: string }): string {
   return [file, ...(table === undefined ? [] : [table]), name].join(" > ");
@@ -36,7 +39,11 @@ export function select(suite: Suite, matches: (name: string) => boolean = () => 
   const cases = suite.cases.filter(
     (test) => (!hasOnly || test.only !== undefined) && matches(fullName(suite.file, test)),
   );
-  return { ...suite, cases, unselected: suite.unselected + suite.cases.length - cases.length };
+  const properties = suite.properties.filter(
+    ({ name }) => !hasOnly && matches(fullName(suite.file, { table: PROPERTIES, name })),
+  );
+  const left = suite.cases.length - cases.length + suite.properties.length - properties.length;
+  return { ...suite, cases, properties, unselected: suite.unselected + left };
 }
 
 /** An error at each `only`: it leaves out tests that others rely on. */

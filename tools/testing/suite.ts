@@ -8,6 +8,7 @@ import { type CompleteRequest, DEFAULT_LISTENER } from "../host/http-connection-
 import type { CompiledProvider } from "../istio/authorization.ts";
 import { quote, Report } from "../istio/report.ts";
 import { nodeAt, parseYaml, type YamlNode } from "../istio/yaml.ts";
+import type { Property as ProvenProperty } from "../prove/property.ts";
 import { parseTime, TIME_FORMS } from "../time.ts";
 import { type PemReader, PrivateKey } from "../token/private-key.ts";
 import type { Context } from "./context.ts";
@@ -15,7 +16,7 @@ import { Keyring } from "./keyring.ts";
 import type { KeyMaker } from "./mint.ts";
 import { positionAt, read } from "./read.ts";
 import { completeRequest } from "./request.ts";
-import { type Case, type Expectation, type Request, type Table, TestFile } from "./schema.ts";
+import { type Case, type Expectation, type Property, type Request, type Table, TestFile } from "./schema.ts";
 import { cellsOf, NO_TOKEN } from "./table.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -58,12 +59,26 @@ export interface PreparedCase {
   now: number;
 }
 
+/**
+ * A property that can be proven.
+ *
+ * @internal
+ */
+export interface PreparedProperty extends ProvenProperty {
+  name: string;
+  at: Position;
+  /** Why it is skipped. */
+  skip?: string;
+}
+
 /** Tests that are ready to run. */
 export interface Suite {
   file: string;
   subject: Subject;
   /** @internal */
   cases: PreparedCase[];
+  /** @internal */
+  properties: PreparedProperty[];
   /**
    * The content of the file.
    *
@@ -182,6 +197,7 @@ class Loader implements Context {
     if (compiled?.result.configuration) keyring.trust(compiled.result.configuration, documents);
     const tokens = await Tokens.make(value.tokens ?? {}, value.keys ?? {}, keyring, time, this);
     const cases = this.cases(tokens, time);
+    const properties = this.properties();
     const address = this.address();
     const result: LoadedSuite = { diagnostics: withoutDoubles(this.report.diagnostics), files: this.used };
     if (compiled === undefined || this.report.hasErrors) return result;
@@ -201,7 +217,7 @@ class Loader implements Context {
     const made = { content: value, tokens: tokens.all, custom };
     return {
       ...result,
-      suite: { file: this.file, subject, cases, ...made, unselected: 0, hasClock, hasAddress },
+      suite: { file: this.file, subject, cases, properties, ...made, unselected: 0, hasClock, hasAddress },
     };
   }
 
@@ -299,10 +315,50 @@ class Loader implements Context {
       ...tests.map((test, index) => this.prepare(test, ["tests", index], tokens, time)),
       ...tables.flatMap((table, index) => this.table(table, ["tables", index], tokens, time)),
     ];
-    if (cases.length === 0 && !this.report.hasErrors) {
-      this.report.error(this.node.at, "there are no tests in this file: write tests: or tables:");
+    const { properties = [] } = this.value;
+    if (cases.length === 0 && properties.length === 0 && !this.report.hasErrors) {
+      this.report.error(
+        this.node.at,
+        "there are no tests in this file: write tests:, tables: or properties:",
+      );
     }
     return cases;
+  }
+
+  private properties(): PreparedProperty[] {
+    return (this.value.properties ?? []).flatMap((property, index) => {
+      const about = this.compileRules(["properties", index, "rules"]);
+      const { skip } = this.choice(property, ["properties", index]);
+      const { name, are, tokens = ["none", "valid", "bad"] } = property;
+      const at = this.at("properties", index);
+      return about ? [{ name, at, are, tokens, about, ...(skip !== undefined && { skip }) }] : [];
+    });
+  }
+
+  /** The rules of a property, compiled as those of a DENY policy: it matches what they match. */
+  private compileRules(path: Path): CompileResult["configuration"] {
+    const rules = nodeAt(this.node, ...path);
+    if (rules === undefined) return undefined;
+    const at = rules.at;
+    const text = (value: string): YamlNode => ({ kind: "string", value, at });
+    const map = (entries: Record<string, YamlNode>): YamlNode => ({
+      kind: "map",
+      at,
+      entries: new Map(
+        Object.entries(entries).map(([name, value]) => [name, { key: { value: name, at }, value }]),
+      ),
+    });
+    const document = map({
+      apiVersion: text("security.istio.io/v1"),
+      kind: text("AuthorizationPolicy"),
+      metadata: map({ name: text("property") }),
+      spec: map({ action: text("DENY"), rules }),
+    });
+    const source = { name: this.file, text: "", documents: [document] };
+    const { namespace } = this.value.workload ?? {};
+    const result = compile([source], { target: { ...this.target, custom: {} }, namespace });
+    this.report.addAll(result.diagnostics);
+    return result.configuration;
   }
 
   private prepare(test: Case, path: Path, tokens: Tokens, time: number): PreparedCase {
@@ -330,7 +386,10 @@ class Loader implements Context {
   }
 
   /** What a test or a table sets about being run. */
-  private choice({ skip, only }: Pick<Case, "skip" | "only">, path: Path) {
+  private choice(
+    { skip, only }: Pick<Case, "skip" | "only"> | (Pick<Property, "skip"> & { only?: boolean }),
+    path: Path,
+  ) {
     if (skip !== undefined && skip !== false && only) {
       this.report.error(this.at(...path, "only"), "this has both skip and only: keep one");
     }
