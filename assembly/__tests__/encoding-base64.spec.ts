@@ -2,6 +2,7 @@ import { reset } from "../memory/arena";
 import { encode } from "../encoding/base64";
 import { decodeLenient, decodeStrict } from "../encoding/base64url";
 import { percentDecode } from "../encoding/percent";
+import { subslice } from "../memory/slice";
 import { bytes, hex, toHex, toText } from "./support";
 
 /** RFC 4648 section 10, and further cases for its alphabet. */
@@ -117,6 +118,8 @@ describe("base64url, strict (RFC 7515 section 2)", () => {
     expect(strict("Zm9v\n")).toBe("absent");
     expect(strict("Z")).toBe("absent");
     expect(strict("Zm9vY")).toBe("absent");
+    // The byte after the end would complete it.
+    expect(toHex(decodeStrict(subslice(bytes("Zm9vYg"), 0, 5)))).toBe("absent");
     expect(strict("Zh")).toBe("absent");
     expect(strict("Zv")).toBe("absent");
     expect(strict("Zm9")).toBe("absent");
@@ -172,5 +175,11 @@ describe("percent-decoding", () => {
     expect(toText(percentDecode(bytes("%4g")))).toBe("%4g");
     expect(toText(percentDecode(bytes("%%41")))).toBe("%A");
     expect(toText(percentDecode(bytes("%41%")))).toBe("A%");
+  });
+
+  it("reads no digit after the end", () => {
+    reset();
+    expect(toText(percentDecode(subslice(bytes("%41"), 0, 1)))).toBe("%");
+    expect(toText(percentDecode(subslice(bytes("%41"), 0, 2)))).toBe("%4");
   });
 });

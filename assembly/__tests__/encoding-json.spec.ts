@@ -496,4 +496,9 @@ describe("JSON: one document, many texts", () => {
     for (let n: Node = json.firstChild(json.root); n != NONE; n = json.nextSibling(n)) sum += json.number(n);
     expect(sum).toBe(<f64>count + 2);
   });
+
+  it("holds more values than it reckoned with, beside what it unescaped before them", () => {
+    expect(parse(bytes('["' + "\\u0041".repeat(40) + '"' + ",1".repeat(500) + "]"))).toBe(true);
+    expect(toText(json.text(json.firstChild(json.root)))).toBe("A".repeat(40));
+  });
 });

@@ -1,4 +1,5 @@
 import { decode, encode, isValid, sequenceLength } from "../encoding/utf8";
+import { lengthOf, subslice } from "../memory/slice";
 import { bytes, hex } from "./support";
 
 function valid(text: string): void {
@@ -55,6 +56,16 @@ describe("UTF-8 (RFC 3629)", () => {
     invalid("f0908041");
     invalid("f09041");
     invalid("41c3");
+  });
+
+  it("reads no byte after the end", () => {
+    const sequences: StaticArray<string> = ["c3a9", "e6bca2", "f09f9880"];
+    for (let i = 0; i < sequences.length; i++) {
+      const whole = hex(sequences[i]);
+      for (let length = 1; length < lengthOf(whole); length++) {
+        expect(isValid(subslice(whole, 0, length))).toBe(false, `${length} bytes of ${sequences[i]}`);
+      }
+    }
   });
 
   it("writes what it reads", () => {

@@ -193,6 +193,12 @@ describe.each(CURVES)("ECDSA on $name without a host", (one) => {
       load(curve.Point.BASE.multiply(mod(-e * curve.Point.Fn.inv(r), n)));
       expect(accepts(raw(r, 1n))).toBe(false);
     }
+    // With s = e/k, u = k: the last sum before infinity is -k times the base point, and r is its x.
+    for (const k of [1n, 2n, 16n]) {
+      const r = mod(curve.Point.BASE.multiply(k).toAffine().x, n);
+      load(curve.Point.BASE.multiply(mod(-e * curve.Point.Fn.inv(r), n)));
+      expect(accepts(raw(r, mod(e * curve.Point.Fn.inv(k), n))), `the base point times ${k}`).toBe(false);
+    }
   });
 
   it("takes an r that is the point's x less n, and no other", () => {

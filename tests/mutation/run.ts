@@ -7,8 +7,11 @@
  *
  * Everything happens in a copy of the project. Prints one line for each mutant and a summary. The exit code is 0 if every
  * mutant is killed or explained.
+ *
+ * Compiling the whole filter takes most of the time. Specs and the tests of some folders compile only the files that they
+ * test, so they run first, and the whole is compiled only if none of them fails.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ProjectCopy } from "../support/project-copy.ts";
 import { MUTANTS, type Mutant } from "./mutants.ts";
@@ -16,6 +19,12 @@ import { mutated } from "./mutate.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SPEC_CONFIG = "as-pect.mutation.config.js";
+/** Tests for Vitest that compile the parts of the filter that they test. */
+const WITH_OWN_MODULE = /^tests\/(authz\/|crypto\/|cache\/token-cache\.)/;
+/** The whole filter, which other tests load. */
+const MODULES = { release: "build/jwtgate.wasm", trace: "build/jwtgate.trace.wasm" } as const;
+/** Every error of the compiler has a number. */
+const COMPILER_ERROR = /\bERROR (?:TS|AS)\d+:/;
 /** How long one file of tests may take, in milliseconds. A mutant that takes longer is caught in a loop. */
 const TIME_LIMIT = 300_000;
 
@@ -43,11 +52,10 @@ try {
 /** Runs all of it. @returns whether every mutant is killed or explained */
 async function run(): Promise<boolean> {
   copy.compileSoon();
-  await copy.compile("release");
-  await copy.compile("trace");
   const tried = chosen.filter(({ equivalent }) => equivalent === undefined);
-  const failure = await firstFailure([...new Set(tried.flatMap(({ tests }) => tests))]);
-  if (failure !== undefined) {
+  for (const test of new Set(tried.flatMap(({ tests }) => tests))) {
+    const failure = await failureOf(test);
+    if (failure === undefined) continue;
     console.log(`a test fails without any change: ${failure}`);
     return false;
   }
@@ -67,40 +75,48 @@ async function run(): Promise<boolean> {
 
 async function judge(mutant: Mutant): Promise<Verdict> {
   if (mutant.equivalent !== undefined) return { verdict: "explained", reason: mutant.equivalent };
-  const file = copy.path(mutant.file);
-  const original = readFileSync(file);
-  writeFileSync(file, mutated(ROOT, mutant));
+  const target = mutant.file === "assembly/trace.ts" ? "trace" : "release";
+  // The tests of the trace load both modules, so what was compiled of the mutant is put back too.
+  const originals = [mutant.file, MODULES[target]].map((name) => {
+    const file = copy.path(name);
+    return { file, bytes: readFileSync(file) };
+  });
+  writeFileSync(copy.path(mutant.file), mutated(ROOT, mutant));
   try {
-    // Specs compile what they test themselves.
-    if (!mutant.tests.every(isSpec)) {
-      try {
-        await copy.compile(mutant.file === "assembly/trace.ts" ? "trace" : "release");
-      } catch (error) {
-        // No test has noticed anything yet, so it counts as one that survives.
-        return { verdict: "survived", reason: (error as Error).message };
+    let isCompiled = false;
+    const own = mutant.tests.filter(hasOwnModule);
+    for (const test of [...own, ...mutant.tests.filter((file) => !own.includes(file))]) {
+      if (!hasOwnModule(test) && !isCompiled) {
+        await copy.compile(target);
+        isCompiled = true;
       }
+      const failure = await failureOf(test);
+      if (failure !== undefined) return { verdict: "killed", reason: `by ${failure}` };
     }
-    const failure = await firstFailure(mutant.tests);
-    return failure === undefined
-      ? { verdict: "survived", reason: mutant.why }
-      : { verdict: "killed", reason: `by ${failure}` };
+    return { verdict: "survived", reason: mutant.why };
+  } catch (error) {
+    // No test has noticed anything, so it counts as one that survives.
+    if (COMPILER_ERROR.test(String(error))) return { verdict: "survived", reason: String(error) };
+    throw error;
   } finally {
-    writeFileSync(file, original);
+    for (const { file, bytes } of originals) writeFileSync(file, bytes);
   }
 }
 
+/** Whether a file of tests compiles what it tests, and does not load the whole filter. */
+function hasOwnModule(file: string): boolean {
+  return isSpec(file) || WITH_OWN_MODULE.test(file);
+}
+
 /**
- * Runs files of tests one after another, up to the first failure.
+ * Runs a file of tests.
  *
- * @param files tests for Vitest, or specs for as-pect
+ * @param file tests for Vitest, or a spec for as-pect
  * @returns what failed, or undefined
+ * @throws Error if Vitest fails without a test that does, or with the compiler's message if what it tests does not compile
  */
-async function firstFailure(files: readonly string[]): Promise<string | undefined> {
-  for (const file of files) {
-    const failure = isSpec(file) ? await runSpec(file) : await runVitest(file);
-    if (failure !== undefined) return failure;
-  }
-  return undefined;
+function failureOf(file: string): Promise<string | undefined> {
+  return isSpec(file) ? runSpec(file) : runVitest(file);
 }
 
 function isSpec(file: string): boolean {
@@ -120,15 +136,13 @@ async function runVitest(file: string): Promise<string | undefined> {
   );
   if (status === 0) return undefined;
   if (status === null) return `${file}, which does not end`;
-  try {
-    const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
-    for (const { status: result, assertionResults } of testResults) {
-      const failed = assertionResults.find((assertion) => assertion.status === "failed");
-      if (failed !== undefined) return `${file}: ${failed.fullName}`;
-      if (result === "failed") return `${file}, which cannot be loaded`;
-    }
-  } catch {
-    // Vitest wrote no report: what it printed says why.
+  const text = existsSync(report) ? readFileSync(report, "utf8") : output;
+  if (COMPILER_ERROR.test(text)) throw new Error(text);
+  if (text === output) throw new Error(`Vitest wrote no report:\n${output}`);
+  for (const { status: result, assertionResults } of (JSON.parse(text) as Report).testResults) {
+    const failed = assertionResults.find((assertion) => assertion.status === "failed");
+    if (failed !== undefined) return `${file}: ${failed.fullName}`;
+    if (result === "failed") return `${file}, which cannot be loaded`;
   }
   throw new Error(`Vitest failed, but no test did:\n${output}`);
 }
@@ -144,7 +158,8 @@ async function runSpec(file: string): Promise<string | undefined> {
   const config = `import base from "./as-pect.config.js";\nexport default { ...base, entries: ["${file}"] };\n`;
   writeFileSync(copy.path(SPEC_CONFIG), config);
   const command = ["node_modules/@as-pect/cli/bin/asp.js", "--summary", "--config", SPEC_CONFIG];
-  const { status } = await copy.run(command, TIME_LIMIT);
+  const { status, output } = await copy.run(command, TIME_LIMIT);
+  if (COMPILER_ERROR.test(output)) throw new Error(output);
   if (status === null) return `${file}, which does not end`;
   return status === 0 ? undefined : file;
 }
