@@ -1,0 +1,249 @@
+/** Keys in every form that people have them in, read by OpenSSL and by the code that runs in browsers. */
+import { execFileSync } from "node:child_process";
+import {
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+  X509Certificate,
+} from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { NoKey, readKeys as readKeysByOpenssl } from "../../tools/jwks/convert.ts";
+import { readPublicKeys } from "../../tools/jwks/public-keys.ts";
+import { thumbprint } from "../../tools/jwks/thumbprint.ts";
+import { CertificateAuthority } from "../support/pki.ts";
+
+const jwk = (key: KeyObject) => ({ ...key.export({ format: "jwk" }) });
+const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const EC = generateKeyPairSync("ec", { namedCurve: "P-521" });
+const ED25519 = generateKeyPairSync("ed25519");
+const { certificate } = new CertificateAuthority().issue({});
+const CERTIFIED = jwk(new X509Certificate(certificate).publicKey);
+
+describe.each([
+  ["OpenSSL", readKeysByOpenssl],
+  ["what runs anywhere", readPublicKeys],
+])("keys read by %s", (_name, readKeys) => {
+  const read = (input: string | Buffer) => readKeys(Buffer.from(input)).keys;
+
+  test("takes the public key of every PEM block", () => {
+    const text = [
+      RSA.privateKey.export({ type: "pkcs1", format: "pem" }),
+      "Bag Attributes: what other tools write between",
+      RSA.publicKey.export({ type: "pkcs1", format: "pem" }),
+      EC.privateKey.export({ type: "sec1", format: "pem" }),
+      EC.publicKey.export({ type: "spki", format: "pem" }),
+      ED25519.privateKey.export({ type: "pkcs8", format: "pem" }),
+      certificate,
+    ].join("\n");
+    const [rsa, ec, ed25519] = [RSA, EC, ED25519].map(({ publicKey }) => jwk(publicKey));
+    expect(read(text)).toEqual([rsa, rsa, ec, ec, ed25519, CERTIFIED]);
+  });
+
+  test("takes a JWK, a key set, and a key that is only in its certificate", () => {
+    const key = jwk(EC.publicKey);
+    expect(read(JSON.stringify(key))).toEqual([key]);
+    expect(read(JSON.stringify({ keys: [key, key] }))).toEqual([key, key]);
+    const x5c = [new X509Certificate(certificate).raw.toString("base64")];
+    expect(read(JSON.stringify({ kty: "EC", kid: "a", x5c }))).toEqual([{ ...CERTIFIED, kid: "a", x5c }]);
+  });
+
+  test("skips the block of a curve's name, which `openssl ecparam -genkey` writes before the key", () => {
+    const ecParameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    const sec1 = EC.privateKey.export({ type: "sec1", format: "pem" });
+    expect(read(`${ecParameters}${sec1}`)).toEqual([jwk(EC.publicKey)]);
+  });
+
+  test("takes DER of every kind, and base64 of it", () => {
+    const rsa = jwk(RSA.publicKey);
+    const forms: [Buffer, object][] = [
+      [RSA.publicKey.export({ type: "spki", format: "der" }), rsa],
+      [RSA.publicKey.export({ type: "pkcs1", format: "der" }), rsa],
+      [RSA.privateKey.export({ type: "pkcs8", format: "der" }), rsa],
+      [RSA.privateKey.export({ type: "pkcs1", format: "der" }), rsa],
+      [EC.privateKey.export({ type: "sec1", format: "der" }), jwk(EC.publicKey)],
+      [ED25519.publicKey.export({ type: "spki", format: "der" }), jwk(ED25519.publicKey)],
+      [new X509Certificate(certificate).raw, CERTIFIED],
+    ];
+    for (const [bytes, key] of forms) {
+      expect(read(bytes)).toEqual([key]);
+      expect(read(`${bytes.toString("base64")}\n`)).toEqual([key]);
+      expect(read(bytes.toString("base64url"))).toEqual([key]);
+    }
+  });
+
+  test("takes PEM whose line breaks are lost or written as \\n", () => {
+    const pem = RSA.publicKey.export({ type: "spki", format: "pem" }).toString();
+    for (const text of [
+      pem.replace(/\n/g, "\\n"),
+      pem.replace(/\n/g, "\\r\\n"),
+      pem.replace(/\n/g, " "),
+      pem.replace(/\n/g, ""),
+      pem.replace(/\n/g, "\r\n"),
+      `\ufeff  ${pem}`,
+    ]) {
+      expect(read(text), JSON.stringify(text)).toEqual([jwk(RSA.publicKey)]);
+    }
+  });
+
+  test("takes a key that is limited to RSA-PSS, with its algorithm", () => {
+    const pss = (options: object) =>
+      generateKeyPairSync("rsa-pss", { modulusLength: 2048, ...options } as never) as unknown as typeof RSA;
+    const limited = pss({ hashAlgorithm: "sha384", mgf1HashAlgorithm: "sha384", saltLength: 48 });
+    const { publicKey } = limited;
+    const [key] = read(publicKey.export({ type: "spki", format: "pem" }).toString()) as Record<
+      string,
+      string
+    >[];
+    expect(key).toMatchObject({ kty: "RSA", e: "AQAB", alg: "PS384" });
+    const text = Buffer.from("text");
+    const signature = sign("sha384", text, { key: limited.privateKey, padding: 6, saltLength: 48 });
+    const plain = createPublicKey({ format: "jwk", key: key as never });
+    expect(verify("sha384", text, { key: plain, padding: 6, saltLength: 48 }, signature)).toBe(true);
+    const [open] = read(pss({}).publicKey.export({ type: "spki", format: "pem" }).toString());
+    expect(open).not.toHaveProperty("alg");
+  });
+
+  test("takes Google's JSON of a service account, with its key id", () => {
+    const account = {
+      type: "service_account",
+      private_key_id: "f00d",
+      private_key: RSA.privateKey.export({ type: "pkcs8", format: "pem" }),
+    };
+    expect(read(JSON.stringify(account))).toEqual([{ ...jwk(RSA.publicKey), kid: "f00d" }]);
+  });
+
+  test("takes a map of certificates, with its key ids", () => {
+    expect(read(JSON.stringify({ one: certificate, two: certificate }))).toEqual([
+      { ...CERTIFIED, kid: "one" },
+      { ...CERTIFIED, kid: "two" },
+    ]);
+  });
+
+  test("takes the leaf of a chain, and its issuers if asked", () => {
+    const authority = new CertificateAuthority();
+    const chain = `${authority.issue({}).certificate}${authority.certificate}`;
+    const [leaf, issuer] =
+      read(Buffer.from(chain)).length === 1 ? readKeys(Buffer.from(chain), { chain: true }).keys : [];
+    expect(readKeys(Buffer.from(chain))).toEqual({
+      keys: [leaf],
+      notes: [
+        expect.stringMatching(
+          /^the certificate of "CN=jwtgate tests" issued another one .* --chain takes it$/,
+        ),
+      ],
+    });
+    expect(issuer).toEqual(jwk(new X509Certificate(authority.certificate).publicKey));
+    // A certificate that signed itself is a leaf if it is the only one.
+    expect(readKeys(Buffer.from(authority.certificate)).keys).toEqual([issuer]);
+  });
+
+  test("takes the public half of a JWK that signs", () => {
+    const key = { ...jwk(RSA.privateKey), key_ops: ["sign"], ext: true, alg: "RS256" };
+    expect(read(JSON.stringify(key))).toEqual([
+      { ...jwk(RSA.publicKey), key_ops: ["verify"], ext: true, alg: "RS256" },
+    ]);
+  });
+
+  const pem = (label: string) => `-----BEGIN ${label}-----\nAAAA\n-----END ${label}-----\n`;
+  const encrypted = EC.privateKey.export({
+    type: "pkcs8",
+    format: "pem",
+    cipher: "aes-256-cbc",
+    passphrase: "x",
+  });
+  test.each<[string, string]>([
+    ["hello", "this is neither PEM, DER nor a JWK: not JSON"],
+    ["1", "this is neither PEM, DER nor a JWK"],
+    ['{"a":1}', "this JSON is not a JWK (it has no [kty]) and not a key set (it has no [keys])"],
+    ['{"keys":[]}', "[keys] must be a list of keys"],
+    ["\n", "there is nothing in it: a key, a certificate or a key set is needed"],
+    [pem("PKCS7"), "convert it with `openssl pkcs7 -in FILE -print_certs -out certs.pem`"],
+    [pem("NEW CERTIFICATE REQUEST"), "convert it with `openssl req -in FILE -noout -pubkey -out public.pem`"],
+    [pem("PUBLIC KEY"), 'the block "PUBLIC KEY" holds no key that can be read'],
+    [pem("CERTIFICATE"), 'the block "CERTIFICATE" holds no certificate that can be read'],
+    [
+      encrypted.toString(),
+      "the key is encrypted: convert it with `openssl pkey -in FILE -pubout -out public.pem`",
+    ],
+    [
+      generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "pem" }).toString(),
+      "a key of type x25519 cannot verify tokens",
+    ],
+    ['{"protected":"e30","ciphertext":"x"}', "decrypt it with `step crypto jwe decrypt < FILE`"],
+    [
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 someone",
+      "convert it with `ssh-keygen -e -m PKCS8 -f FILE > key.pem`",
+    ],
+    ["-----BEGIN PUBLIC KEY-----\nAAAA", "there is no whole PEM block with a key in it"],
+  ])("refuses %j", (text, words) => {
+    expect(() => read(text)).toThrow(NoKey);
+    expect(() => read(text)).toThrow(words);
+  });
+});
+
+describe("OpenSSL and what runs anywhere", () => {
+  const curves = ["P-256", "P-384", "P-521"].map((namedCurve) => generateKeyPairSync("ec", { namedCurve }));
+  const authority = new CertificateAuthority();
+  const files = [
+    ...[RSA, ED25519, ...curves].flatMap(({ publicKey, privateKey }) => [
+      publicKey.export({ type: "spki", format: "der" }),
+      privateKey.export({ type: "pkcs8", format: "der" }),
+    ]),
+    ...curves.map(({ privateKey }) => privateKey.export({ type: "sec1", format: "der" })),
+    new X509Certificate(authority.issue({}, "rsa").certificate).raw,
+    new X509Certificate(authority.certificate).raw,
+  ];
+  const outcome = (read: () => { keys: unknown[] }) => {
+    try {
+      return read().keys;
+    } catch (error) {
+      if (error instanceof NoKey) return "no key";
+      throw error;
+    }
+  };
+
+  test("read the same keys", () => {
+    for (const file of files) expect(readPublicKeys(file)).toEqual(readKeysByOpenssl(file));
+    // A point in its short form (SEC 1 §2.3.3).
+    const text = (form: string) =>
+      execFileSync("openssl", ["ec", "-pubin", "-conv_form", form, "-outform", "DER"], {
+        input: curves[0]?.publicKey.export({ type: "spki", format: "pem" }),
+        stdio: "pipe",
+      });
+    expect(readPublicKeys(text("compressed"))).toEqual(readPublicKeys(text("uncompressed")));
+  });
+
+  test("make a key or a message of any bytes", () => {
+    const spoilt = fc
+      .tuple(fc.constantFrom(...files), fc.nat(), fc.nat(255), fc.nat(4))
+      .map(([file, at, byte, cut]) => {
+        const bytes = Buffer.from(file.subarray(0, file.length - cut));
+        bytes[at % bytes.length] = byte;
+        return bytes;
+      });
+    fc.assert(
+      fc.property(spoilt, (bytes) => {
+        const [found, expected] = [readPublicKeys, readKeysByOpenssl].map((read) =>
+          outcome(() => read(bytes)),
+        );
+        // A reader may refuse what the other one takes; two that take a key take the same one.
+        if (found !== "no key" && expected !== "no key") expect(found).toEqual(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+test("the thumbprint of RFC 7638 section 3.1, and of RFC 8037 appendix A.3", () => {
+  const n =
+    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+  expect(thumbprint({ kty: "RSA", n, e: "AQAB", alg: "RS256", kid: "2011-04-29" })).toBe(
+    "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+  );
+  expect(thumbprint({ kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })).toBe(
+    "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+  );
+});
