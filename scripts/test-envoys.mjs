@@ -10,8 +10,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { fileURLToPath } from "node:url";
+import { importProgram } from "./bundle-program.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), "jwtgate-envoys-"));
@@ -29,24 +29,6 @@ function node(args, environment) {
     env: { ...process.env, ...environment },
   });
   return status === 0;
-}
-
-/** The tool's own functions: this script runs before the tool is built. */
-async function provisioning() {
-  const outfile = join(folder, "provision.mjs");
-  await build({
-    stdin: {
-      contents: 'export * from "./tools/envoy/pins.ts"; export * from "./tools/envoy/provision.ts";',
-      resolveDir: process.cwd(),
-    },
-    outfile,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    logLevel: "error",
-  });
-  return import(pathToFileURL(outfile).href);
 }
 
 function runSuite(paths, environment) {
@@ -70,7 +52,9 @@ let isGood = true;
 const rows = [["Envoy", "demo", ...Object.keys(SUITES)]];
 try {
   if (!node(["scripts/build.mjs", "--if-stale", "--quiet"], {})) process.exit(1);
-  const { PINS, pinFor, provisionEnvoy } = await provisioning();
+  // The tool's own functions, which the bundle of the command does not export.
+  const { PINS } = await importProgram("tools/envoy/pins.ts");
+  const { pinFor, provisionEnvoy } = await importProgram("tools/envoy/provision.ts");
   const chosen = process.argv.slice(2);
   for (const version of chosen.length > 0 ? chosen : Object.keys(PINS)) {
     if (!(version in PINS)) throw new Error(`${version} is none of ${Object.keys(PINS).join(", ")}`);

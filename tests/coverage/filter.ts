@@ -10,13 +10,13 @@
  * A copy of the project is compiled with a counter in each statement (instrument.ts), and the unit tests of the filter and
  * the tests that run it in Node are run there. What only Envoy runs is not counted.
  */
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { ProjectCopy } from "../support/project-copy.ts";
 import { checkFloor, type Figures, percent } from "./floors.ts";
-import { instrument, type Site } from "./instrument.ts";
+import { countersOf, instrument, type Site } from "./instrument.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Tests that run the filter in Node, without those that repeat the same lines with many vectors. */
@@ -74,28 +74,18 @@ function addCounters(): Site[] {
     const text = readFileSync(copy.path(path), "utf8");
     writeFileSync(copy.path(path), instrument(path, text, sites));
   }
-  // What the compiler finds in this folder is global.
-  writeFileSync(
-    copy.path("assembly/lib/counters.ts"),
-    `export const __COUNTERS: usize = memory.data(${4 * sites.length}, 16);
-// @ts-ignore: decorator
-@inline
-export function __count(site: usize): void {
-  store<u32>(__COUNTERS + (site << 2), load<u32>(__COUNTERS + (site << 2)) + 1);
-}
-`,
-  );
   const entries = [
     "assembly/index.ts",
-    ...readdirSync(copy.path("assembly/__tests__")).map((file) => `assembly/__tests__/${file}`),
-    ...readdirSync(copy.path("tests/support/guest")).map((file) => `tests/support/guest/${file}`),
+    ...["assembly/__tests__", "tests/support/guest"].flatMap((entryFolder) =>
+      readdirSync(copy.path(entryFolder)).map((file) => `${entryFolder}/${file}`),
+    ),
   ];
   for (const entry of entries) {
-    // What has no code of the filter has no counters.
-    const isPart =
-      entry === "assembly/index.ts" || /from "(\.\.\/)+/.test(readFileSync(copy.path(entry), "utf8"));
-    if (!isPart) continue;
-    appendFileSync(copy.path(entry), "\nexport function __counters(): usize {\n  return __COUNTERS;\n}\n");
+    // Specs import this one. What has no code of the filter has no counters.
+    if (entry.endsWith("/support.ts")) continue;
+    const text = readFileSync(copy.path(entry), "utf8");
+    const isPart = entry === "assembly/index.ts" || /from "(\.\.\/)+/.test(text);
+    if (isPart) writeFileSync(copy.path(entry), countersOf(sites.length) + text);
   }
   return sites;
 }

@@ -56,6 +56,29 @@ export function instrument(file: string, text: string, sites: Site[]): string {
   return result + text.slice(from);
 }
 
+/**
+ * The counters, for the beginning of a module's entry, because files that it imports may run when they are imported:
+ * `__count`, which every file finds, and the export `__counters`, which returns the address of the counters. Each counter
+ * has 32 bits.
+ *
+ * @param count of the counters
+ */
+export function countersOf(count: number): string {
+  return `// @ts-ignore: decorator
+@global
+const __COUNTERS: usize = memory.data(${4 * count}, 16);
+// @ts-ignore: decorator
+@global @inline
+function __count(site: usize): void {
+  // Not load and store: a spec may have functions of these names.
+  i32.store(__COUNTERS + (site << 2), i32.load(__COUNTERS + (site << 2)) + 1);
+}
+export function __counters(): usize {
+  return __COUNTERS;
+}
+`;
+}
+
 /** Statements of functions that do something themselves. The call of `super` has to be a constructor's first statement. */
 function isCounted(node: ts.Statement): boolean {
   if (ts.isSourceFile(node.parent) || ts.isModuleBlock(node.parent)) return false;

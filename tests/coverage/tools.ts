@@ -110,7 +110,7 @@ function branchesOf({ branchMap, b }: FileCoverage): Map<string, boolean> {
   return branches;
 }
 
-/** What a process has noted. One that a test ended while it wrote has left a file without an end: it counts for nothing. */
+/** The counts of a process. If a test ended it while it wrote, its file is incomplete and is ignored. */
 function scriptsOf(file: string): ScriptCov[] {
   try {
     return (JSON.parse(readFileSync(file, "utf8")) as { result: ScriptCov[] }).result;
@@ -120,7 +120,7 @@ function scriptsOf(file: string): ScriptCov[] {
   }
 }
 
-/** What the processes that tests started ran of the tool, by file. */
+/** What the processes of tests ran of the tool, by file. */
 async function coverageOfTool(): Promise<Record<string, FileCoverage>> {
   const url = pathToFileURL(TOOL).href;
   let merged: ScriptCov | undefined;

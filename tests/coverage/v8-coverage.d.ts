@@ -1,6 +1,6 @@
 /** The part of the package that is used; it has no types of its own that TypeScript finds. */
 declare module "@bcoe/v8-coverage" {
-  /** What V8 says of one script (Profiler.ScriptCoverage of its inspector's protocol). */
+  /** V8's coverage of one script (Profiler.ScriptCoverage of its inspector's protocol). */
   export interface ScriptCov {
     scriptId: string;
     url: string;

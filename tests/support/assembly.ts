@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
-import { instrument, type Site } from "../coverage/instrument.ts";
+import { countersOf, instrument, type Site } from "../coverage/instrument.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -35,21 +35,8 @@ export async function compileCounted(
 ): Promise<Counted> {
   const sites: Site[] = [];
   const counted = new Map(files.map((file) => [file, instrument(file, readText(file), sites)]));
-  const counters = `
-// @ts-ignore: decorator
-@global
-const __COUNTERS: usize = memory.data(${4 * sites.length}, 16);
-// @ts-ignore: decorator
-@global @inline
-function __count(site: usize): void {
-  store<u32>(__COUNTERS + (site << 2), load<u32>(__COUNTERS + (site << 2)) + 1);
-}
-export function __counters(): usize {
-  return __COUNTERS;
-}
-`;
   const bytes = await compile(entry, flags, (name) =>
-    name === entry ? readText(entry) + counters : (counted.get(name) ?? readSource(name)),
+    name === entry ? countersOf(sites.length) + readText(entry) : (counted.get(name) ?? readSource(name)),
   );
   return { bytes, sites };
 }
