@@ -1,4 +1,4 @@
-/** Where the worker and the modules come from: files beside the page, or the page itself if it is one file. */
+/** Loads the worker and the modules: from files beside the page, or from the page itself if it is one file. */
 
 /** What `jwtgate console --export` puts into the page. */
 export interface Export {
@@ -9,7 +9,7 @@ export interface Export {
   policies?: { files: { name: string; text: string }[] };
 }
 
-/** What this page was exported with; undefined if it is not an exported one. */
+/** The assets of an exported page; undefined if `jwtgate console --export` did not write this page. */
 export const exported: Export | undefined = readExport();
 
 function readExport(): Export | undefined {
@@ -40,7 +40,7 @@ async function compile(file: string, base64: string | undefined): Promise<WebAss
   if (base64 !== undefined) return WebAssembly.compile(decode(base64));
   const response = await fetch(file);
   if (!response.ok) throw new Error(`${file}: the server answered ${response.status}`);
-  // Not compileStreaming: that wants a content type that not every web server knows.
+  // compileStreaming needs a content type that not every web server sends.
   return WebAssembly.compile(await response.arrayBuffer());
 }
 

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { loadModules, workerUrl } from "./assets.ts";
 import type { Answer, InputOf, Job, OperationName, OutputOf, Start } from "./protocol.ts";
 
-/** Longer than any job takes that ends, in milliseconds. */
+/** A job that takes longer, in milliseconds, never ends. */
 const TIME_LIMIT_MS = 20_000;
 
 /** The worker was stopped in the middle of the job. */
@@ -11,16 +11,16 @@ export class Stopped extends Error {
   override readonly name = "Stopped";
 }
 
-/** A newer job of the same purpose has taken the place of this one. */
+/** A newer job of the same purpose replaced this one. */
 export class Superseded extends Error {
   override readonly name = "Superseded";
 }
 
 /** How a job is queued. */
 export interface JobOptions {
-  /** A job that has not begun gives way to a newer one of the same purpose. */
+  /** A newer job of the same purpose replaces this one, if this one has not begun. */
   purpose?: string;
-  /** Jobs of a smaller number come first. Default: 0. */
+  /** Jobs with a smaller number run first. Default: 0. */
   priority?: number;
 }
 
@@ -30,7 +30,7 @@ interface Waiting extends Job, Required<Pick<JobOptions, "priority">> {
   reject(error: Error): void;
 }
 
-/** What people are to know of the worker. */
+/** What the page shows of the worker. */
 export type Status = "starting" | "ready" | "failed";
 
 /** Runs jobs in a worker. */
@@ -97,7 +97,7 @@ export class Engine {
   private startWorker(): void {
     const worker = new Worker(workerUrl());
     worker.onmessage = ({ data }: MessageEvent<Answer>) => this.finish(data);
-    // A worker that dies, for want of memory for example.
+    // The worker can die, for example if there is not enough memory.
     worker.onerror = () => this.stop();
     if (this.modules) worker.postMessage(this.modules);
     this.worker = worker;
@@ -113,7 +113,7 @@ export class Engine {
     this.next();
   }
 
-  /** Gives the job up and starts a new worker for those that wait. */
+  /** Abandons the job, and starts a new worker for the waiting jobs. */
   private stop(): void {
     clearTimeout(this.timer);
     this.worker?.terminate();

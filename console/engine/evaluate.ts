@@ -1,4 +1,4 @@
-/** Requests, explained: each gets the module's own verdict, and the steps that led to it. */
+/** Explains requests: for each, the module's answer and the steps that led to it. */
 import { INSPECTED } from "../../tools/compile.ts";
 import type { Provider } from "../../tools/config/schema.ts";
 import type { Diagnostic, Position } from "../../tools/diagnostics.ts";
@@ -14,7 +14,7 @@ import type { PreparedCase, Suite } from "../../tools/testing/suite.ts";
 import type { PageKeys } from "./keys.ts";
 import { openSuite, type TextFile } from "./suite.ts";
 
-/** A rule of a RequestAuthentication, as the page shows it. */
+/** A rule of a RequestAuthentication, for the page. */
 export interface Issuer {
   name: string;
   issuer?: string;
@@ -27,14 +27,14 @@ export interface Issuer {
 /** A request and its result. */
 export interface Evaluated {
   explanation: Explanation;
-  /** Why the answer is what it is. */
+  /** The reason for the answer. */
   because: string;
   headersNotSet: { header: string; because: string }[];
   /** As it was sent. */
   request: CompleteRequest;
   /** Milliseconds since 1970. */
   now: number;
-  /** How many rules of each action do not match and are left out of the explanation. */
+  /** How many rules of each action do not match and are not in the explanation. */
   hidden: Partial<Record<Action, number>>;
 }
 
@@ -60,7 +60,7 @@ export interface Saved {
   result: CaseResult;
   /** Absent if it was not run. */
   evaluated?: Evaluated;
-  /** As the file has it. */
+  /** The test in the file. */
   written: Request;
 }
 
@@ -77,7 +77,7 @@ export interface Ran {
   keys: PageKeys;
 }
 
-/** The name of the file that a request of the page is written as. */
+/** The name of the test file that a request of the page is written to. */
 const REQUEST_FILE = "request";
 const TOKEN = "token";
 
@@ -138,7 +138,7 @@ class Evaluator {
   constructor(
     private readonly modules: Modules,
     private readonly suite: Suite,
-    /** Those that are asked; none in test files. */
+    /** External authorizers that are asked; none in test files. */
     private readonly custom: Suite["custom"] = [],
   ) {}
 
@@ -157,7 +157,7 @@ class Evaluator {
     };
   }
 
-  /** Which rules were reached by all requests so far. */
+  /** The rules that the requests have reached so far. */
   get reach(): Reach[] {
     return [...this.reached.values()];
   }
@@ -190,10 +190,10 @@ class Evaluator {
   }
 }
 
-/** Rules of one action that do not match and are shown all the same. */
+/** How many rules of one action are shown although they do not match. */
 const MAX_UNMATCHED = 20;
 
-/** The explanation without most of the rules that do not match: of thousands, nobody reads them, and the page waits for them. */
+/** The explanation without most of the rules that do not match. Nobody reads thousands of them, and drawing them takes long. */
 function withoutMost(explanation: Explanation): Pick<Evaluated, "explanation" | "hidden"> {
   const { actions } = explanation;
   if (actions === undefined) return { explanation, hidden: {} };

@@ -1,15 +1,15 @@
-/** The private keys of a page: each is made once, when a token needs it first, and lives as long as the page. */
+/** The private keys of a page. Each is made when a token first needs it, and lives as long as the page. */
 import type { JsonKey } from "../../tools/jwks/thumbprint.ts";
 import type { KeyMaker } from "../../tools/testing/mint.ts";
 import { PrivateKey } from "../../tools/token/private-key.ts";
 
-/** Private JWKs by `OWNER/ALG`: whom a key is for, and its algorithm. */
+/** Private JWKs by `OWNER/ALG`: the owner of the key and its algorithm. */
 export type PageKeys = Readonly<Record<string, JsonKey>>;
 
-/** Keys that are imported, by their JSON: importing takes longer than signing. */
+/** Imported keys by their JSON. They are kept because importing takes longer than signing. */
 const imported = new Map<string, Promise<PrivateKey>>();
 
-/** Takes keys from those of the page, and makes those that are missing. */
+/** Uses the page's keys, and makes those that are missing. */
 export class Keys {
   private readonly made: Record<string, JsonKey> = {};
 
@@ -26,7 +26,7 @@ export class Keys {
     return key;
   };
 
-  /** Those that were made here, for the page to keep. */
+  /** The keys that were made here. The page keeps them. */
   get added(): PageKeys {
     return this.made;
   }

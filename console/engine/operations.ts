@@ -1,4 +1,4 @@
-/** What the worker can do, by name. An input and an output are what structured clone takes. */
+/** The worker's operations by name. Structured clone can copy each input and output. */
 import { type Review, review } from "../../tools/check/review.ts";
 import { type CurlRequest, parseCurl } from "../../tools/explain/curl.ts";
 import type { Modules } from "../../tools/explain/gate.ts";
@@ -13,7 +13,7 @@ import { runWizard, type WizardInput, type WizardResult } from "./wizard.ts";
 /** An operation as the worker calls it. */
 export type Operation = (input: unknown, modules: Modules) => unknown;
 
-/** What all operations on requests need. */
+/** The input of every operation on requests. */
 interface Asked {
   policies: readonly TextFile[];
   keys: PageKeys;
@@ -22,7 +22,7 @@ interface Asked {
 }
 
 export const operations = {
-  /** Compiles policies and says what a reviewer would, as `jwtgate check` does. */
+  /** Compiles policies and reviews them, as `jwtgate check` does. */
   async check({ policies }: { policies: readonly TextFile[] }): Promise<Review> {
     return review(policies);
   },
@@ -50,12 +50,12 @@ export const operations = {
     return parseCurl(line);
   },
 
-  /** Reads the wizard's form, writes the result, and runs its four requests. */
+  /** Reads the wizard's form, writes the policies, and runs their four requests. */
   async wizard(input: WizardInput, modules: Modules): Promise<WizardResult> {
     return runWizard(input, modules);
   },
 
-  /** Makes a key to try a policy with. */
+  /** Makes a key for trying a policy. */
   async trialKey({ alg }: { alg: string }): Promise<TrialKey> {
     return makeTrialKey(alg);
   },

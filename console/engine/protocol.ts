@@ -1,4 +1,4 @@
-/** What the page and its worker say to each other. */
+/** The messages between the page and its worker. */
 import type { Operations } from "./operations.ts";
 
 export type OperationName = keyof Operations;
@@ -11,7 +11,7 @@ export interface Start {
   trace: WebAssembly.Module;
 }
 
-/** Every later one. */
+/** Every later message to the worker. */
 export interface Job {
   id: number;
   name: OperationName;

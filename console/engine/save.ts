@@ -5,13 +5,13 @@ import { plain } from "../../tools/testing/read.ts";
 import type { Case, Key, TestFile, Token } from "../../tools/testing/schema.ts";
 import type { TextFile } from "./suite.ts";
 
-/** What is added to which file. */
+/** The test to add, and the file. */
 export interface Addition {
   /** The file; empty text for a new one. */
   tests: TextFile;
-  /** The policies of a new file, as it names them. */
+  /** The names of the policies, for a new file. */
   policies: readonly string[];
-  /** What a new file says of all its tests. */
+  /** The settings of all tests, for a new file. */
   setting: Pick<TestFile, "workload" | "listener">;
   keys: Readonly<Record<string, Key>>;
   tokens: Readonly<Record<string, Token>>;
@@ -22,7 +22,7 @@ export interface Addition {
 type Entries = readonly object[] | Readonly<Record<string, unknown>>;
 
 /**
- * The file's text with the test at the end of `tests`, and the keys and tokens that the file has not yet.
+ * The file's text with the test at the end of `tests`, and the keys and tokens that the file does not have yet.
  *
  * @throws {Error} with a message for people, if the file has a form that nothing can be added to
  */
@@ -46,7 +46,7 @@ export function addTest({ tests, policies, setting, keys, tokens, test }: Additi
   const text = fields.reduce((before, [field, more]) => insert(before, field, more), tests.text);
   const [was, is] = [contentOf(tests.name, tests.text), contentOf(tests.name, text)];
   const wanted = fields.reduce((content, [field, more]) => withMore(content, field, more), was);
-  // The text was changed as a text: only if it says what it should is it a good one.
+  // The text was edited as text, so read it again and compare.
   if (wanted === undefined || JSON.stringify(sorted(is)) !== JSON.stringify(sorted(wanted)))
     throw new Error(
       `nothing can be added to ${tests.name} as it is written: put tests:, tokens: and keys: at the beginnings of lines, with a line for each entry`,
@@ -60,7 +60,7 @@ function insert(text: string, field: string, more: Entries): string {
   const lines = text.trimEnd().split("\n");
   const head = lines.findIndex((line) => new RegExp(`^${field}:\\s*(?:#.*)?$`).test(line.trimEnd()));
   if (head < 0) return `${lines.join("\n")}\n\n${toBareYaml([{ [field]: more }], { shortLists: true })}`;
-  // The field ends before the next name at the beginning of a line, and before comments that belong to that.
+  // The field ends before the next name at the beginning of a line, and before the comments on that name.
   const next = lines.findIndex((line, index) => index > head && /^[^\s#-]/.test(line));
   let end = next < 0 ? lines.length : next;
   while (end > head + 1 && /^(?:#.*|\s*)$/.test(lines[end - 1] ?? "")) end--;
@@ -86,7 +86,7 @@ function withMore(content: Content | undefined, field: string, more: Entries): C
   return { ...content, [field]: { ...(before ?? {}), ...more } };
 }
 
-/** The same with the members of all objects in the order of their names. */
+/** The value with the members of each object sorted by name. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;

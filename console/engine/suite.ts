@@ -1,10 +1,10 @@
-/** Test files and policies as the page's editors hold them, made ready to run. */
+/** Prepares the test files and policies of the page's editors for a run. */
 import type { CompileTarget, SourceFile } from "../../tools/compile.ts";
 import type { Diagnostic } from "../../tools/diagnostics.ts";
 import { type Files, type LoadedSuite, loadSuite } from "../../tools/testing/suite.ts";
 import { Keys, type PageKeys } from "./keys.ts";
 
-/** A file as an editor holds it. */
+/** A file in an editor. */
 export interface TextFile {
   name: string;
   text: string;
@@ -58,7 +58,7 @@ class OpenFiles implements Files {
     return file.text;
   }
 
-  /** A file of that path, those of the folder, or the one of the same name in another folder. */
+  /** The file of that path, the files of that folder, or the file of that name in another folder. */
   private find(path: string): TextFile[] {
     const wanted = simplified(path);
     const exact = this.open.filter(({ name }) => {

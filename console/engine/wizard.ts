@@ -1,4 +1,4 @@
-/** The wizard's form, read: what is wrong with it, and the result. */
+/** Reads the wizard's form: its faults, or the policies. */
 import { review } from "../../tools/check/review.ts";
 import { compile, type SourceFile } from "../../tools/compile.ts";
 import { oneLine } from "../../tools/diagnostics.ts";
@@ -17,12 +17,12 @@ import { renderRequests, renderTests, VALID_TOKEN } from "../../tools/wizard/tes
 import { type Ran, runAll, type Saved } from "./evaluate.ts";
 import type { PageKeys } from "./keys.ts";
 
-/** What the page asks: the policies, and where they run. */
+/** The wizard's form: the policies, and where they run. */
 export interface Questions extends Form {
   mode: "gateway" | "sidecar";
-  /** Of the WasmPlugin: where the module's image is. */
+  /** The address of the module's image, for the WasmPlugin. */
   image: string;
-  /** Of Envoy: `IP:PORT`. */
+  /** Envoy's listener: `IP:PORT`. */
   listen: string;
   /** `HOST:PORT` or a URL. */
   upstream: string;
@@ -31,19 +31,19 @@ export interface Questions extends Form {
 /** A document, or why there is none. */
 export type Output = { text: string } | { fault: string };
 
-/** What the answers make. */
+/** The documents that the wizard writes. */
 export interface Made {
   policy: SourceFile;
   tests: SourceFile;
   /** The four requests, a test file. */
   requests: SourceFile;
-  /** What `jwtgate check` says. */
+  /** The findings of `jwtgate check`. */
   findings: { code: string; severity: string; message: string; line: number }[];
   /** Absent if the image is wrong. */
   wasmplugin?: Output;
   /** Absent if an address is wrong. */
   envoy?: Output;
-  /** What the module answered to the four requests. */
+  /** The module's answers to the four requests. */
   ran: Ran;
   /** The one of them that has a valid token. */
   valid?: Saved;
@@ -51,7 +51,7 @@ export interface Made {
   curl?: string;
 }
 
-/** The result of a form. Its faults are those of `Form`, and `image`, `listen` and `upstream`. */
+/** The result of a form. Its faults are those of `Form`, and those of `image`, `listen` and `upstream`. */
 export interface WizardResult extends Omit<ReadForm, "answers"> {
   /** Absent if a fault is one of the policies. */
   made?: Made;
@@ -65,7 +65,7 @@ export interface WizardInput {
   now: number;
 }
 
-/** Reads the form, writes everything that the page shows, and asks the module. */
+/** Reads the form, writes every document of the page, and runs the four requests in the module. */
 export async function runWizard(
   { form, trialKey, keys, now }: WizardInput,
   modules: Modules,
@@ -101,7 +101,7 @@ export async function runWizard(
   };
 }
 
-/** Where the policies run. What cannot be read is a fault. */
+/** Reads where the policies run. A value that cannot be read is a fault. */
 function readPlaces(form: Questions) {
   const faults: Faults = {};
   const read = <T>(field: "image" | "listen" | "upstream", parse: (text: string) => T): T | undefined => {
@@ -127,11 +127,11 @@ const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /**
  * One line for each request, with tokens as variables of the shell.
  *
- * @param issuer whose keys the page has not: the user of the lines adds its tokens. Absent: the policies trust
- *   the page's own key
+ * @param issuer if the page does not have its keys: the user adds tokens to the lines. Absent: the policies trust the
+ *   page's own key
  */
 function curlLines({ cases, tokens }: Ran, { host, port }: Address, issuer?: string): string {
-  // Who listens at every address of the machine is reached at the loopback one.
+  // A listener on all addresses of the machine is reached at the loopback address.
   const reached = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const origin = `http://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
   const variables = Object.entries(tokens).map(
@@ -149,7 +149,7 @@ function curlLines({ cases, tokens }: Ran, { host, port }: Address, issuer?: str
   return `${[...heading, ...sets, ...lines].join("\n")}\n`;
 }
 
-/** As `jwtgate new` reviews what it writes. */
+/** Reviews the policies in the way of `jwtgate new`. */
 function workloadOf({ labels, gateway, namespace }: Answers) {
   const isNamed = labels !== undefined || gateway !== undefined;
   return { labels, gateway, namespace: namespace ?? (isNamed ? "default" : undefined) };
@@ -175,7 +175,7 @@ function output(
   }
 }
 
-/** Files of the machine where Envoy runs: those of a Linux system, and the module beside the bootstrap. */
+/** The paths on the machine where Envoy runs: those of Linux, and the module beside the bootstrap. */
 const MODULE = "jwtgate.wasm";
 const FILES = {
   module: MODULE,

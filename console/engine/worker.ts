@@ -1,9 +1,9 @@
-/** The worker: holds the two modules, and does one job after the other. */
+/** The worker: holds the two modules, and runs one job after another. */
 import type { Modules } from "../../tools/explain/gate.ts";
 import { type Operation, operations } from "./operations.ts";
 import type { Answer, Job, Start } from "./protocol.ts";
 
-/** The worker's own side of the channel; TypeScript's types of the page know only the other one. */
+/** The worker's side of the channel. TypeScript's types for pages have only the other side. */
 interface Scope {
   onmessage: ((event: MessageEvent<Start | Job>) => void) | null;
   postMessage(message: Answer): void;
@@ -11,7 +11,7 @@ interface Scope {
 const scope = globalThis as unknown as Scope;
 
 let modules: Modules | undefined;
-/** The job before: a job begins after it. */
+/** The previous job; the next one begins after it. */
 let last: Promise<void> = Promise.resolve();
 
 scope.onmessage = ({ data }) => {

@@ -2,11 +2,11 @@
 import type { Content } from "../playground/content.ts";
 import { leaveOut } from "./secrets.ts";
 
-/** What a link begins with: the version of its form. */
+/** The prefix of a link: the version of its format. */
 const VERSION = "1";
 const FORM = /^#?(\d+)\.([A-Za-z0-9_-]*)$/;
 
-/** No state is larger, in bytes of JSON; a link to more than this is not a link of ours. */
+/** The largest state, in bytes of JSON. A link that unpacks to more is not one of the console's. */
 const MAX_BYTES = 8_000_000;
 
 /** A fragment that holds no state; the message says why. */
@@ -17,7 +17,7 @@ export class LinkError extends Error {
 /** A link, and what is not in it. */
 export interface Link {
   fragment: string;
-  /** What was left out, for people, such as `2 private keys`; empty if nothing was. */
+  /** What was removed, for people, such as `2 private keys`; empty if nothing was. */
   leftOut: string[];
 }
 
@@ -33,7 +33,7 @@ export async function writeLink(content: Content, withSecrets: boolean): Promise
   return { fragment: `#${VERSION}.${toBase64Url(packed)}`, leftOut };
 }
 
-/** Whether a fragment is meant to hold a state. */
+/** Whether a fragment begins like one that holds a state. */
 export function isLink(fragment: string): boolean {
   return fragment.replace(/^#/, "") !== "";
 }
@@ -41,7 +41,7 @@ export function isLink(fragment: string): boolean {
 /**
  * Reads a fragment.
  *
- * @throws {LinkError} if it is of another version, damaged, or no link at all; the promise is rejected
+ * @throws {LinkError} if it has another version, is damaged, or is not a link; the promise is rejected
  */
 export async function readLink(fragment: string): Promise<Content> {
   const [, version, text = ""] = FORM.exec(fragment) ?? [];
@@ -97,7 +97,7 @@ function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
 }
 
-/** The members of a draft, each with what it holds. */
+/** The members of a draft, each with a check of its value. */
 const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
   ...texts("method", "path", "host", "peer", "headers", "body", "sni", "client", "pasted"),
   token: oneOf("none", "made", "pasted"),
@@ -111,7 +111,7 @@ const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
       ...texts("name", "prefix"),
       kind: oneOf("header", "param", "cookie"),
     }),
-  // Older pages had none.
+  // Links of older pages do not have it.
   setting: (value) =>
     value === undefined ||
     hasShape(value, {
@@ -120,7 +120,7 @@ const DRAFT: Readonly<Record<string, (value: unknown) => boolean>> = {
     }),
 };
 
-/** The wizard's answers, each with what it holds. */
+/** The wizard's answers, each with a check of its value. */
 const WIZARD: Readonly<Record<string, (value: unknown) => boolean>> = {
   ...texts("issuer", "pasted", "jwksUri", "audiences", "scopes", "claims", "payloadHeader", "claimHeaders"),
   ...texts("paths", "hosts", "methods", "name", "namespace", "labels", "gateway"),
@@ -130,7 +130,7 @@ const WIZARD: Readonly<Record<string, (value: unknown) => boolean>> = {
   target: oneOf("all", "labels", "gateway"),
   mode: oneOf("gateway", "sidecar"),
   forward: (value) => typeof value === "boolean",
-  places: (value) =>
+  locations: (value) =>
     Array.isArray(value) &&
     value.every((one) =>
       hasShape(one, { ...texts("name", "prefix"), kind: oneOf("header", "parameter", "cookie") }),

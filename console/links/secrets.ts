@@ -1,10 +1,10 @@
-/** Finds private keys, secrets and tokens in texts, and leaves them out. */
+/** Finds private keys, secrets and tokens in texts, and removes them. */
 import type { Content } from "../playground/content.ts";
 
-/** What is written in the place of what was left out. */
+/** Replaces a secret that was removed. */
 const PLACEHOLDER = "left-out";
 
-/** Kinds of secrets: how people call one, and how it looks in YAML, JSON, and JSON inside of YAML. */
+/** Kinds of secrets: the name for people, and the pattern in YAML, in JSON, and in JSON inside YAML. */
 const KINDS: readonly { name: string; pattern: RegExp }[] = [
   {
     name: "private key",
@@ -22,7 +22,7 @@ const KINDS: readonly { name: string; pattern: RegExp }[] = [
 /**
  * The state without private keys, secrets and tokens.
  *
- * @returns what was left out, for people: such as `2 tokens`
+ * @returns what was removed, for people, such as `2 tokens`
  */
 export function leaveOut({ files, draft, documents, wizard, ...rest }: Content): {
   content: Content;
@@ -69,7 +69,7 @@ export function leaveOut({ files, draft, documents, wizard, ...rest }: Content):
   return { content, leftOut };
 }
 
-/** A pasted token is left out whatever it looks like: spoilt ones may be good elsewhere. */
+/** Removes a pasted token in any case: one that is not valid here may be valid elsewhere. */
 function pastedPlaceholder(counts: Map<string, number>): string {
   counts.set("token", (counts.get("token") ?? 0) + 1);
   return PLACEHOLDER;

@@ -1,15 +1,15 @@
-/** Makes a link to what the playground holds, and reads the one that the page was opened with. */
+/** Makes a link to the state of the playground, and reads the link that the page was opened with. */
 import { signal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { Copy } from "../parts/copy.tsx";
 import type { Content } from "../playground/content.ts";
 import { isLink, type Link, LinkError, readLink, writeLink } from "./link.ts";
 
-/** Why the link that the page was opened with is not shown. */
+/** Why the page did not open the link of its address. */
 const refused = signal("");
 
 /**
- * Opens the link of the page's address, and those that are followed later.
+ * Opens the link of the page's address, and every link that is followed later.
  *
  * @param open takes the state
  */
@@ -28,7 +28,7 @@ export function followLinks(open: (content: Content) => void): void {
   void follow();
 }
 
-/** Says why a link was not opened. */
+/** Shows why a link was not opened. */
 export function RefusedLink() {
   if (refused.value === "") return null;
   return (
@@ -38,7 +38,7 @@ export function RefusedLink() {
   );
 }
 
-/** @param content what the link is to hold, when it is asked for */
+/** @param content returns the state for the link, at the time of the click */
 export function Share({ content }: { content: () => Content }) {
   const [link, setLink] = useState<Link & { isWhole: boolean }>();
   const input = useRef<HTMLInputElement>(null);
@@ -56,7 +56,7 @@ export function Share({ content }: { content: () => Content }) {
       </button>
       {link && (
         <div class="card" role="status">
-          <label for="link">The link, which holds the state after # and sends it nowhere</label>
+          <label for="link">The link. The state is after #, which browsers do not send to servers</label>
           <input
             id="link"
             ref={input}
@@ -72,9 +72,7 @@ export function Share({ content }: { content: () => Content }) {
               </button>
             </p>
           )}
-          {link.isWhole && (
-            <p class="warn">This link holds private keys or tokens: give it to nobody else.</p>
-          )}
+          {link.isWhole && <p class="warn">This link contains private keys or tokens: do not share it.</p>}
           <p class="buttons">
             <Copy text={url} select={() => input.current?.focus()} />
             <button type="button" class="quiet" onClick={() => setLink(undefined)}>

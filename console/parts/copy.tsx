@@ -1,7 +1,7 @@
-/** A button that copies a text, and says whether it did. */
+/** A button that copies a text, and shows whether that succeeded. */
 import { useState } from "preact/hooks";
 
-/** How long the button says that it copied, in milliseconds. */
+/** How long the button shows that it copied, in milliseconds. */
 const SHOWN_MS = 2000;
 
 /**
@@ -12,7 +12,7 @@ export function Copy({ text, select }: { text: () => string; select: () => void 
   const [state, setState] = useState<"" | "copied" | "refused">("");
   const copy = async () => {
     try {
-      // Pages that come by plain HTTP from another machine have no clipboard, and browsers ask the user or refuse.
+      // A page that comes from another machine by plain HTTP has no clipboard, and a browser may ask the user or refuse.
       await navigator.clipboard.writeText(text());
       setState("copied");
       setTimeout(() => setState((now) => (now === "copied" ? "" : now)), SHOWN_MS);

@@ -1,4 +1,4 @@
-/** YAML in the colours of the editor, for texts that are only looked at. */
+/** YAML in the editor's colours, read-only. */
 import { yamlLanguage } from "@codemirror/lang-yaml";
 import { highlightCode, tagHighlighter, tags } from "@lezer/highlight";
 import type { VNode } from "preact";
@@ -11,10 +11,10 @@ const CLASSES = tagHighlighter([
   { tag: [tags.meta, tags.separator, tags.punctuation, tags.bracket], class: "code-faint" },
 ]);
 
-/** Longer texts are plain: each coloured word is an element of the page. */
+/** Longer texts have no colours, because each coloured word is an element of the page. */
 const MAX_LENGTH = 100_000;
 
-/** @param text to show, as it is */
+/** @param text to show, unchanged */
 export function Yaml({ text }: { text: string }) {
   const parts = useMemo(() => partsOf(text), [text]);
   return <>{parts}</>;

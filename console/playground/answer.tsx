@@ -1,4 +1,4 @@
-/** The result of the request: the answer at once, then the steps that led to it, each with its line of YAML. */
+/** The result of the request: the answer, then the steps that led to it, each with its line of YAML. */
 import type { ComponentChildren } from "preact";
 import { formatPosition, type Position } from "../../tools/diagnostics.ts";
 import { formatLocation, nameOfRule } from "../../tools/explain/names.ts";
@@ -37,7 +37,7 @@ export function Answer() {
 function Problems({ diagnostics }: { diagnostics: Explained["diagnostics"] }) {
   return (
     <>
-      <p class="bad">There is no answer while there is an error:</p>
+      <p class="bad">No answer, because of an error:</p>
       <ul class="plain">
         {diagnostics.slice(0, 20).map((one) => (
           <li key={`${formatPosition(one)} ${one.message}`}>
@@ -95,7 +95,7 @@ function Verdict({ evaluated, found }: { evaluated: Evaluated; found: Explained 
           <li key={provider}>
             <b>CUSTOM</b>{" "}
             {isAsked
-              ? `${provider} is asked first. What it answers is not known here; what follows is so if it allows the request.`
+              ? `${provider} is asked first. Its answer is unknown here. The steps below apply if it allows the request.`
               : `${provider} is not asked: no rule of its policies matches.`}
             <ul class="plain">
               {rules.slice(0, 20).map((rule) => (
@@ -150,7 +150,7 @@ function TokenSteps({ token }: { token: TokenStep }) {
   return (
     <div class="inner">
       <p>Token in {formatLocation(place)}</p>
-      {remembered && <p class="faint">No key was looked at: the token was verified before.</p>}
+      {remembered && <p class="faint">The token is in the cache, so no key was needed.</p>}
       {keys.map(({ index, kty, alg, kid, outcome }) => (
         <p key={index} class="faint">
           Key {index} (
@@ -230,7 +230,7 @@ function Step({ isGood, children }: { isGood: boolean; children: ComponentChildr
   );
 }
 
-/** Yes or no, drawn: not every font has a tick. */
+/** Yes or no as a drawing, because not every font has a tick. */
 export function Sign({ isGood }: { isGood: boolean }) {
   return (
     <svg
@@ -244,7 +244,7 @@ export function Sign({ isGood }: { isGood: boolean }) {
   );
 }
 
-/** A place in the policies; a click lights it up. */
+/** A place in the policies. A click highlights it. */
 export function At({ at }: { at: Position | undefined }) {
   if (at === undefined || at.file === "") return null;
   return (

@@ -1,4 +1,4 @@
-/** Claims as a form: a name and a value each. */
+/** A form for claims, each with a name and a value. */
 import { useEffect, useRef, useState } from "preact/hooks";
 
 /** A claim as it is typed. */
@@ -9,13 +9,13 @@ interface Row {
 
 /**
  * @param claims JSON
- * @param onChange takes them as JSON, when one was changed
+ * @param onChange receives all claims as JSON after one has changed
  */
 export function ClaimsForm({ claims, onChange }: { claims: string; onChange: (claims: string) => void }) {
   const [rows, setRows] = useState(() => rowsOf(claims));
   const written = useRef(claims);
   useEffect(() => {
-    // They come from elsewhere: another example, a saved request.
+    // The claims come from elsewhere, such as another example or a saved request.
     if (claims !== written.current) setRows(rowsOf(claims));
     written.current = claims;
   }, [claims]);
@@ -75,13 +75,13 @@ function rowsOf(claims: string): Row[] | undefined {
   }
 }
 
-/** The rows as JSON. One without a name is being typed. */
+/** The rows as JSON, without those whose name is not typed yet. */
 function textOf(rows: readonly Row[]): string {
   const named = rows.filter(({ name }) => name !== "");
   return JSON.stringify(Object.fromEntries(named.map(({ name, value }) => [name, read(value)])), null, 2);
 }
 
-/** Text that is not JSON is a string; JSON is its value. */
+/** The value of JSON text, or else the text itself as a string. */
 function read(text: string): unknown {
   try {
     return JSON.parse(text);

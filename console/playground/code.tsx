@@ -1,4 +1,4 @@
-/** The editor of the file that is open. */
+/** The editor of the open file. */
 import { setDiagnostics } from "@codemirror/lint";
 import { EditorState, type Text } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
@@ -8,7 +8,7 @@ import type { Position } from "../../tools/diagnostics.ts";
 import { editing, type LineMark, lightLine, markLines } from "./editor.ts";
 import { active, activeName, diagnostics, edit, findings, isTestFile, lit, ran } from "./state.ts";
 
-/** An editor in a shadow tree, where its styles need no exception from the page's content security policy. */
+/** An editor in a shadow tree. Its styles there need no exception from the page's content security policy. */
 export function Code() {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -20,7 +20,7 @@ export function Code() {
 }
 
 function show(root: ShadowRoot): () => void {
-  /** The states of files that are not shown: their undo, their selection. */
+  /** The states of hidden files: their history and their selection. */
   const states = new Map<string, EditorState>();
   let shown = "";
   const create = (name: string, text: string) =>
@@ -78,7 +78,7 @@ function show(root: ShadowRoot): () => void {
   };
 }
 
-/** What the compiler and the reviewer say of a file. */
+/** The findings of the compiler and the reviewer on a file. */
 function lintsOf(name: string, doc: Text) {
   const found = [
     ...diagnostics.value.map((one) => ({ ...one, source: "compile" })),
@@ -98,14 +98,14 @@ function rangeOf(doc: Text, { line: number, column }: Position): { from: number;
   return { from, to: number === 0 ? from : Math.max(from + length, from) };
 }
 
-/** The rules of a file with the number of saved requests that reach them. */
+/** The rules of a file, with the number of saved requests that reach each. */
 function reachedLines(name: string): Map<number, LineMark> {
   const reached = (ran.value?.reach ?? []).filter(({ at }) => at.file === name);
   return new Map(
     reached.map(({ at: { line }, matched, asked }) => {
       const title =
         matched > 0
-          ? `${matched} saved request${matched === 1 ? "" : "s"} of ${asked} that came here match this rule`
+          ? `${matched} of the ${asked} saved request${asked === 1 ? "" : "s"} that reach this rule match${matched === 1 ? "es" : ""} it`
           : "No saved request matches this rule";
       return [
         line,

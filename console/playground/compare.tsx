@@ -1,4 +1,4 @@
-/** Two versions of a file side by side: as it was, and as it is. */
+/** Two versions of a file side by side: before and now. */
 import { MergeView } from "@codemirror/merge";
 import { EditorState } from "@codemirror/state";
 import { EditorView, lineNumbers } from "@codemirror/view";
@@ -6,7 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { viewing } from "./editor.ts";
 import { active, baseline, policies } from "./state.ts";
 
-/** Begins and ends the comparison. */
+/** Starts and ends the comparison. */
 export function CompareButton() {
   if (baseline.value === undefined) {
     return (

@@ -1,8 +1,8 @@
-/** Where a place in a YAML text is: found by indentation, so that it works while a line is being typed. */
+/** Finds the fields around a place in YAML by indentation, so that it works while a line is being typed. */
 
 /** A place in a text. */
 export interface Context {
-  /** The names of the fields around the place, lists left out. */
+  /** The names of the fields around the place, without lists. */
   path: string[];
   /** The field whose value is being written; undefined if it is a name. */
   field: string | undefined;
@@ -24,7 +24,7 @@ export function contextAt(lines: readonly string[], before: string): Context {
   for (const line of document.slice(0, -1).reverse()) {
     const [, indent, name] = /^([\s-]*)["']?([\w.[\]-]+)["']?:(?:\s|$)/.exec(line) ?? [];
     if (indent === undefined || name === undefined) continue;
-    // A list may be as far to the left as the name that it belongs to.
+    // A list may be indented no more than the name that it belongs to.
     const isParent = indent.length < depth;
     if (!isParent) continue;
     path.unshift(name);

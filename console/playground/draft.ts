@@ -1,35 +1,35 @@
-/** The request that is being tried: what the form holds, and the same as a test file has it. */
+/** The request that is being tried: in the form, and in a test file. */
 import type { Key, Placement, Request, TestFile, Token } from "../../tools/testing/schema.ts";
 import type { Spoil } from "../../tools/testing/spoils.ts";
 
-/** Where a token goes. */
+/** The location of a token. */
 export interface Place {
   kind: "header" | "param" | "cookie";
   name: string;
-  /** Before the token in a header. */
+  /** The text before the token in a header. */
   prefix: string;
 }
 
-/** A token that the page makes. */
+/** A token that the page signs. */
 export interface MadeToken {
   issuer: string;
   alg: string;
-  /** Whether the policies' rule of this issuer trusts the page's key, in the place of its own. */
+  /** Whether the rule of this issuer trusts the page's key instead of its own. */
   isTrusted: boolean;
-  /** JSON, as it is typed. */
+  /** JSON, exactly as typed. */
   claims: string;
   expires: string;
   /** "": the token is good. */
   spoil: Spoil | "";
 }
 
-/** Where and when the request arrives: what a test file says of all its tests. Empty text: as usual. */
+/** Where and when the request arrives: the settings of a test file. Empty text: the default. */
 export interface Setting {
   mode: "gateway" | "sidecar";
   normalization: string;
-  /** `IP:PORT` that is listened on. */
+  /** The listener's `IP:PORT`. */
   listen: string;
-  /** A time as test files write it. */
+  /** A time in the format of test files. */
   at: string;
   namespace: string;
   /** `NAME=VALUE`, with commas or spaces between. */
@@ -38,7 +38,7 @@ export interface Setting {
   rootNamespace: string;
 }
 
-/** What the form holds. */
+/** The content of the form. */
 export interface Draft {
   method: string;
   path: string;
@@ -49,7 +49,7 @@ export interface Draft {
   body: string;
   /** The server name that a TLS client asks for. */
   sni: string;
-  /** URIs of the client's certificate, with spaces between. With these or a server name, the connection is TLS. */
+  /** URIs of the client's certificate, separated by spaces. With these or a server name, the connection is TLS. */
   client: string;
   token: "none" | "made" | "pasted";
   made: MadeToken;
@@ -89,24 +89,24 @@ export const EMPTY_DRAFT: Draft = {
   setting: EMPTY_SETTING,
 };
 
-/** A draft as a test file has it, with keys and tokens under the names that are given. */
+/** A draft in a test file, with keys and tokens under the given names. */
 export interface Written {
   keys: Record<string, Key>;
   tokens: Record<string, Token>;
   request: Request;
-  /** What the file says of all its tests. */
+  /** The settings of the whole file. */
   setting: Pick<TestFile, "workload" | "listener">;
-  /** When it happens. */
+  /** The time of the request. */
   at?: string;
 }
 
-/** What is typed into the form cannot be sent; the message says why. */
+/** The form's content cannot be sent; the message is the reason. */
 export class FormError extends Error {
   override readonly name = "FormError";
 }
 
 /**
- * @param issuers that the policies have rules for
+ * @param issuers the issuers of the policies' rules
  * @param names of the key and of the token in the test file
  * @throws {FormError}
  */
@@ -147,7 +147,7 @@ export function write(
   return { keys: { [names.key]: key }, tokens, request: placed, ...where };
 }
 
-/** What a test file says of the setting; what is as usual is left out. @throws {FormError} */
+/** The setting in a test file, without defaults. @throws {FormError} */
 export function settingOf(setting: Setting): Written["setting"] {
   const { mode, normalization, listen, namespace, labels, gateway, rootNamespace } = setting;
   const texts = (named: Record<string, string>) =>
@@ -172,7 +172,7 @@ export function settingOf(setting: Setting): Written["setting"] {
   };
 }
 
-/** When the tests of a file, or one of them, happen; undefined if that is not written. */
+/** The time of a file's tests, or of one of them; undefined if the file has none. */
 export function timeOf({ at, now }: Pick<TestFile, "at" | "now">): string | undefined {
   return at ?? now;
 }
@@ -183,7 +183,7 @@ function labelOf(pair: string): [string, string] {
   return [name, value];
 }
 
-/** What a test file says of all its tests, and when one of them happens, in the form. */
+/** The form's setting from the settings of a test file, and the time of one of its tests. */
 export function settingFrom(file: TestFile, at?: string): Setting {
   const { workload = {}, listener = {} } = file;
   const labels = Object.entries(workload.labels ?? {}).map(([name, value]) => `${name}=${value}`);
@@ -242,7 +242,7 @@ function headersOf(text: string): Pick<Request, "headers"> {
 }
 
 /**
- * A request of a test file in the form.
+ * The form's content for a request of a test file.
  *
  * @param name of its test
  * @param tokens the file's tokens, as they were sent
@@ -292,13 +292,13 @@ export function read(
         : header !== undefined
           ? { kind: "header", name: header, prefix }
           : BEARER;
-  // The times of the file's tokens are counted from its own time; the page counts from now.
+  // The times of the file's tokens are relative to the file's time; the page's are relative to now.
   const made = timeOf(file) === undefined ? madeOf(file.tokens?.[token], file) : undefined;
   if (made !== undefined) return { ...draft, token: "made", made, place };
   return { ...draft, token: "pasted", pasted: tokens[token] ?? "", place };
 }
 
-/** The token as the form makes it; undefined if the form cannot. */
+/** The form's content for a token; undefined if the form cannot make it. */
 function madeOf(token: Token | undefined, file: TestFile): MadeToken | undefined {
   if (token === undefined || typeof token === "string") return undefined;
   if ("from" in token) {

@@ -1,4 +1,4 @@
-/** The editor's parts: completion, hover texts, marks at lines, and the look. */
+/** The editor's parts: completion, hover texts, marks at lines, and styles. */
 import {
   autocompletion,
   type CompletionContext,
@@ -39,9 +39,9 @@ import { tags } from "@lezer/highlight";
 import { contextAt } from "./context.ts";
 import { type Entry, fieldsAt, testFieldsAt, testValuesAt, textOf, valuesOf } from "./reference.ts";
 
-/** Lights up a line; undefined: none. */
+/** Highlights a line; undefined: none. */
 export const lightLine = StateEffect.define<number | undefined>();
-/** What saved requests do with rules, by the line of the rule. */
+/** How many saved requests reach and match each rule, by the line of the rule. */
 export const markLines = StateEffect.define<ReadonlyMap<number, LineMark>>();
 
 /** The message in the margin of a line. */
@@ -51,7 +51,7 @@ export interface LineMark {
   tone: "good" | "faint";
 }
 
-/** Everything that an editor of policies or tests has. */
+/** The extensions of an editor of policies or tests. */
 export function editing(isTests: boolean): Extension {
   return [
     lineNumbers(),
@@ -86,20 +86,20 @@ function indentation(context: IndentContext, position: number): number {
 }
 
 /**
- * Replaces several selected lines itself. A browser that does it joins the lines by inline styles, of which the page's
- * content security policy allows none.
+ * Replaces several selected lines. If the browser does it, it joins the lines with inline styles, which the page's content
+ * security policy forbids.
  */
 function replaceLines(event: InputEvent, view: EditorView): boolean {
   const { from, to } = view.state.selection.main;
   const hasLines = view.state.doc.lineAt(from).number < view.state.doc.lineAt(to).number;
   if (event.inputType !== "insertText" || event.data === null || event.isComposing) return false;
-  // A keyboard may insert a whole text, as if it were typed.
+  // A keyboard on a screen may insert a whole text at once.
   if (!hasLines && !event.data.includes("\n")) return false;
   view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
   return true;
 }
 
-/** The parser of YAML, for texts that are nested however deeply: its tree is made by recursion. */
+/** YAML's parser, without texts that are nested too deeply: it builds its tree by recursion. */
 class DeepParser extends Parser {
   override createParse(
     input: Input,
@@ -113,7 +113,7 @@ class DeepParser extends Parser {
         return advance();
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        // No colours and no folding: the compiler refuses such a text, and says so.
+        // Without colours and folding. The compiler refuses such a text with a message.
         return new Tree(NodeType.none, [], [], input.length);
       }
     };
@@ -123,9 +123,9 @@ class DeepParser extends Parser {
 
 const YAML = new Language(yamlLanguage.data, new DeepParser(), [], "yaml");
 
-/** Everything that a text has that is only looked at. */
+/** The extensions of a read-only text. */
 export function viewing(): Extension {
-  // Marks that turn the direction of text, and control characters, are shown: they can make a policy look like another.
+  // Shows control characters and marks of direction, which can make a policy look like another one.
   return [YAML, highlightSpecialChars(), syntaxHighlighting(COLOURS), LOOK];
 }
 
@@ -135,7 +135,7 @@ function complete(context: CompletionContext, isTests: boolean): CompletionResul
   const before = line.text.slice(0, context.pos - line.from);
   const word = /[\w.[\]-]*$/.exec(before)?.[0] ?? "";
   if (word === "" && !context.explicit) return null;
-  // A dash that begins an item is not part of a word.
+  // A dash at the beginning of an item is not part of a word.
   const typed = word.replace(/^-+/, "");
   const { path, field, kind } = contextAt(linesTo(doc, line.number), before);
   const options = (entries: readonly Entry[], suffix: string) =>
@@ -175,7 +175,7 @@ function hover(view: EditorView, position: number, isTests: boolean): Tooltip | 
   return { pos: from, end: from + name.length, above: true, create };
 }
 
-/** Lines of a text up to one; in a large text, those of the last few resources. */
+/** The lines of a text up to a line; in a large text, those of the last few resources. */
 const MAX_LINES = 2000;
 
 function linesTo(doc: Text, number: number): string[] {

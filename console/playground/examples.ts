@@ -1,4 +1,4 @@
-/** What the page begins with, and what can be opened: the examples of the documentation. */
+/** The examples of the documentation: the page opens the first, and offers all. */
 import askAnAuthorizer from "../../envoy/istio/ask-an-authorizer.yaml";
 import authenticate from "../../envoy/istio/authenticate.yaml";
 import exemptAPath from "../../envoy/istio/exempt-a-path.yaml";
@@ -16,7 +16,7 @@ export interface Example extends Content {
   title: string;
 }
 
-/** By the names of their files. */
+/** The examples by the names of their files. */
 const TEXTS = {
   "one-principal": onePrincipal,
   authenticate,
@@ -29,7 +29,7 @@ const TEXTS = {
   "ask-an-authorizer": askAnAuthorizer,
 };
 
-/** Whom the first example lets in. */
+/** A request that the first example allows. */
 const PRINCIPAL = "testing@secure.istio.io";
 
 export const EXAMPLES: readonly Example[] = Object.entries(TEXTS).map(([name, text]) => ({

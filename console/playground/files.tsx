@@ -1,4 +1,4 @@
-/** The files that are open: a tab each, opened from the disk or an example, and downloaded. */
+/** The open files, each with a tab. They come from the disk or from an example, and can be downloaded. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { EXAMPLES } from "./examples.ts";
 import { activeName, files, isTestFile, load, put, remove, rename } from "./state.ts";
@@ -85,7 +85,7 @@ export function Files() {
   );
 }
 
-/** Asks for the new name of a file. */
+/** A form for the new name of a file. */
 function Rename({ name, onEnd }: { name: string; onEnd: () => void }) {
   const [typed, setTyped] = useState(name);
   const input = useRef<HTMLInputElement>(null);
@@ -152,7 +152,7 @@ export function freeName(name: string): string {
   }
 }
 
-/** Opens files from the disk. A test file takes the place of the one that is open. */
+/** Opens files from the disk. A test file replaces the open one. */
 async function open(input: HTMLInputElement): Promise<void> {
   for (const file of input.files ?? []) {
     const text = await file.text();
@@ -164,7 +164,7 @@ async function open(input: HTMLInputElement): Promise<void> {
   input.value = "";
 }
 
-/** Hands a text to the browser, which keeps it as a file. */
+/** Downloads a text as a file. */
 export function download(name: string, text: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));

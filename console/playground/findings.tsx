@@ -1,4 +1,4 @@
-/** What the compiler and the reviewer say of all files, for those who do not look at the margin. */
+/** The findings of the compiler and the reviewer on all files, as a list besides the marks in the margin. */
 import { formatPosition } from "../../tools/diagnostics.ts";
 import { At } from "./answer.tsx";
 import { diagnostics, findings } from "./state.ts";
@@ -9,7 +9,7 @@ const MAX_SHOWN = 50;
 export function Findings() {
   const all = [
     ...diagnostics.value.map((one) => ({ ...one, code: "", remedy: "" })),
-    // The reviewer repeats what the compiler warns of.
+    // The reviewer repeats the compiler's warnings.
     ...findings.value.filter(({ code }) => code !== "JG000"),
   ];
   const errors = all.filter(({ severity }) => severity === "error").length;

@@ -1,4 +1,4 @@
-/** Policies, a request, and what the module makes of it. */
+/** Policies, a request, and the module's answer. */
 import { Answer } from "./answer.tsx";
 import { Code } from "./code.tsx";
 import { CompareButton, Comparison } from "./compare.tsx";

@@ -1,4 +1,4 @@
-/** The reference of policies and test files for the editor: which fields belong where, and what each does. */
+/** The reference of policies and test files for the editor: the fields of each object, and what each does. */
 import reference from "../../docs/istio-fields.md";
 import testSchema from "../../schema/test.schema.json" with { type: "json" };
 import { PLACES } from "../../tools/istio/places.ts";
@@ -10,10 +10,10 @@ export interface Entry {
   text?: string;
 }
 
-/** Rows of the reference's tables, by the names in their first column. */
+/** The rows of the reference's tables by the names in their first column. */
 const TEXTS: ReadonlyMap<string, string> = readTables(reference);
 
-/** The keys of `when`, as a person writes them. */
+/** The keys of `when`, as an author writes them. */
 const WHEN_KEYS = [...TEXTS.keys()].filter((name) => name.includes("."));
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
@@ -40,7 +40,7 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = readPlaces();
 /**
  * Fields that can be written in an object of a policy.
  *
- * @param path the names of the fields around it, lists left out
+ * @param path the names of the fields around it, without lists
  * @param kind of the resource
  */
 export function fieldsAt(path: readonly string[], kind: string | undefined): Entry[] {
@@ -83,7 +83,7 @@ function entry(name: string): Entry {
   return { name, ...(text !== undefined && { text }) };
 }
 
-/** The part of JSON Schema that the schema of test files has. */
+/** The part of JSON Schema that the schema of test files uses. */
 interface Schema {
   description?: string;
   const?: unknown;
@@ -93,7 +93,7 @@ interface Schema {
   patternProperties?: Record<string, Schema>;
 }
 
-/** The properties of the objects at a path of a test file, those of all alternatives. */
+/** The properties of the objects at a path of a test file, of all alternatives. */
 function schemaAt(path: readonly string[]): Record<string, Schema> {
   let schemas: Schema[] = alternatives(testSchema as Schema);
   for (const name of path) {
@@ -105,13 +105,13 @@ function schemaAt(path: readonly string[]): Record<string, Schema> {
   return Object.assign({}, ...schemas.map(({ properties }) => properties ?? {})) as Record<string, Schema>;
 }
 
-/** A schema's alternatives, and those of its items. */
+/** The alternatives of a schema and of its items. */
 function alternatives(schema: Schema): Schema[] {
   if (schema.anyOf !== undefined) return schema.anyOf.flatMap(alternatives);
   return schema.items === undefined ? [schema] : alternatives(schema.items);
 }
 
-/** The compiler's table of places, turned round. */
+/** The inverse of the compiler's table of places. */
 function readPlaces(): Map<string, readonly string[]> {
   const fields = new Map<string, string[]>(
     Object.entries(COMMON).map(([place, names]) => [place, [...names]]),

@@ -11,7 +11,7 @@ import { fetchKeys, isServed } from "./served.ts";
 import { documents, draft, explained, issuers } from "./state.ts";
 import { decode, type Member } from "./token.ts";
 
-/** Ways to spoil a token, with what each does, as test files know them. */
+/** Ways to spoil a token in a test file, each with what it does. */
 const SPOILS = Object.entries(TEXTS).map(([name, text]) => ({ name, text: text.replaceAll("`", "") }));
 
 function change(more: Partial<Draft>): void {
@@ -57,7 +57,7 @@ export function RequestForm() {
       </datalist>
       <details>
         <summary>Headers, body, address, TLS, curl</summary>
-        <Field label="Headers, a line each">
+        <Field label="Headers, one per line">
           <textarea
             rows={3}
             value={headers}
@@ -138,14 +138,14 @@ function SettingForm() {
         {text("at", "When", "now")}
       </div>
       <p class="hint">
-        Without a workload, all policies apply. With one, those that select it do, as in a mesh.
+        Without a workload, all policies apply. With one, only those that select it apply, as in a mesh.
       </p>
       <div class="line">
         {text("namespace", "Namespace of the workload", "foo")}
         {text("labels", "Its labels", "app=shop,version=v1")}
       </div>
       <div class="line">
-        {text("gateway", "The Gateway that it is an instance of", "public")}
+        {text("gateway", "The Gateway that the workload implements", "public")}
         {text("rootNamespace", "Root namespace", "istio-system")}
       </div>
       {!isUsual && (
@@ -323,9 +323,9 @@ function Made() {
         {SPOILS.find(({ name }) => name === spoil)?.text}{" "}
         {isTrusted &&
           isKnown &&
-          "The key is made in this page. The rule of this issuer trusts it in the place of its own."}
-        {isTrusted && !isKnown && "No rule of the policies has this issuer, so nothing trusts the token."}
-        {!isTrusted && "The token is signed by a key that nothing trusts."}
+          "The key is made in this page. The rule of this issuer trusts it instead of its own keys."}
+        {isTrusted && !isKnown && "No rule has this issuer, so no rule accepts the token."}
+        {!isTrusted && "No rule trusts the key that signs this token."}
       </p>
     </>
   );
@@ -350,7 +350,7 @@ function Pasted() {
   );
 }
 
-/** The key set that policies fetch: pasted, or fetched by the server of this page. */
+/** A key set that policies fetch: pasted, or fetched by this page's server. */
 function Keys({ uri }: { uri: string }) {
   const [problem, setProblem] = useState("");
   const set = (text: string) => {
@@ -431,7 +431,7 @@ function PlaceForm() {
   );
 }
 
-/** What the token says, member by member. */
+/** The members of the token's header and payload. */
 function Decoded() {
   const text = draft.value.token === "pasted" ? draft.value.pasted : (explained.value?.token ?? "");
   if (text.trim() === "") return null;

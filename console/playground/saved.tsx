@@ -1,4 +1,4 @@
-/** Saved requests: a test file, as a table that is run at every change. */
+/** Saved requests: a test file as a table. The page runs it after every change. */
 import { useState } from "preact/hooks";
 import { formatPosition } from "../../tools/diagnostics.ts";
 import type { Saved } from "../engine/evaluate.ts";
@@ -52,7 +52,7 @@ export function SavedRequests() {
       )}
       {file === undefined && (
         <p class="faint">
-          None yet. Saved requests are a test file that <code>jwtgate test</code> runs, too.
+          None yet. Saved requests are a test file, which <code>jwtgate test</code> can run.
         </p>
       )}
       {errors.slice(0, 5).map((one) => (
@@ -63,8 +63,8 @@ export function SavedRequests() {
       {baseline.value && cases.length > 0 && (
         <p role="status">
           {changed.length === 0
-            ? "No saved request gets another answer than before."
-            : `${changed.length} saved request${changed.length === 1 ? " gets" : "s get"} another answer than before.`}
+            ? "The answers to all saved requests are the same as before."
+            : `The answer${changed.length === 1 ? "" : "s"} to ${changed.length} saved request${changed.length === 1 ? "" : "s"} changed.`}
         </p>
       )}
       {cases.length > 0 && (

@@ -1,33 +1,33 @@
-/** What the page can do if `jwtgate console` serves it: follow policies on disk, and have keys fetched. */
+/** The functions of a page that `jwtgate console` serves: it follows policies on disk, and fetches keys. */
 import { signal } from "@preact/signals";
 import type { TextFile } from "../engine/suite.ts";
 
-/** Whether `jwtgate console` serves this page; nobody else adds that element. */
+/** Whether `jwtgate console` serves this page; only the command adds this element. */
 export const isServed =
   document.querySelector('meta[name="jwtgate-console"]')?.getAttribute("content") === "served";
 
 /** Files that the server could not read, and why. */
 export const problems = signal<readonly string[]>([]);
 
-/** Whether the server does not answer any more. */
+/** Whether the server has stopped answering. */
 export const isGone = signal(false);
 
-/** What the server has read from the disk. */
+/** The files that the server has read from the disk. */
 interface Policies {
   files: TextFile[];
   problems: string[];
 }
 
-/** How often the server is asked for other policies, in milliseconds. */
+/** The pause between two requests for changed policies, in milliseconds. */
 const POLL_MS = 500;
-/** The longest pause of a page whose server does not answer, in milliseconds. */
+/** The longest pause if the server does not answer, in milliseconds. */
 const LONGEST_PAUSE_MS = 8000;
 
 /**
- * Follows the policies on disk. The page asks again and again: a connection that stays open for each tab would use up
- * those that a browser opens to one server, which are six.
+ * Follows the policies on disk by polling. A browser opens at most six connections to one server, and an open connection for
+ * each tab would use them up.
  *
- * @param onChange takes the files whose text is another than before
+ * @param onChange receives the files whose text has changed
  */
 export function followDisk(onChange: (files: readonly TextFile[]) => void): void {
   if (!isServed) return;
@@ -41,7 +41,7 @@ export function followDisk(onChange: (files: readonly TextFile[]) => void): void
   };
   let pause = POLL_MS;
   const follow = async () => {
-    // A hidden page waits until somebody looks at it.
+    // A hidden page waits until it is shown.
     await shown();
     try {
       const policies = await poll.next();
@@ -57,7 +57,7 @@ export function followDisk(onChange: (files: readonly TextFile[]) => void): void
   void follow();
 }
 
-/** Asks for the policies, with the tag of those that the page has. */
+/** Requests the policies, with the entity tag of the previous ones. */
 class Poll {
   private tag = "";
 
@@ -78,7 +78,7 @@ class Poll {
   }
 }
 
-/** Ends as soon as the page is shown. */
+/** Resolves when the page is shown. */
 function shown(): Promise<void> {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve) => {
@@ -87,7 +87,7 @@ function shown(): Promise<void> {
 }
 
 /**
- * Has the server fetch the key set that a policy names.
+ * Fetches, through the server, the key set that a policy names.
  *
  * @param uri of a key set, or of a discovery document that leads to one
  * @returns the key set's text
@@ -115,7 +115,7 @@ async function fetchDocument(uri: string): Promise<string> {
   return body;
 }
 
-/** Where a discovery document says that the keys are. */
+/** The `jwks_uri` of a discovery document. */
 function jwksUriOf(text: string): string | undefined {
   try {
     const { jwks_uri } = JSON.parse(text) as { jwks_uri?: unknown };

@@ -1,4 +1,4 @@
-/** What the playground holds. Everything that a link carries is here. */
+/** The state of the playground. All of a link's content is here. */
 import { computed, effect, signal } from "@preact/signals";
 import type { Finding } from "../../tools/check/findings.ts";
 import type { Diagnostic, Position } from "../../tools/diagnostics.ts";
@@ -34,21 +34,21 @@ export const documents = signal<Readonly<Record<string, string>>>({});
 /** The policies to compare with. */
 export const baseline = signal<readonly TextFile[] | undefined>(undefined);
 
-/** Private keys, which live as long as the page. */
+/** Private keys. They live as long as the page. */
 export const keys = signal<PageKeys>({});
-/** The place in the policies that is lit up, and asked for last. */
+/** The place in the policies that is highlighted. */
 export const lit = signal<Position | undefined>(undefined);
 
 export const explained = signal<Explained | undefined>(undefined);
-/** Why there is no answer. */
+/** The reason if there is no answer. */
 export const formProblem = signal<string | undefined>(undefined);
 export const ran = signal<Ran | undefined>(undefined);
 export const ranBaseline = signal<Ran | undefined>(undefined);
 export const findings = signal<readonly Finding[]>([]);
 export const diagnostics = signal<readonly Diagnostic[]>([]);
-/** Of the last answer: its number, and the milliseconds from the change that led to it. */
+/** The number of the last answer, and the milliseconds from the change to the answer. */
 export const latency = signal<{ number: number; milliseconds: number } | undefined>(undefined);
-/** The issuers that policies had when they could be compiled last. */
+/** The issuers of the policies that compiled last. */
 export const issuers = signal<readonly Issuer[]>([]);
 
 export const policies = computed(() => files.value.filter(({ name }) => !isTestFile(name)));
@@ -56,19 +56,19 @@ export const policies = computed(() => files.value.filter(({ name }) => !isTestF
 export const tests = computed(() => files.value.find(({ name }) => isTestFile(name)));
 export const active = computed(() => files.value.find(({ name }) => name === activeName.value));
 
-/** Whether requests are saved in such a file. */
+/** Whether the name is that of a test file, which holds saved requests. */
 export function isTestFile(name: string): boolean {
   return /\.test\.ya?ml$/.test(name);
 }
 
-/** Puts files in the place of those that are there. */
+/** Replaces all files. */
 export function load({ files: loaded, draft: request, documents: known = {} }: Content): void {
   files.value = loaded;
   activeName.value = loaded[0]?.name ?? "";
   baseline.value = undefined;
   documents.value = known;
   lit.value = undefined;
-  // A link of an older page has no setting.
+  // Links of older pages have no setting.
   draft.value = request ? { ...EMPTY_DRAFT, ...request } : draftFor(loaded);
 }
 
@@ -103,13 +103,13 @@ export function put(file: TextFile): void {
     : [...files.value, file];
 }
 
-/** Takes a file out of the page. */
+/** Removes a file from the page. */
 export function remove(name: string): void {
   files.value = files.value.filter((file) => file.name !== name);
   if (activeName.value === name) activeName.value = files.value[0]?.name ?? "";
 }
 
-/** Gives a file another name. */
+/** Renames a file. */
 export function rename(name: string, newName: string): void {
   files.value = files.value.map((file) => (file.name === name ? { ...file, name: newName } : file));
   if (activeName.value === name) activeName.value = newName;
@@ -121,19 +121,19 @@ export function lightUp(at: Position): void {
   lit.value = { ...at };
 }
 
-/** What a link holds of the page. */
+/** The page's state for a link. */
 export function currentContent(): Content {
   return { files: files.value, draft: draft.value, documents: documents.value };
 }
 
-/** Tries what is in the page again, if it changed. */
+/** Evaluates the page's content again after a change. */
 export function startEvaluation(): void {
   const [first] = EXAMPLES;
   if (exported?.policies !== undefined) openInPlayground(exported.policies);
   else if (files.value.length === 0 && first) load(first);
   let isFirst = true;
   followDisk((changed) => {
-    // A link that was opened keeps its files, and its request.
+    // An opened link keeps its files and its request.
     if (isFirst && !isLink(location.hash)) openInPlayground({ files: changed });
     else for (const file of changed) put(file);
     isFirst = false;
@@ -157,7 +157,7 @@ export function startEvaluation(): void {
   });
 }
 
-/** How often the draft was explained: of several answers the last counts. */
+/** How often the draft was explained. Only the answer to the last one is shown. */
 let asked = 0;
 
 async function explainDraft(
@@ -182,13 +182,13 @@ async function explainDraft(
     const isNew = JSON.stringify(found.issuers) !== JSON.stringify(issuers.peek());
     if (found.issuers === undefined || !isNew) return;
     issuers.value = found.issuers;
-    // Whether the page's key is trusted depends on which issuers there are.
+    // The issuers decide whether the page's key is trusted.
     if (JSON.stringify(write(request, namesOf(found.issuers))) !== JSON.stringify(written))
       await explainDraft(current, request, known);
   });
 }
 
-/** Has a request explained. @throws {FormError} @throws as {@link engine}; the promise is rejected */
+/** Explains a request. @throws {FormError} @throws as {@link engine}; the promise is rejected */
 async function ask(
   current: readonly TextFile[],
   request: Draft,
@@ -214,10 +214,10 @@ function namesOf(found: readonly Issuer[]): string[] {
 }
 
 /**
- * Adds the request of the form, with the answer that it gets, to the test file. What is shown may be of an older form, or of
- * an older file, so both are asked again.
+ * Adds the request of the form and its answer to the test file. The page may show an answer to an older form or file, so
+ * the request is evaluated again.
  *
- * @throws {Error} with a message for people, if the file cannot have it; the promise is rejected
+ * @throws {Error} with a message for people, if the request cannot be added; the promise is rejected
  */
 export async function save(): Promise<void> {
   const [current, request, file] = [policies.value, draft.value, tests.value];
@@ -251,7 +251,7 @@ export async function save(): Promise<void> {
   put({ name: saved.name, text });
 }
 
-/** What a test file says. @throws {Error} if it has errors; the promise is rejected */
+/** The content of a test file. @throws {Error} if it has errors; the promise is rejected */
 async function contentOf(current: readonly TextFile[], file: TextFile): Promise<TestFile> {
   const input = { policies: current, tests: file, keys: keys.peek(), now: Date.now() };
   const { content, keys: added } = await engine.call("run", input);
@@ -260,13 +260,13 @@ async function contentOf(current: readonly TextFile[], file: TextFile): Promise<
   return content;
 }
 
-/** Whether a test of this request says in the file what the form says. */
+/** Whether the request in the test file has the settings of the form. */
 function fits({ setting, at }: Written, file: TestFile): boolean {
   const isSame = JSON.stringify(setting) === JSON.stringify(settingOf(settingFrom(file)));
   return isSame && (at !== undefined || timeOf(file) === undefined);
 }
 
-/** The name, with a number if there is one of it. */
+/** The name, with a number if the name is taken. */
 function freshName(base: string, taken: object | undefined): string {
   let name = base;
   for (let next = 2; taken !== undefined && Object.hasOwn(taken, name); next++) name = `${base}-${next}`;
@@ -314,7 +314,7 @@ function keepKeys(added: PageKeys): void {
   if (Object.keys(added).length > 0) keys.value = { ...keys.peek(), ...added };
 }
 
-/** Does what may fail for reasons that people are to know. */
+/** Runs something, and shows the message of an error that is meant for people. */
 async function attempt(what: () => Promise<void>): Promise<void> {
   try {
     await what();

@@ -1,33 +1,33 @@
-/** A token as people read it. Nothing is verified here. */
+/** Decodes a token for people. It verifies nothing. */
 import { base64Decode, utf8Decode } from "../../tools/host/bytes.ts";
 
 /** One member of a token's header or payload. */
 export interface Member {
   name: string;
   value: string;
-  /** What it means; "" for one that no RFC defines. */
+  /** Its meaning; "" if no RFC defines it. */
   meaning: string;
 }
 
 /** RFC 7515 §4.1, RFC 7519 §4.1, and names registered with IANA that policies ask for. */
 const MEANINGS: Readonly<Record<string, string>> = {
-  alg: "How it is signed",
-  kid: "Which key signed it",
-  typ: "What kind of token it is",
-  jwk: "A key that the token brings along; the filter never uses it",
-  jku: "Where a key is; the filter never fetches it",
-  x5c: "A certificate that the token brings along; the filter never uses it",
-  crit: "Extensions that a reader must understand; the filter refuses every token with this",
-  iss: "Who issued it; compared with issuer of the rule",
-  sub: "Whom it is about; the second half of a request principal",
-  aud: "Whom it is for; compared with audiences",
-  exp: "From when on it is refused",
-  nbf: "Until when it is refused",
+  alg: "The algorithm of its signature",
+  kid: "The id of the key that signed it",
+  typ: "The kind of token",
+  jwk: "A key in the token itself; the filter never uses it",
+  jku: "The URL of a key set; the filter never fetches it",
+  x5c: "A certificate in the token itself; the filter never uses it",
+  crit: "Extensions that a reader must support; the filter refuses every token that has it",
+  iss: "The issuer; compared with the rule's issuer",
+  sub: "The subject; the second half of a request principal",
+  aud: "The audiences; compared with the rule's audiences",
+  exp: "When it expires; refused from then on",
+  nbf: "When it becomes valid; refused before",
   iat: "When it was issued; not checked",
-  jti: "Its own id",
-  azp: "Whom it was issued to (request.auth.presenter)",
-  scope: "What it permits, split at spaces into a list",
-  permission: "What it permits, split at spaces into a list",
+  jti: "The id of the token",
+  azp: "The client that it was issued to (request.auth.presenter)",
+  scope: "What it permits; a list separated by spaces",
+  permission: "What it permits; a list separated by spaces",
   roles: "Roles of the subject",
   groups: "Groups of the subject",
   email: "The subject's address",

@@ -50,12 +50,12 @@ export function App() {
   );
 }
 
-/** What a link holds. */
+/** The state for a link. */
 function wholeState(): Content {
   return { ...currentContent(), wizard: form.value, view: view.value };
 }
 
-/** Arrow keys go from tab to tab, as in every tab list. */
+/** Arrow keys move from tab to tab, as in every tab list. */
 function Tabs() {
   const onKeyDown = (event: KeyboardEvent) => {
     const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1 };
@@ -104,7 +104,7 @@ function Panel({ id, children }: { id: View; children: ComponentChildren }) {
   );
 }
 
-/** Says what is wrong with the worker, if something is. */
+/** Shows the worker's fault, if it has one. */
 function Engine() {
   const { status, restarts } = engine;
   if (status.value === "failed") {

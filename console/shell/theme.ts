@@ -1,4 +1,4 @@
-/** Light or dark: as the system has it, or as the user chose. */
+/** Light or dark: the system's setting, or the user's choice. */
 import { effect, signal } from "@preact/signals";
 
 export type Theme = "system" | "light" | "dark";
@@ -8,7 +8,7 @@ const KEY = "jwtgate-theme";
 
 export const theme = signal<Theme>(remembered());
 
-/** The theme after this one, for a button that goes through all of them. */
+/** The theme after this one, for a button that cycles through all of them. */
 export function nextTheme(): Theme {
   return THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? "system";
 }
@@ -19,7 +19,7 @@ effect(() => {
   try {
     localStorage.setItem(KEY, theme.value);
   } catch {
-    // A browser may refuse to remember anything; then the choice is for this page.
+    // A browser may refuse to store anything. Then the choice lasts as long as the page.
   }
 });
 

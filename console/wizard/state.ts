@@ -1,4 +1,4 @@
-/** What the wizard holds: the form as it is typed, and the result. */
+/** The state of the wizard: the form and its result. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { TrialKey } from "../../tools/wizard/keys.ts";
 import { engine, Superseded } from "../engine/client.ts";
@@ -8,7 +8,7 @@ import { keys } from "../playground/state.ts";
 export const form = signal<Questions>({
   issuer: "https://idp.example.com",
   keys: "trial",
-  ...{ pasted: "", jwksUri: "https://", audiences: "", places: [], scopes: "", claims: "" },
+  ...{ pasted: "", jwksUri: "https://", audiences: "", locations: [], scopes: "", claims: "" },
   ...{ forward: false, payloadHeader: "", claimHeaders: "" },
   scope: "all",
   ...{ paths: "", hosts: "", methods: "" },
@@ -23,12 +23,12 @@ export const form = signal<Questions>({
 /** The private key lives as long as the page. */
 const trialKey = signal<TrialKey | undefined>(undefined);
 export const result = signal<WizardResult | undefined>(undefined);
-/** Why there is no result. */
+/** The reason if there is no result. */
 export const problem = signal<string | undefined>(undefined);
 
 /** The form that the result or the problem is of. */
 const answered = signal<Questions | undefined>(undefined);
-/** Whether what is shown is of an older form. */
+/** Whether the result is that of an older form. */
 export const isChecking = computed(() => answered.value !== form.value);
 
 /** Reads the form again at every change. */
@@ -46,7 +46,7 @@ async function read(asked: Questions, key: TrialKey | undefined): Promise<void> 
     }
     const input = { form: asked, trialKey: key, keys: keys.peek(), now: Date.now() };
     const found = await engine.call("wizard", input, { purpose: "wizard" });
-    // An older answer would be shown with a newer form.
+    // Otherwise an older answer would be shown with a newer form.
     if (asked !== form.peek()) return;
     if (found.made) keys.value = { ...keys.peek(), ...found.made.ran.keys };
     show(asked, found, undefined);
@@ -56,7 +56,7 @@ async function read(asked: Questions, key: TrialKey | undefined): Promise<void> 
   }
 }
 
-/** Shows all at once, so that no fault is shown with a form that has it no more. */
+/** Updates all signals at once, so that no fault is shown with a form that no longer has it. */
 function show(asked: Questions, found: WizardResult | undefined, why: string | undefined): void {
   batch(() => {
     answered.value = asked;

@@ -1,4 +1,4 @@
-/** Questions whose answers become a RequestAuthentication and an AuthorizationPolicy. */
+/** A form whose answers become a RequestAuthentication and an AuthorizationPolicy. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Request } from "../../tools/testing/schema.ts";
 import type { Made, Output, Questions } from "../engine/wizard.ts";
@@ -18,9 +18,9 @@ const LABELS = {
   jwksUri: "URL of the key set",
   audiences: "Audiences (empty: any)",
   scopes: "Scopes that the token must have",
-  claims: "Claims that it must have: NAME=VALUE, a line each",
+  claims: "Claims that the token must have: NAME=VALUE, one per line",
   payloadHeader: "Header that gets the payload",
-  claimHeaders: "Claims to headers: HEADER=CLAIM, a line each",
+  claimHeaders: "Claims to headers: HEADER=CLAIM, one per line",
   scope: "Requests that need a token",
   paths: "Paths, such as /public/*",
   hosts: "Hosts",
@@ -39,8 +39,8 @@ const LABELS = {
 type Name = keyof typeof LABELS;
 type SelectName = "keys" | "scope" | "target" | "mode";
 
-/** Fields that are hidden unless *Advanced* is open. */
-const ADVANCED = ["places", "scopes", "claims", "payloadHeader", "claimHeaders"];
+/** Fields inside *Advanced*. */
+const ADVANCED = ["locations", "scopes", "claims", "payloadHeader", "claimHeaders"];
 
 function change(more: Partial<Questions>): void {
   form.value = { ...form.value, ...more };
@@ -74,12 +74,12 @@ export function Wizard() {
   );
 }
 
-/** Leads to the answers that are wrong: their fields may be far up, or hidden. */
+/** Links to the wrong answers, whose fields may be out of view or hidden. */
 function Missing({ faults }: { faults: Readonly<Record<string, string>> }) {
   const wrong = Object.keys(faults).filter((name) => name !== "policy");
   return (
     <div class="card">
-      <p>The resources appear here when each answer is right.</p>
+      <p>The resources appear here when every answer is valid.</p>
       {wrong.length > 0 && (
         <ul class="plain">
           {wrong.map((name) => (
@@ -98,11 +98,11 @@ function Missing({ faults }: { faults: Readonly<Record<string, string>> }) {
 
 function labelOf(name: string): string {
   if (name in LABELS) return LABELS[name as Name];
-  const [, index] = /^places\.(\d+)$/.exec(name) ?? [];
-  return index === undefined ? "Paths, hosts and methods" : `Place ${Number(index) + 1} of the token`;
+  const [, index] = /^locations\.(\d+)$/.exec(name) ?? [];
+  return index === undefined ? "Paths, hosts and methods" : `Location ${Number(index) + 1} of the token`;
 }
 
-/** Shows a field, and puts the cursor there. */
+/** Shows a field, and moves the cursor there. */
 function goTo(name: string): void {
   const element = document.getElementById(idOf(name === "match" ? "paths" : name));
   const details = element?.closest("details");
@@ -115,12 +115,12 @@ function idOf(name: string): string {
 }
 
 function JwtConfig() {
-  const { keys, forward, places: at } = form.value;
+  const { keys, forward, locations: at } = form.value;
   const { faults = {}, notes = [] } = result.value ?? {};
   const isWrong = Object.keys(faults).some((name) => ADVANCED.includes(name.replace(/\..*/, "")));
   const advanced = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
-    // It stays open when all is right again: somebody is typing there.
+    // It stays open after the fault is mended, because the user is typing there.
     if (isWrong && advanced.current) advanced.current.open = true;
   }, [isWrong]);
   return (
@@ -138,7 +138,7 @@ function JwtConfig() {
       />
       {keys === "trial" && (
         <p class="hint">
-          The page makes a key pair to try the policies with. Its private key stays in this page: choose your
+          The page makes a key pair to try the policies. Its private key stays in this page: choose your
           issuer's own keys before you use the policies.
         </p>
       )}
@@ -156,17 +156,17 @@ function JwtConfig() {
           <legend>Where the token is</legend>
           {at.length === 0 && (
             <p class="hint">
-              <code>Authorization: Bearer TOKEN</code>, unless you add a place.
+              <code>Authorization: Bearer TOKEN</code>, unless you add a location.
             </p>
           )}
-          {at.map((place, index) => (
-            <TokenPlace key={index} place={place} index={index} />
+          {at.map((location, index) => (
+            <TokenLocation key={index} location={location} index={index} />
           ))}
           <button
             type="button"
-            onClick={() => change({ places: [...at, { kind: "header", name: "", prefix: "" }] })}
+            onClick={() => change({ locations: [...at, { kind: "header", name: "", prefix: "" }] })}
           >
-            Add a place
+            Add a location
           </button>
         </fieldset>
         <Text name="scopes" />
@@ -186,18 +186,18 @@ function JwtConfig() {
   );
 }
 
-function TokenPlace({ place, index }: { place: Questions["places"][number]; index: number }) {
-  const set = (more: Partial<Questions["places"][number]>) =>
-    change({ places: form.value.places.map((one, at) => (at === index ? { ...one, ...more } : one)) });
+function TokenLocation({ location, index }: { location: Questions["locations"][number]; index: number }) {
+  const set = (more: Partial<Questions["locations"][number]>) =>
+    change({ locations: form.value.locations.map((one, at) => (at === index ? { ...one, ...more } : one)) });
   const number = index + 1;
-  const name = `places.${index}`;
+  const name = `locations.${index}`;
   return (
     <>
       <div class="line">
         <select
-          aria-label={`Kind of place ${number}`}
-          value={place.kind}
-          onChange={(event) => set({ kind: event.currentTarget.value as typeof place.kind })}
+          aria-label={`Kind of location ${number}`}
+          value={location.kind}
+          onChange={(event) => set({ kind: event.currentTarget.value as typeof location.kind })}
         >
           <option value="header">header</option>
           <option value="parameter">parameter</option>
@@ -206,18 +206,18 @@ function TokenPlace({ place, index }: { place: Questions["places"][number]; inde
         <input
           {...described(name)}
           class="grow"
-          aria-label={`Name of place ${number}`}
+          aria-label={`Name of location ${number}`}
           placeholder="name"
-          value={place.name}
+          value={location.name}
           spellcheck={false}
           onInput={(event) => set({ name: event.currentTarget.value })}
         />
-        {place.kind === "header" && (
+        {location.kind === "header" && (
           <input
             class="grow"
-            aria-label={`Prefix of place ${number}`}
+            aria-label={`Prefix of location ${number}`}
             placeholder="prefix"
-            value={place.prefix}
+            value={location.prefix}
             spellcheck={false}
             onInput={(event) => set({ prefix: event.currentTarget.value })}
           />
@@ -225,8 +225,8 @@ function TokenPlace({ place, index }: { place: Questions["places"][number]; inde
         <button
           type="button"
           class="quiet"
-          aria-label={`Remove place ${number}`}
-          onClick={() => change({ places: form.value.places.filter((_, at) => at !== index) })}
+          aria-label={`Remove location ${number}`}
+          onClick={() => change({ locations: form.value.locations.filter((_, at) => at !== index) })}
         >
           Remove
         </button>
@@ -320,7 +320,7 @@ function Fault({ name }: { name: string }) {
   );
 }
 
-/** The attributes of a control by which its fault belongs to it. */
+/** The attributes that connect a control with its fault. */
 function described(name: string) {
   const isWrong = result.value?.faults[name] !== undefined;
   const id = idOf(name);
@@ -403,8 +403,8 @@ function Result({ made }: { made: Made }) {
         </ul>
         {form.value.keys !== "trial" && (
           <p class="hint">
-            The page signs these tokens. Here, and only here, the rule of the issuer trusts the page's key in
-            the place of its own.
+            The page signs these tokens. Only here, the rule of the issuer trusts the page's key instead of
+            its own keys.
           </p>
         )}
         <p class="buttons">
@@ -433,7 +433,7 @@ function Result({ made }: { made: Made }) {
   );
 }
 
-/** @param output undefined if an answer that it needs is wrong, which is shown at that answer */
+/** @param output undefined if an answer that it needs is wrong; the fault is shown at that answer */
 function OutputOf({ title, name, output }: { title: string; name: string; output: Output | undefined }) {
   if (output === undefined) return null;
   if ("text" in output) return <Document title={title} name={name} text={output.text} />;

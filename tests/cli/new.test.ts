@@ -1,4 +1,4 @@
-/** `jwtgate new`: every answer's resources, which compile and which do in the filter what the answers say. */
+/** `jwtgate new`: the resources of all answers compile, and the filter does what the answers ask for. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
@@ -9,7 +9,7 @@ import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import { keySetOf, makeTrialKey, readPastedKeys } from "../../tools/wizard/keys.ts";
-import { type Answers, renderResources, type TokenPlace } from "../../tools/wizard/resources.ts";
+import { type Answers, renderResources, type TokenLocation } from "../../tools/wizard/resources.ts";
 import { renderRequests, renderTests } from "../../tools/wizard/tests.ts";
 import { TOOL, Workspace } from "../support/cli.ts";
 import { MODULE } from "../support/envoy.ts";
@@ -214,7 +214,7 @@ describe("several issuers", () => {
   const other = TestKey.generate("ES256", "o");
   const OTHER = "https://partners.example.com";
 
-  test("have keys, audiences and places of their own", async () => {
+  test("have keys, audiences and locations of their own", async () => {
     writeFileSync(workspace.path("other.json"), other.jwks);
     const host = await gate(
       ...["--audience", "shop", "--issuer", OTHER, "--jwks", "other.json", "--audience", "partner"],
@@ -224,7 +224,7 @@ describe("several issuers", () => {
     const inCookie = (value: string): [string, string] => ["cookie", `session=${value}`];
     expect(statusOf(host, { headers: [bearer(token)] })).toBe(200);
     expect(statusOf(host, { headers: [inCookie(partner)] })).toBe(200);
-    // The places and audiences of the one are none of the other.
+    // The locations and audiences of one issuer are not those of the other.
     expect(statusOf(host, { headers: [bearer(partner)] })).not.toBe(200);
     expect(statusOf(host, { headers: [inCookie(token)] })).not.toBe(200);
     const wrong = other.token({ iss: OTHER, sub: "bob", aud: "shop" });
@@ -329,7 +329,7 @@ describe("files", () => {
     expect(existsSync(folder.path("taken.yaml"))).toBe(false);
   });
 
-  test("may have another name for the tests, and need none where the result is printed", () => {
+  test("may have another name for the tests, and need none if the result is printed", () => {
     expect(create("-o", "a.yaml", "--tests", "b.test.yaml").status).toBe(0);
     expect(folder.run(["test", "b.test.yaml"]).status).toBe(0);
     expect(create("-o", "-").stdout).toContain("kind: RequestAuthentication");
@@ -342,8 +342,8 @@ describe("whatever the answers are", () => {
   const issuer = fc.record({
     audiences: fc.uniqueArray(fc.constantFrom("shop", "bank", "true"), { minLength: 1, maxLength: 2 }),
     keys: fc.constantFrom({ jwks: key.jwks }, { jwksUri: `${ISSUER}/keys` }, {}),
-    places: some(
-      fc.constantFrom<TokenPlace>(
+    locations: some(
+      fc.constantFrom<TokenLocation>(
         { kind: "header", name: "x-auth", prefix: "Token " },
         { kind: "header", name: "x-jwt" },
         { kind: "cookie", name: "session" },
@@ -414,7 +414,7 @@ describe("keys", () => {
       const { jwks, privateKey } = await makeTrialKey(alg);
       const given: Answers = {
         name: "gate",
-        issuers: [{ issuer: ISSUER, audiences: ["shop"], keys: { jwks }, places: [] }],
+        issuers: [{ issuer: ISSUER, audiences: ["shop"], keys: { jwks }, locations: [] }],
         forward: false,
         claimHeaders: [],
         scope: "unmatched",

@@ -27,7 +27,7 @@ async function openHostile(tab: "Wizard" | "Playground") {
   return { page, end };
 }
 
-/** Puts a text in the place of what a new file of the editor has. */
+/** Replaces the text of a new file in the editor. */
 async function paste(page: Page, text: string): Promise<void> {
   await page.getByRole("button", { name: "New file" }).click();
   await page.locator(".code .cm-content").click();

@@ -58,7 +58,7 @@ describe("in a browser", () => {
 
   const verdict = (page: Page, text: string) => page.locator(".verdict").filter({ hasText: text }).waitFor();
 
-  test("a link opens what it was made of, and keeps a pasted token to itself", async () => {
+  test("a link opens the same state, without a pasted token", async () => {
     const { page, requests, messages, close } = await openPage(used.browser, used.site.url);
     await page.getByRole("tab", { name: "Playground" }).click();
     await page.getByLabel("Path", { exact: true }).fill("/from-a-link");
@@ -153,7 +153,7 @@ describe("in a browser", () => {
     await close();
   });
 
-  test("a link that cannot be read says why, and the page works", async () => {
+  test("the page reports why it cannot read a link, and works", async () => {
     const { page, messages, close } = await openPage(used.browser, `${used.site.url}#7.abc`);
     await page.getByRole("alert").filter({ hasText: "version 7" }).waitFor();
     await page.getByRole("tab", { name: "Playground" }).click();

@@ -27,7 +27,7 @@ async function answered(page: Page, text: string | RegExp): Promise<void> {
   await page.locator(".verdict").filter({ hasText: text }).waitFor({ timeout: 10_000 });
 }
 
-/** Puts a text in the place of what the editor has. */
+/** Replaces the text of the editor. */
 async function type(page: Page, text: string): Promise<void> {
   await page.locator(".code .cm-content").click();
   await page.keyboard.press("ControlOrMeta+A");
@@ -135,7 +135,7 @@ describe("a request", () => {
     expect(await page.getByLabel("Method", { exact: true }).inputValue()).toBe("DELETE");
     expect(await page.getByLabel("Path", { exact: true }).inputValue()).toBe("/orders?id=1");
     expect(await page.getByLabel("Host", { exact: true }).inputValue()).toBe("shop.example");
-    expect(await page.getByLabel("Headers, a line each", { exact: true }).inputValue()).toContain(
+    expect(await page.getByLabel("Headers, one per line", { exact: true }).inputValue()).toContain(
       "x-tenant: acme",
     );
     await close();
@@ -221,19 +221,17 @@ describe("saved requests", () => {
     const saved = page.locator(".saved");
     await saved.getByText("7 of 7 as expected").waitFor();
     await page.getByRole("button", { name: "Compare from here" }).click();
-    await saved.getByText("No saved request gets another answer than before.").waitFor();
+    await saved.getByText("The answers to all saved requests are the same as before.").waitFor();
     await type(page, POLICY.replace("/admin", "/productpage"));
     await saved
-      .getByText(
-        /[1-9] saved requests? gets? another answer than before|there is no key|no rule of the policies/,
-      )
+      .getByText(/answers? to [1-9] saved requests? changed|there is no key|no rule of the policies/)
       .first()
       .waitFor();
     await page.locator(".comparison .cm-mergeView").waitFor();
     await close();
   });
 
-  test("say in the margin which rules they reach", async () => {
+  test("show in the margin which rules they reach", async () => {
     const { page, close } = await openPlayground();
     const mark = page.locator(".cm-reach", { hasText: "2" });
     await mark.waitFor();
@@ -243,7 +241,7 @@ describe("saved requests", () => {
 });
 
 describe("the editor", () => {
-  test("completes fields, and says what they do", async () => {
+  test("completes fields, and describes them", async () => {
     const { page, close } = await openPlayground();
     await page.getByRole("button", { name: "New file" }).click();
     await type(page, POLICY.replace(/ {8}paths.*\n/, "        "));
@@ -260,7 +258,7 @@ describe("the editor", () => {
 });
 
 describe("a file", () => {
-  test("gets another name in a field, by keys alone", async () => {
+  test("is renamed in a field, with only the keyboard", async () => {
     const { page, close } = await openPlayground();
     await answered(page, "200 forwarded");
     await page.locator(".saved").getByText("7 of 7 as expected").waitFor();
@@ -305,7 +303,7 @@ describe("the examples of the documentation", () => {
       expect(await page.locator(".answer .verdict").count(), title).toBe(1);
     }
     await page.getByLabel("Path", { exact: true }).fill("/admin/users");
-    await page.getByText("is asked first. What it answers is not known here").waitFor();
+    await page.getByText("is asked first. Its answer is unknown here").waitFor();
     await close();
   });
 });
@@ -324,7 +322,7 @@ describe("what attackers paste", () => {
       .getByLabel("Claims, as JSON", { exact: true })
       .fill(JSON.stringify({ sub: HOSTILE, [HOSTILE]: HOSTILE }));
     await page.getByText("Headers, body, address, TLS, curl").click();
-    await page.getByLabel("Headers, a line each", { exact: true }).fill(`x-a: ${HOSTILE}`);
+    await page.getByLabel("Headers, one per line", { exact: true }).fill(`x-a: ${HOSTILE}`);
     await page.getByText("What the token says").click();
     await page.locator(".members", { hasText: "onerror" }).first().waitFor();
     await page.getByRole("button", { name: "Save this request" }).click();
@@ -337,7 +335,7 @@ describe("what attackers paste", () => {
 });
 
 describe("the worker", () => {
-  test("is replaced if it hangs, and the page goes on", async () => {
+  test("is replaced if it hangs, and the page continues", async () => {
     const { page, close } = await openPage(used.browser);
     let isFirst = true;
     await page.clock.install();
@@ -358,7 +356,7 @@ describe("the worker", () => {
 });
 
 describe("for everybody", () => {
-  test("keys alone are enough: edit, leave the editor, ask, save", async () => {
+  test("the keyboard is enough: edit, leave the editor, ask, save", async () => {
     const { page, close } = await openPage(used.browser, used.site.url);
     /** Goes on by Tab until this element has the focus. */
     const tabTo = async (locator: Locator) => {

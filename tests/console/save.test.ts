@@ -64,7 +64,7 @@ keys:
     );
   });
 
-  test("whatever the indentation, and before comments of what follows", () => {
+  test("with any indentation, and before the comments of the next field", () => {
     const added = add(
       "policies: [a.yaml]\ntests:\n    - name: old\n      expect: 200\n\n# Ours.\nkeys:\n    k: {}\n",
     );

@@ -87,7 +87,7 @@ test("follows the policies in more tabs than a browser has connections", async (
   await first.close();
 });
 
-test("says that its server has ended, and goes on when it is there again", async () => {
+test("reports that its server has ended, and continues when it is back", async () => {
   const { page, close } = await openPage(browser, url);
   await page.getByRole("tab", { name: "Playground" }).click();
   await page.route("**/api/policies", (route) => route.abort());

@@ -104,7 +104,7 @@ const ASKED: Asked[] = [
     fields: {
       "Namespace of the workload": "shop",
       "Its labels": "app=edge",
-      "The Gateway that it is an instance of": "public",
+      "The Gateway that the workload implements": "public",
     },
     options: ["--namespace", "shop", "--labels", "app=edge", "--gateway", "public"],
   },
@@ -153,7 +153,7 @@ async function ask(page: Page, { path, from, token, fields }: Asked): Promise<vo
   if (await usual.isVisible()) await usual.click();
   await page.getByLabel("Path", { exact: true }).fill(path);
   await page
-    .getByLabel("Headers, a line each", { exact: true })
+    .getByLabel("Headers, one per line", { exact: true })
     .fill(from === undefined ? "" : `x-forwarded-for: ${from}`);
   await page.getByRole("radio", { name: token ? "Paste one" : "No token" }).check();
   if (token) await page.getByLabel("The token; it stays in this page").fill(TOKEN);

@@ -9,7 +9,7 @@ interface BrowserGlobals {
 
 const used = useConsole();
 
-test("loads its own files alone, and prints nothing", async () => {
+test("loads only its own files, and prints nothing", async () => {
   const { page, requests, messages, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("tab", { name: "Playground" }).click();
   expect(await page.getByRole("tabpanel", { name: "Playground" }).isVisible()).toBe(true);
@@ -27,7 +27,7 @@ test("loads its own files alone, and prints nothing", async () => {
   await close();
 });
 
-test("tabs are reached by keys alone", async () => {
+test("tabs are reached with the keyboard", async () => {
   const { page, close } = await openPage(used.browser, used.site.url);
   await page.keyboard.press("Tab");
   await page.keyboard.press("ArrowRight");

@@ -81,7 +81,7 @@ async function answersOf(page: Page): Promise<string[]> {
   return answers.map((answer) => answer.slice(0, 3));
 }
 
-test("curl gets from Envoy what the page said, whatever the matching rules are", async () => {
+test("curl gets from Envoy the page's answers, with any matching rules", async () => {
   const upstream = await startUpstream();
   const { page, messages, close } = await openPage(used.browser, used.site.url);
   const port = await freePort();
@@ -114,7 +114,7 @@ test("curl gets from Envoy what the page said, whatever the matching rules are",
   await upstream.close();
 }, 120_000);
 
-test("Envoy takes tokens from the places of the wizard, and hands on what it says", async () => {
+test("Envoy takes tokens from the locations that the wizard names, and passes the claims on", async () => {
   const key = TestKey.generate("RS256", "own");
   const upstream = await startUpstream();
   const { page, messages, close } = await openPage(used.browser, used.site.url);
@@ -124,17 +124,17 @@ test("Envoy takes tokens from the places of the wizard, and hands on what it say
   await page.getByLabel("Keys", { exact: true }).selectOption("pasted");
   await page.getByLabel("Key set, public key or certificate").fill(key.jwks);
   await page.getByText("Advanced", { exact: true }).click();
-  await page.getByRole("button", { name: "Add a place" }).click();
-  await page.getByLabel("Name of place 1").fill("x-token");
-  await page.getByLabel("Prefix of place 1").fill("Token");
-  await page.getByRole("button", { name: "Add a place" }).click();
-  await page.getByLabel("Kind of place 2").selectOption("cookie");
-  await page.getByLabel("Name of place 2").fill("session");
+  await page.getByRole("button", { name: "Add a location" }).click();
+  await page.getByLabel("Name of location 1").fill("x-token");
+  await page.getByLabel("Prefix of location 1").fill("Token");
+  await page.getByRole("button", { name: "Add a location" }).click();
+  await page.getByLabel("Kind of location 2").selectOption("cookie");
+  await page.getByLabel("Name of location 2").fill("session");
   await page.getByLabel("Pass the token to the service").check();
   await page.getByLabel("Header that gets the payload").fill("x-payload");
-  await page.getByLabel("Claims to headers: HEADER=CLAIM, a line each").fill("x-user=sub\nx-level=level");
+  await page.getByLabel("Claims to headers: HEADER=CLAIM, one per line").fill("x-user=sub\nx-level=level");
   await page.locator(".results[aria-busy=false] .proofs").waitFor();
-  // The page has no token of the issuer that was named, and says so in the place of one.
+  // The page has no token of that issuer, and writes a remark instead of one.
   expect(await documentOf(page, "curl lines")).toContain("VALID_TOKEN='a token of https://idp.example.com'");
   const stop = await startEnvoy(await documentOf(page, "Envoy bootstrap"), port);
   try {

@@ -84,7 +84,7 @@ describe("keys", () => {
     await page.getByLabel("URL of the key set").waitFor({ state: "detached" });
     expect(await resourcesOf(page)).not.toMatch(/jwks/);
     await expectProofs(page, "403", "200", "401", "401");
-    // The page asks nobody for keys.
+    // The page sends no request for keys.
     expect(requests.slice(before)).toEqual([]);
     await close();
   });
@@ -100,16 +100,16 @@ describe("advanced answers", () => {
       ["parameter", "access"],
       ["cookie", "session"],
     ].entries()) {
-      await page.getByRole("button", { name: "Add a place" }).click();
-      await page.getByLabel(`Kind of place ${index + 1}`).selectOption(kind ?? "");
-      await page.getByLabel(`Name of place ${index + 1}`).fill(name ?? "");
+      await page.getByRole("button", { name: "Add a location" }).click();
+      await page.getByLabel(`Kind of location ${index + 1}`).selectOption(kind ?? "");
+      await page.getByLabel(`Name of location ${index + 1}`).fill(name ?? "");
     }
-    await page.getByLabel("Prefix of place 1").fill("Token");
+    await page.getByLabel("Prefix of location 1").fill("Token");
     await page.getByLabel("Pass the token to the service").check();
     await page.getByLabel("Header that gets the payload").fill("x-payload");
-    await page.getByLabel("Claims to headers: HEADER=CLAIM, a line each").fill("x-user=sub\nx-mail=email");
+    await page.getByLabel("Claims to headers: HEADER=CLAIM, one per line").fill("x-user=sub\nx-mail=email");
     await page.getByLabel("Scopes that the token must have").fill("read");
-    await page.getByLabel("Claims that it must have: NAME=VALUE, a line each").fill("role=admin");
+    await page.getByLabel("Claims that the token must have: NAME=VALUE, one per line").fill("role=admin");
     const resources = await resourcesOf(page);
     for (const line of [
       "audiences: [shop, mobile]",
@@ -125,13 +125,13 @@ describe("advanced answers", () => {
     ])
       expect(resources).toContain(line);
     await expectProofs(page, "403", "200", "401", "401");
-    await page.getByRole("button", { name: "Remove place 3" }).click();
-    await page.getByLabel("Name of place 3").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Remove location 3" }).click();
+    await page.getByLabel("Name of location 3").waitFor({ state: "detached" });
     expect(await resourcesOf(page)).not.toContain("fromCookies");
     await close();
   });
 
-  test("say who connects: clients, or other proxies", async () => {
+  test("name who connects: clients, or other proxies", async () => {
     const { page, close } = await openWizard();
     expect(await documentOf(page, "WasmPlugin")).toContain("mode: CLIENT");
     expect(await documentOf(page, "Envoy bootstrap")).toContain("use_remote_address: true");
@@ -156,11 +156,11 @@ describe("a wrong answer", () => {
     ["issuer", "Issuer", "", "Write what the claim iss has"],
     ["pasted", "Key set, public key or certificate", "-----BEGIN PUBLIC KEY-----", /./],
     ["pasted", "Key set, public key or certificate", "", "Paste a key set (JWKS)"],
-    ["places.0", "Name of place 1", "", "Write its name."],
-    ["places.0", "Name of place 1", "two words", /./],
-    ["claims", "Claims that it must have: NAME=VALUE, a line each", "admin", "Write NAME=VALUE"],
+    ["locations.0", "Name of location 1", "", "Write its name."],
+    ["locations.0", "Name of location 1", "two words", /./],
+    ["claims", "Claims that the token must have: NAME=VALUE, one per line", "admin", "Write NAME=VALUE"],
     ["payloadHeader", "Header that gets the payload", "two words", /./],
-    ["claimHeaders", "Claims to headers: HEADER=CLAIM, a line each", "x-user", "Write HEADER=CLAIM"],
+    ["claimHeaders", "Claims to headers: HEADER=CLAIM, one per line", "x-user", "Write HEADER=CLAIM"],
     ["paths", "Paths, such as /public/*", "public", "begins with / or *"],
     ["match", "Paths, such as /public/*", "", "Name a path, a host or a method."],
     ["name", "Name", "Two Words", "lower-case letters"],
@@ -175,11 +175,11 @@ describe("a wrong answer", () => {
     const { page, close } = await openWizard();
     const fieldOf = (label: string) => page.getByLabel("Wizard").getByLabel(label, { exact: true });
     await page.getByText("Advanced", { exact: true }).click();
-    await page.getByRole("button", { name: "Add a place" }).click();
+    await page.getByRole("button", { name: "Add a location" }).click();
     for (const [label, value] of [
       ["Keys", "pasted"],
       ["Key set, public key or certificate", TestKey.generate("ES256", "k").jwks],
-      ["Name of place 1", "x-token"],
+      ["Name of location 1", "x-token"],
       ["Requests that need a token", "matched"],
       ["Paths, such as /public/*", "/orders/*"],
       ["For", "labels"],
@@ -313,7 +313,7 @@ describe("the result", () => {
 });
 
 describe("for everybody", () => {
-  test("keys alone are enough, from the issuer to the download", async () => {
+  test("the keyboard is enough, from the issuer to the download", async () => {
     const { page, close } = await openWizard();
     /** Goes on by Tab until this element has the focus. */
     const tabTo = async (locator: Locator) => {
@@ -337,7 +337,7 @@ describe("for everybody", () => {
     await page.keyboard.type("typed.example.com/keys");
     await tabTo(wizard.locator("summary", { hasText: "Advanced" }));
     await page.keyboard.press("Enter");
-    await tabTo(wizard.getByRole("button", { name: "Add a place" }));
+    await tabTo(wizard.getByRole("button", { name: "Add a location" }));
     await page.keyboard.press("Space");
     await page.keyboard.press("Shift+Tab");
     await page.keyboard.press("Shift+Tab");
@@ -377,15 +377,15 @@ describe("for everybody", () => {
         for (const summary of await page.locator(".wizard summary").all()) {
           if ((await summary.textContent()) !== "Resources") await summary.click();
         }
-        await page.getByRole("button", { name: "Add a place" }).click();
-        await page.getByLabel("Name of place 1").fill("x-token");
+        await page.getByRole("button", { name: "Add a location" }).click();
+        await page.getByLabel("Name of location 1").fill("x-token");
         await page.getByLabel("Requests that need a token").selectOption("matched");
         await page.getByLabel("Paths, such as /public/*").fill("/orders/*");
         await resourcesOf(page);
         expect(await page.evaluate(scrollWidth)).toBe(width);
         expect(await axeViolations(page)).toEqual([]);
-        await page.getByLabel("Name of place 1").fill("");
-        await page.locator('[data-fault="places.0"]').waitFor();
+        await page.getByLabel("Name of location 1").fill("");
+        await page.locator('[data-fault="locations.0"]').waitFor();
         expect(await page.evaluate(scrollWidth)).toBe(width);
         expect(await axeViolations(page)).toEqual([]);
         await close();

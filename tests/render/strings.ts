@@ -280,7 +280,7 @@ const answers: fc.Arbitrary<Answers> = fc
         issuer: anyText,
         audiences: fc.array(anyText, { maxLength: 3 }),
         keys: fc.record({ jwks: sometimes(anyText), jwksUri: sometimes(anyText) }).map(present),
-        places: fc.array(
+        locations: fc.array(
           fc.record({
             kind: fc.constantFrom("header", "parameter", "cookie"),
             name: anyText,

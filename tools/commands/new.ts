@@ -15,9 +15,9 @@ import {
   faultOf,
   faultOfIssuer,
   faultOfIssuerName,
+  faultOfLocation,
   faultOfMatch,
   faultOfName,
-  faultOfPlace,
   faultOfText,
   isDiscoverable,
   parseClaim,
@@ -33,7 +33,7 @@ import {
   type Issuer,
   renderResources,
   type Scope,
-  type TokenPlace,
+  type TokenLocation,
 } from "../wizard/resources.ts";
 import { renderTests } from "../wizard/tests.ts";
 import { readBytes } from "./input.ts";
@@ -68,7 +68,7 @@ interface IssuerFlags {
   audiences?: string[];
   jwks?: string;
   jwksUri?: string;
-  places?: TokenPlace[];
+  locations?: TokenLocation[];
 }
 
 const EXAMPLES = `
@@ -131,7 +131,7 @@ export function newCommand(): Command {
       "--from-header <name[:prefix]>",
       "a header, as 'x-auth:Token '; may be repeated",
       ofIssuer((issuer, text) => {
-        issuer.places = [...(issuer.places ?? []), parseHeader(text)];
+        issuer.locations = [...(issuer.locations ?? []), parseHeader(text)];
       }),
     )
     .option("--from-param <name>", "a query parameter; may be repeated", ofIssuer(addPlace("parameter")))
@@ -180,7 +180,7 @@ function startIssuer(last: IssuerFlags, text: string, all: IssuerFlags[]): void 
 
 function addPlace(kind: "parameter" | "cookie") {
   return (issuer: IssuerFlags, name: string) => {
-    issuer.places = [...(issuer.places ?? []), { kind, name }];
+    issuer.locations = [...(issuer.locations ?? []), { kind, name }];
   };
 }
 
@@ -231,12 +231,12 @@ function answersOf(options: Options, issuers: IssuerFlags[]): Answers {
   };
 }
 
-function issuerOf({ issuer = "", audiences = [], jwks, jwksUri, places = [] }: IssuerFlags): Issuer {
+function issuerOf({ issuer = "", audiences = [], jwks, jwksUri, locations = [] }: IssuerFlags): Issuer {
   const keys = {
     ...(jwks !== undefined && { jwks: readJwks(jwks) }),
     ...(jwksUri !== undefined && { jwksUri }),
   };
-  return { issuer, audiences, keys, places };
+  return { issuer, audiences, keys, locations };
 }
 
 /** The keys as `jwtgate jwk` writes them, without private members. Prints what is wrong with them. */
@@ -311,8 +311,8 @@ async function askIssuer(
     (await questions.list("Audiences that it may have (empty: any)", (given) =>
       faultOfIssuer({ audiences: given }),
     ));
-  const places = said && said.places.length > 0 ? said.places : await askPlaces(questions);
-  return { issuer, keys, audiences, places };
+  const locations = said && said.locations.length > 0 ? said.locations : await askLocations(questions);
+  return { issuer, keys, audiences, locations };
 }
 
 async function askKeys(questions: Questions, issuer: string): Promise<Issuer["keys"]> {
@@ -343,7 +343,7 @@ async function askKeys(questions: Questions, issuer: string): Promise<Issuer["ke
   return { jwksUri };
 }
 
-async function askPlaces(questions: Questions): Promise<TokenPlace[]> {
+async function askLocations(questions: Questions): Promise<TokenLocation[]> {
   const kind = await questions.choose("Where is the token?", [
     ["default", "Authorization: Bearer TOKEN"],
     ["header", "another header"],
@@ -351,7 +351,7 @@ async function askPlaces(questions: Questions): Promise<TokenPlace[]> {
     ["cookie", "a cookie"],
   ]);
   if (kind === "default") return [];
-  const name = await questions.ask("Its name", "", (text) => faultOfPlace({ kind, name: text }));
+  const name = await questions.ask("Its name", "", (text) => faultOfLocation({ kind, name: text }));
   if (kind !== "header") return [{ kind, name }];
   const prefix = await questions.ask("What is before the token, without the space (empty: nothing)", "");
   // A space separates them on the wire, and cannot be typed at the end of a line that is trimmed.

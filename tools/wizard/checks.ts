@@ -8,7 +8,7 @@ import {
   type Issuer,
   renderResources,
   type Scope,
-  type TokenPlace,
+  type TokenLocation,
 } from "./resources.ts";
 
 /** A header for the service, and the claim that it gets. */
@@ -23,7 +23,7 @@ export function parseClaim(text: string): ClaimValue {
 }
 
 /** `NAME` or `NAME:PREFIX`; the prefix with its space, as it is before the token. @throws {InvalidValue} */
-export function parseHeader(text: string): TokenPlace {
+export function parseHeader(text: string): TokenLocation {
   const [, name, prefix] = /^([^:\s]+)(?::(.*))?$/s.exec(text) ?? [];
   if (name === undefined) throw new InvalidValue("Write NAME or 'NAME:PREFIX ', such as 'x-auth:Token '.");
   return { kind: "header", name, ...(prefix && { prefix }) };
@@ -66,7 +66,7 @@ export function faultOfName(text: string): string | undefined {
 }
 
 /** An issuer with which nothing is wrong. */
-const DRAFT_ISSUER: Issuer = { issuer: "https://idp.example.com", audiences: [], keys: {}, places: [] };
+const DRAFT_ISSUER: Issuer = { issuer: "https://idp.example.com", audiences: [], keys: {}, locations: [] };
 
 /** Answers with which nothing is wrong, to see what is wrong with one more. */
 const DRAFT: Answers = {
@@ -104,9 +104,9 @@ export function isDiscoverable(issuer: string): boolean {
   return issuer.startsWith("https://") && faultOfIssuer({ issuer }) === undefined;
 }
 
-/** Of a place that a token may have. */
-export function faultOfPlace(place: TokenPlace): string | undefined {
-  return place.name === "" ? "Write its name." : faultOfIssuer({ places: [place] });
+/** Of a location that a token may have. */
+export function faultOfLocation(location: TokenLocation): string | undefined {
+  return location.name === "" ? "Write its name." : faultOfIssuer({ locations: [location] });
 }
 
 /** Of paths, hosts or methods that requests are matched by. */

@@ -4,9 +4,9 @@ import {
   faultOf,
   faultOfIssuer,
   faultOfIssuerName,
+  faultOfLocation,
   faultOfMatch,
   faultOfName,
-  faultOfPlace,
   faultOfText,
   isDiscoverable,
   parseClaim,
@@ -14,7 +14,7 @@ import {
   parseMethod,
 } from "./checks.ts";
 import { type KeySet, readPastedKeys } from "./keys.ts";
-import type { Answers, Issuer, Scope, TokenPlace } from "./resources.ts";
+import type { Answers, Issuer, Scope, TokenLocation } from "./resources.ts";
 
 /** Fields as they are typed. Lists have commas, spaces or lines between their words. */
 export interface Form {
@@ -25,7 +25,7 @@ export interface Form {
   jwksUri: string;
   audiences: string;
   /** Empty: `Authorization: Bearer`. The prefix is without the space after it. */
-  places: { kind: TokenPlace["kind"]; name: string; prefix: string }[];
+  locations: { kind: TokenLocation["kind"]; name: string; prefix: string }[];
   scopes: string;
   /** `NAME=VALUE`, one a line. */
   claims: string;
@@ -45,7 +45,7 @@ export interface Form {
   gateway: string;
 }
 
-/** What is wrong, by the names of fields; of the token's places by `places.0` and so on. */
+/** What is wrong, by the names of fields; of the token's locations by `locations.0` and so on. */
 export type Faults = Record<string, string>;
 
 /** A form as it was read. */
@@ -71,8 +71,8 @@ export function readForm(form: Form, trialKeys: string | undefined): ReadForm {
   check(...faultOfKeys(form, issuer, pasted));
   const audiences = wordsOf(form.audiences);
   check("audiences", faultOfIssuer({ audiences }));
-  const places = form.places.map(placeOf);
-  for (const [index, place] of places.entries()) check(`places.${index}`, faultOfPlace(place));
+  const locations = form.locations.map(locationOf);
+  for (const [index, location] of locations.entries()) check(`locations.${index}`, faultOfLocation(location));
   const scopes = wordsOf(form.scopes);
   check("scopes", faultOf({ scopes }));
   const claims = readEach(form.claims, parseClaim, (fault) => check("claims", fault));
@@ -103,7 +103,7 @@ export function readForm(form: Form, trialKeys: string | undefined): ReadForm {
         name,
         ...(namespace !== "" && { namespace }),
         ...target,
-        issuers: [{ issuer, audiences, keys, places }],
+        issuers: [{ issuer, audiences, keys, locations }],
         forward: form.forward,
         ...(payloadHeader !== "" && { payloadHeader }),
         claimHeaders,
@@ -149,7 +149,7 @@ function faultOfKeys(
   return ["keys", isFound ? undefined : "Only an issuer that is an https:// URL has a discovery document."];
 }
 
-function placeOf({ kind, name, prefix }: Form["places"][number]): TokenPlace {
+function locationOf({ kind, name, prefix }: Form["locations"][number]): TokenLocation {
   const hasPrefix = kind === "header" && prefix.trim() !== "";
   return { kind, name: name.trim(), ...(hasPrefix && { prefix: `${prefix.trim()} ` }) };
 }

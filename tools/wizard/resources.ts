@@ -2,7 +2,7 @@
 import { type Reasons, toBareYaml } from "../render/yaml.ts";
 
 /** Where a request carries the token. */
-export interface TokenPlace {
+export interface TokenLocation {
   kind: "header" | "parameter" | "cookie";
   name: string;
   /** Of a header's value, before the token. */
@@ -26,15 +26,15 @@ export interface Issuer {
   audiences: string[];
   /** A key set's JSON, or its URL; neither: discovered from the issuer. */
   keys: { jwks?: string; jwksUri?: string };
-  /** None: `DEFAULT_PLACE`. */
-  places: TokenPlace[];
+  /** None: `DEFAULT_LOCATION`. */
+  locations: TokenLocation[];
 }
 
 /**
  * If a rule names no location, Istio also takes tokens from the query parameter access_token, and URLs are kept in
  * logs. So a location is always written.
  */
-export const DEFAULT_PLACE: TokenPlace = { kind: "header", name: "Authorization", prefix: "Bearer " };
+export const DEFAULT_LOCATION: TokenLocation = { kind: "header", name: "Authorization", prefix: "Bearer " };
 
 /** A value that a claim must have. */
 export interface ClaimValue {
@@ -87,11 +87,11 @@ function requestAuthentication(answers: Answers): object {
   };
 }
 
-function jwtRule({ issuer, audiences, keys, places }: Issuer, answers: Answers): object {
+function jwtRule({ issuer, audiences, keys, locations }: Issuer, answers: Answers): object {
   const { forward, payloadHeader, claimHeaders } = answers;
-  const written = placesOf(places);
+  const written = locationsOf(locations);
   const headers = written.filter(({ kind }) => kind === "header");
-  const names = (wanted: TokenPlace["kind"]) =>
+  const names = (wanted: TokenLocation["kind"]) =>
     written.filter(({ kind }) => kind === wanted).map(({ name }) => name);
   const [params, cookies] = [names("parameter"), names("cookie")];
   return {
@@ -111,8 +111,8 @@ function jwtRule({ issuer, audiences, keys, places }: Issuer, answers: Answers):
 }
 
 /** Where a request may carry a token of an issuer. */
-export function placesOf(places: readonly TokenPlace[]): readonly TokenPlace[] {
-  return places.length > 0 ? places : [DEFAULT_PLACE];
+export function locationsOf(locations: readonly TokenLocation[]): readonly TokenLocation[] {
+  return locations.length > 0 ? locations : [DEFAULT_LOCATION];
 }
 
 /**

@@ -9,9 +9,9 @@ import {
   type Answers,
   conditionsOf,
   type Issuer,
+  locationsOf,
   type Match,
-  placesOf,
-  type TokenPlace,
+  type TokenLocation,
 } from "./resources.ts";
 
 /** What a client sends, without a token. */
@@ -82,12 +82,12 @@ export const VALID_TOKEN = "a valid token";
  */
 export function renderRequests(answers: Answers, policy: string, privateKey?: Json): string {
   const [issuer] = answers.issuers as [Issuer];
-  const [place] = placesOf(issuer.places) as [TokenPlace];
+  const [location] = locationsOf(issuer.locations) as [TokenLocation];
   const key = "issuer";
   const aud = issuer.audiences[0];
   const claims = { sub: SUBJECT, ...(aud !== undefined && { aud }), ...claimsOf(answers) };
   const [closed, open] = [protectedRequest(answers), openRequest(answers)];
-  const request = (token: string) => requestWith(answers, token, place);
+  const request = (token: string) => requestWith(answers, token, location);
   const last =
     open === undefined
       ? { name: "an expired token", request: request("expired"), expect: 401 }
@@ -117,17 +117,17 @@ const HEADING = `Run these tests with \`jwtgate test\`. They bring their own key
 Edit them together with the policy: docs/testing.md has every field.`;
 
 /** For one issuer: a valid token at each location, and tokens that each lack one thing. */
-function testsOf(answers: Answers, { audiences, places }: Issuer, key: string) {
+function testsOf(answers: Answers, { audiences, locations }: Issuer, key: string) {
   const good = `token-of-${key}`;
   const [audience] = audiences;
   const claims = claimsOf(answers);
   const tokens: Record<string, Token> = {
     [good]: { key, claims: { sub: SUBJECT, ...(audience !== undefined && { aud: audience }), ...claims } },
   };
-  const all = placesOf(places);
-  const tests: Json[] = all.map((place) => ({
-    name: `a token of ${key} opens: ${describePlace(place)}`,
-    request: requestWith(answers, good, place),
+  const all = locationsOf(locations);
+  const tests: Json[] = all.map((location) => ({
+    name: `a token of ${key} opens: ${describeLocation(location)}`,
+    request: requestWith(answers, good, location),
     expect: 200,
   }));
   const [first] = all;
@@ -138,7 +138,7 @@ function testsOf(answers: Answers, { audiences, places }: Issuer, key: string) {
     tokens[id] = token;
     tests.push({
       name: `${name} of ${key} is refused`,
-      request: requestWith(answers, id, first as TokenPlace),
+      request: requestWith(answers, id, first as TokenLocation),
       expect: status,
     });
   };
@@ -161,11 +161,11 @@ function testsOf(answers: Answers, { audiences, places }: Issuer, key: string) {
   return { tokens, tests };
 }
 
-function describePlace({ kind, name }: TokenPlace): string {
+function describeLocation({ kind, name }: TokenLocation): string {
   return `${kind} ${name}`;
 }
 
-function requestWith(answers: Answers, token: string, { kind, name, prefix }: TokenPlace): Json {
+function requestWith(answers: Answers, token: string, { kind, name, prefix }: TokenLocation): Json {
   const at =
     kind === "header"
       ? { header: name, ...(prefix !== undefined && { prefix }) }
