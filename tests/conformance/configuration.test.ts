@@ -125,6 +125,18 @@ describe("a bad configuration is refused with the place of its fault", () => {
       { ...good, providers: [{ ...good.providers?.[0], fromHeaders: [{ name: "host" }] }] },
       /\/providers\/0\/fromHeaders\/0\/name/,
     ],
+    ["a limit with a fraction", { ...good, limits: { maxTokens: 2.5 } }, /\/limits\/maxTokens/],
+    ...["prefix", "suffix"].map((kind): [string, unknown, RegExp] => [
+      `an empty ${kind}, which every text has`,
+      {
+        ...good,
+        authorization: {
+          predicates: [{ path: { [kind]: "" } }],
+          deny: { rules: [{ id: "r", condition: 0 }] },
+        },
+      },
+      new RegExp(`/authorization/predicates/0/path/${kind}: must not be empty`),
+    ]),
     ["deep nesting", `{"version":1,"providers":${"[".repeat(100_000)}`, /JSON/],
     ["bytes that are not UTF-8", Buffer.from('{"version":1,"compiler":"\xff"}', "latin1"), /JSON/],
   ])("%s", (_name, configuration, reason) => {
@@ -143,7 +155,7 @@ describe("a bad configuration is refused with the place of its fault", () => {
     expect([statusOf(token), statusOf(otherToken)]).toEqual([200, 401]);
   });
 
-  test("no log line holds a secret", () => {
+  test("no log line contains a secret", () => {
     const secret = TestKey.generate("HS256", "s");
     const spoiled = { ...configurationFor(secret), nonsense: true };
     expect(refusal(spoiled)).not.toContain(secret.jwk["k"]);
@@ -266,7 +278,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
     expect(seen.size).toBeGreaterThan(100);
   });
 
-  test("and what compile makes of any policy is taken, also of one that checks nothing", () => {
+  test("the output of compile is accepted for any policy, also for one that checks nothing", () => {
     const empty =
       "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: a}, spec: {}}";
     for (const text of [policies, empty]) {

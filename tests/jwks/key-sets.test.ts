@@ -12,6 +12,7 @@ import { fetchDocuments } from "../../tools/token/documents.ts";
 import { whole } from "../support/configuration.ts";
 import { answer, JwksServer } from "../support/jwks-server.ts";
 import { CertificateAuthority } from "../support/pki.ts";
+import rsa2048 from "../vectors/rsa-2048.json" with { type: "json" };
 
 type Json = Record<string, unknown>;
 
@@ -20,8 +21,8 @@ const publicJwk = (pair: ReturnType<typeof generateKeyPairSync>) => {
   return publicKey.export({ format: "jwk" }) as Json;
 };
 
-const RSA = publicJwk(generateKeyPairSync("rsa", { modulusLength: 2048 }) as never);
-const WEAK_RSA = publicJwk(generateKeyPairSync("rsa", { modulusLength: 1024 }) as never);
+const RSA: Json = { kty: "RSA", n: rsa2048.n, e: rsa2048.e };
+const WEAK_RSA: Json = edit(RSA, "n", (n) => n.subarray(0, 128));
 const EC = publicJwk(generateKeyPairSync("ec", { namedCurve: "P-256" }) as never);
 const ED25519 = publicJwk(generateKeyPairSync("ed25519") as never);
 const PRIVATE = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({
@@ -188,7 +189,7 @@ describe("secrets", () => {
   });
 });
 
-describe("unusable keys are left out with a warning, and refused where no other is there", () => {
+describe("unusable keys are left out with a warning, and refused if there is no other key", () => {
   test.each<[string, Json, string]>([
     ["use", { ...RSA, use: "enc" }, `[use] is "enc"`],
     ["key_ops", { ...RSA, key_ops: ["encrypt"] }, `[key_ops] has no "verify"`],

@@ -1,6 +1,7 @@
 /** Keys in every form that people have them in, read by OpenSSL and by the code that runs in browsers. */
 import { execFileSync } from "node:child_process";
 import {
+  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
@@ -9,14 +10,17 @@ import {
   X509Certificate,
 } from "node:crypto";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { NoKey, readKeys as readKeysByOpenssl } from "../../tools/jwks/convert.ts";
 import { readPublicKeys } from "../../tools/jwks/public-keys.ts";
 import { thumbprint } from "../../tools/jwks/thumbprint.ts";
 import { CertificateAuthority } from "../support/pki.ts";
+import rsa2048 from "../vectors/rsa-2048.json" with { type: "json" };
 
 const jwk = (key: KeyObject) => ({ ...key.export({ format: "jwk" }) });
-const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
+/** Generating one takes longer than the tests of a function, which Stryker runs thousands of times. */
+const RSA_PRIVATE = createPrivateKey({ format: "jwk", key: rsa2048 });
+const RSA = { privateKey: RSA_PRIVATE, publicKey: createPublicKey(RSA_PRIVATE) };
 const EC = generateKeyPairSync("ec", { namedCurve: "P-521" });
 const ED25519 = generateKeyPairSync("ed25519");
 const { certificate } = new CertificateAuthority().issue({});
@@ -187,15 +191,19 @@ describe.each([
 describe("OpenSSL and what runs anywhere", () => {
   const curves = ["P-256", "P-384", "P-521"].map((namedCurve) => generateKeyPairSync("ec", { namedCurve }));
   const authority = new CertificateAuthority();
-  const files = [
-    ...[RSA, ED25519, ...curves].flatMap(({ publicKey, privateKey }) => [
-      publicKey.export({ type: "spki", format: "der" }),
-      privateKey.export({ type: "pkcs8", format: "der" }),
-    ]),
-    ...curves.map(({ privateKey }) => privateKey.export({ type: "sec1", format: "der" })),
-    new X509Certificate(authority.issue({}, "rsa").certificate).raw,
-    new X509Certificate(authority.certificate).raw,
-  ];
+  let files: Buffer[];
+  // Not with the other tests: an RSA key for the certificate takes long to generate.
+  beforeAll(() => {
+    files = [
+      ...[RSA, ED25519, ...curves].flatMap(({ publicKey, privateKey }) => [
+        publicKey.export({ type: "spki", format: "der" }),
+        privateKey.export({ type: "pkcs8", format: "der" }),
+      ]),
+      ...curves.map(({ privateKey }) => privateKey.export({ type: "sec1", format: "der" })),
+      new X509Certificate(authority.issue({}, "rsa").certificate).raw,
+      new X509Certificate(authority.certificate).raw,
+    ];
+  });
   const outcome = (read: () => { keys: unknown[] }) => {
     try {
       return read().keys;

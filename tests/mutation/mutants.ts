@@ -1109,7 +1109,7 @@ export const MUTANTS: Mutant[] = [
     file: "assembly/memory/arena.ts",
     from: "  while (overflow != 0) {\n    const previous",
     to: "  if (overflow != 0) {\n    const previous",
-    tests: ["tests/conformance/bounds.test.ts"],
+    tests: ["assembly/__tests__/memory-arena.spec.ts"],
     why: "each large request leaves memory behind",
   },
   {

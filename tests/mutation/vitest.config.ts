@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL("../..", import.meta.url)),
     include: ["tests/**/*.test.ts"],
-    setupFiles: "tests/support/breathe.ts",
+    setupFiles: ["tests/support/breathe.ts", "tests/mutation/setup.ts"],
     testTimeout: 30_000,
   },
 });

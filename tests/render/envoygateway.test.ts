@@ -201,7 +201,7 @@ describe("an EnvoyExtensionPolicy", () => {
     return (spec["wasm"] as Record<string, unknown>[])[0];
   };
 
-  test("refuses where it cannot decide", () => {
+  test("refuses if it cannot decide", () => {
     expect(render(OPEN)).toEqual({
       name: "jwtgate",
       code: { type: "Image", image: { url: "registry.example.com/jwtgate:1" } },

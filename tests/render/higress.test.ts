@@ -28,7 +28,7 @@ const IMAGE = "oci://registry.example.com/jwtgate:1";
 const NAMESPACE = "higress-system";
 
 describe("a WasmPlugin of Higress", () => {
-  test("refuses where it cannot decide, for all that the gateway serves", () => {
+  test("refuses if it cannot decide, for every route of the gateway", () => {
     const plugin = renderHigressPlugin(OPEN, { image: IMAGE, namespace: NAMESPACE, sha256: "a".repeat(64) });
     expectValid(SCHEMA, plugin);
     expect(plugin).toMatchObject({

@@ -88,7 +88,7 @@ describe("a server outside the mesh", () => {
     ]);
   });
 
-  test("over plain HTTP needs a ServiceEntry alone", () => {
+  test("over plain HTTP needs only a ServiceEntry", () => {
     const { cluster, resources } = render("http://keys.example.com:8080/jwks");
     expect(cluster).toBe("outbound|8080||keys.example.com");
     expect(resources.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([

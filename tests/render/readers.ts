@@ -86,7 +86,7 @@ function pyYaml(): Reader[] {
   return [];
 }
 
-/** The pinned wheel in the project's cache; undefined where it cannot be downloaded. */
+/** The pinned wheel in the project's cache; undefined if it cannot be downloaded. */
 function pyYamlWheel(): string | undefined {
   const folder = join(ROOT, ".cache", "pyyaml-6.0.3");
   const found = () =>

@@ -69,7 +69,7 @@ describe("a TrafficExtension", () => {
     expect(extension["metadata"]).toEqual(plugin["metadata"]);
   });
 
-  test("refuses where it cannot decide; in shadow it refuses nothing, and says so", () => {
+  test("refuses if it cannot decide; in shadow it refuses nothing, and a comment explains this", () => {
     const [selection] = SELECTIONS[0] ?? [];
     if (selection === undefined) throw new Error("there is no selection");
     const render = (shadow: boolean) =>

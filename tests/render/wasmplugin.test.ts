@@ -28,7 +28,7 @@ function render(selection: Selection, options: Partial<WasmPluginOptions> = {}) 
 }
 
 describe("a WasmPlugin", () => {
-  test("refuses where it cannot decide, and runs before Istio's own authentication", () => {
+  test("refuses if it cannot decide, and runs before Istio's own authentication", () => {
     expect(render({ namespace: "foo" }, { mode: "sidecar" })).toEqual({
       apiVersion: "extensions.istio.io/v1alpha1",
       kind: "WasmPlugin",
@@ -43,7 +43,7 @@ describe("a WasmPlugin", () => {
     });
   });
 
-  test("in shadow refuses nothing, not even where it cannot be loaded, and says so", () => {
+  test("in shadow refuses nothing, not even if it cannot be loaded, and a comment explains this", () => {
     const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
     expect(printResources([plugin], { ...PRINTED, reasons: reasonsFor({ isShadow: true }) })).toContain(
@@ -51,7 +51,7 @@ describe("a WasmPlugin", () => {
     );
   });
 
-  test("of a gateway sees what passes it, which Istio calls the client side", () => {
+  test("of a gateway runs on the traffic that Istio calls the client side", () => {
     expect(render({ namespace: "foo" }, { mode: "gateway" }).spec["match"]).toEqual([{ mode: "CLIENT" }]);
   });
 
@@ -76,7 +76,7 @@ describe("a WasmPlugin", () => {
     );
   });
 
-  test("pins the image where a digest is given", () => {
+  test("pins the image if a digest is given", () => {
     expect(render(GATEWAY, { sha256: "a".repeat(64) }).spec["sha256"]).toBe("a".repeat(64));
   });
 
@@ -142,7 +142,7 @@ describe("the YAML", () => {
     "# a",
   ];
 
-  test("says the same to readers of YAML 1.1, as Kubernetes is, and of YAML 1.2", () => {
+  test("reads the same in YAML 1.1, as in Kubernetes, and in YAML 1.2", () => {
     const content = {
       words,
       nested: Object.fromEntries(words.filter((word) => word !== "<<").map((word) => [word, word])),
@@ -152,7 +152,7 @@ describe("the YAML", () => {
     expect(parse(text, { version: "1.2" })).toEqual(content);
   });
 
-  test("holds a document for each resource, with reasons", () => {
+  test("contains a document for each resource, with reasons", () => {
     const text = printResources([render(GATEWAY), render(GATEWAY)], PRINTED);
     expect(parseAllDocuments(text).map((document) => document.toJS())).toEqual([
       render(GATEWAY),

@@ -50,6 +50,6 @@ describe.each(readers())("$name", ({ read, needsName }) => {
   });
 });
 
-test("the text is printable ASCII and line feeds alone, so that all readers find the same lines", () => {
+test("the text consists of printable ASCII and line feeds, so that all readers find the same lines", () => {
   for (const { text } of [...samples, ...words]) expect(text).toMatch(/^[\n -~]*$/);
 });

@@ -8,7 +8,7 @@ import { anyText, TRICKY_WORDS } from "./strings.ts";
 const SEED = Number(process.env["RANDOM_SEED"] ?? 2026);
 
 describe("the text", () => {
-  test("has a string plain only where it is of letters, digits and _ . / -, and no word of any YAML", () => {
+  test("has a string plain only if it consists of letters, digits and _ . / -, and is not a word of any YAML", () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const written = yamlString(text);
@@ -22,7 +22,7 @@ describe("the text", () => {
     expect(plainWords).toEqual(expect.arrayContaining(["constructor", "toString"]));
   });
 
-  test.each(["\ud83d", "a\ude00b", "\ude00\ud83d"])("holds no half of a character: %j", (half) => {
+  test.each(["\ud83d", "a\ude00b", "\ude00\ud83d"])("contains no half of a character: %j", (half) => {
     for (const content of [{ a: half }, { [half]: "a" }, { a: [half] }]) {
       expect(() => toBareYaml([content])).toThrow("half a character");
     }
@@ -59,7 +59,7 @@ describe("the text", () => {
     expect(text).toBe("# x\\u2028y: 1\n# z\\u0085\\u000dw: 2\n# b\\u2029c: 3\n# d\na: 1\n");
   });
 
-  test("gives reasons for names of its own alone", () => {
+  test("gives reasons only for own properties", () => {
     expect(toBareYaml([{ constructor: "a", toString: "b" }], { reasons: {} })).toBe(
       "constructor: a\ntoString: b\n",
     );
