@@ -15,7 +15,7 @@ describe("a log line", () => {
     );
   });
 
-  it("holds no lone surrogate, which UTF-8 cannot encode", () => {
+  it("contains no lone surrogate, which UTF-8 cannot encode", () => {
     const high = String.fromCharCode(0xd83d);
     const low = String.fromCharCode(0xde00);
     expect(oneLine(high + low)).toBe("😀");

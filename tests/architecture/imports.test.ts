@@ -215,7 +215,7 @@ const CONSOLE: Rooms = {
   ],
 };
 
-/** Rooms that run in Node alone: they import its modules, or use `process`. All others run anywhere. */
+/** Rooms that run only in Node: they import its modules, or use `process`. All others run anywhere. */
 const NODE = [
   ...["package", "host/node", "modules", "files", "oci", "envoy", "jwks/convert", "jwks/discovery", "demo"],
   ...["run", "testing/envoy", "console/server", "commands", "cli"],
@@ -269,7 +269,7 @@ describe("tools and outputs of compile", () => {
 });
 
 describe("tools and other programs", () => {
-  test("one file starts them, and says which there are", () => {
+  test("one file starts them, and lists them", () => {
     const starters = tools.files.filter((file) => tools.external.get(file)?.includes("node:child_process"));
     expect(starters).toEqual(["envoy/programs.ts"]);
     // Who asks that file to start one: a new one belongs into its table.

@@ -55,7 +55,7 @@ describe("random policies", () => {
         },
         seed,
       );
-      // Policies, requests and guards met often enough to have shown something.
+      // Policies, requests and guards met often enough for the test to mean something.
       expect(seen.refused).toBeGreaterThan(1000);
       expect(seen.passed).toBeGreaterThan(1000);
       expect(seen.rightGuards).toBeGreaterThan(200);

@@ -1,4 +1,4 @@
-/** What single points of SEMANTICS say, apart from chance. */
+/** Single examples of the semantics, which do not depend on random choices. */
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Authorization, Predicate, StringMatch } from "../../tools/config/schema.ts";
 import type { Facts } from "../model/authz.ts";
@@ -22,7 +22,7 @@ const GET: Facts = {
   ],
 };
 
-/** Whether the predicate holds of the request: under DENY it is refused then. */
+/** Whether the predicate is true for the request: a DENY rule then refuses it. */
 function holds(predicate: Predicate, request = GET): boolean {
   load({ predicates: [predicate], deny: { rules: [{ id: "r", condition: 0, guard: [0] }] } });
   return guest.decide(request).refused;
@@ -37,7 +37,7 @@ describe("keys of every length", () => {
     ...lengths.map((n) => ({ path: { exact: text.slice(0, n) } })),
   ];
 
-  /** Whether exactly these hold of that path, of all that are in one index. */
+  /** Whether exactly these predicates of one index are true for the path. */
   function expectHeld(path: string, held: boolean[]): void {
     const all = { and: held.map((holds, i) => (holds ? i : { not: i })) };
     load({ predicates, deny: { rules: [{ id: "all", condition: all }] } });

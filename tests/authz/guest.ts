@@ -1,4 +1,4 @@
-/** Drives the authorization engine alone (tests/support/guest/authz.ts) and plays its host. */
+/** Drives the authorization engine (tests/support/guest/authz.ts) and plays its host. */
 import type { Authorization } from "../../tools/config/schema.ts";
 import type { Decision, Facts } from "../model/authz.ts";
 import { compileAssembly } from "../support/assembly.ts";
@@ -41,7 +41,7 @@ export class AuthzGuest {
         proxy_get_header_map_pairs: (_: number, at: number, size: number) => host().getPairs(at, size),
         proxy_get_property: (path: number, length: number, at: number, size: number) =>
           host().getProperty(path, length, at, size),
-        // What the filter says of a host that shows peers only in part: no test of this guest looks at it.
+        // The filter logs that the host shows peers only in part. No test of this guest reads that.
         proxy_define_metric: () => OK,
         proxy_record_metric: () => OK,
         proxy_increment_metric: () => OK,

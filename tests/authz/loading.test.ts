@@ -1,4 +1,4 @@
-/** What the engine refuses to load, with the place of the fault; and that no configuration brings it down. */
+/** The engine refuses bad configurations with the place of the fault, and no configuration ends it. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Condition, Predicate } from "../../tools/config/schema.ts";
 import { forAll } from "../support/for-all.ts";

@@ -39,7 +39,7 @@ const configuration = (more: Partial<Configuration> = {}, provider: Partial<Prov
     ...more,
   });
 
-/** How many signatures the host has looked at since it was last set to 0. */
+/** How many signatures the host has verified since this was last set to 0. */
 let verified = 0;
 
 async function startHost(config: Configuration, options: NodeHostOptions = {}): Promise<Host> {
@@ -58,7 +58,7 @@ async function startHost(config: Configuration, options: NodeHostOptions = {}): 
   return host;
 }
 
-/** What a request with that token comes to: whose it is, or why it is refused. */
+/** The result of a request with that token: its subject, or why it is refused. */
 function ask(host: Host, token: string, name?: string): string | undefined {
   const { outcome } = host.send({ headers: [bearer(token)] }, name);
   return outcome?.answer?.body ?? outcome?.upstream?.headers.find(([header]) => header === "x-sub")?.[1];
@@ -101,7 +101,7 @@ describe("a hit", () => {
     for (let i = 0; i < 2; i++) expect(ask(tolerant, token)).toBe("alice");
   });
 
-  test("is none before the token begins to be valid, should the clock go back", () => {
+  test("is not a hit before the token becomes valid, if the clock is set back", () => {
     const token = key.token({ iss: ISSUER, sub: "alice", nbf: NOW });
     expect(ask(host, token)).toBe("alice");
     host.clock.set((NOW - SKEW - 1) * 1000);
@@ -140,7 +140,7 @@ describe("a refusal is not remembered", () => {
     expect(ask(host, token)).toBe("alice");
   });
 
-  test("a bad signature is looked at each time, and drops nothing", () => {
+  test("a bad signature is verified each time, and drops nothing", () => {
     const token = key.token({ iss: ISSUER, sub: "alice" });
     expect(ask(host, token)).toBe("alice");
     const forged = token.replace(/\.[^.]*$/, `.${"A".repeat(86)}`);
@@ -348,7 +348,7 @@ describe("one request that drops a token from the cache after it was accepted", 
       .outcome?.upstream?.headers.filter(([header]) => header === name)
       .map(([, value]) => value);
 
-  test("forwards what that token says", async () => {
+  test("forwards the claims of that token", async () => {
     const small = await startHost(
       configuration(
         { tokenCache: { maxEntries: 1 } },
@@ -372,7 +372,7 @@ describe("one request that drops a token from the cache after it was accepted", 
     expect(verified, "the other token was remembered in its place").toBe(1);
   });
 
-  test("forwards what that token says to each of two required providers", async () => {
+  test("forwards the claims of that token for each of two required providers", async () => {
     const first = { ...configuration().providers![0]!, presence: "REQUIRED" as const, forward: true };
     const second = {
       ...first,

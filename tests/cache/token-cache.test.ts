@@ -1,4 +1,4 @@
-/** The cache alone: its bounds, its equality, its seed, and that it never forgets its own bookkeeping. */
+/** The cache without the filter: its bounds, its equality, its seed and its bookkeeping. */
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Random } from "../fuzz/random.ts";
 import { compileAssembly } from "../support/assembly.ts";
@@ -127,7 +127,7 @@ describe("bounds", () => {
     expect(cache.memorySize).toBe(full);
   });
 
-  test("what it holds outlives its growth", () => {
+  test("tokens stay when it grows", () => {
     cache.create(4_096, 4_194_304);
     for (let i = 0; i < 2_000; i++) {
       cache.insert(token(i));
@@ -146,7 +146,7 @@ describe("bounds", () => {
     expect(cache.memorySize).toBe(before);
   });
 
-  test("none of either: nothing is remembered", () => {
+  test("without tokens or bytes, nothing is remembered", () => {
     for (const [entries, bytes] of [
       [0, 1_000_000],
       [1_000, 0],
@@ -291,7 +291,7 @@ describe("eviction", () => {
     }
   });
 
-  test("where all are hot, one insertion drops one at the most, and the next ones get in", () => {
+  test("if all are hot, one insertion drops at most one, and the next ones are kept", () => {
     cache.create(4_096, 10_000_000);
     for (let i = 0; i < 4_096; i++) cache.insert(token(i));
     for (let hits = 0; hits < 5; hits++) for (let i = 0; i < 4_096; i++) cache.has(token(i));

@@ -166,7 +166,7 @@ describe("--format sarif", () => {
     ]);
   });
 
-  test("has errors as results, and says that the run failed", () => {
+  test("has errors as results, and reports that the run failed", () => {
     write("spoilt.yaml", CLEAN.replace("rules", "ruls"));
     const [{ results, invocations }] = sarif("-f", "spoilt.yaml").runs;
     expect(invocations).toEqual([{ executionSuccessful: false }]);
@@ -201,7 +201,7 @@ describe("--suppressions", () => {
   });
 });
 
-test("only the policies of the workload are looked at", () => {
+test("only the policies of the workload are reviewed", () => {
   write(
     "two.yaml",
     `${policy("a", "{rules: [{}]}", ", namespace: foo")}---\n${policy("b", "{rules: [{}]}", ", namespace: bar")}`,

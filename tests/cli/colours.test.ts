@@ -44,7 +44,7 @@ describe.each(COMMANDS)("%s", (_name, args) => {
     expect(workspace.run(["--color", "always", ...args]).stdout).toContain(ESCAPE);
   });
 
-  test("has no colours where the output is not a terminal", () => {
+  test("has no colours if the output is not a terminal", () => {
     expect(workspace.run(args).stdout).not.toContain(ESCAPE);
   });
 });
@@ -53,7 +53,7 @@ describe("the environment", () => {
   const has = (env: Record<string, string>, ...options: string[]) =>
     workspace.run([...DECODE, ...options], { env }).stdout.includes(ESCAPE);
 
-  test("forces colours with any FORCE_COLOR that is not empty, as force-color.org says", () => {
+  test("forces colours with any FORCE_COLOR that is not empty (force-color.org)", () => {
     expect(has({ FORCE_COLOR: "1" })).toBe(true);
     expect(has({ FORCE_COLOR: "0" })).toBe(true);
     expect(has({ FORCE_COLOR: "" })).toBe(false);

@@ -1,4 +1,4 @@
-/** `jwtgate compile` as a user runs it: the bundle, its output, its words and its exit codes. */
+/** `jwtgate compile` as a user runs it: the bundle, its output, its messages and its exit codes. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -225,7 +225,7 @@ describe("--output envoy", () => {
 describe("--output wasmplugin", () => {
   const args = ["compile", "-f", SAMPLE, "--output", "wasmplugin"];
 
-  test("is a WasmPlugin, and says what it does not cover", () => {
+  test("is a WasmPlugin, and names what it does not cover", () => {
     const { status, stdout, stderr } = run([
       ...args,
       "--mode",
@@ -244,7 +244,7 @@ describe("--output wasmplugin", () => {
     });
   });
 
-  test("needs --mode, and says why", () => {
+  test("needs --mode, and reports why", () => {
     const { status, stdout, stderr } = run([...args, "--image", "oci://a/b"]);
     expect(status).toBe(1);
     expect(stdout).toBe("");
@@ -283,7 +283,7 @@ describe("--output wasmplugin", () => {
 describe("--output trafficextension", () => {
   const args = ["compile", "-f", SAMPLE, "--output", "trafficextension", "--image", "oci://a/b"];
 
-  test("is a TrafficExtension, with what a WasmPlugin says", () => {
+  test("is a TrafficExtension, with the content of a WasmPlugin", () => {
     const { status, stdout, stderr } = run([...args, "--mode", "sidecar", "--sha256", "a".repeat(64)]);
     expect(status).toBe(0);
     expect(stderr).toContain("TCP ports are not covered");
@@ -331,7 +331,7 @@ describe("--output envoygateway", () => {
     });
   });
 
-  test("needs a Gateway, and says how to name one", () => {
+  test("needs a Gateway, and reports how to name one", () => {
     const { status, stdout, stderr } = run(args);
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toContain("--output envoygateway needs --gateway NAME (and --namespace)");
@@ -414,7 +414,7 @@ spec:
     expect(stderr).toContain(`so ${name} would go unchecked`);
   });
 
-  test("has headers, tokens and what headers say", () => {
+  test("has headers, tokens and values of headers", () => {
     const text = `${POLICY.replace("NAME", "a")}    from:
     - source: {requestPrincipals: ["i/*"], notRequestPrincipals: ["i/x"]}
     when:
@@ -480,7 +480,7 @@ ${POLICY.replace("NAME", "b").replace("- to:", "- from: [{source: {ipBlocks: [10
   });
 });
 
-describe("wrong input ends with 1, and says where", () => {
+describe("wrong input ends with 1, with its position", () => {
   test.each([
     ["wrong.yaml", "wrong.yaml:9:9: "],
     ["missing.yaml", "missing.yaml: there is no such file or folder\n"],
@@ -495,7 +495,7 @@ describe("wrong input ends with 1, and says where", () => {
   });
 });
 
-describe("a wrong command line ends with 2, and says what to write", () => {
+describe("a wrong command line ends with 2, and names what to write", () => {
   const envoy = ["--output", "envoy", "--listen", "127.0.0.1:1", "--upstream", "a:1"];
   const gateway = ["--output", "envoygateway", "--image", "oci://a/b"];
   test.each<[string[], string]>([

@@ -1,4 +1,4 @@
-/** `jwtgate completion`: bash completes with it what the tool has; the other shells' scripts hold the same words. */
+/** `jwtgate completion`: bash completes all commands and options; the scripts of other shells contain the same words. */
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TARGETS } from "../../tools/targets/index.ts";

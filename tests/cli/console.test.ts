@@ -95,13 +95,13 @@ const fetchKeys = async (uri: string) => {
   return { status, ...(JSON.parse(text) as object) };
 };
 
-/** What a page gets that asks for the policies. */
+/** The answer to a page that requests the policies. */
 interface Policies {
   files: { name: string; text: string }[];
   problems: string[];
 }
 
-/** Asks as a page does, until the policies are these. */
+/** Polls like a page, until the policies are these. */
 function policiesWhere(what: string, matches: (policies: Policies) => boolean): Promise<Policies> {
   return until(what, async () => {
     const policies = JSON.parse((await send("/api/policies")).text) as Policies;
@@ -203,7 +203,7 @@ describe("the server", () => {
     expect(keys.requests.slice(before)).toEqual(["/keys"]);
   });
 
-  test("says why there are no keys, follows no redirect, and asks no metadata service", async () => {
+  test("reports why there are no keys, follows no redirect, and calls no metadata service", async () => {
     const behaviour = keys.behaviour;
     keys.behaviour = answer(302, "", { location: `${keys.origin}/elsewhere` });
     const before = keys.count;
@@ -251,7 +251,7 @@ describe("the server", () => {
     rmSync(workspace.path("policies/discovered.yaml"));
   });
 
-  test("has every change on disk for pages, and says which files cannot be read", async () => {
+  test("serves every change on disk to pages, and names files that cannot be read", async () => {
     await policiesWhere("the first", ({ files }) => files.some(({ name }) => name === "policies/a.yaml"));
     writeFileSync(workspace.path("policies/b.yaml"), "# <script>\n");
     const both = await policiesWhere("b", ({ files }) => files.some(({ text }) => text === "# <script>\n"));

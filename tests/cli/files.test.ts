@@ -1,4 +1,4 @@
-/** Files that the tool writes: whole or not at all, and never over a key that nobody gave up. */
+/** Files that the tool writes: completely or not at all, and never over a key without --force. */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -34,7 +34,7 @@ function shell(script: string, args: readonly string[]) {
   return spawnSync("sh", command, { cwd: workspace.folder, encoding: "utf8" });
 }
 
-describe("-o FILE holds what standard output would", () => {
+describe("-o FILE has the content of standard output", () => {
   const KEY = ["jwk", "--generate", "ES256", "--private", "key.pem"];
   test.each<[string, string[]]>([
     ["compile", COMPILE],
@@ -211,7 +211,7 @@ describe("a private key", () => {
   const generate = (...args: string[]) =>
     workspace.run(["jwk", "--generate", "ES256", "--private", "key.pem", ...args]);
 
-  test("is for its owner alone, and is replaced only with --force", () => {
+  test("is readable only by its owner, and is replaced only with --force", () => {
     expect(generate().status).toBe(0);
     const first = text("key.pem");
     expect(statSync(workspace.path("key.pem")).mode & 0o777).toBe(0o600);
@@ -230,7 +230,7 @@ describe("a private key", () => {
     expect(names()).toEqual(["key.pem"]);
   });
 
-  test("is not written where the keys beside it are wrong", () => {
+  test("is not written if the keys beside it are wrong", () => {
     expect(generate("--kid", "a", join(ROOT, "envoy/nginx/jwks.json")).status).toBe(1);
     expect(names()).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** Folders as people have them, and what `kubectl get -A -o yaml` prints: policies among much else. */
+/** Realistic folders, and the output of `kubectl get -A -o yaml`: policies among many other files and resources. */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -365,7 +365,7 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     }
   });
 
-  test("says of a CUSTOM policy for the workload that it is not part of the configuration", () => {
+  test("reports that a CUSTOM policy for the workload is not part of the configuration", () => {
     const { status, stdout, stderr } = compile([], list);
     expect(status).toBe(0);
     expect(stdout).toContain("/admin");
@@ -380,7 +380,7 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     expect(stderr).toContain("there are only CUSTOM policies here, and nothing for the filter to decide");
   });
 
-  test("is refused for an Envoy, where nobody says what the extension providers are", () => {
+  test("is refused for an Envoy, if no option names the extension providers", () => {
     const envoy = ["--output", "envoy", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"];
     const { status, stdout, stderr } = compile(
       [...envoy, "--namespace", "shop", "--labels", "app=admin"],

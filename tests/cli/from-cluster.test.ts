@@ -48,7 +48,7 @@ interface Answer {
   code?: number;
 }
 
-/** Puts a `kubectl` into the folder that answers so. */
+/** Writes a `kubectl` with this answer into the folder. */
 function kubectl({ stdout = "", stderr = "", code = 0 }: Answer): void {
   for (const [name, text] of Object.entries({ stdout, stderr })) writeFileSync(join(folder, name), text);
   writeFileSync(
@@ -124,7 +124,7 @@ describe("the policies of a cluster", () => {
     });
   });
 
-  test("are an error where there are none, as everywhere", () => {
+  test("are an error if there are none, as with every command", () => {
     kubectl({ stdout: list([]) });
     expect(tool(["check", "--from-cluster", "--namespace=shop"])).toEqual({
       status: 1,
@@ -181,7 +181,7 @@ describe("a kubectl that fails", () => {
     expect(stderr).toMatch(/^error: kubectl was not found: install it/);
   });
 
-  test("is not looked for in the current folder", () => {
+  test("is not searched for in the current folder", () => {
     const { status, stderr } = tool(["check", "--from-cluster"], { KUBECTL: "kubectl" });
     expect({ status, stderr }).toEqual({
       status: 1,

@@ -1,4 +1,4 @@
-/** Every command explains itself, says what it exits with, and its examples do what they say. */
+/** Every command has help with its exit codes, and its examples work. */
 import { spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ function examplesOf(command: string): string[] {
   return [...examples.matchAll(/^ {4}\$ ((?:.*\\\n)*.*)$/gm)].map(([, line = ""]) => line);
 }
 
-/** What an example does that cannot do its work here, for want of a terminal, an Envoy or an end, or is meant to fail. */
+/** The results of examples that fail here: they need a terminal or an Envoy, do not end, or fail on purpose. */
 interface Otherwise {
   status: number;
   says: RegExp;
@@ -103,13 +103,13 @@ function furnish(): Workspace {
   });
   write("security.json", JSON.stringify({ kind: "List", items: ["gateway", "other"].map(policy) }));
   program("curl", "cat dump.json");
-  // These read what they are given, and no more is asked of them.
+  // These only read their input here.
   for (const name of ["skopeo", "jq"]) program(name, "cat >/dev/null");
   program("kubectl", '[ "$1 $2" = "get securitypolicy" ] && exec cat security.json', "cat >/dev/null");
   return workspace;
 }
 
-/** Runs one line in bash, as somebody would who types it. */
+/** Runs one line in bash, as a user types it. */
 function type(workspace: Workspace, line: string) {
   const { status, stdout, stderr } = spawnSync("bash", ["--norc", "-uo", "pipefail", "-c", line], {
     cwd: workspace.folder,

@@ -17,7 +17,7 @@ import { Workspace } from "../support/cli.ts";
 const workspace = new Workspace();
 afterAll(() => workspace.remove());
 
-/** Clears a screen in two ways, turns the direction, ends the line in five, and goes on as the tool would. */
+/** Clears a screen in two ways, reverses the direction, ends the line in five ways, and imitates the tool's output. */
 const HOSTILE = "a\u001b[2J\u009b2J\u0007\u202e\u2066\r\nok: all is well\u0085ok\u2028ok\u2029ok\u007f";
 const FORBIDDEN = /[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 
@@ -277,7 +277,7 @@ describe("a report of tests of any names", () => {
     }
   });
 
-  test("as JUnit's XML says to an XML parser what was meant", () => {
+  test("as JUnit's XML is read correctly by an XML parser", () => {
     const program = `
 import json, sys, xml.etree.ElementTree as tree
 print(json.dumps([[[case.get("name"), case.get("file"), [one.text for one in case.iter("failure")]]

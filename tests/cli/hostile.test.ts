@@ -1,4 +1,4 @@
-/** Every command with input that nobody should give it: one clean line each, soon, and no trace of its insides. */
+/** Every command with hostile input: one clean line each, soon, and no stack trace. */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -192,7 +192,7 @@ spec:
   });
 });
 
-describe("what a file says is shown, and not obeyed by the terminal", () => {
+describe("text of a file is shown, and not obeyed by the terminal", () => {
   const name = (kind: string, version: string) => `apiVersion: "${version}"\nkind: "${kind}"\n`;
 
   test.each([

@@ -1,4 +1,4 @@
-/** `jwtgate image`: OCI's own schemas, every digest, both forms as Istio reads them, and the same bytes each time. */
+/** `jwtgate image`: OCI's own schemas, every digest, both forms read in Istio's way, and the same bytes each time. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -64,7 +64,7 @@ function readFolder(folder: string): Files {
   );
 }
 
-/** A plain reader of tar archives: names, sizes, and everything that could differ from one machine to the next. */
+/** A simple reader of tar archives: names, sizes, and everything that could differ between machines. */
 function readTar(archive: Buffer): Files {
   const files: Files = new Map();
   for (let at = 0; archive[at] !== 0; ) {
@@ -96,7 +96,7 @@ function blob(files: Files, { digest, size }: Descriptor): Buffer {
 
 const parse = <T>(data: Buffer | undefined) => JSON.parse(data?.toString() ?? "") as T;
 
-/** Checks a layout whole, and returns its manifests by tag. */
+/** Checks a whole layout, and returns its manifests by tag. */
 function checkLayout(files: Files): Record<string, Manifest> {
   expect(faultsOf("image-layout-schema.json", parse(files.get("oci-layout")))).toBeNull();
   const index = parse<{ manifests: Descriptor[] }>(files.get("index.json"));
@@ -158,7 +158,7 @@ describe("a layout", () => {
     manifests = checkLayout(files);
   });
 
-  test("holds both forms as Istio reads them", () => {
+  test("contains both forms that Istio reads", () => {
     expect(Object.keys(manifests)).toEqual(["t", "t-artifact"]);
     checkCompatible(files, manifests["t"] as Manifest);
     checkArtifact(files, manifests["t-artifact"] as Manifest);
@@ -202,7 +202,7 @@ test("by default it is one image of this version, and a line explains how to use
   );
 });
 
-test("a path that the line to push it with could not say is refused, and any other is quoted in it", () => {
+test("a path that the printed command cannot contain is refused, and any other is quoted in it", () => {
   const { status, stderr } = workspace.run(["image", "a:b"]);
   expect(status).toBe(2);
   expect(stderr).toContain("cut a path at its colon");

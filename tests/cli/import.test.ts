@@ -1,4 +1,4 @@
-/** `jwtgate import` as it is typed: what it reads, what it says of each thing that is lost, and where. */
+/** `jwtgate import` as it is typed: its input, and the message and the place for everything that is lost. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -561,7 +561,7 @@ describe("policies", () => {
       /one list of paths/,
     ],
     ["an extension", { matcher: { name: "m" } }, /matchers that are extensions/],
-  ])("refused where it allows and where it denies: %s", (_name, permission, words) => {
+  ])("refused if it allows and if it denies: %s", (_name, permission, words) => {
     for (const action of ["ALLOW", "DENY"]) {
       expect(refusal([rbac(action, policy(permission))])).toMatch(words);
     }
@@ -581,7 +581,7 @@ describe("policies", () => {
     );
   });
 
-  test("what matches more is an error where it allows, and a warning where it denies", () => {
+  test("what matches more is an error if it allows, and a warning if it denies", () => {
     const text = claim("role", { string_match: { exact: "admin" } });
     expect(refusal([jwtAuthn(), rbac("ALLOW", policy(undefined, text))])).toContain(
       "pass --assume-claim-types",

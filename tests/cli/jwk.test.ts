@@ -132,7 +132,7 @@ describe("jwtgate jwk", () => {
     expect(merged.stdout).not.toContain(jwk(EC.privateKey).d);
   });
 
-  test("a key of no use is left out with a word, and is an error where there is no other", () => {
+  test("a useless key is left out with a message, and is an error if there is no other", () => {
     const [rsa, weak] = [RSA, generateKeyPairSync("rsa", { modulusLength: 1024 })].map(({ publicKey }) =>
       publicKey.export({ type: "spki", format: "pem" }),
     );

@@ -1,4 +1,4 @@
-/** Names that users choose may be those that every JavaScript object has: they are names like any other. */
+/** Users may choose names that every JavaScript object has. They are names like any other. */
 import { writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -72,7 +72,7 @@ describe.each(NAMES)("%s", (name) => {
     expect(stdout).toContain("keys[0] has a secret of 6 bytes, and HS256 needs at least 32");
   });
 
-  test("as a claim that is a list and one that is forwarded: explain says what the filter does", () => {
+  test("as a claim that is a list and one that is forwarded: explain prints what the filter does", () => {
     const rule = `{issuer: '${ISSUER}', jwks: '${key.jwks}', spaceDelimitedClaims: [${name}], outputClaimToHeaders: [{header: x-c, claim: ${name}}]}`;
     writeFileSync(
       workspace.path("p.yaml"),
@@ -117,7 +117,7 @@ ${more}`;
     expect(stdout).toContain('there is no token "valueOf"');
   });
 
-  test("as a field and a key of when, which there are not", () => {
+  test("as a field and a key of when, which do not exist", () => {
     const messages = (spec: string) =>
       compile([{ name: "p.yaml", text: resource("AuthorizationPolicy", "p", spec) }], { target: "envoy" })
         .diagnostics.map(({ message }) => message)

@@ -1,4 +1,4 @@
-/** The package alone: packed, installed offline into an empty folder, run, imported, and its types checked. */
+/** The package: packed, installed offline into an empty folder, run, imported, and its types checked. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** `jwtgate test`: what its files can say, what it says of them, and what it prints for whom. */
+/** `jwtgate test`: the fields of its files, its errors, and its reports. */
 import { spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -126,7 +126,7 @@ tests:
   });
 });
 
-describe("what a test file can say", () => {
+describe("the fields of a test file", () => {
   test("a token at every place, and that it is taken out", () => {
     expect(
       verdicts(`${HEAD}
@@ -169,7 +169,7 @@ tests:
     });
   });
 
-  test("tokens that nobody should take", () => {
+  test("tokens that must be refused", () => {
     expect(
       verdicts(`policies: [p.yaml]
 keys:
@@ -281,7 +281,7 @@ tests:
 - {name: not reached, expect: {upstream: {}}}
 `;
 
-  test("says what differs, where it is written, and which line decided", () => {
+  test("prints what differs, its place, and the line that decided", () => {
     const { status, stdout } = suite(FAILING);
     expect(status).toBe(1);
     expect(stdout).toMatch(/ {2}✓ passes \(\d+ ms\)\n/);

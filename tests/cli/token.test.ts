@@ -1,4 +1,4 @@
-/** `jwtgate token`: what it signs others verify, what it decodes it does not believe, and why a token is refused. */
+/** `jwtgate token`: other libraries verify what it signs, `decode` trusts nothing, and `verify` prints why it refuses. */
 
 import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
@@ -202,7 +202,7 @@ describe("decode", () => {
     expect(JSON.parse(stdout)).toMatchObject({ verified: false, payload: { foo: "bar" } });
   });
 
-  test("says what the filter refuses unseen, and obeys no control character", () => {
+  test("reports what the filter refuses, and prints no control character", () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const { stdout } = run("decode", `${part({ alg: "none" })}.${part({ "\u001b[2J": "\u009b1m\u202e" })}.`);
     expect(stdout).toContain("The filter refuses it unseen: Jwt is not in the form of");
@@ -215,7 +215,7 @@ describe("decode", () => {
     ["a.b.c.d.e", "this is an encrypted token (JWE)"],
     ["\xff\xfe", "this is not a token"],
     ["a".repeat(2_000_000), "this is larger than 1 MiB"],
-  ])("says what is not a token", (input, words) => {
+  ])("reports what is not a token", (input, words) => {
     const { status, stdout, stderr } = workspace.run(["token", "decode"], { input });
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toContain(words);
@@ -235,7 +235,7 @@ describe("verify under policies", () => {
     expect(told).toMatchObject({ valid: true, policy: "default/istio-sample", claims: { foo: "bar" } });
   });
 
-  test("says why it is refused, and with what", () => {
+  test("prints why it is refused, and with which answer", () => {
     const late = run("verify", "-f", "policies", "--at", "2200-01-01", ISTIO_TOKEN);
     expect(late.status).toBe(1);
     expect(late.stdout).toMatch(/^refused with 401: Jwt is expired\n/);
@@ -248,7 +248,7 @@ describe("verify under policies", () => {
     });
   });
 
-  test("wherever the policies want the token to be, and whatever else they want", () => {
+  test("at any location, and with any other policies", () => {
     const { status, stdout } = run(
       "verify",
       "-f",
@@ -258,7 +258,7 @@ describe("verify under policies", () => {
     expect({ status, words: stdout.slice(0, 5) }).toEqual({ status: 0, words: "good:" });
   });
 
-  test("fetches keys that are elsewhere, and reports where it could not", async () => {
+  test("fetches remote keys, and reports a fetch that fails", async () => {
     const server = createServer((request, response) => {
       response.statusCode = request.url === "/jwks" ? 200 : 404;
       response.end(JSON.stringify(keySet("ES256")));

@@ -1,4 +1,4 @@
-/** Watching files: every way in which files change is seen, by the system's events and by polling. */
+/** Watching files: every kind of change is noticed, by the system's events and by polling. */
 import { spawn } from "node:child_process";
 import {
   mkdirSync,
@@ -34,7 +34,7 @@ afterEach(() => {
 const at = (path: string) => join(folder, path);
 const write = (path: string, text: string) => writeFileSync(at(path), text);
 
-/** Links a name elsewhere at once, as Kubernetes does. */
+/** Replaces the target of a link in one step, as Kubernetes does. */
 function relink(path: string, target: string): void {
   symlinkSync(target, at(`${path}.new`));
   renameSync(at(`${path}.new`), at(path));
@@ -138,7 +138,7 @@ describe.each([
     return sees([path], [update(2), update(3), update(4)]);
   });
 
-  test("a link to a link is led elsewhere, and the file is written where it is", () => {
+  test("if a link to a link changes, the file is written at its own path", () => {
     mkdirSync(at("links"));
     mkdirSync(at("elsewhere"));
     symlinkSync("../elsewhere/link.yaml", at("links/p.yaml"));

@@ -66,7 +66,7 @@ describe("a log line of a decision", () => {
     ["path", { path: `/start/${long}` }, "path=/start/aaa"],
     ["authority", { authority: `${long}.example` }, `authority=${start}`],
     ["method", { method: long }, `method=${start}`],
-  ])("holds a part of a long %s only", async (_, request, part) => {
+  ])("contains only a part of a long %s", async (_, request, part) => {
     const line = await lineOf({ path: "/", ...request });
     expect(line).toContain(part);
     expect(line.length).toBeLessThan(500);

@@ -87,7 +87,7 @@ describe("headers that look like the filter's own are removed", () => {
   });
 });
 
-test("where the configuration does not say so, only the headers themselves are, as in Envoy", async () => {
+test("without the option, only the headers themselves are removed, as in Envoy", async () => {
   const plain = await createNodeHost(await WebAssembly.compile(readFileSync(MODULE)));
   const provider = {
     name: "origins-0",

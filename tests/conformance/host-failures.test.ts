@@ -20,7 +20,7 @@ const FAILED = {
 
 afterEach(() => vi.restoreAllMocks());
 
-test("headers that read as none at all", async () => {
+test("headers that the host reports as an empty list", async () => {
   const host = await createNodeHost(module);
   const id = "ns[foo]-policy[p]-rule[0]";
   const deny = { rules: [{ id, condition: 0 }] };

@@ -91,7 +91,7 @@ describe("calls to other services", () => {
     return { options: { fetch }, calls, answer: (response) => settle(response) };
   }
 
-  test("hold the request until the answer is there", async () => {
+  test("pause the request until the answer arrives", async () => {
     const { options, calls, answer } = service();
     const host = await hostWith(options);
     const stream = host.send(doing("hold|call keys /jwks 5000"));
@@ -181,7 +181,7 @@ describe("several configurations", () => {
     expect(host.contextCount).toBe(1);
   });
 
-  test("one that is not done yet waits until it says so", async () => {
+  test("one that is not finished yet is waited for", async () => {
     const host = await hostWith();
     host.configure("unfinished", { name: "second" });
     host.logs.length = 0;
@@ -236,7 +236,7 @@ describe("a module that fails", () => {
     expect(messages(host)).toEqual([]);
   });
 
-  test("while it is configured: refused, and what ran goes on", async () => {
+  test("while it is configured: refused, and the old configuration stays in force", async () => {
     const host = await hostWith();
     expect(host.configure("trap")).toMatchObject({
       accepted: false,
@@ -267,7 +267,7 @@ describe("a module that fails", () => {
   });
 });
 
-test("the host runs where there is no Node", async () => {
+test("the host runs without Node", async () => {
   const bundle = await bundlePortable('export * from "./tools/host/host.ts";');
   const path: unknown = await runInContext(
     `${bundle}

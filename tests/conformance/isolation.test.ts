@@ -68,7 +68,7 @@ describe.each([
   });
 });
 
-describe("a root context with the id of one that is gone", () => {
+describe("a root context with the id of one that has ended", () => {
   const configuration = (issuer: string): Configuration =>
     whole({ providers: [provider("origins-0", issuer)] });
   const bob = key.token({ iss: "https://other.example", sub: "bob" });
@@ -127,7 +127,7 @@ describe("a request without an identity, after one of alice", () => {
     expect(host.send(honest).outcome?.upstream).toBeDefined();
   });
 
-  test("is none of hers if it is a CORS preflight", () => {
+  test("has no identity of hers if it is a CORS preflight", () => {
     const headers: [string, string][] = [
       ["origin", "https://app.example"],
       ["access-control-request-method", "PUT"],
@@ -135,7 +135,7 @@ describe("a request without an identity, after one of alice", () => {
     expect(host.send({ method: "OPTIONS", headers }).outcome?.answer).toMatchObject(DENIED);
   });
 
-  test("is none of hers if its configuration has no provider", () => {
+  test("has no identity of hers if its configuration has no provider", () => {
     expect(host.configure(whole({ authorization }), { name: "second" }).accepted).toBe(true);
     host.send(honest);
     expect(host.send(honest, "second").outcome?.answer).toMatchObject(DENIED);
@@ -171,7 +171,7 @@ describe("of two required providers", () => {
     ...more,
   });
 
-  test("the later one has a header of both to itself", async () => {
+  test("only the later one sets a header of both", async () => {
     const output = (claimName: string): object => ({ claimToHeaders: [{ headerName: "x-sub", claimName }] });
     const host = await createNodeHost(module);
     const providers = [required("origins-0", output("sub")), required("origins-1", output("other"))];

@@ -36,7 +36,7 @@ test("the refusal of a configuration is one line, whatever it quotes", async () 
   for (const { message } of logs) expect(message).not.toMatch(FORBIDDEN);
 });
 
-test("a line of a decision is one line, whatever the request says", async () => {
+test("a line of a decision is one line, whatever the request contains", async () => {
   const host = await createNodeHost(module);
   const rule = { id: "ns[foo]-policy[p]-rule[0]", condition: 0 };
   const authorization = { predicates: [{ path: { prefix: "/" } }], audit: { rules: [rule] } };
@@ -94,7 +94,7 @@ test("decisions that change no answer are logged maxDecisionLogsPerSecond times 
   expect(host.metrics.values()).toMatchObject({ jwtgate_shadow_denied: 30, jwtgate_unauthenticated: 0 });
 });
 
-test("filter state has who asked and what was decided, if the configuration says so", async () => {
+test("filter state has the principal and the decision, if the configuration enables it", async () => {
   const token = bearer(key.token({ iss: ISSUER, sub: "alice" }));
   for (const filterState of [true, false]) {
     const host = await createNodeHost(module);

@@ -80,7 +80,7 @@ function verdict(host: Host, token: string): string {
 
 const FAILS = "Jwt verification fails";
 
-describe.each([true, false])("where the host has verify_signature: %s", (verifySignature) => {
+describe.each([true, false])("if the host has verify_signature: %s", (verifySignature) => {
   test.each(ALGORITHMS)("%s", async (alg) => {
     const { jwk, sign } = pairOf(alg);
     const token = await sign({});
@@ -183,7 +183,7 @@ describe("which key and algorithm", () => {
     expect(verdict(host, await sign({}))).toBe(NO_KEY);
   });
 
-  test("an RSA key is not an HMAC secret, whatever of it is taken for one", async () => {
+  test("an RSA key is not an HMAC secret, whichever part of it is used as one", async () => {
     const { jwk } = pairOf("RS256");
     const host = await hostWith([jwk]);
     for (const secret of [jwk.n ?? "", JSON.stringify(jwk), Buffer.from(jwk.n ?? "", "base64url")]) {
@@ -216,7 +216,7 @@ describe("which key and algorithm", () => {
     );
   });
 
-  test("what a token's header says of keys is ignored", async () => {
+  test("keys in a token's header are ignored", async () => {
     const own = pairOf("ES256");
     const stranger = await pairFor("ES256");
     const host = await hostWith([own.jwk]);
@@ -290,7 +290,7 @@ describe("claims that become headers", () => {
     expect(values).toEqual(expected === undefined ? [] : [expected]);
   });
 
-  test("one with a control character fails the token (S9), unless nobody forwards it", async () => {
+  test("one with a control character fails the token (S9), unless it is not forwarded", async () => {
     const { jwk, sign } = pairOf("HS256");
     const token = await sign({ a: "x\r\ny: z" });
     const control = await hostWith([jwk], { provider });

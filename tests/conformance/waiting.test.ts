@@ -220,7 +220,7 @@ describe("a forged token of a known issuer", () => {
     expect(bodies(strangers)).toEqual(new Set([NO_KEY]));
   });
 
-  test("leaves a refetch to the next new key, too, which waits until it is allowed", async () => {
+  test("leaves a refetch for the next new key, which waits until it is allowed", async () => {
     const gate = await Gate.withKeys();
     gate.send(forged("made-up"));
     await gate.answer(keySet(current));
@@ -324,7 +324,7 @@ describe("a context that the host does not let the filter act on", () => {
     expect(gate.host.metrics.values()).toMatchObject({ jwtgate_allowed: 1, jwtgate_failed: 0 });
   });
 
-  test("is a waiting stream: its keys come, and no other stream goes on for it", async () => {
+  test("is a waiting stream: its keys come, and no other stream is resumed", async () => {
     const gate = await Gate.open();
     const ids = newIds();
     const streams = gate.sendMany(3, () => good(current));

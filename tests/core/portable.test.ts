@@ -1,4 +1,4 @@
-/** The tools' core where there is no Node: compiler, review, explanation, test runner and token signing. */
+/** The tools' core without Node: compiler, review, explanation, test runner and token signing. */
 import { generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { runInContext } from "node:vm";
@@ -145,7 +145,7 @@ describe("the check itself", () => {
   });
 });
 
-describe("verify_signature without Node says what Node's says", () => {
+describe("verify_signature without Node gives Node's results", () => {
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const pairs = [
     rsa,

@@ -126,7 +126,7 @@ describe("numbers modulo the primes", () => {
     }
   });
 
-  it("have no inverse where there is a common divisor", () => {
+  it("have no inverse if there is a common divisor", () => {
     put(toBytes(15n, 32), toBytes(21n, 32));
     expect(fields.invert(32)).toBe(0);
   });

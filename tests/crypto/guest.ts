@@ -174,7 +174,7 @@ export class CryptoGuest {
     return this.exports.verifyEd25519(...this.put(signature), ...this.put(text)) === 1;
   }
 
-  /** base^exponent modulo n; undefined where the base is refused. */
+  /** base^exponent modulo n; undefined if the base is refused. */
   power(n: bigint, base: bigint, exponent: number): bigint | undefined {
     this.exports.begin();
     const [at, size] = this.put(toBytes(n));
@@ -205,7 +205,7 @@ export class CryptoGuest {
     return this.exports.loadKeys(...this.put(Buffer.from(JSON.stringify(jwks)))) === 1;
   }
 
-  /** @returns the status: 0 where the token is good */
+  /** @returns the status: 0 if the token is good */
   verifyJws(token: string): number {
     this.exports.begin();
     return this.exports.verifyJws(...this.put(Buffer.from(token)));

@@ -76,7 +76,7 @@ describe("the host's verify_signature", () => {
     ["answers with something other than a result", malformed],
     ["finds nothing good", () => ({ status: 0, result: BAD })],
     ["finds everything good", credulous],
-  ])("is not used where the host %s", async (_, host) => {
+  ])("is not used if the host %s", async (_, host) => {
     const guest = await CryptoGuest.create(host);
     expect(guest.hostAvailable).toBe(false);
     expect(guest.hostFailed).toBe(false);
@@ -91,7 +91,7 @@ describe("the host's verify_signature", () => {
     expect(guest.asked.length).toBe(asked);
   });
 
-  it("is missed if it fails later: nothing is verified, and the result says so", async () => {
+  it("fails later: nothing is verified, and the result reports it", async () => {
     let host = nodeHost;
     const guest = await CryptoGuest.create((request) => host(request));
     loadRsa(guest);
@@ -124,7 +124,7 @@ describe("the host's verify_signature", () => {
     ["a number of more than ten bytes", [0x08, ...Array(10).fill(0x81), 1], false],
     ["a fixed number cut off", [0x08, 1, 0x55, 0, 0, 0], false],
     ["a wire type that does not exist", [0x08, 1, 0x57], false],
-  ])("is believed to say %s", async (_, answer, good) => {
+  ])("answers %s", async (_, answer, good) => {
     let host = nodeHost;
     const guest = await CryptoGuest.create((request) => host(request));
     loadRsa(guest);

@@ -21,7 +21,7 @@ describe("NIST's vectors", () => {
     }
   });
 
-  it("for RSASSA-PKCS1-v1_5: accepted where the result is P", () => {
+  it("for RSASSA-PKCS1-v1_5: accepted if the result is P", () => {
     expect(sigVer15.tests.length).toBeGreaterThan(100);
     for (const [hash, result, n, e, text, signature] of sigVer15.tests) {
       for (const one of [guest, alone]) {

@@ -569,7 +569,7 @@ describe("the host's connection manager does what Envoy's does", () => {
     ["an upgrade to another protocol", { path: "h:443", headers: upgrade("chat") }],
     ["no length", { path: "h:443", headers: [["content-length", "0"]] }],
     ["gRPC", { path: "h:443", headers: [["content-type", "application/grpc"]] }],
-  ])("CONNECT comes to the filter, and no further: %s", async (_, request) => {
+  ])("CONNECT reaches the filter, and is not forwarded: %s", async (_, request) => {
     for (const name of ["base", "none", "sidecar"]) {
       const seen = await compare(name, doing("pairs 0", { method: "CONNECT", ...request }));
       expect(seen.answer).toMatchObject({ details: "route_not_found" });

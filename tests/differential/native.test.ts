@@ -521,7 +521,7 @@ describe.each(Object.entries(TOKENS))("%s", (_name, token) => {
     }
   });
 
-  test("where one is required", async () => {
+  test("if one is required", async () => {
     await compare("one required", { headers });
     await compare("one required", { headers: [...headers, ["x-sub", "forged"]], path: "/x?y" });
     await compare("one required", {
@@ -534,7 +534,7 @@ describe.each(Object.entries(TOKENS))("%s", (_name, token) => {
     });
   });
 
-  test("where one is required and another optional", async () => {
+  test("if one is required and another optional", async () => {
     const optional = second.token({ iss: OTHER_ISSUER, sub: "bob" });
     const expired = second.token({ iss: OTHER_ISSUER, sub: "bob", exp: 1_600_000_000 });
     for (const other of [undefined, optional, expired, "junk"]) {
@@ -550,7 +550,7 @@ test("what is compared both passes and is refused", async () => {
   expect(new Set(await compare("one required", {}))).toEqual(new Set([401]));
 });
 
-describe("what a backend takes claims for, which policies do not see as it does", () => {
+describe("claims that a backend reads differently from policies", () => {
   const tokenOf = (role: string): string => key.token({ iss: ISSUER, sub: "alice", role });
   const BLANKS = ["admin ", " admin", "\tadmin", "admin\t", "admin  "];
   const SAFE = "forwarded claims without blanks, from Authorization";
@@ -589,7 +589,7 @@ describe("what a backend takes claims for, which policies do not see as it does"
     }
   });
 
-  test("with a DENY rule for blanks and Authorization alone, neither reaches it", async () => {
+  test("with a DENY rule for blanks and only Authorization, neither reaches it", async () => {
     for (const role of BLANKS) {
       expect(new Set(await compare(SAFE, { headers: [bearer(tokenOf(role))] })), role).toEqual(
         new Set([403]),

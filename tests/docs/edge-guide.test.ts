@@ -184,7 +184,7 @@ test("the table has each setting of the guide, with the guide's value, and no ot
   expect(ROWS.map(({ place, setting, guide }) => [place, setting, guide])).toEqual(GUIDE);
 });
 
-describe("the bootstrap has what the table says", () => {
+describe("the bootstrap has the values of the table", () => {
   test.each(ROWS)("$place: $setting is $here", ({ place, setting, here }) => {
     const found = messages[place] ?? [];
     expect(found.length).toBeGreaterThan(place === "cluster" ? 2 : 0);
@@ -192,12 +192,12 @@ describe("the bootstrap has what the table says", () => {
   });
 });
 
-test("a row gives a reason where it is not as in the guide, and only there", () => {
+test("a row gives a reason if it differs from the guide, and only then", () => {
   const silent = ROWS.filter(({ guide, here, why }) => (guide !== here) !== why.length > 20);
   expect(silent).toEqual([]);
 });
 
-test("whatever else the bootstrap limits has its row too", () => {
+test("every other limit of the bootstrap has a row too", () => {
   const rows = new Set(ROWS.map(({ place, setting }) => `${place}: ${setting}`));
   const unknown = Object.entries(messages).flatMap(([place, found]) =>
     found

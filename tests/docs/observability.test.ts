@@ -69,7 +69,7 @@ describe("the dashboard", () => {
     expect(used.filter((name) => !names.includes(name))).toEqual([]);
   });
 
-  test("has panels with a word each, side by side", () => {
+  test("has panels with a description each, side by side", () => {
     const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
     );

@@ -26,7 +26,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 describe.each(names)("%s", (name) => {
   const steps = Object.values(workflow(name).jobs).flatMap((job) => job.steps);
 
-  test("pins every action by its commit, and says which version that is", () => {
+  test("pins every action by its commit, and names its version", () => {
     const used = read(name).match(/uses: .*/g) ?? [];
     expect(used.length).toBeGreaterThan(0);
     for (const line of used) expect(line).toMatch(/^uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);

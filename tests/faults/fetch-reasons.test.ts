@@ -24,7 +24,7 @@ const key = TestKey.generate("ES256", "k");
 const authority = new CertificateAuthority();
 const servers: { close(): unknown }[] = [];
 
-/** What a policy has as its timeout, in milliseconds. */
+/** The timeout of a policy, in milliseconds. */
 const TIMEOUT_MS = 1000;
 
 async function raw(onConnection: (socket: Socket) => void): Promise<string> {

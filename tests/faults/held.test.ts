@@ -1,4 +1,4 @@
-/** What is held is held whole: a request that waits for keys, or was answered, never reaches the backend by its body. */
+/** A request that waits for keys, or was answered, never reaches the backend, not even by its body. */
 
 import { expect, test } from "vitest";
 import { bootstrapCluster, hostOf, portOf } from "../../tools/jwks/source.ts";
@@ -13,7 +13,7 @@ import { startUpstream } from "../support/upstream.ts";
 const ISSUER = "https://issuer.example";
 const PORT = 28080;
 
-test("also where the plugin may stop the headers only (allow_on_headers_stop_iteration)", async () => {
+test("also if the plugin may stop only the headers (allow_on_headers_stop_iteration)", async () => {
   const upstream = await startUpstream();
   // Keys never come.
   const server = await JwksServer.start(() => {});

@@ -27,7 +27,7 @@ const addresses = addressPool();
 const FETCH_FAILED = "Jwks remote fetch is failed";
 const NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt";
 
-/** Intervals in milliseconds that a test can wait for. */
+/** Short intervals in milliseconds, so that a test need not wait long. */
 const FAST: Partial<RemoteJwks> = {
   timeoutMs: 300,
   refreshMs: 100,
@@ -111,7 +111,7 @@ async function gate(behaviour: Behaviour, remote: Partial<RemoteJwks> = {}, limi
   };
 }
 
-/** Asks until the answer is as wanted, or the time is over. */
+/** Repeats a request until the answer is the expected one, or the time is over. */
 async function eventually(ask: () => Promise<Http1Response>, wanted: (response: Http1Response) => boolean) {
   const end = Date.now() + 10_000;
   let response = await ask();
@@ -270,7 +270,7 @@ describe("keys", () => {
       expect([refused.status, refused.body]).toEqual([401, FETCH_FAILED]);
       expect(headerOf(refused, "www-authenticate")).toMatch(/, error="invalid_token"$/);
       expect((await g.get()).status).toBe(200);
-      // Junk is refused at once, for what it is.
+      // Junk is refused at once, with its own reason.
       expect((await g.get("a.b.c")).body).toBe("Jwt header is an invalid Base64url encoded");
       expect((await g.get(await first.sign("https://other.example"))).body).toBe(
         "Jwt issuer is not configured",

@@ -38,7 +38,7 @@ const service = createServer((request, response) => {
   request.on("end", () => response.end(digest.digest("hex")));
 });
 
-/** It answers nothing until a test lets it. */
+/** It sends no answer until a test allows it. */
 let keyServer: JwksServer;
 let letKeysCome: () => void;
 let key: SigningKey;
@@ -174,7 +174,7 @@ describe("requests that wait for keys", () => {
     ["HTTP/2, each on its own connection", (port, body) => floodHttp2(port, 200, 1, body)],
   ])("200 POSTs of 3 MiB add less than 40 MiB over %s", async (_, flood) => {
     const port = await start();
-    // What the first request makes Envoy load is not theirs.
+    // The first request makes Envoy allocate memory that does not count.
     expect((await http1({ host: "127.0.0.1", port }, {})).status).toBe(200);
     const before = memoryOf(envoy.pid).resident;
     const started = flood(port, Buffer.alloc(3 * MIB, "x"));
@@ -307,7 +307,7 @@ describe("a slow client", () => {
       Object.assign(manager["common_http_protocol_options"] as Message, { idle_timeout: "0.5s" });
     });
 
-  test("is cut off where it sends its headers a byte at a time, or half a body, or nothing", async () => {
+  test("is cut off if it sends its headers a byte at a time, or half a body, or nothing", async () => {
     const port = await startHasty();
     const headers = talk(port, "GET / HTTP/1.1\r\nx: ", () => "y");
     const body = talk(port, "POST / HTTP/1.1\r\nhost: gate\r\ncontent-length: 10\r\n\r\nhalf", () => "");
@@ -330,7 +330,7 @@ describe("a slow client", () => {
     expect(performance.now() - started).toBeGreaterThan(1_000);
   });
 
-  test("is cut off where it does not finish the TLS handshake", async () => {
+  test("is cut off if it does not finish the TLS handshake", async () => {
     const folder = mkdtempSync(join(tmpdir(), "jwtgate-limits-"));
     try {
       const server = new CertificateAuthority().issue({ dns: ["gate.example"] });

@@ -51,7 +51,7 @@ beforeAll(async () => {
   expect(host.configure(configuration).accepted).toBe(true);
 });
 
-/** The status of the answer, 200 where the request is forwarded. */
+/** The status of the answer; 200 if the request is forwarded. */
 function statusOf(request: DownstreamRequest): number {
   const { outcome } = host.send(request);
   host.logs.length = 0;

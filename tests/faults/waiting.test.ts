@@ -26,7 +26,7 @@ const NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt";
 const FETCH_FAILED = "Jwks remote fetch is failed";
 const DENIED = "RBAC: access denied";
 
-/** What tests cannot wait for is short. */
+/** Short intervals, so that tests need not wait. */
 const FAST: Partial<RemoteJwks> = { backoffMs: 50, maxBackoffMs: 50, kidMissMs: 300 };
 
 /** Lets every request with a subject through. */
@@ -39,7 +39,7 @@ const AUTHORIZATION: Configuration["authorization"] = {
 interface Gate {
   name: string;
   server: JwksServer;
-  /** Lets the key server answer what it holds back. */
+  /** Lets the key server send the answers that it holds back. */
   release(behaviour: Behaviour): void;
 }
 
@@ -67,7 +67,7 @@ beforeAll(async () => {
   const listeners: Message[] = [];
   const clusters: Message[] = [
     cluster({ name: "upstream", address: { host: "127.0.0.1", port: upstream.port } }),
-    // Without an endpoint: a name that nobody has.
+    // Without an endpoint: the name does not exist.
     cluster({ name: "nowhere", address: { host: "nowhere.invalid", port: 80 } }),
   ];
   for (const name of NAMES) {
@@ -233,7 +233,7 @@ describe.each([
       expect(await tally(answers)).toEqual({ [`401 ${FETCH_FAILED}`]: COUNT });
     }));
 
-  test("with one token, when the key server says no", () =>
+  test("with one token, if the key server refuses", () =>
     withOther(async () => {
       const { release } = gateOf("down");
       release(answer(503, "down"));

@@ -95,7 +95,7 @@ describe("is valid for Envoy", () => {
     expect(await validateBootstrap(await envoyBinary(), file)).toBeUndefined();
   });
 
-  test("and what is not, is not: the filter's complaint says where", async () => {
+  test("a bad one is refused: the filter reports the place of the fault", async () => {
     const file = join(folder, "envoy.yaml");
     const configuration = whole({ providers: [{ name: 1 }] });
     writeFileSync(file, printBootstrap(renderBootstrap(configuration, base), "1.0.0"));
@@ -222,13 +222,13 @@ describe("in use", () => {
     expect((await overTls("mtls", authority.issue({ uris: [`${bar}/baz`] }))).status).toBe(403);
   });
 
-  test("mutual TLS serves nobody without a certificate, or with another authority's", async () => {
+  test("mutual TLS refuses clients without a certificate, or with another authority's", async () => {
     await expect(overTls("mtls")).rejects.toThrow();
     const stranger = new CertificateAuthority().issue({ uris: ["spiffe://cluster.local/ns/foo/sa/bar"] });
     await expect(overTls("mtls", stranger)).rejects.toThrow();
   });
 
-  test("the direct peer is who connects, whatever X-Forwarded-For says", async () => {
+  test("the direct peer is the client that connects, whatever X-Forwarded-For contains", async () => {
     expect((await get("direct", "/", { from: "127.0.0.2" })).status).toBe(200);
     expect((await get("direct", "/", { headers: [["x-forwarded-for", "127.0.0.2"]] })).status).toBe(403);
   });

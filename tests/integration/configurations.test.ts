@@ -124,7 +124,7 @@ describe("a configuration that is replaced while Envoy runs", () => {
   const statusOf = async (token: string): Promise<number> =>
     (await http1({ host: "127.0.0.1", port }, { headers: [bearer(token)] })).status;
 
-  test("a token under a key that is gone is refused at once, though it was verified before", async () => {
+  test("a token under a removed key is refused at once, although it was verified before", async () => {
     expect(await statusOf(oldToken)).toBe(200);
     expect(await watching.update([nextListener()])).toBe(true);
     expect([await statusOf(oldToken), await statusOf(nextToken)]).toEqual([401, 200]);

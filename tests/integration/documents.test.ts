@@ -126,7 +126,7 @@ describe("B: protect a path", () => {
   });
 });
 
-describe("C: RequestAuthentication alone, then with policies", () => {
+describe("C: only RequestAuthentication, then with policies", () => {
   const key = TestKey.generate("RS256", "asm");
   const issuer = "testing@asm.test.io";
   const ASM = authentication(issuer, key.jwks);
@@ -134,7 +134,7 @@ describe("C: RequestAuthentication alone, then with policies", () => {
   const withoutSubject: Http1Request = { headers: [bearer(key.token({ iss: issuer }))] };
   const invalid: Http1Request = { headers: [["Authorization", "Bearer invalidToken"]] };
 
-  test("a valid token and none pass, a bad one is refused", async () => {
+  test("requests with a valid token or without one pass, a bad token is refused", async () => {
     const running = await start(ASM);
     expect(await statuses(running, ["/"], valid)).toEqual([200]);
     expect(await statuses(running, ["/"])).toEqual([200]);

@@ -170,7 +170,7 @@ describe("a file", () => {
 });
 
 describe("an Envoy that starts", () => {
-  test("with a file that the filter refuses lets nobody through until there is a good one", async () => {
+  test("with a file that the filter refuses lets no request through until there is a good one", async () => {
     const file = join(folder, "jwtgate.yaml");
     const good = ecds(policies("/a"));
     replace(file, good.replace(/"contents": \{[^}]*\}/, '"contents": {}'));
@@ -184,7 +184,7 @@ describe("an Envoy that starts", () => {
     }
   });
 
-  test("without the file does not start, and says so", async () => {
+  test("without the file does not start, and reports why", async () => {
     await expect(Fleet.start(join(folder, "missing.yaml"))).rejects.toThrow("missing.yaml' does not exist");
   });
 });

@@ -86,7 +86,7 @@ const KINDS: Record<string, Kind> = {
   gRPC: { start: startGrpcAuthorizer, member: "envoyExtAuthzGrpc", headers: {} },
 };
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 async function closedPort(): Promise<number> {
   const { port, close } = await startHttpAuthorizer(decide);
   await close();
@@ -291,7 +291,7 @@ test("several authorizers are asked in the order of their names, each about its 
   }
 });
 
-test("in shadow nobody is asked, and everything passes", async () => {
+test("in shadow no authorizer is asked, and every request passes", async () => {
   const authorizer = await startHttpAuthorizer(decide);
   const provider = { name: "a", envoyExtAuthzHttp: { service: "127.0.0.1", port: authorizer.port } };
   const gate = await startGate([custom("a", "/*")], [provider], ["--shadow"]);
@@ -304,7 +304,7 @@ test("in shadow nobody is asked, and everything passes", async () => {
   }
 });
 
-test("run asks them too, says so, and follows the mesh config", async () => {
+test("run asks them too, prints which, and watches the mesh config", async () => {
   const upstream = await startUpstream();
   const first = await startHttpAuthorizer(decide);
   const second = await startHttpAuthorizer(() => ({ allow: true }));
@@ -336,7 +336,7 @@ test("run asks them too, says so, and follows the mesh config", async () => {
   }
 });
 
-test("explain says who is asked, and why", () => {
+test("explain prints which authorizer is asked, and why", () => {
   const file = join(folder, "policies.json");
   const rules = [
     { to: [{ operation: { paths: ["/a"] } }], from: [{ source: { ipBlocks: ["10.0.0.0/8"] } }] },

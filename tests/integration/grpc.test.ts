@@ -127,7 +127,7 @@ test("a service that is not there is UNAVAILABLE", async () => {
   }
 });
 
-test("run says the status of a call, which HTTP's does not say", async () => {
+test("run prints the status of a call, which is not the HTTP status", async () => {
   const workspace = new RunWorkspace();
   try {
     writeFileSync(workspace.path("policies/policies.yaml"), POLICIES);
@@ -152,7 +152,7 @@ test("run says the status of a call, which HTTP's does not say", async () => {
   }
 });
 
-test("run says why a service of HTTP/2 behind an upstream of HTTP/1.1 does not answer", async () => {
+test("run prints why a service of HTTP/2 behind an upstream of HTTP/1.1 does not answer", async () => {
   const workspace = new RunWorkspace();
   try {
     writeFileSync(workspace.path("policies/policies.yaml"), POLICIES);

@@ -59,7 +59,7 @@ function start(...keys: TestKey[]): Promise<Envoy> {
 }
 
 describe("without verify_signature", () => {
-  test("RSA and P-256 are verified in Wasm, and log and metric say so", async () => {
+  test("RSA and P-256 are verified in Wasm, which the log and a metric report", async () => {
     const envoy = await start(rsa, ec);
     try {
       const target = { host: "127.0.0.1", port: await envoy.portOf("gate") };

@@ -37,7 +37,7 @@ metadata: {name: token-needed, namespace: ns}
 spec: {rules: [{from: [{source: {requestPrincipals: ['*']}}]}]}
 `;
 
-/** A service that hands each request to the test, which answers as it likes. */
+/** A service that passes each request to the test, which answers it. */
 class HandOver {
   private readonly server = createServer({ requestTimeout: 0, headersTimeout: 0 }, (incoming, response) => {
     this.arrived.push([incoming, response]);
@@ -207,7 +207,7 @@ describe("with every time limit of the bootstrap at a second", () => {
   });
 });
 
-test("a running Envoy has no time limit for a stream, also none by default", async () => {
+test("a running Envoy has no time limit for a stream, not even a default one", async () => {
   const flags = ["--listen", "127.0.0.1:0", "--upstream", `127.0.0.1:${servicePort}`];
   const bootstrap = compileBootstrap(POLICIES, flags);
   const envoy = await Envoy.start({ binary: await envoyBinary(), bootstrap });

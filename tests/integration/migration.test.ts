@@ -33,7 +33,7 @@ spec:
   rules: [{from: [{source: {notRequestPrincipals: ['*']}}], to: [{operation: {notPaths: [/open]}}]}]`;
 }
 
-/** What istiod makes of these policies. */
+/** The filters that istiod generates for these policies. */
 const NATIVE = [
   jwtAuthn(
     {

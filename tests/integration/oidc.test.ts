@@ -1,4 +1,4 @@
-/** A real OpenID provider, found by its issuer alone, whose keys rotate while requests flow. */
+/** A real OpenID provider, found by its issuer, whose keys rotate while requests flow. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

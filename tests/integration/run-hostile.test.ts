@@ -225,7 +225,7 @@ describe("a reader that goes away does not take the gate with it", () => {
   });
 });
 
-describe("a file that cannot be looked at", () => {
+describe("a file that cannot be read", () => {
   test("changes nothing, and the gate serves on", async () => {
     const running = await workspace.serve(upstream.port);
     symlinkSync("circle.yaml", workspace.path("policies/circle.yaml"));
@@ -260,7 +260,7 @@ describe("two gates at one address", () => {
 });
 
 describe("Envoy's admin interface", () => {
-  test("is a socket that only this user can open, and Envoy listens at the gate's address alone", async () => {
+  test("is a socket that only this user can open, and Envoy listens only at the gate's address", async () => {
     const running = await workspace.serve(upstream.port);
     const [folder = ""] = readdirSync(workspace.path("tmp"));
     const socket = workspace.path("tmp", folder, "admin.sock");
@@ -291,7 +291,7 @@ describe("Envoy's admin interface", () => {
   test.each([
     ["127.0.0.1", "every user and program of this machine"],
     ["0.0.0.0", "everybody who can reach 0.0.0.0:PORT"],
-  ])("that was asked for at %s is reported with what it shows, and to whom", async (host, who) => {
+  ])("that was asked for at %s is reported, with what it shows and who can reach it", async (host, who) => {
     const running = await workspace.serve(upstream.port, ["--admin", `${host}:0`]);
     const port = /jwtgate: http:\/\/[\d.]+:(\d+) is Envoy's admin interface/.exec(running.stderr())?.[1];
     expect(running.stderr()).toContain(
@@ -333,7 +333,7 @@ function commandLine(pid: string): string[] {
 }
 
 describe("the current folder", () => {
-  test("is not where programs are looked for, and what Node.js or a shell would run is not passed on", async () => {
+  test("is not searched for programs, and variables that Node.js or a shell would run are not passed on", async () => {
     const trap = (path: string) => {
       mkdirSync(workspace.path(path, ".."), { recursive: true });
       writeFileSync(

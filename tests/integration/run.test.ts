@@ -192,7 +192,7 @@ describe("a file that changes", () => {
   });
 });
 
-test("Envoy's heap is limited as --max-heap-size says", async () => {
+test("--max-heap-size limits Envoy's heap", async () => {
   const running = await start("--max-heap-size", "512MiB");
   const [folder = ""] = readdirSync(workspace.path("tmp"));
   const bootstrap = readFileSync(workspace.path("tmp", folder, "envoy.json"), "utf8");

@@ -96,7 +96,7 @@ describe("a good token opens a WebSocket", () => {
     socket.terminate();
   });
 
-  test("as a subprotocol that is taken off: the service sees none, and clients do not put up with that", async () => {
+  test("as a subprotocol that is removed: the service sees no subprotocol, and clients refuse the answer", async () => {
     const before = upstream.handshakes.length;
     await expect(open({ protocols: ["chat", `bearer.${token}`] })).rejects.toThrow("no subprotocol");
     expect(upstream.handshakes).toHaveLength(before + 1);
@@ -106,13 +106,13 @@ describe("a good token opens a WebSocket", () => {
   });
 });
 
-test("no token is needed where policies need none", async () => {
+test("no token is needed if policies need none", async () => {
   const socket = await opened({ path: "/open" });
   expect(await said(socket, "hello")).toBe("hello");
   socket.terminate();
 });
 
-describe("nobody else gets one, and the service sees nothing of it", () => {
+describe("other requests for a WebSocket are refused, and the service does not see them", () => {
   const forged = `${token.slice(0, -6)}AAAAAA`;
   test.each<[string, Way, number, string]>([
     ["no token", {}, 403, "RBAC: access denied"],

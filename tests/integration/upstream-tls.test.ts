@@ -118,7 +118,7 @@ describe("https://", () => {
     expect(told(answer).host).toBe("api.example.com:8443");
   });
 
-  test("checks the address where there is no name, and asks for none", async () => {
+  test("checks the address if there is no name, and sends no server name", async () => {
     const answer = await ask(`https://127.0.0.1:${await https()}`, ["--upstream-ca", ca]);
     expect(told(answer).sni).toBe("");
   });
@@ -191,7 +191,7 @@ describe("https://", () => {
     result.socket.terminate();
   });
 
-  test("is an upstream of run, which reads files from where it was started", async () => {
+  test("is an upstream of run, which reads files from the folder that it was started in", async () => {
     const workspace = new RunWorkspace();
     try {
       writeFileSync(workspace.path("policies/policies.yaml"), OPEN);
@@ -234,7 +234,7 @@ describe("https://", () => {
       ["--upstream-cert", "gate.pem", "--upstream-key", "other.key"],
       /--upstream-key other\.key: this key is not that of the first certificate in gate\.pem/,
     ],
-  ])("run says at once what is wrong with a file: %s", async (_, flags, message) => {
+  ])("run reports the fault of a file at once: %s", async (_, flags, message) => {
     const workspace = new RunWorkspace();
     try {
       writeFileSync(workspace.path("policies/policies.yaml"), OPEN);
@@ -293,7 +293,7 @@ describe("HTTP/2", () => {
     expect(answer).toMatchObject({ messages: ["one", "two"], code: status.OK });
   });
 
-  test("a WebSocket to a service that knows none is refused, not left open", async () => {
+  test("a WebSocket to a service without WebSockets is refused, not left open", async () => {
     const port = await serve(answering(createHttp2Server()));
     const gate = await gateTo(`h2c://127.0.0.1:${port}`);
     const answer = await openWebSocket(`ws://127.0.0.1:${gate.port}/`);

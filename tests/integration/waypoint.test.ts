@@ -324,7 +324,7 @@ describe.each(FACTORIES)("a peer's principal in filter state of %s", (factory) =
     expect(await statuses(envoy, { uris: [OTHER] })).toEqual(OF_OTHER);
   });
 
-  test("is nothing to those that are about tokens, or about nobody", async () => {
+  test("does not matter to policies about tokens, or about no peer", async () => {
     const token = bearer(tokens.token({ iss: ISSUER, sub: "alice" }));
     expect(await through(envoy, { uris: [SLEEP] }, "/open")).toBe(200);
     expect(await through(envoy, { uris: [OTHER] }, "/token", [token])).toBe(200);
@@ -339,7 +339,7 @@ describe.each(FACTORIES)("a peer's principal in filter state of %s", (factory) =
   });
 });
 
-test("a proxy other than a waypoint has no such filter state, and lets nobody through by it", async () => {
+test("a proxy other than a waypoint has no such filter state, and lets no request through by it", async () => {
   for (const state of [undefined, { ...PEER, format: "%REQ(x-absent)%" }]) {
     const envoy = await start(compiled(), state);
     try {
@@ -351,7 +351,7 @@ test("a proxy other than a waypoint has no such filter state, and lets nobody th
   }
 });
 
-test("Envoy's own RBAC, as istiod generates it for a waypoint, says the same of known peers", async () => {
+test("Envoy's own RBAC, as istiod generates it for a waypoint, gives the same answers for known peers", async () => {
   const known = (match: Message): Message => ({ filter_state: { key: STATE, string_match: match } });
   const regex = (pattern: string): Message => known({ safe_regex: { regex: pattern } });
   const sleep = known({ exact: SLEEP });

@@ -1,4 +1,4 @@
-/** Of the recorded policies, all that istiod and Envoy took must compile, and nothing else. */
+/** Exactly the recorded policies that istiod and Envoy accepted compile. */
 import { readdirSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";

@@ -86,7 +86,7 @@ describe("targets", () => {
     expect(compileText(direct).configuration!.directRemoteAddress).toBe("jwtgate.direct_remote_address");
     expect(compileText(rule("{}")).configuration).not.toHaveProperty("directRemoteAddress");
   });
-  test("a bare configuration says what it needs", () => {
+  test("a bare configuration names what it needs", () => {
     expect(compileText(direct, { target: "config" }).configuration).toHaveProperty("directRemoteAddress");
     expect(messages(direct, { target: "config" })).toEqual([
       "4:48: warning: this needs the filter state jwtgate.direct_remote_address to hold the direct peer's address: --output envoy arranges that",

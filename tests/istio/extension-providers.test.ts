@@ -1,4 +1,4 @@
-/** CUSTOM policies, and the extension providers that a mesh config has for them. */
+/** CUSTOM policies, and the extension providers of a mesh config. */
 import { describe, expect, test } from "vitest";
 import {
   type CompileOptions,
@@ -127,7 +127,7 @@ describe("an extension provider", () => {
     });
   });
 
-  test("in gRPC has none of HTTP's, and refuses within ten minutes unless it says otherwise", () => {
+  test("in gRPC has no fields of HTTP, and refuses after ten minutes by default", () => {
     expect(providerOf(grpc(`service: 127.0.0.1, port: 1`))).toEqual({
       name: "a",
       host: "127.0.0.1",
@@ -139,7 +139,7 @@ describe("an extension provider", () => {
     expect(faults(grpc(`${HERE}, pathPrefix: /a`))[0]).toContain('unknown field "pathPrefix"');
   });
 
-  test("takes the former name of a field where the new one is not there", () => {
+  test("takes the former name of a field if the new one is absent", () => {
     expect(providerOf(http(`${HERE}, includeHeadersInCheck: [x-a]`))?.http?.includeRequestHeaders).toEqual([
       "x-a",
     ]);
@@ -224,7 +224,7 @@ describe("a CUSTOM policy", () => {
     resource("AuthorizationPolicy", `{action: CUSTOM, provider: {name: a}, rules: ${rules}}`);
   const options = { meshConfig };
 
-  test("says of its rules what it is asked about, and has nothing for the filter", () => {
+  test("names the rules that it is asked about, and has nothing for the filter", () => {
     const text = custom("[{to: [{operation: {paths: [/a]}}], from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]");
     const [workload] = compileWith(http(HERE), {}, text).workloads;
     expect(workload?.configuration).toMatchObject({ authorization: { predicates: [], deny: { rules: [] } } });
@@ -298,7 +298,7 @@ describe("a CUSTOM policy", () => {
     );
   });
 
-  test("is asked by nobody in shadow, and that is reported", () => {
+  test("is not asked in shadow, which is reported", () => {
     const { workloads, diagnostics } = compileWith(http(HERE), { shadow: true });
     expect(workloads[0]?.custom).toEqual([]);
     expect(diagnostics.map(formatDiagnostic)).toEqual([
@@ -306,7 +306,7 @@ describe("a CUSTOM policy", () => {
     ]);
   });
 
-  test("of another workload stops nobody", () => {
+  test("of another workload refuses no request", () => {
     const other = resource(
       "AuthorizationPolicy",
       "{selector: {matchLabels: {app: b}}, action: CUSTOM, provider: {name: zz}, rules: [{}]}",
@@ -361,7 +361,7 @@ describe("for a WasmPlugin, a CUSTOM policy", () => {
     expect(notes).toHaveLength(1);
   });
 
-  test("alone is nothing to compile", () => {
+  test("without other policies is nothing to compile", () => {
     const { workloads, notes } = left(CUSTOM);
     expect(workloads).toEqual([]);
     expect(notes[0]).toContain("there are only CUSTOM policies here, and nothing for the filter to decide");

@@ -146,7 +146,7 @@ describe("random policies", () => {
     });
   });
 
-  /** Each makes one thing of a well-formed policy wrong. */
+  /** Each makes one part of a well-formed policy wrong. */
   const FAULTS: Record<string, (spec: { action: unknown; rules: Fields[] }, random: Random) => void> = {
     "an unknown action": (spec, random) => {
       spec.action = random.pick(["allow", "Deny", "LOG", "custom", "", 1, true]);

@@ -13,7 +13,7 @@ function provider(text: string): Omit<Provider, "localJwks"> {
   return others;
 }
 
-/** What a rule has beside what every rule has. */
+/** The fields of a rule besides those of every rule. */
 function fields(text: string): object {
   const { name, policy, issuer, fromHeaders, fromParams, ...others } = provider(
     jwtRule(`issuer: i, ${text}`),
@@ -25,7 +25,7 @@ function fields(text: string): object {
 }
 
 describe("a jwtRule becomes a provider", () => {
-  test("with an issuer and keys alone, tokens are found where Envoy looks by default", () => {
+  test("with only an issuer and keys, tokens are found at Envoy's default locations", () => {
     expect(provider(jwtRule("issuer: testing@secure.istio.io"))).toEqual({
       name: "origins-0",
       policy: "foo/p",
@@ -72,7 +72,7 @@ describe("a jwtRule becomes a provider", () => {
     expect(places("fromCookies: [session]")).toEqual({ fromCookies: ["session"] });
   });
 
-  test("without jwtRules nothing is checked, and the configuration says so: the filter refuses an empty one", () => {
+  test("without jwtRules nothing is checked, but the configuration is not empty: the filter refuses an empty one", () => {
     const { configuration } = compileText(resource("RequestAuthentication", "{}"));
     expect(configuration).toEqual({
       version: 1,
@@ -165,7 +165,7 @@ describe("keys", () => {
       timeoutMs: 60_500,
     });
   });
-  test("with jwksUri, any issuer will do", () => {
+  test("with jwksUri, any issuer is accepted", () => {
     expect(fetched("jwks_uri: http://keys.example/jwks")).not.toHaveProperty("issuer");
   });
   test.each(["https://idp.example", "https://idp.example/"])(
@@ -200,7 +200,7 @@ describe("keys", () => {
   });
 });
 
-describe("where no keys are", () => {
+describe("without keys", () => {
   const METADATA = [
     ...["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "168.63.129.16"],
     // The same in other spellings.

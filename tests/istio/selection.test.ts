@@ -95,14 +95,14 @@ describe("which policies are for a workload", () => {
     expect(selected(text, { namespace: "foo" })).toEqual(["a"]);
     expect(compileText(text, {}).resources[0]!.namespace).toBe("default");
   });
-  test("labels alone do where there is one namespace", () => {
+  test("labels are enough if there is one namespace", () => {
     const text = policy("a", "foo", labels("app: a")) + policy("b", "foo", labels("app: b"));
     expect(selected(text, { labels: { app: "b" } })).toEqual(["b"]);
   });
 });
 
 describe("what is not decided is refused", () => {
-  test("labels, without a namespace, where there are several", () => {
+  test("labels, without a namespace, if there are several", () => {
     expect(messages(policy("a", "foo") + policy("b", "bar"), { labels: {} })).toEqual([
       "6:1: the policies are of several namespaces, foo and bar: pass --namespace",
     ]);

@@ -57,7 +57,7 @@ describe("the policies of a waypoint", () => {
     expect(workloads[0]?.configuration.peerPrincipal).toBe("io.istio.peer_principal");
   });
 
-  test("of a Gateway alone are those of the Gateway and the class", () => {
+  test("of only a Gateway are those of the Gateway and the class", () => {
     const text = policy("wp", "foo", gateway("wp")) + policy("mesh", "istio-system", everyWaypoint);
     const { said, selected, workloads } = compiled(text, { namespace: "foo", gateway: "wp" });
     expect(said).toEqual([]);
@@ -104,7 +104,7 @@ describe("the policies of a waypoint", () => {
     expect(compiled(text, options).selected).toEqual(["elsewhere", "a"]);
   });
 
-  test("without a word on which, are a plugin for each target", () => {
+  test("without a flag that names one, are a plugin for each target", () => {
     const text =
       policy("a", "foo", service("a")) +
       policy("a2", "foo", service("a")) +
@@ -126,12 +126,12 @@ describe("what is not decided for a waypoint is refused", () => {
       "f:11:1: AuthorizationPolicy foo/a is for the Service a, and a plugin for the Gateway wp would run on its requests too, beside one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it",
     );
   });
-  test("a Gateway, for a Service of which nobody says who serves it", () => {
+  test("a Gateway, for a Service whose waypoint no flag names", () => {
     expect(compiled(ALL, { namespace, service: { kind: "Service", name: "a" } }).said).toEqual([
       "f:6:1: AuthorizationPolicy foo/wp is for the Gateway wp: pass --gateway NAME, the waypoint that serves the Service a",
     ]);
   });
-  test("everything, for a namespace alone", () => {
+  test("everything, for only a namespace", () => {
     expect(compiled(policy("a", "foo", service("a")), { namespace }).said).toEqual([
       "f:1:1: AuthorizationPolicy foo/a is for the Service a: pass --gateway NAME, --service NAME or --service-entry NAME",
     ]);
@@ -245,7 +245,7 @@ describe("the plugin", () => {
     expect(plugin.spec.pluginConfig).not.toHaveProperty("peerPrincipal");
   });
 
-  test("for a Gateway needs a mode if it is about peers, whom a gateway and a waypoint know differently", () => {
+  test("for a Gateway needs a mode if it is about peers, which a gateway and a waypoint find differently", () => {
     const about = (source: string) =>
       policy("a", "foo", `${gateway("g")}, rules: [{from: [{source: {${source}}}]}]`);
     for (const source of [

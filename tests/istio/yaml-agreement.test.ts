@@ -47,7 +47,7 @@ const PIECES = [
   ],
 ];
 
-/** What the library takes for a fault, and the specification and we do not, or nobody writes. */
+/** Texts that only the library refuses, although the specification allows them, and texts that nobody writes. */
 const OURS_ALONE = [
   // Tabs before a scalar that is a whole document, and in empty lines.
   /TAB_AS_INDENT/,

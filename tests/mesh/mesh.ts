@@ -53,10 +53,10 @@ export interface Answer {
 /** Programs that tests/mesh/programs.sh builds. */
 const PROGRAMS = ["pilot-discovery", "pilot-agent", "crane", "kube-apiserver", "kubectl"];
 
-/** Where the registry has the module. */
+/** The module's path in the registry. */
 const REPOSITORY = "jwtgate:test";
 
-/** Ports that have been given away. Some processes listen on theirs only later. */
+/** Ports that are in use. Some processes begin to listen later. */
 const given = new Set<number>();
 
 /** A free port below those that Linux gives to connections, so that it stays free. */
@@ -229,7 +229,7 @@ export class Mesh {
     await ended(found.process, "SIGKILL");
   }
 
-  /** The image in the registry, as `--image` takes it. */
+  /** The image in the registry, for `--image`. */
   get image(): string {
     return `oci://127.0.0.1:${this.port("registry")}/${REPOSITORY}`;
   }
@@ -394,7 +394,7 @@ export class Mesh {
     return { name, admin, certificates: join(folder, "out") };
   }
 
-  /** What a proxy's admin interface answers. */
+  /** The answer of a proxy's admin interface. */
   async admin({ admin }: MeshProxy, path: string): Promise<string> {
     return (await fetch(`http://127.0.0.1:${admin}${path}`)).text();
   }

@@ -133,7 +133,7 @@ spec:
 /** How many answers in a row show that every worker of a proxy has what istiod brought: each request may meet another. */
 const WORKERS_ASKED = 10;
 
-/** Waits for an answer, for what istiod brings takes a while. */
+/** Waits for an answer, because istiod's updates take a while. */
 function arrives(port: number, request: Ask, status: number): Promise<unknown> {
   const { path, token } = request;
   return until(`${path} with ${token === undefined ? "no token" : "a token"} gets ${status}`, async () => {
@@ -416,7 +416,7 @@ spec:
     name: "a registry that is down when a proxy starts",
     async run({ mesh, gateway, want }) {
       await mesh.end("registry");
-      // Modules that an agent has fetched it keeps: a tag that none has.
+      // An agent keeps the modules that it has fetched, so this tag is new.
       const image = ["--image", mesh.image, "--sha256", mesh.digest];
       await mesh.plugin(tokenNeeded(AT_GATEWAY), GATEWAY_OPTIONS, image);
       const late = { ...(await startGateway(mesh, "late")), http: gateway.http, mtls: gateway.mtls };
@@ -424,7 +424,7 @@ spec:
       await arrives(late.http, { path: "/open" }, 403);
       want("no registry: a good token", await ask(late.http, { path: "/", token: TOKEN }), 403);
       await mesh.startRegistry();
-      // The agent does not try again by itself: a change of the plugin makes it.
+      // The agent does not retry, but it fetches after a change of the plugin.
       await mesh.kubectl(["delete", "wasmplugins", "--all", "-n", "istio-system"]);
       await mesh.plugin(tokenNeeded(AT_GATEWAY), GATEWAY_OPTIONS, image);
       await arrives(late.http, { path: "/" }, 403);

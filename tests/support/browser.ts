@@ -16,7 +16,7 @@ import fontsManifest from "../../node_modules/dejavu-fonts-ttf/package.json" wit
 /** The site as it was built. */
 export const CONSOLE_FOLDER = "dist/console";
 
-/** A page, and what it did that our pages must not do. */
+/** A page, and its forbidden actions. */
 export interface WatchedPage {
   page: Page;
   /** The URLs of all requests, in their order. */

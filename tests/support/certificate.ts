@@ -1,4 +1,4 @@
-/** Certificates with any names, for code that reads them: nobody signs them. */
+/** Certificates with any names, for code that reads them. Their signatures are not valid. */
 
 /** One DER element. */
 export function der(tag: number, ...contents: Uint8Array[]): Buffer {

@@ -1,4 +1,4 @@
-/** Where each resource of a YAML file is, by its lines alone. */
+/** Finds each resource of a YAML file by its lines. */
 
 export interface Document {
   kind: string;

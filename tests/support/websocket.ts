@@ -41,7 +41,7 @@ export async function startWebSocketUpstream(): Promise<WebSocketUpstream> {
   };
 }
 
-/** The result of a handshake: an open socket, or an answer in its place. */
+/** The result of a handshake: an open socket, or an HTTP answer. */
 export type Opened =
   | { socket: WebSocket }
   | { status: number; body: string; headers: IncomingMessage["headers"] };

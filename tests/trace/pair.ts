@@ -74,7 +74,7 @@ const MAX_WAIT_MS = 10_000;
 
 const DENIED = "RBAC: access denied";
 
-/** What is wrong with a pair of answers and the trace, one line each. */
+/** The faults of a pair of answers and the trace, one line each. */
 export function contradictions({ release, traced, trace }: Both, configuration: Configuration): string[] {
   const found: string[] = [];
   const same = (what: string, left: unknown, right: unknown): void => {

@@ -1,4 +1,4 @@
-/** The release has not one byte of the trace: without its calls in the sources, the compiler makes the same module. */
+/** The release contains no byte of the trace: without the calls in the sources, the compiler makes the same module. */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

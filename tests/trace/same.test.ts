@@ -84,7 +84,7 @@ describe("recorded cases", () => {
   });
 });
 
-test("what is read for the trace alone fails no request", () => {
+test("a value that only the trace reads fails no request", () => {
   const configuration = whole({
     directRemoteAddress: "nobody.sets.this",
     authorization: {

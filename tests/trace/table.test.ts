@@ -1,4 +1,4 @@
-/** The events that assembly/trace.ts writes are those of the table that tools read them by; so are the numbers of enumerations. */
+/** assembly/trace.ts writes the events of the table that tools read them with, and the same numbers of enumerations. */
 import { readFileSync } from "node:fs";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
