@@ -49,6 +49,30 @@ test("a token of the last of many providers passes, beside tokens of others", as
   }
 });
 
+test("a token may become any number of headers", async () => {
+  const host = await createNodeHost(module);
+  const claims = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`claim${i}`, `value ${i}`]));
+  const claimToHeaders = Object.keys(claims).map((claimName) => ({
+    headerName: `x-${claimName}`,
+    claimName,
+  }));
+  const issuer = "https://idp.example";
+  const providers = [
+    {
+      name: "origins-0",
+      issuer,
+      localJwks: { keys: [key.jwk] },
+      fromHeaders: [{ name: "authorization", valuePrefix: "Bearer " }],
+      claimToHeaders,
+    },
+  ];
+  expect(host.configure(whole({ providers }))).toMatchObject({ accepted: true });
+  const authorization = `Bearer ${key.token({ iss: issuer, ...claims })}`;
+  const { outcome } = host.send({ headers: [["authorization", authorization]] });
+  const forwarded = outcome?.upstream?.headers.filter(([name]) => name.startsWith("x-claim"));
+  expect(forwarded).toEqual(Object.entries(claims).map(([name, value]) => [`x-${name}`, value]));
+});
+
 describe("a log line of a decision", () => {
   async function lineOf(request: DownstreamRequest): Promise<string> {
     const host = await createNodeHost(module);

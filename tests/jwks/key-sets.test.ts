@@ -257,6 +257,25 @@ describe("refused sets", () => {
     ["no JSON", "keys", "not JSON"],
     ["no object", "[]", "a key set is an object"],
     ["no keys", "{}", "[keys] is missing"],
+    ...["https://a.example/jwks", " http://a \n", "HTTPS://A/b?c"].map((text): [string, string, string] => [
+      `the URL ${JSON.stringify(text)}`,
+      text,
+      "this is a URL, not a JSON Web Key Set: write it as jwksUri",
+    ]),
+    ...["keys.json", "  a/b.jwks\n\n", "x.JWK", "C:\\a.pem"].map((text): [string, string, string] => [
+      `the file's name ${JSON.stringify(text)}`,
+      text,
+      "this is a file's name, not a JSON Web Key Set",
+    ]),
+    ...["see https://a", "https://a b", "two words.json", "a.json b", "a.jsonx", '{"a":"b.json'].map(
+      (text): [string, string, string] => [
+        `${JSON.stringify(text)}, which is neither a URL nor a file's name`,
+        text,
+        "the key set cannot be read: not JSON",
+      ],
+    ),
+    ["a fault with its place", `{"keys":[] "a"}`, "not JSON (character 12)"],
+    ["a number too small", `{"keys":[],"a":-1e999}`, "a number is too large"],
     ["a single key", JSON.stringify(EC), "this is a single key"],
     ["PEM", "-----BEGIN PUBLIC KEY-----\n", "this is PEM"],
     [
@@ -283,6 +302,23 @@ describe("refused sets", () => {
     expect(normalizeJwks(text).keys).toEqual([]);
     expect(said(text)).toEqual([expect.stringMatching(/^error: /)]);
     expect(said(text)[0]).toContain(words);
+  });
+
+  test("the largest set is read: 100 keys, 100 levels, 256 KiB", () => {
+    const keys = Array(100).fill({ kty: "oct", k: "YQ" });
+    expect(normalizeJwks(JSON.stringify({ keys })).keys).toHaveLength(100);
+    const levels = `{"keys":[{"kty":"oct","k":"YQ"}],"a":${"[".repeat(99)}${"]".repeat(99)}}`;
+    expect(normalizeJwks(levels).keys).toHaveLength(1);
+    const start = '{"keys":[{"kty":"oct","k":"YQ"}],"a":"';
+    const largest = `${start}${"x".repeat(256 * 1024 - start.length - 2)}"}`;
+    expect(normalizeJwks(largest).keys).toHaveLength(1);
+    expect(normalizeJwks(`${largest} `).keys).toEqual([]);
+  });
+
+  test("a name in a list inside an object, and as a value, is not a duplicate", () => {
+    const text = '{"a":[{"keys":1},"keys",["keys"]],"keys":[{"kty":"oct","k":"YQ"}],"b":"a"}';
+    expect(normalizeJwks(text)).toEqual({ keys: [{ kty: "oct", k: "YQ" }], problems: [expect.anything()] });
+    expect(said('{"a":[[1],{}],"keys":[],"a":1}')[0]).toContain('the name "a" is there twice');
   });
 
   test("a name in two objects is not a duplicate", () => {

@@ -158,31 +158,46 @@ describe.each([
     cipher: "aes-256-cbc",
     passphrase: "x",
   });
-  test.each<[string, string]>([
-    ["hello", "this is neither PEM, DER nor a JWK: not JSON"],
-    ["1", "this is neither PEM, DER nor a JWK"],
-    ['{"a":1}', "this JSON is not a JWK (it has no [kty]) and not a key set (it has no [keys])"],
-    ['{"keys":[]}', "[keys] must be a list of keys"],
-    ["\n", "there is nothing in it: a key, a certificate or a key set is needed"],
-    [pem("PKCS7"), "convert it with `openssl pkcs7 -in FILE -print_certs -out certs.pem`"],
-    [pem("NEW CERTIFICATE REQUEST"), "convert it with `openssl req -in FILE -noout -pubkey -out public.pem`"],
-    [pem("PUBLIC KEY"), 'the block "PUBLIC KEY" holds no key that can be read'],
-    [pem("CERTIFICATE"), 'the block "CERTIFICATE" holds no certificate that can be read'],
+  test.each<[string, string, string]>([
+    ["text", "hello", "this is neither PEM, DER nor a JWK: not JSON"],
+    ["a number", "1", "this is neither PEM, DER nor a JWK"],
     [
+      "another object",
+      '{"a":1}',
+      "this JSON is not a JWK (it has no [kty]) and not a key set (it has no [keys])",
+    ],
+    ["an empty key set", '{"keys":[]}', "[keys] must be a list of keys"],
+    ["nothing", "\n", "there is nothing in it: a key, a certificate or a key set is needed"],
+    ["PKCS #7", pem("PKCS7"), "convert it with `openssl pkcs7 -in FILE -print_certs -out certs.pem`"],
+    [
+      "a request for a certificate",
+      pem("NEW CERTIFICATE REQUEST"),
+      "convert it with `openssl req -in FILE -noout -pubkey -out public.pem`",
+    ],
+    ["a block without a key", pem("PUBLIC KEY"), 'the block "PUBLIC KEY" holds no key that can be read'],
+    [
+      "a block without a certificate",
+      pem("CERTIFICATE"),
+      'the block "CERTIFICATE" holds no certificate that can be read',
+    ],
+    [
+      "an encrypted key",
       encrypted.toString(),
       "the key is encrypted: convert it with `openssl pkey -in FILE -pubout -out public.pem`",
     ],
     [
+      "X25519",
       generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "pem" }).toString(),
       "a key of type x25519 cannot verify tokens",
     ],
-    ['{"protected":"e30","ciphertext":"x"}', "decrypt it with `step crypto jwe decrypt < FILE`"],
+    ["a JWE", '{"protected":"e30","ciphertext":"x"}', "decrypt it with `step crypto jwe decrypt < FILE`"],
     [
+      "a key of OpenSSH",
       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 someone",
       "convert it with `ssh-keygen -e -m PKCS8 -f FILE > key.pem`",
     ],
-    ["-----BEGIN PUBLIC KEY-----\nAAAA", "there is no whole PEM block with a key in it"],
-  ])("refuses %j", (text, words) => {
+    ["half of a block", "-----BEGIN PUBLIC KEY-----\nAAAA", "there is no whole PEM block with a key in it"],
+  ])("refuses %s", (_, text, words) => {
     expect(() => read(text)).toThrow(NoKey);
     expect(() => read(text)).toThrow(words);
   });
