@@ -112,7 +112,7 @@ describe("in the playground", () => {
       const answer = page.locator(`.answer:not([data-number="${number}"])`);
       await answer.waitFor({ timeout: SOON });
       // Comments and empty documents are right; all else is an error.
-      expect(await answer.textContent(), name).toMatch(/There is no answer while|200 forwarded/);
+      expect(await answer.textContent(), name).toMatch(/No answer, because of an error|200 forwarded/);
     }
     expect(await page.locator(".code .cm-specialChar").count()).toBeGreaterThan(2);
     await stillAnswers(page);
@@ -153,7 +153,7 @@ describe("in the wizard", () => {
     async (_, text) => {
       const { page, end } = await openHostile("Wizard");
       await page.getByText("Advanced", { exact: true }).click();
-      await page.getByRole("button", { name: "Add a place" }).click();
+      await page.getByRole("button", { name: "Add a location" }).click();
       await page.getByLabel("Requests that need a token").selectOption("matched");
       await page.getByLabel("For", { exact: true }).selectOption("labels");
       const fields = page.locator("#panel-wizard :is(input:not([type]), textarea)");

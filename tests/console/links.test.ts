@@ -69,7 +69,7 @@ describe("in a browser", () => {
     await page.getByText("Left out: 1 token.").waitFor();
     const short = await page.getByLabel(/^The link/).inputValue();
     await page.getByRole("button", { name: "Put them in" }).click();
-    await page.getByText("This link holds private keys or tokens").waitFor();
+    await page.getByText("This link contains private keys or tokens").waitFor();
     const whole = await page.getByLabel(/^The link/).inputValue();
     await close();
     for (const [link, token] of [
@@ -107,9 +107,9 @@ describe("in a browser", () => {
     await page.getByLabel("Requests that need a token").selectOption("matched");
     await page.getByLabel("Paths, such as /public/*").fill("/linked/*");
     await page.getByText("Advanced", { exact: true }).click();
-    await page.getByRole("button", { name: "Add a place" }).click();
-    await page.getByLabel("Kind of place 1").selectOption("cookie");
-    await page.getByLabel("Name of place 1").fill("session");
+    await page.getByRole("button", { name: "Add a location" }).click();
+    await page.getByLabel("Kind of location 1").selectOption("cookie");
+    await page.getByLabel("Name of location 1").fill("session");
     await page.getByLabel("Keys", { exact: true }).selectOption("pasted");
     const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ";
     await page

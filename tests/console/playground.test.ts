@@ -235,7 +235,7 @@ describe("saved requests", () => {
     const { page, close } = await openPlayground();
     const mark = page.locator(".cm-reach", { hasText: "2" });
     await mark.waitFor();
-    expect(await mark.getAttribute("title")).toContain("2 saved requests of 4");
+    expect(await mark.getAttribute("title")).toContain("2 of the 4 saved requests");
     await close();
   });
 });

@@ -23,8 +23,8 @@ function rows(heading: string): string[][] {
 
 const HEADINGS = {
   forbidden: "403",
-  token: "401: the token is not good now, or not here",
-  form: "401: it is not a token as RFC 7515 and 7519 want it",
+  token: "401: the token is not valid now, or not here",
+  form: "401: it is not a token of RFC 7515 and RFC 7519",
 };
 
 describe("docs/troubleshooting.md", () => {
