@@ -1,5 +1,11 @@
 /** Keys and certificates in DER with one part changed: what has not exactly the form of its kind is not read. */
-import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  X509Certificate,
+} from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { der, type Element, elements, TAG } from "../../tools/encoding/der.ts";
 import { certificatesOf, rsaKeyOfCertificate } from "../../tools/jwks/certificate.ts";
@@ -147,7 +153,7 @@ describe("certificates", () => {
   let pem: string;
   let key: object;
   beforeAll(() => {
-    pem = authority.issue({}, "rsa").certificate;
+    pem = authority.issue({}, createPrivateKey(rsa)).certificate;
     const certificate = new X509Certificate(pem);
     bytes = certificate.raw;
     key = jwk(certificate.publicKey);

@@ -215,7 +215,7 @@ describe("OpenSSL and what runs anywhere", () => {
         privateKey.export({ type: "pkcs8", format: "der" }),
       ]),
       ...curves.map(({ privateKey }) => privateKey.export({ type: "sec1", format: "der" })),
-      new X509Certificate(authority.issue({}, "rsa").certificate).raw,
+      new X509Certificate(authority.issue({}, RSA_PRIVATE).certificate).raw,
       new X509Certificate(authority.certificate).raw,
     ];
   });

@@ -8,7 +8,7 @@ import { defineConfig } from "vitest/config";
 
 const TESTS: Record<string, string[]> = {
   istio: ["tests/istio/!(cases|random|yaml-agreement|yaml-limits).test.ts"],
-  jwks: ["tests/jwks/*.test.ts"],
+  jwks: ["tests/jwks/*.test.ts", "tests/istio/request-authentication.test.ts"],
   render: ["tests/render/!(yaml-readers).test.ts"],
 };
 const folder = process.env["MUTATED_FOLDER"] ?? "";

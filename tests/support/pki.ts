@@ -1,5 +1,5 @@
 /** A certificate authority for a test: certificates that TLS peers accept, with any names. */
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { der, extension, type Names, pem, subjectAlternativeName } from "./certificate.ts";
 
 export interface Credentials {
@@ -22,12 +22,14 @@ export class CertificateAuthority {
   /** Its own certificate, PEM. */
   readonly certificate = this.make(this.pair.publicKey, "jwtgate tests", [IS_AUTHORITY]);
 
-  /** A key, and a certificate for it that is good for servers and clients. */
-  issue(names: Names, kind: "ec" | "rsa" = "ec"): Credentials {
-    const { publicKey, privateKey } =
-      kind === "ec"
-        ? generateKeyPairSync("ec", { namedCurve: "P-256" })
-        : generateKeyPairSync("rsa", { modulusLength: 2048 });
+  /**
+   * A key, and a certificate for it that is good for servers and clients.
+   *
+   * @param key its type, for a new one, or the private key
+   */
+  issue(names: Names, key: "ec" | "rsa" | KeyObject = "ec"): Credentials {
+    const privateKey = typeof key === "string" ? generate(key) : key;
+    const publicKey = createPublicKey(privateKey);
     return {
       certificate: this.make(publicKey, "leaf", [subjectAlternativeName(names)]),
       key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
@@ -50,6 +52,12 @@ export class CertificateAuthority {
     const signature = sign("sha256", body, this.pair.privateKey);
     return pem(der(SEQUENCE, body, ECDSA_WITH_SHA256, der(0x03, Buffer.of(0), signature)));
   }
+}
+
+function generate(type: "ec" | "rsa"): KeyObject {
+  return type === "ec"
+    ? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
+    : generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
 }
 
 function commonName(name: string): Buffer {
