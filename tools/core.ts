@@ -5,8 +5,9 @@
  * @module
  */
 
+export { check } from "./check/exact.ts";
 export type { Finding, Severity as FindingSeverity } from "./check/findings.ts";
-export { type Review, type ReviewOptions, review as check } from "./check/review.ts";
+export type { Review, ReviewOptions } from "./check/review.ts";
 export type {
   CompiledResource,
   CompiledWorkload,

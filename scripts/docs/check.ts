@@ -20,8 +20,10 @@ The exit code is 1 if a finding is at least as severe as \`--fail-on\` says (def
 compile, 0 if not, and 2 if the command line is wrong. \`--namespace\`, \`--labels\` and \`--gateway\` choose the policies of
 one workload, as with \`compile\`.
 
-If one rule is compared with another, \`check\` reports only what is certain: that one matches whatever the other does. More than
-${MAX_COMPARED_RULES.toLocaleString("en-US")} rules are not compared. No finding is not proof.
+Up to 100 rules are compared exactly: which match no request, and about which other rules, several together included, have
+decided already ([how](proof.md)). More are compared by their conditions, one rule with another, and more than ${MAX_COMPARED_RULES.toLocaleString("en-US")} not at
+all.
+What is reported is certain. No finding is not proof.
 
 ## Formats
 

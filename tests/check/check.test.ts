@@ -1,8 +1,8 @@
 /** Each finding: policies that have it, at the very place, and policies that are nearly the same and have it not. */
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { check as review } from "../../tools/check/exact.ts";
 import { type Code, type Finding, KINDS, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
-import { review } from "../../tools/check/review.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import { TARGETS, type TargetName } from "../../tools/targets/index.ts";
 
@@ -337,6 +337,13 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       allow(to({ paths: ["/a/*"] }), to({ paths: ["/a/b"], methods: ["GET"] })),
       allow(to({ paths: ["/a"] }), to({ paths: ["/a"] })),
       allow(to({ paths: ["/a"], notMethods: ["GET"] }), to({ paths: ["/a"], notMethods: ["GET", "PUT"] })),
+      // Several rules together, and a block whose halves are allowed.
+      allow(to({ methods: ["GET"] }), to({ notMethods: ["GET"] }), to({ paths: ["/a"] })),
+      allow(
+        from({ remoteIpBlocks: ["10.0.0.0/9"] }),
+        from({ remoteIpBlocks: ["10.128.0.0/9"] }),
+        from({ remoteIpBlocks: ["10.0.0.0/8"] }),
+      ),
     ],
     not: [
       allow(to({ paths: ["/a"], methods: ["GET"] }), to({ paths: ["/a"], methods: ["PUT"] })),
@@ -398,6 +405,18 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     ],
   },
   JG214: { found: [rules(MAX_COMPARED_RULES + 1)], not: [rules(MAX_COMPARED_RULES)] },
+  JG215: {
+    found: [
+      allow(to({ paths: ["/a"], notPaths: ["/a*"] }), to({ paths: ["/b"] })),
+      allow(from({ requestPrincipals: ["https://stranger.example/*"] }), to({ paths: ["/b"] })),
+      allow({ ...when("request.auth.claims[sub]", ["a"]), ...from({ notRequestPrincipals: ["*"] }) }),
+    ],
+    not: [
+      allow(to({ paths: ["/a"], notPaths: ["/a/*"] })),
+      // A policy without rules allows nothing, and means it.
+      all(IDP, policy("p", "ALLOW", [])),
+    ],
+  },
   JG301: {
     found: [`${CLEAN} # jwtgate: ignore JG002 because x`],
     not: [
@@ -674,6 +693,12 @@ const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string]
     ]),
   ].flat(),
   JG214: [[rules(MAX_COMPARED_RULES + 1), () => rules(500)]],
+  JG215: [
+    [
+      allow(to({ paths: ["/a"], notPaths: ["/a*"] }), to({ paths: ["/b"] })),
+      () => allow(to({ paths: ["/a"] }), to({ paths: ["/b"] })),
+    ],
+  ],
   JG301: [[`${CLEAN} # jwtgate: ignore JG002 because x`, () => CLEAN]],
   JG302: [
     [

@@ -1,4 +1,6 @@
 /** Lints policies. A library: it uses neither files nor a process. */
+import type { CompileResult } from "../compile.ts";
+import type { Configuration } from "../config/schema.ts";
 import { type Diagnostic, formatPosition } from "../diagnostics.ts";
 import type { Attribute } from "../istio/attributes.ts";
 import type { AuthorizationPolicy, Clause, PolicyRule } from "../istio/authorization-policy.ts";
@@ -17,10 +19,21 @@ import { covers } from "./patterns.ts";
 import { RuleIndex } from "./rule-index.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
 
+/** How rules without effect are found exactly (prove/rules.ts). A page that reviews at each key does without. */
+export type RuleProver = (
+  configuration: Configuration,
+  applies: (other: string, id: string) => boolean,
+) => readonly { id: string; why: "never" | "denied" | "redundant"; by?: string }[];
+
 export interface CheckOptions {
+  /** The same resources, compiled, and what compares rules exactly. */
+  proof?: Pick<CompileResult, "configuration"> & { idleRules: RuleProver };
   /** The namespace whose policies apply to every namespace. */
   rootNamespace: string;
 }
+
+/** More rules than these are compared by their conditions alone, which finds less. */
+const MAX_PROVEN_RULES = 100;
 
 /** Claims that are always lists, for any rule. */
 const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
@@ -68,6 +81,7 @@ class Reviewer {
     for (const policy of this.policies) this.checkPolicy(policy, surroundings);
     this.checkSpellings();
     this.checkCoverage();
+    this.proveCoverage();
     return this.findings.list.sort(byPlace);
   }
 
@@ -325,6 +339,51 @@ class Reviewer {
     }
   }
 
+  /** Reports further rules without effect: those that only several rules together, or what can arrive, make so. */
+  private proveCoverage(): void {
+    const { configuration, idleRules } = this.options.proof ?? {};
+    if (configuration === undefined || idleRules === undefined) return;
+    const rules = new Map(
+      this.enforced.flatMap((policy) =>
+        policy.spec.rules.map((rule, index) => [idOf(policy, index), { policy, rule }] as const),
+      ),
+    );
+    if (rules.size > MAX_PROVEN_RULES) return;
+    const known = new Set(
+      this.findings.list
+        .filter(({ code }) => code === "JG206" || code === "JG207")
+        .map(({ file, line, column }) => formatPosition({ file, line, column })),
+    );
+    const applies = (other: string, id: string) => {
+      const [a, b] = [rules.get(other)?.policy, rules.get(id)?.policy];
+      return a !== undefined && b !== undefined && this.appliesWherever(a, b);
+    };
+    for (const { id, why, by } of idleRules(configuration, applies)) {
+      const found = rules.get(id);
+      // Tokens that only other workloads accept would change what can arrive.
+      if (found === undefined || known.has(formatPosition(found.rule.at))) continue;
+      if (!this.authentications.every((one) => this.appliesWherever(one, found.policy))) continue;
+      this.reportIdle(found.rule, why, by === undefined ? undefined : rules.get(by)?.rule);
+    }
+  }
+
+  private reportIdle(
+    { at }: PolicyRule,
+    why: ReturnType<RuleProver>[number]["why"],
+    by: PolicyRule | undefined,
+  ): void {
+    const place = by && formatPosition(by.at);
+    if (why === "never") {
+      this.findings.add("JG215", at, "no request that can arrive matches this rule");
+    } else if (why === "denied") {
+      const what = place ? `the DENY rule at ${place} matches` : "DENY rules together match";
+      this.findings.add("JG206", at, `this rule allows nothing: ${what} all of it`);
+    } else {
+      const what = place ? `the rule at ${place} matches` : "other rules together match";
+      this.findings.add("JG207", at, `${what} all that this one does`);
+    }
+  }
+
   /** Whether some policy requires a token for the workloads of the resource. */
   private isTokenRequired(resource: Resource): boolean {
     return this.requiring.some((policy) => this.canMeet(policy, resource));
@@ -356,6 +415,11 @@ class Reviewer {
     this.selections.set(resource, known);
     return known;
   }
+}
+
+/** A rule's id, as the compiler makes it. */
+function idOf({ metadata: { namespace, name } }: AuthorizationPolicyResource, index: number): string {
+  return `ns[${namespace}]-policy[${name}]-rule[${index}]`;
 }
 
 function selectionOf({ matchLabels = {}, targetRefs }: Attachment): string {

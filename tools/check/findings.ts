@@ -290,6 +290,13 @@ export const KINDS = {
     reason: "Rules that are unreachable or add nothing (JG206, JG207) are not looked for.",
     remedy: "Review one workload at a time, with --namespace and --labels.",
   },
+  JG215: {
+    severity: "warning",
+    title: "A rule matches no request",
+    reason:
+      "Its conditions contradict each other, or what can arrive: a path with a query, an issuer that no RequestAuthentication has, a claim that is never text.",
+    remedy: "Correct the conditions, or remove the rule.",
+  },
   JG301: {
     severity: "warning",
     title: "A suppression is not used",

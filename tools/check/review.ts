@@ -1,7 +1,7 @@
 /** Reviews sources: compiles them, and checks those that apply to the workload. */
 import { type CompileOptions, compileSources, INSPECTED, type SourceFile } from "../compile.ts";
 import type { Diagnostic } from "../diagnostics.ts";
-import { check } from "./check.ts";
+import { check, type RuleProver } from "./check.ts";
 import { byPlace, type Finding } from "./findings.ts";
 import { type Suppressed, type SuppressionEntry, suppress } from "./suppressions.ts";
 
@@ -25,25 +25,7 @@ export interface Review {
   diagnostics: Diagnostic[];
 }
 
-/**
- * Finds policies that are open, that never match, or that disclose keys (docs/check.md).
- *
- * @param sources YAML files, each with any number of documents
- * @param options which workload's policies, and what is suppressed
- * @returns the findings in the order of their places; none if a diagnostic is an error
- *
- * @example
- * ```ts
- * import { check } from "jwtgate";
- *
- * const text = `apiVersion: security.istio.io/v1
- * kind: AuthorizationPolicy
- * metadata: {name: anybody}
- * spec: {action: DENY, rules: [{from: [{source: {ipBlocks: ["10.0.0.1/99"]}}]}]}`;
- * const { findings, diagnostics } = check([{ name: "policy.yaml", text }]);
- * console.log(findings.length, diagnostics[0]?.severity); // 0 error
- * ```
- */
+/** Reviews sources, with rules compared by their conditions alone unless `idleRules` is given. */
 export function review(
   sources: readonly SourceFile[],
   {
@@ -53,6 +35,7 @@ export function review(
     rootNamespace = DEFAULT_ROOT_NAMESPACE,
     suppressions = [],
   }: ReviewOptions = {},
+  idleRules?: RuleProver,
 ): Review {
   const options = { target: INSPECTED, namespace, labels, gateway, rootNamespace };
   const { result, selected } = compileSources(sources, options);
@@ -60,7 +43,10 @@ export function review(
   if (diagnostics.some(({ severity }) => severity === "error"))
     return { findings: [], suppressed: [], diagnostics };
   const isWhole = resources.every((one) => one.selected);
-  const all = check(selected, diagnostics, { rootNamespace });
+  const all = check(selected, diagnostics, {
+    rootNamespace,
+    ...(idleRules && { proof: { ...result, idleRules } }),
+  });
   const { findings, suppressed } = suppress(all, sources, resources, suppressions, isWhole);
   return { findings: findings.sort(byPlace), suppressed, diagnostics };
 }

@@ -1,8 +1,9 @@
 /** `jwtgate check`: findings about policies. */
 import { Command, Option } from "commander";
+import { check as checkSources } from "../check/exact.ts";
 import { SEVERITIES, type Severity } from "../check/findings.ts";
 import { FORMATS, type Format, formatReview } from "../check/format.ts";
-import { type Review, review as reviewSources } from "../check/review.ts";
+import type { Review } from "../check/review.ts";
 import { readSuppressionFile, type SuppressionEntry } from "../check/suppressions.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import { Excerpts } from "../excerpts.ts";
@@ -70,7 +71,7 @@ async function run(options: Options): Promise<void> {
   const before = [...unread, ...unreadSuppressions];
   const review: Review = before.some(({ severity }) => severity === "error")
     ? { findings: [], suppressed: [], diagnostics: [] }
-    : reviewSources(files, { ...options, suppressions });
+    : checkSources(files, { ...options, suppressions });
   // The compiler's warnings become findings.
   const errors = [...before, ...review.diagnostics].filter(({ severity }) => severity === "error");
   const excerpts = new Excerpts(files);

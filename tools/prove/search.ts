@@ -34,7 +34,8 @@ const SLICE = 20_000;
 export class Search {
   /** How many cases were looked at. */
   cases = 0;
-  private steps = 0;
+  /** How many restrictions of formulas were made. */
+  steps = 0;
   private readonly equal = new Set<string>();
   private readonly projections = new Map<string, readonly number[]>();
 

@@ -20,7 +20,7 @@ export interface TextClass {
 }
 
 /** With more states than these the patterns are too entangled. */
-const MAX_STATES = 400_000;
+const MAX_STATES = 200_000;
 
 /**
  * @param patterns by their numbers
