@@ -76,7 +76,7 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   reader.ignoreString(root, "compiler");
   const limits = reader.get(root, "limits");
   if (limits != NONE) reader.object(limits, LIMITS_FIELDS);
-  const jwksCounters = new JwksCounters();
+  const jwksCounters = new JwksCounters(reader.region);
   const keySets = new RemoteKeySets(reader, limits, rootContextId, jwksCounters);
   const authenticationLimits = AuthenticationLimits.load(reader, limits);
   const decisionLog = new DecisionLog(<i32>maxDecisionLogsPerSecond(reader, limits));
@@ -99,7 +99,7 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   }
   let authenticator: Authenticator | null = null;
   if (providers.length > 0) {
-    const extractor = connect(providers);
+    const extractor = connect(reader.tables, providers);
     const evaluator = engine ? new PolicyPredicates(engine) : null;
     authenticator = new Authenticator(
       providers,
@@ -112,6 +112,7 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
   }
   return new Plugin(
     reader.region,
+    reader.tables,
     authenticator,
     keySets.all,
     WaitingList.load(reader, limits, keySets.all.length > 0, jwksCounters),
@@ -124,7 +125,7 @@ function load(reader: Reader, rootContextId: u32): Plugin | null {
     peerProperty,
     decisionLog,
     tickPeriod(keySets, authenticationLimits.maxWait),
-    new Counters(),
+    new Counters(reader.tables),
     jwksCounters,
   );
 }
@@ -222,15 +223,15 @@ function readProviders(
   return providers;
 }
 
-/** Makes an extractor for the locations of all providers. */
-function connect(providers: StaticArray<Provider>): Extractor {
+/** Makes an extractor for the locations of all providers. @param tables holds what requests read */
+function connect(tables: Region, providers: StaticArray<Provider>): Extractor {
   const extractor = new Extractor();
   const locations = new Array<Location>();
   for (let i = 0; i < providers.length; i++) {
     const own = providers[i].locations;
     for (let k = 0; k < own.length; k++) locations.push(own[k]);
   }
-  extractor.configure(locations);
+  extractor.configure(tables, locations);
   for (let i = 0; i < providers.length; i++) providers[i].connect(extractor);
   return extractor;
 }

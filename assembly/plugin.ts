@@ -27,6 +27,7 @@ export class Plugin {
 
   /**
    * @param region the bytes that everything here points to
+   * @param tables what requests read of it
    * @param authenticator null if the configuration has no provider
    * @param remoteKeys the fetched key sets
    * @param waiting requests that wait for them
@@ -42,6 +43,7 @@ export class Plugin {
    */
   constructor(
     private readonly region: Region,
+    private readonly tables: Region,
     readonly authenticator: Authenticator | null,
     readonly remoteKeys: Array<RemoteJwks>,
     readonly waiting: WaitingList,

@@ -8,6 +8,7 @@ import { findEnvoy } from "../tools/envoy/provision.ts";
 import { MODULE_FILE, PACKAGE_FOLDER } from "../tools/package.ts";
 import { CONTENDERS, type ContenderName } from "./contenders.ts";
 import { compileFilters } from "./filters.ts";
+import { Neighbour } from "./neighbour.ts";
 import { SHAPES } from "./policies.ts";
 import { drawing } from "./report/drawing.ts";
 import { type Measured, report } from "./report/results.ts";
@@ -77,6 +78,7 @@ const program = new Command("npm run bench --")
   .option("--runs <number>", "how often memory and updates are measured", count, 5)
   .option("--token-bytes <number>", "the least length of a token", count, 600)
   .option("--connections <number>", "of the load generator, one request at a time on each", count, 8)
+  .option("--busy", "measure tokens and steps also beside a program that fills the caches", false)
   .option("--module <file>", "the filter", MODULE_FILE)
   .option("--other-module <file>", "another build of it, to see what a change brings")
   .option(
@@ -99,6 +101,7 @@ const options = program.parse().opts<{
   runs: number;
   tokenBytes: number;
   connections: number;
+  busy: boolean;
   module: string;
   otherModule?: string;
   output: string;
@@ -106,6 +109,7 @@ const options = program.parse().opts<{
 
 const progress = progressTo(process.stderr);
 const envoy = await findEnvoy({ progress });
+const neighbour = options.busy ? await Neighbour.start() : undefined;
 const stage: StageOptions = {
   envoy,
   module: options.module,
@@ -114,6 +118,7 @@ const stage: StageOptions = {
   connections: options.connections,
   rounds: options.rounds,
   requests: options.requests,
+  ...(neighbour && { neighbour }),
   progress,
 };
 const { algorithms, modes, shapes, rules, tokenBytes, runs } = options;
@@ -140,6 +145,7 @@ const measured: Measured = {
     : [],
   host: wanted("host") ? await measureHost({ ...stage, algorithms, tokenBytes, pairs: 30 }) : [],
 };
+neighbour?.stop();
 const result = report(measured, {
   machine: {
     cpu: cpus()[0]?.model ?? "unknown processor",

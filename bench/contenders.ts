@@ -6,6 +6,7 @@ import { bootstrap, jwtgateFilter, listener, type Message } from "../tools/rende
 import { STEPS, type Step } from "./filters.ts";
 import { ask, Load } from "./load.ts";
 import { nativeFilters } from "./native.ts";
+import { keepAway } from "./neighbour.ts";
 import { requestBytes, type Target } from "./policies.ts";
 import { cpuNanoseconds, type Memory, memoryOf } from "./process-clock.ts";
 import { tampered } from "./tokens.ts";
@@ -163,6 +164,11 @@ export class Contender {
     const before = cpuNanoseconds(this.envoy.pid);
     await this.load.send(requests);
     return Number(cpuNanoseconds(this.envoy.pid) - before) / 1000 / requests.length;
+  }
+
+  /** Keeps Envoy off the neighbour's processor. */
+  keepAway(): void {
+    keepAway(this.envoy.pid);
   }
 
   get memory(): Memory {

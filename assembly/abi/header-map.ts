@@ -45,30 +45,23 @@ export function countPairs(pairs: Slice): i32 {
   return load<i32>(pointerOf(pairs));
 }
 
-/**
- * Unpacks the pairs to `table`: two slices (16 bytes) for each pair, name and value.
- *
- * @param table address of `countPairs(pairs) * 16` bytes
- * @returns false if the lengths add up to more than there is
- */
-export function unpackPairs(pairs: Slice, table: usize): bool {
-  const start = pointerOf(pairs);
-  const end = <u64>start + <u64>lengthOf(pairs);
-  const lengthsEnd = start + 4 + <usize>load<u32>(start) * 8;
-  let name = <u64>lengthsEnd;
-  let entry = table;
-  for (let lengths = start + 4; lengths < lengthsEnd; lengths += 8) {
-    const nameLength = load<u32>(lengths);
-    const valueLength = load<u32>(lengths, 4);
-    const value = name + nameLength + 1;
-    const next = value + valueLength + 1;
-    if (next > end) return false;
-    store<Slice>(entry, slice(<usize>name, nameLength));
-    store<Slice>(entry, slice(<usize>value, valueLength), 8);
-    name = next;
-    entry += 16;
-  }
-  return true;
+/** The address of the lengths of pair `i`; that of the number of pairs is where the names and values begin. */
+// @ts-ignore: decorator
+@inline
+export function lengthsOfPair(pairs: Slice, i: i32): usize {
+  return pointerOf(pairs) + 4 + <usize>i * 8;
+}
+
+// @ts-ignore: decorator
+@inline
+export function nameLengthAt(lengths: usize): u32 {
+  return load<u32>(lengths);
+}
+
+// @ts-ignore: decorator
+@inline
+export function valueLengthAt(lengths: usize): u32 {
+  return load<u32>(lengths, 4);
 }
 
 /** Appends a value to a request header. @returns false if the host failed */

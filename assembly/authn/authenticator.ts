@@ -93,8 +93,11 @@ export class Authenticator {
    */
   private wroteLocation: bool = false;
   private readonly anyRequired: bool;
-  /** The names of all headers that providers write. */
+  /** The names of all headers that providers write, and how many they are. */
   private readonly outputs: StaticArray<Slice>;
+  private readonly outputCount: i32;
+  private readonly maxTokenBytes: i32;
+  private readonly maxTokens: i32;
   private readonly statuses: StaticArray<Status>;
 
   constructor(
@@ -108,7 +111,11 @@ export class Authenticator {
     let required = false;
     for (let i = 0; i < providers.length; i++) required = required || providers[i].required;
     this.anyRequired = required;
-    this.outputs = outputNames(providers);
+    const outputs = outputNames(providers);
+    this.outputs = outputs;
+    this.outputCount = outputs.length;
+    this.maxTokenBytes = limits.maxTokenBytes;
+    this.maxTokens = limits.maxTokens;
     this.statuses = new StaticArray<Status>(providers.length);
   }
 
@@ -117,7 +124,7 @@ export class Authenticator {
    * can supply an identity. Runs for every request, with any outcome.
    */
   sanitize(request: Request): void {
-    for (let i = 0; i < this.outputs.length; i++) {
+    for (let i = 0; i < this.outputCount; i++) {
       const name = unchecked(this.outputs[i]);
       if (this.removesLookalikes) request.removeLookalikes(name);
       else request.removeHeader(name);
@@ -144,7 +151,7 @@ export class Authenticator {
   }
 
   private decide(request: Request): Status {
-    if (!this.extractor.extract(request, this.limits.maxTokens)) return Status.TooManyJwts;
+    if (!this.extractor.extract(request, this.maxTokens)) return Status.TooManyJwts;
     if (this.extractor.count == 0 && !this.anyRequired) {
       if (TRACING) this.traceUnasked();
       return Status.Ok;
@@ -193,7 +200,7 @@ export class Authenticator {
     if (this.wrote) removeOutputs(request, provider);
     if (this.wroteLocation) {
       this.parsed = null;
-      if (!this.extractor.extract(request, this.limits.maxTokens)) {
+      if (!this.extractor.extract(request, this.maxTokens)) {
         if (TRACING) this.traceEnd(Status.TooManyJwts);
         return Status.TooManyJwts;
       }
@@ -224,7 +231,7 @@ export class Authenticator {
 
   private verifyToken(request: Request, provider: Provider, candidate: Candidate): Status {
     const token = candidate.token;
-    if (lengthOf(token) > this.limits.maxTokenBytes) return Status.JwtTooLarge;
+    if (lengthOf(token) > this.maxTokenBytes) return Status.JwtTooLarge;
     const hash = this.cache.hash(token);
     let block = this.cache.find(token, hash, provider.index);
     if (block && !this.isKeyCurrent(provider, block)) {
@@ -403,8 +410,8 @@ export class Authenticator {
    */
   private traceToken(candidate: Candidate): void {
     const token = candidate.token;
-    this.extractor.traceCandidate(candidate, this.limits.maxTokenBytes);
-    if (lengthOf(token) > this.limits.maxTokenBytes) return;
+    this.extractor.traceCandidate(candidate, this.maxTokenBytes);
+    if (lengthOf(token) > this.maxTokenBytes) return;
     const jwt = TRACED;
     const status = jwt.parse(token);
     if (status == Status.JwtBadFormat) traceForm(token);

@@ -2,6 +2,8 @@
  * Finds every token at every configured location, once per request (Envoy jwt_authn, extractor.cc). Each provider
  * selects the locations that it uses. A token that one provider removes from the request is gone for the next.
  */
+import { Records, copyRecord, newRecords, recordAt } from "../memory/records";
+import { Region } from "../memory/region";
 import {
   ABSENT,
   Slice,
@@ -26,56 +28,64 @@ const MAX_CANDIDATES: i32 = 64;
 const COOKIE = new Text("cookie");
 
 /** A token found at a location. */
+
+@unmanaged
 export class Candidate {
-  token: Slice = 0;
-  /** Index of its location. */
-  location: i32 = 0;
-  /** Index of the header that holds it; -1 for a parameter or a cookie. */
-  header: i32 = -1;
-  /** Whether it is still in the request. */
-  present: bool = false;
-  /** Set by the authenticator once parsed. */
-  isParsed: bool = false;
-  /** The result of parsing, if it was parsed. */
-  parseStatus: Status = Status.Ok;
+  token: Slice;
   /** Its `iss`, if parsing succeeded. */
-  issuer: Slice = 0;
+  issuer: Slice;
+  /** Index of its location. */
+  location: i32;
+  /** Index of the header that holds it; -1 for a parameter or a cookie. */
+  header: i32;
+  /** The result of parsing, if it was parsed. */
+  parseStatus: Status;
+  /** Whether it is still in the request. */
+  present: bool;
+  /** Set by the authenticator once parsed. */
+  isParsed: bool;
 }
 
 export class Extractor {
-  /** All distinct locations of all providers, in Envoy's order. */
-  private locations: Array<Location> = new Array<Location>();
-  private readonly candidates: StaticArray<Candidate> = new StaticArray<Candidate>(MAX_CANDIDATES);
+  /** All distinct locations of all providers, in Envoy's order, and how many they are. */
+  private locations: Records = 0;
+  private locationCount: i32 = 0;
   /** How many tokens the last `extract` found. */
   count: i32 = 0;
   /** How many of them the request holds: tokens that several prefixes find in one header count once. */
   private held: i32 = 0;
-
-  constructor() {
-    for (let i = 0; i < MAX_CANDIDATES; i++) unchecked((this.candidates[i] = new Candidate()));
-  }
+  /** `MAX_CANDIDATES` of them. */
+  private candidates: Records = 0;
 
   /**
    * Runs at configuration only.
    *
+   * @param tables holds what requests read
    * @param locations of all providers; may repeat
    */
-  configure(locations: Array<Location>): void {
+  configure(tables: Region, locations: Array<Location>): void {
     locations.sort(compareLocations);
+    this.locations = newRecords<Location>(tables, locations.length);
+    this.candidates = newRecords<Candidate>(tables, MAX_CANDIDATES);
     for (let i = 0; i < locations.length; i++) {
-      const last = this.locations.length - 1;
-      if (last < 0 || !unchecked(this.locations[last]).same(unchecked(locations[i]))) {
-        this.locations.push(unchecked(locations[i]));
-      }
+      const location = locations[i];
+      if (this.locationCount > 0 && this.locationAt(this.locationCount - 1).same(location)) continue;
+      copyRecord<Location>(this.locationAt(this.locationCount++), location);
     }
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private locationAt(i: i32): Location {
+    return recordAt<Location>(this.locations, i);
   }
 
   /** Marks these locations among those of the extractor. Runs at configuration only. */
   select(locations: Array<Location>): StaticArray<bool> {
-    const selected = new StaticArray<bool>(this.locations.length);
-    for (let i = 0; i < this.locations.length; i++) {
+    const selected = new StaticArray<bool>(this.locationCount);
+    for (let i = 0; i < this.locationCount; i++) {
       for (let j = 0; j < locations.length; j++) {
-        if (unchecked(this.locations[i]).same(unchecked(locations[j]))) unchecked((selected[i] = true));
+        if (this.locationAt(i).same(unchecked(locations[j]))) unchecked((selected[i] = true));
       }
     }
     return selected;
@@ -83,8 +93,8 @@ export class Extractor {
 
   /** Whether any location is in the header of that lower-case name. Runs at configuration only. */
   looksAtHeader(name: Slice): bool {
-    for (let i = 0; i < this.locations.length; i++) {
-      const location = unchecked(this.locations[i]);
+    for (let i = 0; i < this.locationCount; i++) {
+      const location = this.locationAt(i);
       if (location.kind == LocationKind.Header && equals(location.name, name)) return true;
       if (location.kind == LocationKind.Cookie && equals(name, COOKIE.slice)) return true;
     }
@@ -100,8 +110,8 @@ export class Extractor {
   extract(request: Request, maxTokens: i32): bool {
     this.count = 0;
     this.held = 0;
-    for (let i = 0; i < this.locations.length; i++) {
-      const location = unchecked(this.locations[i]);
+    for (let i = 0; i < this.locationCount; i++) {
+      const location = this.locationAt(i);
       let fits = true;
       if (location.kind == LocationKind.Header) {
         fits = this.extractHeader(request, location, i, maxTokens);
@@ -138,7 +148,7 @@ export class Extractor {
   private add(token: Slice, location: i32, header: i32, maxTokens: i32): bool {
     if (!this.isHeld(header) && ++this.held > maxTokens) return false;
     if (this.count == MAX_CANDIDATES) return false;
-    const candidate = unchecked(this.candidates[this.count++]);
+    const candidate = this.at(this.count++);
     candidate.token = token;
     candidate.location = location;
     candidate.header = header;
@@ -158,20 +168,20 @@ export class Extractor {
   // @ts-ignore: decorator
   @inline
   at(i: i32): Candidate {
-    return unchecked(this.candidates[i]);
+    return recordAt<Candidate>(this.candidates, i);
   }
 
   /** Reports where a provider looks. @param looksAt the locations that the provider selected */
   traceLocations(looksAt: StaticArray<bool>): void {
-    for (let i = 0; i < this.locations.length; i++) {
-      const location = unchecked(this.locations[i]);
+    for (let i = 0; i < this.locationCount; i++) {
+      const location = this.locationAt(i);
       if (unchecked(looksAt[i])) traceLocation(location.kind, location.name, location.prefix);
     }
   }
 
   /** Reports that a token is checked. @param maxTokenBytes the longest allowed */
   traceCandidate(candidate: Candidate, maxTokenBytes: i32): void {
-    const location = unchecked(this.locations[candidate.location]);
+    const location = this.locationAt(candidate.location);
     traceToken(location.kind, location.name, location.prefix, lengthOf(candidate.token), maxTokenBytes);
   }
 
@@ -180,7 +190,7 @@ export class Extractor {
    * location is the `cookie` header itself.
    */
   remove(request: Request, candidate: Candidate): void {
-    const location = unchecked(this.locations[candidate.location]);
+    const location = this.locationAt(candidate.location);
     if (location.kind == LocationKind.Cookie) return;
     if (location.kind == LocationKind.Header) {
       request.removeHeader(location.name);
@@ -189,7 +199,7 @@ export class Extractor {
     }
     for (let i = 0; i < this.count; i++) {
       const other = this.at(i);
-      if (isTakenAlong(unchecked(this.locations[other.location]), location)) other.present = false;
+      if (isTakenAlong(this.locationAt(other.location), location)) other.present = false;
     }
   }
 }
@@ -201,11 +211,15 @@ function isTakenAlong(other: Location, location: Location): bool {
   return other.kind == location.kind && equals(other.name, location.name);
 }
 
-/** The first position of `needle` in `s`, or -1. */
+/** The first position of `needle` in `s`, or -1. It is nearly always at the beginning. */
 function find(s: Slice, needle: Slice): i32 {
+  return startsWith(s, needle) ? 0 : findLater(s, needle);
+}
+
+function findLater(s: Slice, needle: Slice): i32 {
   const first = byteAt(needle, 0);
   const last = lengthOf(s) - lengthOf(needle);
-  for (let i = indexOfByte(s, first); i >= 0 && i <= last; i = indexOfByte(s, first, i + 1)) {
+  for (let i = indexOfByte(s, first, 1); i >= 0 && i <= last; i = indexOfByte(s, first, i + 1)) {
     if (startsWith(subslice(s, i, lengthOf(s)), needle)) return i;
   }
   return -1;

@@ -1,4 +1,6 @@
 /** A location of a token: a header with its prefix, a query parameter or a cookie (Envoy jwt_authn, JwtLocation). */
+import { newRecord } from "../memory/records";
+import { Region } from "../memory/region";
 import { Slice, byteAt, compare, equals, lengthOf } from "../memory/slice";
 
 /** In the order in which Envoy looks: headers, then parameters, then cookies. */
@@ -8,17 +10,27 @@ export const enum LocationKind {
   Cookie,
 }
 
+
+@unmanaged
 export class Location {
+  kind: LocationKind;
+  reserved: i32;
+  /** Lower-case for a header. */
+  name: Slice;
+  /** The text before the token in a header's value; EMPTY if the token is the whole value. */
+  prefix: Slice;
+
   /**
-   * @param kind header, parameter or cookie
-   * @param name lower-case for a header
-   * @param prefix the text before the token in a header's value; EMPTY if the token is the whole value
+   * @param region holds the location
+   * @param prefix EMPTY for none
    */
-  constructor(
-    readonly kind: LocationKind,
-    readonly name: Slice,
-    readonly prefix: Slice,
-  ) {}
+  static create(region: Region, kind: LocationKind, name: Slice, prefix: Slice): Location {
+    const location = newRecord<Location>(region);
+    location.kind = kind;
+    location.name = name;
+    location.prefix = prefix;
+    return location;
+  }
 
   /** Whether both are the same location. */
   same(other: Location): bool {

@@ -157,7 +157,12 @@ export class Provider {
         const name = readHeaderName(reader, reader.require(child, "name"));
         const prefix = reader.get(child, "valuePrefix");
         this.locations.push(
-          new Location(LocationKind.Header, name, prefix == NONE ? EMPTY : reader.nonEmptyString(prefix)),
+          Location.create(
+            reader.region,
+            LocationKind.Header,
+            name,
+            prefix == NONE ? EMPTY : reader.nonEmptyString(prefix),
+          ),
         );
       }
     }
@@ -172,7 +177,7 @@ export class Provider {
     if (node == NONE || !reader.array(node)) return;
     const json = reader.json;
     for (let child = json.firstChild(node); child != NONE; child = json.nextSibling(child)) {
-      this.locations.push(new Location(kind, reader.nonEmptyString(child), EMPTY));
+      this.locations.push(Location.create(reader.region, kind, reader.nonEmptyString(child), EMPTY));
     }
   }
 }

@@ -2,14 +2,15 @@
  * Finds all CIDR predicates that hold of an address, with one lookup for each width among the blocks, however many
  * blocks there are.
  */
+import { Region } from "../memory/region";
 import { EMPTY } from "../memory/slice";
 import { Cidr, IpAddress, maskedHi, maskedLo } from "../http/address";
 import { HashTable, NO_ENTRY, beginHash, hashNumber } from "./hash-table";
-import { SparseSet } from "./sparse-set";
+import { SparseSet } from "../memory/sparse-set";
 
 /** The blocks of one attribute. */
 export class AddressIndex {
-  private readonly table: HashTable = new HashTable();
+  private readonly table: HashTable;
   private readonly blocks: Array<Cidr> = [];
   /** By block. */
   private readonly predicates: Array<i32> = [];
@@ -17,11 +18,16 @@ export class AddressIndex {
   private readonly widths4: Array<i32> = [];
   private readonly widths6: Array<i32> = [];
 
+  /** @param tables holds what requests read */
+  constructor(private readonly tables: Region) {
+    this.table = HashTable.create(tables);
+  }
+
   /** Adds a predicate that holds of the addresses in `block`. */
   add(block: Cidr, predicate: i32): void {
     const widths = this.widths(block.base);
     if (!widths.includes(block.width)) widths.push(block.width);
-    this.table.add(hashOf(block.base, block.width), EMPTY, this.blocks.length);
+    this.table.add(this.tables, hashOf(block.base, block.width), EMPTY, this.blocks.length);
     this.blocks.push(block);
     this.predicates.push(predicate);
   }

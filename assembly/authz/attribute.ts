@@ -4,6 +4,8 @@
  * new entry of `attributesOf`.
  */
 import { EMPTY, Slice, Text, equals, lengthOf } from "../memory/slice";
+import { IntList, intAt, newInts, setInt } from "../memory/records";
+import { Region } from "../memory/region";
 import { bytesForBits, clearBits, setBit, wordOfBits } from "../memory/bits";
 import { Reader } from "../document/reader";
 import { lowerCased } from "../encoding/ascii";
@@ -24,27 +26,61 @@ import {
   loadTemplate,
   loadTrustDomain,
 } from "./matchers";
-import { SparseSet } from "./sparse-set";
+import { SparseSet } from "../memory/sparse-set";
 import { Subject, ValueIndex } from "./value-index";
 
 const HOST = new Text("host");
 const AUTHORITY = new Text(":authority");
 
-/** The entries of one configuration, at most as many as `Attributes` has bits. */
-export function attributesOf(values: ValueIndex, claims: ClaimAttribute): Array<Attribute> {
+/**
+ * The entries of one configuration, at most as many as `Attributes` has bits.
+ *
+ * @param tables holds what requests read
+ */
+export function attributesOf(
+  tables: Region,
+  values: ValueIndex,
+  claims: ClaimAttribute,
+): StaticArray<Attribute> {
   return [
     claims,
-    new TextAttribute("path", values, loadPath, (request) => request.path),
-    new TextAttribute("host", values, loadHost, (request) => request.authority, true),
-    new TextAttribute("method", values, loadStringMatch, (request) => request.method),
-    new TextAttribute("sni", values, loadStringMatch, (request) => request.sni()),
-    new HeaderAttribute(values),
+    new TextAttribute("path", values, loadPath, TextSource.Path),
+    new TextAttribute("host", values, loadHost, TextSource.Host),
+    new TextAttribute("method", values, loadStringMatch, TextSource.Method),
+    new TextAttribute("sni", values, loadStringMatch, TextSource.ServerName),
+    new HeaderAttribute(tables, values),
     new PeerAttribute(values),
-    new PortAttribute("destinationPort", (request) => request.destinationPort()),
-    new AddressAttribute("destinationIp", (request) => request.destinationIp()),
-    new AddressAttribute("sourceIp", (request) => request.sourceIp()),
-    new AddressAttribute("remoteIp", (request) => request.remoteIp()),
+    new PortAttribute("destinationPort", tables, (request) => request.destinationPort()),
+    new AddressAttribute("destinationIp", tables, (request) => request.destinationIp()),
+    new AddressAttribute("sourceIp", tables, (request) => request.sourceIp()),
+    new AddressAttribute("remoteIp", tables, (request) => request.remoteIp()),
   ];
+}
+
+/** Where an attribute with one string has it from. */
+export const enum TextSource {
+  /** The attribute is another one. */
+  None,
+  Path,
+  Host,
+  Method,
+  ServerName,
+}
+
+/** The request's value, in lower case if that is how it is compared. */
+// @ts-ignore: decorator
+@inline
+export function textOf(request: Request, source: TextSource): Slice {
+  switch (source) {
+    case TextSource.Path:
+      return request.path;
+    case TextSource.Method:
+      return request.method;
+    case TextSource.Host:
+      return lowerCased(request.authority);
+    default:
+      return request.sni();
+  }
 }
 
 /** Loads the pattern in a predicate's field; the reader has recorded any fault. */
@@ -55,6 +91,10 @@ type PatternLoader = (reader: Reader, node: Node) => Pattern;
  * first asked for.
  */
 export abstract class Attribute {
+  /** Not None if `Predicates` matches the value by itself, with `subject`. */
+  source: TextSource = TextSource.None;
+  subject: Subject = 0;
+
   /**
    * @param fields the fields of a predicate that are about this attribute
    * @param hasMatch whether the predicate has "match" besides the field
@@ -73,18 +113,12 @@ export abstract class Attribute {
    */
   abstract load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void;
 
-  /**
-   * Adds to `found` every predicate that holds.
-   *
-   * @param tokenBits what `ClaimAttribute.evaluate` wrote, or 0 without a verified token
-   */
-  abstract match(request: Request, tokenBits: usize, found: SparseSet): void;
+  /** Adds to `found` every predicate that holds. Attributes with a `source`, and claims, are matched elsewhere. */
+  match(request: Request, found: SparseSet): void {}
 }
 
 /** An attribute whose values are strings. */
 abstract class PatternAttribute extends Attribute {
-  private readonly subject: Subject;
-
   /** @param loaders by field */
   constructor(
     fields: StaticArray<string>,
@@ -106,21 +140,9 @@ abstract class PatternAttribute extends Attribute {
 
 /** An attribute with one string. */
 class TextAttribute extends PatternAttribute {
-  /** @param ignoresCase whether patterns are in lower case and values are lower-cased before they are compared */
-  constructor(
-    field: string,
-    values: ValueIndex,
-    load: PatternLoader,
-    private readonly read: (request: Request) => Slice,
-    private readonly ignoresCase: bool = false,
-  ) {
+  constructor(field: string, values: ValueIndex, load: PatternLoader, source: TextSource) {
     super([field], [load], values);
-  }
-
-  match(request: Request, tokenBits: usize, found: SparseSet): void {
-    const value = this.read(request);
-    if (TRACING) traceSeen(this.fields[0], EMPTY, value);
-    this.matchValue(this.ignoresCase ? lowerCased(value) : value, found);
+    this.source = source;
   }
 }
 
@@ -138,12 +160,16 @@ function loadPath(reader: Reader, node: Node): Pattern {
 
 class HeaderAttribute extends Attribute {
   /** From a header's name to its subject. */
-  private readonly headers: HashTable = new HashTable();
+  private readonly headers: HashTable;
   /** Bit i is set if a name in `headers` has i bytes (bit 63: 63 or more). It rules out most headers of a request. */
   private nameLengths: u64 = 0;
 
-  constructor(private readonly values: ValueIndex) {
+  constructor(
+    private readonly tables: Region,
+    private readonly values: ValueIndex,
+  ) {
     super(["header"], true);
+    this.headers = HashTable.create(tables);
   }
 
   load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
@@ -159,23 +185,23 @@ class HeaderAttribute extends Attribute {
         reader.fail(match, 'must be {"present": true} or a match of a string');
       }
     }
-    if (!reader.failed) this.values.add(this.subject(name), pattern, predicate);
+    if (!reader.failed) this.values.add(this.subjectOf(name), pattern, predicate);
   }
 
   /** In Envoy's header map `host` is another name of `:authority`. */
-  private subject(name: Slice): Subject {
+  private subjectOf(name: Slice): Subject {
     const key = equals(name, HOST.slice) ? AUTHORITY.slice : name;
     const hash = headerHash(key);
     const entry = this.headers.find(hash, key);
     if (entry != NO_ENTRY) return this.headers.value(entry);
     const subject = this.values.addSubject();
-    this.headers.add(hash, key, subject);
+    this.headers.add(this.tables, hash, key, subject);
     this.nameLengths |= lengthBit(key);
     return subject;
   }
 
   /** Matches every value by itself, as Envoy does since CVE-2026-26308. */
-  match(request: Request, tokenBits: usize, found: SparseSet): void {
+  match(request: Request, found: SparseSet): void {
     for (let i = 0; i < request.headerCount; i++) {
       const name = request.headerName(i);
       if ((this.nameLengths & lengthBit(name)) == 0) continue;
@@ -212,7 +238,7 @@ class PeerAttribute extends PatternAttribute {
   }
 
   /** Envoy tries every URI SAN, every DNS SAN, then the subject (rbac/matchers.cc, AuthenticatedMatcher). */
-  match(request: Request, tokenBits: usize, found: SparseSet): void {
+  match(request: Request, found: SparseSet): void {
     const peer = request.peer();
     for (let i = 0; i < peer.uriSanCount; i++) this.matchName(peer.uriSan(i), found);
     for (let i = 0; i < peer.dnsSanCount; i++) this.matchName(peer.dnsSan(i), found);
@@ -226,20 +252,22 @@ class PeerAttribute extends PatternAttribute {
 }
 
 class PortAttribute extends Attribute {
-  private readonly ports: HashTable = new HashTable();
+  private readonly ports: HashTable;
 
   constructor(
     field: string,
+    private readonly tables: Region,
     private readonly read: (request: Request) => i32,
   ) {
     super([field]);
+    this.ports = HashTable.create(tables);
   }
 
   load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
-    this.ports.add(portHash(<i32>reader.integer(node, 0, 65535)), EMPTY, predicate);
+    this.ports.add(this.tables, portHash(<i32>reader.integer(node, 0, 65535)), EMPTY, predicate);
   }
 
-  match(request: Request, tokenBits: usize, found: SparseSet): void {
+  match(request: Request, found: SparseSet): void {
     const hash = portHash(this.read(request));
     for (
       let entry = this.ports.find(hash, EMPTY);
@@ -257,13 +285,15 @@ function portHash(port: i32): u64 {
 
 /** An IP address. */
 class AddressAttribute extends Attribute {
-  private readonly blocks: AddressIndex = new AddressIndex();
+  private readonly blocks: AddressIndex;
 
   constructor(
     field: string,
+    tables: Region,
     private readonly read: (request: Request) => IpAddress,
   ) {
     super([field]);
+    this.blocks = new AddressIndex(tables);
   }
 
   load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
@@ -272,7 +302,7 @@ class AddressAttribute extends Attribute {
     else reader.fail(node, "must be a CIDR block ADDRESS/WIDTH with host bits zero");
   }
 
-  match(request: Request, tokenBits: usize, found: SparseSet): void {
+  match(request: Request, found: SparseSet): void {
     this.blocks.match(this.read(request), found);
   }
 }
@@ -280,23 +310,29 @@ class AddressAttribute extends Attribute {
 /** Claims of the verified token. Predicates that depend on the token alone are evaluated once per token, into bits. */
 export class ClaimAttribute extends Attribute {
   private readonly claims: ClaimIndex;
-  /** By predicate of a claim, its bit; by bit, its predicate. */
+  /** By predicate of a claim, its bit. */
   private readonly bits: StaticArray<i32>;
-  private readonly predicates: StaticArray<i32>;
+  /** By bit, its predicate. */
+  private readonly predicates: IntList;
   private count: i32 = 0;
-  /** The predicates that `evaluate` finds. */
-  private readonly found: SparseSet;
 
-  /** @param predicates how many the configuration has, over all attributes */
+  /**
+   * @param region holds what is read once per token
+   * @param tables holds what requests read
+   * @param predicates how many the configuration has, over all attributes
+   * @param found the predicates that `evaluate` finds
+   */
   constructor(
+    region: Region,
+    tables: Region,
     private readonly values: ValueIndex,
     predicates: i32,
+    private readonly found: SparseSet,
   ) {
     super(["claim"], true);
-    this.claims = new ClaimIndex(values);
+    this.claims = new ClaimIndex(region, values);
     this.bits = new StaticArray<i32>(predicates);
-    this.predicates = new StaticArray<i32>(predicates);
-    this.found = new SparseSet(predicates);
+    this.predicates = newInts(tables, predicates);
   }
 
   load(reader: Reader, field: i32, node: Node, match: Node, predicate: i32): void {
@@ -306,7 +342,7 @@ export class ClaimAttribute extends Attribute {
     if (!reader.failed) {
       this.values.add(this.claims.subject(names), pattern, predicate);
       this.bits[predicate] = this.count;
-      this.predicates[this.count++] = predicate;
+      setInt(this.predicates, this.count++, predicate);
     }
   }
 
@@ -324,12 +360,19 @@ export class ClaimAttribute extends Attribute {
     for (let i = 0; i < this.found.count; i++) setBit(bits, unchecked(this.bits[this.found.at(i)]));
   }
 
-  match(request: Request, tokenBits: usize, found: SparseSet): void {
+  /**
+   * Adds to `found` every predicate that holds of the request's token.
+   *
+   * @param tokenBits what `evaluate` wrote, or 0 without a verified token
+   */
+  // @ts-ignore: decorator
+  @inline
+  matchBits(tokenBits: usize, found: SparseSet): void {
     if (tokenBits == 0) return;
     const words = (this.count + 63) >>> 6;
     for (let i = 0; i < words; i++) {
       for (let word = wordOfBits(tokenBits, i); word != 0; word &= word - 1) {
-        found.add(unchecked(this.predicates[(i << 6) + <i32>ctz(word)]));
+        found.add(intAt(this.predicates, (i << 6) + <i32>ctz(word)));
       }
     }
   }

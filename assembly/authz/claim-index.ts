@@ -5,11 +5,12 @@
  * Values are compared as Envoy's RBAC compares them in dynamic metadata under Istio (docs/semantics.md, "Claims in
  * policies"): a string, or any string element of a list. Numbers, booleans, null, objects and nested lists never match.
  */
+import { Region } from "../memory/region";
 import { Slice, Text, equals, indexOfByte, lengthOf, subslice } from "../memory/slice";
 import { JsonDocument, JsonKind, NONE, Node } from "../encoding/json";
 import { TRACING, traceElement, traceList } from "../trace";
 import { HashTable, NO_ENTRY, hashKey } from "./hash-table";
-import { SparseSet } from "./sparse-set";
+import { SparseSet } from "../memory/sparse-set";
 import { Subject, ValueIndex } from "./value-index";
 
 const SCOPE = new Text("scope");
@@ -23,13 +24,19 @@ const NO_SUBJECT: Subject = -1;
 
 export class ClaimIndex {
   /** From a branch and a name to the branch of that member. */
-  private readonly names: HashTable = new HashTable();
+  private readonly names: HashTable;
   /** By branch: the subject of predicates about its value, or NO_SUBJECT. */
   private readonly subjects: Array<Subject> = [NO_SUBJECT];
   /** By branch: whether it has branches of its own. */
   private readonly isInner: Array<bool> = [false];
 
-  constructor(private readonly values: ValueIndex) {}
+  /** @param tables holds what requests read */
+  constructor(
+    private readonly tables: Region,
+    private readonly values: ValueIndex,
+  ) {
+    this.names = HashTable.create(tables);
+  }
 
   /**
    * @param path names from the payload down, at least one; they must outlive the index
@@ -48,7 +55,7 @@ export class ClaimIndex {
     const entry = this.names.find(hash, name);
     if (entry != NO_ENTRY) return this.names.value(entry);
     const result = this.subjects.length;
-    this.names.add(hash, name, result);
+    this.names.add(this.tables, hash, name, result);
     this.subjects.push(NO_SUBJECT);
     this.isInner.push(false);
     this.isInner[branch] = true;

@@ -6,19 +6,34 @@
 import { CONDITION_FIELDS } from "../config/schema";
 import { Reader } from "../document/reader";
 import { JsonKind, NONE, Node } from "../encoding/json";
+import { intAt } from "../memory/records";
 import { Facts } from "./facts";
-import { SparseSet } from "./sparse-set";
+import { Predicates } from "./predicates";
+import { SparseSet } from "../memory/sparse-set";
 
-/** Where a walk continues: an instruction or a verdict. */
+/** While a program is compiled, where a walk continues: an instruction's number or a verdict. */
 export type Target = i32;
 const MATCH: Target = -1;
 const NO_MATCH: Target = -2;
 
+/** Where a walk continues: an instruction's address, or a verdict, which is not an address. */
+export type Address = usize;
+const MATCHES: Address = <usize>MATCH;
+const FIRST_VERDICT: Address = <usize>NO_MATCH;
+
 /** How deep `and`, `or` and `not` may be nested. */
 const MAX_DEPTH: i32 = 32;
 
-/** The numbers of one instruction: the predicate, the target if it holds, the target if it does not. */
+/**
+ * The numbers of one instruction: the predicate, the target if it holds, the target if it does not. `seal` replaces the
+ * targets by addresses and puts the predicate's attribute below the predicate.
+ */
 const SIZE: i32 = 3;
+const ON_TRUE: i32 = 1;
+const ON_FALSE: i32 = 2;
+/** Enough for every attribute of `Attributes`; a configuration has no room for 2^26 predicates. */
+const ATTRIBUTE_BITS: i32 = 5;
+const ATTRIBUTE_MASK: i32 = (1 << ATTRIBUTE_BITS) - 1;
 
 /** The code of all conditions of a configuration. */
 export class Program {
@@ -82,15 +97,20 @@ export class Program {
     return next;
   }
 
-  /** Whether the condition compiled to `start` holds. */
-  holds(start: Target, facts: Facts): bool {
-    let at = start;
-    while (at >= 0) {
-      at = facts.holds(unchecked(this.code[at]))
-        ? unchecked(this.code[at + 1])
-        : unchecked(this.code[at + 2]);
+  /** Ends the compiling. The program must outlive what `addressOf` returns. */
+  seal(predicates: Predicates): void {
+    const code = this.code;
+    for (let i = 0; i < code.length; i += SIZE) {
+      const predicate = code[i];
+      code[i] = (predicate << ATTRIBUTE_BITS) | predicates.attributeOf(predicate);
+      code[i + 1] = <i32>this.addressOf(code[i + 1]);
+      code[i + 2] = <i32>this.addressOf(code[i + 2]);
     }
-    return at == MATCH;
+  }
+
+  /** Where a walk that was compiled to `target` begins, after `seal`. */
+  addressOf(target: Target): Address {
+    return target < 0 ? <Address>target : this.code.dataStart + sizeof<i32>() * <usize>target;
   }
 
   /**
@@ -123,4 +143,16 @@ export class Program {
   get length(): i32 {
     return this.code.length;
   }
+}
+
+/** Whether the condition that begins at `start` holds. */
+export function holds(start: Address, facts: Facts): bool {
+  let at = start;
+  while (at < FIRST_VERDICT) {
+    const predicate = intAt(at, 0);
+    at = facts.holds(predicate >> ATTRIBUTE_BITS, predicate & ATTRIBUTE_MASK)
+      ? <Address>intAt(at, ON_TRUE)
+      : <Address>intAt(at, ON_FALSE);
+  }
+  return at == MATCHES;
 }

@@ -46,7 +46,7 @@ export class Decision {
   private asked: RuleSets = 0;
   /** The rule sets of which a rule matched. */
   private matching: RuleSets = 0;
-  /** By rule set in `matching`: the first rule that matched. */
+  /** By rule set in `matching`, except Deny and Allow: the first rule that matched. */
   private readonly ruleIds: StaticArray<Slice> = new StaticArray<Slice>(RULE_SETS);
 
   reset(): void {
@@ -70,9 +70,9 @@ export class Decision {
   addMatched(ruleSet: RuleSet, ruleId: Slice): void {
     this.asked |= only(ruleSet);
     this.matching |= only(ruleSet);
-    unchecked((this.ruleIds[ruleSet] = ruleId));
     if (ruleSet == RuleSet.Deny) this.refused = true;
     if (ruleSet == RuleSet.Deny || ruleSet == RuleSet.Allow) this.ruleId = ruleId;
+    else unchecked((this.ruleIds[ruleSet] = ruleId));
   }
 
   /** Whether that rule set exists and was evaluated. */
@@ -87,7 +87,11 @@ export class Decision {
 
   /** The first rule of that set that matched, or EMPTY. */
   firstMatch(ruleSet: RuleSet): Slice {
-    return this.matched(ruleSet) ? unchecked(this.ruleIds[ruleSet]) : EMPTY;
+    if (!this.matched(ruleSet)) return EMPTY;
+    // After a DENY rule has matched, no ALLOW rule is asked.
+    return ruleSet == RuleSet.Deny || ruleSet == RuleSet.Allow
+      ? this.ruleId
+      : unchecked(this.ruleIds[ruleSet]);
   }
 
   /** The results to report although they change no answer: AUDIT rules that matched, and dry-run refusals. */

@@ -5,6 +5,7 @@
  * Predicates about the token alone are evaluated once per token, into bits. Predicates about the request are evaluated
  * once per request, and only if a rule asks for them. Nothing is allocated outside the arena.
  */
+import { Records, newRecords, recordAt } from "../memory/records";
 import { Region } from "../memory/region";
 import { EMPTY, Slice } from "../memory/slice";
 import { AUTHORIZATION_FIELDS, RULE_SET_FIELDS } from "../config/schema";
@@ -24,17 +25,33 @@ import { NO_RULE, Rules } from "./rules";
 @lazy
 const PAYLOAD = new JsonDocument();
 
+/** A rule set that is present. */
+
+@unmanaged
+class Entry {
+  ruleSet: RuleSet;
+  rules: Rules;
+}
+
 export class Engine {
   private readonly facts: Facts;
-  /** By rule set; null if it is absent. An empty list of ALLOW rules allows nothing. */
-  private readonly rules: StaticArray<Rules | null> = new StaticArray<Rules | null>(RULE_SETS);
+  /** The rule sets that are present, in the order of evaluation, and how many they are. */
+  private readonly sets: Records;
+  private setCount: i32 = 0;
+  private readonly program: Program;
 
-  /** @param region holds the texts that rules and predicates point to */
+  /**
+   * @param region holds the texts that rules and predicates point to
+   * @param tables holds what requests read
+   */
   private constructor(
     private readonly region: Region,
+    private readonly tables: Region,
     private readonly predicates: Predicates,
   ) {
-    this.facts = new Facts(predicates);
+    this.program = new Program(predicates.count);
+    this.facts = Facts.create(tables, predicates);
+    this.sets = newRecords<Entry>(tables, RULE_SETS);
   }
 
   /**
@@ -44,12 +61,15 @@ export class Engine {
    */
   static load(reader: Reader, authorization: Node): Engine | null {
     if (!reader.object(authorization, AUTHORIZATION_FIELDS)) return null;
-    const predicates = Predicates.load(reader, reader.require(authorization, "predicates"));
-    const engine = new Engine(reader.region, predicates);
-    const program = new Program(predicates.count);
-    engine.loadAction(reader, reader.get(authorization, "audit"), Action.Audit, program);
-    engine.loadAction(reader, reader.get(authorization, "deny"), Action.Deny, program);
-    engine.loadAction(reader, reader.get(authorization, "allow"), Action.Allow, program);
+    const tables = reader.tables;
+    const predicates = Predicates.load(reader, reader.require(authorization, "predicates"), tables);
+    const engine = new Engine(reader.region, tables, predicates);
+    const program = engine.program;
+    engine.loadAction(reader, reader.get(authorization, "audit"), Action.Audit);
+    engine.loadAction(reader, reader.get(authorization, "deny"), Action.Deny);
+    engine.loadAction(reader, reader.get(authorization, "allow"), Action.Allow);
+    program.seal(predicates);
+    for (let i = 0; i < engine.setCount; i++) engine.at(i).rules.seal(program);
     if (engine.isEmpty) {
       reader.fail(
         authorization,
@@ -59,37 +79,42 @@ export class Engine {
     return reader.failed ? null : engine;
   }
 
-  private loadAction(reader: Reader, ruleSet: Node, action: Action, program: Program): void {
+  private loadAction(reader: Reader, ruleSet: Node, action: Action): void {
     if (ruleSet == NONE || !reader.object(ruleSet, RULE_SET_FIELDS)) return;
     const rules = reader.get(ruleSet, "rules");
     const shadowRules = reader.get(ruleSet, "shadowRules");
     if (rules == NONE && shadowRules == NONE) {
       reader.fail(ruleSet, 'has neither "rules" nor "shadowRules": compile the policies again');
     }
-    this.loadRules(reader, rules, ruleSetOf(action, false), program);
-    this.loadRules(reader, shadowRules, ruleSetOf(action, true), program);
+    // In the order of evaluation: dry-run first.
+    this.loadRules(reader, shadowRules, ruleSetOf(action, true));
+    this.loadRules(reader, rules, ruleSetOf(action, false));
   }
 
-  private loadRules(reader: Reader, list: Node, ruleSet: RuleSet, program: Program): void {
-    if (list != NONE) this.rules[ruleSet] = Rules.load(reader, list, this.predicates, program);
+  private loadRules(reader: Reader, list: Node, ruleSet: RuleSet): void {
+    if (list == NONE) return;
+    const rules = Rules.load(reader, list, this.predicates, this.program, this.tables);
+    const entry = this.at(this.setCount++);
+    entry.ruleSet = ruleSet;
+    entry.rules = rules;
   }
 
   /** Whether no rule set is present. A rule set without rules is present: an ALLOW set without rules allows nothing. */
   private get isEmpty(): bool {
-    for (let i = 0; i < RULE_SETS; i++) {
-      if (unchecked(this.rules[i]) !== null) return false;
-    }
-    return true;
+    return this.setCount == 0;
   }
 
   /** The number of rules in all rule sets, enforced and dry-run. */
   get ruleCount(): i32 {
     let count = 0;
-    for (let i = 0; i < RULE_SETS; i++) {
-      const rules = unchecked(this.rules[i]);
-      if (rules !== null) count += rules.count;
-    }
+    for (let i = 0; i < this.setCount; i++) count += this.at(i).rules.count;
     return count;
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private at(i: i32): Entry {
+    return recordAt<Entry>(this.sets, i);
   }
 
   /** How many bytes `evaluateToken` writes: whole 64-bit words. */
@@ -118,9 +143,9 @@ export class Engine {
     decision.reset();
     if (TRACING) tracePolicies();
     this.facts.begin(request, tokenBits);
-    for (let ruleSet: RuleSet = 0; ruleSet < RULE_SETS && !decision.refused; ruleSet++) {
-      const rules = unchecked(this.rules[ruleSet]);
-      if (rules === null) continue;
+    for (let i = 0; i < this.setCount && !decision.refused; i++) {
+      const ruleSet = this.at(i).ruleSet;
+      const rules = this.at(i).rules;
       const rule = rules.firstMatch(this.facts);
       if (rule == NO_RULE) decision.addUnmatched(ruleSet);
       else decision.addMatched(ruleSet, rules.id(rule));
@@ -143,11 +168,10 @@ export class Engine {
     }
     facts.learnAll(this.predicates.allAttributes);
     for (let i = 0; i < facts.held.count; i++) traceHolds(facts.held.at(i));
-    for (let ruleSet: RuleSet = 0; ruleSet < RULE_SETS; ruleSet++) {
-      const rules = unchecked(this.rules[ruleSet]);
-      if (rules === null) continue;
+    for (let i = 0; i < this.setCount; i++) {
+      const ruleSet = this.at(i).ruleSet;
       traceRuleSet(ruleSet);
-      rules.trace(facts, decision.wasAsked(ruleSet));
+      this.at(i).rules.trace(facts, decision.wasAsked(ruleSet));
     }
     traceDecision(decision.refused, decision.ruleId);
     // A value that cannot be read for the events does not fail the request.

@@ -4,19 +4,32 @@
  *
  * There is one object; it is reset for each request in constant time.
  */
+import { newRecord } from "../memory/records";
+import { Region } from "../memory/region";
 import { Request } from "../http/request";
 import { Attributes, Predicates, only } from "./predicates";
-import { SparseSet } from "./sparse-set";
+import { SparseSet } from "../memory/sparse-set";
 
+
+@unmanaged
 export class Facts {
+  /** The attributes whose predicates are known. */
+  private known: Attributes;
   /** The predicates that hold, of the attributes in `known`. */
-  readonly held: SparseSet;
-  private known: Attributes = 0;
-  private request: Request | null = null;
-  private tokenBits: usize = 0;
+  held: SparseSet;
+  private predicates: Predicates;
+  private request: Request;
+  private tokenBits: usize;
 
-  constructor(private readonly predicates: Predicates) {
-    this.held = new SparseSet(predicates.count);
+  /**
+   * @param tables holds what requests read
+   * @param predicates must outlive the facts
+   */
+  static create(tables: Region, predicates: Predicates): Facts {
+    const facts = newRecord<Facts>(tables);
+    facts.held = SparseSet.create(tables, predicates.count);
+    facts.predicates = predicates;
+    return facts;
   }
 
   /**
@@ -31,11 +44,10 @@ export class Facts {
     this.held.clear();
   }
 
-  /** Whether the predicate holds. */
+  /** Whether the predicate, which is about `attribute`, holds. */
   // @ts-ignore: decorator
   @inline
-  holds(predicate: i32): bool {
-    const attribute = this.predicates.attributeOf(predicate);
+  holds(predicate: i32, attribute: i32): bool {
     if ((this.known & only(attribute)) == 0) this.learn(attribute);
     return this.held.has(predicate);
   }
@@ -49,7 +61,6 @@ export class Facts {
 
   private learn(attribute: i32): void {
     this.known |= only(attribute);
-    const request = this.request;
-    if (request !== null) this.predicates.match(attribute, request, this.tokenBits, this.held);
+    this.predicates.match(attribute, this.request, this.tokenBits, this.held);
   }
 }

@@ -7,6 +7,20 @@
  * alone. Values of requests are looked up but never stored, so only the author of the configuration can make keys
  * collide.
  */
+import {
+  IntList,
+  Records,
+  TWO_MINUS_ONE,
+  copyRecords,
+  fillMinusOne,
+  intAt,
+  newInts,
+  newRecord,
+  newRecords,
+  recordAt,
+  setInt,
+} from "../memory/records";
+import { Region } from "../memory/region";
 import { EMPTY, Slice, byteAt, eightBytesAt, equals, fourBytesAt, lengthOf } from "../memory/slice";
 
 /** The number of a space; callers keep the spaces of one table apart. */
@@ -76,8 +90,10 @@ function hashRest(hash: u64, s: Slice, start: i32, end: i32): u64 {
   if (count >= 4) {
     const last = <u64>fourBytesAt(s, end - 4);
     rest = (<u64>fourBytesAt(s, start)) | (last << ((count - 4) * 8));
-  } else {
-    for (let i = end - 1; i >= start; i--) rest = (rest << 8) | (<u64>byteAt(s, i));
+  } else if (count != 0) {
+    // The first, the middle and the last byte: of one, two or three bytes, each is among them.
+    const middle = <u64>byteAt(s, start + ((<i32>count) >> 1));
+    rest = (<u64>byteAt(s, start)) | (middle << 8) | ((<u64>byteAt(s, end - 1)) << 16);
   }
   return hashNumber(hash, rest | (count << 56));
 }
@@ -94,30 +110,57 @@ export function hashKey(space: Space, key: Slice): u64 {
   const length = lengthOf(key);
   return endForward(hashForward(beginHash(space), key, 0, length), key, length);
 }
-export class HashTable {
-  private hashes: StaticArray<u64> = new StaticArray<u64>(8);
-  private keys: StaticArray<Slice> = new StaticArray<Slice>(8);
-  private values: StaticArray<i32> = new StaticArray<i32>(8);
+
+const FEWEST_ENTRIES: i32 = 8;
+
+
+@unmanaged
+class Slot {
+  hash: u64;
+  key: Slice;
+  value: i32;
   /** The next entry in the same bucket. */
-  private nexts: StaticArray<Entry> = new StaticArray<Entry>(8);
+  next: Entry;
+}
+
+
+@unmanaged
+export class HashTable {
+  private slots: Records;
   /** The first entry of each bucket; the number of buckets is a power of two. */
-  private buckets: StaticArray<Entry> = new StaticArray<Entry>(16).fill(NO_ENTRY);
+  private buckets: IntList;
   /** The bucket is in the hash's upper bits, because multiplication carries only upwards. */
-  private shift: u64 = 60;
-  private count: i32 = 0;
+  private shift: u64;
+  private count: i32;
+  private capacity: i32;
+
+  /**
+   * @param region holds the table
+   * @param capacity for how many entries it has room; it grows if there are more
+   */
+  static create(region: Region, capacity: i32 = 0): HashTable {
+    const table = newRecord<HashTable>(region);
+    // Two empty buckets, until there is room.
+    table.buckets = TWO_MINUS_ONE;
+    table.shift = 63;
+    if (capacity > 0) table.allocate(region, capacity);
+    return table;
+  }
 
   /**
    * Adds an entry. Other entries of the same key stay.
    *
+   * @param region of the table
    * @param hash of the key, begun with `beginHash(space)`
    * @param key its bytes, which must outlive the table; EMPTY if the hash represents the key
    */
-  add(hash: u64, key: Slice, value: i32): void {
-    if (this.count == this.values.length) this.grow();
+  add(region: Region, hash: u64, key: Slice, value: i32): void {
+    if (this.count == this.capacity) this.grow(region);
     const entry = this.count++;
-    unchecked((this.hashes[entry] = hash));
-    unchecked((this.keys[entry] = key));
-    unchecked((this.values[entry] = value));
+    const slot = this.slot(entry);
+    slot.hash = hash;
+    slot.key = key;
+    slot.value = value;
     this.link(entry);
   }
 
@@ -125,50 +168,66 @@ export class HashTable {
   // @ts-ignore: decorator
   @inline
   find(hash: u64, key: Slice): Entry {
-    return this.findFrom(unchecked(this.buckets[<i32>(hash >>> this.shift)]), hash, key);
+    return this.findFrom(intAt(this.buckets, this.bucketOf(hash)), hash, key);
   }
 
   /** The next entry of that key after `entry`, or NO_ENTRY. */
   // @ts-ignore: decorator
   @inline
   findNext(entry: Entry, hash: u64, key: Slice): Entry {
-    return this.findFrom(unchecked(this.nexts[entry]), hash, key);
+    return this.findFrom(this.slot(entry).next, hash, key);
   }
 
   // @ts-ignore: decorator
   @inline
   value(entry: Entry): i32 {
-    return unchecked(this.values[entry]);
+    return this.slot(entry).value;
   }
 
   private findFrom(start: Entry, hash: u64, key: Slice): Entry {
-    for (let entry = start; entry != NO_ENTRY; entry = unchecked(this.nexts[entry])) {
-      if (unchecked(this.hashes[entry]) == hash && equals(unchecked(this.keys[entry]), key)) return entry;
+    let entry = start;
+    while (entry != NO_ENTRY) {
+      const slot = this.slot(entry);
+      if (slot.hash == hash && equals(slot.key, key)) return entry;
+      entry = slot.next;
     }
     return NO_ENTRY;
   }
 
   private link(entry: Entry): void {
-    const bucket = <i32>(unchecked(this.hashes[entry]) >>> this.shift);
-    unchecked((this.nexts[entry] = this.buckets[bucket]));
-    unchecked((this.buckets[bucket] = entry));
+    const slot = this.slot(entry);
+    const bucket = this.bucketOf(slot.hash);
+    slot.next = intAt(this.buckets, bucket);
+    setInt(this.buckets, bucket, entry);
   }
 
-  /** Doubles the room for entries, with two buckets for each. */
-  private grow(): void {
-    const capacity = this.count * 2;
-    this.hashes = enlarged<u64>(this.hashes, capacity);
-    this.keys = enlarged<Slice>(this.keys, capacity);
-    this.values = enlarged<i32>(this.values, capacity);
-    this.nexts = enlarged<Entry>(this.nexts, capacity);
-    this.buckets = new StaticArray<Entry>(capacity * 2).fill(NO_ENTRY);
-    this.shift--;
+  /** Doubles the room for entries. */
+  private grow(region: Region): void {
+    const slots = this.slots;
+    this.allocate(region, max(this.capacity * 2, FEWEST_ENTRIES));
+    copyRecords<Slot>(this.slots, slots, this.count);
     for (let entry = 0; entry < this.count; entry++) this.link(entry);
   }
-}
 
-function enlarged<T>(from: StaticArray<T>, length: i32): StaticArray<T> {
-  const result = new StaticArray<T>(length);
-  for (let i = 0; i < from.length; i++) unchecked((result[i] = from[i]));
-  return result;
+  /** Makes room for entries, and at least two buckets for each. */
+  private allocate(region: Region, capacity: i32): void {
+    const bits = 33 - clz(capacity);
+    this.capacity = capacity;
+    this.shift = <u64>(64 - bits);
+    this.buckets = newInts(region, 1 << bits);
+    fillMinusOne(this.buckets, 1 << bits);
+    this.slots = newRecords<Slot>(region, capacity);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private slot(entry: Entry): Slot {
+    return recordAt<Slot>(this.slots, entry);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private bucketOf(hash: u64): i32 {
+    return <i32>(hash >>> this.shift);
+  }
 }

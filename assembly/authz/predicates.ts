@@ -6,8 +6,12 @@ import { PREDICATE_FIELDS } from "../config/schema";
 import { Reader, equalsAscii } from "../document/reader";
 import { NONE, Node } from "../encoding/json";
 import { Request } from "../http/request";
-import { Attribute, ClaimAttribute, attributesOf } from "./attribute";
-import { SparseSet } from "./sparse-set";
+import { IntList, Records, intAt, newInts, newRecords, recordAt, setInt } from "../memory/records";
+import { Region } from "../memory/region";
+import { EMPTY } from "../memory/slice";
+import { TRACING, traceSeen } from "../trace";
+import { Attribute, ClaimAttribute, TextSource, attributesOf, textOf } from "./attribute";
+import { SparseSet } from "../memory/sparse-set";
 import { ValueIndex } from "./value-index";
 
 /** A set of attributes: bit i is attribute i. */
@@ -19,33 +23,70 @@ export function only(attribute: i32): Attributes {
   return 1 << attribute;
 }
 
+/** The number of the attribute of claims. */
+const CLAIMS: i32 = 0;
+/** How an attribute is matched: its `source` and its subject. */
+
+@unmanaged
+class Entry {
+  source: TextSource;
+  subject: i32;
+}
+
 export class Predicates {
   /** By predicate: its attribute. */
-  private readonly subjects: StaticArray<i32>;
+  private readonly subjects: IntList;
+  /** By attribute, its `Entry`. */
+  private entries: Records = 0;
 
-  /** @param claims the attribute of predicates that depend on a token alone */
+  /**
+   * @param tables holds what requests read
+   * @param claims the attribute of predicates that depend on a token alone
+   * @param scratch a set of predicates that loading and `evaluateToken` overwrite
+   */
   private constructor(
+    tables: Region,
     readonly count: i32,
     readonly claims: ClaimAttribute,
-    private readonly attributes: Array<Attribute>,
+    private readonly values: ValueIndex,
+    private readonly attributes: StaticArray<Attribute>,
+    readonly scratch: SparseSet,
   ) {
-    this.subjects = new StaticArray<i32>(count);
+    this.subjects = newInts(tables, count);
   }
 
-  /** Loads the list; the reader has recorded any fault. */
-  static load(reader: Reader, list: Node): Predicates {
+  /**
+   * Loads the list; the reader has recorded any fault.
+   *
+   * @param tables holds what requests read
+   */
+  static load(reader: Reader, list: Node, tables: Region): Predicates {
     const isArray = list != NONE && reader.array(list);
     const count = isArray ? reader.json.size(list) : 0;
-    const values = new ValueIndex(count);
-    const claims = new ClaimAttribute(values, count);
-    const predicates = new Predicates(count, claims, attributesOf(values, claims));
+    const values = new ValueIndex(tables, count);
+    const scratch = SparseSet.create(reader.region, count);
+    const claims = new ClaimAttribute(reader.region, tables, values, count, scratch);
+    const attributes = attributesOf(tables, values, claims);
+    const predicates = new Predicates(tables, count, claims, values, attributes, scratch);
     if (!isArray) return predicates;
     let predicate = 0;
     for (let n = reader.json.firstChild(list); n != NONE; n = reader.json.nextSibling(n)) {
       predicates.loadOne(reader, n, predicate++);
       if (reader.failed) break;
     }
+    predicates.seal(tables);
     return predicates;
+  }
+
+  private seal(tables: Region): void {
+    const attributes = this.attributes;
+    this.values.seal();
+    this.entries = newRecords<Entry>(tables, attributes.length);
+    for (let i = 0; i < attributes.length; i++) {
+      const entry = recordAt<Entry>(this.entries, i);
+      entry.source = attributes[i].source;
+      entry.subject = attributes[i].subject;
+    }
   }
 
   private loadOne(reader: Reader, node: Node, predicate: i32): void {
@@ -61,7 +102,7 @@ export class Predicates {
         if (attribute.hasMatch != (match != NONE)) continue;
         for (let k = 0; k < attribute.fields.length; k++) {
           if (!equalsAscii(name, attribute.fields[k])) continue;
-          this.subjects[predicate] = i;
+          setInt(this.subjects, predicate, i);
           attribute.load(reader, k, field, match, predicate);
           return;
         }
@@ -74,7 +115,7 @@ export class Predicates {
   // @ts-ignore: decorator
   @inline
   attributeOf(predicate: i32): i32 {
-    return unchecked(this.subjects[predicate]);
+    return intAt(this.subjects, predicate);
   }
 
   /**
@@ -85,13 +126,23 @@ export class Predicates {
   // @ts-ignore: decorator
   @inline
   match(attribute: i32, request: Request, tokenBits: usize, found: SparseSet): void {
-    unchecked(this.attributes[attribute]).match(request, tokenBits, found);
+    const entry = recordAt<Entry>(this.entries, attribute);
+    const source = entry.source;
+    if (source != TextSource.None) {
+      const value = textOf(request, source);
+      if (TRACING) traceSeen(this.attributes[attribute].fields[0], EMPTY, value);
+      this.values.match(entry.subject, value, found);
+    } else if (attribute == CLAIMS) {
+      this.claims.matchBits(tokenBits, found);
+    } else {
+      unchecked(this.attributes[attribute]).match(request, found);
+    }
   }
 
   /** The attributes that any predicate is about. */
   get allAttributes(): Attributes {
     let all: Attributes = 0;
-    for (let i = 0; i < this.subjects.length; i++) all |= only(this.subjects[i]);
+    for (let i = 0; i < this.count; i++) all |= only(this.attributeOf(i));
     return all;
   }
 }

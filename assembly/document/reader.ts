@@ -13,6 +13,12 @@ export class Reader {
   error: string = "";
 
   /**
+   * What requests read is kept here, side by side, so that it takes few lines of the processor's caches. Lives as long
+   * as the loaded object.
+   */
+  readonly tables: Region = new Region();
+
+  /**
    * @param json a parsed document
    * @param region where strings are kept; lives as long as the loaded object
    */

@@ -10,10 +10,12 @@ import {
   HeaderMap,
   addRequestHeader,
   countPairs,
+  lengthsOfPair,
+  nameLengthAt,
   readPairs,
   removeRequestHeader,
   replaceRequestHeader,
-  unpackPairs,
+  valueLengthAt,
 } from "../abi/header-map";
 import { getProperty, propertyInteger } from "../abi/property";
 import { notePartialPeer } from "./partial-peer";
@@ -30,16 +32,24 @@ import {
   indexOfByte,
   indexOfEither,
   lengthOf,
+  pointerOf,
   subslice,
 } from "../memory/slice";
-import { SliceList, allocateSlices, copySlices, setSlice, sliceAt } from "../memory/slice-list";
+import {
+  SliceList,
+  allocateSlices,
+  copySlices,
+  firstByteAt,
+  lengthAt,
+  setParts,
+  setSlice,
+  sliceAt,
+} from "../memory/slice-list";
 import { TRACING, traceProperty } from "../trace";
 import { IpAddress } from "./address";
 import { PeerCertificate } from "./peer";
 
 const PATH = new Text(":path");
-const AUTHORITY = new Text(":authority");
-const HOST = new Text("host");
 const OPTIONS = new Text("OPTIONS");
 const ORIGIN = new Text("origin");
 const ACCESS_CONTROL_REQUEST_METHOD = new Text("access-control-request-method");
@@ -55,6 +65,11 @@ const MTLS = new Text("connection\0mtls");
 const PEER_SUBJECT = new Text("connection\0subject_peer_certificate");
 /** What Envoy's formatters write for an absent value, such as the URI SAN of a certificate without one. */
 const NOTHING: u8 = 0x2d; /* - */
+
+const COLON: u8 = 0x3a;
+
+/** Bytes of an entry of the table: name and value. */
+const ENTRY: usize = 2 * sizeof<Slice>();
 
 /** The table's spare entries after those received; if more are added, the table moves. */
 const SPARE_ENTRIES: i32 = 16;
@@ -118,42 +133,67 @@ export class Request {
     const pairs = readPairs(HeaderMap.Request);
     const count = pairs == EMPTY ? 0 : countPairs(pairs);
     this.start(count, directAddressProperty);
-    if (count == 0 || !unpackPairs(pairs, this.table)) {
+    if (count == 0 || !this.walk(pairs, count)) {
       this.failed = true;
       return false;
     }
     this.headerCount = count;
     this.receivedCount = count;
-    this.removedNames = allocateSlices(count);
-    for (let i = 0; i < count; i++) {
-      this.readPseudoHeader(this.headerName(i), this.headerValue(i));
-    }
     this.originalPathAndQuery = this.pathAndQuery;
     return true;
   }
 
   /**
-   * Every request has these headers, so their names are constants in the code. The length rules out most other names.
+   * Fills the table and finds the pseudo-headers.
+   *
+   * @returns false if the lengths add up to more than there is
    */
   // @ts-ignore: decorator
   @inline
-  private readPseudoHeader(name: Slice, value: Slice): void {
-    switch (lengthOf(name)) {
-      case 5:
-        if (spells(name, 0x7461703a /* :pat */, 0x68746170 /* path */)) this.setPath(value);
-        break;
-      case 7:
-        if (spells(name, 0x74656d3a /* :met */, 0x646f6874 /* thod */)) this.method = value;
-        else if (spells(name, 0x6863733a /* :sch */, 0x656d6568 /* heme */)) this.scheme = value;
-        break;
-      case 10:
-        if (
-          eightBytesAt(name, 0) == 0x69726f687475613a /* :authori */ &&
-          eightBytesAt(name, 2) == 0x797469726f687475 /* uthority */
-        ) {
-          this.authority = value;
-        }
-        break;
+  private walk(pairs: Slice, count: i32): bool {
+    const lengthsEnd = lengthsOfPair(pairs, count);
+    const end = pointerOf(pairs) + <usize>lengthOf(pairs);
+    let name = lengthsEnd;
+    let entry = this.table;
+    for (let lengths = lengthsOfPair(pairs, 0); lengths < lengthsEnd; lengths += 8) {
+      // A NUL follows each name and each value.
+      const nameLength = nameLengthAt(lengths);
+      if (nameLength >= <u32>(end - name)) return false;
+      const value = name + nameLength + 1;
+      const valueLength = valueLengthAt(lengths);
+      if (valueLength >= <u32>(end - value)) return false;
+      setParts(entry, 0, name, nameLength);
+      setParts(entry, 1, value, valueLength);
+      if (firstByteAt(entry, 0) == COLON) this.takePseudoHeader(sliceAt(entry, 0), sliceAt(entry, 1));
+      name = value + valueLength + 1;
+      entry += ENTRY;
+    }
+    return true;
+  }
+
+  /**
+   * Every request has these headers, so their names are constants in the code.
+   *
+   * @param name begins with a colon
+   */
+  // @ts-ignore: decorator
+  @inline
+  private takePseudoHeader(name: Slice, value: Slice): void {
+    const length = lengthOf(name);
+    if (length == 5) {
+      if (fourBytesAt(name, 1) == 0x68746170 /* path */) this.setPath(value);
+    } else if (length == 7) {
+      const rest = fourBytesAt(name, 3);
+      const start = fourBytesAt(name, 0);
+      if (rest == 0x646f6874 /* thod */ && start == 0x74656d3a /* :met */) this.method = value;
+      else if (rest == 0x656d6568 /* heme */ && start == 0x6863733a /* :sch */) this.scheme = value;
+    } else if (length == 10) {
+      if (
+        eightBytesAt(name, 0) == 0x69726f687475613a /* :authori */ &&
+        eightBytesAt(name, 2) == 0x797469726f687475 /* uthority */
+      ) {
+        this.authority = value;
+      }
     }
   }
 
@@ -170,7 +210,6 @@ export class Request {
     this.table = allocateSlices(2 * this.capacity);
     this.receivedCount = 0;
     this.pathChanged = false;
-    this.removedNames = 0;
     this.removedCount = 0;
     this.known = Known.None;
     this.directAddressProperty = directAddressProperty;
@@ -190,16 +229,17 @@ export class Request {
   }
 
   /**
-   * @param name lower-case; `host` finds `:authority`, as in Envoy's header map
+   * @param name lower-case
    * @param from index to start at
    * @returns the index of the next header of that name, or -1
    */
   findHeader(name: Slice, from: i32): i32 {
-    const wanted = lengthOf(name) == 4 && equals(name, HOST.slice) ? AUTHORITY.slice : name;
-    const length = lengthOf(wanted);
-    for (let i = from; i < this.headerCount; i++) {
-      const candidate = this.headerName(i);
-      if (lengthOf(candidate) == length && equals(candidate, wanted)) return i;
+    const length = lengthOf(name);
+    const end = this.table + <usize>this.headerCount * ENTRY;
+    for (let entry = this.table + <usize>from * ENTRY; entry < end; entry += ENTRY) {
+      if (lengthAt(entry, 0) == length && equals(sliceAt(entry, 0), name)) {
+        return <i32>((entry - this.table) / ENTRY);
+      }
     }
     return -1;
   }
@@ -213,6 +253,7 @@ export class Request {
     }
     // There is at most one removal for each received header, so the list has room.
     if (received) {
+      if (this.removedCount == 0) this.removedNames = allocateSlices(this.receivedCount);
       setSlice(this.removedNames, this.removedCount, name);
       this.removedCount++;
     }
@@ -222,7 +263,7 @@ export class Request {
   removeLookalikes(name: Slice): void {
     for (let i = 0; i < this.headerCount; i++) {
       const candidate = this.headerName(i);
-      if (!looksAlike(candidate, name) || byteAt(candidate, 0) == 0x3a /* : */) continue;
+      if (!looksAlike(candidate, name) || byteAt(candidate, 0) == COLON) continue;
       this.removeHeader(candidate);
     }
   }
@@ -401,16 +442,6 @@ export class Request {
     this.failed = true;
     return ABSENT;
   }
-}
-
-/**
- * Whether a name of four to eight bytes begins with the first four bytes and ends with the last four, as numbers in
- * memory order.
- */
-// @ts-ignore: decorator
-@inline
-function spells(name: Slice, first: u32, last: u32): bool {
-  return fourBytesAt(name, 0) == first && fourBytesAt(name, lengthOf(name) - 4) == last;
 }
 
 /**

@@ -96,23 +96,19 @@ function sameBytes(a: usize, b: usize, length: usize): bool {
     }
     return true;
   }
-  let i: usize = 0;
-  for (; i + 64 <= length; i += 64) {
-    const x = v128.or(difference(a + i, b + i), difference(a + i + 16, b + i + 16));
-    const y = v128.or(difference(a + i + 32, b + i + 32), difference(a + i + 48, b + i + 48));
-    if (v128.any_true(v128.or(x, y))) return false;
+  const last = a + length - 16;
+  for (; a + 48 <= last; a += 64, b += 64) {
+    const w = v128.xor(v128.load(a), v128.load(b));
+    const x = v128.xor(v128.load(a, 16), v128.load(b, 16));
+    const y = v128.xor(v128.load(a, 32), v128.load(b, 32));
+    const z = v128.xor(v128.load(a, 48), v128.load(b, 48));
+    if (v128.any_true(v128.or(v128.or(w, x), v128.or(y, z)))) return false;
   }
-  for (; i + 16 <= length; i += 16) {
-    if (v128.any_true(difference(a + i, b + i))) return false;
+  for (; a < last; a += 16, b += 16) {
+    if (v128.any_true(v128.xor(v128.load(a), v128.load(b)))) return false;
   }
-  return !v128.any_true(difference(a + length - 16, b + length - 16));
-}
-
-/** Zero if the sixteen bytes at both addresses are the same. */
-// @ts-ignore: decorator
-@inline
-function difference(a: usize, b: usize): v128 {
-  return v128.xor(v128.load(a), v128.load(b));
+  // The last sixteen bytes, of which the loop may have compared some.
+  return !v128.any_true(v128.xor(v128.load(last), v128.load(b - (a - last))));
 }
 
 /** Whether `s` begins with `prefix`. */
@@ -152,16 +148,22 @@ export function indexOfByte(s: Slice, byte: u8, from: i32 = 0): i32 {
 /** The first index of one of two bytes, or -1. */
 export function indexOfEither(s: Slice, x: u8, y: u8): i32 {
   const start = pointerOf(s);
-  const length = lengthOf(s);
-  let i = 0;
-  for (const words = length & ~7; i < words; i += 8) {
-    const word = load<u64>(start + <usize>i);
-    const found = zeroBytes(word ^ (EACH_BYTE * x)) | zeroBytes(word ^ (EACH_BYTE * y));
-    if (found != 0) return i + <i32>(ctz(found) >>> 3);
+  const length = <usize>lengthOf(s);
+  const xs = EACH_BYTE * x;
+  const ys = EACH_BYTE * y;
+  if (length >= 8) {
+    let i: usize = 0;
+    // The last word may overlap the one before it, in which neither byte is.
+    for (const last = length - 8; ; i = min(i + 8, last)) {
+      const word = load<u64>(start + i);
+      const found = zeroBytes(word ^ xs) | zeroBytes(word ^ ys);
+      if (found != 0) return <i32>(i + <usize>(ctz(found) >>> 3));
+      if (i == last) return -1;
+    }
   }
-  for (; i < length; i++) {
-    const byte = load<u8>(start + <usize>i);
-    if (byte == x || byte == y) return i;
+  for (let i: usize = 0; i < length; i++) {
+    const byte = load<u8>(start + i);
+    if (byte == x || byte == y) return <i32>i;
   }
   return -1;
 }

@@ -61,7 +61,8 @@ export function drawing(report: Report): string {
   ].join("\n");
 }
 
-function groupsOf({ tokens }: Report): Group[] {
+function groupsOf(report: Report): Group[] {
+  const tokens = report.tokens.filter(({ condition }) => condition === "quiet");
   const hots = tokens.filter(({ mode }) => mode === "hot");
   const hot = hots.find(({ algorithm }) => algorithm === "RS256") ?? hots[0];
   const unique = tokens.filter(({ mode }) => mode === "unique");

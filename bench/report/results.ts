@@ -1,5 +1,6 @@
 /** The results of a run: what was measured, on which machine, and derived figures. */
 import { type ContenderName, TITLES } from "../contenders.ts";
+import type { Condition } from "../neighbour.ts";
 import type { Shape } from "../policies.ts";
 import type { HostResult } from "../stages/host.ts";
 import type { MemoryResult } from "../stages/memory.ts";
@@ -49,13 +50,14 @@ export interface Report {
   tokens: {
     algorithm: string;
     mode: string;
+    condition: Condition;
     tokenBytes: number;
     costs: Cost[];
     /** The added cost with jwtgate's cache relative to that without it. */
     cacheOnToOff?: Estimate;
   }[];
   /** One token repeated: filters that do more and more, and jwtgate. */
-  steps: Cost[];
+  steps: { condition: Condition; costs: Cost[] }[];
   rules: {
     shape: Shape;
     series: {
@@ -84,7 +86,7 @@ export function report(
   return {
     ...about,
     tokens: measured.tokens.map(tokensReport),
-    steps: costsOf(measured.steps),
+    steps: [...measured.steps].map(([condition, cpu]) => ({ condition, costs: costsOf(cpu) })),
     rules: measured.rules.map(rulesReport),
     memory: [...measured.memory].map(([contender, runs]) => ({
       contender,
@@ -114,11 +116,24 @@ export function report(
   };
 }
 
-function tokensReport({ algorithm, mode, tokenBytes, cpu }: TokensResult): Report["tokens"][number] {
+function tokensReport({
+  algorithm,
+  mode,
+  condition,
+  tokenBytes,
+  cpu,
+}: TokensResult): Report["tokens"][number] {
   const on = addedBy("jwtgate", cpu);
   const off = addedBy("jwtgate-no-cache", cpu);
   const costs = costsOf(cpu);
-  return { algorithm, mode, tokenBytes, costs, ...(on && off && { cacheOnToOff: ratio(on, off) }) };
+  return {
+    algorithm,
+    mode,
+    condition,
+    tokenBytes,
+    costs,
+    ...(on && off && { cacheOnToOff: ratio(on, off) }),
+  };
 }
 
 /** What a contender adds to Envoy without a filter, one number per round. */

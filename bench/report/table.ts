@@ -1,4 +1,5 @@
 /** A report as text. */
+import type { Condition } from "../neighbour.ts";
 import type { Estimate } from "../statistics.ts";
 import type { Report } from "./results.ts";
 
@@ -19,7 +20,7 @@ export function tables({
   const sections = [
     `${envoy}; ${cores} × ${cpu}; ${kernel}; Node ${node}; ${date}; medians of ${rounds} rounds of ${requests} requests with 95 % intervals`,
   ];
-  for (const { algorithm, mode, tokenBytes, costs, cacheOnToOff } of tokens) {
+  for (const { algorithm, mode, condition, tokenBytes, costs, cacheOnToOff } of tokens) {
     const rows = costs.map(({ title, total, added, toNative, toNativeCache }) => [
       title,
       number(total.median),
@@ -27,16 +28,16 @@ export function tables({
       interval(toNative),
       interval(toNativeCache),
     ]);
-    const heading = `${algorithm}, ${mode} (tokens of ${tokenBytes} bytes): CPU, µs a request`;
+    const heading = `${algorithm}, ${mode}${among(condition)} (tokens of ${tokenBytes} bytes): CPU, µs a request`;
     sections.push(
       `${heading}\n${table(["", "in all", "added", "÷ native", "÷ native with its cache"], rows)}`,
     );
     if (cacheOnToOff) sections.push(`jwtgate, cache on ÷ off, of what is added: ${interval(cacheOnToOff)}`);
   }
-  if (steps.length > 0) {
-    const rows = steps.map(({ title, total, added }) => [title, number(total.median), interval(added)]);
+  for (const { condition, costs } of steps) {
+    const rows = costs.map(({ title, total, added }) => [title, number(total.median), interval(added)]);
     sections.push(
-      `Steps towards jwtgate, one token: CPU, µs a request\n${table(["", "in all", "added"], rows)}`,
+      `Steps towards jwtgate, one token${among(condition)}: CPU, µs a request\n${table(["", "in all", "added"], rows)}`,
     );
   }
   for (const { shape, series } of rules) {
@@ -86,6 +87,11 @@ export function tables({
 }
 
 /** `12.3 [12.1, 12.5]` */
+/** What a heading says about the machine. */
+function among(condition: Condition): string {
+  return condition === "busy" ? ", busy machine" : "";
+}
+
 function interval(value: Estimate | undefined, digits?: number): string {
   if (value === undefined) return "";
   const places = digits ?? (Math.abs(value.median) >= 100 ? 0 : Math.abs(value.median) >= 10 ? 1 : 2);

@@ -2,13 +2,13 @@
 
 import type { ContenderName } from "../contenders.ts";
 import { STEPS } from "../filters.ts";
+import type { Condition } from "../neighbour.ts";
 import { compilePolicy, requestBytes, targets } from "../policies.ts";
-import { interleave } from "../rounds.ts";
 import { Signer } from "../tokens.ts";
-import { type StageOptions, withContenders } from "./stage.ts";
+import { measureContenders, type StageOptions, withContenders } from "./stage.ts";
 
-/** Microseconds per request, by contender, one number per round. */
-export type StepsResult = Map<ContenderName, number[]>;
+/** Microseconds per request, by condition and contender, one number per round. */
+export type StepsResult = Map<Condition, Map<ContenderName, number[]>>;
 
 export async function measureSteps(options: StageOptions & { tokenBytes: number }): Promise<StepsResult> {
   const { rounds, requests: count, progress } = options;
@@ -22,10 +22,12 @@ export async function measureSteps(options: StageOptions & { tokenBytes: number 
   return withContenders(names, configuration, { target, token }, options, async (contenders) => {
     for (const contender of contenders)
       for (let i = 0; i < 3_000; i += count) await contender.measure(requests);
-    const series = contenders.map((contender) => ({
-      name: contender.name,
-      measure: () => contender.measure(requests),
-    }));
-    return interleave(series, rounds, (round) => progress(`steps: round ${round} of ${rounds}`, true));
+    return measureContenders(
+      contenders,
+      () => requests,
+      rounds,
+      options.neighbour,
+      (round) => progress(`steps: round ${round} of ${rounds}`, true),
+    );
   });
 }

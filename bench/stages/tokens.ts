@@ -1,9 +1,9 @@
 /** The cost of a request with a token: for each algorithm, and each way in which clients repeat tokens. */
 import type { ContenderName } from "../contenders.ts";
+import { CONDITIONS, type Condition } from "../neighbour.ts";
 import { compilePolicy, requestBytes, targets } from "../policies.ts";
-import { interleave } from "../rounds.ts";
 import { type Algorithm, Signer } from "../tokens.ts";
-import { type StageOptions, withContenders } from "./stage.ts";
+import { measureContenders, type StageOptions, withContenders } from "./stage.ts";
 
 export const MODES = ["unique", "cold", "hot"] as const;
 /** unique: each token once; cold: 5,000 tokens in rotation; hot: one token. */
@@ -25,6 +25,7 @@ export interface TokensOptions extends StageOptions {
 export interface TokensResult {
   algorithm: Algorithm;
   mode: Mode;
+  condition: Condition;
   tokenBytes: number;
   /** Microseconds per request, by contender, one number per round. */
   cpu: Map<ContenderName, number[]>;
@@ -56,8 +57,11 @@ async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): P
   };
 
   const proof = { target, token: signer.token(tokenBytes) };
-  const results = modes.map(
-    (mode): TokensResult => ({ algorithm, mode, tokenBytes: length, cpu: new Map() }),
+  const conditions = options.neighbour === undefined ? CONDITIONS.slice(0, 1) : CONDITIONS;
+  const results = modes.flatMap((mode) =>
+    conditions.map(
+      (condition): TokensResult => ({ algorithm, mode, condition, tokenBytes: length, cpu: new Map() }),
+    ),
   );
   for (let start = 0; start < starts; start++) {
     const first = Math.floor((start * rounds) / starts);
@@ -68,15 +72,19 @@ async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): P
         await contender.measure(rotation);
         for (let i = 0; i < 3_000; i += requests) await contender.measure(hot);
       }
-      for (const { mode, cpu } of results) {
-        const series = contenders.map((contender) => ({
-          name: contender.name,
-          measure: (round: number) => contender.measure(take[mode](first + round)),
-        }));
-        const samples = await interleave(series, last - first, (round) =>
-          progress(`${algorithm}, ${mode}: round ${first + round} of ${rounds}`, true),
+      for (const mode of modes) {
+        const measured = await measureContenders(
+          contenders,
+          (round) => take[mode](first + round),
+          last - first,
+          options.neighbour,
+          (round) => progress(`${algorithm}, ${mode}: round ${first + round} of ${rounds}`, true),
         );
-        for (const [name, numbers] of samples) cpu.set(name, [...(cpu.get(name) ?? []), ...numbers]);
+        for (const { cpu, ...result } of results.filter((one) => one.mode === mode)) {
+          for (const [name, numbers] of measured.get(result.condition) ?? []) {
+            cpu.set(name, [...(cpu.get(name) ?? []), ...numbers]);
+          }
+        }
       }
     });
   }

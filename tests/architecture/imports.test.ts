@@ -28,7 +28,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const ASSEMBLY: Rooms = {
   memory: [],
   abi: ["memory"],
-  metrics: ["abi"],
+  metrics: ["memory", "abi"],
   encoding: ["memory"],
   trace: ["memory", "abi", "encoding"],
   document: ["memory", "encoding"],
