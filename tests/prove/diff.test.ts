@@ -303,6 +303,17 @@ describe("policies that only look different", () => {
   });
 });
 
+test("a header that could hold another token of the same provider does not", async () => {
+  const tokens = with_(', fromHeaders: [{name: x-t}, {name: authorization, prefix: "Bearer "}]');
+  const condition = (value: string) =>
+    tokens + deny(when(header("authorization", `notValues: ["${value}"]`)));
+  expect(await lines(condition("Bearer *"), condition("a*"))).toEqual([
+    "opened 403>200 GET localhost/ authorization=a",
+    // Of a preflight no token is looked at.
+    "closed 200>403 OPTIONS localhost/ authorization=Bearer a access-control-request-method=a origin=a",
+  ]);
+});
+
 describe("what is not decided", () => {
   test.each<[string, string, string, RegExp]>([
     [

@@ -230,10 +230,14 @@ function alike(providers: readonly Provider[], sides: number): Scenarios {
         written: writtenBy(providers, i, outputs),
         removedParams: new Set(!provider.forward && place.kind === "parameter" ? [place.name] : []),
       };
-      const headers =
-        place.kind === "header" && !isRemoved && !isShared
-          ? [{ header: place.name, prefix: place.prefix, holds: true }]
-          : [];
+      const isLeft = place.kind === "header" && !isRemoved && !isShared;
+      const headers = [
+        ...(isLeft ? [{ header: place.name, prefix: place.prefix, holds: true }] : []),
+        // Every token at a place of the provider was verified, and removed with its header.
+        ...(provider.forward ? [] : placesOf(provider))
+          .filter((other) => other.kind === "header" && other.name !== place.name)
+          .map(({ name, prefix }) => ({ header: name, prefix, holds: false })),
+      ];
       all.push({ isPreflight: false, tokens: [token, ...others], views: times(view), headers });
     }
   }
