@@ -314,6 +314,19 @@ test("a header that could hold another token of the same provider does not", asy
   ]);
 });
 
+test("a claim that no header can carry does not meet a condition on its text", async () => {
+  const condition = allow(when(claim("g", "values: [admin]")));
+  const { classes, undecided } = await difference(
+    TOKENS + condition,
+    with_(", outputClaimToHeaders: [{header: x-g, claim: g}]") + condition,
+  );
+  expect(undecided).toEqual([]);
+  // A second token may be the spoilt one.
+  const closed = classes.filter(({ change }) => change === "closed");
+  expect(closed.every(({ witness }) => witness.tokens.length === 2)).toBe(true);
+  expect(classes.map(({ change }) => change)).toContain("forwarded");
+});
+
 describe("what is not decided", () => {
   test.each<[string, string, string, RegExp]>([
     [

@@ -40,6 +40,7 @@ const NUMBER_CLAIMS = ["exp", "nbf", "iat"];
 /** Claims whose strings are lists (assembly/authz/claim-index.ts). */
 const ALWAYS_LISTS = ["scope", "permission"];
 
+const CONTROL: Pattern = { kind: "control" };
 const ANY: Pattern = { kind: "any" };
 const SOME: Pattern = { kind: "some" };
 const exactly = (text: string): Pattern => ({ kind: "exact", text });
@@ -126,6 +127,10 @@ export class Model {
     const predicates = this.configurations.flatMap(({ authorization }) => authorization?.predicates ?? []);
     for (const predicate of predicates) this.declarePredicate(predicate, slots, sources);
     this.declareTokens(slots);
+    for (const { slot, token } of this.scenarios.flatMap(({ tokens }) => tokens)) {
+      const subject = claimSubject(slot, token.spoiltClaim?.split(".") ?? []);
+      if (token.spoiltClaim !== undefined && space.has(subject)) space.add(subject, CONTROL);
+    }
     for (const { header, prefix } of this.scenarios.flatMap(({ headers }) => headers)) {
       if (space.has(headerSubject(header))) space.add(headerSubject(header), tokenPattern(prefix));
     }
@@ -222,6 +227,14 @@ export class Model {
     return new Set([...all].filter((name) => lists.some((list) => !list.has(name))));
   }
 
+  /** Whether some provider splits a top-level claim at spaces. */
+  private isSplitBySome(name: string): boolean {
+    const lists = this.sides.flatMap(({ providers = [] }) =>
+      providers.flatMap(({ spaceDelimitedClaims = [] }) => spaceDelimitedClaims),
+    );
+    return [...ALWAYS_LISTS, ...lists].includes(name);
+  }
+
   /** What a scenario requires of the rest of the request. */
   condition(scenario: Scenario): Formula {
     const { space } = this;
@@ -258,6 +271,11 @@ export class Model {
     const { space } = this;
     const found: Formula[] = [];
     for (const { slot, token } of tokens) {
+      const path = token.spoiltClaim?.split(".") ?? [];
+      const spoilt = claimSubject(slot, path);
+      // A claim that no header can carry is a string with a control character. One that is split has elements without.
+      if (space.has(spoilt) && !(path.length === 1 && this.isSplitBySome(path[0] ?? "")))
+        found.push(space.only(spoilt, CONTROL));
       const subject = claimSubject(slot, ["aud"]);
       for (const { of, isOne } of token.audiences) {
         if (!space.has(subject)) continue;

@@ -12,6 +12,8 @@ export type Pattern =
   | { kind: "any" }
   /** Every text but the empty one. */
   | { kind: "some" }
+  /** Texts with a control character other than a tab, which no header can carry. */
+  | { kind: "control" }
   /** Istio's `*`: not empty, well-formed UTF-8, no newline. */
   | { kind: "nonEmpty" }
   | { kind: "template"; text: string }
@@ -226,6 +228,12 @@ function machineOf(pattern: Pattern): Machine {
       return { first: "", next: () => "", accepts: () => true };
     case "some":
       return { first: "", next: () => "1", accepts: (state) => state === "1" };
+    case "control":
+      return {
+        first: "",
+        next: (state, byte) => (state === "1" || isControl(byte) ? "1" : ""),
+        accepts: (state) => state === "1",
+      };
     case "nonEmpty":
       return inDots({ first: "", next: () => "1", accepts: (state) => state === "1" }, () => false);
     case "contains":
@@ -250,6 +258,11 @@ function machineOf(pattern: Pattern): Machine {
       };
     }
   }
+}
+
+/** assembly/jose/claims.ts, isHeaderValue. */
+function isControl(byte: number): boolean {
+  return (byte < 0x20 && byte !== 0x09) || byte === 0x7f;
 }
 
 function containsMachine(text: string): Machine {
@@ -504,6 +517,7 @@ function literalText(pattern: Pattern): string {
   switch (pattern.kind) {
     case "any":
     case "some":
+    case "control":
     case "nonEmpty":
       return "";
     case "glob":

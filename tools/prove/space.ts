@@ -173,6 +173,18 @@ export class Space implements Values {
     return this.formulas.or(this.subject(name).formulas);
   }
 
+  /** The formula that holds where every value of a subject that matters matches. */
+  only(name: string, compared: Pattern): Formula {
+    this.freeze();
+    const subject = this.subject(name);
+    const matching = this.formula(name, compared);
+    if (subject.kind.kind !== "many") return matching;
+    const { formulas } = this;
+    const allowed = new Set([...formulas.atomsOf(matching).keys()]);
+    const others = subject.variables.filter((variable) => !allowed.has(variable));
+    return formulas.and(others.map((variable) => formulas.not(this.value(variable, 1).atoms[0] as Atom)));
+  }
+
   count(variable: Variable): number {
     return this.variables[variable]?.values.length ?? 0;
   }

@@ -19,7 +19,7 @@ import {
 import { ALGORITHMS, type Algorithm } from "../jwks/algorithms.ts";
 import { PrivateKey } from "../token/private-key.ts";
 import type { Place } from "./authentication.ts";
-import { headerSubject, partsOf } from "./model.ts";
+import { claimSubject, headerSubject, partsOf } from "./model.ts";
 import { keysOf, type Scenario, type ScenarioToken } from "./scenarios.ts";
 
 /** A token of a witness. */
@@ -300,7 +300,9 @@ function claimsOf(
     const path = claim.split(".");
     if (owner === slot && path[0] !== undefined && !Object.hasOwn(claims, path[0])) put(path, "a");
   }
-  if (token.spoiltClaim !== undefined) put(token.spoiltClaim.split("."), "\u0001");
+  const spoilt = token.spoiltClaim?.split(".");
+  const text = spoilt && examples.get(claimSubject(slot, spoilt))?.[0];
+  if (spoilt) put(spoilt, text === undefined ? "\u0001" : readable(text));
   if (token.time === "early") put(["nbf"], now + LIFETIME_S);
   put(["exp"], token.time === "expired" ? now - LIFETIME_S : now + LIFETIME_S);
   return claims;
