@@ -13,6 +13,9 @@ export type DiffFormat = (typeof DIFF_FORMATS)[number];
 /** More are not printed for people. */
 const MAX_SHOWN = 30;
 
+/** Reasons why something is not decided; more are not printed for people. */
+const MAX_REASONS = 5;
+
 const WORDS: Record<Change, string> = {
   opened: "opened",
   closed: "closed",
@@ -39,7 +42,10 @@ function formatText(comparison: Comparison, style: Style): string {
   const lines = classes.slice(0, MAX_SHOWN).flatMap((one) => [...formatClass(one, style), ""]);
   if (classes.length > MAX_SHOWN)
     lines.push(`${classes.length - MAX_SHOWN} more: --format json has them all`, "");
-  for (const reason of undecided) lines.push(style.bad(`not decided: ${printable(reason)}`));
+  for (const reason of undecided.slice(0, MAX_REASONS))
+    lines.push(style.bad(`not decided: ${printable(reason)}`));
+  if (undecided.length > MAX_REASONS)
+    lines.push(style.bad(`not decided: ${undecided.length - MAX_REASONS} more of this kind`));
   lines.push(summary(comparison, style));
   if (isCut) lines.push("there may be more: the comparison ends after this many");
   return `${lines.join("\n")}\n`;
