@@ -78,7 +78,7 @@ describe("the sample", () => {
   test("passes", () => {
     const { status, stdout, stderr } = run(sample);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout).toMatch(/\n7 passed in [\d.]+ m?s\n$/);
+    expect(stdout).toMatch(/\n8 passed in [\d.]+ m?s\n$/);
   });
 
   test("has the form of the schema", () => {
