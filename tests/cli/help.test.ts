@@ -51,7 +51,17 @@ interface Otherwise {
 const OTHERWISE: Record<string, Otherwise> = {
   "jwtgate new -o gateway.yaml": { status: 2, says: /this is not a terminal/ },
   "jwtgate check -f policies/ --fail-on warning": { status: 1, says: /1 warning/ },
-  "jwtgate test -t 'another key' --bail": { status: 0, says: /2 passed, 12 not selected/ },
+  "jwtgate test -t 'another key' --bail": { status: 0, says: /2 passed, 14 not selected/ },
+  "jwtgate diff --old envoy/istio/require-a-token.yaml --new envoy/istio/one-principal.yaml": {
+    status: 1,
+    says: /^opened: /,
+  },
+  // The folder of the examples is not a repository.
+  "jwtgate diff --old main:policies/ --new policies/": { status: 1, says: /there is no revision main here/ },
+  "jwtgate diff --old main:policies/ --new policies/ --fail-on opened --format github": {
+    status: 1,
+    says: /there is no revision main here/,
+  },
   "jwtgate console": { status: 124, says: /^http:\/\/127/, with: "timeout -s INT 2 " },
   "jwtgate console -f policies/": { status: 124, says: /^http:\/\/127/, with: "timeout -s INT 2 " },
   "jwtgate test tests/*.test.yaml --watch": { status: 124, says: /passed/, with: "timeout -s INT 4 " },
