@@ -6,7 +6,7 @@ import { blocks, ROOT, readMarkdown } from "./markdown.ts";
 
 const page = readMarkdown("docs/observability.md");
 const source = readFileSync(join(ROOT, "assembly/metrics.ts"), "utf8");
-const COUNTERS = [...source.matchAll(/new Counter\("(\w+)"\)/g)].map(([, name]) => `jwtgate_${name}`);
+const COUNTERS = [...source.matchAll(/block\.counter\("(\w+)"\)/g)].map(([, name]) => `jwtgate_${name}`);
 const GAUGES = [...source.matchAll(/Metric\.gauge\("(\w+)"\)/g)].map(([, name = ""]) => name);
 
 /** The text in a cell of a table's first column or in a block, if it asks for metrics. */
