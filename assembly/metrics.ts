@@ -7,7 +7,6 @@ import { Region } from "./memory/region";
 import { Metric } from "./abi/metrics";
 
 /** A counter of the host, with the amount that was not passed to it yet. */
-
 @unmanaged
 export class Counter {
   /** Lives as long as the VM. */

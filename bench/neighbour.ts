@@ -11,6 +11,11 @@ import { cpus } from "node:os";
 export const CONDITIONS = ["quiet", "busy"] as const;
 export type Condition = (typeof CONDITIONS)[number];
 
+/** The conditions under which something is measured: without a neighbour, only the first. */
+export function conditionsOf(neighbour: Neighbour | undefined): readonly Condition[] {
+  return neighbour === undefined ? CONDITIONS.slice(0, 1) : CONDITIONS;
+}
+
 /** How long the caches take to fill, in milliseconds. */
 const SETTLE_MS = 5;
 

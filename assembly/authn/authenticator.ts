@@ -96,6 +96,7 @@ export class Authenticator {
   /** The names of all headers that providers write, and how many they are. */
   private readonly outputs: StaticArray<Slice>;
   private readonly outputCount: i32;
+  /** Copies of two `limits`, where every request reads. */
   private readonly maxTokenBytes: i32;
   private readonly maxTokens: i32;
   private readonly statuses: StaticArray<Status>;

@@ -28,7 +28,6 @@ const MAX_CANDIDATES: i32 = 64;
 const COOKIE = new Text("cookie");
 
 /** A token found at a location. */
-
 @unmanaged
 export class Candidate {
   token: Slice;

@@ -26,7 +26,6 @@ import { NO_RULE, Rules } from "./rules";
 const PAYLOAD = new JsonDocument();
 
 /** A rule set that is present. */
-
 @unmanaged
 class Entry {
   ruleSet: RuleSet;

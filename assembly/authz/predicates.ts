@@ -26,7 +26,6 @@ export function only(attribute: i32): Attributes {
 /** The number of the attribute of claims. */
 const CLAIMS: i32 = 0;
 /** How an attribute is matched: its `source` and its subject. */
-
 @unmanaged
 class Entry {
   source: TextSource;

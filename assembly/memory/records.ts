@@ -38,13 +38,6 @@ export function recordOf<T>(address: usize): T {
   return changetype<T>(address);
 }
 
-/** The address of a record. */
-// @ts-ignore: decorator
-@inline
-export function addressOf<T>(record: T): usize {
-  return changetype<usize>(record);
-}
-
 /** Makes a record equal to another one. */
 // @ts-ignore: decorator
 @inline

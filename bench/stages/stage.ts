@@ -1,7 +1,7 @@
 /** What the stages share. */
 import type { Configuration } from "../../tools/config/schema.ts";
 import { type Bench, Contender, type ContenderName } from "../contenders.ts";
-import { CONDITIONS, type Condition, type Neighbour } from "../neighbour.ts";
+import { type Condition, conditionsOf, type Neighbour } from "../neighbour.ts";
 import type { Target } from "../policies.ts";
 import { interleave } from "../rounds.ts";
 
@@ -50,7 +50,7 @@ export async function measureContenders(
   neighbour: Neighbour | undefined,
   progress: (round: number) => void,
 ): Promise<Map<Condition, Map<ContenderName, number[]>>> {
-  const conditions = neighbour === undefined ? CONDITIONS.slice(0, 1) : CONDITIONS;
+  const conditions = conditionsOf(neighbour);
   if (neighbour !== undefined) for (const contender of contenders) contender.keepAway();
   const series = conditions.flatMap((condition) =>
     contenders.map((contender) => ({

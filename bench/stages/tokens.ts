@@ -1,6 +1,6 @@
 /** The cost of a request with a token: for each algorithm, and each way in which clients repeat tokens. */
 import type { ContenderName } from "../contenders.ts";
-import { CONDITIONS, type Condition } from "../neighbour.ts";
+import { type Condition, conditionsOf } from "../neighbour.ts";
 import { compilePolicy, requestBytes, targets } from "../policies.ts";
 import { type Algorithm, Signer } from "../tokens.ts";
 import { measureContenders, type StageOptions, withContenders } from "./stage.ts";
@@ -57,7 +57,7 @@ async function measureAlgorithm(algorithm: Algorithm, options: TokensOptions): P
   };
 
   const proof = { target, token: signer.token(tokenBytes) };
-  const conditions = options.neighbour === undefined ? CONDITIONS.slice(0, 1) : CONDITIONS;
+  const conditions = conditionsOf(options.neighbour);
   const results = modes.flatMap((mode) =>
     conditions.map(
       (condition): TokensResult => ({ algorithm, mode, condition, tokenBytes: length, cpu: new Map() }),

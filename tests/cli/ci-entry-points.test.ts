@@ -19,7 +19,7 @@ metadata: {name: shop, namespace: shop}
 spec: {action: ALLOW, rules: [{to: [{operation: {paths: ["${path}"]}}]}]}
 `;
 
-/** Runs a script with the built tool in the place of what npm would install. */
+/** Runs a script with the built tool instead of what npm would install. */
 function run(script: string, folder: string, env: Record<string, string> = {}) {
   const PATH = `${workspace.path("bin")}:${process.env["PATH"]}`;
   const { status, stdout, stderr } = spawnSync("bash", ["-e", "-o", "pipefail", "-c", script], {
@@ -58,7 +58,7 @@ describe("the GitHub Action", () => {
   const action = parse(readFileSync(join(ROOT, "action.yml"), "utf8")) as Action;
   const [step] = action.runs.steps;
 
-  /** The environment of the step, with inputs in the place of expressions. */
+  /** The environment of the step, with each expression replaced by its input. */
   function environment(inputs: Record<string, string>): Record<string, string> {
     return Object.fromEntries(
       Object.entries(step?.env ?? {}).map(([name, text]) => {

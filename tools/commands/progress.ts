@@ -1,4 +1,4 @@
-/** A line on a terminal that says how far a long command is. */
+/** A line on a terminal that shows the progress of a long command. */
 
 /** How often the line changes, in milliseconds. */
 const PERIOD = 100;

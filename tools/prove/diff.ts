@@ -175,7 +175,7 @@ class Comparer {
       );
   }
 
-  /** Says how far it is, and lets the caller end it. */
+  /** Reports the progress, and lets the caller end it. */
   async report(): Promise<void> {
     const { scenario, scenarios, cases, classes } = this;
     await this.options.onProgress?.({ scenario, scenarios, cases, classes: classes.size });

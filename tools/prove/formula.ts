@@ -134,7 +134,7 @@ export class Formulas {
     return new Map([...sets].map(([variable, set]) => [variable, [...set].sort((a, b) => a - b)]));
   }
 
-  /** The formula with a value in the place of a variable. */
+  /** The formula after a variable is replaced by a value. */
   restrict(formula: Formula, variable: Variable, value: Value): Formula {
     const restriction = this.restriction(formula, variable);
     if (restriction === undefined) return formula;

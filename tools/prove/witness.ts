@@ -218,12 +218,12 @@ export function targetOf(path: string, normalization: PathNormalization): string
 const HTTP1_METHOD = /^(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS|TRACE)$/;
 const HMAC = ALGORITHMS.find(({ kty }) => kty === "oct") as Algorithm;
 
-/** The secret in the place of a key: the same in every run, and different for each key. */
+/** The secret that replaces a key: the same in every run, and different for each key. */
 function secretOf(name: string): string {
   return base64UrlEncode(utf8Encode(`jwtgate witness ${name}`));
 }
 
-/** The configuration with a secret of ours in the place of each key. */
+/** The configuration with each key replaced by a secret of ours. */
 function withOwnKeys(configuration: Configuration): Configuration {
   if (configuration.providers === undefined) return configuration;
   const providers = configuration.providers.map(({ localJwks, remoteJwks, ...provider }) => {
