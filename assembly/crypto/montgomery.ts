@@ -37,16 +37,21 @@ const DIGIT_MASK: i32 = (1 << DIGIT_BITS) - 1;
 const GROUP_DIGITS: usize = 8;
 const GROUP_BYTES: usize = 13;
 const FOUR_DIGITS_MASK: i64 = (1 << (4 * DIGIT_BITS)) - 1;
-/** Half a digit's range: carries are rounded to the nearest, so that digits are signed. */
-const HALF: i32 = 1 << (DIGIT_BITS - 1);
 /** R has at least this many bits more than the modulus. */
 const HEADROOM_BITS: i32 = 3;
 
-/** Columns are summed sixteen at a time, in four vectors, so numbers have a multiple of sixteen digits. */
-const BLOCK: i32 = 16;
+/**
+ * Columns are summed thirty-two at a time, in eight vectors: as many as the registers hold beside what one step needs.
+ * Numbers have a multiple of sixteen digits. So the last block may extend half a block beyond a product, but not beyond
+ * the memory for columns, because the longest number has a multiple of thirty-two.
+ */
+const BLOCK: i32 = 32;
+const DIGITS_STEP: i32 = 16;
+/** How many rows at a corner of a product reach only some of a block's vectors; see `sumRows`. */
+const CORNER_ROWS: i32 = 8;
 /**
  * How many rows (of two digits) are summed before the columns are carried: without and with doubled digits. Both are
- * multiples of four; see `sumRows`.
+ * multiples of eight; see `sumRows`.
  */
 const ROWS_PER_SUM: i32 = 48;
 const DOUBLED_ROWS_PER_SUM: i32 = 24;
@@ -54,12 +59,12 @@ const DOUBLED_ROWS_PER_SUM: i32 = 24;
 const MAX_DIGITS: i32 = 640;
 
 /** Zero lanes before and after a paired number, because blocks extend beyond its ends. */
-const PADDING: i32 = 16;
+const PADDING: i32 = 32;
 /** The offsets of a number's paired and packed digits. */
-const PAIRED: usize = 4 * 16;
-const PACKED: usize = 4 * (640 + 2 * 16);
+const PAIRED: usize = 4 * 32;
+const PACKED: usize = 4 * (640 + 2 * 32);
 /** The size of a number in bytes, in both forms. */
-export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 16) + 2 * 640;
+export const NUMBER_SIZE: i32 = 4 * (640 + 2 * 32) + 2 * 640;
 
 /**
  * Columns: the sums of the lower 16 bits, and from UPPER_HALVES on the sums of the upper ones. The upper sums of the
@@ -73,8 +78,11 @@ const COLUMNS_SIZE: i32 = 2 * (4 * 2 * 640 + 16);
 /** The columns of T and then T + q·n; of q. */
 const PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
 const QUOTIENT_PRODUCT: usize = memory.data(COLUMNS_SIZE, 16) + 16;
-/** The sums of one block. */
-const SUMS: usize = memory.data(4 * 16, 16);
+/**
+ * Half a digit's range in each lane: carries are rounded to the nearest, so digits are signed. It is loaded, because V8
+ * would make a constant vector again each time.
+ */
+const HALVES: usize = memory.data<i32>([1 << 12, 1 << 12, 1 << 12, 1 << 12], 16);
 /** T modulo R; q. */
 const REMAINDER: usize = memory.data(NUMBER_SIZE, 16);
 const QUOTIENT: usize = memory.data(NUMBER_SIZE, 16);
@@ -103,7 +111,7 @@ export class Modulus {
   constructor(n: Slice) {
     const length = lengthOf(n);
     const bits = 8 * length + 24 - clz<i32>(byteAt(n, 0));
-    const digits = ((bits + HEADROOM_BITS - 1) / (DIGIT_BITS * BLOCK) + 1) * BLOCK;
+    const digits = ((bits + HEADROOM_BITS - 1) / (DIGIT_BITS * DIGITS_STEP) + 1) * DIGITS_STEP;
     this.bits = bits;
     this.byteLength = length;
     this.digits = digits;
@@ -218,12 +226,15 @@ export class Modulus {
     carryColumns(REMAINDER, PRODUCT, digits, false);
     const inverse = pairedDigits(this.negativeInverse);
     for (let column = 0; column < digits; column += BLOCK) {
-      sumRows(QUOTIENT_PRODUCT, column, REMAINDER, inverse, 0, (column + BLOCK) >> 1, ROWS_PER_SUM, true);
+      const to = min(column + BLOCK, digits) >> 1;
+      const hasEnd = column + BLOCK <= digits;
+      sumRows(QUOTIENT_PRODUCT, column, REMAINDER, inverse, 0, to, ROWS_PER_SUM, true, false, hasEnd);
     }
     carryColumns(QUOTIENT, QUOTIENT_PRODUCT, digits, false);
     const n = pairedDigits(this.n);
     for (let column = digits; column < 2 * digits; column += BLOCK) {
-      sumRows(PRODUCT, column, QUOTIENT, n, (column - digits) >> 1, digits >> 1, ROWS_PER_SUM, false);
+      const from = (column - digits) >> 1;
+      sumRows(PRODUCT, column, QUOTIENT, n, from, digits >> 1, ROWS_PER_SUM, false, true, false);
     }
     const upper = PRODUCT + 4 * <usize>digits;
     store<i32>(upper, load<i32>(upper) + this.carryIntoUpperHalf());
@@ -396,9 +407,10 @@ function columnAt(column: usize): i32 {
  * @param paired whether the paired form is needed
  */
 function carryColumns(target: usize, columns: usize, digits: i32, paired: bool): void {
-  const half = i32x4.splat(HALF);
-  let carry0 = i32x4.splat(0);
-  let digit0 = i32x4.splat(0);
+  const half = v128.load(HALVES);
+  const zero = i32x4.splat(0);
+  let carry0 = zero;
+  let digits0 = zero;
   let lanes = target + PAIRED;
   let packed = target + PACKED;
   for (const end = columns + 4 * <usize>digits; columns < end; columns += 32) {
@@ -406,44 +418,44 @@ function carryColumns(target: usize, columns: usize, digits: i32, paired: bool):
     const sum1 = i32x4.add(v128.load(columns), upper1);
     const carry1 = i32x4.shr_s(i32x4.add(sum1, half), DIGIT_BITS);
     const rest1 = i32x4.sub(sum1, i32x4.shl(carry1, DIGIT_BITS));
-    const digit1 = i32x4.add(rest1, behind(carry0, carry1));
     const upper2 = i32x4.shl(v128.load(columns - 4, UPPER_HALVES + 16), UPPER_SHIFT);
     const sum2 = i32x4.add(v128.load(columns, 16), upper2);
     const carry2 = i32x4.shr_s(i32x4.add(sum2, half), DIGIT_BITS);
     const rest2 = i32x4.sub(sum2, i32x4.shl(carry2, DIGIT_BITS));
-    const digit2 = i32x4.add(rest2, behind(carry1, carry2));
-    v128.store(packed, i16x8.narrow_i32x4_s(digit1, digit2));
+    const digits1 = i16x8.narrow_i32x4_s(
+      i32x4.add(rest1, lanesBefore(carry0, carry1)),
+      i32x4.add(rest2, lanesBefore(carry1, carry2)),
+    );
+    v128.store(packed, digits1);
     packed += 16;
     if (paired) {
-      v128.store(lanes, pair(digit1, behind(digit0, digit1)));
-      v128.store(lanes, pair(digit2, behind(digit1, digit2)), 16);
+      storePairs(lanes, digits0, digits1);
       lanes += 32;
     }
     carry0 = carry2;
-    digit0 = digit2;
+    digits0 = digits1;
   }
   if (paired) {
     // The last digit is also the upper half of the next lane. Zeros follow, to overwrite a longer number.
-    const zero = i32x4.splat(0);
-    v128.store(lanes, pair(zero, behind(digit0, zero)));
-    v128.store(lanes, zero, 16);
-    v128.store(lanes, zero, 32);
-    v128.store(lanes, zero, 48);
+    storePairs(lanes, digits0, zero);
+    for (let i: usize = 32; i < 4 * PADDING; i += 16) v128.store(lanes + i, zero);
   }
+}
+
+/** Stores the paired form of the eight digits in `digits`, which follow those in `before`. */
+// @ts-ignore: decorator
+@inline
+function storePairs(lanes: usize, before: v128, digits: v128): void {
+  const preceding = v128.shuffle<i16>(before, digits, 7, 8, 9, 10, 11, 12, 13, 14);
+  v128.store(lanes, v128.shuffle<i16>(digits, preceding, 0, 8, 1, 9, 2, 10, 3, 11));
+  v128.store(lanes, v128.shuffle<i16>(digits, preceding, 4, 12, 5, 13, 6, 14, 7, 15), 16);
 }
 
 /** The four lanes before those of `current`, taken from `previous` and `current`. */
 // @ts-ignore: decorator
 @inline
-function behind(previous: v128, current: v128): v128 {
+function lanesBefore(previous: v128, current: v128): v128 {
   return v128.shuffle<i32>(previous, current, 3, 4, 5, 6);
-}
-
-/** Lanes with digits in their lower half and the preceding digits in their upper half. */
-// @ts-ignore: decorator
-@inline
-function pair(digits: v128, before: v128): v128 {
-  return v128.or(v128.and(digits, i32x4.splat(0xffff)), i32x4.shl(before, 16));
 }
 
 /** PRODUCT = a · b, all columns. */
@@ -451,15 +463,15 @@ function multiplyColumns(a: usize, b: usize, digits: i32): void {
   for (let column = 0; column < 2 * digits; column += BLOCK) {
     const from = max(column - digits, 0) >> 1;
     const to = min(column + BLOCK, digits) >> 1;
-    sumRows(PRODUCT, column, a, b, from, to, ROWS_PER_SUM, true);
+    sumRows(PRODUCT, column, a, b, from, to, ROWS_PER_SUM, true, column >= digits, column + BLOCK <= digits);
   }
 }
 
 /**
  * PRODUCT = a², all columns. a[i]·a[j] and a[j]·a[i] are one product, counted twice. Let u be half a block's first
  * column. The rows below u meet only lanes above u. The rows from u on meet lanes on both sides, but their products
- * with lanes below u have been counted. So the digits below u are doubled and the lanes below u are zero, eight more of
- * both with each block. `a` is overwritten.
+ * with lanes below u have been counted. So the digits below u are doubled and the lanes below u are zero, sixteen more
+ * of both with each block. `a` is overwritten.
  */
 function squareColumns(a: usize, digits: i32): void {
   let doubled = a + PACKED;
@@ -467,27 +479,39 @@ function squareColumns(a: usize, digits: i32): void {
   for (let column = 0; column < 2 * digits; column += BLOCK) {
     if (column > 0) {
       v128.store(doubled, i16x8.shl(v128.load(doubled), 1));
+      v128.store(doubled, i16x8.shl(v128.load(doubled, 16), 1), 16);
       v128.store(lane, i32x4.splat(0));
       v128.store(lane, i32x4.splat(0), 16);
-      doubled += 16;
-      lane += 32;
+      v128.store(lane, i32x4.splat(0), 32);
+      v128.store(lane, i32x4.splat(0), 48);
+      doubled += 32;
+      lane += 64;
     }
     // Lane u keeps its own digit, not the one before.
     store<u16>(lane, 0, 2);
     const from = max(column - digits, 0) >> 1;
     const to = min((column >> 1) + BLOCK, digits) >> 1;
-    sumRows(PRODUCT, column, a, a + PAIRED, from, to, DOUBLED_ROWS_PER_SUM, true);
+    const hasEnd = (column >> 1) + BLOCK <= digits;
+    sumRows(PRODUCT, column, a, a + PAIRED, from, to, DOUBLED_ROWS_PER_SUM, true, column >= digits, hasEnd);
   }
 }
 
 /**
- * Sums sixteen columns.
+ * Sums thirty-two columns.
+ *
+ * Row r after the first of a product's upper half reaches only the columns up to 2r of its block, because the lanes end
+ * there. Row r of the last sixteen of a block in the lower half reaches only the columns from 2r on, because the lanes
+ * begin there. Eight rows at each of these corners are summed without the vectors that they do not reach.
+ *
  * @param columns their address
  * @param column the first of them, a multiple of 16
- * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 4, are used
+ * @param a the number whose rows (pairs of packed digits) `from` to `to` - 1, both multiples of 8, are used
  * @param b the paired digits that they are multiplied with
  * @param limit how many rows are summed before the columns are carried
  * @param fresh whether to overwrite the columns instead of adding to them
+ * @param hasStart whether the first row reaches only the first column; if so, there are at least `CORNER_ROWS`
+ * @param hasEnd whether the last row reaches only the last two columns; if so, there are sixteen rows that are not
+ *     also at the start
  */
 function sumRows(
   columns: usize,
@@ -498,17 +522,59 @@ function sumRows(
   to: i32,
   limit: i32,
   fresh: bool,
+  hasStart: bool,
+  hasEnd: bool,
 ): void {
   const target = columns + 4 * <usize>column;
-  for (let row = from; row < to; row += limit) {
-    const end = a + PACKED + 4 * <usize>min(to, row + limit);
-    let digits = a + PACKED + 4 * <usize>row;
-    // Each row's lanes begin two lanes before those of the previous row; `lanes` are those of the last of four rows.
-    let lanes = b + 4 * <usize>(column - 2 * row - 6);
-    let sum0 = i32x4.splat(0);
-    let sum1 = sum0;
-    let sum2 = sum0;
-    let sum3 = sum0;
+  const packed = a + PACKED;
+  let sum0 = i32x4.splat(0);
+  let sum1 = sum0;
+  let sum2 = sum0;
+  let sum3 = sum0;
+  let sum4 = sum0;
+  let sum5 = sum0;
+  let sum6 = sum0;
+  let sum7 = sum0;
+  let row = from;
+  let rest = limit;
+  if (hasStart) {
+    const digits = packed + 4 * <usize>row;
+    const lanes = lanesOf(b, column, row + CORNER_ROWS - 1);
+    const row0 = v128.load_splat<u32>(digits);
+    const row1 = v128.load_splat<u32>(digits, 4);
+    const row2 = v128.load_splat<u32>(digits, 8);
+    const row3 = v128.load_splat<u32>(digits, 12);
+    const row4 = v128.load_splat<u32>(digits, 16);
+    const row5 = v128.load_splat<u32>(digits, 20);
+    const row6 = v128.load_splat<u32>(digits, 24);
+    const row7 = v128.load_splat<u32>(digits, 28);
+    const lanes0 = v128.load(lanes, 56);
+    const lanes1 = v128.load(lanes, 48);
+    const lanes2 = v128.load(lanes, 40);
+    const lanes3 = v128.load(lanes, 32);
+    const lanes4 = v128.load(lanes, 24);
+    const lanes5 = v128.load(lanes, 16);
+    const lanes6 = v128.load(lanes, 8);
+    const lanes7 = v128.load(lanes);
+    sum0 = twoProducts(row0, lanes0, row1, lanes1);
+    sum0 = i32x4.add(sum0, twoProducts(row2, lanes2, row3, lanes3));
+    sum0 = i32x4.add(sum0, twoProducts(row4, lanes4, row5, lanes5));
+    sum0 = i32x4.add(sum0, twoProducts(row6, lanes6, row7, lanes7));
+    sum1 = twoProducts(row2, lanes0, row3, lanes1);
+    sum1 = i32x4.add(sum1, twoProducts(row4, lanes2, row5, lanes3));
+    sum1 = i32x4.add(sum1, twoProducts(row6, lanes4, row7, lanes5));
+    sum2 = twoProducts(row4, lanes0, row5, lanes1);
+    sum2 = i32x4.add(sum2, twoProducts(row6, lanes2, row7, lanes3));
+    sum3 = twoProducts(row6, lanes0, row7, lanes1);
+    row += CORNER_ROWS;
+    rest -= CORNER_ROWS;
+  }
+  while (true) {
+    const isLast = to - row <= rest;
+    const loopEnd = isLast ? (hasEnd ? to - CORNER_ROWS : to) : row + rest;
+    const end = packed + 4 * <usize>loopEnd;
+    let digits = packed + 4 * <usize>row;
+    let lanes = lanesOf(b, column, row + 3);
     for (; digits < end; digits += 16) {
       // The lanes of a row are those of the second row after it, moved by one vector, so both rows use each vector.
       // Their products are added before they go to the sum, so the sum is ready earlier for the next rows.
@@ -516,34 +582,110 @@ function sumRows(
       const row2 = v128.load_splat<u32>(digits, 8);
       const even0 = v128.load(lanes, 8);
       const even1 = v128.load(lanes, 24);
-      const even2 = v128.load(lanes, 40);
-      const even3 = v128.load(lanes, 56);
-      const even4 = v128.load(lanes, 72);
       sum0 = i32x4.add(sum0, twoProducts(row0, even1, row2, even0));
+      const even2 = v128.load(lanes, 40);
       sum1 = i32x4.add(sum1, twoProducts(row0, even2, row2, even1));
+      const even3 = v128.load(lanes, 56);
       sum2 = i32x4.add(sum2, twoProducts(row0, even3, row2, even2));
+      const even4 = v128.load(lanes, 72);
       sum3 = i32x4.add(sum3, twoProducts(row0, even4, row2, even3));
+      const even5 = v128.load(lanes, 88);
+      sum4 = i32x4.add(sum4, twoProducts(row0, even5, row2, even4));
+      const even6 = v128.load(lanes, 104);
+      sum5 = i32x4.add(sum5, twoProducts(row0, even6, row2, even5));
+      const even7 = v128.load(lanes, 120);
+      sum6 = i32x4.add(sum6, twoProducts(row0, even7, row2, even6));
+      const even8 = v128.load(lanes, 136);
+      sum7 = i32x4.add(sum7, twoProducts(row0, even8, row2, even7));
       const row1 = v128.load_splat<u32>(digits, 4);
       const row3 = v128.load_splat<u32>(digits, 12);
       const odd0 = v128.load(lanes);
       const odd1 = v128.load(lanes, 16);
-      const odd2 = v128.load(lanes, 32);
-      const odd3 = v128.load(lanes, 48);
-      const odd4 = v128.load(lanes, 64);
       sum0 = i32x4.add(sum0, twoProducts(row1, odd1, row3, odd0));
+      const odd2 = v128.load(lanes, 32);
       sum1 = i32x4.add(sum1, twoProducts(row1, odd2, row3, odd1));
+      const odd3 = v128.load(lanes, 48);
       sum2 = i32x4.add(sum2, twoProducts(row1, odd3, row3, odd2));
+      const odd4 = v128.load(lanes, 64);
       sum3 = i32x4.add(sum3, twoProducts(row1, odd4, row3, odd3));
+      const odd5 = v128.load(lanes, 80);
+      sum4 = i32x4.add(sum4, twoProducts(row1, odd5, row3, odd4));
+      const odd6 = v128.load(lanes, 96);
+      sum5 = i32x4.add(sum5, twoProducts(row1, odd6, row3, odd5));
+      const odd7 = v128.load(lanes, 112);
+      sum6 = i32x4.add(sum6, twoProducts(row1, odd7, row3, odd6));
+      const odd8 = v128.load(lanes, 128);
+      sum7 = i32x4.add(sum7, twoProducts(row1, odd8, row3, odd7));
       lanes -= 32;
     }
-    // The sums go through memory, so that what follows costs the loop above no register.
-    v128.store(SUMS, sum0);
-    v128.store(SUMS, sum1, 16);
-    v128.store(SUMS, sum2, 32);
-    v128.store(SUMS, sum3, 48);
-    splitSums(target, fresh);
+    if (isLast && hasEnd) {
+      lanes -= 32;
+      const row0 = v128.load_splat<u32>(digits);
+      const row1 = v128.load_splat<u32>(digits, 4);
+      const row2 = v128.load_splat<u32>(digits, 8);
+      const row3 = v128.load_splat<u32>(digits, 12);
+      const row4 = v128.load_splat<u32>(digits, 16);
+      const row5 = v128.load_splat<u32>(digits, 20);
+      const row6 = v128.load_splat<u32>(digits, 24);
+      const row7 = v128.load_splat<u32>(digits, 28);
+      const lanes0 = v128.load(lanes, 168);
+      const lanes1 = v128.load(lanes, 160);
+      const lanes2 = v128.load(lanes, 152);
+      const lanes3 = v128.load(lanes, 144);
+      const lanes4 = v128.load(lanes, 136);
+      const lanes5 = v128.load(lanes, 128);
+      const lanes6 = v128.load(lanes, 120);
+      const lanes7 = v128.load(lanes, 112);
+      sum4 = i32x4.add(sum4, twoProducts(row0, lanes6, row1, lanes7));
+      sum5 = i32x4.add(sum5, twoProducts(row0, lanes4, row1, lanes5));
+      sum5 = i32x4.add(sum5, twoProducts(row2, lanes6, row3, lanes7));
+      sum6 = i32x4.add(sum6, twoProducts(row0, lanes2, row1, lanes3));
+      sum6 = i32x4.add(sum6, twoProducts(row2, lanes4, row3, lanes5));
+      sum6 = i32x4.add(sum6, twoProducts(row4, lanes6, row5, lanes7));
+      sum7 = i32x4.add(sum7, twoProducts(row0, lanes0, row1, lanes1));
+      sum7 = i32x4.add(sum7, twoProducts(row2, lanes2, row3, lanes3));
+      sum7 = i32x4.add(sum7, twoProducts(row4, lanes4, row5, lanes5));
+      sum7 = i32x4.add(sum7, twoProducts(row6, lanes6, row7, lanes7));
+    }
+    if (fresh) {
+      storeSums(target, sum0);
+      storeSums(target + 16, sum1);
+      storeSums(target + 32, sum2);
+      storeSums(target + 48, sum3);
+      storeSums(target + 64, sum4);
+      storeSums(target + 80, sum5);
+      storeSums(target + 96, sum6);
+      storeSums(target + 112, sum7);
+    } else {
+      addSums(target, sum0);
+      addSums(target + 16, sum1);
+      addSums(target + 32, sum2);
+      addSums(target + 48, sum3);
+      addSums(target + 64, sum4);
+      addSums(target + 80, sum5);
+      addSums(target + 96, sum6);
+      addSums(target + 112, sum7);
+    }
+    if (isLast) return;
     fresh = false;
+    row = loopEnd;
+    rest = limit;
+    sum0 = i32x4.splat(0);
+    sum1 = sum0;
+    sum2 = sum0;
+    sum3 = sum0;
+    sum4 = sum0;
+    sum5 = sum0;
+    sum6 = sum0;
+    sum7 = sum0;
   }
+}
+
+/** The address of the lanes of `row` that contribute to the columns from `column` on. Those of row - 1 are 8 bytes later. */
+// @ts-ignore: decorator
+@inline
+function lanesOf(b: usize, column: i32, row: i32): usize {
+  return b + 4 * <usize>(column - 2 * row);
 }
 
 /** What two rows contribute to four columns. */
@@ -553,21 +695,21 @@ function twoProducts(a: v128, aLanes: v128, b: v128, bLanes: v128): v128 {
   return i32x4.add(i32x4.dot_i16x8_s(a, aLanes), i32x4.dot_i16x8_s(b, bLanes));
 }
 
-/** Splits SUMS into halves and stores them in the columns, or adds them to the columns. */
-function splitSums(columns: usize, fresh: bool): void {
-  if (fresh) {
-    for (let i: usize = 0; i < 4 * BLOCK; i += 16) {
-      const sums = v128.load(SUMS + i);
-      v128.store(columns + i, v128.and(sums, i32x4.splat(0xffff)));
-      v128.store(columns + i, i32x4.shr_s(sums, 16), UPPER_HALVES);
-    }
-  } else {
-    for (let i: usize = 0; i < 4 * BLOCK; i += 16) {
-      const sums = v128.load(SUMS + i);
-      const lower = i32x4.add(v128.load(columns + i), v128.and(sums, i32x4.splat(0xffff)));
-      const upper = i32x4.add(v128.load(columns + i, UPPER_HALVES), i32x4.shr_s(sums, 16));
-      v128.store(columns + i, lower);
-      v128.store(columns + i, upper, UPPER_HALVES);
-    }
-  }
+/** Splits sums into halves and stores them in four columns. */
+// @ts-ignore: decorator
+@inline
+function storeSums(columns: usize, sums: v128): void {
+  const upper = i32x4.shr_s(sums, 16);
+  v128.store(columns, i32x4.sub(sums, i32x4.shl(upper, 16)));
+  v128.store(columns, upper, UPPER_HALVES);
+}
+
+/** Splits sums into halves and adds them to four columns. */
+// @ts-ignore: decorator
+@inline
+function addSums(columns: usize, sums: v128): void {
+  const upper = i32x4.shr_s(sums, 16);
+  const lower = i32x4.sub(sums, i32x4.shl(upper, 16));
+  v128.store(columns, i32x4.add(v128.load(columns), lower));
+  v128.store(columns, i32x4.add(v128.load(columns, UPPER_HALVES), upper), UPPER_HALVES);
 }
