@@ -121,6 +121,43 @@ jwtgate test table.test.yaml --bail -t 'who may do what > GET /admin'
 Of each rule: a request that it lets in, and the nearest one that it must not. Of each policy that opens a path: what
 lies beside that path. And for each issuer once: no token, one of a strange key, an expired one, one for another audience.
 
+## Coverage
+
+\`--coverage\` shows what the tests leave undecided, in the margin of the policies' YAML:
+
+\`\`\`sh test
+jwtgate test first.test.yaml --coverage
+\`\`\`
+
+Each line of YAML that counts has a mark: \`✓\` if everything on it was shown by a test, \`~\` if only a part was, \`✗\` if nothing was.
+Below are the places and the tests that are missing. The numbers count outcomes:
+
+| of | outcomes |
+| --- | --- |
+| a rule | a test has a request that it matches, and one that it does not match |
+| a source, an operation, a condition of \`when\` | the same, with requests for which the rest of the rule holds |
+| a value | a test has a request that matches it, and for which the rest of the rule holds |
+| a rule of tokens (\`jwtRules\`) | a test has a token that it accepts, and one that it refuses |
+
+So a value under \`notPaths\` counts if a request would match the rule without it. A rule counts only if the filter asks it: not
+after an earlier rule has decided. A clause that is alone in its rule is decided with the rule, and a value that is alone
+with its clause. What requests matched is the module's own report, as in \`explain\`. Tests that fail count, skipped tests
+and properties do not. CUSTOM policies have no part in it, and a policy that applies to the workload of no test file is not
+covered.
+
+| option | effect |
+| --- | --- |
+| \`--coverage-min 80\` | the exit code is 1 if fewer than 80 % of the outcomes were shown |
+| \`--coverage-format lcov\` | for \`genhtml\`, editors and services: rules are functions, outcomes are branches |
+| \`--coverage-format json\` | for programs: \`{"covered", "total", "percent", "policies": [{"kind", "namespace", "name", "action", "inForce", "file", "line", "column", "covered", "total", "percent", "parts": [{"kind", "name", "matched", "unmatched", "file", "line", "column"}]}], "missing": [{"file", "line", "column", "message"}]}\`. \`matched\` and \`unmatched\` are numbers of tests; one that is absent does not count |
+| \`--coverage-output FILE\` | writes the coverage into a file. Without it, the coverage follows the results; lcov and JSON are alone on standard output, and results are on standard error |
+
+Each of these options includes \`--coverage\`. In CI:
+
+\`\`\`sh test
+jwtgate test table.test.yaml --coverage-format lcov --coverage-output lcov.info --coverage-min 50
+\`\`\`
+
 ## Results
 
 | option | for |
@@ -144,7 +181,8 @@ network drive, whose changes the system does not report, set \`CHOKIDAR_USEPOLLI
 Results have colours on a terminal. \`--color always\` or \`FORCE_COLOR=1\` colours the log of a CI job too; \`--color never\`,
 \`--no-color\` or \`NO_COLOR=1\` never colours anything. Every command takes these options.
 
-The exit code is 0 if all tests pass, 1 if one fails, a file is wrong or no test is selected, 2 if the command line is wrong.
+The exit code is 0 if all tests pass, 1 if one fails, a file is wrong, no test is selected or the coverage is too low, 2 if
+the command line is wrong.
 `;
 
 /** The text of `docs/testing.md`. */

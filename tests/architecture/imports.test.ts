@@ -136,7 +136,7 @@ const TOOLS: Rooms = {
   run: ["diagnostics", "config", "envoy", "compile", "render"],
   testing: [
     ...["diagnostics", "host/bytes", "encoding", "config", "time", "host", "jwks", "istio", "compile"],
-    ...["render", "explain", "token", "github", "prove"],
+    ...["render", "explain", "token", "github", "prove", "excerpts"],
   ],
   "testing/envoy": ["host", "envoy", "render", "explain", "testing"],
   console: ["host/bytes", "config", "jwks/discovery", "compile", "explain", "token/documents"],

@@ -18,6 +18,8 @@ export interface ToolOptions {
   /** What it reads on standard input; nothing if absent. */
   input?: string | Uint8Array;
   env?: Record<string, string>;
+  /** A folder in the workspace to run it in; the workspace itself if absent. */
+  folder?: string;
 }
 
 /** A folder that the tool is run in. */
@@ -28,9 +30,9 @@ export class Workspace {
     return join(this.folder, ...names);
   }
 
-  run(args: readonly string[], { input = "", env = {} }: ToolOptions = {}): ToolResult {
+  run(args: readonly string[], { input = "", env = {}, folder = "" }: ToolOptions = {}): ToolResult {
     const { status, stdout, stderr } = spawnSync(process.execPath, [TOOL, ...args], {
-      cwd: this.folder,
+      cwd: this.path(folder),
       input,
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,

@@ -67,6 +67,11 @@ export function writeResultsTo(file: string): void {
   resultFile = file === "-" ? undefined : file;
 }
 
+/** Whether results go to a file. */
+export function isResultInFile(): boolean {
+  return resultFile !== undefined;
+}
+
 /** The stream that results go to, as far as colours depend on it. */
 export function resultStream(): { isTTY?: boolean } {
   return resultFile === undefined ? process.stdout : {};
@@ -97,9 +102,15 @@ export async function writeUserFile(
  * @throws {UserError} if the file cannot be written
  */
 export function print(text: string | Uint8Array): Promise<void> {
-  if (resultFile !== undefined) return writeUserFile("the result", resultFile, text);
+  return resultFile === undefined
+    ? printTo(process.stdout, text)
+    : writeUserFile("the result", resultFile, text);
+}
+
+/** Writes to standard output or standard error, whatever `-o` says. */
+export function printTo(stream: NodeJS.WriteStream, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => {
+    stream.write(text, (error) => {
       if (!error || isClosedPipe(error)) resolve();
       else reject(error);
     });

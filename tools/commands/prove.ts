@@ -1,9 +1,7 @@
 /** `jwtgate prove`: the properties of test files, without their tests. */
-import { Command, Option } from "commander";
-import { REPORTERS } from "../testing/report.ts";
-import { collect } from "../values.ts";
-import { outputFileOption, UserError } from "./output.ts";
-import { type Options, parseReporter, runOnce } from "./test.ts";
+import { Command } from "commander";
+import { UserError } from "./output.ts";
+import { addTestFileOptions, type Options, pathsOf, runOnce, withDefaults } from "./test.ts";
 
 const EXAMPLES = `
 Examples:
@@ -17,24 +15,16 @@ all refused or all allowed. It is proven for every request, or refuted by one th
 runs properties too. Exit code: 0 if all are proven; 1 if one is not, or a file is wrong; 2 if the command line is wrong.`;
 
 export function proveCommand(): Command {
-  return new Command("prove")
-    .description("prove properties of policies from test files, or refute them by a request")
-    .argument("[file...]", "test files, folders with *.test.yaml files in them, or - (default: this folder)")
-    .option("-f, --file <path>", "the same as an argument; may be repeated", collect)
-    .option(
-      "-t, --test-name-pattern <pattern>",
-      "only properties with this text or regular expression in FILE > properties > NAME",
-    )
-    .addOption(
-      new Option("--reporter <name>", "how results are printed; may be repeated (default: text)")
-        .choices([...REPORTERS])
-        .argParser(parseReporter),
-    )
-    .addOption(outputFileOption())
+  const command = new Command("prove").description(
+    "prove properties of policies from test files, or refute them by a request",
+  );
+  return addTestFileOptions(
+    command,
+    "only properties with this text or regular expression in FILE > properties > NAME",
+  )
     .addHelpText("after", EXAMPLES)
-    .action(async (files: string[], given: Options) => {
-      const options = { ...given, reporter: given.reporter ?? ["text"], onlyProperties: true };
-      const paths = [...files, ...(options.file ?? [])];
-      if (!(await runOnce(paths.length === 0 ? ["."] : paths, options))) throw new UserError("");
+    .action(async (files: string[], given: Partial<Options>) => {
+      const options = { ...withDefaults(given), onlyProperties: true };
+      if (!(await runOnce(pathsOf(files, options), options))) throw new UserError("");
     });
 }

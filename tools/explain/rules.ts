@@ -123,7 +123,7 @@ function conditionSteps(clause: Clause, context: AttributeContext, asked: Asked)
 }
 
 /** `paths` → `notPaths`; a key of `when` does not change. */
-function negation(name: string): string {
+export function negation(name: string): string {
   return /^[a-z][A-Za-z]*$/.test(name) ? `not${name[0]?.toUpperCase()}${name.slice(1)}` : `not ${name}`;
 }
 
@@ -134,7 +134,7 @@ function predicatesOf(expression: Expression): Predicate[] {
 }
 
 /** The module's results for one request. */
-class Asked {
+export class Asked {
   /** The numbers of predicates, by their text. */
   private readonly numbers: Map<string, number>;
   private readonly request: SeenRequest;

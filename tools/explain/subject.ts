@@ -1,7 +1,7 @@
 /** The policies that requests are explained against: compiled, and as they were written. */
 import type { CompileResult, SourceFile } from "../compile.ts";
 import { Report } from "../istio/report.ts";
-import { readResources } from "../istio/resource.ts";
+import { type Resource, readResources } from "../istio/resource.ts";
 import { parseYaml } from "../istio/yaml.ts";
 import type { Subject } from "./explain.ts";
 import { ruleSources } from "./rules.ts";
@@ -23,15 +23,23 @@ export function subjectOf(
   if (configuration === undefined || sourceMap === undefined) {
     throw new Error("a compilation without an error has a configuration");
   }
-  // Diagnostics were already reported by the compilation.
-  const silent = new Report();
-  const resources = sources.flatMap(({ name, text, documents }) =>
-    readResources(documents ?? parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
-  );
   return {
     configuration,
     positions: sourceMap,
-    sources: ruleSources(resources, DEFAULT_TRUST_DOMAIN),
+    sources: ruleSources(resourcesOf(sources, namespace), DEFAULT_TRUST_DOMAIN),
     ...rest,
   };
+}
+
+/**
+ * The resources of sources that compile.
+ *
+ * @param namespace of resources that name none
+ */
+export function resourcesOf(sources: readonly SourceFile[], namespace: string | undefined): Resource[] {
+  // Diagnostics were already reported by the compilation.
+  const silent = new Report();
+  return sources.flatMap(({ name, text, documents }) =>
+    readResources(documents ?? parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
+  );
 }

@@ -9,6 +9,7 @@ import type { UpstreamRequest } from "../host/http-connection-manager.ts";
 import type { ForeignFunction } from "../host/imports.ts";
 import { requestLines } from "../prove/format.ts";
 import { prove } from "../prove/property.ts";
+import type { CoverageCollector } from "./coverage.ts";
 import type { Expectation } from "./schema.ts";
 import { Bail, PROPERTIES } from "./select.ts";
 import type { PreparedCase, PreparedProperty, Suite } from "./suite.ts";
@@ -60,6 +61,7 @@ export interface SuiteResult {
  *
  * @param verifySignature Envoy's foreign function, if there is a faster one than that of `host/web.ts`
  * @param bail ends the run after some failures; absent: all tests are run
+ * @param coverage collects what the tests decided
  * @returns a result for each test
  * @throws {Error} if the module does not load the policies; the promise is rejected
  *
@@ -92,8 +94,10 @@ export async function runSuite(
   module: WebAssembly.Module,
   verifySignature?: ForeignFunction,
   bail = new Bail(),
+  coverage?: CoverageCollector,
 ): Promise<SuiteResult> {
   const begun = performance.now();
+  const recorder = coverage?.suite(suite, verifySignature);
   const gates = new Map<number, Gate>();
   const cases: CaseResult[] = [];
   for (const test of suite.cases) {
@@ -108,6 +112,7 @@ export async function runSuite(
     const started = performance.now();
     const outcome = await gate.send(test.request);
     const result = judge(test, subject, outcome, performance.now() - started);
+    await recorder?.record(test);
     bail.count(result.failures.length > 0);
     cases.push(result);
   }

@@ -75,6 +75,12 @@ export interface PreparedProperty extends ProvenProperty {
 export interface Suite {
   file: string;
   subject: Subject;
+  /**
+   * The policies, those of other workloads included.
+   *
+   * @internal
+   */
+  sources: readonly SourceFile[];
   /** @internal */
   cases: PreparedCase[];
   /** @internal */
@@ -214,7 +220,7 @@ class Loader implements Context {
     const hasClock = (value.at ?? value.now) !== undefined;
     const hasAddress = value.listener?.address !== undefined;
     const custom = compiled.result.workloads.flatMap((workload) => workload.custom);
-    const made = { content: value, tokens: tokens.all, custom };
+    const made = { content: value, tokens: tokens.all, custom, sources: compiled.sources };
     return {
       ...result,
       suite: { file: this.file, subject, cases, properties, ...made, unselected: 0, hasClock, hasAddress },
