@@ -104,7 +104,7 @@ const LIBRARY = {
 /** The page of `jwtgate console`: files that any web server can serve. */
 const CONSOLE = {
   name: "the console",
-  outputs: ["dist/console/main.js", "dist/console/worker.js"],
+  outputs: ["dist/console/main.js", "dist/console/worker.js", "dist/console/comparer.js"],
   sources: [
     "console",
     "docs/istio-fields.md",
@@ -130,6 +130,7 @@ const CONSOLE = {
     const inputs = await Promise.all([
       bundle("console/main.tsx", "dist/console/main.js", engine),
       bundle("console/engine/worker.ts", "dist/console/worker.js", engine),
+      bundle("console/engine/comparer.ts", "dist/console/comparer.js", engine),
       bundle("console/style.css", "dist/console/style.css", { target: engine.target, minify: true }),
     ]);
     await Promise.all(CONSOLE.outputs.map(shrink));

@@ -1,9 +1,10 @@
-/** Loads the worker and the modules: from files beside the page, or from the page itself if it is one file. */
+/** Loads the workers and the modules: from files beside the page, or from the page itself if it is one file. */
 
 /** What `jwtgate console --export` puts into the page. */
 export interface Export {
-  /** The worker's script. */
+  /** The workers' scripts. */
   worker: string;
+  comparer: string;
   /** The builds of the filter, in base64. */
   modules: { release: string; trace: string };
   policies?: { files: { name: string; text: string }[] };
@@ -17,10 +18,13 @@ function readExport(): Export | undefined {
   return text ? (JSON.parse(text) as Export) : undefined;
 }
 
-/** The address of the worker's script. */
-export function workerUrl(): string {
-  if (exported === undefined) return "worker.js";
-  return URL.createObjectURL(new Blob([exported.worker], { type: "text/javascript" }));
+/** The script of a worker: `worker` answers while the user types, `comparer` compares versions of the policies. */
+export type Script = "worker" | "comparer";
+
+/** The address of a worker's script. */
+export function workerUrl(script: Script): string {
+  if (exported === undefined) return `${script}.js`;
+  return URL.createObjectURL(new Blob([exported[script]], { type: "text/javascript" }));
 }
 
 /**

@@ -1,7 +1,9 @@
 /** The page's side of the worker: queues jobs, and replaces a worker that does not answer. */
 import { signal } from "@preact/signals";
-import { loadModules, workerUrl } from "./assets.ts";
-import type { Answer, InputOf, Job, OperationName, OutputOf, Start } from "./protocol.ts";
+import { loadModules, type Script, workerUrl } from "./assets.ts";
+import type { comparisons } from "./comparer.ts";
+import type { operations } from "./operations.ts";
+import type { Answer, InputOf, Job, Operations, OutputOf, Start } from "./protocol.ts";
 
 /** A job that takes longer, in milliseconds, never ends. */
 const TIME_LIMIT_MS = 20_000;
@@ -34,7 +36,7 @@ interface Waiting extends Job, Required<Pick<JobOptions, "priority">> {
 export type Status = "starting" | "ready" | "failed";
 
 /** Runs jobs in a worker. */
-export class Engine {
+export class Engine<All extends Operations> {
   readonly status = signal<Status>("starting");
   /** How often a worker was replaced because it did not answer. */
   readonly restarts = signal(0);
@@ -45,7 +47,11 @@ export class Engine {
   private modules: Start | undefined;
   private nextId = 1;
 
-  constructor(private readonly timeLimit = TIME_LIMIT_MS) {}
+  /** @param script what the worker runs */
+  constructor(
+    private readonly script: Script,
+    private readonly timeLimit = TIME_LIMIT_MS,
+  ) {}
 
   /** Loads the modules and starts the worker. Jobs wait until then. */
   async start(): Promise<void> {
@@ -66,15 +72,15 @@ export class Engine {
    *
    * @returns the result; rejected with {@link Superseded}, {@link Stopped}, or an Error with the worker's message
    */
-  call<Name extends OperationName>(
+  call<Name extends keyof All & string>(
     name: Name,
-    input: InputOf<Name>,
+    input: InputOf<All, Name>,
     { purpose, priority = 0 }: JobOptions = {},
-  ): Promise<OutputOf<Name>> {
-    return new Promise<OutputOf<Name>>((resolve, reject) => {
+  ): Promise<OutputOf<All, Name>> {
+    return new Promise<OutputOf<All, Name>>((resolve, reject) => {
       const job: Waiting = {
         ...{ id: this.nextId++, name, input, purpose, priority, reject },
-        resolve: (output) => resolve(output as OutputOf<Name>),
+        resolve: (output) => resolve(output as OutputOf<All, Name>),
       };
       const older = purpose === undefined ? -1 : this.queue.findIndex((one) => one.purpose === purpose);
       if (older >= 0) this.queue.splice(older, 1)[0]?.reject(new Superseded("a newer job replaces this one"));
@@ -95,7 +101,7 @@ export class Engine {
   }
 
   private startWorker(): void {
-    const worker = new Worker(workerUrl());
+    const worker = new Worker(workerUrl(this.script));
     worker.onmessage = ({ data }: MessageEvent<Answer>) => this.finish(data);
     // The worker can die, for example if there is not enough memory.
     worker.onerror = () => this.stop();
@@ -126,5 +132,8 @@ export class Engine {
   }
 }
 
-/** The page's own. */
-export const engine = new Engine();
+/** Answers while the user types. */
+export const engine = new Engine<typeof operations>("worker");
+
+/** Compares versions of the policies. It starts with the first comparison. */
+export const comparer = new Engine<typeof comparisons>("comparer");

@@ -10,9 +10,6 @@ import { type Addition, addTest } from "./save.ts";
 import type { TextFile } from "./suite.ts";
 import { runWizard, type WizardInput, type WizardResult } from "./wizard.ts";
 
-/** An operation as the worker calls it. */
-export type Operation = (input: unknown, modules: Modules) => unknown;
-
 /** The input of every operation on requests. */
 interface Asked {
   policies: readonly TextFile[];
@@ -60,5 +57,3 @@ export const operations = {
     return makeTrialKey(alg);
   },
 };
-
-export type Operations = typeof operations;

@@ -1,9 +1,11 @@
-/** The messages between the page and its worker. */
-import type { Operations } from "./operations.ts";
+/** The messages between the page and its workers. */
+import type { Modules } from "../../tools/explain/gate.ts";
 
-export type OperationName = keyof Operations;
-export type InputOf<Name extends OperationName> = Parameters<Operations[Name]>[0];
-export type OutputOf<Name extends OperationName> = Awaited<ReturnType<Operations[Name]>>;
+/** What a worker can do, by name. Structured clone can copy each input and output. */
+export type Operations = Readonly<Record<string, (input: never, modules: Modules) => Promise<unknown>>>;
+
+export type InputOf<All extends Operations, Name extends keyof All> = Parameters<All[Name]>[0];
+export type OutputOf<All extends Operations, Name extends keyof All> = Awaited<ReturnType<All[Name]>>;
 
 /** The first message: the two builds of the filter, compiled. */
 export interface Start {
@@ -14,7 +16,7 @@ export interface Start {
 /** Every later message to the worker. */
 export interface Job {
   id: number;
-  name: OperationName;
+  name: string;
   input: unknown;
 }
 

@@ -5,7 +5,8 @@ import type { Diagnostic, Position } from "../../tools/diagnostics.ts";
 import { readable } from "../../tools/host/bytes.ts";
 import type { TestFile } from "../../tools/testing/schema.ts";
 import { exported } from "../engine/assets.ts";
-import { engine, type JobOptions, Stopped, Superseded } from "../engine/client.ts";
+import { comparer, engine, type JobOptions, Stopped, Superseded } from "../engine/client.ts";
+import type { Compared } from "../engine/compare.ts";
 import type { Explained, Issuer, Ran } from "../engine/evaluate.ts";
 import type { PageKeys } from "../engine/keys.ts";
 import type { TextFile } from "../engine/suite.ts";
@@ -44,6 +45,8 @@ export const explained = signal<Explained | undefined>(undefined);
 export const formProblem = signal<string | undefined>(undefined);
 export const ran = signal<Ran | undefined>(undefined);
 export const ranBaseline = signal<Ran | undefined>(undefined);
+/** What the changes since the baseline open and close, or why that is not known; undefined while it is not known. */
+export const compared = signal<Compared | string | undefined>(undefined);
 export const findings = signal<readonly Finding[]>([]);
 export const diagnostics = signal<readonly Diagnostic[]>([]);
 /** The number of the last answer, and the milliseconds from the change to the answer. */
@@ -155,6 +158,33 @@ export function startEvaluation(): void {
     if (other === undefined) ranBaseline.value = undefined;
     else void run(other, saved, ranBaseline, "run baseline");
   });
+  const setting = computed(() => draft.value.setting);
+  effect(() => {
+    const [before, now, where] = [baseline.value, policies.value, setting.value];
+    if (before === undefined) compared.value = undefined;
+    else void compareWith(before, now, where);
+  });
+}
+
+/** How often versions were compared. Only the last comparison is shown. */
+let comparisons = 0;
+
+async function compareWith(
+  before: readonly TextFile[],
+  now: readonly TextFile[],
+  setting: Draft["setting"],
+): Promise<void> {
+  const turn = ++comparisons;
+  compared.value = undefined;
+  try {
+    if (comparisons === 1) void comparer.start();
+    const input = { before, now, setting: settingOf(setting) };
+    const found = await comparer.call("compare", input, { purpose: "compare" });
+    if (turn === comparisons) compared.value = found;
+  } catch (error) {
+    if (error instanceof Superseded || turn !== comparisons) return;
+    compared.value = error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** How often the draft was explained. Only the answer to the last one is shown. */

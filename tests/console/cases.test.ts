@@ -1,6 +1,7 @@
 /** The worker in a real browser answers every recorded request as Envoy did (tests/cases/README.md). */
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
+import type { operations } from "../../console/engine/operations.ts";
 import type { InputOf, OutputOf } from "../../console/engine/protocol.ts";
 import { openPage, useConsole } from "../support/browser.ts";
 import {
@@ -71,7 +72,7 @@ function isWritable({ method, path, authority, headers, body = "" }: CaseRequest
 function inputOf(
   { policies, mode, port, normalization }: Case,
   requests: readonly CaseRequest[],
-): InputOf<"run"> {
+): InputOf<typeof operations, "run"> {
   const file = {
     policies: [POLICIES],
     listener: {
@@ -99,8 +100,11 @@ function headersOf(headers: CaseRequest["headers"]): Record<string, string[]> {
   return lists;
 }
 
-async function run(page: Page, input: InputOf<"run">): Promise<OutputOf<"run">> {
-  return (await page.evaluate(`runInWorker(${JSON.stringify(input)})`)) as OutputOf<"run">;
+async function run(
+  page: Page,
+  input: InputOf<typeof operations, "run">,
+): Promise<OutputOf<typeof operations, "run">> {
+  return (await page.evaluate(`runInWorker(${JSON.stringify(input)})`)) as OutputOf<typeof operations, "run">;
 }
 
 /** Starts a worker as the page does. */

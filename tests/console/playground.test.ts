@@ -1,7 +1,7 @@
 /** The playground in a real browser: what it shows of a request is what the module did. */
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
@@ -236,6 +236,56 @@ describe("saved requests", () => {
     const mark = page.locator(".cm-reach", { hasText: "2" });
     await mark.waitFor();
     expect(await mark.getAttribute("title")).toContain("2 of the 4 saved requests");
+    await close();
+  });
+});
+
+describe("a change of the policies", () => {
+  const changes = (page: Page) => page.locator(".changes");
+
+  test("is shown by requests whose answer changes, which can be explained", async () => {
+    const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    await type(page, POLICY);
+    await page.getByRole("button", { name: "Compare from here" }).click();
+    await changes(page).getByText("Every request gets the same answer as before.").waitFor();
+    await type(page, POLICY.replace("[/admin]", '["/admin/*"]'));
+    await changes(page).getByText("2 kinds of requests get another answer than before.").waitFor();
+    const [opened, closed] = await changes(page).getByRole("listitem").all();
+    expect(await opened?.textContent()).toMatch(
+      /^opened GET \/admin of localhost.*Before: 403 RBAC: access denied, .*one-principal.yaml:\d+:\d+.*Now: passes/,
+    );
+    expect(await closed?.textContent()).toMatch(
+      /^closed GET \/admin\/ of localhost.*Before: passes.*Now: 403/,
+    );
+    await closed?.getByRole("button", { name: "Explain this request" }).click();
+    await answered(page, "403 RBAC: access denied");
+    expect(await page.getByLabel("Path", { exact: true }).inputValue()).toBe("/admin/");
+    expect(await axeViolations(page)).toEqual([]);
+    // A policy that does not compile is not compared.
+    await type(page, POLICY.replace("action: DENY", "action: DENYING"));
+    await changes(page).waitFor({ state: "detached" });
+    await page.getByText("The versions were not compared, because of an error:").waitFor();
+    await page.getByRole("button", { name: "End comparison" }).click();
+    await page.getByText("Before and now").waitFor({ state: "detached" });
+    await close();
+  });
+
+  test("is shown by a token of the issuer, which the page makes", async () => {
+    const { page, close } = await openPlayground();
+    await answered(page, "200 forwarded");
+    await page.getByRole("button", { name: "Compare from here" }).click();
+    await changes(page).getByText("Every request gets the same answer as before.").waitFor();
+    const text = readFileSync("envoy/istio/one-principal.yaml", "utf8");
+    await type(page, text.replace("[testing@secure.istio.io/testing", "[testing@secure.istio.io/bob"));
+    const opened = changes(page)
+      .getByRole("listitem")
+      .filter({ hasText: /^opened/ });
+    await opened.getByRole("button", { name: "Explain this request" }).click();
+    await answered(page, "200 forwarded");
+    expect(await page.getByLabel("Claims, as JSON", { exact: true }).inputValue()).toContain(
+      '"bob@secure.istio.io"',
+    );
     await close();
   });
 });

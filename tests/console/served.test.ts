@@ -126,6 +126,8 @@ test("works as one file, from the disk and without a network", async () => {
   await page.goto(file);
   await page.getByLabel("Path", { exact: true }).fill("/in-every-tab");
   await page.locator(".verdict").filter({ hasText: "403 RBAC: access denied" }).waitFor();
+  await page.getByRole("button", { name: "Compare from here" }).click();
+  await page.getByText("Every request gets the same answer as before.").waitFor();
   await page.getByRole("button", { name: "Make a link" }).click();
   await page.getByLabel(/^The link/).waitFor();
   await page.getByRole("tab", { name: "Wizard" }).click();

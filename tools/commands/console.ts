@@ -86,6 +86,7 @@ async function writePage(options: Options, file: string): Promise<void> {
       script: text("main.js"),
       style: text("style.css"),
       worker: text("worker.js"),
+      comparer: text("comparer.js"),
       release: bytes("jwtgate.wasm"),
       trace: bytes("jwtgate.trace.wasm"),
     },

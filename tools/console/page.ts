@@ -14,7 +14,9 @@ export interface PageParts {
   html: string;
   script: string;
   style: string;
+  /** The workers' scripts. */
   worker: string;
+  comparer: string;
   /** The filter as Envoy runs it. */
   release: Uint8Array;
   /** The same with traces. */
@@ -37,13 +39,14 @@ export function servedPage(html: string): string {
 
 /** The page in one file, which makes no requests. */
 export function exportedPage(
-  { html, script, style, worker, release, trace }: PageParts,
+  { html, script, style, worker, comparer, release, trace }: PageParts,
   policies?: Pick<Policies, "files">,
 ): string {
   // A script ends at any </script, and <!-- changes how HTML reads the rest of it.
   const code = script.replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\u0021--");
   const data = {
     worker,
+    comparer,
     modules: { release: base64Encode(release), trace: base64Encode(trace) },
     ...(policies && { policies: { files: policies.files } }),
   };

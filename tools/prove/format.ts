@@ -16,7 +16,8 @@ const MAX_SHOWN = 30;
 /** Reasons why something is not decided; more are not printed for people. */
 const MAX_REASONS = 5;
 
-const WORDS: Record<Change, string> = {
+/** What each change is called. */
+export const CHANGE_WORDS: Readonly<Record<Change, string>> = {
   opened: "opened",
   closed: "closed",
   changed: "answered otherwise",
@@ -57,7 +58,7 @@ function summary({ equal, classes, undecided, cases }: Comparison, style: Style)
   if (classes.length === 0) return style.bad(`no difference was found, and ${undecided.length} not decided`);
   const counts = CHANGES.flatMap((change) => {
     const count = classes.filter((one) => one.change === change).length;
-    return count === 0 ? [] : [`${count} ${WORDS[change]}`];
+    return count === 0 ? [] : [`${count} ${CHANGE_WORDS[change]}`];
   });
   return style.strong(counts.join(", "));
 }
@@ -69,7 +70,7 @@ function formatClass(
   const mark = change === "opened" ? style.bad : change === "closed" ? style.good : style.strong;
   const [first = "", ...more] = requestLines(witness);
   return [
-    `${mark(WORDS[change])}: ${first}`,
+    `${mark(CHANGE_WORDS[change])}: ${first}`,
     ...more.map((line) => `  ${line}`),
     `  old: ${formatDecided(old)}`,
     `  new: ${formatDecided(fresh)}`,
@@ -78,7 +79,7 @@ function formatClass(
 }
 
 /** What the upstream receives on one side only; tokens are not printed. */
-function upstreamLines({ old, new: fresh }: NonNullable<DifferenceClass["upstream"]>): string[] {
+export function upstreamLines({ old, new: fresh }: NonNullable<DifferenceClass["upstream"]>): string[] {
   const name = (line: string) => printable(line.replace(/^(:?[^:]*): .*/s, "$1"));
   return [
     ...old.map((line) => `upstream, old only: ${name(line)}`),
@@ -138,13 +139,19 @@ function tokenLine({ place, claims, signedBy }: WitnessToken): string {
   return `with ${kind} ${where}${signer}: ${printableJson(rest)}`;
 }
 
-function formatDecided({ status, body, rule, position, passed }: Decided): string {
-  const what = passed ? "passes" : `${status} ${printable(body)}`;
-  const why = rule === "" ? (passed ? "no rule refuses it" : "") : printable(nameOfRule(rule));
-  const where = position ? formatPosition(position) : "";
-  const reason = [why, where].filter((part) => part !== "").join(", ");
-  const missing = !passed && rule === "" && body.startsWith("RBAC") ? "no ALLOW rule matches" : reason;
-  return missing === "" ? what : `${what} (${missing})`;
+function formatDecided(decided: Decided): string {
+  const { answer, reason } = describeDecided(decided);
+  const where = decided.position ? formatPosition(decided.position) : "";
+  const both = [reason, where].filter((part) => part !== "").join(", ");
+  return both === "" ? answer : `${answer} (${both})`;
+}
+
+/** An answer, and what decided it; the reason is empty if only the position says it. */
+export function describeDecided({ status, body, rule, passed }: Decided): { answer: string; reason: string } {
+  const answer = passed ? "passes" : `${status} ${printable(body)}`;
+  if (rule !== "") return { answer, reason: printable(nameOfRule(rule)) };
+  if (passed) return { answer, reason: "no rule refuses it" };
+  return { answer, reason: body.startsWith("RBAC") ? "no ALLOW rule matches" : "" };
 }
 
 function toJson({ equal, classes, undecided, isCut, cases }: Comparison): object {
@@ -218,7 +225,7 @@ function formatGithub({ classes, undecided }: Comparison, pathOf: (file: string)
     const at = fresh.position ?? old.position ?? nowhere;
     const [first = "", ...more] = requestLines(witness);
     const text = [...more, `old: ${formatDecided(old)}`, `new: ${formatDecided(fresh)}`].join("\n");
-    return annotation(LEVELS[change], at, `${WORDS[change]}: ${first}`, text, pathOf);
+    return annotation(LEVELS[change], at, `${CHANGE_WORDS[change]}: ${first}`, text, pathOf);
   });
   const open = undecided.map((reason) => annotation("error", nowhere, "not decided", reason, pathOf));
   return [...found, ...open].join("");
