@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { decodeText, parseYaml, type YamlNode } from "../../tools/istio/yaml.ts";
+import type { Diagnostic } from "../../tools/diagnostics.ts";
+import { decodeText, nodeAt, parseYaml, readYaml, type YamlNode } from "../../tools/istio/yaml.ts";
 
 /** Plain values; of a scalar that is not a string, what YAML made of it. */
 function plain(node: YamlNode): unknown {
@@ -59,6 +60,10 @@ describe("scalars are those of go-yaml v2", () => {
     ".5",
     "1.",
     "-.5",
+    "1.25",
+    ".55",
+    "1e-10",
+    "-0x1F",
     ".inf",
   ];
   test.each([...numbers, "-.INF", ".NaN"])("%s is a number", (text) =>
@@ -73,6 +78,16 @@ describe("scalars are those of go-yaml v2", () => {
     "12:30",
     "2020-01-01",
     "1.2.3",
+    "x.inf",
+    ".infx",
+    "1.nan",
+    "10x1F",
+    "0x1Fg",
+    "-x1",
+    "1.x",
+    "1ex2",
+    "y1",
+    "nullx",
     "10.0.0.0/8",
     "-",
     "--",
@@ -93,8 +108,33 @@ describe("structure", () => {
   test("documents, comments and empty documents", () => {
     expect(read("# c\n---\na: b\n---\n---\n- c\n...\n")).toEqual([{ a: "b" }, ["c"]]);
   });
+  test.each([
+    ["a: b\n---", [{ a: "b" }]],
+    ["a: b\n--- c\n--- [d]\n", [{ a: "b" }, "c", ["d"]]],
+    ["a: b\n...", [{ a: "b" }]],
+    ["a: b\n...\nc: d\n", [{ a: "b" }, { c: "d" }]],
+    ["a: b\n... # c\n...\nc: d\n", [{ a: "b" }, { c: "d" }]],
+    ["---x: b\n", [{ "---x": "b" }]],
+    ["a: |\n x\n---\nb: c", [{ a: "x\n" }, { b: "c" }]],
+    // Directives belong to the document after them, with blank lines and comments between.
+    ["%YAML 1.1\n---\na: b\n", [{ a: "b" }]],
+    ["\n%YAML 1.1\n---\na: b\n", [{ a: "b" }]],
+    [" \t # c\n# d\n%YAML 1.1\n \n---\na: b\n", [{ a: "b" }]],
+    ["# c\r\n%YAML 1.1\r\n---\r\na: b\r\n", [{ a: "b" }]],
+    ["a: b\n...\n# c\n%YAML 1.1\n---\nc: d\n", [{ a: "b" }, { c: "d" }]],
+  ])("the documents of %j", (text, documents) => expect(read(text)).toEqual(documents));
+  test("a document with a fault is left out, and the others are read", () => {
+    const diagnostics: Diagnostic[] = [];
+    const text = "a: 1\na: 2\n---\nb: c\n---\nd: [\n---\n- e\n";
+    expect([...readYaml("f", text, diagnostics)].map(plain)).toEqual([{ b: "c" }, ["e"]]);
+    expect(diagnostics.map(({ line }) => line)).toEqual([2, 7]);
+  });
   test("empty items", () =>
     expect(read("- \n-\n- # c\n")).toEqual([[{ null: "" }, { null: "" }, { null: "" }]]));
+  test("names without values", () => {
+    expect(read("? a\n? b\n")).toEqual([{ a: { null: "" }, b: { null: "" } }]);
+    expect(read("- ? a\n- b\n- c:\n- d\n")).toEqual([[{ a: { null: "" } }, "b", { c: { null: "" } }, "d"]]);
+  });
   test("an empty file has no documents", () => expect(read("")).toEqual([]));
   test("JSON is YAML", () =>
     expect(read('{"a": ["b", true, null]}')).toEqual([{ a: ["b", true, { null: "null" }] }]));
@@ -133,9 +173,84 @@ describe("structure", () => {
       { a: ["p", "q"], b: ["p", "q"], c: "r", d: ["p", "q"], e: "r" },
     ]);
   });
+  test("aliases of lists and maps in lines", () => {
+    expect(read("a: &x\n- b\n- c\nd: *x\ne:\n- *x\n- f\n")).toEqual([
+      { a: ["b", "c"], d: ["b", "c"], e: [["b", "c"], "f"] },
+    ]);
+    expect(read("a: &x\n  b: c\n  d:\n  - e\n  - f: g\nh: *x\ni:\n  <<: *x\n  j: k\n")).toEqual([
+      {
+        a: { b: "c", d: ["e", { f: "g" }] },
+        h: { b: "c", d: ["e", { f: "g" }] },
+        i: { b: "c", d: ["e", { f: "g" }], j: "k" },
+      },
+    ]);
+  });
   test("merged fields never replace written ones, and the first merged wins", () => {
     const text = "base: &a {p: a, q: a}\nother: &b {q: b, r: b}\nc:\n  p: c\n  <<: [*a, *b]\n";
     expect((read(text)[0] as { c: unknown }).c).toEqual({ p: "c", q: "a", r: "b" });
+  });
+  test("a name in quotes merges nothing", () =>
+    expect(read("'<<': {a: b}\n\"c\": d\n")).toEqual([{ "<<": { a: "b" }, c: "d" }]));
+  test("the names of anchors have letters, digits, - and _", () =>
+    expect(read("a: &long-name_1 b\nc: *long-name_1\nd: [*long-name_1]\n")).toEqual([
+      { a: "b", c: "b", d: ["b"] },
+    ]));
+  test("tags of strings, lists and maps change nothing else", () => {
+    expect(read("!!str 80")).toEqual(["80"]);
+    expect(read("!!map {a: !!seq [! 1, !<tag:yaml.org,2002:str> 2]}")).toEqual([{ a: ["1", "2"] }]);
+  });
+  test.each<[string, string]>([
+    ["a: b", "1:4"],
+    ["a: 'b'", "1:4"],
+    ['a: "b"', "1:4"],
+    ["a: [b]", "1:4"],
+    ["a: &x b", "1:7"],
+    ["a: !!str 'b'", "1:10"],
+    ["a:\n  - b", "2:3"],
+    ["a: |\n  b\n", "1:4"],
+    ["a: >-\n  b\n", "1:4"],
+    ["a:   |2- # c\n    b\n", "1:6"],
+    ["a: |\r\n  b\r\n", "1:4"],
+    ["a: &x |+ \n  b\n\n", "1:7"],
+    ["a: !!str >\n  b\n", "1:10"],
+    ["a: |", "1:4"],
+    ["a: ''", "1:4"],
+    // A value that is absent has the position of its name.
+    ["a:", "1:1"],
+    ["a: # c\nb: d", "1:1"],
+    ["a: &x\nb: d", "1:1"],
+  ])("the value in %j is at %s", (text, place) => {
+    const at = nodeAt(parseYaml("f", text).documents[0], "a")?.at;
+    expect(`${at?.line}:${at?.column}`).toBe(place);
+  });
+  test.each([
+    ["- \n-\n- c", ["1:1", "2:1", "3:3"]],
+    ["- # b\n\n# c\n- d\n", ["1:1", "4:3"]],
+    ["-\n  # b\n-\n", ["1:1", "3:1"]],
+    ["- &x\n- !!str\n-\n- b", ["1:5", "2:8", "3:1", "4:3"]],
+    ["-\n- - \n  -\n-", ["1:1", "2:3", "4:1"]],
+  ])("the items of %j are at %j", (text, places) => {
+    const [list] = parseYaml("f", text).documents;
+    const items = list?.kind === "list" ? list.items : [];
+    expect(items.map(({ at }) => `${at.line}:${at.column}`)).toEqual(places);
+  });
+  test("the value of an alias is where it is written, and what follows is not", () => {
+    const [document] = parseYaml("f", "a: &x\n  - b\n  - c: d\ne:\n  f: *x\n  g: h\n").documents;
+    expect(nodeAt(document, "e", "f", 1, "c")?.at).toEqual({ file: "f", line: 3, column: 8 });
+    expect(nodeAt(document, "e", "g")?.at).toEqual({ file: "f", line: 6, column: 6 });
+  });
+  test("what is at a path of names and indices", () => {
+    const [document] = parseYaml("f", "a: [b, {c: d}]\n'1': e\n").documents;
+    const at = (...path: (string | number)[]) => {
+      const node = nodeAt(document, ...path);
+      return node && plain(node);
+    };
+    expect(at("a", 0)).toBe("b");
+    expect(at("a", 1, "c")).toBe("d");
+    expect(at(1)).toBe("e");
+    expect([at("a", 2), at("a", "0"), at("a", 0, 0), at("a", 0, "b"), at("x", "y")]).toEqual(
+      Array(5).fill(undefined),
+    );
   });
   test("positions count lines from 1 and columns in UTF-16 units, and \\r\\n is one line end", () => {
     const [document] = parseYaml("f", "a: 😀\r\n😀b: [c, d]\r\n").documents;
@@ -157,6 +272,16 @@ describe("what is refused, and where", () => {
     ["y: b", "1:1: YAML reads the name y as the boolean true: put it in quotes"],
     ["8080: b", "1:1: YAML reads the name 8080 as a number: put it in quotes"],
     ["? [a]\n: b", "1:3: a field's name must be a string"],
+    ["{{ x }}: b", "1:2: a field's name must be a string: a name that begins with [ or { needs quotes"],
+    ["? {a: b}\n: c", "1:3: a field's name must be a string"],
+    [": b", "1:1: YAML reads the name here as nothing (null): put it in quotes"],
+    ["a: &x {p: 1, p: 2}\nb: *x", "1:14: this field is written twice"],
+    ["!custom b", "1:9: the tag !custom is not supported: write the value without it"],
+    ["a: !!strx b", "1:11: the tag !!strx is not supported"],
+    ["a: b:", "1:5: this is not YAML: a line has one name and one value"],
+    ["a: `b", "1:4: this is not YAML: put a value that begins with ` in quotes"],
+    ["a: %b", "1:4: this is not YAML: put a value that begins with % in quotes"],
+    ["a:\n  b: 'c\n\td'", "3:2: a tab cannot come before this in YAML: use spaces"],
     ["a: !!int '5'", "1:10: the tag !!int is not supported"],
     ["a: !custom b", "1:12: the tag !custom is not supported"],
     ["a: b\u0000c", "1:5: the character U+0000 is not allowed in YAML"],
@@ -188,6 +313,32 @@ describe("what is refused, and where", () => {
     expect(first?.startsWith(expected), first).toBe(true);
     expect(others).toEqual([]);
   });
+  test("lists and maps are nested in at most 98 others", () => {
+    const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    expect(read(nested(99))).toHaveLength(1);
+    expect(faults(nested(100))).toEqual(["1:100: lists and maps are nested too deeply"]);
+    expect(faults("[".repeat(1000))).toEqual([
+      expect.stringContaining("lists and maps are nested too deeply"),
+    ]);
+    expect(faults("a: &a\n- *a\n")).toEqual([
+      expect.stringContaining("lists and maps are nested too deeply"),
+    ]);
+  });
+  test("aliases add a limited number of values", () => {
+    const aliases = (count: number) => `a: &a [${"x,".repeat(999)}]\nb: [${"*a,".repeat(count)}]\n`;
+    expect(read(aliases(100))).toHaveLength(1);
+    expect(faults(aliases(101))).toEqual(["1:7: aliases add more than 100000 values: write the values out"]);
+  });
+  test("the faults of a file are reported up to 51", () => {
+    expect(faults("---\n}\n".repeat(60))).toHaveLength(51);
+    expect(faults("a: b\n".repeat(60))).toHaveLength(51);
+    expect(faults("---\n}\n".repeat(51))).toHaveLength(51);
+  });
+  test("a document that would fill the memory", () => {
+    expect(faults(`a: b\n---\n"${",".repeat(1_000_001)}"`)).toEqual([
+      "3:999999: this document is too large to be read as one: split it into several, with a line --- between them",
+    ]);
+  });
   test("every duplicate is named", () => {
     expect(faults("a: 1\na: 2\nb: 1\nb: 2\n").map((fault) => fault.slice(0, 3))).toEqual(["2:1", "4:1"]);
   });
@@ -199,6 +350,10 @@ describe("bytes", () => {
   test.each([
     ["a byte that begins nothing", [0x61, 0x0a, 0xc3, 0xa9, 0xff, 0x61], 2, 2],
     ["a truncated character", [0x61, 0xe2, 0x82], 1, 2],
+    ["the first byte of a mark of UTF-16 alone", [0xff, 0x61], 1, 1],
+    ["the other first byte", [0xfe, 0x61], 1, 1],
+    ["the second byte of a mark of UTF-16", [0x61, 0xfe], 1, 2],
+    ["the other second byte", [0x61, 0xff], 1, 2],
     ["an overlong form", [0xc0, 0xaf], 1, 1],
     ["a surrogate", [0x0d, 0x0a, 0xed, 0xa0, 0x80], 2, 1],
   ])("%s is named with its place", (_, values, line, column) => {

@@ -246,7 +246,7 @@ function* splitDocuments(source: string): Generator<{ begin: number; end: number
   let isPrefix = true;
   let last = 0;
   for (const { 0: mark, index } of source.matchAll(/^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm)) {
-    isPrefix &&= /^(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*$/.test(source.slice(last, index));
+    isPrefix &&= /^(?:[ \t]*(?:#.*)?\r?\n|%.*\r?\n)*$/.test(source.slice(last, index));
     if (mark === "---") {
       if (!isPrefix) {
         yield { begin, end: index };
@@ -411,8 +411,8 @@ class Reader {
   private next = 0;
   /** The end of the last value, in the document. */
   private end = 0;
-  /** The event of the last value with each anchor. */
-  private readonly anchors = new Map<string, number>();
+  /** The last value with each anchor: its event, and where its text begins. */
+  private readonly anchors = new Map<string, { index: number; begin: number }>();
   private aliasedNodes = 0;
   private insideAlias = 0;
 
@@ -496,7 +496,7 @@ class Reader {
     if (event.anchorStart >= 0) {
       const name = this.anchorName(event);
       // Inside an alias every anchor was already seen, and may have been reassigned since.
-      if (this.insideAlias === 0) this.anchors.set(name, index);
+      if (this.insideAlias === 0) this.anchors.set(name, { index, begin: event.anchorEnd });
     }
     const tag = event.tagStart < 0 ? undefined : this.document.slice(event.tagStart, event.tagEnd);
     if (tag !== undefined && !TAGS.test(tag)) {
@@ -529,8 +529,9 @@ class Reader {
         return header === null ? valueStart : before + header.index;
       }
       default:
+        if (valueStart >= 0) return valueStart;
         // For an absent value, the position is that of the next mark: the `-` of an empty item.
-        return valueStart < 0 ? this.afterBlanks(before) : valueStart;
+        return anchorEnd < 0 && tagEnd < 0 ? this.afterBlanks(before) : Math.max(anchorEnd, tagEnd);
     }
   }
 
@@ -568,7 +569,8 @@ class Reader {
     }
     this.anchorName(event);
     const { next, end } = this;
-    this.next = target;
+    this.next = target.index;
+    this.end = target.begin;
     this.insideAlias++;
     const value = this.node(depth + 1);
     this.insideAlias--;
@@ -586,11 +588,15 @@ class Reader {
     throw new YamlFault(this.position(start), NOT_OWN_LINE);
   }
 
-  private list({ style }: SequenceEvent, at: Position, depth: number): ListNode {
+  private list({ style, start }: SequenceEvent, at: Position, depth: number): ListNode {
     const items: YamlNode[] = [];
+    this.end = Math.max(this.end, start);
     for (let event = this.peek(); event !== undefined; event = this.peek()) {
       if (style === COLLECTION_STYLE.BLOCK && items.length > 0) this.checkOwnLine(event);
+      const begin = this.startOf(event);
       items.push(this.node(depth + 1));
+      // After the `-` of an empty item, so that the next one is not at the same position.
+      this.end = Math.max(this.end, this.document[begin] === "-" ? begin + 1 : begin);
     }
     this.next++;
     return { kind: "list", at, items };
