@@ -31,6 +31,7 @@ describe("operations", () => {
     ['ports: ["8080"]', { destinationPort: 8080 }],
     ['ports: ["0"]', { destinationPort: 0 }],
     ['ports: ["0080"]', { destinationPort: 80 }],
+    ['ports: ["65535"]', { destinationPort: 65535 }],
     ["paths: [/a, /b]", { or: [{ path: { exact: "/a" } }, { path: { exact: "/b" } }] }],
     ["paths: [/a, /a]", { path: { exact: "/a" } }],
     ["notPaths: [/a]", { not: { path: { exact: "/a" } } }],
@@ -59,6 +60,10 @@ describe("sources", () => {
     ["requestPrincipals: [i*]", { and: [iss({ prefix: "i" }), sub(any)] }],
     ["requestPrincipals: ['https://i*']", { and: [iss({ exact: "https:/" }), sub({ prefix: "i" })] }],
     ["requestPrincipals: [i]", { and: [iss({ exact: "i" }), sub({ exact: "" })] }],
+    ["requestPrincipals: [/s]", { and: [iss({ exact: "" }), sub({ exact: "s" })] }],
+    ["requestPrincipals: [/s*]", { and: [iss({ exact: "" }), sub({ prefix: "s" })] }],
+    ["requestPrincipals: [issuer*]", { and: [iss({ prefix: "issuer" }), sub(any)] }],
+    ["requestPrincipals: [i/subject*]", { and: [iss({ exact: "i" }), sub({ prefix: "subject" })] }],
     ["notRequestPrincipals: ['*']", { not: { and: [iss(any), sub(any)] } }],
     ["principals: ['*']", { principal: any }],
     ["principals: [cluster.local/ns/a/sa/b]", { principal: { exact: "spiffe://cluster.local/ns/a/sa/b" } }],
@@ -68,6 +73,7 @@ describe("sources", () => {
     ["namespaces: [a*b]", { peer: ["", "/ns/a", "b/", ""] }],
     ["namespaces: ['*']", { peer: ["", "/ns/", "/", ""] }],
     ["serviceAccounts: [b]", { serviceAccount: { namespace: "foo", name: "b" } }],
+    ["serviceAccounts: [ns/account]", { serviceAccount: { namespace: "ns", name: "account" } }],
     ["serviceAccounts: [a/b]", { serviceAccount: { namespace: "a", name: "b" } }],
     ["trustDomains: [td]", { principal: { prefix: "spiffe://td/" } }],
     ["trustDomains: ['*']", { principal: { prefix: "spiffe://" } }],
@@ -82,11 +88,16 @@ describe("sources", () => {
     [undefined, "cluster.local/ns/a/sa/b", { exact: "spiffe://cluster.local/ns/a/sa/b" }],
     ["td.example", "cluster.local/ns/a/sa/b", { exact: "spiffe://td.example/ns/a/sa/b" }],
     ["td.example", "td*/ns/a/sa/b", { exact: "spiffe://td.example/ns/a/sa/b" }],
+    ["td.example", "td.example/ns/a/sa/b", { exact: "spiffe://td.example/ns/a/sa/b" }],
+    ["td.example", "*/ns/a/sa/b", undefined],
+    ["td.example", "other*/ns/a/sa/b", { exact: "spiffe://other*/ns/a/sa/b" }],
+    ["td.example", "td.ex*/ns/a/sa/*", { prefix: "spiffe://td.example/ns/a/sa/" }],
     ["td.example", "other/ns/a/sa/b", { exact: "spiffe://other/ns/a/sa/b" }],
     ["td.example", "cluster.local/ns/a/*", { prefix: "spiffe://cluster.local/ns/a/" }],
   ])("in the trust domain %s, %s is %j", (trustDomain, value, principal) => {
     const text = rule(`{from: [{source: {principals: ['${value}']}}]}`);
-    expect(onlyRule(text, { trustDomain }).condition).toEqual({ principal });
+    const peer = ["spiffe://", "/ns/a/sa/b"];
+    expect(onlyRule(text, { trustDomain }).condition).toEqual(principal ? { principal } : { peer });
   });
   test("in the trust domain td.example, *.example/ns/a/sa/b stays as it is", () => {
     const text = rule("{from: [{source: {principals: ['*.example/ns/a/sa/b']}}]}");
@@ -108,6 +119,7 @@ describe("conditions", () => {
     ["key: request.auth.audiences, values: [a]", { claim: ["aud"], match: { exact: "a" } }],
     ["key: request.auth.presenter, values: [a]", { claim: ["azp"], match: { exact: "a" } }],
     ["key: 'request.auth.claims[a]', values: ['*']", { claim: ["a"], match: any }],
+    ['key: "request.auth.claims[a\\nb]", values: [c]', { claim: ["a\nb"], match: { exact: "c" } }],
     ["key: 'request.auth.claims[a][b]', values: [c]", { claim: ["a", "b"], match: { exact: "c" } }],
     [
       "key: 'request.auth.claims[https://a/b]', values: [c]",
@@ -145,6 +157,8 @@ describe("conditions", () => {
     ["[a][]", ["a", ""]],
     ["[a[b]]", ["a[b]"]],
     ["[a]b[c]", ["a]b[c"]],
+    ["[a]b[c][d]", ["a]b[c][d"]],
+    ["[a][b]c[d]", ["a][b]c[d"]],
   ])("claims%s is %j", (brackets, expected) => expect(claimPath(brackets)).toEqual(expected));
 });
 
@@ -256,6 +270,36 @@ describe("guards", () => {
     ],
     ["{to: [{operation: {paths: ['*'], hosts: ['*.b']}}]}", [{ host: { suffix: ".b" } }]],
     ["{to: [{operation: {paths: [/a]}}, {operation: {notPaths: [/b]}}]}", []],
+    // The rarest first: a subject, a path, another claim, an issuer.
+    [
+      "{from: [{source: {requestPrincipals: [i/s]}}], to: [{operation: {paths: ['/a/{*}']}}]}",
+      [sub({ exact: "s" })],
+    ],
+    [
+      "{from: [{source: {requestPrincipals: [i/s]}}], to: [{operation: {paths: [/a]}}]}",
+      [{ path: { exact: "/a" } }],
+    ],
+    [
+      "{when: [{key: 'request.auth.claims[groups]', values: [g]}], to: [{operation: {hosts: ['*.b']}}]}",
+      [{ claim: ["groups"], match: { exact: "g" } }],
+    ],
+    [
+      "{when: [{key: 'request.auth.claims[iss]', values: [i]}], to: [{operation: {hosts: ['*.b']}}]}",
+      [{ host: { suffix: ".b" } }],
+    ],
+    [
+      "{when: [{key: 'request.auth.claims[iss]', values: [i]}], to: [{operation: {methods: [GET]}}]}",
+      [iss({ exact: "i" })],
+    ],
+    // Several of one are as common as their sum.
+    [
+      "{to: [{operation: {hosts: [h], paths: [/a, /b, /c]}}]}",
+      ["/a", "/b", "/c"].map((exact) => ({ path: { exact } })),
+    ],
+    [
+      "{to: [{operation: {hosts: [a, b, c], methods: [GET]}}], when: [{key: 'request.headers[x]', values: [v]}]}",
+      [{ header: "x", match: { exact: "v" } }],
+    ],
     ["{}", []],
   ])("%s", (text, expected) => expect(guard(text)).toEqual(expected));
 });
@@ -341,6 +385,15 @@ describe("what istiod or the API server refuse, is refused", () => {
       "{from: [{source: {serviceAccounts: [▲a/b/c]}}]}",
       '"a/b/c" is not a service account: write NAME or NAMESPACE/NAME',
     ],
+    ["{to: [{operation: {ports: [▲80a]}}]}", '"80a" is not a port: write a number from 0 to 65535 in quotes'],
+    [
+      "{from: [{source: {trustDomains: [▲'*a*']}}]}",
+      'the trust domain "*a*" can have one *, at its beginning or its end',
+    ],
+    [
+      `{from: [{source: {serviceAccounts: [▲n/${"a".repeat(319)}]}}]}`,
+      "a service account is at most 320 characters long",
+    ],
     [
       "{from: [{source: {serviceAccounts: [▲'a*']}}]}",
       'serviceAccounts take no wildcard: write out "a*", or use principals or namespaces',
@@ -367,6 +420,14 @@ describe("what istiod or the API server refuse, is refused", () => {
     [
       "{when: [{key: ▲request.headers, values: [a]}]}",
       'the key "request.headers" needs a name in brackets: write request.headers[NAME]',
+    ],
+    ...["request.headersx]", "request.headers[a", "request.headers[]"].map((key): [string, string] => [
+      `{when: [{key: ▲'${key}', values: [a]}]}`,
+      `the key "${key}" needs a name in brackets: write request.headers[NAME]`,
+    ]),
+    [
+      "{when: [{key: ▲zzzzzzzzzzzzzzz, values: [a]}]}",
+      'unknown key "zzzzzzzzzzzzzzz": the keys are source.ip, remote.ip, source.namespace, source.principal, source.serviceAccount, source.trustDomain, request.auth.principal, request.auth.audiences, request.auth.presenter, destination.ip, destination.port, connection.sni, request.headers[NAME], request.auth.claims[NAME]',
     ],
     [
       "{when: [{key: ▲'request.auth.claims[]', values: [a]}]}",
@@ -442,19 +503,31 @@ describe("what istiod or the API server refuse, is refused", () => {
     expect(annotated("AUDIT", "true")).toEqual([
       "3:51: istio.io/dry-run is for ALLOW and DENY: an AUDIT policy never refuses, so remove it",
     ]);
+    for (const value of ["xtrue", "truex", "0x"]) {
+      expect(annotated("ALLOW", value)).toEqual([
+        `3:51: istio.io/dry-run "${value}" must be "true" or "false"`,
+      ]);
+    }
     expect(annotated("ALLOW", "yes")).toEqual(['3:51: istio.io/dry-run "yes" must be "true" or "false"']);
   });
   test("limits", () => {
     const rules = Array(513).fill("{}").join(",");
     expect(messages(rule(rules))).toEqual(["4:23: spec.rules has more than 512 entries: split the policy"]);
+    expect(messages(rule(Array(512).fill("{}").join(",")))).toEqual([]);
     const sources = Array(513).fill("{source: {namespaces: [a]}}").join(",");
     expect(messages(rule(`{from: [${sources}]}`))).toEqual([
       "4:32: spec.rules[0].from has more than 512 entries: split the rule",
     ]);
+    const fewer = Array(512).fill("{source: {namespaces: [a]}}").join(",");
+    expect(messages(rule(`{from: [${fewer}]}`))).toEqual([]);
     const accounts = Array.from({ length: 17 }, (_, i) => `a${i}`).join(",");
     expect(
       compileText(rule(`{from: [{source: {serviceAccounts: [${accounts}]}}]}`)).diagnostics[0]!.message,
     ).toBe("spec.rules[0].from[0].source.serviceAccounts has more than 16 values");
+    const most = Array.from({ length: 16 }, (_, i) => `a${i}`).join(",");
+    expect(messages(rule(`{from: [{source: {serviceAccounts: [${most}]}}]}`))).toEqual([]);
+    const longest = `n/${"a".repeat(318)}`;
+    expect(messages(rule(`{from: [{source: {serviceAccounts: [${longest}]}}]}`))).toEqual([]);
     const path = `/${"a".repeat(254)}/{*}`;
     expect(messages(rule(`{to: [{operation: {paths: ['${path}']}}]}`))[0]).toMatch(
       /is longer than the 256 characters/,

@@ -127,6 +127,7 @@ describe("what a token has at the path of a claim", () => {
     list: [1, 2],
     inner: { deep: true },
     "a.b": 1,
+    nothing: null,
     a: { c: 2 },
     long: "x".repeat(200),
   };
@@ -141,6 +142,8 @@ describe("what a token has at the path of a claim", () => {
     [["list", "0"], "the token has no [list][0]"],
     [["sub", "length"], "the token has no [sub][length]"],
     [["toString"], "the token has no toString"],
+    [["nothing", "x"], "the token has no [nothing][x]"],
+    [["a.c", "d"], "the token has no [a.c][d]"],
     [["long"], `long is "${"x".repeat(96)}…`],
   ])("%j", (path, text) => expect(sawClaim(path, claims)).toBe(text));
 

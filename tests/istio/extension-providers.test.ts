@@ -139,6 +139,55 @@ describe("an extension provider", () => {
     expect(faults(grpc(`${HERE}, pathPrefix: /a`))[0]).toContain('unknown field "pathPrefix"');
   });
 
+  test.each<[string, object]>([
+    ["timeout: 0.001s", { timeoutMs: 1 }],
+    ["timeout: 2s", { timeoutMs: 2000 }],
+    ["timeout: 0.25s", { timeoutMs: 250 }],
+    ["timeout: 100000.5s", { timeoutMs: 100_000_500 }],
+    ["statusOnError: '503'", { statusOnError: 503 }],
+    ["statusOnError: ''", { timeoutMs: 600_000 }],
+    ["failOpen: true", { failOpen: true, clearRouteCache: false }],
+    ["clearRouteCache: true", { failOpen: false, clearRouteCache: true }],
+    [
+      "includeRequestBodyInCheck: {maxRequestBytes: 4294967295}",
+      { body: { maxRequestBytes: 4_294_967_295, allowPartialMessage: false, packAsBytes: false } },
+    ],
+    [
+      "includeRequestBodyInCheck: {maxRequestBytes: '1', packAsBytes: true}",
+      { body: { maxRequestBytes: 1, allowPartialMessage: false, packAsBytes: true } },
+    ],
+  ])("takes %s", (fields, expected) => {
+    expect(providerOf(grpc(`${HERE}, ${fields}`))).toMatchObject(expected);
+  });
+
+  test.each([
+    ["istio-system/authz", "authz"],
+    ["authz.example.com.", "authz.example.com."],
+    ["'2001:db8::1'", "2001:db8::1"],
+    [
+      `${`${"a".repeat(63)}.`.repeat(3)}${"b".repeat(63)}`,
+      `${`${"a".repeat(63)}.`.repeat(3)}${"b".repeat(63)}`,
+    ],
+  ])("answers at the service %s", (service, host) => {
+    expect(providerOf(http(`service: ${service}, port: 65535`))).toMatchObject({ host, port: 65_535 });
+  });
+
+  test("has a path prefix in HTTP, unless it is empty", () => {
+    expect(providerOf(http(`${HERE}, pathPrefix: /`))?.http).toHaveProperty("pathPrefix", "/");
+    expect(providerOf(http(`${HERE}, pathPrefix: ''`))?.http).not.toHaveProperty("pathPrefix");
+    expect(providerOf(http(HERE))?.http).not.toHaveProperty("pathPrefix");
+  });
+
+  test("sends additional headers in the order of their names", () => {
+    const additional = "includeAdditionalHeadersInCheck: {x-c: '1', x-a: '2', x-d: '100%%', x-b: '4'}";
+    expect(providerOf(http(`${HERE}, ${additional}`))?.http?.includeAdditionalHeaders).toEqual([
+      ["x-a", "2"],
+      ["x-b", "4"],
+      ["x-c", "1"],
+      ["x-d", "100%%"],
+    ]);
+  });
+
   test("takes the former name of a field if the new one is absent", () => {
     expect(providerOf(http(`${HERE}, includeHeadersInCheck: [x-a]`))?.http?.includeRequestHeaders).toEqual([
       "x-a",
@@ -157,6 +206,24 @@ describe("an extension provider", () => {
     ["service: a, port: 0", "port must be a number from 1 to 65535"],
     ["service: a, port: 1.5", "port must be a whole number"],
     [`${HERE}, timeout: 5m`, '"5m" is not a timeout: write seconds, such as 0.5s'],
+    ["service: ' a', port: 1", '" a" is not a service'],
+    ['service: "a\\nb", port: 1', "is not a service"],
+    [`service: ${"a.".repeat(128)}a, port: 1`, "is not a service"],
+    ["service: 5, port: 1", "service must be a string, and YAML reads 5 as a number"],
+    ["service: a, port: 65536", "port must be a number from 1 to 65535"],
+    [`${HERE}, timeout: x5s`, '"x5s" is not a timeout'],
+    [`${HERE}, timeout: 5sx`, '"5sx" is not a timeout'],
+    [`${HERE}, timeout: 0.0009s`, '"0.0009s" is not a timeout'],
+    [`${HERE}, timeout: ''`, '"" is not a timeout'],
+    [`${HERE}, statusOnError: '1503'`, '"1503" is not a status that Envoy knows'],
+    [`${HERE}, statusOnError: '5030'`, '"5030" is not a status that Envoy knows'],
+    [`${HERE}, statusOnError: '0503'`, '"0503" is not a status that Envoy knows'],
+    [`${HERE}, pathPrefix: x/check`, '"x/check" is not a prefix of a path'],
+    [`${HERE}, pathPrefix: '/a b'`, '"/a b" is not a prefix of a path'],
+    [
+      `${HERE}, includeRequestBodyInCheck: {maxRequestBytes: 4294967296}`,
+      "must be a number from 1 to 4294967295",
+    ],
     [`${HERE}, timeout: 0s`, '"0s" is not a timeout'],
     [`${HERE}, timeout: 5`, "timeout must be a string"],
     [`${HERE}, statusOnError: '299'`, '"299" is not a status that Envoy knows'],
@@ -201,6 +268,12 @@ describe("an extension provider", () => {
     [`[{name: a, envoyExtAuthz: {${HERE}}}]`, 'unknown field "envoyExtAuthz"'],
   ])("is not found in %s", (providers, expected) => {
     expect(faults(`extensionProviders: ${providers}`).join("\n")).toContain(expected);
+  });
+
+  test("without a name is not found, and its fault is not the policy's", () => {
+    expect(faults(`extensionProviders: [{envoyExtAuthzHttp: {${HERE}}}]`)).toEqual([
+      'policy.yaml:4:41: mesh.yaml has no extension provider "a": it has no extensionProviders',
+    ]);
   });
 
   test("counts with its faults only if a policy asks it", () => {

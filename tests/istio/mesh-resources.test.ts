@@ -129,6 +129,93 @@ describe("a host that a ServiceEntry covers gets no second one", () => {
     });
   });
 
+  test.each([
+    [
+      "a host in capitals, with a dot at its end",
+      "https://keys.example./k",
+      entry(HTTPS).replace("keys.example", "Keys.Example") + rule(SIMPLE, { host: "KEYS.example" }),
+      "443",
+    ],
+    [
+      "a port of its own before one that leads to it",
+      "https://keys.example/k",
+      entry("resolution: DNS, ports: [{number: 80, name: a, targetPort: 443}, {number: 443, name: b}]") +
+        rule(SIMPLE),
+      "443",
+    ],
+    [
+      "the port of the two whose rule makes TLS",
+      "https://keys.example/k",
+      entry("resolution: DNS, ports: [{number: 443, name: b}, {number: 80, name: a, targetPort: 443}]") +
+        rule("{portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}"),
+      "80",
+    ],
+    [
+      "a port beside others",
+      "http://keys.example:8080/k",
+      entry("resolution: DNS, ports: [{name: none}, {number: 80, name: a}, {number: 8080, name: b}]"),
+      "8080",
+    ],
+    [
+      "one of two ServiceEntries, which is exported",
+      "http://keys.example/k",
+      entry(`exportTo: ["."], resolution: DNS, ports: [{number: 80, name: a}]`, "egress") +
+        entry(`exportTo: [foo, "bar"], resolution: DNS, ports: [{number: 80, name: a}]`, "other"),
+      "80",
+    ],
+    [
+      "one for its own namespace",
+      "http://keys.example/k",
+      entry(`exportTo: ["."], resolution: DNS, ports: [{number: 80, name: a}]`),
+      "80",
+    ],
+    [
+      "a rule for these proxies",
+      "https://keys.example/k",
+      entry(HTTPS) + rule(SIMPLE, { more: "workloadSelector: {matchLabels: {app: x}}," }),
+      "443",
+    ],
+    [
+      "a rule for this host, after some for others",
+      "https://keys.example/k",
+      entry(HTTPS) +
+        rule("{tls: {mode: DISABLE}}", { host: "other.example" }) +
+        rule("{tls: {mode: DISABLE}}", { host: "*.other" }) +
+        rule("{tls: {mode: DISABLE}}", { more: 'exportTo: ["bar"],' }) +
+        rule(SIMPLE),
+      "443",
+    ],
+    [
+      "the longer of two patterns",
+      "https://keys.example/k",
+      entry(HTTPS) +
+        rule("{tls: {mode: DISABLE}}", { host: "*" }) +
+        rule(SIMPLE, { host: "*.example" }) +
+        rule("{tls: {mode: DISABLE}}", { host: "*e" }),
+      "443",
+    ],
+    [
+      "the host before a pattern that is as long",
+      "https://keys.example/k",
+      entry(HTTPS) + rule(SIMPLE) + rule("{tls: {mode: DISABLE}}", { host: "*eys.example" }),
+      "443",
+    ],
+    [
+      "a rule of the root namespace, after those of others",
+      "https://keys.example/k",
+      entry(HTTPS, "egress") +
+        rule("{tls: {mode: DISABLE}}", { namespace: "unrelated" }) +
+        rule(SIMPLE, { namespace: "istio-system" }),
+      "443",
+    ],
+  ])("%s", (_, uri, resources, port) => {
+    expect(compiled(uri, resources)).toEqual({
+      cluster: `outbound|${port}||keys.example`,
+      written: [],
+      messages: [],
+    });
+  });
+
   test("a rule of the client's namespace comes before one of the host's, and a longer host before a shorter", () => {
     const off = rule("{tls: {mode: DISABLE}}");
     const there = entry(HTTPS, "egress") + rule(SIMPLE, { namespace: "egress" });
@@ -243,6 +330,33 @@ describe("Services", () => {
       messages: [],
     });
   });
+  test("of a name that is elsewhere too, the one of the policy's namespace", () => {
+    const others =
+      service("{ports: [{port: 1}]}").replace("foo", "bar") +
+      service("{ports: [{port: 2}]}").replace("idp", "idq");
+    expect(compiled("http://idp:8080/k", others + service("{ports: [{port: 8080}]}"))).toMatchObject({
+      cluster: "outbound|8080||idp.foo.svc.cluster.local",
+      messages: [],
+    });
+  });
+  test("that are not exported to the proxies are not there", () => {
+    const hidden = (namespaces: string) =>
+      service("{ports: [{port: 8080}]}").replace(
+        "namespace: foo",
+        `namespace: foo, annotations: {networking.istio.io/exportTo: "${namespaces}"}`,
+      );
+    expect(compiled("http://idp/k", hidden("bar")).messages).toEqual([]);
+    for (const seen of [".", "*", "bar, foo", " foo "]) {
+      expect(compiled("http://idp/k", hidden(seen)).messages).toEqual([
+        expect.stringContaining("has no port 80"),
+      ]);
+    }
+  });
+  test("without ports", () => {
+    expect(compiled("http://idp/k", service("{}")).messages).toEqual([
+      expect.stringContaining("has no port 80, only none"),
+    ]);
+  });
   test("a port that it does not have", () => {
     expect(compiled("http://idp/k", service("{ports: [{port: 8080}, {port: 9090}]}")).messages).toEqual([
       expect.stringMatching(
@@ -268,6 +382,22 @@ describe("Services", () => {
       "outbound|443||idp.foo.svc.cluster.local.jwtgate.internal",
     );
   });
+});
+
+test("resources of the same kind in another API are not the mesh's", () => {
+  const other = (entry(HTTPS) + rule(SIMPLE)).replaceAll("networking.istio.io/v1", "networking.example/v1");
+  expect(compiled("https://keys.example/k", other)).toMatchObject({
+    cluster: "outbound|10443||keys.example",
+    messages: [expect.stringContaining("1 ServiceEntry, 1 DestinationRule")],
+  });
+  const service = (apiVersion: string) =>
+    `apiVersion: ${apiVersion}\nkind: Service\nmetadata: {name: idp, namespace: foo}\nspec: {ports: [{port: 1}]}\n`;
+  expect(compiled("http://idp/k", service("v1")).messages).toEqual([
+    expect.stringContaining("has no port 80, only 1"),
+  ]);
+  expect(compiled("http://idp/k", service("serving.knative.dev/v1")).messages).toEqual([
+    "warning: Service idp (serving.knative.dev/v1) is not a policy and is not compiled",
+  ]);
 });
 
 test("resources that are not what their kind is count as absent", () => {

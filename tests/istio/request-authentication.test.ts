@@ -69,6 +69,15 @@ describe("a jwtRule becomes a provider", () => {
       fromHeaders: [{ name: "x-jwt" }, { name: "x-auth", valuePrefix: "Token " }, { name: "z" }],
     });
     expect(places("fromParams: [token, jwt]")).toEqual({ fromParams: ["token", "jwt"] });
+    expect(places("fromHeaders: [{name: a}], fromParams: [b]")).toEqual({
+      fromHeaders: [{ name: "a" }],
+      fromParams: ["b"],
+    });
+    expect(places("fromParams: [b], fromCookies: [c]")).toEqual({ fromParams: ["b"], fromCookies: ["c"] });
+    expect(places("fromHeaders: [{name: a}], fromCookies: [c]")).toEqual({
+      fromHeaders: [{ name: "a" }],
+      fromCookies: ["c"],
+    });
     expect(places("fromCookies: [session]")).toEqual({ fromCookies: ["session"] });
   });
 
@@ -135,6 +144,28 @@ ${issuers.map((issuer) => `  - {issuer: "${issuer}", jwks: '${JWKS}'}`).join("\n
       "origins-4 \u{1f600} foo/p",
     ]);
   });
+  test("those without an issuer first", () => {
+    const text = (name: string) =>
+      `\n${resource("RequestAuthentication", `{jwtRules: [{jwksUri: "https://${name}.example/k"}]}`, name)}---`;
+    expect(order(authentication("p", "foo", ["i"]), text("b"), text("a"))).toEqual([
+      "origins-0 undefined foo/a",
+      "origins-1 undefined foo/b",
+      "origins-2 i foo/p",
+    ]);
+  });
+  test("the root's are last in whatever order they are given", () => {
+    const texts = [
+      authentication("a", "istio-system", ["i"]),
+      authentication("b", "foo", ["i"]),
+      authentication("c", "istio-system", ["i"]),
+      authentication("d", "foo", ["i"]),
+    ];
+    const expected = ["foo/b", "foo/d", "istio-system/a", "istio-system/c"].map(
+      (one, i) => `origins-${i} i ${one}`,
+    );
+    expect(order(...texts)).toEqual(expected);
+    expect(order(...texts.toReversed())).toEqual(expected);
+  });
   test("equal issuers by namespace, the root's last, then by age, then by name", () => {
     expect(
       order(
@@ -176,6 +207,55 @@ describe("keys", () => {
       });
     },
   );
+  test("discovery trusts other origins only if they are named", () => {
+    const discovery = (jwksHosts: string[]) =>
+      compileText(jwtRule("issuer: https://idp.example", ""), { jwksHosts }).configuration!.providers![0]!
+        .remoteJwks!.discovery;
+    expect(discovery([])).not.toHaveProperty("jwksHosts");
+    expect(discovery(["https://keys.example", "http://keys.example:8080"])).toMatchObject({
+      jwksHosts: [
+        { origin: "https://keys.example", cluster: expect.stringContaining("keys.example") },
+        { origin: "http://keys.example:8080", cluster: expect.stringContaining("keys.example") },
+      ],
+    });
+  });
+  test("origins that discovery may use do not matter to a rule with jwksUri", () => {
+    expect(
+      messages(jwtRule("issuer: i, jwksUri: 'https://keys.example/k'", ""), {
+        jwksHosts: ["https://169.254.169.254"],
+      }),
+    ).toEqual([]);
+  });
+  test.each(["user@", "user:secret@", ":secret@"])(
+    "%s in the URL of keys is not sent, and an error",
+    (login) => {
+      const uri = `https://${login}keys.example/k`;
+      expect(faultsAtMark(jwtRule(`issuer: i, jwksUri: ▲'${uri}'`, ""))).toEqual([
+        `"${uri}" has a user name or password, which is not sent: leave it out`,
+      ]);
+    },
+  );
+  test.each(["https://idp.example/?a=b", "https://idp.example/#a"])(
+    "the keys of issuer %s are not discovered",
+    (issuer) => {
+      expect(faultsAtMark(jwtRule(`issuer: ▲'${issuer}'`, ""))).toEqual([
+        `the issuer "${issuer}" has a query or a fragment, which no issuer that is discovered has (OpenID Connect Discovery 1.0 §3): write jwksUri, the URL of its keys`,
+      ]);
+      expect(messages(jwtRule(`issuer: '${issuer}', jwksUri: 'https://keys.example/k?a#b'`, ""))).toEqual([]);
+    },
+  );
+  test.each([
+    ["http://keys.example:10443/k", "https://keys.example/k"],
+    ["https://keys.example/k", "http://keys.example:10443/k"],
+  ])("%s and %s would be fetched through one cluster of the mesh", (first, second) => {
+    const rules = `{jwtRules: [{issuer: i, jwksUri: '${first}'}, {issuer: j, jwksUri: '${second}'}]}`;
+    const [one, other] = [new URL(second).origin, new URL(first).origin];
+    expect(messages(resource("RequestAuthentication", rules), { target: "wasmplugin" })).toEqual([
+      expect.stringContaining(`keys of "${one}" and of "${other}" would be fetched from one of the two`),
+    ]);
+    const same = rules.replace(second, first.replace("/k", "/l"));
+    expect(messages(resource("RequestAuthentication", same), { target: "wasmplugin" })).toEqual([]);
+  });
   test("jwks goes before jwksUri", () => {
     const text = jwtRule("issuer: i, jwksUri: https://k.example/jwks");
     expect(compileText(text).configuration!.providers![0]!.localJwks).toBeDefined();

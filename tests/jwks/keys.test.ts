@@ -1,6 +1,7 @@
 /** Keys in every form that people have them in, read by OpenSSL and by the code that runs in browsers. */
 import { execFileSync } from "node:child_process";
 import {
+  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -158,6 +159,112 @@ describe.each([
     cipher: "aes-256-cbc",
     passphrase: "x",
   });
+  const binary = (...codes: number[]) => Buffer.from(codes);
+  const SIGNED_DATA = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+  test.each<[string, Buffer, string]>([
+    [
+      "a Java keystore",
+      binary(0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2),
+      "this is a Java keystore: convert it with",
+    ],
+    [
+      "a keystore of JCE",
+      binary(0xce, 0xce, 0xce, 0xce, 0, 0, 0, 2),
+      "this is a Java keystore: convert it with",
+    ],
+    [
+      "PKCS #12",
+      binary(
+        0x30,
+        0x82,
+        0x01,
+        0x00,
+        0x02,
+        0x01,
+        0x03,
+        0x30,
+        0x82,
+        0x01,
+        0x00,
+        ...SIGNED_DATA.slice(0, -1),
+        0x01,
+      ),
+      "this is PKCS #12: convert it with `openssl pkcs12 -in FILE -clcerts -nokeys -out cert.pem`",
+    ],
+    [
+      "PKCS #7 in DER",
+      binary(0x30, 0x82, 0x01, 0x00, ...SIGNED_DATA),
+      "this is PKCS #7: convert it with `openssl pkcs7 -inform DER -in FILE -print_certs -out certs.pem`",
+    ],
+    ["UTF-16", binary(0xff, 0xfe, 0x2d, 0x00), "this is UTF-16: convert it with `iconv -f UTF-16 -t UTF-8"],
+    ["UTF-16 of the other order", binary(0xfe, 0xff, 0x00, 0x2d), "this is UTF-16"],
+    ["bytes", binary(0xff, 0x00, 0x01), "this is neither text nor a key or certificate in DER"],
+    [
+      "DER of something else",
+      binary(0x30, 0x03, 0x02, 0x01, 0x00),
+      "neither a certificate nor a key that can be read",
+    ],
+    [
+      "the beginning of DER",
+      binary(0x30, 0x82, 0x01, 0x00, 0x02),
+      "neither a certificate nor a key that can be read",
+    ],
+    [
+      "a key of OpenSSH after blanks",
+      Buffer.from(" \necdsa-sha2-nistp256 AAAA"),
+      "this is a key in OpenSSH's format",
+    ],
+    [
+      "a private key of OpenSSH",
+      Buffer.from(pem("OPENSSH PRIVATE KEY")),
+      "this is a key in OpenSSH's format: convert it with `ssh-keygen -e -m PKCS8 -f FILE > key.pem`",
+    ],
+    ["a list", Buffer.from("[1]"), "this is neither PEM, DER nor a JWK"],
+    ["null", Buffer.from("null"), "this is neither PEM, DER nor a JWK"],
+    ["keys that are not a list", Buffer.from('{"keys":{"kty":"EC"}}'), "[keys] must be a list of keys"],
+    ["CMS", Buffer.from(pem("CMS")), "this is PKCS #7: convert it with `openssl pkcs7 -in FILE"],
+    [
+      "a key that is encrypted in the form before PKCS #8",
+      Buffer.from(
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n",
+      ),
+      "the key is encrypted: convert it with",
+    ],
+    ["a JWE with a header", Buffer.from('{"header":{},"ciphertext":"x"}'), "this is an encrypted JWK"],
+    ["a ciphertext alone", Buffer.from('{"ciphertext":1}'), "this JSON is not a JWK"],
+  ])("refuses %s", (_, bytes, words) => {
+    expect(() => read(bytes)).toThrow(NoKey);
+    expect(() => read(bytes)).toThrow(words);
+  });
+
+  test("keeps what is not an object in a key set, and a key with a certificate that holds no key", () => {
+    const key = jwk(EC.publicKey);
+    expect(read(JSON.stringify({ keys: [1, null, [], key] }))).toEqual([1, null, [], key]);
+    for (const x5c of [[], "text", [1], ["AAAA"], ["?"]]) {
+      expect(read(JSON.stringify({ kty: "EC", x5c }))).toEqual([{ kty: "EC", x5c }]);
+    }
+    const other = [new X509Certificate(certificate).raw.toString("base64")];
+    expect(read(JSON.stringify({ ...key, x5c: other }))).toEqual([{ ...key, x5c: other }]);
+  });
+
+  test("takes a service account without a key id", () => {
+    const account = {
+      private_key: RSA.privateKey.export({ type: "pkcs8", format: "pem" }),
+      private_key_id: 5,
+    };
+    expect(read(JSON.stringify(account))).toEqual([jwk(RSA.publicKey)]);
+  });
+
+  test("leaves the uses of a public key as they are", () => {
+    const key = { ...jwk(EC.publicKey), key_ops: ["sign"] };
+    expect(read(JSON.stringify(key))).toEqual([key]);
+    const deriving = { ...jwk(EC.privateKey), key_ops: ["deriveBits"] };
+    expect(read(JSON.stringify(deriving))).toEqual([{ ...jwk(EC.publicKey), key_ops: ["deriveBits"] }]);
+    expect(read(JSON.stringify({ ...jwk(EC.privateKey), key_ops: "sign" }))).toEqual([
+      { ...jwk(EC.publicKey), key_ops: "sign" },
+    ]);
+  });
+
   test.each<[string, string, string]>([
     ["text", "hello", "this is neither PEM, DER nor a JWK: not JSON"],
     ["a number", "1", "this is neither PEM, DER nor a JWK"],
@@ -269,4 +376,15 @@ test("the thumbprint of RFC 7638 section 3.1, and of RFC 8037 appendix A.3", () 
   expect(thumbprint({ kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })).toBe(
     "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
   );
+});
+
+test("a thumbprint is made of the members of the key's type, and of the type alone if it is unknown", () => {
+  const of = (canonical: string) => createHash("sha256").update(canonical).digest("base64url");
+  const { crv, x, y } = jwk(EC.publicKey);
+  expect(thumbprint({ y, x, kty: "EC", crv, d: "secret", kid: "a" })).toBe(
+    of(JSON.stringify({ crv, kty: "EC", x, y })),
+  );
+  expect(thumbprint({ kty: "oct", k: "c2VjcmV0", alg: "HS256" })).toBe(of('{"k":"c2VjcmV0","kty":"oct"}'));
+  expect(thumbprint({ kty: "other", x: "y" })).toBe(of('{"kty":"other"}'));
+  expect(thumbprint({})).toBe(of("{}"));
 });

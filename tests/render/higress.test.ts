@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";
 import { renderHigressPlugin } from "../../tools/render/higress.ts";
+import { printResources } from "../../tools/render/resources.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import { higress } from "../../tools/targets/higress.ts";
 import { OPEN } from "../support/configuration.ts";
@@ -42,6 +43,57 @@ describe("a WasmPlugin of Higress", () => {
     expectValid(SCHEMA, plugin);
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
   });
+});
+
+describe("what is written for Higress", () => {
+  const written = (options: { shadow?: boolean; sha256?: string } = {}) => {
+    const text =
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec: {rules: [{}]}\n";
+    const { shadow, ...image } = options;
+    const { workloads } = compile([{ name: "a.yaml", text }], {
+      target: "higress",
+      ...(shadow && { shadow }),
+    });
+    return higress.render(workloads, { image: IMAGE, ...image } as never).text;
+  };
+
+  test("begins with the version and how to apply it", () => {
+    expect(written()).toMatch(
+      /^# Written by jwtgate \S+ \(compile --output higress\)\.\n# Apply it: kubectl apply -f THIS_FILE\n/,
+    );
+  });
+  test("says why it has the settings that it has", () => {
+    const comments = written();
+    expect(comments).toContain("Where Higress's own plugin for JWTs runs");
+    expect(comments).toContain("A filter that fails or cannot be loaded refuses");
+    expect(comments).toContain("Not defaultConfig, which Higress changes by rules");
+    expect(comments).not.toContain("In shadow");
+  });
+  test("says that it refuses nothing in shadow", () => {
+    const comments = written({ shadow: true });
+    expect(comments).toContain("In shadow nobody relies on it");
+    expect(comments).toContain("Where Higress's own plugin for JWTs runs");
+    expect(comments).not.toContain("A filter that fails or cannot be loaded refuses");
+  });
+  test("has the module's digest if one is given", () => {
+    expect(written({ sha256: "b".repeat(64) })).toContain(`sha256: ${"b".repeat(64)}`);
+    expect(written()).not.toContain("sha256");
+  });
+});
+
+test("notes of an output come after the heading of its resources", () => {
+  const printed = { version: "1.2.3", output: "x", reasons: {} };
+  const lines = (notes?: string[]) =>
+    printResources([{ kind: "A" }], { ...printed, ...(notes && { notes }) })
+      .split("\n")
+      .slice(0, 4);
+  expect(lines(["one", "two"])).toEqual([
+    "# Written by jwtgate 1.2.3 (compile --output x).",
+    "# Apply it: kubectl apply -f THIS_FILE",
+    "# one",
+    "# two",
+  ]);
+  expect(lines().filter((line) => line.startsWith("#"))).toHaveLength(2);
 });
 
 describe("keys that are fetched", () => {

@@ -357,7 +357,6 @@ function inTrustDomain(value: string, own: string): string {
   const parts = value.split("/");
   const [named = ""] = parts;
   if (parts.length !== 5 || named === "*") return value;
-  if (named === own || (named.startsWith("*") && own.endsWith(named.slice(1)))) return value;
   const isOwn = named === "cluster.local" || (named.endsWith("*") && own.startsWith(named.slice(0, -1)));
   return isOwn ? [own, ...parts.slice(1)].join("/") : value;
 }
