@@ -417,6 +417,71 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       all(IDP, policy("p", "ALLOW", [])),
     ],
   },
+  JG216: {
+    found: [
+      allow(
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/orders", "/publish"] }) },
+        to({ paths: ["/pub*"] }),
+      ),
+      // Two rules together, and a rule of another policy.
+      all(
+        IDP,
+        policy("p", "ALLOW", [{ ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/api/admin"] }) }]),
+        policy("q", "ALLOW", [
+          to({ methods: ["GET"], paths: ["/api/*"] }),
+          to({ notMethods: ["GET"], paths: ["/api/{*}"] }),
+        ]),
+      ),
+      // An exemption of a DENY rule, before an ALLOW rule for all who are not denied.
+      all(
+        IDP,
+        policy("p", "DENY", [
+          { ...from({ notRequestPrincipals: ["*"] }), ...to({ notPaths: ["/public*"] }) },
+        ]),
+        policy("q", "ALLOW", [
+          { ...from({ requestPrincipals: [`${ISSUER}/editor`] }), ...to({ paths: ["/publications"] }) },
+          to({ paths: ["/*"] }),
+        ]),
+      ),
+    ],
+    not: [
+      // The exemption is a part of what is protected, and meant.
+      allow(
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/api/*"] }) },
+        to({ paths: ["/api/public/*"] }),
+      ),
+      // The exemption names the very path.
+      allow(
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/api/*", "/health"] }) },
+        to({ paths: ["/health"] }),
+      ),
+      // Some requests for it are refused without a token.
+      allow(
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/api/admin"] }) },
+        to({ methods: ["GET"], paths: ["/api/*"] }),
+      ),
+      allow(
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/api/admin"] }) },
+        { ...from({ remoteIpBlocks: ["10.0.0.0/8"] }), ...to({ paths: ["/api/*"] }) },
+      ),
+      // A DENY rule asks for the token.
+      all(
+        IDP,
+        policy("p", "DENY", [
+          { ...from({ notRequestPrincipals: ["*"] }), ...to({ notPaths: ["/public/*"] }) },
+        ]),
+        policy("q", "ALLOW", [
+          { ...from({ requestPrincipals: [`${ISSUER}/editor`] }), ...to({ paths: ["/publications"] }) },
+          to({ paths: ["/*"] }),
+        ]),
+      ),
+      // Another token does not make an exemption.
+      allow(
+        { ...from({ requestPrincipals: [`${ISSUER}/editor`] }), ...to({ paths: ["/publish"] }) },
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/*"] }) },
+      ),
+    ],
+  },
   JG301: {
     found: [`${CLEAN} # jwtgate: ignore JG002 because x`],
     not: [
@@ -697,6 +762,19 @@ const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string]
     [
       allow(to({ paths: ["/a"], notPaths: ["/a*"] }), to({ paths: ["/b"] })),
       () => allow(to({ paths: ["/a"] }), to({ paths: ["/b"] })),
+    ],
+  ],
+  JG216: [
+    [
+      allow(
+        { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/orders", "/public-keys"] }) },
+        to({ paths: ["/public*"] }),
+      ),
+      (remedy) =>
+        allow(
+          { ...from({ requestPrincipals: ["*"] }), ...to({ paths: ["/orders", "/public-keys"] }) },
+          to({ paths: quoted(remedy) }),
+        ),
     ],
   ],
   JG301: [[`${CLEAN} # jwtgate: ignore JG002 because x`, () => CLEAN]],

@@ -1,9 +1,10 @@
 /** Lints policies. A library: it uses neither files nor a process. */
 import type { CompileResult } from "../compile.ts";
-import type { Configuration } from "../config/schema.ts";
-import { type Diagnostic, formatPosition } from "../diagnostics.ts";
-import type { Attribute } from "../istio/attributes.ts";
+import type { Condition, Configuration, Predicate } from "../config/schema.ts";
+import { type Diagnostic, formatPosition, type Position } from "../diagnostics.ts";
+import type { Attribute, AttributeContext } from "../istio/attributes.ts";
 import type { AuthorizationPolicy, Clause, PolicyRule } from "../istio/authorization-policy.ts";
+import { and, type Expression, not, or, PredicateTable } from "../istio/expression.ts";
 import { quote } from "../istio/report.ts";
 import type {
   Attachment,
@@ -19,21 +20,38 @@ import { covers } from "./patterns.ts";
 import { RuleIndex } from "./rule-index.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
 
-/** How rules without effect are found exactly (prove/rules.ts). A page that reviews at each key does without. */
+/** How rules are compared exactly (prove/rules.ts). A page that reviews at each key does without. */
 export type RuleProver = (
   configuration: Configuration,
   applies: (other: string, id: string) => boolean,
-) => readonly { id: string; why: "never" | "denied" | "redundant"; by?: string }[];
+  protections: readonly Protection[],
+) => {
+  idle: readonly { id: string; why: "never" | "denied" | "redundant"; by: readonly string[] }[];
+  openings: readonly { protection: number; by: string; example: { method: string; path: string } }[];
+};
+
+/** A path for which a rule asks for a token. */
+interface Protection {
+  /** The id of the rule. */
+  id: string;
+  /** Matches the requests for the path, with or without a token. */
+  condition: Condition;
+  predicates: readonly Predicate[];
+  path: Located<string>;
+}
 
 export interface CheckOptions {
   /** The same resources, compiled, and what compares rules exactly. */
-  proof?: Pick<CompileResult, "configuration"> & { idleRules: RuleProver };
+  proof?: Pick<CompileResult, "configuration"> & { prover: RuleProver };
   /** The namespace whose policies apply to every namespace. */
   rootNamespace: string;
 }
 
 /** More rules than these are compared by their conditions alone, which finds less. */
 const MAX_PROVEN_RULES = 100;
+
+/** How many rules that together cover another are named. */
+const MAX_NAMED = 5;
 
 /** Claims that are always lists, for any rule. */
 const ALWAYS_SPACE_DELIMITED = ["permission", "scope"];
@@ -341,8 +359,8 @@ class Reviewer {
 
   /** Reports further rules without effect: those that only several rules together, or what can arrive, make so. */
   private proveCoverage(): void {
-    const { configuration, idleRules } = this.options.proof ?? {};
-    if (configuration === undefined || idleRules === undefined) return;
+    const { configuration, prover } = this.options.proof ?? {};
+    if (configuration === undefined || prover === undefined) return;
     const rules = new Map(
       this.enforced.flatMap((policy) =>
         policy.spec.rules.map((rule, index) => [idOf(policy, index), { policy, rule }] as const),
@@ -358,30 +376,67 @@ class Reviewer {
       const [a, b] = [rules.get(other)?.policy, rules.get(id)?.policy];
       return a !== undefined && b !== undefined && this.appliesWherever(a, b);
     };
-    for (const { id, why, by } of idleRules(configuration, applies)) {
+    // An extension provider may refuse what the policies let through.
+    const isAsked = this.policies.some(({ spec }) => spec.action === "CUSTOM");
+    const protections = [...rules].flatMap(([id, { policy, rule }]) =>
+      policy.spec.action === "ALLOW" && !isAsked ? protectionsOf(id, rule, policy.metadata.namespace) : [],
+    );
+    const { idle, openings } = prover(configuration, applies, protections);
+    for (const { id, why, by } of idle) {
       const found = rules.get(id);
       // Tokens that only other workloads accept would change what can arrive.
       if (found === undefined || known.has(formatPosition(found.rule.at))) continue;
       if (!this.authentications.every((one) => this.appliesWherever(one, found.policy))) continue;
-      this.reportIdle(found.rule, why, by === undefined ? undefined : rules.get(by)?.rule);
+      this.reportIdle(
+        found.rule,
+        why,
+        by.flatMap((other) => rules.get(other)?.rule ?? []),
+      );
     }
+    const exempted = new Set(this.enforced.flatMap(exemptionsOf).map(({ path }) => path.value));
+    const reported = new Set<string>();
+    for (const { protection, by, example } of openings) {
+      const { path } = protections[protection] as Protection;
+      const opener = rules.get(by)?.rule;
+      // An exemption of this very path is meant, and a rule without conditions is reported as such.
+      if (opener === undefined || exempted.has(path.value) || clausesOf(opener).length === 0) continue;
+      const at = this.exemptionAt(path.value, opener);
+      if (reported.has(formatPosition(at))) continue;
+      reported.add(formatPosition(at));
+      const what = `${example.method} ${example.path} passes without a token`;
+      const place = formatPosition(path.at);
+      this.findings.add("JG216", at, `${what}, and ${quote(path.value)} at ${place} is to need one`);
+    }
+  }
+
+  /** Where a path is exempted: in a DENY rule that asks for a token elsewhere, or in the rule that allows it. */
+  private exemptionAt(path: string, opener: PolicyRule): Position {
+    const covering = ({ attribute, path: value }: Exemption) => covers(attribute, [value], path);
+    const denied = this.enforced.filter(({ spec }) => spec.action === "DENY").flatMap(exemptionsOf);
+    const allowed = clausesOf(opener).flatMap(({ name, attribute, values }) =>
+      name === "paths" ? values.map((value) => ({ attribute, path: value })) : [],
+    );
+    return [...denied, ...allowed].find(covering)?.path.at ?? opener.at;
   }
 
   private reportIdle(
     { at }: PolicyRule,
-    why: ReturnType<RuleProver>[number]["why"],
-    by: PolicyRule | undefined,
+    why: "never" | "denied" | "redundant",
+    by: readonly PolicyRule[],
   ): void {
-    const place = by && formatPosition(by.at);
     if (why === "never") {
       this.findings.add("JG215", at, "no request that can arrive matches this rule");
-    } else if (why === "denied") {
-      const what = place ? `the DENY rule at ${place} matches` : "DENY rules together match";
-      this.findings.add("JG206", at, `this rule allows nothing: ${what} all of it`);
-    } else {
-      const what = place ? `the rule at ${place} matches` : "other rules together match";
-      this.findings.add("JG207", at, `${what} all that this one does`);
+      return;
     }
+    const places = by.slice(0, MAX_NAMED).map((rule) => formatPosition(rule.at));
+    if (by.length > MAX_NAMED) places.push(`${by.length - MAX_NAMED} more`);
+    const last = places.pop();
+    const list = places.length === 0 ? last : `${places.join(", ")} and ${last}`;
+    const kind = why === "denied" ? "DENY rule" : "rule";
+    const what =
+      by.length === 1 ? `the ${kind} at ${list} matches` : `the ${kind}s at ${list} together match`;
+    if (why === "denied") this.findings.add("JG206", at, `this rule allows nothing: ${what} all of it`);
+    else this.findings.add("JG207", at, `${what} all that this one does`);
   }
 
   /** Whether some policy requires a token for the workloads of the resource. */
@@ -415,6 +470,62 @@ class Reviewer {
     this.selections.set(resource, known);
     return known;
   }
+}
+
+/** The paths for which a rule asks for a token. */
+function protectionsOf(id: string, rule: PolicyRule, namespace: string): Protection[] {
+  const asks = (clauses: readonly Clause[]) =>
+    clauses.some(({ attribute, values }) => attribute?.source === "token" && values.length > 0);
+  if (!asks(rule.when) && !(rule.from.length > 0 && rule.from.every(asks))) return [];
+  // No predicate of paths or of requests depends on the trust domain.
+  const context = { namespace, trustDomain: "cluster.local" };
+  const others = rule.when.filter(({ attribute }) => attribute?.source !== "token");
+  return rule.to.flatMap((operation) =>
+    operation
+      .filter(({ name }) => name === "paths")
+      .flatMap((paths) =>
+        paths.values.flatMap((path) => {
+          const clauses = operation.map((clause) =>
+            clause === paths ? { ...clause, values: [path] } : clause,
+          );
+          const all = [...clauses, ...others];
+          if (all.some(({ attribute }) => attribute === undefined || attribute.source === "certificate"))
+            return [];
+          const table = new PredicateTable();
+          const condition = table.condition(and(all.map((clause) => expressionOf(clause, context))));
+          return [{ id, condition, predicates: table.predicates, path }];
+        }),
+      ),
+  );
+}
+
+function expressionOf({ attribute, values, notValues }: Clause, context: AttributeContext): Expression {
+  const any = (list: readonly Located<string>[]) =>
+    or(list.flatMap(({ value }) => attribute?.expression(value, context) ?? []));
+  return and([
+    ...(values.length > 0 ? [any(values)] : []),
+    ...(notValues.length > 0 ? [not(any(notValues))] : []),
+  ]);
+}
+
+/** A path that needs no token. */
+interface Exemption {
+  attribute: Attribute | undefined;
+  path: Located<string>;
+}
+
+/** The paths that a policy leaves without a token: of an ALLOW rule that asks for none, or beside a DENY rule that does. */
+function exemptionsOf({ spec }: AuthorizationPolicyResource): Exemption[] {
+  return spec.rules.flatMap((rule) => {
+    const clauses = clausesOf(rule);
+    const asks = (list: "values" | "notValues") =>
+      clauses.some((clause) => clause.attribute?.source === "token" && clause[list].length > 0);
+    const list = spec.action === "ALLOW" && !asks("values") ? "values" : "notValues";
+    if (list === "notValues" && !(spec.action === "DENY" && asks("notValues"))) return [];
+    return clauses.flatMap(({ name, attribute, [list]: values }) =>
+      name === "paths" ? values.map((path) => ({ attribute, path })) : [],
+    );
+  });
 }
 
 /** A rule's id, as the compiler makes it. */

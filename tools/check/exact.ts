@@ -1,6 +1,6 @@
 /** The review with rules compared exactly. */
 import type { SourceFile } from "../compile.ts";
-import { idleRules } from "../prove/rules.ts";
+import { reviewRules } from "../prove/rules.ts";
 import { type Review, type ReviewOptions, review } from "./review.ts";
 
 /**
@@ -23,5 +23,5 @@ import { type Review, type ReviewOptions, review } from "./review.ts";
  * ```
  */
 export function check(sources: readonly SourceFile[], options: ReviewOptions = {}): Review {
-  return review(sources, options, idleRules);
+  return review(sources, options, reviewRules);
 }

@@ -297,6 +297,14 @@ export const KINDS = {
       "Its conditions contradict each other, or what can arrive: a path with a query, an issuer that no RequestAuthentication has, a claim that is never text.",
     remedy: "Correct the conditions, or remove the rule.",
   },
+  JG216: {
+    severity: "warning",
+    title: "An exemption is wider than what another rule protects",
+    reason:
+      "A rule asks for a token for a path, and every request for that path passes without one. Often a prefix matches more than was meant: /public* matches /publications too.",
+    remedy:
+      'Narrow the exemption, as in paths: ["/public", "/public/*"], or take the path out of the rule that asks for a token.',
+  },
   JG301: {
     severity: "warning",
     title: "A suppression is not used",

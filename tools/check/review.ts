@@ -25,7 +25,7 @@ export interface Review {
   diagnostics: Diagnostic[];
 }
 
-/** Reviews sources, with rules compared by their conditions alone unless `idleRules` is given. */
+/** Reviews sources, with rules compared by their conditions alone unless `prover` is given. */
 export function review(
   sources: readonly SourceFile[],
   {
@@ -35,7 +35,7 @@ export function review(
     rootNamespace = DEFAULT_ROOT_NAMESPACE,
     suppressions = [],
   }: ReviewOptions = {},
-  idleRules?: RuleProver,
+  prover?: RuleProver,
 ): Review {
   const options = { target: INSPECTED, namespace, labels, gateway, rootNamespace };
   const { result, selected } = compileSources(sources, options);
@@ -45,7 +45,7 @@ export function review(
   const isWhole = resources.every((one) => one.selected);
   const all = check(selected, diagnostics, {
     rootNamespace,
-    ...(idleRules && { proof: { ...result, idleRules } }),
+    ...(prover && { proof: { ...result, prover } }),
   });
   const { findings, suppressed } = suppress(all, sources, resources, suppressions, isWhole);
   return { findings: findings.sort(byPlace), suppressed, diagnostics };
