@@ -17,15 +17,15 @@ def read(seconds):
     text += re.sub(r"\\x1b\\[[0-9;?]*[A-Za-z]", "", chunk.decode("utf8", "replace"))
     return len(chunk)
 missing = None
-for wanted, keys in steps:
+for wanted, keys, *when in steps:
     end = time.time() + 30
     while wanted not in text[done:] and time.time() < end:
         if read(1) == 0: break
     if wanted not in text[done:]:
         missing = wanted
         break
-    # A person types when the screen no longer changes.
-    while read(0.2): pass
+    # A person types when the screen no longer changes, unless it is to change until then.
+    while not when and read(0.2): pass
     done = len(text)
     os.write(fd, keys.encode())
 if missing is not None: os.write(fd, b"\\x03")
@@ -45,12 +45,10 @@ export interface TerminalResult {
 /** The keys of a terminal. */
 export const KEY = { enter: "\r", down: "\x1b[B", interrupt: "\x03", clear: "\x15" };
 
-/** @param steps what must be on the screen, and what is then typed */
-export function onTerminal(
-  argv: readonly string[],
-  steps: readonly (readonly [wanted: string, keys: string])[],
-  cwd: string,
-): TerminalResult {
+/** What must be on the screen, and what is then typed: when the screen no longer changes, or at once. */
+type Step = readonly [wanted: string, keys: string, when?: "at once"];
+
+export function onTerminal(argv: readonly string[], steps: readonly Step[], cwd: string): TerminalResult {
   const { stdout, stderr } = spawnSync("python3", ["-c", DRIVER, JSON.stringify(steps), ...argv], {
     cwd,
     encoding: "utf8",
