@@ -128,6 +128,8 @@ export interface CompileOptions {
   waypoint?: boolean | undefined;
   /** The service behind the waypoint whose requests are compiled for; all if absent. */
   service?: ServedBy | undefined;
+  /** Whether there may be no policy for the workload, so that everything is let through: a warning, not an error. */
+  mayBeOpen?: boolean | undefined;
   /** The namespace whose policies apply to every namespace; `istio-system` if absent. */
   rootNamespace?: string | undefined;
   /** The mesh's own trust domain; `cluster.local` if absent. */
@@ -277,8 +279,10 @@ function readSources(
     report.addAll(found ? faultsOfFound(faults, text) : faults);
   }
   reportOthers(report, usesMeshResources);
-  if (known.size === 0 && !report.hasErrors) {
-    const [first] = sources;
+  const [first] = sources;
+  if (known.size === 0 && !report.hasErrors && options.mayBeOpen) {
+    if (first) report.warning({ file: first.name, line: 0, column: 0 }, "there is no policy here");
+  } else if (known.size === 0 && !report.hasErrors) {
     const isEmpty = sources.every(({ text, documents }) => documents === undefined && text.trim() === "");
     const outcome = isEmpty ? "there is nothing in it" : "a filter would let everything through";
     const message = `there is no RequestAuthentication and no AuthorizationPolicy here: ${outcome}`;
@@ -356,6 +360,7 @@ function select(
 ): (Omit<SelectedResources, "selection"> & { selection?: Selection })[] {
   const { waypoint } = options;
   const [first] = resources;
+  if (options.mayBeOpen && first === undefined) return [{ resources: [] }];
   if (!isWorkloadNamed(options)) {
     const { grouping, custom } = options.target ?? STANDALONE;
     if (grouping === "all") {
@@ -375,8 +380,10 @@ function select(
     const flags = waypoint
       ? "--namespace, --gateway, --service or --service-entry"
       : "--namespace, --labels or --gateway";
-    const message = `no policy here is for this workload: a filter would let everything through; correct ${flags}`;
-    report.error({ ...first.at, line: 0, column: 0 }, message);
+    const what = "no policy here is for this workload";
+    const place = { ...first.at, line: 0, column: 0 };
+    if (options.mayBeOpen) report.warning(place, what);
+    else report.error(place, `${what}: a filter would let everything through; correct ${flags}`);
   }
   return selected ? [selected] : [];
 }

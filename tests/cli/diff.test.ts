@@ -22,6 +22,7 @@ beforeAll(() => {
   write("narrow.yaml", policy('to: [{operation: {paths: ["/a/*"]}}]'));
   write("wide.yaml", policy('to: [{operation: {paths: ["/a*"]}}]'));
   write("twice.yaml", policy('to: [{operation: {paths: ["/a/*", "/a/b"]}}]'));
+  write("other.yaml", policy('to: [{operation: {paths: ["/a"]}}]').replaceAll("shop", "other"));
   write("undecided.yaml", policy('when: [{key: "request.headers[:path]", values: ["/a*"]}]'));
 });
 
@@ -127,6 +128,64 @@ test("workloads are chosen as in other commands", () => {
   expect(run(...args, "--namespace", "shop").status).toBe(0);
 });
 
+const WITHOUT = (side: string) =>
+  `warning: ${side} has no policy: it counts as policies that let everything through\n`;
+
+describe("a side without policies lets everything through", () => {
+  beforeAll(() => {
+    mkdirSync(workspace.path("empty"));
+    write("comment.yaml", "# nothing yet\n");
+    write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n");
+  });
+
+  test("an empty folder, to which a first policy comes", () => {
+    const { status, stdout, stderr } = run("--old", "empty", "--new", "narrow.yaml");
+    expect({ status, stderr }).toEqual({ status: 1, stderr: WITHOUT("--old empty") });
+    expect(stdout).toBe(`closed: GET / of localhost
+  without a token
+  old: passes (no rule refuses it)
+  new: 403 RBAC: access denied (no ALLOW rule matches)
+
+1 closed
+`);
+    expect(run("--old", "empty", "--new", "narrow.yaml", "--fail-on", "opened").status).toBe(0);
+  });
+
+  test("a folder whose last policy goes", () => {
+    const { status, stdout, stderr } = run("--old", "narrow.yaml", "--new", "empty", "--fail-on", "opened");
+    expect({ status, stderr }).toEqual({ status: 1, stderr: WITHOUT("--new empty") });
+    expect(stdout).toContain("1 opened");
+  });
+
+  test.each(["comment.yaml", "service.yaml"])("a file without a policy, %s", (file) => {
+    const { status, stderr } = run("--old", file, "--new", "narrow.yaml");
+    expect(status).toBe(1);
+    expect(stderr).toContain(`${file}: warning: there is no policy here\n`);
+    expect(stderr).toContain(WITHOUT(`--old ${file}`));
+  });
+
+  test("policies of which none is for the workload", () => {
+    const { status, stderr } = run("--old", "other.yaml", "--new", "narrow.yaml", "--namespace", "shop");
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      `other.yaml: warning: no policy here is for this workload\n${WITHOUT("--old other.yaml")}`,
+    );
+  });
+
+  test("but not both sides, and not a name that is nowhere", () => {
+    const both = run("--old", "empty", "--new", "comment.yaml");
+    expect(both.status).toBe(1);
+    expect(both.stderr).toMatch(
+      /error: neither side has a policy for this workload: correct --old, --new, .*\n$/,
+    );
+    expect(run("--old", "narrow.yaml", "--new", "narrow.yaml", "--namespace", "typo").status).toBe(1);
+    expect(run("--old", "missing", "--new", "narrow.yaml").stderr).toBe(
+      "missing: there is no such file or folder\n",
+    );
+    expect(run("--old", "empty/*.yaml", "--new", "narrow.yaml").stderr).toContain("like this pattern");
+  });
+});
+
 describe("revisions of git", () => {
   const git = (...args: string[]) =>
     execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@example.com", ...args], {
@@ -165,10 +224,16 @@ describe("revisions of git", () => {
     expect(inside("--old", "main:policies", "--new", "main:policies").status).toBe(0);
   });
 
-  test.each([
-    ["none:policies/", "error: there is no revision none here, and no file none:policies/\n"],
-    ["main:other/", "error: main:other/: no .yaml, .yml or .json file is there\n"],
-  ])("%s is an error", (old, stderr) => {
-    expect(inside("--old", old, "--new", "repository/policies")).toEqual({ status: 1, stdout: "", stderr });
+  test("a folder that a revision lacks has no policies", () => {
+    const { status, stdout, stderr } = inside("--old", "main:other/", "--new", "repository/policies");
+    expect({ status, stderr }).toEqual({ status: 1, stderr: WITHOUT("--old main:other/") });
+    expect(stdout).toMatch(/^closed: .*old: passes/s);
   });
+
+  test.each([["none:policies/", "error: there is no revision none here, and no file none:policies/\n"]])(
+    "%s is an error",
+    (old, stderr) => {
+      expect(inside("--old", old, "--new", "repository/policies")).toEqual({ status: 1, stdout: "", stderr });
+    },
+  );
 });

@@ -2,13 +2,20 @@
 import { existsSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { Command, Option } from "commander";
+import { printable } from "../diagnostics.ts";
 import { type Comparison, compare, Interrupted } from "../prove/diff.ts";
 import { DIFF_FORMATS, type DiffFormat, formatComparison } from "../prove/format.ts";
 import { PATH_NORMALIZATIONS, type PathNormalization } from "../render/bootstrap.ts";
 import { repositoryPath } from "./input.ts";
 import { loadModule } from "./module.ts";
-import { outputFileOption, print, resultStream, UserError } from "./output.ts";
-import { addIgnoreOption, addWorkloadOptions, compileSources, type PolicyOptions } from "./policies.ts";
+import { outputFileOption, print, resultStream, tell, UserError } from "./output.ts";
+import {
+  addIgnoreOption,
+  addWorkloadOptions,
+  compileSources,
+  type LoadedPolicies,
+  type PolicyOptions,
+} from "./policies.ts";
 import { Progress } from "./progress.ts";
 import { readRevision, revisionPathOf } from "./revision.ts";
 import { readSources, type Sources } from "./sources.ts";
@@ -70,8 +77,10 @@ export function diffCommand(): Command {
 }
 
 async function run(options: Options): Promise<void> {
-  const before = compileSources(await read(options.old, options), options);
-  const after = compileSources(await read(options.new, options), options);
+  const before = await load("--old", options.old, options);
+  const after = await load("--new", options.new, options);
+  if (![before, after].some(({ result }) => result.resources.some(({ selected }) => selected)))
+    throw new UserError(NO_POLICY);
   const stopping = new StopSignal();
   const progress = new Progress();
   let comparison: Comparison;
@@ -102,11 +111,26 @@ function isSevere({ classes, undecided, isCut }: Comparison, failOn: Options["fa
   return undecided.length > 0 || isCut || classes.some(({ change }) => severe?.includes(change) ?? true);
 }
 
+const NO_POLICY =
+  "error: neither side has a policy for this workload: correct --old, --new, --namespace, --labels or --gateway";
+
+/** Reads and compiles a side. One without policies lets everything through, as before the first policy. */
+async function load(side: string, paths: readonly string[], options: Options): Promise<LoadedPolicies> {
+  const loaded = compileSources(await read(paths, options), options, true);
+  if (!loaded.result.resources.some(({ selected }) => selected)) {
+    const what = `warning: ${side} ${paths.join(" ")} has no policy`;
+    tell(printable(`${what}: it counts as policies that let everything through`), process.stderr);
+  }
+  return loaded;
+}
+
 async function read(paths: readonly string[], { ignore }: Options): Promise<Sources> {
   const sources: Sources = { files: [], diagnostics: [] };
   for (const path of paths) {
     const revision = revisionPathOf(path, existsSync);
-    const { files, diagnostics } = revision ? await readRevision(revision) : readSources([path], { ignore });
+    const { files, diagnostics } = revision
+      ? await readRevision(revision)
+      : readSources([path], { ignore, mayBeEmpty: true });
     for (const file of files)
       if (!sources.files.some(({ name }) => name === file.name)) sources.files.push(file);
     sources.diagnostics.push(...diagnostics);

@@ -119,8 +119,12 @@ export async function loadPolicies(options: PolicyOptions): Promise<LoadedPolici
   return compileSources(await readPolicies(options), options);
 }
 
-/** The same, of sources that were read. */
-export function compileSources({ files, diagnostics }: Sources, options: PolicyOptions): LoadedPolicies {
+/** The same, of sources that were read. @param mayBeOpen whether there may be no policy for the workload */
+export function compileSources(
+  { files, diagnostics }: Sources,
+  options: PolicyOptions,
+  mayBeOpen = false,
+): LoadedPolicies {
   if (report(diagnostics)) throw new UserError("");
   const { namespace, labels, gateway, rootNamespace } = options;
   const result = compile(files, {
@@ -129,6 +133,7 @@ export function compileSources({ files, diagnostics }: Sources, options: PolicyO
     labels,
     gateway,
     rootNamespace,
+    mayBeOpen,
     compiler: `jwtgate ${VERSION}`,
   });
   if (report(result.diagnostics)) throw new UserError("");

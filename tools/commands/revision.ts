@@ -32,8 +32,8 @@ export function revisionPathOf(name: string, exists: (path: string) => boolean):
 /**
  * Reads a file, or the YAML files of a folder and those below it, as they are in a revision.
  *
- * @returns the files, named `REVISION:PATH`
- * @throws {UserError} if git is missing, or has no such revision or path
+ * @returns the files, named `REVISION:PATH`; none if the revision has no such path
+ * @throws {UserError} if git is missing, or has no such revision
  */
 export async function readRevision({ revision, path }: RevisionPath): Promise<Sources> {
   const [git] = findPrograms("git", process.env);
@@ -58,8 +58,6 @@ export async function readRevision({ revision, path }: RevisionPath): Promise<So
   const wanted = isFile
     ? names
     : names.filter((name) => isPolicyFile(name) && !isHidden(name.slice(root.length)));
-  if (wanted.length === 0)
-    throw new UserError(`error: ${revision}:${path}: no .yaml, .yml or .json file is there`);
   const files: SourceFile[] = [];
   const sources: Sources = { files, diagnostics: [] };
   for (const name of wanted) {

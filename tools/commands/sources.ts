@@ -33,6 +33,8 @@ export interface SourceOptions {
   kind?: SourceKind;
   /** Globs, in the format of `ignoring`. */
   ignore?: readonly string[] | undefined;
+  /** Whether a folder may have no such file; otherwise that is an error. */
+  mayBeEmpty?: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export interface SourceOptions {
  */
 export function readSources(
   paths: readonly string[],
-  { kind = "policies", ignore = [] }: SourceOptions = {},
+  { kind = "policies", ignore = [], mayBeEmpty = false }: SourceOptions = {},
 ): Sources {
   const sources: Sources = { files: [], diagnostics: [] };
   const onError = (path: string, error: unknown): void => {
@@ -71,7 +73,8 @@ export function readSources(
     const before = sources.diagnostics.length;
     const found = filesOf(place.folder, { isWanted, isIgnored, onError }).filter(place.matches);
     const wanted = found.filter((file) => TEST_FILE.test(file) === (kind === "tests"));
-    if (wanted.length === 0 && sources.diagnostics.length === before) {
+    const isMissed = wanted.length === 0 && sources.diagnostics.length === before;
+    if (isMissed && !(mayBeEmpty && !place.isPattern)) {
       onError(path, new Error(noneFound(kind, place)));
     }
     for (const file of wanted)
