@@ -24,6 +24,11 @@ describe("hostile files end in an error, soon", () => {
     });
     expect(refusal(lines.join(""))).toEqual(["aliases add more than 100000 values: write the values out"]);
   });
+  test("aliases that add one value too many", () => {
+    const aliases = (count: number) => `a: &a [${"x,".repeat(999)}]\nb: [${"*a,".repeat(count)}]\n`;
+    expect(accepted(aliases(100))).toHaveLength(1);
+    expect(refusal(aliases(101))).toEqual(["aliases add more than 100000 values: write the values out"]);
+  });
   test("an anchor that contains itself", () => {
     expect(refusal("a: &a\n- *a\n")).toEqual(["lists and maps are nested too deeply"]);
   });
