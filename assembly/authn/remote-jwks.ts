@@ -406,7 +406,7 @@ export class RemoteJwks {
     if (this.discovering) return this.discover(now, json);
     const fault = new KeyFault();
     if (!this.take(json, fault))
-      return this.fail(now, this.counters.keys, `the answer is no key set: ${fault.reason}`, true);
+      return this.fail(now, this.counters.keys, `the answer is not a key set: ${fault.reason}`, true);
     this.document = document;
     this.keep(now, maxAge);
   }
@@ -421,7 +421,7 @@ export class RemoteJwks {
     const text = isServers || bodySize == 0 ? EMPTY : readHttpCallBody(min(bodySize, MAX_LOCAL_REPLY));
     if (headerCount == 0 || holds(text, RESET_REASON.slice)) {
       if (holds(text, CONNECTION_TIMEOUT.slice)) {
-        return this.fail(now, counters.timeout, "no connection came about in time", false);
+        return this.fail(now, counters.timeout, "no connection was made in time", false);
       }
       if (holds(text, CONNECTION_TERMINATION.slice) || holds(text, REMOTE_RESET.slice)) {
         return this.fail(
@@ -495,7 +495,7 @@ export class RemoteJwks {
       return this.fail(
         now,
         this.counters.document,
-        "the discovery document's jwks_uri is no http(s) URI in ASCII without user information",
+        "the discovery document's jwks_uri is not an http(s) URI in ASCII without user information",
         true,
       );
     }

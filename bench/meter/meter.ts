@@ -91,7 +91,7 @@ class Meter implements Hooks {
 /**
  * @param wasm the module
  * @returns what each scenario took, by its name
- * @throws {Error} if a request is answered otherwise than its scenario says
+ * @throws {Error} if a request is answered differently than its scenario says
  */
 export async function measure(wasm: Uint8Array): Promise<Map<string, Counts>> {
   const { module, stretches } = instrument(wasm);

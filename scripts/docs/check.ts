@@ -6,24 +6,24 @@ const INTRODUCTION = `# Linting policies
 <!-- Generated from tools/check/findings.ts by \`npm run docs\`. -->
 
 \`jwtgate compile\` reports errors. \`jwtgate check\` reports what is probably a mistake: policies that are open, conditions
-that are never true, keys that should not be in a policy. It runs nothing and sends nothing.
+that are never true, keys that should not be in a policy. It starts no program and sends no request.
 
 \`\`\`sh
 jwtgate check -f policies/
 jwtgate check -f policies/ --fail-on warning
 \`\`\`
 
-A finding begins with a line: the place, the severity, the code, what is wrong there, and what to write instead. Under it is
-the line of the source, with a caret. Keys and secrets are never shown.
+A finding begins with a line: the position, the severity, the code, the fault, and what to write instead. Below it is
+the line of the source, with a caret. \`check\` never shows keys and secrets.
 
 The exit code is 1 if a finding is at least as severe as \`--fail-on\` says (default: \`error\`) or the policies do not
 compile, 0 if not, and 2 if the command line is wrong. \`--namespace\`, \`--labels\` and \`--gateway\` choose the policies of
 one workload, as with \`compile\`.
 
-Up to 100 rules are compared exactly: which match no request, and about which other rules, several together included, have
-decided already ([how](proof.md)). More are compared by their conditions, one rule with another, and more than ${MAX_COMPARED_RULES.toLocaleString("en-US")} not at
-all.
-What is reported is certain. No finding is not proof.
+Up to 100 rules are compared exactly: \`check\` finds rules that match no request, and rules without effect because
+other rules, alone or together, decide first ([how](proof.md)). Above that, \`check\` compares the conditions of two
+rules at a time, and above ${MAX_COMPARED_RULES.toLocaleString("en-US")} rules it compares none. Every finding is
+certain, but \`check\` does not find every mistake.
 
 ## Formats
 
@@ -45,12 +45,12 @@ What is reported is certain. No finding is not proof.
   with: {sarif_file: check.sarif}
 \`\`\`
 
-In GitLab, \`jwtgate check -f policies/ --fail-on warning\` is a job by itself; its log has the places.
+In GitLab, run \`jwtgate check -f policies/ --fail-on warning\` as a job; its log has the positions.
 
 ## Suppressing findings
 
-A comment suppresses a finding that is to stay, with the reason. It is about its own line, or about the next line if
-it is alone on its own:
+A comment with a reason suppresses a finding that you accept. It applies to its own line, or to the next line if the
+comment is alone on its line:
 
 \`\`\`yaml
 spec:
@@ -60,8 +60,8 @@ spec:
       jwksUri: http://idp.internal/jwks # jwtgate: ignore JG009 because the mesh encrypts this
 \`\`\`
 
-\`# jwtgate: ignore-file JG205 because …\`, on any line, is for the whole file. Policies that cannot have comments, such as
-those of \`--from-cluster\`, take a file:
+\`# jwtgate: ignore-file JG205 because …\`, on any line, applies to the whole file. Policies that cannot have
+comments, such as those of \`--from-cluster\`, take a file:
 
 \`\`\`yaml
 # jwtgate check --from-cluster --suppressions stay.yaml
@@ -72,9 +72,9 @@ suppressions:
     because: the service answers no path with a slash at its end
 \`\`\`
 
-The summary counts what is suppressed, and \`json\` and \`sarif\` have it with the reasons. A suppression that suppresses nothing
-is a finding (JG301), and so is one without a reason or with an unknown code (JG302). Errors of policies that do not
-compile cannot be suppressed.
+The summary counts suppressed findings, and \`json\` and \`sarif\` contain them with the reasons. A suppression
+without effect is a finding (JG301), and one without a reason or with an unknown code is a finding too (JG302). Errors
+of policies that do not compile cannot be suppressed.
 `;
 
 const GROUPS: readonly [prefix: string, heading: string][] = [

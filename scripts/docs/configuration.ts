@@ -7,16 +7,18 @@ const INTRODUCTION = `# The filter's configuration
 
 This is what \`jwtgate compile\` writes and what the filter reads. You rarely write it by hand: the Istio resources
 are the source, and \`compile\` checks them with file, line and column. Read this page to understand what runs, to
-change a limit, or to write a compiler of your own. A JSON Schema of the same is in
+change a limit, or to write your own compiler. Its JSON Schema is
 [\`schema/configuration.schema.json\`](../schema/configuration.schema.json).
 
 The filter takes the configuration as JSON text. It is strict: an unknown member, a wrong type or a value out of
 range is refused, with the JSON pointer of the first fault in Envoy's log, and Envoy then refuses the listener.
-Nothing starts half configured. \`version\` is that of the format: a filter refuses a version that it does not know
-and says which \`jwtgate\` to compile with. \`contents\` ends it and says how much there must be.
+So no filter runs with half a configuration. \`version\` is the version of the format: a filter refuses a version that
+it does not know, and logs which \`jwtgate\` to compile with. \`contents\` is the last member, and has the number of
+providers and rules.
 
-Limits and intervals have defaults, so an absent one is never "none". Header names are in lower case. A
-configuration with \`oct\` keys holds secrets: Envoy's \`/config_dump\` and the \`WasmPlugin\` resource show them.
+Limits and intervals have defaults; there is no way to turn a limit off by leaving it out. Header names are in lower
+case. A configuration with \`oct\` keys holds secrets: Envoy's \`/config_dump\` and the \`WasmPlugin\` resource show
+them.
 `;
 
 /** The text of `docs/configuration.md`. */
@@ -25,7 +27,7 @@ export function renderConfiguration(): string {
 }
 
 /**
- * A section for a schema, and one for each of its parts in the order of first use.
+ * Renders a section for a schema, and one for each of its parts in the order of first use.
  *
  * @param title of the first
  */
@@ -55,7 +57,7 @@ function section(name: string, schema: Schema): string {
   return [`## ${name}`, "", ...(schema.description ? [schema.description, ""] : []), body, ""].join("\n");
 }
 
-/** A type that is one of several forms: a row for each. */
+/** Renders a type that is one of several forms: a row for each. */
 function alternatives(forms: Schema[]): string {
   const rows = forms.map((form) => {
     const members = Object.entries(form.properties ?? {});
@@ -72,7 +74,7 @@ function alternatives(forms: Schema[]): string {
   return table(["one of", "meaning"], rows);
 }
 
-/** An object: a row for each field, including those of unnamed objects inside it. */
+/** Renders an object: a row for each field, including those of unnamed objects inside it. */
 function fields(schema: Schema): string {
   const rows: string[][] = [];
   const visit = (object: Schema, prefix: string): void => {

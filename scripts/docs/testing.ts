@@ -7,22 +7,22 @@ const INTRODUCTION = `# Tests of policies
 
 <!-- Generated from scripts/docs/testing.ts and tools/testing/schema.ts by \`npm run docs\`. -->
 
-A policy decides who gets in, so it has tests like other code. \`jwtgate test\` runs them against the very module that
-Envoy runs, in milliseconds and without a cluster.
+A policy decides which requests pass, so it needs tests like other code. \`jwtgate test\` runs them against the same
+module that Envoy runs, in milliseconds and without a cluster.
 
 \`\`\`sh test
 cat > first.test.yaml <<'EOF'
 policies: [envoy/istio/one-principal.yaml]
 tests:
-- {name: nobody gets in without a token, request: {path: /productpage}, expect: 403}
+- {name: a request without a token is refused, request: {path: /productpage}, expect: 403}
 EOF
 jwtgate test first.test.yaml
 \`\`\`
 
-A file of tests is one YAML document, usually \`NAME.test.yaml\` beside the policies. It says which policies apply, which
-keys and tokens there are, and what each request must get.
-[\`envoy/istio/one-principal.test.yaml\`](../envoy/istio/one-principal.test.yaml) is a whole one;
-[Five minutes](start.md#test-it) writes another. For completion and checks in an editor, begin the file with a comment that
+A file of tests is one YAML document, usually \`NAME.test.yaml\` beside the policies. It names the policies, defines
+keys and tokens, and states the expected answer to each request.
+[\`envoy/istio/one-principal.test.yaml\`](../envoy/istio/one-principal.test.yaml) is a complete example; [Five
+minutes](start.md#test-it) writes another. For completion and checks in an editor, begin the file with a comment that
 leads to the [JSON Schema](../schema/test.schema.json) of this form:
 
 \`\`\`yaml
@@ -31,22 +31,22 @@ leads to the [JSON Schema](../schema/test.schema.json) of this form:
 
 ## Keys and tokens
 
-Nobody has the issuer's private key, so tests bring their own. A key with \`issuer: X\` is trusted by the policies' rules of
-issuer X in the place of their own keys; one with \`jwksUri: X\` is what the filter fetches from there. A key without either
-is a stranger's. Nothing is sent anywhere.
+Tests do not have the issuer's private key, so they use their own keys. With \`issuer: X\`, the policies' rules for
+issuer X trust the key instead of their own. With \`jwksUri: X\`, the filter receives the key when it fetches that
+URL. No policy trusts a key without either. \`jwtgate test\` sends no requests over the network.
 
 A token is described by its \`key\` and its \`claims\`. \`iss\` is the key's issuer and \`exp\` one hour ahead, unless the token says
 otherwise; \`without\` leaves one out. \`from\` takes another token and changes it after it was signed, as an attacker would;
-with \`spoil\` it is spoilt in one of the ways that attackers try ([the list](#spoil)), such as \`wrong-key\`: signed by
-another key under the right \`kid\`.
+\`spoil\` makes it invalid in one of the ways that attackers try ([the list](#spoil)); \`wrong-key\`, for example,
+signs it with another key under the right \`kid\`.
 
-Times are written in one way, here and with \`--at\` on the command line: \`now+1h\`, \`now-30m\` (or \`1h\`, \`-30m\`),
+Times have the same forms here and with \`--at\` on the command line: \`now+1h\`, \`now-30m\` (or \`1h\`, \`-30m\`),
 \`2026-01-31T12:00:00Z\`, or seconds since 1970.
 
 ## Tables
 
-A table is many tests in a few lines: a row for each method and path, a column for each token. Each cell is a test of
-its own, with its own name and place.
+A table is many tests in a few lines: a row for each method and path, a column for each token. Each cell is a separate
+test, with its own name and position.
 
 \`\`\`sh test
 cat > table.test.yaml <<'EOF'
@@ -67,7 +67,7 @@ jwtgate test table.test.yaml
 \`\`\`
 
 \`none\` is not a token. A row that lacks a cell, or a request that is in two rows, is an error
-([why tables look so](decisions/0022-tables-of-tests.md)).
+([why tables have this form](decisions/0022-tables-of-tests.md)).
 
 ## Properties
 
@@ -79,11 +79,11 @@ has answered ([how](proof.md)).
 cat > property.test.yaml <<'EOF'
 policies: [envoy/istio/one-principal.yaml]
 properties:
-- name: nobody gets in without a token
+- name: every request without a token is refused
   rules:
   - from: [{source: {notRequestPrincipals: ["*"]}}]
   are: refused
-- name: the principal gets everywhere
+- name: every request of the principal is allowed
   rules:
   - from: [{source: {requestPrincipals: [testing@secure.istio.io/testing@secure.istio.io]}}]
   are: allowed
@@ -91,13 +91,13 @@ EOF
 jwtgate prove property.test.yaml
 \`\`\`
 
-\`tokens: [none, valid, bad]\` narrows what may come along with such a request; without it, all three count. A bad token is
-refused with an answer of its own, so a property with \`are: allowed\` usually has \`tokens: [none, valid]\`. A CORS preflight
-counts as a request without a token.
+\`tokens: [none, valid, bad]\` limits which tokens the requests may have; without it, the property is about all three.
+The filter always refuses a bad token, so a property with \`are: allowed\` usually has \`tokens: [none, valid]\`. A
+CORS preflight counts as a request without a token.
 
-A property that fails shows the request that refutes it. One whose rules no request can match fails too: it would prove
-nothing. \`jwtgate test\` runs properties after tests and tables; \`jwtgate prove\` runs them alone. With \`--envoy\` they are
-skipped.
+A property that fails shows the request that refutes it. A property fails too if no request can match its rules,
+because it would prove nothing. \`jwtgate test\` runs properties after tests and tables; \`jwtgate prove\` runs them
+alone. With \`--envoy\` they are skipped.
 
 ## Which tests are run
 
@@ -107,10 +107,10 @@ skipped.
 | \`-t PATTERN\` | tests whose full name, \`FILE > TEST\` or \`FILE > TABLE > CELL\`, has this text in it, or matches it as a regular expression of JavaScript. If there is none, it is an error |
 | \`--bail\`, \`--bail 3\` | no further test after the first failure, or the third |
 | \`skip: true\`, \`skip: why\` | in a test or table: it is not run, and reported as skipped |
-| \`only: true\` | in a test or table: others of this file are not run. If the environment has \`CI\`, or with \`--forbid-only\`, it is an error |
+| \`only: true\` | in a test or table: the others of this file are not run. If the environment has \`CI\`, or with \`--forbid-only\`, it is an error |
 
-A file with an error (in its YAML, its fields, its policies) stops no other. It is a failure in every report, with its
-places.
+If a file has an error (in its YAML, its fields or its policies), the other files still run. Every report shows the
+error as a failure, with its position.
 
 \`\`\`sh test
 jwtgate test table.test.yaml --bail -t 'who may do what > GET /admin'
@@ -118,8 +118,9 @@ jwtgate test table.test.yaml --bail -t 'who may do what > GET /admin'
 
 ## What to test
 
-Of each rule: a request that it lets in, and the nearest one that it must not. Of each policy that opens a path: what
-lies beside that path. And for each issuer once: no token, one of a strange key, an expired one, one for another audience.
+For each rule, test a request that it allows, and a similar one that it must not allow. For each policy that opens a
+path, test similar paths that must stay closed. For each issuer, test a request without a token, and tokens that an
+unknown key signed, that have expired, and that are for another audience.
 
 ## Coverage
 
@@ -162,10 +163,10 @@ jwtgate test table.test.yaml --coverage-format lcov --coverage-output lcov.info 
 
 | option | for |
 | --- | --- |
-| none, \`--reporter text\` | people: what differs from what was expected, and the line of YAML that decided |
+| none, \`--reporter text\` | people: each difference from the expected result, and the line of YAML that decided |
 | \`--reporter github\` | GitHub Actions: an annotation at the line of each failure |
 | \`--reporter junit\`, \`tap\`, \`json\` | other CI and programs; with the time that each test took |
-| \`--watch\` | while writing: again whenever a test or a policy changes |
+| \`--watch\` | while you edit: runs again when a test or a policy changes |
 | \`--envoy\` | the same in a real Envoy |
 
 In a CI job, and on GitHub, where several reporters print one after the other:
@@ -176,7 +177,8 @@ jwtgate test table.test.yaml --reporter text --reporter github
 \`\`\`
 
 \`--watch\` and \`jwtgate run\` see files that are written, replaced, added, removed or linked elsewhere, as a ConfigMap is. On a
-network drive, whose changes the system does not report, set \`CHOKIDAR_USEPOLLING=1\`: then files are looked at every 300 ms.
+network drive, whose changes the system does not report, set \`CHOKIDAR_USEPOLLING=1\`: then \`jwtgate\` reads the
+files' times every 300 ms.
 
 Results have colours on a terminal. \`--color always\` or \`FORCE_COLOR=1\` colours the log of a CI job too; \`--color never\`,
 \`--no-color\` or \`NO_COLOR=1\` never colours anything. Every command takes these options.

@@ -165,7 +165,7 @@ describe("a discovered jwks_uri", () => {
     const { asked, log } = await discovered(jwksUri);
     expect(asked).toEqual(["/.well-known/x"]);
     expect(log).toContain(
-      "fetch failed: the discovery document's jwks_uri is no http(s) URI in ASCII without user information",
+      "fetch failed: the discovery document's jwks_uri is not an http(s) URI in ASCII without user information",
     );
   });
 

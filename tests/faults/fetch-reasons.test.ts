@@ -141,11 +141,14 @@ const CASES: Record<string, Case> = {
   },
   PEM: { origin: () => http(200, authority.certificate), reason: "the answer is not JSON (it is PEM)" },
   text: { origin: () => http(200, "ok"), reason: "the answer is not JSON" },
-  "no key set": { origin: () => http(200, "{}"), reason: "the answer is no key set: [keys] is not a list" },
+  "no key set": {
+    origin: () => http(200, "{}"),
+    reason: "the answer is not a key set: [keys] is not a list",
+  },
   "no usable key": {
     origin: () => http(200, JSON.stringify({ keys: [{ ...key.jwk, use: "enc" }, null] })),
     reason:
-      'the answer is no key set: no key can be used: keys[0]: [use] is not "sig"; keys[1]: it is not an object',
+      'the answer is not a key set: no key can be used: keys[0]: [use] is not "sig"; keys[1]: it is not an object',
   },
   "bytes that are not UTF-8": {
     origin: () => http(200, Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])),
@@ -157,7 +160,7 @@ const CASES: Record<string, Case> = {
   },
   "101 keys": {
     origin: () => http(200, JSON.stringify({ keys: Array(101).fill(key.jwk) })),
-    reason: "the answer is no key set: 101 keys are more than 100",
+    reason: "the answer is not a key set: 101 keys are more than 100",
   },
 };
 

@@ -38,7 +38,7 @@ export const Predicate = Type.Union(
       {
         claim: Type.Array(Type.String(), {
           minItems: 1,
-          description: "Path into the payload, one name a level.",
+          description: "The path into the payload, one name for each level.",
         }),
         match: StringMatch,
       },
@@ -58,36 +58,50 @@ export const Predicate = Type.Union(
           ),
         ]),
       },
-      { ...strict, description: "`:path` without query and fragment." },
+      { ...strict, description: "Compares `:path` without query and fragment." },
     ),
-    Type.Object({ host: StringMatch }, { ...strict, description: "`:authority`, ASCII case ignored." }),
-    Type.Object({ method: StringMatch }, { ...strict, description: "`:method`." }),
+    Type.Object(
+      { host: StringMatch },
+      { ...strict, description: "Compares `:authority`, without regard to ASCII case." },
+    ),
+    Type.Object({ method: StringMatch }, { ...strict, description: "Compares `:method`." }),
     Type.Object(
       {
-        header: Type.String({ minLength: 1, description: "Lower-case name." }),
+        header: Type.String({ minLength: 1, description: "The name in lower case." }),
         match: Type.Union([StringMatch, Type.Object({ present: Type.Literal(true) }, strict)]),
       },
-      { ...strict, description: "Any value of the header matches, each compared by itself." },
+      { ...strict, description: "Any value of the header matches. Each value is compared separately." },
     ),
     Type.Object(
       { destinationPort: Type.Integer({ minimum: 0, maximum: 65535 }) },
-      { ...strict, description: "The listener's own port." },
+      { ...strict, description: "The port of the listener." },
     ),
     Type.Object(
       { destinationIp: Type.String() },
-      { ...strict, description: "CIDR, host bits zero, of the listener's own address." },
+      {
+        ...strict,
+        description: "A CIDR block that contains the listener's address. Host bits must be zero.",
+      },
     ),
     Type.Object(
-      { sourceIp: Type.String({ description: "CIDR of the direct peer. Needs `directRemoteAddress`." }) },
+      {
+        sourceIp: Type.String({
+          description: "A CIDR block that contains the direct peer's address. Needs `directRemoteAddress`.",
+        }),
+      },
       strict,
     ),
     Type.Object(
-      { remoteIp: Type.String({ description: "CIDR of the client as the listener trusts it." }) },
+      {
+        remoteIp: Type.String({
+          description: "A CIDR block that contains the client's address, as the listener determines it.",
+        }),
+      },
       strict,
     ),
     Type.Object(
       { sni: StringMatch },
-      { ...strict, description: "TLS server name that the client asked for." },
+      { ...strict, description: "Compares the TLS server name that the client asked for." },
     ),
     Type.Object(
       { principal: StringMatch },
@@ -107,7 +121,7 @@ export const Predicate = Type.Union(
       {
         ...strict,
         description:
-          "Any name of the peer certificate is the pieces in order, anything (no newline) between them: the first at the start, the last at the end.",
+          "Any name of the peer certificate consists of the pieces in order, with any text (without a newline) between them. The first piece is at the start, the last at the end.",
       },
     ),
     Type.Object(
@@ -115,7 +129,7 @@ export const Predicate = Type.Union(
         trustDomain: Type.Array(Type.String(), {
           minItems: 2,
           maxItems: 2,
-          description: "What the trust domain begins and ends with.",
+          description: "The beginning and the end of the trust domain.",
         }),
       },
       { ...strict, description: "Any name of the peer certificate matches spiffe://BEGIN[^/]*END/.*" },
@@ -158,7 +172,7 @@ export const Rule = Type.Object(
       Type.Array(Type.Integer({ minimum: 0 }), {
         minItems: 1,
         description:
-          "Predicates at least one of which is true whenever the condition is: the filter indexes the rule under them. Predicates are looked up by a request's values, so those that do not hold cost nothing. The filter proves the implication on load.",
+          "Predicates of which at least one is true whenever the condition is true. The filter indexes the rule by them. It looks predicates up by a request's values, so predicates that do not hold cost nothing. The filter proves the implication on load.",
       }),
     ),
   },
@@ -171,10 +185,12 @@ export const RuleSet = Type.Object(
   {
     rules: Type.Optional(
       Type.Array(Rule, {
-        description: "Enforced. Absent: nothing is enforced; empty: nothing ever matches.",
+        description: "The enforced rules. Absent: no rule is enforced. Empty: no request matches.",
       }),
     ),
-    shadowRules: Type.Optional(Type.Array(Rule, { description: "Dry-run: counted and logged only." })),
+    shadowRules: Type.Optional(
+      Type.Array(Rule, { description: "The dry-run rules: matches are counted and logged only." }),
+    ),
   },
   { ...strict, minProperties: 1 },
 );
@@ -190,7 +206,7 @@ export const Authorization = Type.Object(
   {
     ...strict,
     minProperties: 2,
-    description: "Evaluated in the order AUDIT, DENY, ALLOW. At least one of them is there.",
+    description: "The rule sets, evaluated in the order AUDIT, DENY, ALLOW. At least one is required.",
   },
 );
 export type Authorization = Static<typeof Authorization>;
@@ -211,7 +227,7 @@ export const Jwk = Type.Object(
   {
     ...strict,
     description:
-      "A key as RFC 7517 and 7518 write it, without private members. Without `alg` it verifies the algorithms of its type and curve.",
+      "A key as in RFC 7517 and 7518, without private members. Without `alg` it verifies every algorithm of its type and curve.",
   },
 );
 export type Jwk = Static<typeof Jwk>;
@@ -223,12 +239,12 @@ const Milliseconds = (description: string, minimum: number, maximum: number, def
 export const RemoteJwks = Type.Object(
   {
     uri: Type.Optional(
-      Type.String({ description: "Of the key set. Exactly one of uri and discovery is there." }),
+      Type.String({ description: "URI of the key set. Exactly one of uri and discovery is required." }),
     ),
     discovery: Type.Optional(
       Type.Object(
         {
-          uri: Type.String({ description: "Of the OpenID Provider's configuration document." }),
+          uri: Type.String({ description: "URI of the OpenID Provider's configuration document." }),
           jwksHosts: Type.Optional(
             Type.Array(
               Type.Object(
@@ -239,7 +255,7 @@ export const RemoteJwks = Type.Object(
                 strict,
               ),
               {
-                description: "Origins that its jwks_uri may name beside the issuer's own.",
+                description: "Origins that its jwks_uri may have, in addition to the issuer's own.",
               },
             ),
           ),
@@ -248,24 +264,34 @@ export const RemoteJwks = Type.Object(
       ),
     ),
     cluster: Type.String({ minLength: 1, description: "Envoy cluster that serves it." }),
-    timeoutMs: Milliseconds("How long one fetch may take.", 1, 300_000, 5_000),
+    timeoutMs: Milliseconds("The time limit of one fetch.", 1, 300_000, 5_000),
     refreshMs: Milliseconds(
-      "From one successful fetch to the next, if there is no max-age.",
+      "The time from one successful fetch to the next, if there is no max-age.",
       20,
       86_400_000,
       300_000,
     ),
-    minRefreshMs: Milliseconds("Lower limit of max-age.", 20, 86_400_000, 30_000),
-    maxRefreshMs: Milliseconds("Upper limit of max-age.", 20, 86_400_000, 3_600_000),
+    minRefreshMs: Milliseconds("The lower limit of max-age.", 20, 86_400_000, 30_000),
+    maxRefreshMs: Milliseconds("The upper limit of max-age.", 20, 86_400_000, 3_600_000),
     staleMs: Milliseconds(
-      "How long the last good keys stay in use without a good fetch.",
+      "How long the last good keys stay in use without a successful fetch.",
       0,
       2_592_000_000,
       86_400_000,
     ),
-    backoffMs: Milliseconds("After the first failure; doubled after each further one.", 10, 3_600_000, 1_000),
-    maxBackoffMs: Milliseconds("Upper limit of the back-off.", 10, 3_600_000, 60_000),
-    kidMissMs: Milliseconds("The least time between two refetches for an unknown kid.", 10, 3_600_000, 2_000),
+    backoffMs: Milliseconds(
+      "The wait after the first failure. It doubles after each further one.",
+      10,
+      3_600_000,
+      1_000,
+    ),
+    maxBackoffMs: Milliseconds("The upper limit of that wait.", 10, 3_600_000, 60_000),
+    kidMissMs: Milliseconds(
+      "The minimum time between two refetches for an unknown kid.",
+      10,
+      3_600_000,
+      2_000,
+    ),
   },
   strict,
 );
@@ -275,8 +301,10 @@ export const Provider = Type.Object(
   {
     name: Type.String({ minLength: 1, description: "`origins-N`, as istiod names it." }),
     policy: Type.Optional(Type.String({ description: "NAMESPACE/NAME of the RequestAuthentication." })),
-    issuer: Type.Optional(Type.String({ minLength: 1, description: "Absent: `iss` is not checked." })),
-    audiences: Type.Optional(Strings("Any of them; absent: `aud` is not checked.")),
+    issuer: Type.Optional(
+      Type.String({ minLength: 1, description: "The required `iss`. Absent: `iss` is not checked." }),
+    ),
+    audiences: Type.Optional(Strings("The accepted audiences. Absent: `aud` is not checked.")),
     localJwks: Type.Optional(
       Type.Object(
         { keys: Type.Array(Jwk, { minItems: 1 }) },
@@ -288,11 +316,11 @@ export const Provider = Type.Object(
       Type.Array(
         Type.Object(
           {
-            name: Type.String({ minLength: 1, description: "Lower-case." }),
+            name: Type.String({ minLength: 1, description: "The name in lower case." }),
             valuePrefix: Type.Optional(
               Type.String({
                 minLength: 1,
-                description: "Searched anywhere in the value; the token follows it.",
+                description: "The text before the token, anywhere in the value.",
               }),
             ),
           },
@@ -304,16 +332,25 @@ export const Provider = Type.Object(
       Type.Array(Type.String({ minLength: 1 }), { description: "Query parameters." }),
     ),
     fromCookies: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description: "Cookies." })),
-    forward: Type.Optional(Type.Boolean({ default: false, description: "Leave the token in the request." })),
+    forward: Type.Optional(
+      Type.Boolean({ default: false, description: "Whether the token stays in the request." }),
+    ),
     forwardPayloadHeader: Type.Optional(
-      Type.String({ minLength: 1, description: "Lower-case. Gets the payload, base64url as received." }),
+      Type.String({
+        minLength: 1,
+        description:
+          "The header that receives the payload, base64url as in the token. The name is in lower case.",
+      }),
     ),
     claimToHeaders: Type.Optional(
       Type.Array(
         Type.Object(
           {
-            headerName: Type.String({ minLength: 1, description: "Lower-case." }),
-            claimName: Type.String({ minLength: 1, description: "Dots go down into objects." }),
+            headerName: Type.String({ minLength: 1, description: "The name in lower case." }),
+            claimName: Type.String({
+              minLength: 1,
+              description: "The claim's name. A dot selects a member of an object.",
+            }),
           },
           strict,
         ),
@@ -332,13 +369,18 @@ export const Provider = Type.Object(
       }),
     ),
     clockSkewSeconds: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 3600, default: 60, description: "Allowed on exp and nbf." }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 3600,
+        default: 60,
+        description: "The clock skew that is allowed for exp and nbf.",
+      }),
     ),
   },
   {
     ...strict,
     description:
-      "One jwtRule. Exactly one of localJwks and remoteJwks. Places are explicit: the compiler writes the defaults (authorization with `Bearer `, parameter access_token).",
+      "One jwtRule. Exactly one of localJwks and remoteJwks is required. Locations are explicit: the compiler writes the defaults (authorization with `Bearer `, parameter access_token).",
   },
 );
 export type Provider = Static<typeof Provider>;
@@ -350,24 +392,34 @@ export const Limits = Type.Object(
   {
     maxTokenBytes: Limit("A longer token is answered 401 `Jwt is too large`.", 256, 65_536, 16_384),
     maxTokens: Limit("More tokens in one request are answered 401 `Too many Jwts in the request`.", 1, 64, 8),
-    maxKeysTried: Limit("Keys tried for one token.", 1, 100, 16),
+    maxKeysTried: Limit("The number of keys that are tried for one token.", 1, 100, 16),
     maxJwksBytes: Limit("A larger fetched key set is refused.", 1_024, 4_194_304, 262_144),
     maxJwksKeys: Limit("A fetched key set with more keys is refused.", 1, 1_000, 100),
-    maxWaitingRequests: Limit("Requests that wait for keys at one time, in one VM.", 0, 100_000, 2_000),
+    maxWaitingRequests: Limit(
+      "The number of requests that can wait for keys at one time, in one VM.",
+      0,
+      100_000,
+      2_000,
+    ),
     maxWaitingKids: Limit(
-      "Unknown kids of one key set that requests wait for at one time, in one VM.",
+      "The number of unknown kids of one key set that requests can wait for at one time, in one VM.",
       1,
       1_000,
       64,
     ),
     maxResumedPerCallback: Limit(
-      "Waiting requests that one callback resumes. The others follow, the oldest first, every 10 ms.",
+      "The number of waiting requests that one callback resumes. The others follow every 10 ms, the oldest first.",
       1,
       64,
       16,
     ),
-    maxWaitMs: Limit("How long one request waits for keys.", 1, 60_000, 5_000),
-    maxDecisionLogsPerSecond: Limit("Log lines for AUDIT, dry-run and shadow decisions.", 0, 1_000, 10),
+    maxWaitMs: Limit("The time limit for one request that waits for keys.", 1, 60_000, 5_000),
+    maxDecisionLogsPerSecond: Limit(
+      "The number of log lines for AUDIT, dry-run and shadow decisions.",
+      0,
+      1_000,
+      10,
+    ),
   },
   strict,
 );
@@ -375,9 +427,14 @@ export type Limits = Static<typeof Limits>;
 
 export const TokenCache = Type.Object(
   {
-    maxEntries: Limit("Verified tokens remembered in one VM; 0 turns the cache off.", 0, 1_000_000, 4_096),
+    maxEntries: Limit(
+      "The number of verified tokens that one VM remembers. 0 turns the cache off.",
+      0,
+      1_000_000,
+      4_096,
+    ),
     maxBytes: Limit(
-      "Bytes of memory they may take. One that takes more than an eighth is not remembered.",
+      "The memory for these tokens, in bytes. A token that takes more than an eighth of it is not remembered.",
       0,
       268_435_456,
       4_194_304,
@@ -389,16 +446,16 @@ export type TokenCache = Static<typeof TokenCache>;
 
 export const Contents = Type.Object(
   {
-    providers: Type.Integer({ minimum: 0, description: "Number of `providers`." }),
+    providers: Type.Integer({ minimum: 0, description: "The number of `providers`." }),
     rules: Type.Integer({
       minimum: 0,
-      description: "Number of rules in all rule sets of `authorization`, dry-run ones included.",
+      description: "The number of rules in all rule sets of `authorization`, dry-run ones included.",
     }),
   },
   {
     ...strict,
     description:
-      "How much the compiler wrote. It comes last, so that a configuration that was cut off lacks it, and the filter refuses one that lacks it, or that has other numbers of providers and rules: without one of its rules, it would let through what the whole refuses.",
+      "How many providers and rules the compiler wrote. This member is the last one, so a configuration that was cut off lacks it. The filter refuses a configuration that lacks it or has other numbers, because a configuration that lost a rule could let through requests that the complete one refuses.",
   },
 );
 export type Contents = Static<typeof Contents>;
@@ -406,9 +463,11 @@ export type Contents = Static<typeof Contents>;
 export const Configuration = Type.Object(
   {
     version: Type.Literal(CONFIGURATION_VERSION, {
-      description: "Of the format. A filter refuses any other.",
+      description: "The version of the format. A filter refuses any other.",
     }),
-    compiler: Type.Optional(Type.String({ description: "What wrote this, for people." })),
+    compiler: Type.Optional(
+      Type.String({ description: "The program that wrote the configuration, for people." }),
+    ),
     shadow: Type.Optional(
       Type.Boolean({
         default: false,
@@ -426,7 +485,7 @@ export const Configuration = Type.Object(
       Type.Boolean({
         default: false,
         description:
-          "Remove from every request not only the headers that the filter writes, but also those that a backend may take for them: names that differ only in characters that are neither letters nor digits, as `X_User` from `x-user`, of which CGI, WSGI and PHP make one variable.",
+          "Remove from every request not only the headers that the filter writes, but also those that a backend may confuse with them: names that differ only in characters that are neither letters nor digits. For example, CGI, WSGI and PHP make one variable of `X_User` and `x-user`.",
       }),
     ),
     directRemoteAddress: Type.Optional(
@@ -440,11 +499,13 @@ export const Configuration = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          "Filter state key that holds the peer's principal, such as `io.istio.peer_principal` in a waypoint, where another listener has verified the peer. It is the only name that policies see of the peer; the certificate is not looked at. Without it, and with `-`, a request that a policy asks for its peer is answered 500.",
+          "Filter state key that holds the peer's principal, such as `io.istio.peer_principal` in a waypoint, where another listener has verified the peer. It is the only name of the peer that policies see; the filter does not read the certificate. If the value is missing or `-`, a request to which a policy about peers applies is answered 500.",
       }),
     ),
     providers: Type.Optional(
-      Type.Array(Provider, { description: "In istiod's order; the first that succeeds wins." }),
+      Type.Array(Provider, {
+        description: "The providers in istiod's order. The first that succeeds decides.",
+      }),
     ),
     authorization: Type.Optional(Authorization),
     limits: Type.Optional(Limits),

@@ -20,8 +20,8 @@ const MAX_REASONS = 5;
 export const CHANGE_WORDS: Readonly<Record<Change, string>> = {
   opened: "opened",
   closed: "closed",
-  changed: "answered otherwise",
-  forwarded: "forwarded otherwise",
+  changed: "answered differently",
+  forwarded: "forwarded differently",
 };
 
 /**

@@ -136,7 +136,7 @@ class Prover {
   }
 }
 
-const DISAGREED = "the module answered otherwise than was expected; please report it";
+const DISAGREED = "the module answered differently than was expected; please report it";
 const NOTHING = "no request that can arrive matches these rules, so they prove nothing: correct them";
 
 /** What comes along with the requests of a scenario. A CORS preflight counts as one without a token. */

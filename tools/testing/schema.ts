@@ -3,7 +3,7 @@
  * reader that checks files against it (read.ts).
  */
 import type { Static } from "@sinclair/typebox";
-// By name, so that a bundle has only the functions that are used.
+// Imported by name, so that a bundle contains only the functions that are used.
 import * as Type from "@sinclair/typebox";
 import { ALGORITHM_NAMES, DEFAULT_ALGORITHM } from "../jwks/algorithms.ts";
 import { SPOILS, type Spoil as SpoilName } from "./spoils.ts";
@@ -14,30 +14,33 @@ const Names = (description: string) => Type.Array(Type.String({ minLength: 1 }),
 
 export const Algorithm = Type.Union(
   ALGORITHM_NAMES.map((name) => Type.Literal(name)),
-  { default: DEFAULT_ALGORITHM, description: "Of a key and the signatures that it makes." },
+  { default: DEFAULT_ALGORITHM, description: "The signature algorithm of a key." },
 );
 
 export const Key = Type.Object(
   {
     alg: Type.Optional(Algorithm),
-    kid: Type.Optional(Type.String({ description: "Of its JWK and its tokens; its name if absent." })),
+    kid: Type.Optional(
+      Type.String({ description: "The `kid` of its JWK and its tokens; the key's name if absent." }),
+    ),
     issuer: Type.Optional(
       Type.String({
         minLength: 1,
         description:
-          "The `iss` of its tokens. In the policies, rules of this issuer trust this key in the place of their own.",
+          "The `iss` of its tokens. In the policies, rules of this issuer trust this key instead of their own.",
       }),
     ),
     jwksUri: Type.Optional(
       Type.String({
         minLength: 1,
-        description: "A jwksUri of the policies: there the key is served, with others of the same URI.",
+        description:
+          "A jwksUri of the policies. A fetch of it returns this key, and the others with the same URI.",
       }),
     ),
     jwk: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description:
-          "The private key, or the HMAC secret, as a JWK. Absent, with `file`: it is made anew each time.",
+          "The private key, or the HMAC secret, as a JWK. If this and `file` are absent, each run generates a new key.",
       }),
     ),
     file: Type.Optional(
@@ -48,7 +51,7 @@ export const Key = Type.Object(
     ),
     jwks: Type.Optional(
       Type.String({
-        description: "A whole key set, as text, that is trusted or served instead. It signs no token.",
+        description: "A complete key set as text, which is trusted or served instead. It cannot sign tokens.",
       }),
     ),
   },
@@ -61,23 +64,21 @@ export const Key = Type.Object(
 export type Key = Static<typeof Key>;
 
 const Claims = (description: string) => Type.Record(Type.String(), Type.Unknown(), { description });
-const Without = Type.Optional(
-  Names("Claims and header members that are left out, such as iss, exp or kid, though they would be there."),
-);
+const Without = Type.Optional(Names("Claims and header members to leave out, such as iss, exp or kid."));
 
 const AT = "now+1h, now-30m, 2026-01-31T12:00:00Z or seconds since 1970";
 
 export const Spoil = Type.Union(
   (Object.keys(SPOILS) as SpoilName[]).map((name) => Type.Literal(name, { description: SPOILS[name] })),
-  { description: "A way to spoil a token, as an attacker or an accident would." },
+  { description: "A way to make a token invalid, as an attacker or an accident would." },
 );
 
 export const ChangedToken = Type.Object(
   {
     from: Type.String({ minLength: 1, description: "Name of the token." }),
     spoil: Type.Optional(Spoil),
-    claims: Type.Optional(Claims("Claims that are put in, or changed.")),
-    header: Type.Optional(Claims("Members of the header that are put in, or changed.")),
+    claims: Type.Optional(Claims("Claims to add or replace.")),
+    header: Type.Optional(Claims("Members of the header to add or replace.")),
     without: Without,
     signature: Type.Optional(
       Type.Union([Type.Literal("keep"), Type.Literal("flip"), Type.Literal("empty")], {
@@ -85,7 +86,7 @@ export const ChangedToken = Type.Object(
         description: "`flip` changes one bit of it.",
       }),
     ),
-    append: Type.Optional(Type.String({ description: "Text put after the token." })),
+    append: Type.Optional(Type.String({ description: "Text to add after the token." })),
   },
   { ...strict, description: "Another token, changed after it was signed." },
 );
@@ -95,19 +96,23 @@ export const MintedToken = Type.Object(
   {
     key: Type.String({ minLength: 1, description: "Name of the key that signs it." }),
     claims: Type.Optional(
-      Claims("The payload, beside `iss`, which is the key's issuer, and the times below."),
+      Claims(
+        "Claims of the payload. `iss` is the key's issuer unless it is set here; the times are set below.",
+      ),
     ),
-    header: Type.Optional(Claims("Members of the header beside `alg`, `kid` and `typ`, or in their place.")),
+    header: Type.Optional(
+      Claims("Members of the header, in addition to `alg`, `kid` and `typ` or instead of them."),
+    ),
     alg: Type.Optional(
       Type.String({
         description:
-          "That of the key if absent. `none` leaves the signature empty; an HS… with a public key takes its PEM for the secret, as attackers do.",
+          "The key's algorithm if absent. `none` leaves the signature empty. An HS… algorithm with a public key uses the key's PEM as the secret, as attackers do.",
       }),
     ),
-    kid: Type.Optional(Type.String({ description: "That of the key if absent." })),
+    kid: Type.Optional(Type.String({ description: "The key's `kid` if absent." })),
     expires: Type.Optional(Type.String({ default: "now+1h", description: `\`exp\`: ${AT}.` })),
-    notBefore: Type.Optional(Type.String({ description: "`nbf`, in the same forms." })),
-    issuedAt: Type.Optional(Type.String({ description: "`iat`, in the same forms." })),
+    notBefore: Type.Optional(Type.String({ description: "`nbf`, in the same forms as `expires`." })),
+    issuedAt: Type.Optional(Type.String({ description: "`iat`, in the same forms as `expires`." })),
     without: Without,
   },
   { ...strict, description: "A token that is made and signed when the tests run." },
@@ -125,13 +130,13 @@ export const Placement = Type.Union([
   Type.String({ minLength: 1, description: "Name of the token; it goes after `Authorization: Bearer `." }),
   Type.Object(
     {
-      name: Type.String({ minLength: 1, description: "Of the token." }),
+      name: Type.String({ minLength: 1, description: "The token's name." }),
       header: Type.Optional(Type.String({ minLength: 1, description: "The header's name." })),
-      prefix: Type.Optional(Type.String({ description: "Before the token in the header." })),
+      prefix: Type.Optional(Type.String({ description: "The text before the token in the header." })),
       param: Type.Optional(Type.String({ minLength: 1, description: "The query parameter's name." })),
       cookie: Type.Optional(Type.String({ minLength: 1, description: "The cookie's name." })),
     },
-    { ...strict, description: "A token at a place of its own." },
+    { ...strict, description: "A token at another location." },
   ),
 ]);
 export type Placement = Static<typeof Placement>;
@@ -147,7 +152,7 @@ export const Request = Type.Object(
       Type.Record(Type.String(), HeaderValue, { description: "A list sends the header several times." }),
     ),
     token: Type.Optional(Type.Union([Placement, Type.Array(Placement)], { description: "One, or several." })),
-    peer: Type.Optional(Type.String({ default: "127.0.0.1", description: "IP address of who connects." })),
+    peer: Type.Optional(Type.String({ default: "127.0.0.1", description: "IP address of the client." })),
     tls: Type.Optional(
       Type.Object(
         {
@@ -183,18 +188,19 @@ export const Expectation = Type.Object(
         description: "200 if the request reaches the upstream, 101 if it asks for a WebSocket.",
       }),
     ),
-    body: Type.Optional(Type.String({ description: "Of a refusal, exactly." })),
-    headers: ExpectedHeaders("Of the answer, where it is a refusal."),
+    body: Type.Optional(Type.String({ description: "The exact body of a refusal." })),
+    headers: ExpectedHeaders("Headers of the answer if it is a refusal."),
     upstream: Type.Optional(
       Type.Object(
         {
-          method: Type.Optional(Type.String({ description: "Exactly." })),
-          path: Type.Optional(Type.String({ description: "With its query, exactly." })),
-          headers: ExpectedHeaders("That the upstream gets."),
+          method: Type.Optional(Type.String({ description: "The exact method." })),
+          path: Type.Optional(Type.String({ description: "The exact path, with its query." })),
+          headers: ExpectedHeaders("Headers that the upstream receives."),
         },
         {
           ...strict,
-          description: "What the upstream gets; a test with this fails if the request is refused.",
+          description:
+            "The request that the upstream receives. A test with this fails if the request is refused.",
         },
       ),
     ),
@@ -205,26 +211,26 @@ export const Expectation = Type.Object(
           "The rule that decided: NAMESPACE/POLICY, NAMESPACE/POLICY[INDEX], the id that the filter uses, or `none`.",
       }),
     ),
-    details: Type.Optional(Type.String({ description: "Envoy's response-code details, exactly." })),
+    details: Type.Optional(Type.String({ description: "Envoy's exact response-code details." })),
   },
-  { ...strict, description: "The expected result. Anything not named is not checked." },
+  { ...strict, description: "The expected result. Only the given fields are checked." },
 );
 export type Expectation = Static<typeof Expectation>;
 
 const At = Type.Optional(
   Type.String({
-    description: `When this happens: ${AT}, relative to the file's time. Absent: the file's time. Tokens do not change.`,
+    description: `The time of the request: ${AT}, relative to the file's time. Absent: the file's time. The times in tokens do not change.`,
   }),
 );
 const FormerNow = Type.Optional(Type.String({ description: "The former name of `at`." }));
 const Skip = Type.Optional(
-  Type.Union([Type.Boolean({ description: "Whether it is left out." }), Type.String({ minLength: 1 })], {
-    description: "It is not run: true, or the reason.",
+  Type.Union([Type.Boolean({ description: "Whether to skip it." }), Type.String({ minLength: 1 })], {
+    description: "Skips this test: true, or the reason.",
   }),
 );
 const Only = Type.Optional(
   Type.Boolean({
-    description: "Of this file, only tests and tables with this are run. Refused if `CI` is set.",
+    description: "Runs only the tests and tables of this file that have this. An error if `CI` is set.",
   }),
 );
 
@@ -235,7 +241,7 @@ const Expected = Type.Union([
 
 export const Case = Type.Object(
   {
-    name: Type.String({ minLength: 1, description: "What must be so." }),
+    name: Type.String({ minLength: 1, description: "The expected behaviour, as the test's name." }),
     request: Type.Optional(Request),
     expect: Expected,
     at: At,
@@ -254,17 +260,17 @@ export const Table = Type.Object(
       Type.Array(Placement, {
         minItems: 1,
         description:
-          "The columns: names of tokens, or tokens at a place of their own; `none` is not a token. Absent: one column without a token.",
+          "The columns: names of tokens, or tokens at other locations; `none` is not a token. Absent: one column without a token.",
       }),
     ),
     request: Type.Optional(
       Type.Omit(Request, ["method", "path", "token"], {
-        description: "What all requests of the table have beside method, path and token.",
+        description: "The fields that all requests of the table share, except method, path and token.",
       }),
     ),
     expect: Type.Record(Type.String(), Type.Array(Expected), {
       description:
-        "The rows. A name is `PATH`, `METHOD PATH`, or several of both, `GET,POST /a /b`; absent, the method is GET. A value is a list with what is expected for each column: a status, or more.",
+        "The rows. A name is `PATH`, `METHOD PATH`, or several of both, `GET,POST /a /b`; without a method, it is GET. A value is a list with the expected result for each column: a status, or an object.",
     }),
     at: At,
     skip: Skip,
@@ -279,28 +285,28 @@ export type Table = Static<typeof Table>;
 
 export const Property = Type.Object(
   {
-    name: Type.String({ minLength: 1, description: "What must be so." }),
+    name: Type.String({ minLength: 1, description: "The property, in words." }),
     rules: Type.Array(Type.Record(Type.String(), Type.Unknown()), {
       minItems: 1,
       description:
-        "The requests that it is about: rules as in an AuthorizationPolicy, with `from`, `to` and `when`. A request that one of them matches counts.",
+        "The requests that the property is about: rules as in an AuthorizationPolicy, with `from`, `to` and `when`. At least one of them must match.",
     }),
     are: Type.Union([Type.Literal("refused"), Type.Literal("allowed")], {
-      description: "What must happen to every such request.",
+      description: "The expected decision about every such request.",
     }),
     tokens: Type.Optional(
       Type.Array(
         Type.Union([
           Type.Literal("none", { description: "No token, or a CORS preflight." }),
           Type.Literal("valid", { description: "A token that a provider accepts." }),
-          Type.Literal("bad", { description: "A token that is refused, which is an answer of its own." }),
+          Type.Literal("bad", { description: "A token that the filter refuses." }),
         ]),
-        { minItems: 1, description: "What may come along with a request. Absent: any of them." },
+        { minItems: 1, description: "The tokens that such a request may have. Absent: any of them." },
       ),
     ),
     skip: Skip,
   },
-  { ...strict, description: "Something that is true of every request, which is proven or refuted." },
+  { ...strict, description: "A statement about all requests that its rules match. It is proven or refuted." },
 );
 export type Property = Static<typeof Property>;
 
@@ -323,14 +329,14 @@ export const TestFile = Type.Object(
           namespace: Type.Optional(
             Type.String({
               minLength: 1,
-              description: "Its namespace; also that of resources that name none.",
+              description: "Its namespace. Resources without a namespace are in it too.",
             }),
           ),
           labels: Type.Optional(
             Type.Record(Type.String(), Type.String(), { description: "All its labels." }),
           ),
           gateway: Type.Optional(
-            Type.String({ minLength: 1, description: "The Gateway that it is an instance of." }),
+            Type.String({ minLength: 1, description: "The Gateway that it belongs to." }),
           ),
           rootNamespace: Type.Optional(
             Type.String({
@@ -340,7 +346,10 @@ export const TestFile = Type.Object(
             }),
           ),
         },
-        { ...strict, description: "Whose policies apply, as with `compile`; absent: all." },
+        {
+          ...strict,
+          description: "The workload whose policies apply, as with `compile`. Absent: all policies apply.",
+        },
       ),
     ),
     listener: Type.Optional(
@@ -368,14 +377,22 @@ export const TestFile = Type.Object(
         { ...strict, description: "Where the requests arrive." },
       ),
     ),
-    at: Type.Optional(Type.String({ description: `When the tests happen: ${AT}. Absent: now.` })),
+    at: Type.Optional(Type.String({ description: `The time of the tests: ${AT}. Absent: now.` })),
     now: FormerNow,
-    keys: Type.Optional(Type.Record(Type.String(), Key, { description: "By names that tokens use." })),
-    tokens: Type.Optional(Type.Record(Type.String(), Token, { description: "By names that requests use." })),
-    tests: Type.Optional(Type.Array(Case, { description: "In their order, each for itself." })),
-    tables: Type.Optional(Type.Array(Table, { description: "After the tests." })),
+    keys: Type.Optional(
+      Type.Record(Type.String(), Key, { description: "Keys by name. Tokens refer to the names." }),
+    ),
+    tokens: Type.Optional(
+      Type.Record(Type.String(), Token, { description: "Tokens by name. Requests refer to the names." }),
+    ),
+    tests: Type.Optional(
+      Type.Array(Case, { description: "The tests, run in this order and independent of each other." }),
+    ),
+    tables: Type.Optional(Type.Array(Table, { description: "The tables, run after the tests." })),
     properties: Type.Optional(
-      Type.Array(Property, { description: "After the tables; alone with `jwtgate prove`." }),
+      Type.Array(Property, {
+        description: "The properties, proven after the tables. `jwtgate prove` runs only these.",
+      }),
     ),
   },
   { ...strict, $id: "urn:jwtgate:test:1", title: "jwtgate policy tests" },
