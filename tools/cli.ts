@@ -27,7 +27,7 @@ const program = new Command("jwtgate")
   .helpOption("-h, --help", "print help")
   .configureHelp({ showGlobalOptions: true })
   .configureOutput({ outputError: (text, write) => write(`${printable(oneSentence(text))}\n`) })
-  .addHelpText("after", "\nEach command explains itself, with examples: jwtgate help compile");
+  .addHelpText("after", "\nEach command has help with examples: jwtgate help compile");
 
 for (const option of colourOptions()) program.addOption(option);
 for (const command of [

@@ -119,7 +119,7 @@ export interface CompileOptions {
   namespace?: string | undefined;
   /** All labels of the workload. */
   labels?: Record<string, string> | undefined;
-  /** The Gateway (of the Kubernetes Gateway API) that the workload is an instance of. */
+  /** The Gateway (of the Kubernetes Gateway API) that the workload belongs to. */
   gateway?: string | undefined;
   /**
    * Whether the workload is a waypoint, which enforces only policies with targetRefs, and identifies peers by filter
@@ -284,7 +284,7 @@ function readSources(
     if (first) report.warning({ file: first.name, line: 0, column: 0 }, "there is no policy here");
   } else if (known.size === 0 && !report.hasErrors) {
     const isEmpty = sources.every(({ text, documents }) => documents === undefined && text.trim() === "");
-    const outcome = isEmpty ? "there is nothing in it" : "a filter would let everything through";
+    const outcome = isEmpty ? "the input is empty" : "a filter would let everything through";
     const message = `there is no RequestAuthentication and no AuthorizationPolicy here: ${outcome}`;
     report.error({ file: first?.name ?? "<none>", line: 0, column: 0 }, message);
   }
@@ -314,7 +314,7 @@ function faultsOfFound(faults: readonly Diagnostic[], text: string): Diagnostic[
 /** A template that is also valid YAML would be compiled with its braces, and match nothing. */
 function refuseTemplate(document: YamlNode, report: Report): void {
   const at = findTemplate(document);
-  if (at) report.error(at, `this value is a template's; ${RENDER}`);
+  if (at) report.error(at, `this value is part of a template; ${RENDER}`);
 }
 
 const RENDER = "a template is rendered first: `helm template … | jwtgate compile -f -`";
@@ -339,11 +339,11 @@ function reportOthers(report: Report, usesMeshResources: boolean): void {
 
 function duplicate(resource: Resource, { at }: Resource): string {
   const place = [at.file, at.line, at.column].join(":");
-  return `${nameOf(resource)} is there already, at ${place}, and a cluster would keep only one of them: rename or remove one`;
+  return `${nameOf(resource)} already exists, at ${place}, and a cluster would keep only one of them: rename or remove one`;
 }
 
 function together(resource: Resource, other: Resource): string {
-  return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), and here both apply to one: what either allows is allowed; pass --namespace, --labels or --gateway to name the workload`;
+  return `no workload has both this ${nameOf(resource)} and ${nameOf(other)} (${formatPosition(other.at)}), but here both apply to one workload, and what either allows is allowed: pass --namespace, --labels or --gateway to name the workload`;
 }
 
 /** Whether the options name the workload. */
@@ -491,7 +491,7 @@ function warnOfKeyServers(
   report: Report,
 ): void {
   for (const { at, uri } of fetchedKeys({ providers, positions })) {
-    const message = `istiod gives a waypoint no cluster for the server of ${uri}, unless something names it, and without one every token is refused: write the keys into jwks, or see docs/keys.md`;
+    const message = `istiod gives a waypoint no cluster for the server of ${uri}, unless the mesh refers to it, and without a cluster every token is refused: write the keys into jwks, or see docs/keys.md`;
     report.warning(at, message);
   }
 }
@@ -543,7 +543,7 @@ function needsMeshConfig(name: string): string {
 }
 
 const NOT_ASKED_IN_SHADOW =
-  "in shadow nobody asks this extension provider, whose answer would count: what it refuses is not seen";
+  "in shadow Envoy does not ask this extension provider, because its answer would be enforced: its refusals are not seen";
 
 /**
  * For a RequestAuthentication without jwtRules and no other policy. The filter refuses a configuration with neither

@@ -92,7 +92,7 @@ export function parseListenAddress(text: string): Address {
   const address = parseAddress(text);
   if (isAddress(address.host)) return address;
   throw new InvalidValue(
-    `An IP address is listened on, not a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
+    `Listen on an IP address, not on a name: write 0.0.0.0:${address.port} for all, 127.0.0.1:${address.port} for this machine.`,
   );
 }
 
@@ -161,7 +161,7 @@ export function parseImage(text: string): string {
 export function parseName(text: string): string {
   if (text.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text))
     return text;
-  throw new InvalidValue("Write a name of small letters, digits, - and ., such as key-server-ca.");
+  throw new InvalidValue("Write a name of lower-case letters, digits, - and ., such as key-server-ca.");
 }
 
 /** A file that Envoy reads as YAML, which depends on its extension. */

@@ -285,7 +285,7 @@ describe("tools and other programs", () => {
   test("one file starts them, and lists them", () => {
     const starters = tools.files.filter((file) => tools.external.get(file)?.includes("node:child_process"));
     expect(starters).toEqual(["envoy/programs.ts"]);
-    // Who asks that file to start one: a new one belongs into its table.
+    // The files that ask that file to start one: a new one belongs in its table.
     const callers = tools.files.filter((file) =>
       /\b(startProgram|runProgram)\(/.test(readFileSync(join(root, "tools", file), "utf8")),
     );

@@ -107,7 +107,7 @@ test("--format github writes an annotation for each finding and error", () => {
   write("spoilt.yaml", CLEAN.replace("rules", "ruls"));
   expect(run("-f", name, "warning.yaml", "--format", "github").stdout).toBe(
     "::notice file=a%2Cb%3Ac%25.yaml,line=4,col=35,title=JG211%3A A rule allows everything except what it names::" +
-      'all paths but "/x*" are allowed; name what is allowed, or deny what is not in a DENY policy\n' +
+      'all paths but "/x*" are allowed; name what is allowed, or name what is not allowed in a DENY policy\n' +
       "::warning file=warning.yaml,line=4,col=57,title=JG205%3A A DENY or CUSTOM rule on a path does not match its other spelling::" +
       '"/admin" is denied and "/admin/" is not; write "/admin" and "/admin/*"\n',
   );

@@ -258,11 +258,11 @@ describe("--output wasmplugin", () => {
       run(["compile", "-f", SAMPLE, "--output", "wasmplugin", "--image", "oci://a/b:1", ...flags]);
     expect(plugin("--mode", "waypoint", "--labels", "app=a")).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining("--labels mean nothing to a waypoint"),
+      stderr: expect.stringContaining("--labels have no effect for a waypoint"),
     });
     expect(plugin("--mode", "sidecar", "--service", "a")).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining("--service goes with --mode waypoint"),
+      stderr: expect.stringContaining("--service needs --mode waypoint"),
     });
     expect(plugin("--mode", "waypoint", "--service", "a", "--service-entry", "b")).toMatchObject({
       status: 2,
@@ -511,7 +511,7 @@ describe("a wrong command line ends with 2, and names what to write", () => {
       "--image belongs to --output wasmplugin, trafficextension, envoygateway or higress, and this is --output envoy",
     ],
     [["-f", "a", "--output", "envoy"], "needs --listen IP:PORT and --upstream HOST:PORT"],
-    [["-f", "a", ...envoy, "--listen", "localhost:80"], "An IP address is listened on, not a name"],
+    [["-f", "a", ...envoy, "--listen", "localhost:80"], "Listen on an IP address, not on a name"],
     [["-f", "a", ...envoy, "--listen", "127.0.0.1"], "Write HOST:PORT"],
     [["-f", "a", ...envoy, "--upstream", "::1:80"], "Write HOST:PORT"],
     [["-f", "a", ...envoy, "--upstream", "a:65536"], "Write HOST:PORT"],
@@ -521,7 +521,7 @@ describe("a wrong command line ends with 2, and names what to write", () => {
     [["-f", "a", ...envoy, "--ecds", "a.json"], "only if its name ends with .yaml"],
     [
       ["-f", "a", ...envoy, "--ecds", "a.yaml", "--module", "b"],
-      "--module belongs into the file that --ecds names: write that with --output ecds --module FILE",
+      "--module belongs in the file that --ecds names: write that with --output ecds --module FILE",
     ],
     [["-f", "a", "--module", "b"], "--module belongs to --output envoy or ecds, and this is --output config"],
     [["-f", "a", "--output", "trafficextension"], "--output trafficextension needs --image"],
@@ -538,7 +538,7 @@ describe("a wrong command line ends with 2, and names what to write", () => {
       ["-f", "a", ...gateway, "--jwks-ca", "a"],
       "takes authorities from a ConfigMap: write --jwks-ca-configmap",
     ],
-    [["-f", "a", ...gateway, "--jwks-ca-configmap", "A_b"], "Write a name of small letters"],
+    [["-f", "a", ...gateway, "--jwks-ca-configmap", "A_b"], "Write a name of lower-case letters"],
     [["-f", "a", "--jwks-ca-configmap", "a"], "--jwks-ca-configmap belongs to --output envoygateway"],
     [["-f", "a", "--max-heap-size", "1GiB"], "--max-heap-size belongs to --output envoy"],
     [

@@ -370,9 +370,9 @@ describe("--export", () => {
   test.each<[string[], number, string]>([
     [["-f", "missing.yaml", "--export", "x.html"], 1, "missing.yaml: there is no such file or folder"],
     [["--export", "missing/x.html"], 1, "missing/x.html: the page cannot be written"],
-    [["--export", "x.html", "--listen", "127.0.0.1:0"], 2, "--export serves nothing: leave --listen out"],
+    [["--export", "x.html", "--listen", "127.0.0.1:0"], 2, "--export starts no server: leave --listen out"],
     [["-f", "-"], 2, "standard input is none"],
-    [["--listen", "localhost:80"], 2, "An IP address is listened on, not a name"],
+    [["--listen", "localhost:80"], 2, "Listen on an IP address, not on a name"],
     [["missing.yaml"], 1, "missing.yaml: there is no such file or folder"],
     [["--jwks-ca", "missing.pem"], 1, "missing.pem"],
   ])("%j: %d", (args, status, words) => {

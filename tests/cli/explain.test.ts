@@ -316,7 +316,7 @@ describe("keys that are fetched", () => {
       run(...args, current, value).stdout.replace(/, 20.*Z$/m, old.stdout.match(/, 20.*Z$/m)?.[0] ?? ""),
     );
     expect(old.stderr).toBe(
-      `warning: ${former} is ${current} now, and goes with the next version: write ${current}\n`,
+      `warning: ${former} is ${current} now, and will be removed in the next version: write ${current}\n`,
     );
     expect(run("--help").stdout).not.toMatch(new RegExp(`${former} `));
   });
@@ -468,7 +468,7 @@ ${rules}`;
     write("twice.yaml", policies(rule(ISSUER, KEY.jwks, places)));
     const { stdout } = run("-f", "twice.yaml", ...two, "-H", `x-b: ${two[1]?.slice(5)}`);
     expect(stdout.match(/: verified\n/g)).toHaveLength(1);
-    expect(stdout).toContain("no key was looked at: the token was verified before\n");
+    expect(stdout).toContain("no key was tried: the token was verified before\n");
   });
 
   test("dry-run rules are asked before those that are enforced", () => {
@@ -516,7 +516,7 @@ describe("wrong input is reported in one line", () => {
     [["-f", "p.yaml", "--curl", "wget a"], 2, "error: --curl: this is not a curl line"],
     [["-f", "p.yaml", "--curl", "curl ftp://a/"], 2, "is not a URL of http, https, ws or wss"],
     [["-f", "p.yaml", "--mode", "edge"], 2, "Allowed choices are gateway, sidecar"],
-    [[], 2, "error: name the policies with -f FILE, or take them --from-cluster"],
+    [[], 2, "error: name the policies with -f FILE, or use --from-cluster"],
   ])("%j", (args, status, words) => {
     const ran = run(...args);
     expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });

@@ -119,7 +119,7 @@ describe("what cannot be written is an error of one line", () => {
     ["folder", "folder: the result cannot be written: this is a folder"],
     ["missing/a", "missing/a: the result cannot be written: its folder does not exist"],
     ["file/a", "file/a: the result cannot be written: a part of the path is not a folder"],
-    ["circle", "circle: the result cannot be written: the path goes in a circle of links"],
+    ["circle", "circle: the result cannot be written: the path has a loop of links"],
     ["/dev/full", "/dev/full: the result cannot be written: the disk is full"],
     ["/proc/x", "/proc/x: the result cannot be written: its folder does not exist"],
     ["n".repeat(300), "the result cannot be written: the name is too long"],
@@ -220,7 +220,7 @@ describe("a private key", () => {
       status: 1,
       stdout: "",
       stderr:
-        "key.pem: there is a file already, which may hold a key that is in use: name another one, or replace it with --force\n",
+        "key.pem: this file exists, and may hold a key that is in use: name another one, or replace it with --force\n",
     });
     expect(text("key.pem")).toBe(first);
     chmodSync(workspace.path("key.pem"), 0o644);

@@ -133,7 +133,7 @@ describe("a folder", () => {
     expect(compile(["-f", "a"])).toMatchObject({
       status: 1,
       stderr:
-        "a/deny.yaml:4:57: this value is a template's; a template is rendered first: `helm template … | jwtgate compile -f -`\n",
+        "a/deny.yaml:4:57: this value is part of a template; a template is rendered first: `helm template … | jwtgate compile -f -`\n",
     });
     expect(compile(["-f", "a/deny.yaml"]).status).toBe(0);
   });
@@ -238,7 +238,7 @@ describe("a folder with", () => {
     expect(compile(["-f", "p"])).toMatchObject({
       status: 1,
       stderr:
-        "p/dangling.yaml: there is no such file or folder\np/round.yaml: the path goes in a circle of links\n",
+        "p/dangling.yaml: there is no such file or folder\np/round.yaml: the path has a loop of links\n",
     });
   });
 

@@ -194,7 +194,7 @@ test.each([
   [["compile", "--from-cluster", "-f", "x.yaml"], "policies come from -f or --from-cluster, not from both"],
   [["check", "--context", "prod", "-f", "x.yaml"], "--context belongs to --from-cluster"],
   [["explain", "--kubeconfig", "k", "-f", "x.yaml"], "--kubeconfig belongs to --from-cluster"],
-  [["explain"], "name the policies with -f FILE, or take them --from-cluster"],
+  [["explain"], "name the policies with -f FILE, or use --from-cluster"],
 ])("%j is misuse", (args, message) => {
   const { status, stdout, stderr } = tool(args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });

@@ -188,7 +188,7 @@ spec:
     expect(status).toBe(1);
     expect(lines).toHaveLength(51);
     expect(lines[49]).toMatch(/^many\.yaml:500:9: unknown field "pats"/);
-    expect(lines[50]).toBe("many.yaml: there are more errors in this file than these 50: mend these first");
+    expect(lines[50]).toBe("many.yaml: there are more errors in this file than these 50: fix these first");
   });
 });
 

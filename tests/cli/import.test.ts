@@ -386,9 +386,9 @@ describe("the token", () => {
     [{ clock_skew_seconds: 5 }, /expired up to 60 seconds ago/],
     [{ issuer: "" }, /has no issuer/],
     [{ local_jwks: { filename: "/nowhere/keys" } }, /"\/nowhere\/keys": /],
-    [{ local_jwks: { inline_string: "no" } }, /what this becomes is refused: jwks/],
+    [{ local_jwks: { inline_string: "no" } }, /the result is refused: jwks/],
     [{ local_jwks: undefined }, /has no keys/],
-    [{ forward_payload_header: "host" }, /what this becomes is refused/],
+    [{ forward_payload_header: "host" }, /the result is refused/],
   ])("refused: %j", (more, words) => {
     expect(refusal([jwtAuthn({ a: provider(more) })])).toMatch(words);
   });
@@ -812,7 +812,7 @@ describe("Envoy Gateway's SecurityPolicy", () => {
     const forRoute = (name: string) =>
       security(authorization(rules), name, [{ kind: "HTTPRoute", name: "shop" }]);
     expect(run(forRoute("one")).stderr).toMatch(
-      /warning: this is for the HTTPRoute "shop", and policies know no routes/,
+      /warning: this is for the HTTPRoute "shop", and policies cannot select routes/,
     );
     const two = { kind: "List", items: [forRoute("one"), forRoute("two")] };
     expect(refusal(two)).toContain('with --policy NAME ("web/one", "web/two")');

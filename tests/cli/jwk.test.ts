@@ -177,7 +177,7 @@ describe("jwtgate jwk", () => {
     const again = run(["--generate", alg, "--private", file]);
     expect(again.status).toBe(1);
     expect(again.stderr).toBe(
-      `${file}: there is a file already, which may hold a key that is in use: name another one, or replace it with --force\n`,
+      `${file}: this file exists, and may hold a key that is in use: name another one, or replace it with --force\n`,
     );
   });
 

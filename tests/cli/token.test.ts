@@ -64,7 +64,7 @@ describe.each(ALGORITHMS)("a token signed with %s", (algorithm) => {
   test("is good under its key set, and not under another's", () => {
     const good = run("verify", "--jwks", `${algorithm}.jwks`, token);
     expect(good.stderr.replace(/.*this is a shared secret.*\n/, "")).toBe("");
-    expect(good.stdout).toContain(`good: the key set ${algorithm}.jwks takes it\n`);
+    expect(good.stdout).toContain(`good: the key set ${algorithm}.jwks accepts it\n`);
     expect(good.status).toBe(0);
     const parts = token.split(".");
     const forged = [parts[0], Buffer.from('{"sub":"root"}').toString("base64url"), parts[2]].join(".");
@@ -149,30 +149,27 @@ describe("a key that cannot sign, or not in this way, is reported", () => {
   test.each<[string[], string]>([
     [
       ["--key", "public.pem"],
-      "public.pem: this holds no private key: a public key or a certificate signs nothing",
+      "public.pem: this has no private key: a public key or a certificate cannot sign",
     ],
     [
       ["--key", "encrypted.pem"],
       "encrypted.pem: the private key is encrypted: decrypt it with `openssl pkey`",
     ],
-    [["--key", "two.jwks"], 'two.jwks: several keys here sign: choose one with --kid ("a", "b")'],
+    [["--key", "two.jwks"], 'two.jwks: several keys here can sign: choose one with --kid ("a", "b")'],
     [["--key", "two.jwks", "--kid", "c"], 'two.jwks: no key here that signs has the kid "c"'],
     [["--key", "broken.jwk"], "broken.jwk: the JWK's private key cannot be read"],
     [
       ["--key", "k1.pem"],
-      "k1.pem: a key of this type signs no tokens: RSA, P-256, P-384, P-521, Ed25519 or oct do",
+      "k1.pem: a key of this type cannot sign tokens: RSA, P-256, P-384, P-521, Ed25519 or oct can",
     ],
-    [
-      ["--key", "ES256.jwks"],
-      "ES256.jwks: this holds no private key and no secret: a public key signs nothing",
-    ],
+    [["--key", "ES256.jwks"], "ES256.jwks: this has no private key and no secret: a public key cannot sign"],
     [["--key", "ES256.pem", "--alg", "RS256"], "ES256.pem: this key does not sign RS256: it signs ES256"],
     [["--key", "missing"], "missing: there is no such file or folder"],
     [["--key", "."], ".: this is a folder"],
-    [["--key", "binary"], "binary: this holds no private key: a public key or a certificate signs nothing"],
+    [["--key", "binary"], "binary: this has no private key: a public key or a certificate cannot sign"],
     [["--key", "huge"], "huge: this is larger than 1 MiB"],
     [["--key", "/dev/zero"], "/dev/zero: this is larger than 1 MiB"],
-    [["--key", "/dev/null"], "/dev/null: there is nothing in it"],
+    [["--key", "/dev/null"], "/dev/null: this is empty"],
     [["--key", "ES256.pem", "--claims", "ES256.pem"], "ES256.pem: not JSON"],
     [["--key", "ES256.pem", "--claims", "two.jwks", "--claims", "/dev/null"], "/dev/null: not JSON"],
   ])("%j", (args, words) => {
@@ -205,7 +202,7 @@ describe("decode", () => {
   test("reports what the filter refuses, and prints no control character", () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const { stdout } = run("decode", `${part({ alg: "none" })}.${part({ "\u001b[2J": "\u009b1m\u202e" })}.`);
-    expect(stdout).toContain("The filter refuses it unseen: Jwt is not in the form of");
+    expect(stdout).toContain("The filter refuses it, whatever the policies: Jwt is not in the form of");
     expect(stdout).toContain('"\\u001b[2J": "\\u009b1m\\u202e"');
   });
 
@@ -228,7 +225,7 @@ describe("verify under policies", () => {
     const { status, stdout } = run("verify", "-f", "policies", ISTIO_TOKEN);
     expect(status).toBe(0);
     expect(stdout).toMatch(
-      /^good: RequestAuthentication default\/istio-sample \(policies\/sample\.yaml:\d+:\d+\) takes it\n/,
+      /^good: RequestAuthentication default\/istio-sample \(policies\/sample\.yaml:\d+:\d+\) accepts it\n/,
     );
     expect(stdout).toContain("principal  testing@secure.istio.io/testing@secure.istio.io\n");
     const told = JSON.parse(run("verify", "-f", "policies", "--json", ISTIO_TOKEN).stdout);
@@ -278,7 +275,7 @@ spec:
       write("gone.yaml", policy("/gone"));
       const good = await later("verify", "-f", "remote.yaml", token);
       expect(good).toMatchObject({ status: 0, stderr: "" });
-      expect(good.stdout).toContain("good: RequestAuthentication ns/r (remote.yaml:6:5) takes it");
+      expect(good.stdout).toContain("good: RequestAuthentication ns/r (remote.yaml:6:5) accepts it");
       const gone = await later("verify", "-f", "gone.yaml", token);
       expect(gone.status).toBe(1);
       expect(gone.stderr).toBe("");
@@ -292,7 +289,7 @@ spec:
 
   test.each<[string[], number, string]>([
     [["-f", "missing", "x"], 1, "missing: there is no such file or folder\n"],
-    [["--jwks", "/dev/null", "x"], 1, "/dev/null: there is nothing in it"],
+    [["--jwks", "/dev/null", "x"], 1, "/dev/null: this is empty"],
     [["--jwks", "http://127.0.0.1:1/", "x"], 1, "http://127.0.0.1:1/: connect ECONNREFUSED 127.0.0.1:1\n"],
     [
       ["--jwks", "http://[64:ff9b::a9fe:a9fe]/latest/meta-data", "x"],

@@ -205,7 +205,7 @@ test("is saved with the request, and comes back with it", async () => {
   await (await downloading).saveAs(workspace.path("policies.test.yaml"));
   const { status, stdout } = workspace.run(["test", "policies.test.yaml"]);
   expect(status, stdout).toBe(0);
-  // Another workload belongs into another file.
+  // Another workload belongs in another file.
   const labels = page.getByLabel("Its labels", { exact: true });
   await labels.fill("app=other");
   await page.locator(".verdict").filter({ hasText: "200" }).waitFor();

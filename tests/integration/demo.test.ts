@@ -162,7 +162,7 @@ describe("who decided", () => {
 
   test.each([
     [`rbac_access_denied_matched_policy[${id}]`, "b[a]r (a.yaml:3:5)"],
-    ["rbac_access_denied_matched_policy[none]", "no ALLOW policy lets it in"],
+    ["rbac_access_denied_matched_policy[none]", "no ALLOW policy allows it"],
     ["jwt_authn_access_denied{Jwt_is_expired}", "RequestAuthentication (a.yaml:3:5)"],
     ["via_upstream", ""],
   ])("%s", (details, expected) => {

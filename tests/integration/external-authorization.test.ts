@@ -323,7 +323,7 @@ test("run asks them too, prints which, and watches the mesh config", async () =>
     await until(line, async () => running.stdout().includes(line));
     writeFileSync(workspace.path("mesh.yaml"), "extensionProviders: []");
     await running.told('mesh.yaml has no extension provider "a"');
-    await running.told("the policies before stay in force");
+    await running.told("the previous policies stay in force");
     expect((await ask()).status).toBe(418);
     mesh(second.port);
     await running.told("reloaded: ");
@@ -345,7 +345,7 @@ test("explain prints which authorizer is asked, and why", () => {
   const explain = (...flags: string[]) => jwtgate("explain", "-f", file, "--path", "/a", ...flags);
   const asked = explain("--peer", "10.1.2.3");
   expect(asked.status).toBe(0);
-  expect(asked.stdout).toContain('"opa" is asked first; what it answers is not known here');
+  expect(asked.stdout).toContain('"opa" is asked first; its answer is unknown');
   expect(asked.stdout).toContain("✓ ipBlocks 10.0.0.0/8");
   expect(asked.stdout).toContain('forwarded, if "opa" allows it');
   const other = explain();

@@ -103,7 +103,7 @@ describe("a suite", () => {
     ).toEqual([
       ["put off", "not today"],
       ["far away", "only peers in 127.0.0.0/8 can connect with --envoy"],
-      ["TLS", "the client's TLS is not imitated with --envoy"],
+      ["TLS", "the client's TLS cannot be simulated with --envoy"],
       ["later", "Envoy's clock cannot be set (at:)"],
     ]);
   });

@@ -123,7 +123,7 @@ describe("a file that changes", () => {
     expect(await ask(running, "/secret")).toBe(200);
 
     edit(policy("/secret").replace("paths", "pats"));
-    await running.told("jwtgate: the policies before stay in force");
+    await running.told("jwtgate: the previous policies stay in force");
     expect(running.stderr()).toContain('policies/policy.yaml:14:9: unknown field "pats"');
     expect(await ask(running, "/other")).toBe(403);
 
@@ -239,7 +239,7 @@ describe("what cannot be served is reported, and nothing is left", () => {
   test("standard input, which does not change", async () => {
     const running = await workspace.spawn(["run", "-f", "-", "--upstream", "127.0.0.1:1"]);
     expect(await running.ended).toBe(2);
-    expect(running.stderr()).toContain("run follows files as they change");
+    expect(running.stderr()).toContain("run watches files for changes");
   });
 });
 

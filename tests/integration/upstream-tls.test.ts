@@ -217,12 +217,12 @@ describe("https://", () => {
     [
       "no certificate",
       ["--upstream-ca", "policies/policies.yaml"],
-      /--upstream-ca policies.*: it begins with no certificate/,
+      /--upstream-ca policies.*: it does not begin with a certificate/,
     ],
     [
       "an authority of key servers that is none",
       ["--jwks-ca", "gate.key"],
-      /--jwks-ca gate\.key: it begins with no certificate/,
+      /--jwks-ca gate\.key: it does not begin with a certificate/,
     ],
     [
       "a certificate as key",

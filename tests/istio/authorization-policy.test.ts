@@ -405,7 +405,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ["{from: [{source: {trustDomains: [▲a/b]}}]}", 'the trust domain "a/b" must not contain /'],
     [
       "{when: [{key: source.trustDomain, values: [▲'*a/b']}]}",
-      'the trust domain "*a/b" has a slash, which none has: remove it',
+      'the trust domain "*a/b" has a slash, which no trust domain has: remove it',
     ],
     ...["principals", "namespaces", "serviceAccounts", "trustDomains"].map((field): [string, string] => [
       `{from: [{source: {${field}: [▲"a\\nb"]}}]}`,
@@ -415,7 +415,7 @@ describe("what istiod or the API server refuse, is refused", () => {
     ["{when: [▲{key: '', values: [a]}]}", "spec.rules[0].when[0].key is missing"],
     [
       "{when: [{key: ▲source.ip}]}",
-      "spec.rules[0].when[0] needs values or notValues: a condition without them asks nothing",
+      "spec.rules[0].when[0] needs values or notValues: a condition without them has no effect",
     ],
     [
       "{when: [{key: ▲request.headers, values: [a]}]}",
@@ -489,7 +489,7 @@ describe("what istiod or the API server refuse, is refused", () => {
   test("metadata of other filters cannot be seen", () => {
     const key = "experimental.envoy.filters.http.other[a]";
     expect(messages(rule(`{when: [{key: '${key}', values: [b]}]}`))[0]).toMatch(
-      /^4:45: experimental\.envoy\.filters\.http\.other\[a\] is what another filter writes/,
+      /^4:45: experimental\.envoy\.filters\.http\.other\[a\] is written by another filter/,
     );
   });
   test("a header name that would make Envoy refuse everything", () => {

@@ -89,7 +89,7 @@ describe("targets", () => {
   test("a bare configuration names what it needs", () => {
     expect(compileText(direct, { target: "config" }).configuration).toHaveProperty("directRemoteAddress");
     expect(messages(direct, { target: "config" })).toEqual([
-      "4:48: warning: this needs the filter state jwtgate.direct_remote_address to hold the direct peer's address: --output envoy arranges that",
+      "4:48: warning: this needs the filter state jwtgate.direct_remote_address to hold the direct peer's address: --output envoy sets it",
     ]);
   });
   test("a WasmPlugin cannot have it", () => {
@@ -197,7 +197,7 @@ describe("files", () => {
   });
   test("the same resource twice", () => {
     expect(messages(`${rule("{}")}---\n${rule("{}")}`)).toEqual([
-      "6:1: AuthorizationPolicy foo/p is there already, at policy.yaml:1:1, and a cluster would keep only one of them: rename or remove one",
+      "6:1: AuthorizationPolicy foo/p already exists, at policy.yaml:1:1, and a cluster would keep only one of them: rename or remove one",
     ]);
   });
 });
@@ -211,7 +211,7 @@ describe("other resources", () => {
     [
       "security.istio.io/v1",
       "PeerAuthentication",
-      "7:7: warning: PeerAuthentication x is not compiled: who must use mTLS is decided by the listener (--tls-client-ca) or by Istio",
+      "7:7: warning: PeerAuthentication x is not compiled: the listener (--tls-client-ca) or Istio decides who must use mTLS",
     ],
     [
       "security.istio.io/v1",
@@ -288,7 +288,7 @@ describe("other resources", () => {
         "1:1: warning: ConfigMap a (v1) is not a policy and is not compiled",
       ],
     ],
-    ["\n", ["there is no RequestAuthentication and no AuthorizationPolicy here: there is nothing in it"]],
+    ["\n", ["there is no RequestAuthentication and no AuthorizationPolicy here: the input is empty"]],
     [
       "policies: [a.yaml]\ntests: [{name: a, expect: 200}]\n",
       ["1:1: these are tests: run them with `jwtgate test FILE`"],

@@ -375,7 +375,7 @@ describe("a CUSTOM policy", () => {
     const { workloads, diagnostics } = compileWith(http(HERE), { shadow: true });
     expect(workloads[0]?.custom).toEqual([]);
     expect(diagnostics.map(formatDiagnostic)).toEqual([
-      "policy.yaml:4:41: warning: in shadow nobody asks this extension provider, whose answer would count: what it refuses is not seen",
+      "policy.yaml:4:41: warning: in shadow Envoy does not ask this extension provider, because its answer would be enforced: its refusals are not seen",
     ]);
   });
 

@@ -227,7 +227,7 @@ describe("a host that a ServiceEntry covers gets no second one", () => {
   });
 });
 
-describe("what is missing is named, and the keys get a name of their own", () => {
+describe("the warning names what is missing, and the keys get a separate name", () => {
   const APART = "keys.example.jwtgate.internal";
   test.each([
     [

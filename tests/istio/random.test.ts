@@ -193,7 +193,7 @@ describe("random policies", () => {
       ]);
       spec.rules.push({ when: [{ key, values: ["a"] }] });
     },
-    "a condition that asks nothing": (spec) => {
+    "a condition without values": (spec) => {
       spec.rules.push({ when: [{ key: "connection.sni", values: [] }] });
     },
     "a bad path": (spec, random) => {

@@ -260,7 +260,7 @@ describe("keys", () => {
     const text = jwtRule("issuer: i, jwksUri: https://k.example/jwks");
     expect(compileText(text).configuration!.providers![0]!.localJwks).toBeDefined();
     expect(messages(text)).toEqual([
-      "4:40: warning: jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
+      "4:40: warning: jwksUri is not used, because jwks has the keys; newer Kubernetes APIs refuse both together",
     ]);
   });
   test("faults of keys are reported at the position of the key set", () => {
@@ -357,7 +357,7 @@ test.each(["spec: {}", "spec: {jwtRules: []}", "spec:"])(
 
 describe("what istiod, the API server or Envoy refuse, is refused", () => {
   test.each([
-    ["issuer: ▲''", "spec.jwtRules[0].issuer must not be empty: leave it out where any issuer will do"],
+    ["issuer: ▲''", "spec.jwtRules[0].issuer must not be empty: leave it out if any issuer is acceptable"],
     ["issuer: i, audiences: [▲'']", "spec.jwtRules[0].audiences must not contain an empty value: remove it"],
     ["issuer: i, audiences: ▲a", 'spec.jwtRules[0].audiences must be a list, not a string: write ["a"]'],
     [
@@ -372,10 +372,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
       "issuer: i, jwksUri: ▲{url: https://k}",
       "spec.jwtRules[0].jwksUri must be a string, not a map: write one value, without - or brackets in front of it",
     ],
-    [
-      "issuer: i, jwksUri: ▲''",
-      "spec.jwtRules[0].jwksUri must not be empty: leave it out where there is none",
-    ],
+    ["issuer: i, jwksUri: ▲''", "spec.jwtRules[0].jwksUri must not be empty: leave it out if there is none"],
     ["issuer: i, jwksUri: ▲ftp://k", 'jwksUri "ftp://k" must be a URL with http:// or https://'],
     ["issuer: i, jwksUri: ▲/jwks", 'jwksUri "/jwks" must be a URL with http:// or https://'],
     [
@@ -408,7 +405,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     ["issuer: i, fromHeaders: [{name: ▲Host}]", '"Host" is not a header that can hold a token'],
     [
       'issuer: i, fromHeaders: [{name: a, prefix: ▲"b\\r\\n"}]',
-      "the prefix must not contain line breaks, for no header's value does",
+      "the prefix must not contain line breaks, because no header's value does",
     ],
     [
       "issuer: i, fromParams: [▲'']",
@@ -424,11 +421,11 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
     ],
     [
       "issuer: i, outputPayloadToHeader: ▲host",
-      "the Host header is removed from no request: use another header, such as x-jwt-claim",
+      "the Host header cannot be removed from requests: use another header, such as x-jwt-claim",
     ],
     [
       "issuer: i, outputClaimToHeaders: [{header: ▲Content-Length, claim: c}]",
-      '"Content-Length" defines where a request ends: no claim may; use another header, such as x-jwt-claim',
+      '"Content-Length" defines where a request ends, which a claim must not: use another header, such as x-jwt-claim',
     ],
     [
       "issuer: i, outputClaimToHeaders: [{header: ▲a.b, claim: c}]",

@@ -78,10 +78,10 @@ describe("the policies of a waypoint", () => {
     const { said, selected } = compiled(text, { namespace: "foo", service: { kind: "Service", name: "a" } });
     expect(selected).toEqual(["a"]);
     expect(said).toEqual([
-      "f:1:1: warning: AuthorizationPolicy foo/ns has no targetRefs, so no waypoint enforces it, and it is not compiled; what of it is about connections, ztunnel enforces",
-      "f:6:1: warning: AuthorizationPolicy foo/labels has no targetRefs, so no waypoint enforces it, and it is not compiled; what of it is about connections, ztunnel enforces",
+      "f:1:1: warning: AuthorizationPolicy foo/ns has no targetRefs, so no waypoint enforces it, and it is not compiled; ztunnel enforces its conditions about connections",
+      "f:6:1: warning: AuthorizationPolicy foo/labels has no targetRefs, so no waypoint enforces it, and it is not compiled; ztunnel enforces its conditions about connections",
       "f:11:1: warning: RequestAuthentication foo/jwt has no targetRefs, so no waypoint enforces it, and it is not compiled",
-      "f:16:1: warning: AuthorizationPolicy istio-system/root has no targetRefs, so no waypoint enforces it, and it is not compiled; what of it is about connections, ztunnel enforces",
+      "f:16:1: warning: AuthorizationPolicy istio-system/root has no targetRefs, so no waypoint enforces it, and it is not compiled; ztunnel enforces its conditions about connections",
     ]);
   });
 

@@ -136,7 +136,7 @@ describe.each([
       keys: [leaf],
       notes: [
         expect.stringMatching(
-          /^the certificate of "CN=jwtgate tests" issued another one .* --chain takes it$/,
+          /^the certificate of "CN=jwtgate tests" issued another one .* --chain includes it$/,
         ),
       ],
     });
@@ -274,18 +274,18 @@ describe.each([
       "this JSON is not a JWK (it has no [kty]) and not a key set (it has no [keys])",
     ],
     ["an empty key set", '{"keys":[]}', "[keys] must be a list of keys"],
-    ["nothing", "\n", "there is nothing in it: a key, a certificate or a key set is needed"],
+    ["nothing", "\n", "this is empty: a key, a certificate or a key set is needed"],
     ["PKCS #7", pem("PKCS7"), "convert it with `openssl pkcs7 -in FILE -print_certs -out certs.pem`"],
     [
       "a request for a certificate",
       pem("NEW CERTIFICATE REQUEST"),
       "convert it with `openssl req -in FILE -noout -pubkey -out public.pem`",
     ],
-    ["a block without a key", pem("PUBLIC KEY"), 'the block "PUBLIC KEY" holds no key that can be read'],
+    ["a block without a key", pem("PUBLIC KEY"), 'the block "PUBLIC KEY" has no readable key'],
     [
       "a block without a certificate",
       pem("CERTIFICATE"),
-      'the block "CERTIFICATE" holds no certificate that can be read',
+      'the block "CERTIFICATE" has no readable certificate',
     ],
     [
       "an encrypted key",
@@ -303,7 +303,11 @@ describe.each([
       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 someone",
       "convert it with `ssh-keygen -e -m PKCS8 -f FILE > key.pem`",
     ],
-    ["half of a block", "-----BEGIN PUBLIC KEY-----\nAAAA", "there is no whole PEM block with a key in it"],
+    [
+      "half of a block",
+      "-----BEGIN PUBLIC KEY-----\nAAAA",
+      "there is no complete PEM block with a key in it",
+    ],
   ])("refuses %s", (_, text, words) => {
     expect(() => read(text)).toThrow(NoKey);
     expect(() => read(text)).toThrow(words);

@@ -45,7 +45,7 @@ describe("a private key", () => {
     [
       "a public key",
       () => EC.publicKey.export({ type: "spki", format: "der" }),
-      "this holds no private key: a public key or a certificate signs nothing",
+      "this has no private key: a public key or a certificate cannot sign",
     ],
     [
       "a Java keystore",
@@ -53,7 +53,7 @@ describe("a private key", () => {
       "this is a Java keystore: convert it with `keytool -importkeystore ",
     ],
     ["UTF-16", () => Buffer.from(`\ufeff${pem(RSA)}`, "utf16le"), "this is UTF-16: convert it with `iconv "],
-    ["nothing", () => Buffer.from(" \n"), "there is nothing in it"],
+    ["nothing", () => Buffer.from(" \n"), "this is empty"],
   ])("is not %s", (_, bytes, words) => {
     expect(() => readPrivateKeyText(bytes())).toThrow(NoKey);
     expect(() => readPrivateKeyText(bytes())).toThrow(words);

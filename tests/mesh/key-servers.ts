@@ -64,7 +64,7 @@ export const KEY_SERVERS: readonly KeyServer[] = [
         `{portLevelSettings: [{port: {number: 80}, tls: ${TLS.replaceAll("HOST", "originated.example")}}]}`,
       ),
   },
-  // Without TLS of a DestinationRule the keys get a name of their own.
+  // Without TLS of a DestinationRule the keys get a separate name.
   { uri: "https://lacking.example/jwks", resources: entry("lacking.example", HTTPS) },
 ];
 

@@ -175,7 +175,7 @@ export function verifyJws(jws: Jws, keys: readonly Jwk[], maxKeysTried: number):
     }
     matched = true;
     if (kty === "OKP" && jws.signature.length !== 64) {
-      note("the signature is not 64 bytes long, so that the search ends here");
+      note("the signature is not 64 bytes long, so the search ends here");
       return { refusal: jws.algorithm === "EdDSA" ? REFUSAL.ed25519Length : REFUSAL.verification, attempts };
     }
     if (!algorithmsOf(key).includes(jws.algorithm)) {

@@ -342,7 +342,7 @@ describe("what Envoy Gateway cannot do is an error with its place and reason", (
     ["http://127.0.0.1/jwks", "no Backend on the loopback"],
     ["http://[::1]/jwks", "no Backend on the loopback"],
     ["http://localhost/jwks", "no Backend on the loopback"],
-    ["https://my_keys.example/jwks", "small letters, digits, - and . only"],
+    ["https://my_keys.example/jwks", "lower-case letters, digits, - and ."],
   ])("keys at %s", (uri, reason) => {
     const { configuration, messages } = compiled(policies(uri));
     expect(configuration).toBeUndefined();

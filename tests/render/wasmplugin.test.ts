@@ -159,7 +159,7 @@ describe("the YAML", () => {
       render(GATEWAY),
     ]);
     expect(text).toContain(
-      "# A filter that fails or cannot be loaded refuses, and never lets a request through. One that has failed is started again.\n",
+      "# A filter that fails or cannot be loaded refuses every request. One that has failed is started again.\n",
     );
   });
 });

@@ -14,7 +14,7 @@ import type { Findings } from "./findings.ts";
 export function checkJwtRule(rule: JwtRule, findings: Findings): void {
   const { at, issuer, audiences, jwksUri, jwks, fromHeaders, fromParams, fromCookies } = rule;
   if (issuer === undefined) {
-    findings.add("JG008", at, "tokens of any issuer are taken, for this rule names none");
+    findings.add("JG008", at, "tokens of any issuer are accepted, because this rule names none");
   } else if (issuer.value.includes("*")) {
     const message = `no token has the issuer ${quote(issuer.value)}: the asterisk is literal, and every token is refused`;
     findings.add("JG013", issuer.at, message);
@@ -25,7 +25,7 @@ export function checkJwtRule(rule: JwtRule, findings: Findings): void {
     findings.add(
       "JG002",
       at,
-      `every token ${whose} is taken, also one that was made for another service`,
+      `every token ${whose} is accepted, also one that was made for another service`,
       remedy,
     );
   }

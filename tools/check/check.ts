@@ -134,7 +134,7 @@ class Reviewer {
       this.findings.add(
         "JG209",
         policy.at,
-        `${metadata.name} is on trial (istio.io/dry-run) and decides nothing`,
+        `${metadata.name} is a dry run (istio.io/dry-run) and changes no answer`,
       );
     }
     for (const rule of spec.rules) {
@@ -192,7 +192,7 @@ class Reviewer {
 
   private checkAllow(rule: PolicyRule, clauses: readonly Clause[]): void {
     if (clauses.length === 0) {
-      this.findings.add("JG208", rule.at, "this rule has no condition, so that it allows everything");
+      this.findings.add("JG208", rule.at, "this rule has no condition, so it allows everything");
       return;
     }
     for (const { name, at, attribute, notValues } of clauses) {
@@ -234,11 +234,7 @@ class Reviewer {
       return;
     if (identifying.some(({ name }) => written.has(name.slice("request.headers[".length, -1).toLowerCase())))
       return;
-    this.findings.add(
-      "JG212",
-      first.at,
-      `${first.name} is all that is asked for, and every client can send it`,
-    );
+    this.findings.add("JG212", first.at, `${first.name} is the only condition, and any client can send it`);
   }
 
   private checkHosts(clauses: readonly Clause[]): void {
@@ -342,7 +338,7 @@ class Reviewer {
       };
       const denied = action === "ALLOW" ? wider("DENY") : undefined;
       if (denied) {
-        const message = `this rule allows nothing: the DENY rule at ${formatPosition(denied.rule.at)} matches all of it`;
+        const message = `this rule allows no request: the DENY rule at ${formatPosition(denied.rule.at)} matches all that it matches`;
         this.findings.add("JG206", rule.at, message);
         continue;
       }
@@ -351,13 +347,16 @@ class Reviewer {
         this.findings.add(
           "JG207",
           rule.at,
-          `the rule at ${formatPosition(same.rule.at)} matches all that this one does`,
+          `the rule at ${formatPosition(same.rule.at)} matches all that this one matches`,
         );
       }
     }
   }
 
-  /** Reports further rules without effect: those that only several rules together, or what can arrive, make so. */
+  /**
+   * Reports further rules without effect: those that several rules together cover, or that no possible
+   * request matches.
+   */
   private proveCoverage(): void {
     const { configuration, prover } = this.options.proof ?? {};
     if (configuration === undefined || prover === undefined) return;
@@ -439,7 +438,7 @@ class Reviewer {
     else this.findings.add("JG207", at, `${what} all that this one does`);
   }
 
-  /** Whether some policy requires a token for the workloads of the resource. */
+  /** Whether a policy requires a token for the workloads of the resource. */
   private isTokenRequired(resource: Resource): boolean {
     return this.requiring.some((policy) => this.canMeet(policy, resource));
   }

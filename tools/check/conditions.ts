@@ -40,21 +40,21 @@ function checkRequestPrincipal(
   const slash = value.lastIndexOf("/");
   const issuer = value.slice(0, Math.max(slash, 0));
   if (value === "*/*") {
-    findings.add("JG102", at, '"*/*" is any issuer and the subject "*", which nobody has');
+    findings.add("JG102", at, '"*/*" means any issuer and the subject "*", which no token has');
   } else if (slash < 0 && !value.includes("*")) {
     const [known] = issuers ?? [];
     const remedy =
       known === undefined || issuers?.has(value)
         ? `write "${value}/*" for every subject of this issuer`
         : `write "${known}/${value}" for this subject of the trusted issuer`;
-    findings.add("JG101", at, `${quote(value)} has no slash, so that it matches nobody`, remedy);
+    findings.add("JG101", at, `${quote(value)} has no slash, so it matches no principal`, remedy);
   } else if (/^https?:\/$/.test(issuer)) {
     const written = value.replace(/\*$/, "");
     const whole = [...(issuers ?? [])].find((known) => known.startsWith(written)) ?? [...(issuers ?? [])][0];
     findings.add(
       "JG103",
       at,
-      `${quote(value)} is read as the issuer ${quote(issuer)} and a subject, which matches nobody`,
+      `${quote(value)} is read as the issuer ${quote(issuer)} and a subject, which matches no principal`,
       `write "${whole ?? written}/*", with the whole issuer`,
     );
   } else if (issuers !== undefined && issuers.size > 0) {
@@ -138,7 +138,7 @@ function checkSpace(
   findings.add(
     "JG108",
     at,
-    `${claim} is split at spaces, so that no word of it is ${quote(value)}`,
+    `${claim} is split at spaces, so no word of it is ${quote(value)}`,
     `write ${value.split(/ +/).map(quote).join(", ")}`,
   );
 }
@@ -160,7 +160,7 @@ function checkClaim(path: readonly string[], { at, values, notValues }: Clause, 
       "JG106",
       at,
       `${claim} is an object, which matches no value`,
-      `go down into it: request.auth.claims[${claim}][NAME]`,
+      `select a member of it: request.auth.claims[${claim}][NAME]`,
     );
   } else if (isTop && BOOLEANS.has(claim)) {
     findings.add("JG107", at, `${claim} is a boolean with most issuers, which matches no value`);

@@ -22,7 +22,7 @@ interface Options extends PolicyOptions {
 
 const EXAMPLES = `
 Examples:
-  What would a reviewer say?
+  Find mistakes in policies:
     $ jwtgate check -f envoy/istio/require-a-token.yaml
   In CI, to fail on warnings too:
     $ jwtgate check -f policies/ --fail-on warning
@@ -31,7 +31,7 @@ Examples:
     $ jwtgate check -f envoy/istio/require-a-token.yaml --format sarif -o check.sarif
     $ jwtgate check -f envoy/istio/require-a-token.yaml --format github
 
-A comment suppresses a finding of its line, or of the next line if it is alone on its own:
+A comment suppresses a finding of its own line, or of the next line if the comment is alone on its line:
   # jwtgate: ignore JG010 because tokens in URLs are needed by the old player
 
 Each finding has a code; docs/check.md explains it. Exit code: 0; 1 if a finding is as severe as --fail-on,
@@ -43,7 +43,7 @@ export function checkCommand(): Command {
   );
   addSourceOptions(command, true)
     .addOption(
-      new Option("--fail-on <severity>", "end with 1 if there is a finding as severe as this")
+      new Option("--fail-on <severity>", "exit with 1 if there is a finding as severe as this")
         .choices(SEVERITIES)
         .default("error"),
     )
@@ -56,7 +56,7 @@ export function checkCommand(): Command {
         .default("text"),
     )
     .option("--json", "the same as --format json")
-    .option("--suppressions <file>", "findings that are to stay, and why; may be repeated", collect)
+    .option("--suppressions <file>", "a file of accepted findings, with reasons; may be repeated", collect)
     .addOption(outputFileOption());
   return addWorkloadOptions(command)
     .optionsGroup("Help:")

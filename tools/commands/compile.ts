@@ -69,9 +69,9 @@ export function compileCommand(): Command {
     .option("--remove-lookalikes", "remove X_User too if x-user is an output header (docs/security-model.md)")
     .option("--shadow", "decide, count and log, but never answer or change a request")
     .optionsGroup("Which workload (all policies apply if none of these is given):")
-    .option("--namespace <name>", "its namespace; also that of resources that name none")
+    .option("--namespace <name>", "its namespace, and that of resources without one")
     .option("--labels <labels>", "all its labels, as NAME=VALUE,…", parseLabels)
-    .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it is an instance of")
+    .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it belongs to")
     .option("--service <name>", "with --mode waypoint: the Service whose requests pass the waypoint")
     .option(
       "--service-entry <name>",
@@ -87,7 +87,7 @@ export function compileCommand(): Command {
     )
     .optionsGroup("Keys that are fetched (jwksUri, or discovery from the issuer):")
     .option("--jwks-ca <file>", "authorities of the servers' certificates, PEM (default: the system's)")
-    .option("--discover", "ask issuers for their jwks_uri now, and write it down")
+    .option("--discover", "fetch the issuers' jwks_uri now, and write them into the output")
     .option("--jwks-host <origin...>", "https://HOST[:PORT] that a discovered jwks_uri may name", parseOrigin)
     .option("--allow-jwks-metadata-service", "let keys be fetched from link-local and metadata addresses");
   const own = new Map<Option, readonly Target[]>();
@@ -128,20 +128,20 @@ function misuseOfWaypoint(
   target: Target,
 ): string | undefined {
   const served = service === undefined ? serviceEntry && "--service-entry" : "--service";
-  if (mode !== "waypoint") return served && `${served} goes with --mode waypoint`;
+  if (mode !== "waypoint") return served && `${served} needs --mode waypoint`;
   if (target.hasWaypoints !== true) {
     const able = OUTPUTS.filter(({ hasWaypoints }) => hasWaypoints);
     return `--mode waypoint is for --output ${namesOf(able)}, and this is --output ${target.name}`;
   }
   if (labels !== undefined) {
-    return "--labels mean nothing to a waypoint, which enforces policies by their targetRefs: name it with --gateway, or what it serves with --service";
+    return "--labels have no effect for a waypoint, which enforces policies by their targetRefs: name the waypoint with --gateway, or a service with --service";
   }
   if (service !== undefined && serviceEntry !== undefined)
     return "--service and --service-entry exclude each other";
   return undefined;
 }
 
-/** The options as outputs know them. */
+/** The options in the form that outputs read. */
 function sharedOf({ mode, ...options }: Options): SharedOptions {
   return { ...options, ...(mode === "waypoint" ? { waypoint: true } : mode && { mode }) };
 }

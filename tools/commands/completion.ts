@@ -14,7 +14,7 @@ Examples:
 
 /** A command with the words that can follow it. */
 interface Completed {
-  /** Names from the program's own on, without that one: [] is the program. */
+  /** The names after the program's own; [] is the program itself. */
   path: string[];
   description: string;
   /** Names of its subcommands. */

@@ -32,19 +32,19 @@ const EXAMPLES = `
 Examples:
   Write a gateway's policies with the wizard, and try requests:
     $ jwtgate console
-  Open policies, and follow them as an editor saves them:
+  Open policies, and read them again when an editor saves them:
     $ jwtgate console -f policies/
   One file that works without a network, opened from disk:
     $ jwtgate console -f policies/ --export console.html
 
-The page decides with the module that Envoy runs, in the browser, and sends nothing anywhere. For policies of -f that name a
-jwksUri, this command fetches the keys; no other address is asked. Ctrl-C ends it.
+The page decides with the module that Envoy runs, in the browser, and sends no data. For policies of -f that name a
+jwksUri, this command fetches the keys; it contacts no other address. Ctrl-C ends it.
 Exit code: 0 after Ctrl-C or when the file is written, or 1 if a file cannot be read or the address is in use, or 2 if
 the command line is wrong.`;
 
 export function consoleCommand(): Command {
   const command = new Command("console").description(
-    "open the wizard and the playground in a browser, with policies that are followed as they change",
+    "open the wizard and the playground in a browser; policies are read again when they change",
   );
   return addFileOptions(command)
     .addOption(
@@ -62,14 +62,14 @@ export function consoleCommand(): Command {
           ["jwksCa", "--jwks-ca"],
         ] as const) {
           if (self.getOptionValueSource(name) === "cli")
-            self.error(`error: --export serves nothing: leave ${flag} out`);
+            self.error(`error: --export starts no server: leave ${flag} out`);
         }
         await writePage(options, options.export);
         return;
       }
       if (options.file?.includes("-"))
         self.error(
-          "error: console follows files as they change, and standard input is none: name a file or a folder",
+          "error: console watches files for changes, and cannot watch standard input: name a file or a folder",
         );
       await serve(options);
     });
@@ -164,7 +164,7 @@ function readConsole(): Map<string, Uint8Array> {
       readdirSync(CONSOLE_FOLDER).map((name) => [name, readFileSync(join(CONSOLE_FOLDER, name))]),
     );
   } catch {
-    throw new UserError(`${CONSOLE_FOLDER} is not there yet: run \`npm run build\``);
+    throw new UserError(`${CONSOLE_FOLDER} does not exist yet: run \`npm run build\``);
   }
 }
 

@@ -18,8 +18,7 @@ Examples:
   With an Envoy of your own:
     $ ENVOY_BIN=/usr/local/bin/envoy jwtgate demo
 
-Exit code: 0 after Ctrl-C, or with --once where every answer is as expected; 1 if one is not, or Envoy cannot run; 2
-where the command line is wrong.`;
+Exit code: 0 after Ctrl-C, or with --once if every answer is as expected; 1 if one is not, or Envoy cannot run; 2 if the command line is wrong.`;
 
 export function demoCommand(): Command {
   return new Command("demo")
@@ -38,7 +37,8 @@ export function demoCommand(): Command {
 }
 
 async function run(once: boolean): Promise<void> {
-  if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
+  if (!existsSync(MODULE_FILE))
+    throw new UserError(`${MODULE_FILE} does not exist yet: run \`npm run build\``);
   const stopping = new StopSignal();
   const progress = (line: string) => tell(printable(line), process.stderr);
   const envoy = await findEnvoy({ progress });

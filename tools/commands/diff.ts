@@ -34,9 +34,9 @@ interface Options extends PolicyOptions {
 
 const EXAMPLES = `
 Examples:
-  Which requests are answered differently, after a change?
+  Which requests are answered differently after a change?
     $ jwtgate diff --old envoy/istio/require-a-token.yaml --new envoy/istio/one-principal.yaml
-  Of the policies of a branch, against those of main:
+  The policies of a branch, compared with those of main:
     $ jwtgate diff --old main:policies/ --new policies/
   In CI, to fail only if something is let through that was refused before:
     $ jwtgate diff --old main:policies/ --new policies/ --fail-on opened --format github
@@ -54,7 +54,10 @@ export function diffCommand(): Command {
     )
     .requiredOption("--new <path...>", "the policies after, in the same forms")
     .addOption(
-      new Option("--fail-on <change>", "end with 1 for: what is opened; closed too; any difference")
+      new Option(
+        "--fail-on <change>",
+        "exit with 1 if something is opened; opened or closed; or on any difference",
+      )
         .choices(FAIL_ON)
         .default("any"),
     )

@@ -47,15 +47,15 @@ const EXAMPLES = `
 Examples:
   Why is this request refused?
     $ jwtgate explain -f envoy/istio/one-principal.yaml --path /productpage
-  The same for a curl line, pasted as it is; $NAME is taken from the environment, nothing is run:
+  The same for a curl line, pasted unchanged; $NAME is taken from the environment, and the line is not run:
     $ jwtgate explain -f envoy/istio/one-principal.yaml --curl 'curl -H "Authorization: Bearer invalid" localhost/productpage'
   With a token from a file, at a time, and as JSON:
     $ jwtgate explain -f envoy/istio/one-principal.yaml --token @token.jwt --at 2026-01-31T12:00:00Z --json
-  With the keys that a jwksUri has, from a file or fetched now:
+  With the keys of a jwksUri, from a file or fetched now:
     $ jwtgate explain -f policies/ --token @token.jwt --jwks-at https://idp.example.com/jwks.json=keys.json
     $ jwtgate explain -f policies/ --token @token.jwt --fetch
 
-The verdict is that of the very module that runs in Envoy. No token and no secret is printed. Exit code: 0 if the
+The verdict is that of the module that runs in Envoy. Tokens and secrets are not printed. Exit code: 0 if the
 request was explained, whatever the answer is; 1 if the policies are wrong; 2 if the command line is.`;
 
 export function explainCommand(): Command {
@@ -66,15 +66,15 @@ export function explainCommand(): Command {
     .option("--json", "as JSON, for programs")
     .addOption(outputFileOption())
     .optionsGroup("The request:")
-    .option("--curl <line>", "a curl line, as pasted; nothing is run or sent")
+    .option("--curl <line>", "a curl line, as pasted; it is not run")
     .option("-X, --method <method>", "its method (default: GET)", parseMethod)
     .option("--path <path>", "its path, perhaps with a query (default: /)", parsePath)
     .option("--host <host>", "its Host header (default: localhost)")
     .option("-H, --header <line>", "a header, NAME: VALUE; may be given several times", parseHeader)
     .option("--token <token>", "after `Authorization: Bearer `; @FILE reads a file, @- standard input")
-    .option("--peer <ip>", "address of who connects (default: 127.0.0.1)", parseIp)
-    .option("--sni <name>", "over TLS, asking for this server name")
-    .option("--client-san <uri>", "over TLS, with a client certificate for this URI (spiffe://…)", parseList)
+    .option("--peer <ip>", "address of the client (default: 127.0.0.1)", parseIp)
+    .option("--sni <name>", "use TLS, with this server name")
+    .option("--client-san <uri>", "use TLS, with a client certificate for this URI (spiffe://…)", parseList)
     .option(
       "--at <time>",
       "when: 2026-01-31T12:00:00Z, now+1h, seconds since 1970 (default: now)",
@@ -82,7 +82,7 @@ export function explainCommand(): Command {
     )
     .addOption(formerOption("--now <time>", "--at", parseMoment))
     .optionsGroup("Keys that are fetched:")
-    .option("--jwks-at <uri=file>", "the key set that is at a jwksUri; may be repeated", parseJwksAt)
+    .option("--jwks-at <uri=file>", "the key set to use for a jwksUri; may be repeated", parseJwksAt)
     .addOption(formerOption("--jwks <uri=file>", "--jwks-at", parseJwksAt))
     .option("--fetch", "fetch key sets now, from their real servers")
     .option("--jwks-ca <file>", "authorities of these servers' certificates, PEM")
@@ -143,7 +143,7 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
     gates.gate.fetchFailures.size === 0
   )
     process.stderr.write(
-      "keys of a URL are not fetched here: fetch them with --fetch, or give them with --jwks-at URI=FILE\n",
+      "keys of a URL are not fetched here: fetch them with --fetch, or pass them with --jwks-at URI=FILE\n",
     );
 }
 
@@ -155,7 +155,7 @@ function warnOfUnused({ providers = [] }: Configuration, given: ReadonlyMap<stri
     ),
   );
   const known =
-    asked.size === 0 ? "they have all their keys" : `they take them from ${[...asked].join(", ")}`;
+    asked.size === 0 ? "they contain all their keys" : `they take them from ${[...asked].join(", ")}`;
   for (const uri of given.keys()) {
     if (!asked.has(uri))
       process.stderr.write(

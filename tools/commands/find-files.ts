@@ -73,7 +73,7 @@ export function filesOf(folder: string, search: Search, known: Set<string> = new
       if (is.isFile()) return [path];
       throw new Error(NO_FILE);
     } catch (error) {
-      // A link to nowhere whose name is not that of a policy is ignored.
+      // A broken link is ignored, unless its name is that of a policy.
       if (isWanted) search.onError(path, error);
       return [];
     }
@@ -84,7 +84,7 @@ export function filesOf(folder: string, search: Search, known: Set<string> = new
 const TOO_MANY = `there are more than ${MAX_ENTRIES} files and folders in it: name a smaller folder, or leave some out with --ignore`;
 
 const NO_FILE =
-  "this is a pipe or a device, and no file: remove it, leave it out with --ignore, or name it with -f";
+  "this is a pipe or a device, not a file: remove it, leave it out with --ignore, or name it with -f";
 
 /** The folder that a pattern starts from, and which of its files match. Undefined if the path is not a pattern. */
 export function readPattern(

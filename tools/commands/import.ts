@@ -15,7 +15,7 @@ const MAX_KEY_BYTES = 1024 * 1024;
 
 const EXAMPLES = `
 Examples:
-  From the bootstrap of an Envoy, and then what it becomes:
+  From the bootstrap of an Envoy; then compile the result:
     $ jwtgate import native.yaml -o policies.yaml
     $ jwtgate compile -f policies.yaml --output envoy --listen 127.0.0.1:8080 --upstream 127.0.0.1:8000
   From a running Envoy, one listener of it:
@@ -23,8 +23,7 @@ Examples:
   From Envoy Gateway:
     $ kubectl get securitypolicy -A -o yaml | jwtgate import - --policy web/gateway -o policies.yaml
 
-What has no equivalent is named by its place on standard error. An error (exit code 1, and nothing is written) is what
-would let more requests pass than before; a warning is what refuses more, or changes no answer. Exit code: 0, or 1 with an
+Standard error names everything that has no equivalent, with its position. An error means that more requests could pass than before; then the exit code is 1, and no policy is written. A warning means that fewer pass, or that no answer changes. Exit code: 0, or 1 with an
 error, or 2 if the command line is wrong.`;
 
 export function importCommand(): Command {
@@ -41,9 +40,9 @@ export function importCommand(): Command {
     .option("--listener <name>", "those of this listener")
     .option("--filter-chain <name>", "those of this filter chain, by its name or its number from 0")
     .option("--policy <name>", "the SecurityPolicy of this name, NAME or NAMESPACE/NAME")
-    .option("--no-route-overrides", "no route that is not in the file changes what the filters do")
+    .option("--no-route-overrides", "assume that no route outside the file changes the filters")
     .optionsGroup("How they are imported:")
-    .option("--name <name>", "name of the RequestAuthentication; others begin with it")
+    .option("--name <name>", "name of the RequestAuthentication, and the beginning of other names")
     .option("--namespace <name>", "namespace of all resources")
     .option("--labels <labels>", "labels of the workload that they are for, as NAME=VALUE,…", parseLabels)
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")
@@ -51,19 +50,16 @@ export function importCommand(): Command {
     .optionsGroup("What has no equivalent:")
     .option(
       "--assume-claim-types",
-      "every token has each claim in the type that a condition names, text or list",
+      "assume that every token has each claim in the type that a condition names, text or list",
     )
-    .option("--assume-one-token", "no request has more than one token")
+    .option("--assume-one-token", "assume that no request has more than one token")
     .addOption(
       new Option(
         "--preflights <what>",
         "treatment of CORS preflights that may carry a token in the query, if the filter checks their tokens",
       ).choices(["deny", "pass"]),
     )
-    .option(
-      "--keep-going",
-      "replace conditions that have no equivalent by what refuses more, with a warning each",
-    )
+    .option("--keep-going", "replace each condition that has no equivalent with a stricter one, and warn")
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: Options, command: Command) => {
       if (options.labels !== undefined && options.gateway !== undefined)

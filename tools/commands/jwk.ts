@@ -43,13 +43,13 @@ export function jwkCommand(): Command {
     .description("turn PEM keys, certificates, JWKs and key sets into one key set of public keys")
     .argument("[file...]", "files, or - for standard input")
     .addOption(new Option("--generate <alg>", "make a new key").choices(ALGORITHM_NAMES))
-    .option("--private <file>", "where the new key's private half goes, as PEM")
-    .option("--force", "replace the file of --private, and with it the key that it holds")
+    .option("--private <file>", "file for the new key's private half, as PEM")
+    .option("--force", "replace the file of --private, with the key that it contains")
     .option("--kid <id>", "the key's id (default: the one it has, or its thumbprint)")
     .addOption(
-      new Option("--alg <alg>", "the only algorithm that keys without one are for").choices(ALGORITHM_NAMES),
+      new Option("--alg <alg>", "the algorithm of keys that do not name one").choices(ALGORITHM_NAMES),
     )
-    .option("--chain", "take the keys of certificates too that issued another one of the same file")
+    .option("--chain", "also take the keys of certificates that issued another one in the file")
     .addOption(outputFileOption())
     .option("--thumbprint", "print the keys' thumbprints instead")
     .addHelpText("after", EXAMPLES)
@@ -93,9 +93,7 @@ async function run(files: string[], options: Options): Promise<void> {
   if (failed) throw new UserError("");
   const unique = [...new Map(usable.map((key) => [JSON.stringify(key), key])).values()];
   if (options.thumbprint && unique.some(({ kty }) => kty === "oct")) {
-    throw new UserError(
-      "error: a thumbprint of a secret would be a means to guess it by: there is none for oct keys",
-    );
+    throw new UserError("error: oct keys have no thumbprint, because it would help to guess the secret");
   }
   if (made !== undefined && options.private !== undefined)
     await writePrivateKey(options.private, made.privateKey(), options.force ?? false);
@@ -135,7 +133,7 @@ async function makeKey(name: string): Promise<{ key: JsonKey; privateKey: () => 
 async function writePrivateKey(file: string, pem: string, isForced: boolean): Promise<void> {
   if (!isForced && lstatSync(file, { throwIfNoEntry: false })) {
     throw new UserError(
-      `${file}: there is a file already, which may hold a key that is in use: name another one, or replace it with --force`,
+      `${file}: this file exists, and may hold a key that is in use: name another one, or replace it with --force`,
     );
   }
   await writeUserFile("the private key", file, pem, { mode: 0o600, isNew: !isForced });

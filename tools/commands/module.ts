@@ -8,7 +8,7 @@ import { UserError } from "./output.ts";
 /** @throws {UserError} if it has not been built */
 export function moduleFile(file = MODULE_FILE): string {
   if (existsSync(file)) return file;
-  throw new UserError(`${file} is not there yet: run \`npm run build\``);
+  throw new UserError(`${file} does not exist yet: run \`npm run build\``);
 }
 
 /** The module, ready to run in this process. */

@@ -75,11 +75,11 @@ const EXAMPLES = `
 Examples:
   By questions, on a terminal:
     $ jwtgate new -o gateway.yaml
-  A token everywhere but on two paths, keys from the issuer's URL:
+  A token on every path except two, keys from the issuer's URL:
     $ jwtgate new --issuer https://idp.example.com --jwks-uri https://idp.example.com/jwks.json \\
         --bypass-if --path /healthz --path '/public/*' -o gateway.yaml
     $ jwtgate compile -f gateway.yaml
-  Staff and partners, each with keys of their own, and only with the scope orders:
+  Staff and partners, each with their own keys, and only with the scope orders:
     $ jwtgate new --issuer https://staff.example.com --audience shop --issuer https://partners.example.com \\
         --audience partner-shop --jwks-uri https://partners.example.com/keys --scope orders -o orders.yaml
   A token in a cookie for changes of one host; its subject goes to the service in a header:
@@ -87,8 +87,7 @@ Examples:
     $ jwtgate new --issuer https://idp.example.com --jwks jwks.json --from-cookie session \\
         --claim-header x-user=sub --auth-if --host shop.example.com --method POST --method PUT --method DELETE
 
-With -o FILE, tests of the policy are written beside it. No file is replaced without --force. What is printed has
-been compiled. Exit code: 0, or 1 if the answers make no policy, or 2 if the command line is
+With -o FILE, tests of the policy are written beside it. No file is replaced without --force. The policies that it prints have been compiled. Exit code: 0, or 1 if the answers are not a valid policy, or 2 if the command line is
 wrong.`;
 
 export function newCommand(): Command {
@@ -149,19 +148,21 @@ export function newCommand(): Command {
     .option("--claim-header <header=claim>", "a claim, in a header; may be repeated", each(parseClaimHeader))
     .optionsGroup("Which requests need a token (default: all):")
     .option("--auth-if", "only those that match")
-    .option("--bypass-if", "all but those that match")
+    .option("--bypass-if", "all except those that match")
     .option("--path <path>", "a path to match: /x, /x*, */x; may be repeated", each(parsePath))
     .option("--host <host>", "a host to match, with any port; may be repeated", collect)
     .option("--method <method>", "a method to match; may be repeated", each(parseMethod))
     .optionsGroup("The resources:")
     .option("--name <name>", "their name", "jwt-gateway")
     .option("--namespace <name>", "their namespace")
-    .addOption(new Option("--labels <labels>", "of the workloads, as NAME=VALUE,…").argParser(parseLabels))
+    .addOption(
+      new Option("--labels <labels>", "labels of the workloads, as NAME=VALUE,…").argParser(parseLabels),
+    )
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")
     .addOption(outputFileOption())
     .option("--tests <file>", "the file of tests (default: NAME.test.yaml beside -o NAME.yaml)")
     .option("--no-tests", "write no tests")
-    .option("--force", "replace files that are there")
+    .option("--force", "replace existing files")
     .optionsGroup("Help:")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options, command: Command) => {
@@ -195,7 +196,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
   if (issuers.some(({ jwks, jwksUri }) => jwks !== undefined && jwksUri !== undefined))
     wrong("--jwks has the keys already: leave --jwks-uri out");
   if (labels !== undefined && gateway !== undefined) wrong("--labels or --gateway: a policy has one target");
-  if (authIf && bypassIf) wrong("--auth-if or --bypass-if: both together mean nothing");
+  if (authIf && bypassIf) wrong("--auth-if and --bypass-if exclude each other");
   const matches = (path ?? host ?? method) !== undefined;
   if (matches && !authIf && !bypassIf) {
     wrong("--path, --host and --method need --auth-if or --bypass-if");
@@ -204,7 +205,7 @@ function checkUsage(options: Options, issuers: IssuerFlags[], command: Command):
   const [fault] = [options.name, options.namespace].flatMap((name) => faultOfName(name ?? "x") ?? []);
   if (fault !== undefined) wrong(`--name and --namespace: ${fault}`);
   if (needsQuestions(issuers) && !(process.stdin.isTTY && process.stderr.isTTY)) {
-    wrong("--issuer is needed where nobody can be asked: this is not a terminal");
+    wrong("--issuer is required, because this is not a terminal");
   }
 }
 
@@ -389,8 +390,8 @@ function askClaimHeaders(questions: Questions): Promise<Answers["claimHeaders"]>
 function askScope(questions: Questions): Promise<Scope> {
   return questions.choose("Which requests need a token?", [
     ["all", "all"],
-    ["matched", "only those that match what comes next"],
-    ["unmatched", "all but those that match what comes next"],
+    ["matched", "only those that match the next answers"],
+    ["unmatched", "all except those that match the next answers"],
   ]);
 }
 
@@ -449,7 +450,7 @@ async function write(answers: Answers, files: Files, force: boolean): Promise<vo
   const { labels, gateway, namespace } = answers;
   const workload = { labels, gateway, namespace: namespace ?? (labels || gateway ? "default" : undefined) };
   const { diagnostics, findings } = review([{ name: files.policy ?? "<new>", text }], workload);
-  if (report(diagnostics)) throw new UserError("error: these answers make no policy: see above");
+  if (report(diagnostics)) throw new UserError("error: these answers are not a valid policy: see above");
   const style = styleFor(process.stderr);
   for (const finding of findings.filter(({ code }) => code !== "JG000"))
     process.stderr.write(`${formatFinding(finding, style)}\n`);
@@ -468,9 +469,7 @@ async function writeBoth(
   const before = [policy, tests].filter((file) => file !== undefined).filter(isThere);
   if (before.length > 0 && !force) {
     const names = before.map(printable).join(" and ");
-    throw new UserError(
-      `${names}: there is a file already: name another one with -o, or replace it with --force`,
-    );
+    throw new UserError(`${names}: this file exists: name another one with -o, or replace it with --force`);
   }
   // Another program may have written the file since, so the check is repeated when the name is given.
   const options = { isNew: !force };

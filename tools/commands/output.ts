@@ -54,7 +54,7 @@ export function formerOption<T>(
   return new Option(flags, `the former name of ${current}`)
     .argParser((text: string, previous: T | undefined) => {
       tell(
-        `warning: ${former} is ${current} now, and goes with the next version: write ${current}`,
+        `warning: ${former} is ${current} now, and will be removed in the next version: write ${current}`,
         process.stderr,
       );
       return parse(text, previous);
@@ -121,7 +121,7 @@ export function printTo(stream: NodeJS.WriteStream, text: string | Uint8Array): 
 let serving = false;
 const lost = new Set<NodeJS.WriteStream>();
 
-/** From now on the process continues without a reader: a gate does not end because nobody reads its output. */
+/** From now on the process continues even if its output has no reader. */
 export function serveUnread(): void {
   serving = true;
 }
@@ -180,7 +180,7 @@ export function report(
 /** With more messages than these, the source lines between them would hide them. */
 const MAX_SHOWN = 10;
 
-const MORE_ERRORS = `there are more errors in this file than these ${MAX_ERRORS}: mend these first`;
+const MORE_ERRORS = `there are more errors in this file than these ${MAX_ERRORS}: fix these first`;
 
 /** Whether the reader of our output has closed it. */
 function isClosedPipe(error: unknown): boolean {

@@ -1,6 +1,6 @@
 /**
  * Checks the TLS files that Envoy will read. Envoy itself would only report that it does not know the cluster whose
- * files it could not read, or nothing at all.
+ * files it could not read, or would not report anything.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
@@ -43,7 +43,7 @@ function readCertificate(option: string, file: string): X509Certificate {
   } catch {
     // Reported below.
   }
-  throw new UserError(printable(`${option} ${file}: it begins with no certificate in PEM`));
+  throw new UserError(printable(`${option} ${file}: it does not begin with a certificate in PEM`));
 }
 
 function readPrivateKey(option: string, file: string): KeyObject {
@@ -51,7 +51,7 @@ function readPrivateKey(option: string, file: string): KeyObject {
     return createPrivateKey(read(option, file));
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(printable(`${option} ${file}: it holds no private key in PEM without a passphrase`));
+    throw new UserError(printable(`${option} ${file}: it has no private key in PEM without a passphrase`));
   }
 }
 

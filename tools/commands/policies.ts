@@ -61,7 +61,7 @@ export function addSourceOptions(command: Command, isPiped: boolean): Command {
     if (options.file !== undefined || options.fromCluster) return;
     if (!isPiped || process.stdin.isTTY) {
       const rest = isPiped ? ", or pipe them in" : "";
-      one.error(`error: name the policies with -f FILE, or take them --from-cluster${rest}`);
+      one.error(`error: name the policies with -f FILE, or use --from-cluster${rest}`);
     }
     one.setOptionValue("file", ["-"]);
   });
@@ -99,9 +99,9 @@ export async function readPolicies(options: PolicyOptions): Promise<Sources> {
 export function addWorkloadOptions(command: Command): Command {
   return command
     .optionsGroup("Which workload (all policies apply if none of these is given):")
-    .option("--namespace <name>", "its namespace; also that of resources that name none")
+    .option("--namespace <name>", "its namespace, and that of resources without one")
     .option("--labels <labels>", "all its labels, as NAME=VALUE,…", parseLabels)
-    .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it is an instance of")
+    .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that it belongs to")
     .option("--root-namespace <name>", "where policies for all namespaces are (default: istio-system)");
 }
 

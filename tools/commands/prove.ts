@@ -5,7 +5,7 @@ import { addTestFileOptions, type Options, pathsOf, runOnce, withDefaults } from
 
 const EXAMPLES = `
 Examples:
-  Does anybody else get in than the one who should?
+  Can anyone except the one principal pass?
     $ jwtgate prove envoy/istio/one-principal.test.yaml
   The properties of all test files of this folder and those in it, for CI:
     $ jwtgate prove . --reporter github

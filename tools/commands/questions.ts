@@ -16,7 +16,7 @@ class Back extends Error {
 /** What is wrong with an answer, as a message; undefined if it is valid. */
 export type Check = (answer: string) => string | undefined;
 
-/** What a user types to get to the previous question. */
+/** What a user types to return to the previous question. */
 const BACK = "<";
 
 /** What a user can do after the last question. */
@@ -55,7 +55,7 @@ export class Questions {
    */
   async run<T>(ask: () => Promise<T>): Promise<T> {
     this.output.write(
-      `Type ${BACK} to get to the question before, Ctrl-C to leave. Nothing is written before the end.\n`,
+      `Type ${BACK} to return to the previous question, Ctrl-C to quit. Files are written only at the end.\n`,
     );
     for (;;) {
       this.answered = [];
@@ -107,7 +107,9 @@ export class Questions {
             ...(former !== undefined && { default: former }),
             choices: [
               ...choices.map(([value, name]) => ({ value, name })),
-              ...(this.answered.length > 0 ? [{ value: BACK, name: "(the question before)" } as const] : []),
+              ...(this.answered.length > 0
+                ? [{ value: BACK, name: "(the previous question)" } as const]
+                : []),
             ],
           },
           context,

@@ -20,7 +20,7 @@ const MAX_CHARACTERS = 16 * 1024 * 1024;
 /**
  * The revision and the path in a name such as `main:policies/`.
  *
- * @param exists whether there is a file or folder of that name, which then counts
+ * @param exists whether there is a file or folder of that name, which then has precedence
  * @returns undefined if it is not such a name
  */
 export function revisionPathOf(name: string, exists: (path: string) => boolean): RevisionPath | undefined {

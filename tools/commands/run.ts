@@ -56,18 +56,17 @@ interface Options extends PolicyOptions, Partial<UpstreamOptions> {
 
 const EXAMPLES = `
 Examples:
-  Before a service on port 8000; edit a policy, and it is in force as soon as it is saved:
+  Before a service on port 8000; a policy takes effect when you save it:
     $ jwtgate run -f policies/ --upstream 127.0.0.1:8000
   Before a service on the internet, and before one that speaks gRPC:
     $ jwtgate run -f policies/ --upstream https://api.example.com --upstream-host api.example.com
     $ jwtgate run -f policies/ --upstream grpc://127.0.0.1:50051
-  Seen from outside, each decision a line of JSON:
+  For other machines, with each decision as a line of JSON:
     $ jwtgate run -f policies/ --upstream backend:80 --listen 0.0.0.0:8080 --json
   See what policies would refuse, without refusing it:
     $ jwtgate run -f policies/ --upstream 127.0.0.1:8000 --shadow
 
-An edit with an error changes nothing: run prints the error, and the policies before it stay in force. Ctrl-C ends Envoy and
-leaves nothing behind. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder.
+After an edit with an error, run prints the error, and the previous policies stay in force. Ctrl-C stops Envoy and removes its files. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder.
 Exit code: 0 after Ctrl-C, or 1 if the policies are wrong or Envoy cannot run, or 2 if the command line is wrong.`;
 
 export function runCommand(): Command {
@@ -114,7 +113,7 @@ export function runCommand(): Command {
     .action(async (_files: string[], options: Options, self: Command) => {
       if (options.file.includes("-"))
         self.error(
-          "error: run follows files as they change, and standard input is none: name a file or a folder",
+          "error: run watches files for changes, and cannot watch standard input: name a file or a folder",
         );
       const wrong = checkUpstream(options);
       if (wrong !== undefined) self.error(`error: ${wrong}`);
@@ -150,7 +149,7 @@ async function serve(options: Options): Promise<void> {
       let next: Policies | undefined;
       try {
         next = load(options);
-        if (next === undefined) return say("the policies before stay in force");
+        if (next === undefined) return say("the previous policies stay in force");
         await gate.apply(next);
         inForce = next;
         say(`reloaded: ${summary(next)}`);
@@ -158,7 +157,7 @@ async function serve(options: Options): Promise<void> {
         if (stopping.received) return;
         const isUnchanged = next === undefined || error instanceof Refused;
         const outcome = isUnchanged
-          ? "the policies before stay in force"
+          ? "the previous policies stay in force"
           : "it is not known which policies are in force: save a file again";
         say(`${reasonOf(error)}; ${outcome}`);
       }
@@ -191,7 +190,7 @@ function tellLine(line: string, inForce: Policies, asJson: boolean, style: Style
 /** What the admin interface shows, and who can see it. */
 function aboutAdmin(address: string, { host }: Address): string {
   const isLocal = host.startsWith("127.") || host === "::1";
-  const who = isLocal ? "every user and program of this machine" : `everybody who can reach ${address}`;
+  const who = isLocal ? "every user and program of this machine" : `everyone who can reach ${address}`;
   return (
     `http://${address} is Envoy's admin interface, without a password: it shows the whole configuration, HMAC secrets ` +
     `included (/config_dump), and ends the gate (/quitquitquit), for ${who}`

@@ -149,7 +149,7 @@ function placeOf(path: string): Place | undefined {
   }
 }
 
-/** Refuses a policy in a test file: leaving it out because of its name would leave a door open. */
+/** Refuses a policy in a test file: if its name alone excluded it, requests that it denies would pass. */
 function refuseResources(path: string): void {
   const { name, text } = readSource(path);
   const { documents } = parseYaml(name, text);
@@ -247,13 +247,13 @@ const SYSTEM_ERRORS: Record<string, string> = {
   EACCES: "reading it is not permitted",
   EISDIR: "this is a folder",
   ENOTDIR: "a part of the path is not a folder",
-  ELOOP: "the path goes in a circle of links",
+  ELOOP: "the path has a loop of links",
   EEXIST: "the file is there already",
   EMFILE: "too many files are open",
   ENOSPC: "the disk is full",
   EDQUOT: "your quota of the disk is used up",
   ENAMETOOLONG: "the name is too long",
   EBUSY: "it is in use, as a mounted file is: write to another one",
-  EROFS: "nothing can be written there",
-  EPIPE: "nobody reads it any more",
+  EROFS: "it cannot be written to",
+  EPIPE: "its reader has ended",
 };

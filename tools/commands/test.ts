@@ -83,7 +83,7 @@ export function testCommand(): Command {
   );
   addTestFileOptions(command, "only tests with this text or regular expression in FILE > TEST")
     .option("--bail [n]", "stop after n failures (default: 1)", parseCount)
-    .option("--forbid-only", "fail if a test has only: true, as happens where CI is set")
+    .option("--forbid-only", "fail if a test has only: true; always on if CI is set")
     .option(
       "--at <time>",
       "the time of tests whose file sets none: now+1h, 2026-01-31T12:00:00Z",
@@ -155,7 +155,7 @@ function isCi(): boolean {
 type Found = { suite: Suite } | SuiteResult;
 
 /**
- * Loads and runs everything. A file with an error is part of the report and stops no other.
+ * Loads and runs everything. A file with an error is part of the report, and the others still run.
  *
  * @param onRead called with what is about to be read: the test files, and the files that they name
  * @returns whether all passed
@@ -265,7 +265,8 @@ async function runHere(
 }
 
 async function runInEnvoy(found: readonly Found[], bail: Bail): Promise<SuiteResult[]> {
-  if (!existsSync(MODULE_FILE)) throw new UserError(`${MODULE_FILE} is not there yet: run \`npm run build\``);
+  if (!existsSync(MODULE_FILE))
+    throw new UserError(`${MODULE_FILE} does not exist yet: run \`npm run build\``);
   try {
     const progress = (line: string) => tell(printable(line), process.stderr);
     const binary = await findEnvoy({ progress });

@@ -42,7 +42,7 @@ Examples:
 
 The key is a private key in PEM, a JWK or a key set. Later claims replace earlier ones: those of --claims first, then
 --iss, --sub and --aud, then --claim. Times are 30s, 5m, 2h, 1d (with - in front: ago), seconds since 1970, or a date.
-Exit code: 0, or 1 if nothing can be signed, or 2 if the command line is wrong.`;
+Exit code: 0, or 1 if the token cannot be signed, or 2 if the command line is wrong.`;
 
 const DECODE_EXAMPLES = `
 Examples:
@@ -58,12 +58,12 @@ const VERIFY_EXAMPLES = `
 Examples:
   Under the policies of a folder, by the module that runs in Envoy:
     $ jwtgate token verify -f policies/ $TOKEN
-  Under a key set, whatever the issuer:
+  With a key set, from any issuer:
     $ jwtgate token verify --jwks jwks.json $TOKEN
-  As it was, or will be:
+  At another time:
     $ jwtgate token verify -f policies/ --at 2030-01-01 $TOKEN
 
-Keys that policies name by URL are fetched now. What the token may do is another question: ask jwtgate explain. Exit
+Keys that policies name by URL are fetched now. jwtgate explain shows what policies allow the token. Exit
 code: 0 if the token is good, 1 if it is not or cannot be verified, 2 if the command line is wrong.`;
 
 /** A longer text is not a token: Envoy accepts no request that large. */
@@ -77,7 +77,7 @@ export function tokenCommand(): Command {
     .addCommand(verifyCommand())
     .addHelpText(
       "after",
-      "\nExamples:\n  Each explains itself, with examples:\n    $ jwtgate token sign --help\n    $ jwtgate token verify --help",
+      "\nExamples:\n  Each command has help with examples:\n    $ jwtgate token sign --help\n    $ jwtgate token verify --help",
     );
 }
 
@@ -108,11 +108,11 @@ function signCommand(): Command {
       ),
     )
     .option("--kid <id>", "key id (default: as jwtgate jwk gives it); chooses among several keys")
-    .option("--iss <issuer>", "who issued it")
-    .option("--sub <subject>", "whom it is about")
-    .option("--aud <audience>", "whom it is for; may be repeated", collect)
-    .option("--exp <time>", "until when it is good, or never (default: now+1h)", parseExpiry)
-    .option("--nbf <time>", "from when on it is good, such as now-5m", parseTime)
+    .option("--iss <issuer>", "its issuer")
+    .option("--sub <subject>", "its subject")
+    .option("--aud <audience>", "its audience; may be repeated", collect)
+    .option("--exp <time>", "when it expires, or never (default: now+1h)", parseExpiry)
+    .option("--nbf <time>", "when it becomes valid, such as now-5m", parseTime)
     .option("--claim <name=value>", "any other claim; JSON, or else a string; may be repeated", parseNamed)
     .option("--claims <file>", "claims as a JSON object, or - for standard input")
     .option("--header <name=value>", "a member of the header; may be repeated", parseNamed)
@@ -192,7 +192,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
   if (header === undefined && payload === undefined) {
     throw new UserError(
       parts.length === 5
-        ? "this is an encrypted token (JWE): only its recipient can read it, and the filter takes none"
+        ? "this is an encrypted token (JWE): only its recipient can read it, and the filter accepts none"
         : "this is not a token: neither header nor payload is base64url of JSON",
     );
   }
@@ -211,7 +211,7 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
       const value = (payload as Record<string, unknown> | undefined)?.[name];
       return typeof value === "number" ? [`${name}      ${showTime(value)}`] : [];
     }),
-    ...(refusal === undefined ? [] : [style.bad(`The filter refuses it unseen: ${refusal}`)]),
+    ...(refusal === undefined ? [] : [style.bad(`The filter refuses it, whatever the policies: ${refusal}`)]),
   ];
   await print(`${lines.join("\n")}\n`);
 }
@@ -255,7 +255,7 @@ function duration(seconds: number): string {
 function readToken(argument: string): string {
   const text = (argument === "-" ? readText("-") : argument).trim().replace(/^bearer\s+/i, "");
   if (text === "")
-    throw new UserError("error: there is no token: give it as an argument or on standard input");
+    throw new UserError("error: there is no token: pass it as an argument or on standard input");
   if (text.length > MAX_TOKEN_CHARACTERS) throw new UserError("error: this is too large for a token");
   return wireText(text);
 }
@@ -277,9 +277,13 @@ function verifyCommand(): Command {
   addClusterOptions(command)
     .option("--jwks <file>", "a key set, a JWK or PEM instead of policies; or its URL")
     .option("--jwks-ca <file>", "authorities of the servers that keys are fetched from, PEM")
-    .option("--iss <issuer>", "with --jwks: the issuer that it must have")
-    .option("--aud <audience>", "with --jwks: an audience that it may be for; may be repeated", collect)
-    .option("--at <time>", "as if it were then: 2030-01-31T12:00:00Z, now+1h, seconds since 1970", parseTime)
+    .option("--iss <issuer>", "with --jwks: the required issuer")
+    .option("--aud <audience>", "with --jwks: an accepted audience; may be repeated", collect)
+    .option(
+      "--at <time>",
+      "the time of the check: 2030-01-31T12:00:00Z, now+1h, seconds since 1970",
+      parseTime,
+    )
     .option("--json", "print it as JSON")
     .addOption(outputFileOption());
   return addWorkloadOptions(command)
@@ -394,7 +398,7 @@ function asText(verdict: Verdict, positions: SourceMap["providers"], style: Styl
       : `RequestAuthentication ${printable(policy)} (${place})`;
   };
   if (valid) {
-    lines.push(style.good(`good: ${nameOf(provider?.name ?? "", provider?.policy)} takes it`));
+    lines.push(style.good(`good: ${nameOf(provider?.name ?? "", provider?.policy)} accepts it`));
     lines.push(
       `  principal  ${[claims["iss"], claims["sub"]].map((part) => printable(String(part ?? ""))).join("/")}`,
     );

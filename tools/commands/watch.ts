@@ -10,7 +10,7 @@ export interface Watched extends SourceOptions {
   paths: readonly string[];
 }
 
-/** What is watched, and its state. */
+/** The watched files, and their state. */
 export interface Seen {
   watched: Watched;
   look: Look;

@@ -54,7 +54,7 @@ export function exportedPage(
   const policy = exportedPolicy(contentSecurityPolicyOf(html), code, style);
   return [
     [POLICY, (_: string, before: string, __: string, after: string) => `${before}${policy}${after}`],
-    // The data first, because the script reads it as soon as it runs.
+    // The data is first, because the script reads it as soon as it runs.
     [
       SCRIPT,
       () =>

@@ -134,7 +134,7 @@ export class ConsoleServer {
       checkOrigin(request);
       const path = (request.url ?? "").replace(/\?.*/s, "");
       const resource = this.resources.get(path);
-      if (resource === undefined) throw new Refused(404, "there is nothing at this path");
+      if (resource === undefined) throw new Refused(404, "this path does not exist");
       const method = request.method === "HEAD" ? "GET" : request.method;
       const handle = resource[method as keyof Resource];
       if (handle === undefined) {
@@ -145,7 +145,7 @@ export class ConsoleServer {
     } catch (error) {
       if (response.headersSent) return void response.destroy();
       const { status, message, headers } =
-        error instanceof Refused ? error : new Refused(500, "the console failed at this request");
+        error instanceof Refused ? error : new Refused(500, "the console failed on this request");
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
       sendJson(response, status, { error: message });
     }
@@ -169,14 +169,14 @@ export class ConsoleServer {
 function checkOrigin({ method, headers }: IncomingMessage): void {
   const { host = "", origin } = headers;
   if (!isOwnHost(host)) {
-    throw new Refused(403, "the console is served under an IP address or localhost, and under no other name");
+    throw new Refused(403, "the console is served only under an IP address or localhost");
   }
   const site = headers["sec-fetch-site"];
   const isNavigation = headers["sec-fetch-mode"] === "navigate" && method === "GET";
   if (site !== undefined && site !== "same-origin" && site !== "none" && !isNavigation)
-    throw new Refused(403, "this is for the console's own page");
+    throw new Refused(403, "only the console's own page may use this");
   if (method !== "GET" && method !== "HEAD" && origin !== `http://${host}`)
-    throw new Refused(403, "this is for the console's own page");
+    throw new Refused(403, "only the console's own page may use this");
 }
 
 /** An IP address or localhost, with any port: it may come through a tunnel. */

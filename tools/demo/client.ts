@@ -38,7 +38,7 @@ export function send(port: number, { method, path, headers }: Exchange): Promise
   });
 }
 
-/** In what the answer differs from what was expected, one line each. */
+/** The differences between the answer and the expected one, one line each. */
 export function differences(answer: Answer, expect: Expectation, port: number): string[] {
   const found: string[] = [];
   const compare = (what: string, actual: unknown, expected: unknown) => {
@@ -60,7 +60,7 @@ export function differences(answer: Answer, expect: Expectation, port: number): 
   return found;
 }
 
-/** @returns undefined where it is something else */
+/** @returns undefined if it is something else */
 function parseEcho(body: string): Partial<Echo> | undefined {
   try {
     const value: unknown = JSON.parse(body);

@@ -10,7 +10,7 @@ import { formatPosition, type Position } from "../diagnostics.ts";
 export function whoDecided(details: string, { rules, providers }: SourceMap): string {
   // A rule's id, `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`, holds brackets itself. Envoy writes spaces as underscores.
   const rule = /^rbac_access_denied_matched_policy\[(.*)\]$/.exec(details)?.[1];
-  if (rule === "none") return "no ALLOW policy lets it in";
+  if (rule === "none") return "no ALLOW policy allows it";
   if (details === "ext_authz_denied") return "the extension provider of a CUSTOM policy";
   if (details === "ext_authz_error") return "the extension provider of a CUSTOM policy could not be asked";
   if (rule !== undefined) return at(policyOf(rule), Object.hasOwn(rules, rule) ? rules[rule] : undefined);

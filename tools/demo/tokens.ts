@@ -1,4 +1,4 @@
-/** The demo's tokens: the one of Istio's samples, and ones signed with a key made for the occasion. */
+/** The demo's tokens: the one of Istio's samples, and tokens that are signed with a new key. */
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { DEFAULT_ALGORITHM } from "../jwks/algorithms.ts";
 

@@ -1,4 +1,4 @@
-/** This user's folder for programs that the tool installs. Nobody else can write to it. */
+/** This user's folder for programs that the tool installs. No other user can write to it. */
 import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
@@ -73,7 +73,7 @@ function refuseShared(cache: string, folder: string): void {
 }
 
 function refuse(path: string, fault: string): never {
-  throw new NoCacheFolder(`${path} ${fault}: set that right, or name another folder in XDG_CACHE_HOME`);
+  throw new NoCacheFolder(`${path} ${fault}: correct that, or name another folder in XDG_CACHE_HOME`);
 }
 
 /** A path and every folder that contains it, the innermost first. */
@@ -90,7 +90,7 @@ function statsOf(read: (path: string) => Stats, path: string): Stats | undefined
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw new NoCacheFolder(`${path} cannot be looked at: ${reasonOf(error)}`);
+    throw new NoCacheFolder(`${path} cannot be read: ${reasonOf(error)}`);
   }
 }
 
@@ -124,8 +124,8 @@ function faultOfParent({ uid, gid, mode }: Stats): string | undefined {
 }
 
 /**
- * In a user namespace (a sandbox, a container without root), the system's root is shown as this user, and nobody inside
- * can act as it (user_namespaces(7)).
+ * In a user namespace (a sandbox, a container without root), the system's root is shown as this user, and no
+ * process inside can act as it (user_namespaces(7)).
  */
 function isOutsideOurs(uid: number): boolean {
   try {

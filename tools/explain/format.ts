@@ -72,7 +72,7 @@ function formatToken(token: TokenStep, style: Style): string[] {
   if (header) lines.push(`      header: ${printable(formatClaims(header, ["alg", "kid", "typ"]))}`);
   if (claims)
     lines.push(`      claims: ${printable(formatClaims(claims, ["iss", "sub", "aud", "exp", "nbf"]))}`);
-  if (remembered) lines.push("      no key was looked at: the token was verified before");
+  if (remembered) lines.push("      no key was tried: the token was verified before");
   for (const { index, kid, kty, alg, outcome } of keys) {
     const name = [kty, alg, kid === undefined ? "without kid" : `kid ${JSON.stringify(kid)}`].filter(Boolean);
     lines.push(`      key ${index} (${printable(name.join(", "))}): ${printable(outcome)}`);
@@ -104,7 +104,7 @@ function formatClaims(claims: Claims, first: readonly string[]): string {
 
 function formatQuestion({ provider, isAsked, rules }: ProviderQuestion, style: Style): string[] {
   const what = isAsked
-    ? "is asked first; what it answers is not known here, and what follows is so if it allows the request"
+    ? "is asked first; its answer is unknown, and the rest assumes that it allows the request"
     : "is not asked: no rule of its CUSTOM policies matches";
   return [`  ${printable(JSON.stringify(provider))} ${what}`, ...formatRules(rules, style)];
 }
@@ -139,7 +139,9 @@ function formatRule(rule: RuleStep, style: Style): string[] {
     return [line, "        a rule without conditions matches everything"];
   const alternatives = (name: string, entries: ConditionStep[][]): string[] =>
     entries.flatMap((conditions, i) => [
-      ...(entries.length > 1 ? [`        ${name} ${i + 1} of ${entries.length}, any of which will do`] : []),
+      ...(entries.length > 1
+        ? [`        ${name} ${i + 1} of ${entries.length}, any of which is enough`]
+        : []),
       ...conditions.map((condition) => formatCondition(condition, style)),
     ]);
   return [
@@ -172,7 +174,7 @@ function formatAnswer(explanation: Explanation, { configuration }: Subject, styl
   const upgrade = outcome.upstream?.headers.find(([name]) => name === "upgrade")?.[1];
   if (upgrade !== undefined) {
     lines.push(
-      `  if the service answers 101, the connection becomes a ${shown(upgrade)}, of which policies see nothing more`,
+      `  if the service answers 101, the connection becomes a ${shown(upgrade)}, whose data policies do not see`,
     );
   }
   for (const { header, because } of headersNotSet(explanation, configuration))
@@ -199,7 +201,7 @@ export function headersNotSet(
       if (headers.has(headerName)) return [];
       const path = claimName.split(".");
       const isDotted = path.length > 1 && Object.hasOwn(claims, claimName);
-      const hint = `; there is a claim named ${claimName}, but a dot goes down into an object`;
+      const hint = `; there is a claim named ${claimName}, but a dot selects a member of an object`;
       return [{ header: headerName, because: sawClaim(path, claims) + (isDotted ? hint : "") }];
     });
   });
@@ -207,8 +209,11 @@ export function headersNotSet(
 
 /** The meaning of some of Envoy's own response-code details. */
 const ENVOYS_REASONS: ReadonlyMap<string, string> = new Map([
-  ["upgrade_failed", `it lets through no upgrade but ${UPGRADES.join(", ")}, and does not ask the filter`],
-  ["route_not_found", "the policies let it in, but no route takes CONNECT"],
+  [
+    "upgrade_failed",
+    `the only upgrade that it allows is ${UPGRADES.join(", ")}, and does not ask the filter`,
+  ],
+  ["route_not_found", "the policies allow it, but no route accepts CONNECT"],
 ]);
 
 /** Why the request got this answer, from the details that the filter set. */

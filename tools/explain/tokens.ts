@@ -25,7 +25,7 @@ export interface TokenStep {
   claims?: Claims;
   /** It was verified before, so no key was tried. */
   remembered?: true;
-  /** The keys that were tried, if it came to that. */
+  /** The keys that were tried, if any. */
   keys?: KeyAttempt[];
 }
 
@@ -93,7 +93,7 @@ function keyAttempt(key: TracedKey, algorithm: string, tokenKid: string): KeyAtt
   const words: Record<TracedKey["outcome"], string> = {
     OtherKid: `not tried: its kid is not ${JSON.stringify(tokenKid)}`,
     OtherAlgorithm: `not tried: it is for ${alg} only, and the token has ${algorithm}`,
-    WrongLength: "the signature is not 64 bytes long, so that the search ends here",
+    WrongLength: "the signature is not 64 bytes long, so the search ends here",
     Unable: `not tried: a key of this type does not verify ${algorithm}`,
     Limit: `not tried: ${tried} keys were`,
     Bad: "tried: the signature is not by this key",

@@ -36,7 +36,7 @@ export interface LogLine {
 
 /** What a call to another service contains. */
 export interface HttpCall extends HttpCallRequest {
-  /** Aborted after the last waiter has gone. */
+  /** Aborted after the last caller has gone. */
   signal: AbortSignal;
 }
 
@@ -95,7 +95,7 @@ export interface Loaded {
 
 /** The result of a request: exactly one of `answer` and `upstream` is set. */
 export interface Outcome {
-  /** What the client receives, if the request went no further. */
+  /** What the client receives, if the request was not forwarded. */
   answer?: Answer;
   /** What the backend receives. */
   upstream?: UpstreamRequest;

@@ -60,7 +60,7 @@ export class GuestMemory {
    * Passes bytes to the module: allocates room in it, copies them there and writes their address and size. Without
    * bytes both results are 0 and nothing is allocated.
    * @param data bytes, or text whose characters are bytes
-   * @returns false if the module gave no room or the results cannot be written
+   * @returns false if the module allocated no memory or the results cannot be written
    */
   give(data: Uint8Array | string, addressResult: number, sizeResult: number): boolean {
     const bytes = typeof data === "string" ? latin1Encode(data) : data;

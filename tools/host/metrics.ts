@@ -5,7 +5,7 @@ interface Metric {
   type: number;
   name: string;
   value: bigint;
-  /** How many values a histogram has; `value` is their sum. */
+  /** The number of values of a histogram; `value` is their sum. */
   count: number;
 }
 

@@ -30,7 +30,7 @@ export function encodePairs(pairs: readonly Pair[]): Uint8Array {
 
 /**
  * Decodes a list from the module as the host does: one that is malformed, longer than 1 MiB or has more than 1,024
- * pairs becomes empty, without an error. That is the host's rule, and a trap for the module's author.
+ * pairs becomes empty, without an error. This is the host's rule, which authors of modules easily overlook.
  */
 export function decodePairs(bytes: Uint8Array): Pair[] {
   if (bytes.length < 4 || bytes.length > PAIRS_MAX_BYTES) return [];

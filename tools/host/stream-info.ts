@@ -113,7 +113,10 @@ function connection({ tls, connectionId }: StreamInfo): PropertyMap {
   });
 }
 
-/** One level of a path; at the top, names that no request has are the plugin's, or filter state of Wasm. */
+/**
+ * One level of a path; at the top, names that are not those of a request belong to the plugin, or to filter
+ * state of Wasm.
+ */
 function topLevel(name: string, plugin: PluginInfo, info: StreamInfo | undefined): Property | undefined {
   switch (name) {
     case "request":

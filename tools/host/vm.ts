@@ -33,7 +33,7 @@ const CALLBACKS = new Set([
 /**
  * How deep calls may nest. What a callback defers runs when it returns, and each deferred action may call the module
  * again (a local reply ends its stream, and the module's callback runs), which runs the next action before it returns:
- * one native recursion for each. V8's stack overflows in Envoy 1.40 at 277 to 311 of them, and the VM is dead.
+ * one native recursion for each. V8's stack overflows in Envoy 1.40 at 277 to 311 of them, and the VM fails.
  */
 const MAX_NESTED_CALLS = 270;
 

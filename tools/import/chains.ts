@@ -233,13 +233,13 @@ export class ChainFinder {
         if (!names.has(name) && !types.some((type) => PER_ROUTE.includes(type))) continue;
         this.report.error(
           key.at,
-          `this route changes what the filter ${quote(name)} does, and Istio's policies know no routes: write it as rules of the filter (an Envoy Gateway's SecurityPolicy can be imported itself)`,
+          `this route changes what the filter ${quote(name)} does, and Istio's policies cannot select routes: write it as rules of the filter (an Envoy Gateway's SecurityPolicy can be imported itself)`,
         );
       }
     }
   }
 
-  /** Warns of readers of jwt_authn's metadata, which nothing writes any more. */
+  /** Warns of readers of jwt_authn's metadata, which is no longer written. */
   private warnOfReaders(chain: FilterChain, manager: MapNode): void {
     const known = new Set<YamlNode>(chain.filters.flatMap(({ typedConfig }) => typedConfig ?? []));
     for (const node of nodesOf(manager, (one) => known.has(one))) {
@@ -248,7 +248,7 @@ export class ChainFinder {
         if (text === undefined || name === "name" || !text.includes(JWT_AUTHN)) continue;
         this.report.warning(
           value.at,
-          `this reads the metadata ${quote(JWT_AUTHN)}, which nothing writes when jwtgate takes the place of that filter`,
+          `this reads the metadata ${quote(JWT_AUTHN)}, which no filter writes when jwtgate replaces that filter`,
         );
       }
     }
@@ -305,7 +305,7 @@ export function warnOfAddresses({ manager }: FilterChain, report: Report): void 
     if (node === undefined || (node.kind === "number" && node.source === "0")) continue;
     report.warning(
       node.at,
-      `${name} decides which address is the client's, and the bootstraps of compile --output envoy have none: set it there, or remoteIpBlocks are compared with another address`,
+      `${name} decides which address is the client's, and the bootstraps of compile --output envoy do not have it: set it there, or remoteIpBlocks are compared with another address`,
     );
   }
 }

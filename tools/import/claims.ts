@@ -20,7 +20,7 @@ export interface ClaimProvider {
 
 export interface ClaimsOptions {
   providers: readonly ClaimProvider[];
-  /** Why conditions of this filter see no token, if they do not. */
+  /** Why conditions of this filter do not see the token, if that is so. */
   fault?: string;
   /** Whether every token has each claim in the type that a condition names. */
   assumeTypes: boolean;
@@ -137,7 +137,7 @@ export class Claims {
     }
     const attribute = names.length === 1 && name === "aud" ? "request.auth.audiences" : key;
     if (isPresent) {
-      const reason = `"*" is a claim ${quote(name)} with a text, and this any text, number or boolean`;
+      const reason = `"*" is a claim ${quote(name)} that is a text, and this matches any text, number or boolean`;
       return { attribute, values: ["*"], at, misfit: { matches: "fewer", reason } };
     }
     const isTop = names.length === 1;
@@ -147,7 +147,7 @@ export class Claims {
       : 0;
     if (delimiting === writers.length) return this.texts(attribute, elements, undefined, at);
     if (isTop && ALWAYS_DELIMITED.includes(name)) {
-      const reason = `Istio takes the claim ${name} apart at spaces, and the providers do not (normalize_payload_in_metadata)`;
+      const reason = `Istio splits the claim ${name} at spaces, and the providers do not (normalize_payload_in_metadata)`;
       return this.texts(attribute, [...texts, ...elements], { matches: "other", reason }, at);
     }
     return this.texts(attribute, mergedMatchers(texts, elements), this.typeMisfit(name, texts, elements), at);
@@ -289,7 +289,7 @@ function readValueMatcher(message: Message): ValueMatcher {
       }
       case "present_match":
         if (message.boolean("present_match")) return { ...none, isPresent: true };
-        return { ...none, fault: "Istio cannot ask whether a claim is absent" };
+        return { ...none, fault: "Istio cannot express that a claim is absent" };
       case "list_match":
         return readListMatcher(message.message("list_match"));
       case "or_match":
@@ -323,7 +323,7 @@ function joinMatchers(message: Message | undefined): ValueMatcher {
   const fault =
     parts.find((part) => part.fault !== undefined)?.fault ??
     (parts.some(({ isPresent }) => isPresent)
-      ? "Istio cannot ask for a claim that is there or has a value"
+      ? "Istio cannot express that a claim is present or has a value"
       : undefined);
   return {
     texts: parts.flatMap(({ texts }) => texts),

@@ -204,7 +204,7 @@ export function headerCondition(name: string, matcher: StringMatcher, repeated: 
   const joined = repeated === "joined" && !name.startsWith(":") ? joinedMisfit(match) : undefined;
   return textCondition(headerKey(name), matcher, {
     always: headerPresent(name, at),
-    star: { matches: "more", reason: `"*" is any value of the header ${name}, the empty one too` },
+    star: { matches: "more", reason: `"*" matches any value of the header ${name}, the empty one too` },
     ...(joined && { misfit: joined }),
   });
 }

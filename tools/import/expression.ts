@@ -171,9 +171,9 @@ const OPENER = {
 } as const;
 
 const REPLACED = {
-  ALLOW: ": what asks it allows nothing (--keep-going)",
-  DENY: ": what asks it denies whether it is so or not (--keep-going)",
-  AUDIT: ": what asks it is left out (--keep-going)",
+  ALLOW: ": a rule with this condition allows nothing (--keep-going)",
+  DENY: ": a rule with this condition denies whether it holds or not (--keep-going)",
+  AUDIT: ": a rule with this condition is left out (--keep-going)",
 } as const;
 
 /** Joins alternatives of one attribute into one list. */

@@ -86,7 +86,7 @@ export function importPolicies(source: SourceFile, options: ImportOptions): Impo
   if (!report.hasErrors && resources.length === 0) {
     report.error(
       { file: source.name, line: 0, column: 0 },
-      "these filters let every request pass: there is nothing to write",
+      "these filters let every request pass, so no policies are written",
     );
   }
   const diagnostics = report.diagnostics.sort(byPosition);
@@ -103,7 +103,7 @@ function checkCompiles(resources: readonly Resource[], report: Report): void {
   for (const { at, content } of resources) {
     const text = toYaml([content], "");
     for (const { severity, message } of compile([{ name: "imported", text }]).diagnostics) {
-      if (severity === "error") report.error(at, `what this becomes is refused: ${message}`);
+      if (severity === "error") report.error(at, `the result is refused: ${message}`);
       else if (!report.diagnostics.some((one) => one.message.includes(message))) report.warning(at, message);
     }
   }
@@ -205,7 +205,7 @@ class Importer {
       const part = section === undefined || section === "" ? "" : `, ${quote(section)} of it`;
       this.report.warning(
         at,
-        `this is for the ${kind} ${quote(target)}${part}, and policies know no routes: the output applies to every request; add hosts and paths to its rules, or select a workload that has only this route (--labels, --gateway)`,
+        `this is for the ${kind} ${quote(target)}${part}, and policies cannot select routes: the output applies to every request; add hosts and paths to its rules, or select a workload that has only this route (--labels, --gateway)`,
       );
     }
     const {
@@ -341,7 +341,7 @@ class Importer {
     for (const { name, at } of between) {
       this.report.warning(
         at,
-        `the filter ${quote(name)} runs between these filters, and will run before or after jwtgate, which is one: if it changes the request, put jwtgate where it still decides as before`,
+        `the filter ${quote(name)} runs between these filters, and will run before or after jwtgate, which is one: if it changes the request, put jwtgate where its decisions stay the same`,
       );
     }
   }
@@ -355,7 +355,7 @@ class Importer {
       if (rules.some(({ rule }) => rule.jwks !== undefined)) {
         this.report.warning(
           at,
-          "keys are written as they are in this file: if a control plane has fetched them, pass --jwks-uri NAME=URL, or new keys are not noticed",
+          "keys are written as they are in this file: if a control plane has fetched them, pass --jwks-uri NAME=URL, or new keys are not used",
         );
       }
       this.resources.push(
@@ -405,11 +405,7 @@ class Importer {
       message.ignore(name);
       const text = "matchers (xds.type.matcher.v3.Matcher) are not imported: write rules";
       if (name === "matcher") this.report.error(message.keyAt(name), text);
-      else
-        this.report.warning(
-          message.keyAt(name),
-          `${text}; they decide about no answer, so they are left out`,
-        );
+      else this.report.warning(message.keyAt(name), `${text}; they decide no answer, so they are left out`);
     }
     const read = (name: string, dryRun: boolean) => {
       const inner = message.message(name);
@@ -424,7 +420,7 @@ class Importer {
     if (prefix === "istio_ext_authz_") {
       this.report.error(
         message.keyAt("shadow_rules"),
-        "these rules select the requests that the filter ext_authz asks about (Istio's CUSTOM action), which is not imported: leave both filters in front, or write the policy with action: CUSTOM",
+        "these rules select the requests that the filter ext_authz asks about (Istio's CUSTOM action), which is not imported: keep both filters before jwtgate, or write the policy with action: CUSTOM",
       );
     }
     return [...enforced, ...shadow];
@@ -599,7 +595,7 @@ function guarded(rules: RbacRules, authentication: ImportedAuthentication | unde
   const verified = authentication?.verified;
   if (verified === undefined) return rules;
   const [written, emptied] = [headersOf(authentication, outputsOf), headersOf(authentication, takenFrom)];
-  const reason = "where no rule looks at tokens this header is as it came, and Istio takes a token out of it";
+  const reason = "if no rule checks tokens, this header does not change, but Istio removes a token from it";
   return mapConditions(rules, (atom) => {
     if (emptied.has(atom.attribute.toLowerCase())) return without(atom.at, reason);
     const isGuarded = isOfToken(atom.attribute) || written.has(atom.attribute.toLowerCase());
@@ -611,7 +607,7 @@ function guarded(rules: RbacRules, authentication: ImportedAuthentication | unde
 function beforeTokens(rules: RbacRules, authentication: ImportedAuthentication | undefined): RbacRules {
   const changed = headersOf(authentication, (rule) => [...outputsOf(rule), ...takenFrom(rule)]);
   const reason =
-    "this header is another after jwt_authn, which runs after this rbac filter and before Istio's policies";
+    "jwt_authn, which runs after this rbac filter and before Istio's policies, changes this header";
   return mapConditions(rules, (atom) =>
     changed.has(atom.attribute.toLowerCase()) ? without(atom.at, reason) : atom,
   );

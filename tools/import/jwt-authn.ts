@@ -111,7 +111,7 @@ class JwtAuthn {
       } else {
         this.report.error(
           at,
-          `no rule requires the provider ${quote(name)}, but Envoy removes its header ${quote(header)} from every request, which nothing would do: leave the provider out if no service reads the header`,
+          `no rule requires the provider ${quote(name)}, but Envoy removes its header ${quote(header)} from every request, and jwtgate would not: leave the provider out if no service reads the header`,
         );
       }
     }
@@ -273,7 +273,7 @@ class JwtAuthn {
     } else if (!bypassesPreflights && form.kind === "required") {
       this.report.warning(
         at,
-        "Istio looks at no token of a CORS preflight, and here one is required: preflights are denied, with 403",
+        "Istio does not check tokens of a CORS preflight, and here one is required: preflights are denied, with 403",
       );
       denials.push({ name: "no-preflight", at, condition: preflight(at) });
     } else if (!bypassesPreflights) {
@@ -287,7 +287,7 @@ class JwtAuthn {
     if (found === undefined) {
       this.report.error(
         at,
-        "Istio has no requirement that lets through no more than this one: it knows tokens that are optional, tokens that are required (presence: REQUIRED), and one valid token of any provider",
+        "Istio has no requirement that is as strict as this one: it has optional tokens, required tokens (presence: REQUIRED), and one valid token of any provider",
       );
     } else if (found.isStricter) {
       this.report.warning(
@@ -366,7 +366,7 @@ class JwtAuthn {
     if (unverified.length > 0 && first !== undefined) {
       this.report.warning(
         first.at,
-        "Istio looks at tokens on every path: where no rule requires one, a bad token is refused with 401, and of a good one the headers are written, and it is taken out of the request",
+        "Istio checks tokens on every path: even if no rule requires one, a bad token is refused with 401, and a good one is removed from the request and its output headers are written",
       );
     }
     if (!bypassesPreflights && first !== undefined) {
@@ -450,15 +450,12 @@ class JwtAuthn {
       if (inOrder) return;
       this.report.error(
         at,
-        "Istio tries providers in the order of their issuers, and of several tokens policies would see another one than here: write the requirements in that order, if it changes nothing for you",
+        "Istio tries providers in the order of their issuers, so that policies would see another one of several tokens: write the requirements in that order if that is acceptable",
       );
       return;
     }
     if (isAsIstio && inOrder) return;
-    this.report.warning(
-      at,
-      "of several tokens that are refused, the answer may name the fault of another one",
-    );
+    this.report.warning(at, "if several tokens are refused, the answer may name the fault of another one");
     if (this.options.assumeOneToken) return;
     const places = new Set(rules.map((rule) => onlyPlaceOf(rule) ?? ""));
     if (places.size === 1 && !places.has("")) return;
@@ -466,7 +463,7 @@ class JwtAuthn {
     if (keepsTokens && inOrder) return;
     this.report.error(
       at,
-      `Istio decides otherwise about requests with tokens of several providers, and can let pass what is refused here: ${ONE_TOKEN}`,
+      `Istio decides differently about requests with tokens of several providers, and can let requests pass that are refused here: ${ONE_TOKEN}`,
     );
   }
 
@@ -521,7 +518,7 @@ class JwtAuthn {
     ]);
     const hasParams = rules.some((rule) => isDefault(rule) || (rule.fromParams ?? []).length > 0);
     const { preflights } = this.options;
-    const none = "Istio looks at no token of a CORS preflight, and bypass_cors_preflight is off here";
+    const none = "Istio does not check tokens of a CORS preflight, and bypass_cors_preflight is off here";
     if (hasParams && preflights === undefined) {
       this.report.error(
         at,

@@ -162,9 +162,7 @@ export class Message {
       if (this.known.has(name)) continue;
       const meant = closest(name, this.known, 2);
       const advice =
-        meant === undefined
-          ? "what it does is not known here, so it cannot be imported"
-          : `did you mean ${meant}?`;
+        meant === undefined ? "its effect is unknown, so it cannot be imported" : `did you mean ${meant}?`;
       this.report.error(key.at, `unknown field ${quote(key.value)} in ${this.path}: ${advice}`);
     }
   }

@@ -97,7 +97,7 @@ export function patternsOf(match: TextMatch, kind: "path" | "text"): Patterns | 
   }
   const sequences = expandRegex(match.regex);
   const none = {
-    fault: `Istio has no regular expressions, and ${quote(match.regex)} is none of its patterns`,
+    fault: `Istio has no regular expressions, and ${quote(match.regex)} is not one of its patterns`,
   };
   if (sequences === undefined) return none;
   for (const sequence of sequences) {
@@ -132,8 +132,8 @@ function faultOf(
   text: string,
   kind: "path" | "text",
 ): string | undefined {
-  const asIs = `Istio cannot ask for the text ${quote(text)} itself`;
-  if (text === "") return "Istio cannot ask for the empty text";
+  const asIs = `Istio has no pattern for the text ${quote(text)} itself`;
+  if (text === "") return "Istio has no pattern for the empty text";
   if (name !== "suffix" && text.startsWith("*")) return asIs;
   if (name === "exact" && text.endsWith("*")) return asIs;
   if (kind === "path" && (isPathTemplate(text) || /[{}]/.test(text))) return asIs;

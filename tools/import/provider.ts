@@ -148,7 +148,7 @@ function reportLosses(message: Message): void {
   }
   for (const field of ["header_in_metadata", "failed_status_in_metadata"]) {
     if (message.string(field) === undefined) continue;
-    report.warning(message.keyAt(field), `${field} has no equivalent: nothing is written into the metadata`);
+    report.warning(message.keyAt(field), `${field} has no equivalent: jwtgate writes no metadata`);
   }
   // A cache of verified tokens is always on, and changed headers always clear the route.
   message.ignore("jwt_cache_config", "clear_route_cache");
@@ -217,7 +217,7 @@ function readLocalKeys(message: Message, readFile: ReadFile): Pick<JwtRule, "jwk
     case "environment_variable":
       message.report.error(
         value.at,
-        "keys in an environment variable of Envoy are not known here: write them as inline_string",
+        "keys in an environment variable of Envoy cannot be read here: write them as inline_string",
       );
       return {};
     default:

@@ -47,7 +47,7 @@ export function readRules(message: Message, context: RbacContext): RbacRules {
   if (message.has("audit_logging_options")) {
     message.report.warning(
       message.keyAt("audit_logging_options"),
-      "Istio has no audit loggers for policies: they log no more; no answer changes",
+      "Istio has no audit loggers for policies: these no longer log; no answer changes",
     );
   }
   message.ignore("audit_logging_options");
@@ -101,7 +101,7 @@ class Reader {
     switch (kind) {
       case "any":
         if (message.boolean("any")) return ALWAYS;
-        return without(at, "any: false is what Envoy refuses");
+        return without(at, "Envoy refuses any: false");
       case "and_rules":
       case "and_ids":
         return this.conjunction(this.set(message, kind));
@@ -112,10 +112,10 @@ class Reader {
         return ports([message.integer("destination_port") ?? 0], at);
       case "matcher":
         message.ignore("matcher");
-        return without(at, "Istio has nothing for matchers that are extensions");
+        return without(at, "Istio has no equivalent for matchers that are extensions");
       case "custom":
         message.ignore("custom");
-        return without(at, "Istio has nothing for principals that are extensions");
+        return without(at, "Istio has no equivalent for principals that are extensions");
     }
     const inner = message.message(kind);
     return inner === undefined ? missing(message) : this.inner(inner, kind);
@@ -266,7 +266,7 @@ function authenticated(message: Message): Expression {
   const name = message.message("principal_name");
   message.finish();
   if (name === undefined) {
-    const reason = `"*" is a peer whose certificate has a name, and this any peer with a TLS connection`;
+    const reason = `"*" matches a peer whose certificate has a name, and this matches any peer with a TLS connection`;
     return { attribute: "principals", values: ["*"], at: message.at, misfit: { matches: "fewer", reason } };
   }
   const matcher = readStringMatcher(name);

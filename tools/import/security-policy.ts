@@ -103,13 +103,13 @@ class PolicyReader {
       fields.ignore(other);
       this.report.error(
         fields.keyAt(other),
-        `${other} ${effect}, and is not imported: leave it in a SecurityPolicy of its own, and take it out of this file`,
+        `${other} ${effect}, and is not imported: keep it in a separate SecurityPolicy, and remove it from this file`,
       );
     }
     if (fields.has("cors")) {
       this.report.warning(
         fields.keyAt("cors"),
-        "cors is not imported: leave it in a SecurityPolicy of its own, or browsers of other origins get no answer",
+        "cors is not imported: keep it in a separate SecurityPolicy, or browsers of other origins get no answer",
       );
     }
     if (fields.has("mergeType")) {
@@ -323,7 +323,7 @@ class PolicyReader {
       if (type === "Exact") {
         const exact = pathCondition({ at, match: { exact: value }, ignoreCase: false });
         if (!("attribute" in exact) || exact.misfit !== undefined) return exact;
-        const reason = `a path that continues after ${quote(value)} with ; is not meant`;
+        const reason = `a path that continues after ${quote(value)} with ; is not matched`;
         return { ...exact, misfit: { matches: "fewer", reason, exactly: [value, `${value};*`] } };
       }
       if (/\.\*$/.test(value)) return pathCondition({ at, match: { regex: value }, ignoreCase: false });
@@ -349,7 +349,7 @@ class PolicyReader {
       ...(ranges.length > 0 ? [any(...ranges.map((range) => this.range(range)))] : []),
       ...headers,
       ...(jwt ? this.token(jwt, claims) : []),
-      ...others.map((name) => without(fields.keyAt(name), `Istio's policies have nothing like ${name}`)),
+      ...others.map((name) => without(fields.keyAt(name), `Istio's policies have no equivalent of ${name}`)),
     ];
     fields.finish();
     return conditions;

@@ -1,6 +1,6 @@
 /** Annotations that istiod reads, or refuses, on a policy. */
 
-/** Makes an AuthorizationPolicy a dry run: it is counted and logged, and decides nothing. */
+/** Makes an AuthorizationPolicy a dry run: it is counted and logged, and changes no answer. */
 export const DRY_RUN = "istio.io/dry-run";
 
 /** Istio's own annotations; its validation refuses resources on which a user has set them. */

@@ -253,7 +253,7 @@ export function whenAttribute(
 /** A Wasm filter runs before the native filters that write this metadata. */
 function metadataRefusal(filter: string): string {
   const advice = "use request.auth.claims[NAME] or request.headers[NAME], or leave this policy to Istio";
-  return `experimental.envoy.filters.${filter} is what another filter writes, perhaps after this one has decided, so it cannot be evaluated: ${advice}`;
+  return `experimental.envoy.filters.${filter} is written by another filter, perhaps after this one has decided, so it cannot be evaluated: ${advice}`;
 }
 
 /**
@@ -427,7 +427,7 @@ function checkTrustDomain(domain: Located<string>, report: Report): void {
   if (stars > 1 || inner.includes("*")) {
     report.error(at, `the trust domain ${quote(value)} can have one *, at its beginning or its end`);
   } else if (stars === 1 && value.includes("/")) {
-    report.error(at, `the trust domain ${quote(value)} has a slash, which none has: remove it`);
+    report.error(at, `the trust domain ${quote(value)} has a slash, which no trust domain has: remove it`);
   }
 }
 

@@ -217,7 +217,7 @@ function readCondition(fields: Fields, report: Report): Clause | undefined {
   if (key?.value === "" || !fields.has("key")) fields.miss(`${fields.path}.key is missing`);
   // Values that are not strings were already reported, and their author did not mean an empty list.
   else if (values.length + notValues.length === 0 && report.diagnostics.length === before) {
-    fields.miss(`${fields.path} needs values or notValues: a condition without them asks nothing`, key?.at);
+    fields.miss(`${fields.path} needs values or notValues: a condition without them has no effect`, key?.at);
   }
   fields.finish();
   if (key === undefined || key.value === "") return undefined;

@@ -157,7 +157,8 @@ function readProvider(entry: Fields): ReadProvider[] {
   if (http && grpc)
     own.error(grpc.at, "envoyExtAuthzHttp and envoyExtAuthzGrpc exclude each other: keep one");
   if (check === undefined && !own.hasErrors) {
-    const what = other === undefined ? "names no authorizer" : `is one of ${other}, which authorizes nothing`;
+    const what =
+      other === undefined ? "names no authorizer" : `is one of ${other}, which is not an authorizer`;
     own.error(
       name.at,
       `the extension provider ${quote(name.value)} ${what}: a CUSTOM policy needs envoyExtAuthzHttp or envoyExtAuthzGrpc`,

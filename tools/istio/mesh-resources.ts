@@ -116,15 +116,15 @@ export class MeshResources {
     if (entry === undefined) {
       const [hidden] = all;
       if (hidden !== undefined) {
-        const message = `${nameOf(hidden)} has ${host} and is not exported to namespace ${this.client.namespace}: a ServiceEntry of its own is written for the keys`;
+        const message = `${nameOf(hidden)} has ${host} and is not exported to namespace ${this.client.namespace}: a separate ServiceEntry is written for the keys`;
         this.report.warning(at, message);
       }
       return undefined;
     }
-    // A ServiceEntry with a name of its own does not change the one of the input.
+    // A ServiceEntry with another name does not change the one of the input.
     const apart = { cluster: clusterOf(meshHost(url, "", true)), isCovered: false };
     const lack = (what: string, add: string): MeshServer => {
-      const message = `${nameOf(entry)} has ${host} and ${what}, so that the keys are fetched through a ServiceEntry and a name of their own, ${apart.cluster.split("|").at(-1)}; to use yours, ${add}`;
+      const message = `${nameOf(entry)} has ${host} and ${what}, so the keys are fetched through a separate ServiceEntry with another name, ${apart.cluster.split("|").at(-1)}; to use yours, ${add}`;
       this.report.warning(at, message);
       return apart;
     };
@@ -191,7 +191,7 @@ export class MeshResources {
     const tls = rule.portTls.has(port) ? rule.portTls.get(port) : rule.tls;
     if (tls === undefined || !ORIGINATES.includes(tls.mode)) return false;
     if (tls.insecureSkipVerify) {
-      const message = `${nameOf(rule)} has insecureSkipVerify, so that anyone who answers in the server's place gives the keys: remove it, and write caCertificates for a server of an authority of your own`;
+      const message = `${nameOf(rule)} has insecureSkipVerify, so anyone who answers instead of the server supplies the keys: remove it, and write caCertificates for a server with your own authority`;
       this.report.warning(at, message);
     }
     return true;

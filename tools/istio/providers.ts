@@ -73,7 +73,7 @@ class Clusters {
     const first = this.known.get(cluster) ?? url;
     this.known.set(cluster, first);
     if (first.protocol !== url.protocol || portOf(first) !== portOf(url)) {
-      const message = `keys of ${quote(url.origin)} and of ${quote(first.origin)} would be fetched from one of the two, for both are the Envoy cluster "${cluster}": give one of the servers another port`;
+      const message = `keys of ${quote(url.origin)} and of ${quote(first.origin)} would be fetched from one of the two, because both have the Envoy cluster "${cluster}": give one of the servers another port`;
       this.report.error(at, message);
     }
     return cluster;

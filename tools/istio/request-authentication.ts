@@ -68,7 +68,7 @@ export function readRequestAuthentication(
 }
 
 function readJwtRule(fields: Fields, report: Report): JwtRule {
-  const issuer = nonEmpty(fields, "issuer", "leave it out where any issuer will do", report);
+  const issuer = nonEmpty(fields, "issuer", "leave it out if any issuer is acceptable", report);
   const writtenJwks = fields.string("jwks");
   const jwks = present(writtenJwks);
   const timeoutMs = readTimeout(fields, report);
@@ -103,7 +103,7 @@ function readJwksUri(fields: Fields, report: Report): { jwksUri?: Located<string
   fields.ignore("jwks_uri");
   if (names.length > 1)
     report.error(fields.keyAt("jwks_uri"), "jwks_uri is jwksUri in an old spelling: keep one");
-  const jwksUri = nonEmpty(fields, names[0] ?? "jwksUri", "leave it out where there is none", report);
+  const jwksUri = nonEmpty(fields, names[0] ?? "jwksUri", "leave it out if there is none", report);
   if (jwksUri === undefined) return {};
   const url = URL.canParse(jwksUri.value) ? new URL(jwksUri.value) : undefined;
   const fault = faultOfUrl(jwksUri.value);
@@ -138,7 +138,7 @@ function checkKeySource(
   } else if (jwks && jwksUri) {
     report.warning(
       jwksUri.at,
-      "jwksUri is not used, for jwks has the keys; newer Kubernetes APIs refuse both together",
+      "jwksUri is not used, because jwks has the keys; newer Kubernetes APIs refuse both together",
     );
   } else if (!fields.has("jwks") && jwksUri === undefined && issuer && !/^https:\/\//.test(issuer.value)) {
     const message = `the keys of ${quote(issuer.value)} cannot be discovered, because it is not an https:// URL: give jwks or jwksUri`;
@@ -159,7 +159,7 @@ function readFromHeader(fields: Fields, report: Report): JwtRule["fromHeaders"][
   }
   // Envoy refuses a configuration with these (well_known_regex HTTP_HEADER_VALUE).
   if (prefix && /[\0\r\n]/.test(prefix.value)) {
-    report.error(prefix.at, "the prefix must not contain line breaks, for no header's value does");
+    report.error(prefix.at, "the prefix must not contain line breaks, because no header's value does");
   }
   return { name: name.value, ...(prefix && { prefix: prefix.value }) };
 }
@@ -182,11 +182,14 @@ function checkOutputHeader({ value, at }: Located<string>, pattern: RegExp, repo
     const allowed = pattern === TOKEN ? "a header's name" : "letters, digits, - and _";
     report.error(at, `${quote(value)} cannot be a header's name: use ${allowed}, such as x-jwt-claim`);
   } else if (value.toLowerCase() === "host") {
-    report.error(at, "the Host header is removed from no request: use another header, such as x-jwt-claim");
+    report.error(
+      at,
+      "the Host header cannot be removed from requests: use another header, such as x-jwt-claim",
+    );
   } else if (FRAMING.has(value.toLowerCase())) {
     report.error(
       at,
-      `${quote(value)} defines where a request ends: no claim may; use another header, such as x-jwt-claim`,
+      `${quote(value)} defines where a request ends, which a claim must not: use another header, such as x-jwt-claim`,
     );
   }
 }

@@ -193,7 +193,7 @@ function reportOther(
   const metadata = fields.object("metadata");
   const name = [kind.value, metadata?.string("name")?.value].filter(Boolean).join(" ");
   if (group === GROUP && kind.value === "PeerAuthentication") {
-    const message = `${name} is not compiled: who must use mTLS is decided by the listener (--tls-client-ca) or by Istio`;
+    const message = `${name} is not compiled: the listener (--tls-client-ca) or Istio decides who must use mTLS`;
     report.warning(kind.at, message);
   } else if (group === GROUP) {
     const meant = closest(kind.value, KINDS);

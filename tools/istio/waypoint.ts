@@ -128,7 +128,7 @@ function warnOfNoWaypoint(resource: Resource, rootNamespace: string, report: Rep
   const { targetRefs } = resource.attachment;
   if (targetRefs.length === 0) {
     const what =
-      resource.kind === "AuthorizationPolicy" ? "; what of it is about connections, ztunnel enforces" : "";
+      resource.kind === "AuthorizationPolicy" ? "; ztunnel enforces its conditions about connections" : "";
     const message = `${nameOf(resource)} has no targetRefs, so no waypoint enforces it, and it is not compiled${what}`;
     report.warning(resource.at, message);
   } else if (targetRefs.every(({ kind }) => kind === "GatewayClass")) {

@@ -159,5 +159,5 @@ function privatePemOf(bytes: Uint8Array): string {
       // It has another form.
     }
   }
-  throw new NoKey("this holds no private key: a public key or a certificate signs nothing");
+  throw new NoKey("this has no private key: a public key or a certificate cannot sign");
 }

@@ -1,7 +1,7 @@
 /**
  * Converts keys in common formats – PEM, DER, certificates, JWK, key sets, service accounts – to JWKs. An unreadable
- * format is refused with the command that converts it. The caller chooses what reads the keys inside: OpenSSL
- * (convert.ts), or portable code (public-keys.ts).
+ * format is refused with the command that converts it. The caller chooses the reader of the keys inside:
+ * OpenSSL (convert.ts), or portable code (public-keys.ts).
  */
 import { TAG } from "../encoding/der.ts";
 import { latin1Decode } from "../host/bytes.ts";
@@ -118,8 +118,7 @@ export function decodeKeyText(bytes: Uint8Array): string {
   } catch {
     throw new NoKey("this is neither text nor a key or certificate in DER");
   }
-  if (text.trim() === "")
-    throw new NoKey("there is nothing in it: a key, a certificate or a key set is needed");
+  if (text.trim() === "") throw new NoKey("this is empty: a key, a certificate or a key set is needed");
   return text;
 }
 
@@ -179,7 +178,7 @@ function readPem(reader: KeyReader, text: string, chain: boolean): ReadKeys {
     .map(([block, label = "", body = ""]) => ({ block, label, body }))
     // It names a curve that the key after it names too (RFC 5915 §4).
     .filter(({ label }) => label !== "EC PARAMETERS");
-  if (blocks.length === 0) throw new NoKey("there is no whole PEM block with a key in it");
+  if (blocks.length === 0) throw new NoKey("there is no complete PEM block with a key in it");
   const certificates = new Map<string, Certificate>();
   for (const { block, label, body } of blocks) {
     if (label === "CERTIFICATE") certificates.set(block, readCertificate(reader, body));
@@ -195,7 +194,7 @@ function readPem(reader: KeyReader, text: string, chain: boolean): ReadKeys {
       keys.push(certificate.key());
     } else {
       notes.push(
-        `the certificate of ${JSON.stringify(certificate.subject)} issued another one of this file, so its key signs certificates and no tokens: it is left out; --chain takes it`,
+        `the certificate of ${JSON.stringify(certificate.subject)} issued another one of this file, so its key signs certificates, not tokens: it is left out; --chain includes it`,
       );
     }
   }
@@ -206,7 +205,7 @@ function readPem(reader: KeyReader, text: string, chain: boolean): ReadKeys {
 function readCertificate(reader: KeyReader, body: string): Certificate {
   const certificate = reader.certificate(decodeBase64(body) ?? new Uint8Array());
   if (certificate !== undefined) return certificate;
-  throw new NoKey('the block "CERTIFICATE" holds no certificate that can be read');
+  throw new NoKey('the block "CERTIFICATE" has no readable certificate');
 }
 
 function readKeyBlock(reader: KeyReader, label: string, body: string): JsonKey {
@@ -223,7 +222,7 @@ function readKeyBlock(reader: KeyReader, label: string, body: string): JsonKey {
   throw new NoKey(
     isEncrypted
       ? "the key is encrypted: convert it with `openssl pkey -in FILE -pubout -out public.pem`, which asks for its passphrase"
-      : `the block "${label}" holds no key that can be read`,
+      : `the block "${label}" has no readable key`,
   );
 }
 

@@ -241,7 +241,7 @@ function checkAlgorithm(key: Json): void {
 function binary(key: Json, name: string): Uint8Array {
   const value = key[name];
   if (value == null) {
-    const advice = ", and [x5c] is not read in its place: convert the certificate with `jwtgate jwk FILE`";
+    const advice = ", and [x5c] is not read instead: convert the certificate with `jwtgate jwk FILE`";
     const hasCertificate = Array.isArray(key["x5c"]) && key["x5c"].length > 0;
     throw new Unusable(`[${name}] is missing${hasCertificate ? advice : ""}`);
   }

@@ -1,4 +1,4 @@
-/** The classes of IP addresses that networks can tell apart. */
+/** The classes of IP addresses that networks can distinguish. */
 import { parseAddress } from "../encoding/address.ts";
 
 /** A block of addresses, with its host bits zero: `10.0.0.0/8`. */

@@ -1,6 +1,7 @@
 /**
- * What authentication makes of tokens, without their bytes: which provider verifies which, and what changes in the
- * request. It follows assembly/authn/authenticator.ts step by step; tests/prove compares the two.
+ * The result of authentication for tokens, without their bytes: which provider verifies which, and what
+ * changes in the request. It follows assembly/authn/authenticator.ts step by step; tests/prove compares the
+ * two.
  */
 import type { Provider } from "../config/schema.ts";
 import type { Location } from "../explain/trace.ts";
@@ -8,7 +9,7 @@ import type { Location } from "../explain/trace.ts";
 /** Where a token can be. */
 export type Place = Location;
 
-/** What a provider makes of a token: "" if it verifies it. */
+/** A provider's result for a token: "" if it verifies it. */
 export type Status = string;
 
 export const VERIFIED: Status = "";

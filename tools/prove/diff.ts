@@ -11,7 +11,7 @@ import { type Assignment, type Difference, Paused, Search } from "./search.ts";
 import { Undecided } from "./undecided.ts";
 import { type Fill, type Reply, type Witness, WitnessMaker } from "./witness.ts";
 
-/** How the answer to a request changes, the gravest first. */
+/** How the answer to a request changes, the most severe first. */
 export const CHANGES = ["opened", "closed", "changed", "forwarded"] as const;
 export type Change = (typeof CHANGES)[number];
 
@@ -46,7 +46,7 @@ export interface Comparison {
   undecided: string[];
   /** Whether more classes may exist than those. */
   isCut: boolean;
-  /** How many cases were looked at. */
+  /** How many cases were examined. */
   cases: number;
 }
 
@@ -55,11 +55,11 @@ export interface DiffOptions {
   pathNormalization?: PathNormalization;
   /** How many restrictions of formulas are made for one scenario. */
   steps?: number;
-  /** Called now and then; throws `Interrupted` to end early. */
+  /** Called at intervals; throws `Interrupted` to end early. */
   onProgress?: (progress: Progress) => void | Promise<void>;
 }
 
-/** How far a comparison is. */
+/** The progress of a comparison. */
 export interface Progress {
   scenario: number;
   scenarios: number;
@@ -67,7 +67,7 @@ export interface Progress {
   classes: number;
 }
 
-/** The user ended the comparison: what is known so far counts. */
+/** The user ended the comparison: the result so far counts. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
@@ -150,7 +150,7 @@ class Comparer {
         break;
       }
     }
-    // What is not covered matters only if nothing was found.
+    // What is not covered matters only if no difference was found.
     if (this.classes.size === 0) for (const reason of notCovered) this.undecided.add(reason);
   }
 

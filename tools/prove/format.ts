@@ -119,7 +119,7 @@ function pathOf({ path }: Witness["request"]): string {
   return path.replace(/\?.*/s, "");
 }
 
-/** Headers that hold tokens, which are not printed: nobody could use them, because the keys are made up. */
+/** Headers that hold tokens, which are not printed: they are of no use, because their keys are generated. */
 function tokenHeaders(tokens: readonly WitnessToken[]): (name: string) => boolean {
   const names = new Set(
     tokens.flatMap(({ place }) =>

@@ -14,7 +14,7 @@ export interface Property {
   /** The requests that it is about: those that these rules match, compiled as the rules of a DENY policy. */
   about: Configuration;
   are: "refused" | "allowed";
-  /** What may come along with them. */
+  /** The tokens that they may have. */
   tokens: readonly TokenState[];
 }
 
@@ -33,7 +33,7 @@ export interface Proof {
 export interface ProofOptions {
   module: WebAssembly.Module;
   pathNormalization?: PathNormalization;
-  /** Called now and then. */
+  /** Called at intervals. */
   onProgress?: () => void | Promise<void>;
 }
 
@@ -136,10 +136,10 @@ class Prover {
   }
 }
 
-const DISAGREED = "the module answered differently than was expected; please report it";
+const DISAGREED = "the module answered differently than expected; please report it";
 const NOTHING = "no request that can arrive matches these rules, so they prove nothing: correct them";
 
-/** What comes along with the requests of a scenario. A CORS preflight counts as one without a token. */
+/** The kind of token of the requests of a scenario. A CORS preflight counts as one without a token. */
 function stateOf({ views: [view] }: Scenario): TokenState {
   if (view === undefined || view.refusal !== VERIFIED)
     return view?.claims === undefined && isMissing(view) ? "none" : "bad";

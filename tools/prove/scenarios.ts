@@ -1,6 +1,7 @@
 /**
- * The ways in which a request can come out of authentication: which tokens it has, what each side's providers make of
- * them, and what policies then see. Tokens with the same result under every provider of every side are one class.
+ * The possible results of authentication for a request: which tokens it has, what each side's providers make
+ * of them, and what policies then see. Tokens with the same result under every provider of every side are one
+ * class.
  */
 import type { Configuration, Jwk, Provider } from "../config/schema.ts";
 import { isSingleHeader } from "../host/header-map.ts";
@@ -21,7 +22,7 @@ import {
 import { sanitizedAudience } from "./patterns.ts";
 import { Undecided } from "./undecided.ts";
 
-/** A token, as far as providers can tell tokens apart. */
+/** A token, as far as providers can distinguish tokens. */
 export interface TokenClass {
   /** It is not a JWT. */
   isMalformed?: true;
@@ -51,7 +52,7 @@ export interface Source {
 
 /** What policies see of a scenario. */
 export interface View {
-  /** The body of authentication's refusal; "" if policies are asked. */
+  /** The body of authentication's refusal; "" if policies are evaluated. */
   refusal: Status;
   /** The token whose claims they see, and its provider. */
   claims?: { slot: string; provider: number };
@@ -78,7 +79,7 @@ export interface Scenario {
   headers: readonly HeaderCondition[];
 }
 
-/** What comes along with a request, for properties. */
+/** The kind of token of a request, for properties. */
 export type TokenState = "none" | "valid" | "bad";
 
 /** What two sides' scenarios need to be complete. */

@@ -23,7 +23,7 @@ export interface Difference {
   assignment: Assignment;
 }
 
-/** A search has worked for a while; the next call goes on where it was. */
+/** A search has worked for a while; the next call continues. */
 export class Paused extends Error {
   override readonly name = "Paused";
 }
@@ -32,7 +32,7 @@ export class Paused extends Error {
 const SLICE = 20_000;
 
 export class Search {
-  /** How many cases were looked at. */
+  /** How many cases were examined. */
   cases = 0;
   /** How many restrictions of formulas were made. */
   steps = 0;
@@ -50,7 +50,7 @@ export class Search {
    * The first place at which `condition` holds and the two differ.
    *
    * @returns undefined if there is none
-   * @throws {Paused} now and then: the same call again goes on with what is known
+   * @throws {Paused} at intervals: the same call again continues with the results so far
    * @throws {Undecided} if there are too many cases
    */
   difference(condition: Formula, first: Formula, second: Formula): Difference | undefined {

@@ -1,6 +1,6 @@
 /**
- * The classes of texts that patterns can tell apart: every set of patterns that a text can match, with the shortest such
- * text. They are the reachable states of the product of the patterns' automata.
+ * The classes of texts that patterns can distinguish: every set of patterns that a text can match, with the
+ * shortest such text. They are the reachable states of the product of the patterns' automata.
  */
 import type { PathNormalization } from "../host/http-connection-manager.ts";
 import { Automaton, automataOf, isSegmentByte, literalBytes, nextUtf8, type Pattern } from "./patterns.ts";
@@ -19,7 +19,7 @@ export interface TextClass {
   example: string;
 }
 
-/** With more states than these the patterns are too entangled. */
+/** With more states than these, the patterns overlap in too many ways. */
 const MAX_STATES = 200_000;
 
 /**
@@ -139,7 +139,7 @@ const PREFERRED = [
   ...Array.from({ length: 256 }, (_, i) => i),
 ].filter((byte, i, all) => all.indexOf(byte) === i);
 
-/** A byte of each class that the patterns or a domain can tell from the others. */
+/** A byte of each class that the patterns or a domain can distinguish from the others. */
 function alphabetOf(patterns: readonly Pattern[]): number[] {
   const literal = new Set(patterns.flatMap((pattern) => [...literalBytes(pattern)]));
   const seen = new Set<string>();

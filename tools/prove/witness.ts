@@ -1,7 +1,7 @@
 /**
- * Requests that show what a proof says: made from a scenario and the values that mattered, and sent to the module that
- * runs in Envoy. Policies name public keys only, so the module gets keys of our own in their place, the same one on each
- * side.
+ * Requests that demonstrate the result of a proof: made from a scenario and the values that mattered, and
+ * sent to the module that runs in Envoy. Policies name public keys only, so the module gets our own keys
+ * instead, the same ones on each side.
  */
 import type { Configuration } from "../config/schema.ts";
 import { tlsInfo } from "../explain/certificate.ts";
@@ -52,7 +52,7 @@ export interface Reply {
 export const WITNESS_TIME = Date.UTC(2026, 0, 1);
 
 const LIFETIME_S = 3600;
-/** No key of ours is secret: this one signs what nobody trusts. */
+/** None of our keys is secret: no policy trusts what this one signs. */
 const UNTRUSTED = "untrusted";
 
 /** The requests that a scenario and examples of what mattered make, the most usual first. */
@@ -223,7 +223,7 @@ function secretOf(name: string): string {
   return base64UrlEncode(utf8Encode(`jwtgate witness ${name}`));
 }
 
-/** The configuration with each key replaced by a secret of ours. */
+/** The configuration with each key replaced by one of our secrets. */
 function withOwnKeys(configuration: Configuration): Configuration {
   if (configuration.providers === undefined) return configuration;
   const providers = configuration.providers.map(({ localJwks, remoteJwks, ...provider }) => {

@@ -61,11 +61,12 @@ export interface ListenerOptions {
    */
   logsUpgrades?: boolean;
   /**
-   * Whether a second process may listen at the address too, and the kernel deals connections to both; true if absent,
-   * as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which spreads connections evenly, and a
-   * new Envoy can take over: right for a bootstrap that somebody else runs, with as many workers as it has cores. Two by
-   * mistake are refused there by the lock of Envoy's hot restart (`--base-id`). Where we run Envoy it has one worker and
-   * no hot restart, and a second gate at the address would serve other policies in silence: false.
+   * Whether a second process may listen at the address too, and the kernel distributes connections to both;
+   * true if absent, as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which
+   * spreads connections evenly, and a new Envoy can take over: right for a bootstrap that somebody else runs,
+   * with as many workers as it has cores. There, the lock of Envoy's hot restart (`--base-id`) refuses a
+   * second one by mistake. Where we run Envoy it has one worker and no hot restart, and a second gate at the
+   * address would serve other policies without a warning: false.
    */
   sharesPort?: boolean;
 }
@@ -577,8 +578,8 @@ function seconds(milliseconds: number): string {
 
 /** The reasons for the values in the filter's own message, by the names of its members. */
 export const FILTER_REASONS: Reasons = {
-  failure_policy: "A filter that fails answers 503, never lets a request through, and is started again.",
-  vm_id: "A namespace of shared data of its own.",
+  failure_policy: "A filter that fails answers 503 to every request, and is started again.",
+  vm_id: "A separate namespace of shared data.",
 };
 
 /** As `FILTER_REASONS`, for the whole bootstrap. */
@@ -586,34 +587,34 @@ const REASONS: Reasons = {
   ...FILTER_REASONS,
   admin: "Anyone who reaches it can read this whole configuration, HMAC secrets included, and can end Envoy.",
   layered_runtime:
-    "As Istio: a fragment in a path is cut off, not refused. And how many connections the listener takes.",
+    "As in Istio: a fragment in a path is cut off, not refused. Also: how many connections the listener accepts.",
   overload_manager:
     "Envoy has no limits of its own. Near --max-heap-size it gives memory back (95%), then answers 503 (98%).",
-  per_connection_buffer_limit_bytes: "What one connection may make Envoy hold.",
+  per_connection_buffer_limit_bytes: "How much Envoy buffers for one connection.",
   listener_filters: "For connection.sni in policies.",
   transport_socket_connect_timeout: "Against clients that do not finish the TLS handshake.",
   normalize_path: "Policies compare paths as they will be forwarded (Istio's meshConfig.pathNormalization).",
   use_remote_address:
-    "Whose address a client has: at the edge (gateway) the peer's; in a sidecar the last in X-Forwarded-For.",
+    "The client's address: at the edge (gateway) the peer's; in a sidecar the last one in X-Forwarded-For.",
   request_headers_timeout: "Against clients that send their headers a byte at a time.",
   upgrade_configs:
-    "As Istio: a WebSocket may begin; the filter decides on its first request. No other upgrade, no CONNECT.",
-  request_timeout: "As Istio: no limit for a whole upload.",
-  stream_idle_timeout: "As Istio: event streams and WebSockets may be silent.",
+    "As in Istio: a WebSocket may begin; the filter decides on its first request. No other upgrade, no CONNECT.",
+  request_timeout: "As in Istio: no limit for a whole upload.",
+  stream_idle_timeout: "As in Istio: event streams and WebSockets may be silent.",
   stream_flush_timeout: "Against clients that do not read an answer that is complete (HTTP/2).",
-  tcp_keepalive: "A service that is gone without a word is found within a quarter of an hour.",
+  tcp_keepalive: "A service that disappears without closing the connection is detected within 15 minutes.",
   host_rewrite_literal: "Policies see the host that the client sent.",
   headers_with_underscores_action:
-    "As Istio. Where a backend takes X_User for x-user: compile with --remove-lookalikes.",
+    "As in Istio. If a backend treats X_User as x-user: compile with --remove-lookalikes.",
   http2_protocol_options: "Against clients that open streams or windows without end.",
   access_log: "Without the query, which may hold a token.",
-  timeout: "As Istio: no limit for a whole response.",
+  timeout: "As in Istio: no limit for a whole response.",
   config_discovery:
-    "The policies are in a file of their own. Move another to its place (mv), and it is in force; a bad one changes nothing.",
-  shadow_rules: "CUSTOM policies: this filter refuses nothing, and notes the rule that matches.",
-  filter_enabled_metadata: "The authorizer is asked about requests with such a note, and about no others.",
+    "The policies are in a separate file. Replace it with mv: a valid file takes effect, a bad one changes nothing.",
+  shadow_rules: "CUSTOM policies: this filter refuses no request, and records the rule that matches.",
+  filter_enabled_metadata: "The authorizer is asked only about requests with such a record.",
   failure_mode_allow: "Whether requests pass while the authorizer cannot be asked (failOpen).",
-  factory_key: "The direct peer, which policies on source.ip need and which no Wasm filter can ask for.",
+  factory_key: "The direct peer, which policies on source.ip need and which a Wasm filter cannot read.",
   match_typed_subject_alt_names: "The certificate must be of the host that was asked.",
 };
 

@@ -20,7 +20,7 @@ export function renderEcds(configuration: Configuration, module: string): Messag
 
 /** As YAML, with the reasons in comments. @param version of the tool */
 export function printEcds(message: Message, version: string): string {
-  const heading = `The filter's configuration for Envoy's path_config_source, written by jwtgate ${version} (compile --output ecds).\nMove it to its place: mv THIS_FILE FILE.yaml. Envoy does not see a file that is changed where it is.`;
+  const heading = `The filter's configuration for Envoy's path_config_source, written by jwtgate ${version} (compile --output ecds).\nReplace the old file with it: mv THIS_FILE FILE.yaml. Envoy does not notice a file that is changed in place.`;
   const version_info = "A digest of what follows. Envoy shows the version that is in force.";
   return toYaml([message], heading, { reasons: { version_info, ...FILTER_REASONS } });
 }

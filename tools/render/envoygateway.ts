@@ -108,11 +108,11 @@ export function keyServerFault(url: URL, policyNamespace: string): string | unde
   const { host, endpoint } = meshHost(url, policyNamespace);
   const { address } = endpoint ?? { address: host };
   if (isLoopback(url))
-    return "Envoy Gateway takes no Backend on the loopback: name the host of the key server";
+    return "Envoy Gateway accepts no Backend on the loopback: name the host of the key server";
   if (parseAddress(address) === undefined) {
     return FQDN.test(address) && address.length <= 253
       ? undefined
-      : "Envoy Gateway takes names of small letters, digits, - and . only: give the key server such a name";
+      : "Envoy Gateway accepts only names of lower-case letters, digits, - and .: give the key server such a name";
   }
   return url.protocol === "https:"
     ? "Envoy Gateway compares certificates with host names only, and this is an IP address: write the key server's name"
@@ -182,8 +182,8 @@ function inFull(bytes: readonly number[]): string {
 const NOTHING = "[^\\s\\S]";
 
 /**
- * Envoy Gateway generates clusters only for routes. No request matches this one, so nobody reaches the server through
- * the Gateway.
+ * Envoy Gateway generates clusters only for routes. No request matches this one, so no client reaches the
+ * server through the Gateway.
  */
 function route({ name }: KeyServer, { namespace, targetRefs }: GatewaySelection): Message {
   return {
@@ -216,18 +216,19 @@ function trafficPolicy({ name }: KeyServer, { namespace }: GatewaySelection): Me
 }
 
 const REASONS: Reasons = {
-  failOpen: "A filter that fails or cannot be loaded refuses, and never lets a request through.",
+  failOpen: "A filter that fails or cannot be loaded refuses every request.",
   sni: "The certificate must be of this host.",
   matches:
-    "No request takes this route. It is there because Envoy Gateway makes a cluster of it, for the filter's own fetches.",
+    "No request takes this route. Envoy Gateway makes a cluster of it, which the filter uses for its own fetches.",
   timeout:
-    "Settings of its own keep the route's cluster apart, under the name by which the filter asks for it (EnvoyProxy's mergeBackends).",
+    "With separate settings, the route's cluster keeps the name that the filter uses (EnvoyProxy's mergeBackends).",
 };
 
 /** As `REASONS`, for a filter in shadow. */
 const SHADOW_REASONS: Reasons = {
   ...REASONS,
-  failOpen: "In shadow nobody relies on it, so it refuses nothing. Compiled without --shadow: false.",
+  failOpen:
+    "In shadow the filter protects nothing, so a failure must not refuse requests. Without --shadow: false.",
 };
 
 /** The comments for the resources. */

@@ -8,7 +8,7 @@ export interface HigressOptions {
   image: string;
   /** SHA-256 of what `image` names, in hexadecimal. */
   sha256?: string;
-  /** Higress's own namespace: it reads plugins of no other. */
+  /** Higress's own namespace: it reads plugins only from there. */
   namespace: string;
 }
 
@@ -38,16 +38,16 @@ export function renderHigressPlugin(
 
 const REASONS: Reasons = {
   priority: "Where Higress's own plugin for JWTs runs, which must not check the same tokens.",
-  failStrategy: "A filter that fails or cannot be loaded refuses, and never lets a request through.",
+  failStrategy: "A filter that fails or cannot be loaded refuses every request.",
   pluginConfig:
-    "Not defaultConfig, which Higress changes by rules for routes and domains: the filter takes none of them.",
+    "Not defaultConfig, to which Higress adds rules for routes and domains: the filter refuses them.",
 };
 
 /** As `REASONS`, for a filter in shadow. */
 const SHADOW_REASONS: Reasons = {
   ...REASONS,
   failStrategy:
-    "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_CLOSE.",
+    "In shadow the filter protects nothing, so a failure must not refuse requests. Without --shadow: FAIL_CLOSE.",
 };
 
 /** The comments for the resources. */

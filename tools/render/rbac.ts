@@ -82,7 +82,7 @@ function write(condition: Condition, predicates: readonly Predicate[]): Written 
 function bothSides(say: (side: Side) => Message | undefined): Written {
   const [permissions, principals] = [say("permissions"), say("principals")];
   if (permissions === undefined && principals === undefined) {
-    throw new RangeError("Envoy's RBAC has no form for a condition of who asks or what is asked for");
+    throw new RangeError("Envoy's RBAC cannot express a condition on the caller or the requested resource");
   }
   return { ...(permissions && { permissions }), ...(principals && { principals }) };
 }

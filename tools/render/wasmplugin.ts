@@ -115,11 +115,11 @@ export function notesOn(left: readonly string[]): string[] {
 
 const REASONS: Reasons = {
   phase:
-    "Before Istio's own authentication, which must not run on the same policies: the token is gone by then.",
+    "Before Istio's own authentication, which must not run on the same policies: the token has been removed by then.",
   failStrategy:
-    "A filter that fails or cannot be loaded refuses, and never lets a request through. One that has failed is started again.",
+    "A filter that fails or cannot be loaded refuses every request. A filter that has failed is started again.",
   match:
-    "CLIENT is what passes a gateway, SERVER what comes in at a sidecar or passes a waypoint. Without it a sidecar's calls outwards are filtered too.",
+    "CLIENT means traffic through a gateway, SERVER traffic into a sidecar or through a waypoint. Without it, a sidecar's outbound calls are filtered too.",
 };
 
 /** As `REASONS`, for a filter in shadow. */
@@ -127,7 +127,7 @@ const SHADOW_REASONS: Reasons = {
   ...REASONS,
   phase: "Before Istio's own authentication, which decides while this plugin is in shadow.",
   failStrategy:
-    "In shadow nobody relies on it, so it refuses nothing, even if it cannot be loaded. Compiled without --shadow: FAIL_RELOAD.",
+    "In shadow the filter protects nothing, so a failure must not refuse requests. Without --shadow: FAIL_RELOAD.",
 };
 
 /** The comments for the resources. */

@@ -14,7 +14,7 @@ export interface CompileOptions extends Omit<compiler.CompileOptions, "target"> 
  *
  * @param sources YAML files, each with any number of documents
  * @param options the output that it is for, and which workload's policies are taken
- * @returns the configuration, where `diagnostics` has no error
+ * @returns the configuration, if `diagnostics` has no error
  * @throws {RangeError} if there is no such target
  *
  * @example

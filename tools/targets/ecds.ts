@@ -17,7 +17,7 @@ export const ecds = {
   options: [MODULE_OPTION],
   custom: {
     note: (policy) =>
-      `${policy} is not part of this file: the bootstrap of --output envoy, --ecds and --mesh-config asks its extension provider, so write that anew if the policy is new or has changed`,
+      `${policy} is not part of this file: the bootstrap of --output envoy, --ecds and --mesh-config asks its extension provider, so write the bootstrap again if the policy is new or has changed`,
   },
   review: warnOfNeeds,
   render(workloads, options, files) {

@@ -82,17 +82,17 @@ export const envoy = {
     if (!listen || !upstream) return "--output envoy needs --listen IP:PORT and --upstream HOST:PORT";
     if ((tlsCert === undefined) !== (tlsKey === undefined)) return "--tls-cert and --tls-key go together";
     if (tlsClientCa !== undefined && tlsCert === undefined) {
-      return "--tls-client-ca needs --tls-cert and --tls-key: clients show certificates in TLS only";
+      return "--tls-client-ca needs --tls-cert and --tls-key: clients present certificates only in TLS";
     }
     if (options.ecds !== undefined && options.module !== undefined) {
-      return "--module belongs into the file that --ecds names: write that with --output ecds --module FILE";
+      return "--module belongs in the file that --ecds names: write that with --output ecds --module FILE";
     }
     return checkUpstream(options);
   },
   render(workloads, options, files) {
     const { listen, upstream, admin, maxHeapSize, jwksCa } = options;
     const { mode = "gateway", pathNormalization = "BASE", ecds } = options;
-    if (!listen || !upstream) throw new Error("check has seen to these");
+    if (!listen || !upstream) throw new Error("check() refuses options without these");
     const { configuration, custom } = onlyWorkload(workloads);
     const message = renderBootstrap(configuration, {
       listen,

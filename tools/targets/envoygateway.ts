@@ -65,12 +65,12 @@ export const envoygateway = {
   },
   render(workloads, options) {
     const { image, sha256, jwksCaConfigmap } = options;
-    if (image === undefined) throw new Error("check has seen to this");
+    if (image === undefined) throw new Error("check() refuses options without this");
     const resources = workloads.flatMap(({ selection, configuration }) => {
       const gateways = selection && gatewaysOf(selection);
       if (gateways === undefined) {
         throw new NotRendered(
-          `error: --output ${NAME} needs --gateway NAME (and --namespace): an EnvoyExtensionPolicy is for Gateways, and these policies are for workloads; only if each of them has targetRefs that name a Gateway is it clear`,
+          `error: --output ${NAME} needs --gateway NAME (and --namespace): an EnvoyExtensionPolicy is for Gateways, and these policies are for workloads; without it, each of them needs targetRefs that name a Gateway`,
         );
       }
       return [

@@ -36,7 +36,7 @@ export const google = {
     const configuration = onlyConfiguration(workloads);
     if (configuration.filterState) {
       throw new NotRendered(
-        "error: --filter-state is for Envoy's access logs, and a plugin of Google Cloud has no part in logs of requests: leave it out",
+        "error: --filter-state is for Envoy's access logs, and a plugin of Google Cloud cannot write to request logs: leave it out",
       );
     }
     const text = `${asciiJson(configuration, 0)}\n`;
@@ -57,7 +57,7 @@ function refuseFetchedKeys({ providers, positions }: ReviewedWorkload, report: R
     const uri = remoteJwks.uri ?? remoteJwks.discovery?.uri;
     report.error(
       at,
-      `a plugin of Google Cloud makes no calls, so it cannot fetch keys from ${uri}: write the key set into the policy, as jwks in the place of jwksUri`,
+      `a plugin of Google Cloud makes no calls, so it cannot fetch keys from ${uri}: write the key set into the policy, as jwks instead of jwksUri`,
     );
   }
 }
@@ -93,7 +93,10 @@ function refuseHeaders({ providers, positions }: ReviewedWorkload, report: Repor
 /** What a plugin sees of a request: its headers, and therefore its tokens. */
 const SEEN = /^(requestPrincipals|hosts|methods|paths|request\.headers\[.*\]|request\.auth\..*)$/s;
 
-/** Anything else has no value there, and a condition of a DENY policy that never holds leaves a door open. */
+/**
+ * Anything else has no value there, and a condition of a DENY policy that never holds would let requests
+ * pass.
+ */
 function refuseAttributes({ kind, spec }: Resource, report: Report): void {
   if (kind !== "AuthorizationPolicy") return;
   for (const { from, to, when } of spec.rules) {

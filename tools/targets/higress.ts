@@ -23,7 +23,7 @@ export const higress = {
   clusterFor: meshCluster,
   name: NAME,
   summary: "Higress's WasmPlugin",
-  example: `The filter for all that a Higress serves:
+  example: `The filter for everything that a Higress gateway serves:
     $ jwtgate compile -f policies/ --output ${NAME} --image ${EXAMPLE_IMAGE} | kubectl apply -f -`,
   options: [
     ...IMAGE_OPTIONS,
@@ -51,7 +51,7 @@ export const higress = {
   },
   render(workloads, options) {
     const { image, sha256, higressNamespace: namespace = "higress-system", jwksCa } = options;
-    if (image === undefined) throw new Error("check has seen to this");
+    if (image === undefined) throw new Error("check() refuses options without this");
     const configuration = onlyConfiguration(workloads);
     const resources = [
       renderHigressPlugin(configuration, { image, namespace, ...(sha256 !== undefined && { sha256 }) }),

@@ -51,23 +51,23 @@ export function istioExtension<Name extends string>({ name, purpose, resource, .
     render(workloads, options) {
       const { waypoint, sha256, image } = options;
       const mode = waypoint ? "waypoint" : options.mode;
-      if (image === undefined) throw new Error("check has seen to this");
+      if (image === undefined) throw new Error("check() refuses options without this");
       const resources = workloads.flatMap(({ selection, configuration, coveredClusters }) => {
         if (selection === undefined) return [];
         const served = selection.targetRefs?.find(({ kind }) => kind !== "Gateway");
         if (served && !waypoint) {
           throw new NotRendered(
-            `error: the ${served.kind} ${served.name} is served by a waypoint, which knows peers otherwise than other proxies do: compile its policies with --mode waypoint`,
+            `error: the ${served.kind} ${served.name} is served by a waypoint, which identifies peers differently from other proxies: compile its policies with --mode waypoint`,
           );
         }
         if (mode === undefined && configuration.authorization?.predicates.some(isAboutPeer)) {
           throw new NotRendered(
-            `error: --output ${name} needs --mode gateway, sidecar or waypoint: these policies are about the peer, whom a waypoint knows by filter state and other proxies by the certificate`,
+            `error: --output ${name} needs --mode gateway, sidecar or waypoint: these policies are about the peer, which a waypoint identifies by filter state and other proxies by the certificate`,
           );
         }
         if (mode === undefined && !isForGateway(selection)) {
           throw new NotRendered(
-            `error: --output ${name} needs --mode gateway, --mode sidecar or --mode waypoint: Istio runs a plugin without it on a sidecar's calls outwards too, and a gateway counts as the client side; only where every policy's targetRefs name a Gateway is it clear`,
+            `error: --output ${name} needs --mode gateway, --mode sidecar or --mode waypoint: without it, Istio runs a plugin on a sidecar's outbound calls too, and a gateway counts as the client side; it is optional only if every policy's targetRefs name a Gateway`,
           );
         }
         return [

@@ -22,7 +22,7 @@ export const MODULE_OPTION: TargetOption = {
 export function moduleFile(chosen: string | undefined, { module, exists, resolve }: Files): string {
   if (chosen !== undefined) return resolve(chosen);
   if (!exists(module)) {
-    throw new NotRendered(`${module} is not there yet: run \`npm run build\``);
+    throw new NotRendered(`${module} does not exist yet: run \`npm run build\``);
   }
   return module;
 }

@@ -10,6 +10,6 @@ export function warnOfNeeds(workload: ReviewedWorkload, report: Report): void {
   }
   const { needsDirectPeer } = workload;
   if (needsDirectPeer === undefined) return;
-  const message = `this needs the filter state ${DIRECT_REMOTE_ADDRESS} to hold the direct peer's address: --output envoy arranges that`;
+  const message = `this needs the filter state ${DIRECT_REMOTE_ADDRESS} to hold the direct peer's address: --output envoy sets it`;
   report.warning(needsDirectPeer, message);
 }

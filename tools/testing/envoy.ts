@@ -84,7 +84,7 @@ function unproven({ properties }: Suite): CaseResult[] {
 /** Why a test cannot be run in a real Envoy. */
 function unsuited({ subject, hasClock }: Suite, { request, now }: PreparedCase): string | undefined {
   if (hasClock || now !== subject.now) return "Envoy's clock cannot be set (at:)";
-  if (request.tls) return "the client's TLS is not imitated with --envoy";
+  if (request.tls) return "the client's TLS cannot be simulated with --envoy";
   if (!/^127\./.test(request.peer.ip)) return "only peers in 127.0.0.0/8 can connect with --envoy";
   return undefined;
 }

@@ -80,7 +80,7 @@ function titleOf({ table, name }: CaseResult): string {
   return table === undefined ? name : `${table} > ${name}`;
 }
 
-const FAULTY = "the file has an error, so that none of its tests was run";
+const FAULTY = "the file has an error, so none of its tests was run";
 
 function formatText(results: readonly SuiteResult[], style: Style, milliseconds: number): string {
   const lines = results.flatMap(({ file, cases, errors, milliseconds: time }) => {

@@ -75,18 +75,13 @@ export interface SuiteResult {
  * spec: {action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}`;
  * const tests = `policies: [policy.yaml]
  * tests:
- * - {name: nobody is an admin, request: {path: /admin}, expect: 403}
- * - {name: all others are let in, request: {path: /}, expect: 200}`;
- * const files = {
- *   policies: () => ({ files: [{ name: "policy.yaml", text: policy }], diagnostics: [] }),
- *   text: () => "",
- * };
- * const { suite, diagnostics } = await loadSuite({ name: "policy.test.yaml", text: tests }, files, Date.now());
- * if (suite === undefined) throw new Error(diagnostics[0]?.message);
- * const { cases } = await runSuite(suite, (await loadModules()).release);
- * for (const { name, failures } of cases) console.log(name, failures.length);
- * // nobody is an admin 0
- * // all others are let in 0
+ * - {name: admin is refused, request: {path: /admin}, expect: 403}
+ * - {name: other paths pass, request: {path: /}, expect: 200}`; const files = { policies: () => ({ files: [{
+ * name: "policy.yaml", text: policy }], diagnostics: [] }), text: () => "", }; const { suite, diagnostics } =
+ * await loadSuite({ name: "policy.test.yaml", text: tests }, files, Date.now()); if (suite === undefined)
+ * throw new Error(diagnostics[0]?.message); const { cases } = await runSuite(suite, (await
+ * loadModules()).release); for (const { name, failures } of cases) console.log(name, failures.length); //
+ * admin is refused 0 // other paths pass 0
  * ```
  */
 export async function runSuite(
@@ -237,7 +232,7 @@ function answerOf({ answer, upstream }: Outcome): string {
   return upstream ? `${statusOf(upstream)}, forwarded` : `${answer?.status ?? 0}${body}`;
 }
 
-/** The upstream's status, as far as tests are concerned: the status in the answer of a request that passed. */
+/** The upstream's status in tests: the status in the answer of a request that passed. */
 function statusOf({ headers }: UpstreamRequest): number {
   return headers.some(([name]) => name === "upgrade") ? 101 : 200;
 }

@@ -50,7 +50,7 @@ export function select(suite: Suite, matches: (name: string) => boolean = () => 
 export function refuseOnly(suite: Suite): Diagnostic[] {
   const places = suite.cases.flatMap(({ only }) => only ?? []);
   const message =
-    "only leaves out the other tests of this file, and is refused where CI is set and with --forbid-only: remove it";
+    "only leaves out the other tests of this file, and is refused if CI is set or with --forbid-only: remove it";
   const found = places.map((place): [string, Diagnostic] => [
     `${place.line}:${place.column}`,
     { ...place, severity: "error", message },

@@ -98,7 +98,7 @@ export interface Suite {
    */
   tokens: ReadonlyMap<string, string>;
   /**
-   * Extension providers of CUSTOM policies, which have no part in the tests.
+   * Extension providers of CUSTOM policies, which the tests do not ask.
    *
    * @internal
    */
@@ -125,8 +125,9 @@ export interface LoadedSuite {
  *
  * @param source the test file
  * @param files reads what the test file names
- * @param now milliseconds since 1970, where the file does not say
- * @param target that the policies are compiled for; default: one that says that CUSTOM policies have no part in tests
+ * @param now milliseconds since 1970, if the file sets no time
+ * @param target that the policies are compiled for; default: one that warns that tests do not evaluate CUSTOM
+ *   policies
  * @returns the suite, or diagnostics with an error
  *
  * @example
@@ -155,8 +156,7 @@ export async function loadSuite(
     report.error(node.at, message);
     return { diagnostics: report.diagnostics, files: [source.name] };
   }
-  if (second)
-    report.error(second.at, "a test file is one document: put these tests into a file of their own");
+  if (second) report.error(second.at, "a test file is one document: put these tests into a separate file");
   if (node === undefined) {
     const place = { file: source.name, line: 0, column: 0 };
     if (!report.hasErrors)
@@ -168,12 +168,12 @@ export async function loadSuite(
   return new Loader(source.name, node, value, files, report, target).load(now);
 }
 
-/** CUSTOM policies have no part in tests, because the answers of their extension providers are unknown. */
+/** Tests do not evaluate CUSTOM policies, because the answers of their extension providers are unknown. */
 const TESTED: CompileTarget = {
   ...INSPECTED,
   custom: {
     note: (policy) =>
-      `${policy} has no part in these tests: they run as if its extension provider allowed every request`,
+      `${policy} is not evaluated in these tests: they run as if its extension provider allowed every request`,
   },
 };
 

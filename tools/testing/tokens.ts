@@ -86,7 +86,7 @@ export class Tokens {
       if (!Object.hasOwn(keys, token.key))
         this.context.report.error(at, unknownName("key", token.key, Object.keys(keys)));
       else if (keys[token.key]?.jwks !== undefined)
-        this.context.report.error(at, `the key ${token.key} is a public key set: it signs no token`);
+        this.context.report.error(at, `the key ${token.key} is a public key set, which cannot sign a token`);
       return "";
     }
     const { alg = key.alg, kid = key.kid, claims = {}, header = {}, without = [] } = token;

@@ -7,7 +7,7 @@ import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { type PemReader, PrivateKey, readPkcs8 } from "./private-key.ts";
 
 /**
- * A text holds no key to sign with, or none for what was asked; the message says why.
+ * A text has no key to sign with, or none for the options; the message gives the reason.
  *
  * @example
  * ```ts
@@ -17,8 +17,7 @@ import { type PemReader, PrivateKey, readPkcs8 } from "./private-key.ts";
  *   await Signer.read('{"keys": []}');
  * } catch (error) {
  *   if (!(error instanceof NoSigningKey)) throw error;
- *   console.log(error.message); // this holds no private key and no secret: a public key signs nothing
- * }
+ *   console.log(error.message); // this has no private key and no secret: a public key cannot sign }
  * ```
  */
 export class NoSigningKey extends Error {
@@ -80,7 +79,7 @@ export class Signer {
     const name = algorithm ?? own ?? able[0];
     if (name === undefined || able.length === 0) {
       throw new NoSigningKey(
-        "a key of this type signs no tokens: RSA, P-256, P-384, P-521, Ed25519 or oct do",
+        "a key of this type cannot sign tokens: RSA, P-256, P-384, P-521, Ed25519 or oct can",
       );
     }
     const chosen = key.algorithms.find(({ alg }) => alg === name);
@@ -114,7 +113,7 @@ function idOf({ verifying }: PrivateKey): string | undefined {
 async function readBlock(text: string, readPem: PemReader): Promise<JsonKey> {
   const block = /-----BEGIN ((?:\w+ )?PRIVATE KEY)-----[\s\S]*?-----END \1-----/.exec(text)?.[0];
   if (block === undefined) {
-    throw new NoSigningKey("this holds no private key: a public key or a certificate signs nothing");
+    throw new NoSigningKey("this has no private key: a public key or a certificate cannot sign");
   }
   try {
     // Only JWKs have an algorithm and an id of their own.
@@ -136,13 +135,13 @@ function chooseJwk(text: string, kid: string | undefined): JsonKey {
   if (jwk === undefined) {
     throw new NoSigningKey(
       keys.length === 0
-        ? "this holds no private key and no secret: a public key signs nothing"
+        ? "this has no private key and no secret: a public key cannot sign"
         : `no key here that signs has the kid ${JSON.stringify(kid)}`,
     );
   }
   if (chosen.length > 1) {
     const ids = keys.map((key) => JSON.stringify(key["kid"] ?? "(none)")).join(", ");
-    throw new NoSigningKey(`several keys here sign: choose one with --kid (${ids})`);
+    throw new NoSigningKey(`several keys here can sign: choose one with --kid (${ids})`);
   }
   return jwk;
 }

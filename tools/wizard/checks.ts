@@ -1,4 +1,4 @@
-/** What is wrong with an answer. The terminal and the console's page ask as it is typed. */
+/** Finds faults of answers. The terminal and the console's page check each answer while it is typed. */
 import { review } from "../check/review.ts";
 import { oneLine } from "../diagnostics.ts";
 import { InvalidValue } from "../values.ts";
@@ -14,7 +14,7 @@ import {
 /** A header for the service, and the claim that it gets. */
 export type ClaimHeader = Answers["claimHeaders"][number];
 
-/** `NAME=VALUE`; a name in brackets goes down into objects. @throws {InvalidValue} */
+/** `NAME=VALUE`; a name in brackets selects a member of an object. @throws {InvalidValue} */
 export function parseClaim(text: string): ClaimValue {
   const [, name, value] = /^(\[[^=]+\]|[^=[\]]+)=(.+)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined)
@@ -37,7 +37,10 @@ export function parseClaimHeader(text: string): ClaimHeader {
   return { header, claim };
 }
 
-/** A path or a pattern: no request has another, so the resource would be right and never match. @throws {InvalidValue} */
+/**
+ * A path or a pattern: no request has another, so the resource would compile and never match. @throws
+ * {InvalidValue}
+ */
 export function parsePath(text: string): string {
   if (/^[/*]/.test(text)) return text;
   throw new InvalidValue("Write a path that begins with / or *, such as /healthz, /public/* or */health.");
@@ -48,7 +51,7 @@ export function parseMethod(text: string): string {
   return text.toUpperCase();
 }
 
-/** What a parser says of a text; undefined: nothing. */
+/** A parser's message about a text; undefined if it has none. */
 export function faultOfText(parse: (text: string) => unknown, text: string): string | undefined {
   try {
     parse(text);
@@ -65,10 +68,10 @@ export function faultOfName(text: string): string | undefined {
   return "Write lower-case letters, digits and -, at most 63 characters.";
 }
 
-/** An issuer with which nothing is wrong. */
+/** A valid issuer. */
 const DRAFT_ISSUER: Issuer = { issuer: "https://idp.example.com", audiences: [], keys: {}, locations: [] };
 
-/** Answers with which nothing is wrong, to see what is wrong with one more. */
+/** Valid answers, to find the faults of one more. */
 const DRAFT: Answers = {
   name: "draft",
   issuers: [DRAFT_ISSUER],
@@ -80,7 +83,7 @@ const DRAFT: Answers = {
   match: { paths: [], hosts: [], methods: [] },
 };
 
-/** What the compiler says of some answers among others with which nothing is wrong. */
+/** The compiler's message about some answers, among others that are valid. */
 export function faultOf(answers: Partial<Answers>): string | undefined {
   const text = renderResources({ ...DRAFT, ...answers });
   const { diagnostics } = review([{ name: "<new>", text }]);

@@ -1,4 +1,4 @@
-/** The console's form: reads it as answers, and says of each field what is wrong. */
+/** The console's form: reads it as answers, and reports the fault of each field. */
 import { InvalidValue, parseLabels } from "../values.ts";
 import {
   faultOf,
@@ -27,11 +27,11 @@ export interface Form {
   /** Empty: `Authorization: Bearer`. The prefix is without the space after it. */
   locations: { kind: TokenLocation["kind"]; name: string; prefix: string }[];
   scopes: string;
-  /** `NAME=VALUE`, one a line. */
+  /** `NAME=VALUE`, one on each line. */
   claims: string;
   forward: boolean;
   payloadHeader: string;
-  /** `HEADER=CLAIM`, one a line. */
+  /** `HEADER=CLAIM`, one on each line. */
   claimHeaders: string;
   scope: Scope;
   paths: string;
@@ -45,14 +45,14 @@ export interface Form {
   gateway: string;
 }
 
-/** What is wrong, by the names of fields; of the token's locations by `locations.0` and so on. */
+/** Faults, by the names of fields; of the token's locations by `locations.0` and so on. */
 export type Faults = Record<string, string>;
 
 /** A form as it was read. */
 export interface ReadForm {
   /** Empty if there are answers. */
   faults: Faults;
-  /** What there is to say of pasted keys that is not a fault. */
+  /** Remarks about pasted keys that are not faults. */
   notes: string[];
   answers?: Answers;
 }
@@ -132,7 +132,7 @@ function keysOf(
   return jwks === undefined ? undefined : { jwks };
 }
 
-/** The field that says where the keys are, and what is wrong with it. */
+/** The field with the source of the keys, and its fault. */
 function faultOfKeys(
   { keys, jwksUri }: Form,
   issuer: string,
@@ -173,7 +173,7 @@ function targetOf(
   return fault === undefined ? { labels: parseLabels(text) } : {};
 }
 
-/** The values of a field with one a line; of unreadable lines, the last fault is reported. */
+/** The values of a field with one on each line; of unreadable lines, the last fault is reported. */
 function readEach<T>(text: string, parse: (line: string) => T, tell: (fault: string) => void): T[] {
   return text.split("\n").flatMap((line) => {
     if (line.trim() === "") return [];

@@ -1,4 +1,4 @@
-/** The keys of an issuer as the resources have them: read from what somebody pastes, or made for a trial. */
+/** The keys of an issuer as the resources have them: read from pasted text, or made for a trial. */
 import { asciiJson } from "../diagnostics.ts";
 import { utf8Encode } from "../host/bytes.ts";
 import { NoKey } from "../jwks/formats.ts";
@@ -7,7 +7,7 @@ import { readPublicKeys } from "../jwks/public-keys.ts";
 import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { PrivateKey } from "../token/private-key.ts";
 
-/** A key set, and what there is to say of it. */
+/** A key set, and remarks about it. */
 export interface KeySet {
   /** JSON, without private members; absent if a problem is an error. */
   jwks?: string;
@@ -51,7 +51,7 @@ export interface TrialKey {
  */
 export async function makeTrialKey(alg: string): Promise<TrialKey> {
   const { signing, verifying } = await PrivateKey.generate(alg);
-  // A thumbprint of a secret would be a means to guess it by (RFC 7638 §7).
+  // A thumbprint of a secret would help to guess it (RFC 7638 §7).
   const kid = verifying["kty"] === "oct" ? "trial" : thumbprint(verifying);
   const { jwks = "" } = keySetOf([{ ...verifying, kid, alg }]);
   return { jwks, privateKey: { ...signing, kid, alg } };

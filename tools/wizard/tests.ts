@@ -1,6 +1,6 @@
 /**
- * Converts a gateway's answers to tests of its policy, as `jwtgate test` runs them: what each answer allows, and what
- * it does not.
+ * Converts a gateway's answers to tests of its policy, as `jwtgate test` runs them: what each answer allows
+ * and refuses.
  */
 import { claimPath, OPERATION, stringMatch } from "../istio/attributes.ts";
 import { isPathTemplate } from "../istio/path-template.ts";
@@ -52,7 +52,7 @@ export function renderTests(answers: Answers, policy: string): string {
         : [{ name: "a request without a token is refused", request, expect: 403 }]),
       ...(open === undefined
         ? []
-        : [{ name: "a request that needs no token gets in without one", request: open, expect: 200 }]),
+        : [{ name: "a request that needs no token passes without one", request: open, expect: 200 }]),
       ...described.flatMap(({ tests }) => tests),
     ],
   };
@@ -77,7 +77,8 @@ export const VALID_TOKEN = "a valid token";
  * all requests need a token, the last one has an expired token.
  *
  * @param policy as in `renderTests`
- * @param privateKey that signs for the first issuer, a JWK; absent: a key is made, and trusted in the place of its own
+ * @param privateKey that signs for the first issuer, a JWK; absent: a key is made, and trusted instead of its
+ *   own
  * @returns YAML of a test file; fewer requests if the patterns do not show one
  */
 export function renderRequests(answers: Answers, policy: string, privateKey?: Json): string {
@@ -113,8 +114,7 @@ export function renderRequests(answers: Answers, policy: string, privateKey?: Js
   return toYaml([file], "The four requests of the wizard.", { shortLists: true });
 }
 
-const HEADING = `Run these tests with \`jwtgate test\`. They bring their own keys: nobody has those of the issuer.
-Edit them together with the policy: docs/testing.md has every field.`;
+const HEADING = `Run these tests with \`jwtgate test\`. They use their own keys instead of the issuer's. Edit them together with the policy: docs/testing.md has every field.`;
 
 /** For one issuer: a valid token at each location, and tokens that each lack one thing. */
 function testsOf(answers: Answers, { audiences, locations }: Issuer, key: string) {
