@@ -11,7 +11,7 @@ export const enum Verdict {
   Continue = 0,
   /**
    * The request was answered, or it waits, as a whole. StopIteration (1) would stop only the headers, and only if the
-   * plugin sets `allow_on_headers_stop_iteration`; the body would then take them along to the backend.
+   * plugin sets `allow_on_headers_stop_iteration`; the body would then pass them on to the backend.
    */
   StopAllIterationAndWatermark = 4,
   /** The request waits for keys. The host never sees this value. */

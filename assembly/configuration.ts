@@ -190,7 +190,7 @@ function checkCount(reader: Reader, node: Node, actual: i32, what: string): void
   if (written == actual) return;
   reader.fail(
     node,
-    `the compiler wrote ${written.toString()} ${what}, and here are ${actual.toString()}: a part was lost or added; compile the policies again`,
+    `the compiler wrote ${written.toString()} ${what}, but there are ${actual.toString()} here: a part was lost or added; compile the policies again`,
   );
 }
 

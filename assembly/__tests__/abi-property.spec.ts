@@ -9,7 +9,7 @@ describe("propertyInteger", () => {
     expect(propertyInteger(slice(BYTES, 8))).toBe(0x0201);
   });
 
-  it("takes no value of another length for a number", () => {
+  it("does not read a value of another length as a number", () => {
     expect(propertyInteger(EMPTY)).toBe(-1);
     expect(propertyInteger(slice(BYTES, 4))).toBe(-1);
     expect(propertyInteger(slice(BYTES, 9))).toBe(-1);

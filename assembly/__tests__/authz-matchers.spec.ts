@@ -99,7 +99,7 @@ describe("a match of a string", () => {
     expect(stringMatches('{"suffix": "abc"}', "bc")).toBe(false);
   });
 
-  it("of non-empty values has no newline and is UTF-8", () => {
+  it("of a non-empty value needs UTF-8 without a newline", () => {
     expect(stringMatches('{"nonEmpty": true}', "a")).toBe(true);
     expect(stringMatches('{"nonEmpty": true}', " ")).toBe(true);
     expect(stringMatches('{"nonEmpty": true}', "é\r\t")).toBe(true);
@@ -130,13 +130,13 @@ describe("a match of a string", () => {
 });
 
 describe("a template", () => {
-  it("may be looked up by every literal segment that has its place", () => {
+  it("can be looked up by every literal segment in a fixed position", () => {
     expect(templateAlternatives("/x/{*}/y/{**}/z")).toBe(" 0:x 2:y");
     expect(templateAlternatives("/{*}/{*}")).toBe("");
     expect(templateAlternatives("/{*}/y/")).toBe(" 1:y");
   });
 
-  it("has segments of one kind or the other", () => {
+  it("has only literal segments and operators", () => {
     expect(templateMatches("/x/{*}", "/x/a")).toBe(true);
     expect(templateMatches("/x/{*}", "/x/")).toBe(false);
     expect(templateMatches("/x/{*}", "/x")).toBe(false);
@@ -152,7 +152,7 @@ describe("a template", () => {
     expect(templateMatches("/{*}/{*}", "/x/")).toBe(false);
   });
 
-  it("ends in anything, followed by the literal text", () => {
+  it("matches any text of {**}, followed by the literal text", () => {
     expect(templateMatches("/x/{**}", "/x/")).toBe(true);
     expect(templateMatches("/x/{**}", "/x//y/")).toBe(true);
     expect(templateMatches("/x/{**}", "/x")).toBe(false);
@@ -180,7 +180,7 @@ describe("a template", () => {
     expect(templateMatches("/{*}", "/é")).toBe(false);
   });
 
-  it("takes every other character for itself", () => {
+  it("reads every other character literally", () => {
     expect(templateMatches("/a.b+(c)$/{*}", "/a.b+(c)$/x")).toBe(true);
     expect(templateMatches("/a.b/{*}", "/axb/x")).toBe(false);
     expect(templateMatches("/a=b/%7B/{*}", "/a=b/%7B/x")).toBe(true);
@@ -234,7 +234,7 @@ describe("a glob", () => {
     expect(matches(loadGlob(reader, 0), hex("61ff62"))).toBe(false);
   });
 
-  it("is of two pieces at least", () => {
+  it("has at least two pieces", () => {
     const wrong: StaticArray<string> = ["[]", '["a"]', '"a"', '["a", 1]', '["a\\n", "b"]'];
     for (let i = 0; i < wrong.length; i++) {
       read(wrong[i]);
@@ -245,7 +245,7 @@ describe("a glob", () => {
 });
 
 describe("a service account", () => {
-  it("is of a namespace, with any text in between", () => {
+  it("matches its namespace, with any text in between", () => {
     expect(isServiceAccount("spiffe://td/ns/foo/sa/bar")).toBe(true);
     expect(isServiceAccount("spiffe://td/a/b/ns/foo/sa/bar")).toBe(true);
     expect(isServiceAccount("spiffe://td/ns/foo/x/sa/bar")).toBe(true);
@@ -273,7 +273,7 @@ describe("a service account", () => {
 });
 
 describe("a trust domain", () => {
-  it("begins and ends so, before the path", () => {
+  it("matches the beginning and the end, before the path", () => {
     expect(inTrustDomain('["", ".local"]', "spiffe://cluster.local/ns/foo")).toBe(true);
     expect(inTrustDomain('["", ".local"]', "spiffe://.local/")).toBe(true);
     expect(inTrustDomain('["", ".local"]', "spiffe://cluster.local")).toBe(false);

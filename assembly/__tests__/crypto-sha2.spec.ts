@@ -1,6 +1,6 @@
 /**
- * SHA-2's known answers: the examples of FIPS 180-4 that RFC 6234 section 8.5 repeats, and lengths at which a block or
- * the room for the length is full.
+ * SHA-2's known answers: the examples of FIPS 180-4 that RFC 6234 section 8.5 repeats, and lengths at which a
+ * block or the space for the length is full.
  */
 import { slice } from "../memory/slice";
 import { Hash, digest, digestLength, hashBegin, hashFinish, hashUpdate } from "../crypto/sha2";
@@ -71,7 +71,7 @@ describe("SHA-512", () => {
 });
 
 describe("a running hash", () => {
-  it("does not depend on the parts that it is given", () => {
+  it("does not depend on how the text is split", () => {
     for (let hash = Hash.Sha256; hash <= Hash.Sha512; hash++) {
       for (let count = 0; count <= 300; count++) {
         const whole = hashOfAs(hash, count, 1000);

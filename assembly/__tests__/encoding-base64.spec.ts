@@ -43,7 +43,7 @@ describe("base64", () => {
 });
 
 describe("base64url, strict (RFC 7515 section 2)", () => {
-  it("decodes what has no padding", () => {
+  it("decodes text without padding", () => {
     for (let i = 0; i < PLAIN.length; i++) {
       const text = STANDARD[i].replaceAll("=", "").replaceAll("+", "-").replaceAll("/", "_");
       reset();
@@ -54,7 +54,7 @@ describe("base64url, strict (RFC 7515 section 2)", () => {
     expect(strict("____")).toBe("ffffff");
   });
 
-  it("decodes any length, in blocks of sixteen and what is left", () => {
+  it("decodes any length, in blocks of sixteen and the rest", () => {
     const all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     expect(strict(all)).toBe(
       "00108310518720928b30d38f41149351559761969b71d79f8218a39259a7a29aabb2dbafc31cb3d35db7e39ebbf3dfbf",
@@ -129,7 +129,7 @@ describe("base64url, strict (RFC 7515 section 2)", () => {
 });
 
 describe("base64url, lenient, for keys", () => {
-  it("takes padding, either alphabet, white space and surplus bits", () => {
+  it("accepts padding, either alphabet, white space and surplus bits", () => {
     expect(lenient("Zm9vYg")).toBe("666f6f62");
     expect(lenient("Zm9vYg==")).toBe("666f6f62");
     expect(lenient("Zm9vYmE=")).toBe("666f6f6261");
@@ -167,7 +167,7 @@ describe("percent-decoding", () => {
     expect(toText(percentDecode(bytes("a+b")))).toBe("a+b");
   });
 
-  it("leaves a % that begins no escape", () => {
+  it("keeps a % that does not begin an escape", () => {
     reset();
     expect(toText(percentDecode(bytes("%")))).toBe("%");
     expect(toText(percentDecode(bytes("%4")))).toBe("%4");

@@ -33,7 +33,7 @@ describe("DER", () => {
     expect(integer("010001")).toBe("0203010001");
   });
 
-  it("writes lengths as short as they can be", () => {
+  it("writes lengths in the shortest form", () => {
     expect(header(0)).toBe("3000");
     expect(header(127)).toBe("307f");
     expect(header(128)).toBe("308180");
@@ -57,7 +57,7 @@ describe("DER", () => {
     expect(toHex(slice(changetype<usize>(copy), copy.length))).toBe("30080303000500020103");
   });
 
-  it("leaves out zeros in front", () => {
+  it("omits leading zeros", () => {
     expect(toHex(withoutLeadingZeros(hex("000100")))).toBe("0100");
     expect(toHex(withoutLeadingZeros(hex("ff")))).toBe("ff");
     expect(toHex(withoutLeadingZeros(hex("0000")))).toBe("");

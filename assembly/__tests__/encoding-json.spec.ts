@@ -46,7 +46,7 @@ function members(count: i32, last: string): string {
   return "{" + parts.join(",") + "}";
 }
 
-describe("JSON: what RFC 8259 has", () => {
+describe("JSON: the values of RFC 8259", () => {
   it("literals", () => {
     accept("null");
     accept("true");
@@ -70,7 +70,7 @@ describe("JSON: what RFC 8259 has", () => {
     expect(n).toBe(NONE);
   });
 
-  it("white space, and no other", () => {
+  it("only the white space of RFC 8259", () => {
     accept(" \t\r\n[ \t\r\n1 \t\r\n, \t\r\n2 \t\r\n] \t\r\n");
     accept(' { "a" : 1 , "b" : [ ] , "c" : { } } ');
     accept("\n0\n");
@@ -145,7 +145,7 @@ describe("JSON: strings", () => {
     expect(unescaped('"a\\u0000b"')).toBe("a\0b");
   });
 
-  it("text of any length, with what is special at any place", () => {
+  it("text of any length, with special characters at any place", () => {
     for (let length = 0; length < 70; length++) {
       const text = "x".repeat(length);
       expect(unescaped(`"${text}"`)).toBe(text);
@@ -478,7 +478,7 @@ describe("JSON: depth", () => {
 });
 
 describe("JSON: one document, many texts", () => {
-  it("forgets the last one", () => {
+  it("discards the previous one", () => {
     expect(parse(bytes('{"a":1}'))).toBe(true);
     expect(parse(bytes("["))).toBe(false);
     expect(json.root).toBe(NONE);
@@ -497,7 +497,7 @@ describe("JSON: one document, many texts", () => {
     expect(sum).toBe(<f64>count + 2);
   });
 
-  it("grows without a change of strings that it has unescaped", () => {
+  it("keeps unescaped strings when it grows", () => {
     expect(parse(bytes('["' + "\\u0041".repeat(40) + '"' + ",1".repeat(500) + "]"))).toBe(true);
     expect(toText(json.text(json.firstChild(json.root)))).toBe("A".repeat(40));
   });

@@ -43,7 +43,7 @@ describe("decimal to double", () => {
     expect(parse("7205759403792794")).toBe(7205759403792794.0);
   });
 
-  it("looks at every digit that can decide", () => {
+  it("reads every digit that can affect the rounding", () => {
     // 1 + 2^-53 is halfway between 1 and the next double.
     const half = "1.00000000000000011102230246251565404236316680908203125";
     expect(parse(half)).toBe(1);
@@ -54,7 +54,7 @@ describe("decimal to double", () => {
     expect(parse("0." + "0".repeat(1000) + "1e1001")).toBe(1);
   });
 
-  it("denormal numbers and their end", () => {
+  it("denormal numbers and underflow", () => {
     expect(parse("2.2250738585072011e-308")).toBe(2.225073858507201e-308);
     expect(parse("2.2250738585072014e-308")).toBe(f64.MIN_NORMAL_VALUE);
     expect(parse("4.9406564584124654e-324")).toBe(5e-324);

@@ -11,7 +11,7 @@ function invalid(text: string): void {
 }
 
 describe("UTF-8 (RFC 3629)", () => {
-  it("takes sequences of every length, at the edges of each", () => {
+  it("accepts sequences of every length, at the limits of each", () => {
     valid("");
     valid("00");
     valid("7f");
@@ -26,7 +26,7 @@ describe("UTF-8 (RFC 3629)", () => {
     expect(isValid(bytes("aé漢😀"))).toBe(true);
   });
 
-  it("refuses longer forms than needed", () => {
+  it("refuses overlong forms", () => {
     invalid("c080");
     invalid("c1bf");
     invalid("e08080");
@@ -35,7 +35,7 @@ describe("UTF-8 (RFC 3629)", () => {
     invalid("f08fbfbf");
   });
 
-  it("refuses surrogates and what is above U+10FFFF", () => {
+  it("refuses surrogates and code points above U+10FFFF", () => {
     invalid("eda080");
     invalid("edbfbf");
     invalid("f4908080");
@@ -44,7 +44,7 @@ describe("UTF-8 (RFC 3629)", () => {
     invalid("fe");
   });
 
-  it("refuses what is cut off and what continues nothing", () => {
+  it("refuses truncated sequences and stray continuation bytes", () => {
     invalid("80");
     invalid("bf");
     invalid("c2");

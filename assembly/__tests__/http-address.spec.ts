@@ -124,7 +124,7 @@ describe("addresses", () => {
     for (let i = 0; i < wrong.length; i++) expect(parsedWithPort(wrong[i])).toBe("none", wrong[i]);
   });
 
-  it("leave nothing of the address before", () => {
+  it("clear the previous address", () => {
     const address = new IpAddress();
     expect(address.parseWithPort(bytes("[2001:db8::1]:80"))).toBe(true);
     expect(address.parse(bytes("1.2.3.4.5"))).toBe(false);
@@ -136,7 +136,7 @@ describe("addresses", () => {
 });
 
 describe("blocks", () => {
-  it("contain what begins as they do", () => {
+  it("contain the addresses with their prefix", () => {
     expect(contains("10.0.0.0/8", "10.255.0.1")).toBe(true);
     expect(contains("10.0.0.0/8", "11.0.0.0")).toBe(false);
     expect(contains("192.0.2.128/25", "192.0.2.255")).toBe(true);
@@ -153,7 +153,7 @@ describe("blocks", () => {
     expect(contains("::/0", "ffff::")).toBe(true);
   });
 
-  it("of one family contain none of the other", () => {
+  it("of one family contain no addresses of the other", () => {
     expect(contains("0.0.0.0/0", "::1")).toBe(false);
     expect(contains("::/0", "1.2.3.4")).toBe(false);
     expect(contains("1.2.3.4/32", "::ffff:1.2.3.4")).toBe(false);

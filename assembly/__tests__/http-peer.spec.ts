@@ -164,7 +164,7 @@ describe("DER", () => {
     expect(elements("04ff")).toBe("!", "reserved");
   });
 
-  it("is whole", () => {
+  it("is complete", () => {
     expect(elements("05")).toBe("!");
     expect(elements("0401")).toBe("!");
     expect(elements("0481")).toBe("!");

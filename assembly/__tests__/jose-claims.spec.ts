@@ -50,7 +50,7 @@ describe("claims as header values", () => {
     expect(claim('"\\n"')).toBe("invalid");
   });
 
-  it("nothing for what is empty, null or missing", () => {
+  it("no header for an empty, null or missing claim", () => {
     expect(claim('""')).toBe("none");
     expect(claim("null")).toBe("none");
     expect(value("{}", "c")).toBe("none");
@@ -128,7 +128,7 @@ describe("claims as header values", () => {
     );
   });
 
-  it("a list of what grows most", () => {
+  it("a list of the characters that grow most", () => {
     expect(decoded('["' + "<".repeat(2000) + '"]')).toBe('["' + "\\u003c".repeat(2000) + '"]');
     expect(decoded("[" + "1e14,".repeat(2000) + "0]")).toBe("[" + "100000000000000,".repeat(2000) + "0]");
     expect(decoded("[".repeat(99) + "]".repeat(99))).toBe("[".repeat(99) + "]".repeat(99));
@@ -136,7 +136,7 @@ describe("claims as header values", () => {
 });
 
 describe("names of claims", () => {
-  it("dots go down into objects", () => {
+  it("dots select members of objects", () => {
     const text = '{"a":{"b":{"c":"deep"},"l":[{"x":"y"}]},"a.b":"dotted","":{"x":"empty"},"s":"t"}';
     expect(value(text, "a.b.c")).toBe("deep");
     expect(value(text, "a.b")).toBe("eyJjIjoiZGVlcCJ9");

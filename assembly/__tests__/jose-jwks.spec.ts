@@ -151,7 +151,7 @@ const FAILS = "Jwt verification fails";
 const NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt";
 
 describe("what a key verifies", () => {
-  it("without alg: what its type and curve can", () => {
+  it("without alg: the algorithms of its type and curve", () => {
     expect(verifiable(loadKey(RSA_KEY))).toBe("1 2 3 4 5 6");
     expect(verifiable(loadKey(P256_KEY))).toBe("7");
     expect(verifiable(loadKey(P384_KEY))).toBe("8");
@@ -287,7 +287,7 @@ describe("choice of keys", () => {
 });
 
 describe("unusable keys", () => {
-  it("made for something else (S6)", () => {
+  it("for another purpose (S6)", () => {
     expect(refusal(OCT_KEY + ',"use":"enc"')).toBe('[use] is not "sig"');
     expect(refusal(OCT_KEY + ',"use":""')).toBe("none");
     expect(refusal(OCT_KEY + ',"use":1')).toBe('[use] is not "sig"');
@@ -455,13 +455,13 @@ describe("sets", () => {
     expect<i32>(set.verify(jws, 16)).toBe(Status.Ok);
   });
 
-  it("every set has a generation of its own", () => {
+  it("every set has its own generation", () => {
     const first = load([OCT_KEY]) as JwkSet;
     const second = load([OCT_KEY]) as JwkSet;
     expect(first.generation).not.toBe(second.generation);
   });
 
-  it("a key is known again in another set, if it is the same", () => {
+  it("the same key is recognised in another set", () => {
     const set = load([OTHER_OCT_KEY, OCT_KEY + ',"kid":"k1"']) as JwkSet;
     const token = bytes(HS256_KID_TOKEN);
     reset();

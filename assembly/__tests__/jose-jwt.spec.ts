@@ -199,7 +199,7 @@ describe("header", () => {
     expect(answer(section('{"alg":"RS256","crit":[]}') + ".a.a")).toBe(refusal);
   });
 
-  it("what points to keys, and types, is ignored", () => {
+  it("members that point to keys, and types, are ignored", () => {
     expect(
       header(
         '{"alg":"RS256","typ":1,"cty":[],"jku":"x","x5u":"x","jwk":{},"x5c":["x"],"x5t":"x","zip":"DEF"}',
@@ -367,7 +367,7 @@ describe("parts", () => {
     expect(toText(jws.kid)).toBe("k");
   });
 
-  it("nothing is left of the last token", () => {
+  it("no field of the previous token remains", () => {
     expect(payload('{"iss":"i","sub":"s","exp":1,"nbf":1,"aud":"a"}')).toBe("OK");
     expect(answer(token('{"alg":"HS256"}', "{}"))).toBe("OK");
     expect(jws.kid).toBe(EMPTY);
@@ -423,7 +423,7 @@ describe("audiences", () => {
 });
 
 describe("answers", () => {
-  it("the texts that no parsing gives", () => {
+  it("the texts of statuses that parsing does not return", () => {
     expect(toText(statusText(Status.JwtMissed))).toBe("Jwt is missing");
     expect(toText(statusText(Status.JwtNotYetValid))).toBe("Jwt not yet valid");
     expect(toText(statusText(Status.JwtExpired))).toBe("Jwt is expired");

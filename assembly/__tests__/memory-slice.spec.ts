@@ -6,7 +6,7 @@ const OFFSETS: i32 = 3;
 const QUESTION_MARK: u8 = 0x3f;
 const HASH: u8 = 0x23;
 
-/** Memory of a test, with room around what is compared. */
+/** Memory of a test, with bytes before and after the compared ones. */
 function memoryOf(byte: u8): usize {
   const size: usize = LONGEST + 2 * OFFSETS;
   const start = heap.alloc(size);

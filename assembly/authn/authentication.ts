@@ -16,7 +16,7 @@ export class Authentication {
   waitsFor: RemoteJwks | null = null;
   /** The hash of the kid that it waits for, or FIRST_KEYS. */
   waitsForKid: u64 = FIRST_KEYS;
-  /** How many tokens the cache had, and how many were verified anew. */
+  /** How many tokens were in the cache, and how many were verified again. */
   hits: i32 = 0;
   misses: i32 = 0;
 

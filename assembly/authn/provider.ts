@@ -36,7 +36,7 @@ const FRAMING: StaticArray<Text> = [
 export class ClaimToHeader {
   /**
    * @param headerName lower-case
-   * @param claimName a dot steps into an object
+   * @param claimName a dot selects a member of an object
    */
   constructor(
     readonly headerName: Slice,

@@ -124,7 +124,7 @@ export function loadTemplate(reader: Reader, node: Node): Pattern {
     const isAny = equals(segment, DOUBLE_STAR.slice);
     if (isAny || equals(segment, STAR.slice)) {
       if (anyAt >= 0) {
-        reader.fail(node, "must not have an operator behind {**}");
+        reader.fail(node, "must not have an operator after {**}");
         return noPattern();
       }
       if (keyEnd < 0) keyEnd = start;

@@ -87,7 +87,7 @@ export class Rules {
         guardedRules.push(rule);
       }
       if (!reader.failed && !program.implies(first, target, guard)) {
-        reader.fail(guardNode, "must be predicates of which one holds wherever the condition does");
+        reader.fail(guardNode, "must be predicates of which one holds whenever the condition does");
       }
     }
     rules.unguardedCount = unguarded.length;
@@ -102,7 +102,7 @@ export class Rules {
     const id = reader.nonEmptyString(node);
     if (reader.failed) return;
     if (this.count > 0 && compare(this.id(this.count - 1), id) >= 0) {
-      reader.fail(node, "must be behind the rule before it in byte order");
+      reader.fail(node, "must be after the rule before it in byte order");
     }
     this.at(this.count++).id = id;
   }

@@ -14,7 +14,8 @@ export class RsaCertificate {
   exponent: Slice = EMPTY;
 
   /**
-   * Reads the key. The signature and the validity are not checked: the server of the key set vouches for its keys.
+   * Reads the key. The signature and the validity are not checked: the server of the key set is trusted for
+   * its keys.
    *
    * @param der a certificate
    * @returns false if it is not a certificate or its key is of another type

@@ -445,8 +445,9 @@ export class Request {
 }
 
 /**
- * Whether a backend that turns header names into variables cannot tell two lower-case names apart. CGI does so (RFC
- * 3875 section 4.1.18), and so do its successors: each character that is neither letter nor digit becomes `_`.
+ * Whether a backend that turns header names into variables cannot distinguish two lower-case names. CGI does
+ * so (RFC 3875 section 4.1.18), and so do its successors: each character that is neither letter nor digit
+ * becomes `_`.
  */
 export function looksAlike(a: Slice, b: Slice): bool {
   if (lengthOf(a) != lengthOf(b)) return false;

@@ -25,7 +25,7 @@ const TWO_TO_64: f64 = 18446744073709551616.0;
 
 /**
  * @param payload a token's claims set
- * @param name a dot steps into an object; elements of a list have no name
+ * @param name a dot selects a member of an object; elements of a list have no name
  * @returns the header's value: a string as it is; `true` or `false`; an integer of 0 to 2^64-1 in decimal, any other
  *   number with six decimals; a list or object as base64 of its JSON. EMPTY if no header is set, because the claim is
  *   missing, null or an empty string. `ClaimValue.INVALID` for a string with a control character other than a tab

@@ -1,4 +1,7 @@
-/** Holds the directions of imports, so that each room of the house can be read knowing only what is below it. */
+/**
+ * Checks the directions of imports, so that each room (folder or file) can be read with only the rooms below
+ * it.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,9 +24,9 @@ import {
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * `memory` knows nothing, `encoding` and `crypto` nothing of HTTP, `http` and `authz` nothing of JWS, `authn` nothing of
- * policies. `document` is what loaders read with, and `config` says what there is to read. `crypto` knows the host for
- * `verify_signature` alone.
+ * `memory` imports nothing. `encoding` and `crypto` do not depend on HTTP, `http` and `authz` do not depend
+ * on JWS, and `authn` does not depend on policies. Loaders read with `document`, and `config` lists the
+ * fields. `crypto` uses the host only for `verify_signature`.
  */
 const ASSEMBLY: Rooms = {
   memory: [],
@@ -58,10 +61,13 @@ const ASSEMBLY: Rooms = {
   index: ["memory", "abi", "configuration", "plugin", "answer", "waiting"],
 };
 
-/** `lib` replaces files of AssemblyScript's own library; it is not part of the house. */
+/** `lib` replaces files of AssemblyScript's own library; it has no row of its own. */
 const assembly = readTree(join(root, "assembly"), ["lib", "__tests__"]);
 
-/** `host` knows nothing of policies; its helpers for bytes are below everything. The compiler knows no output. */
+/**
+ * `host` does not depend on policies; its helpers for bytes are below everything. The compiler does not
+ * depend on outputs.
+ */
 const TOOLS: Rooms = {
   diagnostics: [],
   package: [],
@@ -188,7 +194,10 @@ const TOOLS: Rooms = {
   cli: ["diagnostics", "version", "commands"],
 };
 
-/** The console's rooms. Its views know the engine by its client and by types; only the worker has the tools' code. */
+/**
+ * The console's rooms. Its views use the engine only through its client and types; only the worker contains
+ * the tools' code.
+ */
 const CONSOLE: Rooms = {
   tools: [],
   "console/engine": ["tools"],
@@ -267,7 +276,7 @@ for (const [name, tree, rooms] of [
     test("imports only what the table allows", () => expect(violations(tree, rooms)).toEqual([]));
     test("uses every permission of the table", () => expect(unused(tree, rooms)).toEqual([]));
     test("has a table without a cycle", () => expect(upward(rooms)).toEqual([]));
-    test("has no files that import each other in a circle", () => expect(findCycle(tree)).toBeUndefined());
+    test("has no cycle of files", () => expect(findCycle(tree)).toBeUndefined());
   });
 }
 
@@ -334,7 +343,7 @@ function sourceOf(file: string): string {
 describe("console", () => {
   const files = page.files.filter((file) => file.startsWith("console/"));
 
-  test("uses nothing of Node, in what it imports either", () => {
+  test("uses nothing of Node, directly or through its imports", () => {
     const seen = new Set<string>();
     const visit = (file: string): void => {
       if (seen.has(file)) return;
@@ -346,7 +355,7 @@ describe("console", () => {
     expect(external.filter((name) => name.startsWith("node:"))).toEqual([]);
   });
 
-  test("never makes HTML of text, and prints nothing", () => {
+  test("never turns text into HTML, and prints nothing", () => {
     const forbidden = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|console\.\w+\(/i;
     const found = files.filter((file) => forbidden.test(readFileSync(join(root, file), "utf8")));
     expect(found).toEqual([]);
@@ -369,14 +378,14 @@ describe("assembly and its host", () => {
     expect(outside.filter((file) => raw.test(code(file)))).toEqual(cache);
   });
 
-  test("nothing traps on purpose but what AssemblyScript's own abort leads to", () => {
+  test("nothing traps on purpose except AssemblyScript's own abort", () => {
     const traps = assembly.files.filter((file) => /\b(?:throw|assert|unreachable)\b/.test(code(file)));
     expect(traps).toEqual(["abi/abort.ts"]);
   });
 });
 
 describe("tools show what the module did, and decide nothing", () => {
-  /** What makes keys and hashes, what imports or only looks at keys, and Envoy's own foreign function. */
+  /** Files that generate keys, hash, or import keys, and Envoy's own foreign function. */
   const CRYPTOGRAPHY: Record<string, string[]> = {
     "commands/jwk.ts": ["JsonWebKey", "createPrivateKey"],
     "commands/pem-files.ts": ["KeyObject", "X509Certificate", "createPrivateKey"],
@@ -387,7 +396,7 @@ describe("tools show what the module did, and decide nothing", () => {
     "oci/image.ts": ["createHash"],
   };
 
-  test("no signature is verified but by the module, and by Envoy's foreign function", () => {
+  test("only the module and Envoy's foreign function verify signatures", () => {
     const found = Object.fromEntries(
       tools.files
         .map((file) => [file, importedNames(sourceOf(file), "node:crypto")] as const)
@@ -398,7 +407,7 @@ describe("tools show what the module did, and decide nothing", () => {
     expect(tools.files.filter((file) => verifies.test(sourceOf(file)))).toEqual(["host/web.ts"]);
   });
 
-  test("what explains knows neither conditions nor Node, and takes each verdict from the trace", () => {
+  test("the explainer evaluates no conditions, does not need Node, and takes each verdict from the trace", () => {
     const explaining = tools.files.filter((file) => file.startsWith("explain/"));
     expect(explaining.length).toBeGreaterThan(5);
     for (const file of explaining) {
@@ -425,7 +434,7 @@ function code(file: string): string {
 describe("this check", () => {
   const tree = (sources: Record<string, string>) => treeOf(new Map(Object.entries(sources)));
 
-  test("sees an import against the table, a file in no room, and a package", () => {
+  test("finds an import against the table, a file in no room, and a package", () => {
     const wrong = tree({
       "low/a.ts": 'import { b } from "../high/b";\nimport "package";',
       "high/b.ts": "@inline export function b(): void {}",
@@ -438,7 +447,7 @@ describe("this check", () => {
     expect(wrong.external.get("low/a.ts")).toEqual(["package"]);
   });
 
-  test("sees a circle of files, re-exports included", () => {
+  test("finds a cycle of files, re-exports included", () => {
     const circle = tree({
       "a.ts": 'export * from "./b";',
       "b.ts": 'export { c } from "./c";',
@@ -447,22 +456,22 @@ describe("this check", () => {
     expect(findCycle(circle)).toEqual(["b.ts", "c.ts", "b.ts"]);
   });
 
-  test("sees what is imported from a package", () => {
+  test("finds the names that are imported from a package", () => {
     const text = 'import a, { b as c, type D } from "p";\nimport { e } from "q";\nimport * as f from "p";';
     expect(importedNames(text, "p")).toEqual(["*", "D", "b", "default"]);
   });
 
-  test("sees a global, and no property or type of that name", () => {
+  test("finds a global, but no property or type of that name", () => {
     const text =
       "a.Buffer; const c = { Buffer: 1 }; `${Buffer.from(a)}`; class D { process() {} }\n// process";
     expect(globalsOf(text, ["Buffer", "process"])).toEqual(["Buffer"]);
   });
 
-  test("sees an import that leads nowhere", () => {
+  test("finds an import of a missing file", () => {
     expect(tree({ "a.ts": 'import "./gone";' }).unresolved).toEqual(["a.ts: ./gone"]);
   });
 
-  test("sees a permission that no import uses", () => {
+  test("finds a permission that no import uses", () => {
     const two = tree({
       "low/a.ts": "",
       "high/b.ts": 'import "../low/a";',
@@ -471,7 +480,7 @@ describe("this check", () => {
     expect(unused(two, { low: [], high: ["low"], top: ["low", "high"] })).toEqual(["top -> low"]);
   });
 
-  test("sees a table that points upwards", () => {
+  test("finds a table that points upwards", () => {
     expect(upward({ low: ["high"], high: ["low"] })).toEqual(["low -> high"]);
   });
 });

@@ -123,7 +123,7 @@ export function upward(rooms: Rooms): string[] {
   return found;
 }
 
-/** Files that import each other in a circle, the first one again at the end; undefined if there is none. */
+/** A cycle of imports, with the first file again at the end; undefined if there is none. */
 export function findCycle(tree: Tree): string[] | undefined {
   const done = new Set<string>();
   const path: string[] = [];

@@ -1,7 +1,7 @@
 /**
- * What each artefact may weigh, in bytes. Every proxy loads the modules, and every installation has the rest. A change that
- * needs more raises the number, and its commit explains why. The console's own budget is in
- * tests/console/budget.test.ts.
+ * What each artefact may weigh, in bytes. Every proxy loads the modules, and every installation has the rest.
+ * A change that needs more bytes raises the number, and its commit explains why. The console's own budget is
+ * in tests/console/budget.test.ts.
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const BUDGETS: Record<string, number> = {
 test.each(Object.entries(BUDGETS))("%s has at most %i bytes", (file, budget) => {
   const { size } = statSync(join(ROOT, file));
   expect(size).toBeLessThanOrEqual(budget);
-  // A budget far above what is there would not notice anything.
+  // A budget far above the current size would not notice a change.
   expect(size).toBeGreaterThan(budget * 0.75);
 });
 

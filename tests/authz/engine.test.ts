@@ -55,7 +55,7 @@ describe("random policies", () => {
         },
         seed,
       );
-      // Policies, requests and guards met often enough for the test to mean something.
+      // Policies, requests and guards matched often enough for the test to be conclusive.
       expect(seen.refused).toBeGreaterThan(1000);
       expect(seen.passed).toBeGreaterThan(1000);
       expect(seen.rightGuards).toBeGreaterThan(200);

@@ -77,8 +77,8 @@ describe("rules", () => {
   const never = { id: "never", condition: { or: [] } };
 
   test.each<[what: string, policies: Omit<Authorization, "predicates">, refused: boolean, ruleId: string]>([
-    ["an empty list of ALLOW allows nothing", { allow: { rules: [] } }, true, ""],
-    ["an empty list of DENY denies nothing", { deny: { rules: [] } }, false, ""],
+    ["an empty list of ALLOW rules allows nothing", { allow: { rules: [] } }, true, ""],
+    ["an empty list of DENY rules denies nothing", { deny: { rules: [] } }, false, ""],
     ["ALLOW", { allow: { rules: [always, never] } }, false, "always"],
     ["ALLOW that does not match", { allow: { rules: [never] } }, true, ""],
     ["DENY", { deny: { rules: [always] } }, true, "always"],
@@ -97,11 +97,11 @@ describe("rules", () => {
       { deny: { rules: [never] }, allow: {} },
       '/allow: has neither "rules" nor "shadowRules"',
     ],
-  ])("%s is refused: what it had may be lost", (_, policies, fault) => {
+  ])("%s is refused: a part of it may be lost", (_, policies, fault) => {
     expect(guest.load({ predicates: [], ...policies })).toContain(fault);
   });
 
-  test("what refuses first is the last that is asked", () => {
+  test("after the first refusal nothing else is evaluated", () => {
     const all = { rules: [always], shadowRules: [always] };
     load({ predicates: [], audit: all, deny: all, allow: all });
     expect(guest.decide(GET)).toEqual({
@@ -182,12 +182,12 @@ describe("claims", () => {
     expect(claimHolds(payload, claim, match)).toBe(expected);
   });
 
-  test("that the provider says are delimited by spaces", () => {
+  test("that the provider's spaceDelimitedClaims name", () => {
     expect(claimHolds({ roles: "read write" }, ["roles"], { exact: "write" }, "roles")).toBe(true);
     expect(claimHolds({ roles: "read write" }, ["roles"], { exact: "read write" }, "roles")).toBe(false);
   });
 
-  test("of more predicates than a word has bits", () => {
+  test("of more predicates than the bits of a word", () => {
     const names = Array.from({ length: 200 }, (_, i) => `v${i}`);
     const predicates = names.map((name) => ({ claim: ["a"], match: { exact: name } }));
     const rules = names.map((name, i) => ({ id: name, condition: i, guard: [i] }));
@@ -216,7 +216,7 @@ describe("attributes", () => {
     expect(holds({ path: { template: "/{*}" } })).toBe(true);
   });
 
-  test("hosts have their port and no case", () => {
+  test("hosts include the port and ignore case", () => {
     expect(holds({ host: { exact: "eXample.COM:80" } })).toBe(true);
     expect(holds({ host: { exact: "example.com" } })).toBe(false);
     expect(holds({ host: { prefix: "EXAMPLE" } })).toBe(true);
@@ -230,7 +230,7 @@ describe("attributes", () => {
     expect(holds({ header: ":path", match: { exact: "/a?q=1#f" } })).toBe(true);
   });
 
-  test("methods have case", () => {
+  test("methods are case-sensitive", () => {
     expect(holds({ method: { exact: "GET" } })).toBe(true);
     expect(holds({ method: { exact: "get" } })).toBe(false);
   });
@@ -255,7 +255,7 @@ describe("attributes", () => {
     expect(holds({ header: name, match: { present: true } }, withHeaders([`${name}x`, ""]))).toBe(false);
   });
 
-  test("a port, and none", () => {
+  test("a known port, and an unknown one", () => {
     expect(holds({ destinationPort: 80 }, withProperties({ "destination.port": 80 }))).toBe(true);
     expect(holds({ destinationPort: 80 }, withProperties({ "destination.port": 81 }))).toBe(false);
     expect(holds({ destinationPort: 80 })).toBe(false);
@@ -303,7 +303,7 @@ describe("attributes", () => {
   });
 });
 
-test("deciding leaves nothing in memory", () => {
+test("a decision allocates no lasting memory", () => {
   const predicates: Predicate[] = [{ path: { prefix: "/" } }, { claim: ["a"], match: { exact: "a" } }];
   load({ predicates, deny: { rules: [{ id: "r", condition: { and: [0, 1] }, guard: [0] }] } });
   guest.token({ a: ["a"] });

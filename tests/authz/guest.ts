@@ -63,7 +63,7 @@ export class AuthzGuest {
     return fault || undefined;
   }
 
-  /** Sets the verified token for the decisions to come. */
+  /** Sets the verified token for the next decisions. */
   token(payload: object | undefined, spaceDelimited = ""): void {
     this.exports.begin();
     const none: [number, number] = [0, 0];

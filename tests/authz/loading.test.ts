@@ -1,4 +1,6 @@
-/** The engine refuses bad configurations with the place of the fault, and no configuration ends it. */
+/**
+ * The engine refuses bad configurations with the position of the fault, and no configuration makes it trap.
+ */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Condition, Predicate } from "../../tools/config/schema.ts";
 import { forAll } from "../support/for-all.ts";
@@ -35,7 +37,7 @@ function nested(depth: number): Condition {
 
 const MATCH = "/predicates/1";
 
-describe("refused with its place", () => {
+describe("refused with its position", () => {
   test.each<[what: string, text: string, pointer: string]>([
     ["no object", "[]", "/"],
     ["no predicates", "{}", "/"],
@@ -45,12 +47,12 @@ describe("refused with its place", () => {
     ["rules that are not a list", '{"predicates": [], "deny": {"rules": {}}}', "/deny/rules"],
     ["rules that are null", '{"predicates": [], "allow": {"shadowRules": null}}', "/allow/shadowRules"],
 
-    ["a predicate of nothing", withPredicate({}), MATCH],
-    ["a predicate that is none", withPredicate(1), MATCH],
+    ["a predicate without a field", withPredicate({}), MATCH],
+    ["a value that is not a predicate", withPredicate(1), MATCH],
     ["an unknown predicate", withPredicate({ query: { exact: "a" } }), `${MATCH}/query`],
     ["two predicates in one", withPredicate({ path: { exact: "a" }, host: { exact: "a" } }), MATCH],
     ["a claim without a match", withPredicate({ claim: ["a"] }), MATCH],
-    ["a match without what it is of", withPredicate({ match: { exact: "a" } }), MATCH],
+    ["a match without a claim or header", withPredicate({ match: { exact: "a" } }), MATCH],
     ["a match beside a path", withPredicate({ path: { exact: "a" }, match: { exact: "a" } }), MATCH],
     ["a claim without a name", withPredicate({ claim: [], match: { exact: "a" } }), `${MATCH}/claim`],
     ["a claim that is not a list", withPredicate({ claim: "a", match: { exact: "a" } }), `${MATCH}/claim`],
@@ -87,15 +89,15 @@ describe("refused with its place", () => {
     ],
     ["a rule without a condition", '{"predicates":[],"deny":{"rules":[{"id":"a"}]}}', "/deny/rules/0"],
     ["an empty id", withRule({ id: "", condition: 0 }), "/deny/rules/0/id"],
-    ["more than a rule has", withRule({ condition: 0, name: "x" }), "/deny/rules/0/name"],
+    ["an unknown field of a rule", withRule({ condition: 0, name: "x" }), "/deny/rules/0/name"],
     ["a predicate that is not there", withRule({ condition: 8 }), "/deny/rules/0/condition"],
     ["a negative predicate", withRule({ condition: { or: [0, -1] } }), "/deny/rules/0/condition/or/1"],
-    ["half a predicate", withRule({ condition: 0.5 }), "/deny/rules/0/condition"],
-    ["a condition of nothing", withRule({ condition: {} }), "/deny/rules/0/condition"],
+    ["a predicate's number with a fraction", withRule({ condition: 0.5 }), "/deny/rules/0/condition"],
+    ["an empty condition", withRule({ condition: {} }), "/deny/rules/0/condition"],
     ["a condition that is a list", withRule({ condition: [0] }), "/deny/rules/0/condition"],
     ["two conditions", withRule({ condition: { and: [], or: [] } }), "/deny/rules/0/condition"],
     ["a negation of a list", withRule({ condition: { not: [0] } }), "/deny/rules/0/condition/not"],
-    ["a conjunction of no list", withRule({ condition: { and: 0 } }), "/deny/rules/0/condition/and"],
+    ["a conjunction that is not a list", withRule({ condition: { and: 0 } }), "/deny/rules/0/condition/and"],
     [
       "too deep a condition",
       withRule({ condition: nested(33) }),
@@ -108,14 +110,14 @@ describe("refused with its place", () => {
   });
 
   test.each([
-    ["twice the same", ["a", "a"]],
+    ["the same rule twice", ["a", "a"]],
     ["not in order", ["a", "c", "b"]],
     ["not in byte order", ["a", "B"]],
     ["the longer first", ["ab", "a"]],
   ])("ids %s", (_, ids) => {
     const rules = ids.map((id) => ({ id, condition: { and: [] } }));
     expect(guest.load(JSON.stringify({ predicates: [], allow: { rules } }))).toBe(
-      `/allow/rules/${ids.length - 1}/id: must be behind the rule before it in byte order`,
+      `/allow/rules/${ids.length - 1}/id: must be after the rule before it in byte order`,
     );
   });
 
@@ -127,12 +129,12 @@ describe("refused with its place", () => {
 describe("a predicate", () => {
   const forms = Predicate.anyOf.map(({ properties }) => Object.keys(properties));
 
-  test.each(forms)("of every form in the schema is about an attribute of the filter: %s", (...names) => {
+  test.each(forms)("of every form in the schema belongs to an attribute of the filter: %s", (...names) => {
     const faulty = withPredicate(Object.fromEntries(names.map((name) => [name, {}])));
     expect(guest.load(faulty)).toMatch(new RegExp(`^/predicates/1/(${names.join("|")})\\b`));
   });
 
-  test("has its fields in any order", () => {
+  test("can have its fields in any order", () => {
     const match = { exact: "a" };
     const predicates = [{ claim: ["sub"] }, { header: "a" }].flatMap((about) => [
       { match, ...about },
@@ -188,12 +190,12 @@ describe("a guard", () => {
   ];
   test.each(wrong)("of %j may not be %j", (condition, guard) => {
     expect(guest.load(withRule({ condition, guard }))).toBe(
-      "/deny/rules/0/guard: must be predicates of which one holds wherever the condition does",
+      "/deny/rules/0/guard: must be predicates of which one holds whenever the condition does",
     );
   });
 });
 
-test("whatever is changed in a configuration, it loads or is refused", () => {
+test("a configuration with any change loads or is refused", () => {
   const seen = { loaded: 0, refused: 0 };
   const pieces = [
     "{",

@@ -143,7 +143,7 @@ function condition(random: Random, predicates: number, depth: number): Condition
   }
 }
 
-/** Predicates of which one holds wherever the condition does, if its structure shows some. */
+/** Predicates of which one holds whenever the condition does, if its structure shows some. */
 export function guardOf(random: Random, of: Condition): number[] | undefined {
   if (typeof of === "number") return [of];
   if ("not" in of) return undefined;
@@ -169,7 +169,7 @@ export function authorization(random: Random, wild: boolean): Authorization {
       return rule;
     });
   };
-  // Of a rule set, and of the whole, something is there: nothing at all is refused.
+  // A rule set, and the whole, is never empty, because the filter refuses an empty one.
   const ruleSet = () => {
     const set = {
       ...(random.chance(0.8) && { rules: rules() }),

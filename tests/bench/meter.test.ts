@@ -1,4 +1,4 @@
-/** The meter counts right, and the module stays within what it took before. */
+/** The meter counts correctly, and the module stays within its budgets. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import binaryen from "binaryen";
@@ -22,7 +22,7 @@ describe("the module", () => {
   });
 
   test.each(Object.keys(budgets))(
-    "%s: no more than before (npm run meter -- --write, if it must be)",
+    "%s: stays within the budget (npm run meter -- --write raises it)",
     (name) => {
       const over = (Object.keys(COLUMNS) as (keyof Counts)[])
         .map((column) => ({
@@ -104,7 +104,7 @@ test("counts instructions, accesses, calls and copies, and changes no result", a
   });
 });
 
-test("refuses an instruction that it does not know, so that it never counts wrongly", () => {
+test("refuses an unknown instruction instead of counting wrongly", () => {
   const unknown = assemble(
     '(module (memory 1) (data "abc") (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1))))',
   );

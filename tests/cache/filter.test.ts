@@ -1,6 +1,6 @@
 /**
- * The cache of verified tokens as the filter uses it: what a hit rests on is looked at anew, each time. Signatures are ES256,
- * which the host verifies, so that the tests can count how often one was looked at.
+ * The cache of verified tokens as the filter uses it: at each hit, everything that the verdict depends on is
+ * checked again. Signatures are ES256, which the host verifies, so that the tests can count verifications.
  */
 
 import { readFileSync } from "node:fs";
@@ -77,7 +77,7 @@ beforeEach(async () => {
 });
 
 describe("a hit", () => {
-  test("costs no signature", () => {
+  test("verifies no signature", () => {
     const token = key.token({ iss: ISSUER, sub: "alice" });
     for (let i = 0; i < 5; i++) expect(ask(host, token)).toBe("alice");
     expect(verified).toBe(1);
@@ -94,7 +94,7 @@ describe("a hit", () => {
     expect(ask(host, token)).toBe("Jwt is expired");
   });
 
-  test("does not end with the largest time and the largest difference of clocks", async () => {
+  test("does not expire with the largest time and the largest clock skew", async () => {
     // The largest number below 2^64 that a double has: the sum of both is more than 64 bits hold.
     const token = key.token({ iss: ISSUER, sub: "alice", exp: 2 ** 64 - 2_048 });
     const tolerant = await startHost(configuration({}, { clockSkewSeconds: 3_600 }));
@@ -156,7 +156,9 @@ describe("a refusal is not remembered", () => {
 });
 
 describe("bounds", () => {
-  /** How many of these tokens are remembered; asking for one that is not may drop another that was. */
+  /**
+   * How many of these tokens are remembered; asking for a token that is not remembered may drop another one.
+   */
   function remembered(from: Host, tokens: readonly string[]): number {
     let hits = 0;
     for (const token of tokens) {
@@ -202,7 +204,7 @@ describe("bounds", () => {
     expect(hit - before.hit).toBe(4_096);
   });
 
-  test("a flood of 20,000 tokens between hot ones costs none of them its place", async () => {
+  test("a flood of 20,000 tokens does not evict hot ones", async () => {
     const hmac = TestKey.generate("HS256", "h");
     const flooded = await startHost(configuration({}, { localJwks: { keys: [hmac.jwk as never] } }));
     const hot = Array.from({ length: 100 }, (_, i) =>
@@ -216,7 +218,7 @@ describe("bounds", () => {
   });
 });
 
-test("a configuration that is replaced takes its memory with it", async () => {
+test("a replaced configuration frees its memory", async () => {
   const hmac = TestKey.generate("HS256", "h");
   const provider = { localJwks: { keys: [hmac.jwk as never] } };
   const replaced = await startHost(configuration({}, provider));
@@ -224,15 +226,15 @@ test("a configuration that is replaced takes its memory with it", async () => {
     hmac.token({ iss: ISSUER, sub: "alice", pad: `${i} `.padEnd(1000, "x") }),
   );
   for (let i = 0; i < 40; i++) {
-    // More than a cache begins with, so that it grows to its 4 MiB.
+    // More than the first size of a cache, so that it grows to its 4 MiB.
     for (const token of large) expect(ask(replaced, token)).toBe("alice");
     expect(replaced.configure(configuration({}, provider)).accepted).toBe(true);
   }
   expect(replaced.memorySize).toBeLessThan(40 * 1024 * 1024);
 });
 
-describe("what a verdict rests on", () => {
-  test("another configuration in the same machine knows nothing of it", () => {
+describe("a remembered verdict", () => {
+  test("is unknown to another configuration in the same VM", () => {
     const token = key.token({ iss: ISSUER, sub: "alice" });
     expect(ask(host, token)).toBe("alice");
     expect(host.configure(configuration(), { name: "second" }).accepted).toBe(true);
@@ -241,21 +243,21 @@ describe("what a verdict rests on", () => {
     expect(verified).toBe(1);
   });
 
-  test("a configuration without the key refuses it", () => {
+  test("is not used by a configuration without the key", () => {
     const token = key.token({ iss: ISSUER, sub: "alice" });
     expect(ask(host, token)).toBe("alice");
     host.configure(configuration({}, { localJwks: { keys: [otherKey.jwk as never] } }));
     expect(ask(host, token)).toBe("Jwks doesn't have key to match kid or alg from Jwt");
   });
 
-  test("a configuration with another audience refuses it", () => {
+  test("is not used by a configuration with another audience", () => {
     const token = key.token({ iss: ISSUER, sub: "alice", aud: "one" });
     expect(ask(host, token)).toBe("alice");
     host.configure(configuration({}, { audiences: ["two"] }));
     expect(ask(host, token)).toBe("Audiences in Jwt are not allowed");
   });
 
-  test("one provider's verdict is not another's", async () => {
+  test("of one provider is not used for another one", async () => {
     const first = configuration().providers![0]!;
     const strict = { ...first, name: "origins-1", audiences: ["two"], fromHeaders: [{ name: "x-token" }] };
     const both = await startHost(configuration({ providers: [first, strict] }));
@@ -300,7 +302,7 @@ describe("what a verdict rests on", () => {
       };
     }
 
-    test("goes with its key", async () => {
+    test("ends when its key is removed", async () => {
       const { fetching, change } = await start([key, otherKey]);
       const gone = key.token({ iss: ISSUER, sub: "alice" });
       const kept = otherKey.token({ iss: ISSUER, sub: "bob" });
@@ -314,7 +316,7 @@ describe("what a verdict rests on", () => {
       expect(ask(fetching, gone)).not.toBe("alice");
     });
 
-    test("is made anew when the key comes back", async () => {
+    test("is made again when the key comes back", async () => {
       const { fetching, change } = await start([key, otherKey]);
       const token = key.token({ iss: ISSUER, sub: "alice" });
       expect(ask(fetching, token)).toBe("alice");
@@ -340,7 +342,7 @@ describe("what a verdict rests on", () => {
   });
 });
 
-describe("one request that drops a token from the cache after it was accepted", () => {
+describe("a request that drops a token from the cache after it was accepted", () => {
   /** What the backend receives in each header of that name. */
   const received = (from: Host, name: string, ...headers: [string, string][]): string[] | undefined =>
     from
@@ -359,7 +361,8 @@ describe("one request that drops a token from the cache after it was accepted", 
     const noted = key.token({ iss: ISSUER, sub: "mallo" });
     const payload = (token: string): string | undefined => token.split(".")[1];
     expect(received(small, "x-payload", ["x-token", cached])).toEqual([payload(cached)]);
-    // The cache is full: of this token only a part of its hash is kept, so that it gets in when it comes again.
+    // The cache is full: of this token only a part of its hash is kept, so that it is stored when it comes
+    // again.
     expect(received(small, "x-payload", ["x-token", noted])).toEqual([payload(noted)]);
     verified = 0;
     // The last token is looked at first: a hit. The other one then takes its memory in the cache.
@@ -369,7 +372,7 @@ describe("one request that drops a token from the cache after it was accepted", 
     ]);
     expect(verified).toBe(1);
     expect(received(small, "x-payload", ["x-token", noted])).toEqual([payload(noted)]);
-    expect(verified, "the other token was remembered in its place").toBe(1);
+    expect(verified, "the other token was remembered instead").toBe(1);
   });
 
   test("forwards the claims of that token for each of two required providers", async () => {
@@ -394,7 +397,7 @@ describe("one request that drops a token from the cache after it was accepted", 
   });
 });
 
-test("no seed, no configuration", async () => {
+test("without a random seed a configuration is refused", async () => {
   const seedless = await createNodeHost(module, {
     random: () => {
       throw new Error("no entropy");
@@ -405,7 +408,7 @@ test("no seed, no configuration", async () => {
   expect(logs.map(({ message }) => message).join("\n")).toContain("random_get");
 });
 
-test("a host that cannot verify has nothing to remember", async () => {
+test("if the host cannot verify, nothing is remembered", async () => {
   const failing = await createNodeHost(module, {
     foreignFunctions: {
       verify_signature: (args) => (verified > 0 ? WasmResult.InternalFailure : verifySignature(args)),

@@ -81,7 +81,7 @@ class Cache {
 }
 
 const random = (bytes: Uint8Array): void => void crypto.getRandomValues(bytes);
-/** A token of 100 bytes with an end of its own, as a signature is. */
+/** A token of 100 bytes with its own end, like a signature. */
 const token = (i: number): string => ` token ${i}`.padStart(100, "x");
 const BLOCK = Math.ceil((HEAD + 100) / 16) * 16;
 
@@ -110,7 +110,7 @@ describe("bounds", () => {
     expect(cache.count).toBeGreaterThanOrEqual(16);
   });
 
-  test("it begins small, grows in a few steps, and then takes no more", () => {
+  test("it starts small, grows in a few steps, and then stops growing", () => {
     cache.create(4_096, 4_194_304);
     const use = (from: number, to: number) => {
       for (let i = from; i < to; i++) {
@@ -136,7 +136,7 @@ describe("bounds", () => {
     for (let i = 0; i < 2_000; i++) expect(cache.has(token(i))).toBe(true);
   });
 
-  test("one made after another was disposed of takes no more memory", () => {
+  test("a cache that is made after another was disposed of takes no more memory", () => {
     cache.create(4_096, 4_194_304);
     const before = cache.memorySize;
     for (let i = 0; i < 100; i++) {
@@ -226,7 +226,7 @@ describe("the hash", () => {
     }
   });
 
-  test("spreads tokens evenly, whichever bits are looked at", () => {
+  test("spreads tokens evenly in all bits", () => {
     cache.create(10, 10_000);
     const hashes = Array.from({ length: 4_096 }, (_, i) => cache.hash(token(i)));
     for (const shift of [0n, 20n, 40n, 52n]) {
@@ -239,7 +239,7 @@ describe("the hash", () => {
 });
 
 describe("eviction", () => {
-  test("what was hit outlives a flood of tokens that come once", () => {
+  test("tokens that were hit stay during a flood of tokens that come once", () => {
     cache.create(256, 1_000_000);
     const hot = Array.from({ length: 32 }, (_, i) => token(1_000_000 + i));
     for (let round = 0; round < 2; round++) for (const one of hot) if (!cache.has(one)) cache.insert(one);
@@ -256,7 +256,7 @@ describe("eviction", () => {
     expect(lost.size).toBeLessThanOrEqual(2);
   });
 
-  test("tokens that turn hot during a flood get in", () => {
+  test("tokens that become hot during a flood are stored", () => {
     cache.create(256, 1_000_000);
     for (let i = 0; i < 10_000; i++) cache.insert(token(i));
     let hits = 0;
@@ -269,7 +269,7 @@ describe("eviction", () => {
     expect(hits).toBeGreaterThan(9_500);
   });
 
-  test("tokens that alternate do not keep each other out, although their hashes are alike", () => {
+  test("alternating tokens are both stored, although their hashes are similar", () => {
     cache.create(256, 1_000_000);
     for (let i = 0; i < 256; i++) cache.insert(token(i));
     const alike = [1n, 2n, 3n, 4n].map((upper) => (upper << 32n) | 7n);
@@ -279,7 +279,7 @@ describe("eviction", () => {
     for (const [i, hash] of alike.entries()) expect(cache.has(token(1_000 + i), hash)).toBe(true);
   });
 
-  test("a full cache takes a token in that comes a second time, not one that comes once", () => {
+  test("a full cache stores a token that comes a second time, not one that comes once", () => {
     cache.create(256, 1_000_000);
     for (let i = 0; i < 256; i++) cache.insert(token(i));
     for (let i = 1_000; i < 1_100; i++) {
@@ -308,7 +308,10 @@ describe("eviction", () => {
   });
 });
 
-/** Against a map that remembers everything: what is found was inserted and not forgotten, and bounds hold. */
+/**
+ * Compared with a map that remembers everything: every token that is found was inserted and not forgotten,
+ * and bounds hold.
+ */
 test("random use of tokens of random lengths", () => {
   const { below } = new Random(1);
   for (const [entries, bytes] of [

@@ -1,4 +1,4 @@
-/** Each finding: policies that have it, at the very place, and policies that are nearly the same and have it not. */
+/** Each finding: policies that have it, at the exact position, and almost equal policies without it. */
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { check as review } from "../../tools/check/exact.ts";
@@ -59,7 +59,7 @@ const ask = (rule: object, ...providers: string[]) =>
   );
 
 const CLEAN = deny(to({ paths: ["/a/*"] }));
-/** This many rules, which have nothing to do with each other. */
+/** This many rules, which are unrelated. */
 const rules = (count: number) => {
   const all = Array.from({ length: count }, (_, i) => to({ paths: [`/a${i}/*`] }));
   const policies = Array.from({ length: Math.ceil(count / 500) }, (_, i) =>
@@ -68,7 +68,7 @@ const rules = (count: number) => {
   return policies.join("\n---\n");
 };
 
-/** By code: what has it, and what has it not. */
+/** By code: policies with the finding, and policies without it. */
 const CASES: Record<Code, { found: string[]; not: string[] }> = {
   JG000: {
     found: [
@@ -81,7 +81,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       IDP,
       all(IDP, policy("p", "ALLOW", [to({ paths: ["/a"] })])),
       all(IDP, policy("p", "DENY", [from({ requestPrincipals: ["*"] })])),
-      // For another namespace; on trial.
+      // For another namespace; a dry run.
       all(IDP, policy("p", "ALLOW", [from({ requestPrincipals: ["*"] })], { namespace: "other" })),
       all(
         IDP,
@@ -196,7 +196,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
         policy("p", "ALLOW", [from({ requestPrincipals: [`${ISSUER}//a`] })]),
       ),
       allow(from({ requestPrincipals: ["*.example.com/a"] })),
-      // Any issuer is trusted, and none is known.
+      // Any issuer is trusted, because no rule names one.
       all(
         authentication({ jwksUri: "https://a.example/keys" }),
         policy("p", "ALLOW", [from({ requestPrincipals: ["https://b/a"] })]),
@@ -348,7 +348,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     not: [
       allow(to({ paths: ["/a"], methods: ["GET"] }), to({ paths: ["/a"], methods: ["PUT"] })),
       allow(to({ paths: ["/a"] }), to({ notPaths: ["/a"] })),
-      // Another extension provider may answer otherwise.
+      // Another extension provider may answer differently.
       ask(to({ paths: ["/a/*"] }), "a", "b"),
     ],
   },
@@ -384,7 +384,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
       deny(to({ hosts: ["*.a.example", "*.a.example."] })),
       deny(to({ hosts: ["*.a.example", "*.a.example.", "*.a.example:*"] })),
       deny(to({ hosts: ["a.example*", "*", "a.example.", "[::1]", "[::1]:80"] })),
-      // What is not named is refused.
+      // Requests that are not named are refused.
       deny(to({ notHosts: ["a.example"] })),
       allow(to({ hosts: ["a.example"] })),
     ],
@@ -413,7 +413,7 @@ const CASES: Record<Code, { found: string[]; not: string[] }> = {
     ],
     not: [
       allow(to({ paths: ["/a"], notPaths: ["/a/*"] })),
-      // A policy without rules allows nothing, and means it.
+      // A policy without rules allows nothing, on purpose.
       all(IDP, policy("p", "ALLOW", [])),
     ],
   },
@@ -515,7 +515,7 @@ describe.each(Object.entries(CASES))("%s", (code, { found, not }) => {
 
 test("every code has cases", () => expect(Object.keys(CASES).sort()).toEqual(Object.keys(KINDS).sort()));
 
-/** The values that a remedy says to write: what it quotes after "write". */
+/** The values that a remedy suggests: those in quotes after "write". */
 const quoted = (remedy: string): string[] =>
   [...remedy.replace(/^.*?write /, "").matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([text]) => JSON.parse(text));
 const principals = (...values: string[]) => allow(from({ requestPrincipals: values }));
@@ -523,7 +523,10 @@ const hosts = (...values: string[]) => allow(to({ hosts: values }));
 const withKeys = (...keys: object[]) => all(authentication(rule({ jwks: jwks(...keys) })), TOKEN);
 const withRule = (members: object) => all(authentication(rule(members)), TOKEN);
 
-/** For each finding: a policy that has it, and the policy after what its remedy says; where it says values, with these. */
+/**
+ * For each finding: a policy that has it, and the policy after its remedy, with the remedy's values if it has
+ * some.
+ */
 const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string][]> = {
   JG000: [
     [
@@ -564,7 +567,7 @@ const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string]
     [withRule({ fromParams: ["t"] }), () => withRule({ fromHeaders: [{ name: "x-token" }] })],
     [
       withRule({ fromHeaders: [] }),
-      // The remedy is YAML, and is put in as it is.
+      // The remedy is YAML, and is inserted unchanged.
       (remedy) =>
         all(
           authentication(rule({ fromHeaders: "@" })).replace('"@"', remedy.split("fromHeaders: ")[1] ?? ""),
@@ -792,7 +795,7 @@ const REMEDIES: Record<Code, [before: string, after: (remedy: string) => string]
   ],
 };
 
-describe("what a remedy says silences the finding, makes no other and compiles", () => {
+describe("following a remedy removes the finding, causes no other one, and compiles", () => {
   const tried = Object.entries(REMEDIES).flatMap(([code, cases]) =>
     cases.map(([before, after], i) => ({ code, i, before, after })),
   );
@@ -813,11 +816,11 @@ describe("what a remedy says silences the finding, makes no other and compiles",
       if (errorsOf(before, target).length === 0) expect(errorsOf(mended, target)).toEqual([]);
     }
   });
-  test("every code has a remedy that was tried", () =>
+  test("every code has a remedy that is tested", () =>
     expect(Object.keys(REMEDIES).sort()).toEqual(Object.keys(KINDS).sort()));
 });
 
-test("every finding is one line, with a place in the file, and shows no key", () => {
+test("every finding is one line, with a position in the file, and shows no key", () => {
   const texts = Object.values(CASES).flatMap(({ found }) => found);
   const private_ = EC.privateKey.export({ format: "jwk" }).d ?? "";
   for (const finding of texts.flatMap(findingsOf)) {
@@ -850,7 +853,7 @@ test("policies that a reviewer would let pass have no finding", () => {
 });
 
 describe("long lists", () => {
-  /** Patterns, and many that have nothing to do with them: lists of some length are compared in another way. */
+  /** Patterns, and many unrelated ones: long lists are compared in another way. */
   const padded = (values: string[]) => [...values, ...Array.from({ length: 40 }, (_, i) => `/other/${i}`)];
   const PAIRS: [wide: string, narrow: string][] = [
     "*",
@@ -868,7 +871,7 @@ describe("long lists", () => {
     ]),
   );
 
-  test.each(PAIRS)("%s and %s are compared as in short ones", (wide, narrow) => {
+  test.each(PAIRS)("%s and %s are compared as in short lists", (wide, narrow) => {
     const codes = (paths: string[]) =>
       findingsOf(deny(to({ paths }), to({ paths: [narrow], methods: ["GET"] }))).some(
         ({ code }) => code === "JG207",
@@ -886,7 +889,7 @@ describe("long lists", () => {
   });
 });
 
-test("hosts that lack a dot are named once each, with all that is missing", () => {
+test("each host without a dot is reported once, with all missing spellings", () => {
   const hosts = ["a.example", "b.example:80", "a.example:*", "c.example", "c.example."];
   const found = findingsOf(deny(to({ hosts }))).filter(({ code }) => code === "JG213");
   expect(found.map(({ message, remedy }) => [message, remedy])).toEqual([

@@ -7,7 +7,7 @@ const style = { good: plain, bad: plain, faint: plain, strong: plain };
 const shown = (text: string, line: number, column: number) =>
   new Excerpts([{ name: "p.yaml", text }]).format({ file: "p.yaml", line, column }, style);
 
-test("the caret is under the place", () => {
+test("the caret is under the position", () => {
   expect(shown("a: b\nc: d\n", 2, 4)).toEqual(["    2 | c: d", "      |    ^"]);
   expect(shown("\uFEFFa: b\r\nc: d\r\n", 1, 4)).toEqual(["    1 | a: b", "      |    ^"]);
 });
@@ -22,7 +22,7 @@ test("a long line is cut on both sides", () => {
   expect(line.slice(caret.indexOf("^")).startsWith("HERE")).toBe(true);
 });
 
-test("what a terminal obeys is escaped, and the caret stays under its place", () => {
+test("control characters are escaped, and the caret stays under its position", () => {
   const [line = "", caret = ""] = shown('a: ["\u202e\u009b", HERE]', 1, 11);
   expect(line).toBe('    1 | a: ["\\u202e\\u009b", HERE]');
   expect(caret.indexOf("^")).toBe(line.indexOf("HERE"));
@@ -32,7 +32,7 @@ test.each([
   [0, 0],
   [1, 0],
   [9, 1],
-])("there is none for %i:%i", (line, column) => expect(shown("a: b\n", line, column)).toEqual([]));
+])("there is no excerpt for %i:%i", (line, column) => expect(shown("a: b\n", line, column)).toEqual([]));
 
 describe("no key is shown", () => {
   const SECRET = "c2VjcmV0";
@@ -59,7 +59,7 @@ describe("no key is shown", () => {
     }
   });
 
-  test("and what follows is", () => {
+  test("the text after a key is shown", () => {
     expect(shown("spec: {jwks: '{}', b: c}", 1, 20)[0]).toBe("    1 | spec: {jwks: …b: c}");
   });
 });

@@ -1,4 +1,7 @@
-/** The index of rules finds every rule that covers another: compared with a look at each pair of random rules. */
+/**
+ * The index of rules finds every rule that covers another: compared with a check of each pair of random
+ * rules.
+ */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RuleIndex } from "../../tools/check/rule-index.ts";

@@ -47,7 +47,7 @@ describe("a comment", () => {
     expect(reviewed(text)).toEqual({ findings: [], suppressed: ["JG205: x"] });
   });
 
-  test("may name several codes, each of which must be there", () => {
+  test("may name several codes, each of which must have a finding", () => {
     expect(reviewed(policy(`${PATHS} # jwtgate: ignore JG205, JG204 because x y`))).toEqual({
       findings: ["JG301:9"],
       suppressed: ["JG205: x y"],
@@ -59,7 +59,7 @@ describe("a comment", () => {
     ["without a reason", policy(`${PATHS} # jwtgate: ignore JG205`), "JG302:9"],
     ["with an empty reason", policy(`${PATHS} # jwtgate: ignore JG205 because `), "JG302:9"],
     ["without a code", policy(`${PATHS} # jwtgate: ignore because x`), "JG302:9"],
-    ["with a code that is none", policy(`${PATHS} # jwtgate: ignore JG999 because x`), "JG302:9"],
+    ["with an unknown code", policy(`${PATHS} # jwtgate: ignore JG999 because x`), "JG302:9"],
     [
       "with a member of every object as its code",
       policy(`${PATHS} # jwtgate: ignore constructor because x`),
@@ -103,7 +103,7 @@ describe("a comment", () => {
     expect(findings.filter((one) => one.startsWith("JG30"))).toEqual([]);
   });
 
-  test("of another workload's policy is not called unused", () => {
+  test("of another workload's policy is not reported as unused", () => {
     const other = policy(`${PATHS} # jwtgate: ignore JG205 because x`, "q", "bank");
     expect(reviewed(`${policy(PATHS)}---\n${other}`, { namespace: "shop" })).toEqual({
       findings: ["JG205:9"],
@@ -135,7 +135,7 @@ describe("a file", () => {
   });
 
   test.each([", policies: [shop/other]", ", files: [q.yaml]"])(
-    "that matches nothing (%s) is called unused, with its place",
+    "that matches nothing (%s) is reported as unused, with its position",
     (members) => {
       const { findings } = review([{ name: "p.yaml", text: two }], entry(members));
       expect(findings.filter(({ code }) => code === "JG301")).toMatchObject([
@@ -144,7 +144,7 @@ describe("a file", () => {
     },
   );
 
-  test("is not called unused where only one workload is looked at", () => {
+  test("is not reported as unused if only one workload is reviewed", () => {
     const apart = `${policy(PATHS)}---\n${policy(PATHS, "q", "bank")}`;
     const options = { namespace: "shop", ...entry(", policies: [bank/q]") };
     expect(reviewed(apart, options).findings).toEqual(["JG205:9"]);
@@ -164,7 +164,7 @@ describe("a file", () => {
     ["ignore: []", "s.yaml:1:1", 'unknown field "ignore"'],
     ["", "s.yaml:0:0", "the file has no suppressions"],
     ["[", "s.yaml:1:2", "this is not YAML"],
-  ])("with a fault (%s) is an error with its place", (text, at, message) => {
+  ])("with a fault (%s) is an error with its position", (text, at, message) => {
     const [first] = readSuppressionFile("s.yaml", text).diagnostics;
     expect(`${first?.file}:${first?.line}:${first?.column}`).toBe(at);
     expect(first?.message).toContain(message);

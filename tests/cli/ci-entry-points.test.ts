@@ -75,13 +75,13 @@ describe("the GitHub Action", () => {
       NPX_LOG: workspace.path("npx.log"),
     });
 
-  test("is one step of bash, which gets its inputs by its environment alone", () => {
+  test("is one step of bash, which gets its inputs only from its environment", () => {
     expect(action.runs).toMatchObject({ using: "composite", steps: [{ shell: "bash" }] });
     expect(step?.run).not.toContain("${{");
     expect(Object.values(environment({}))).not.toContain("?");
   });
 
-  test("compares with the base branch, and annotates the line that decides", () => {
+  test("compares with the base branch, and annotates the deciding line", () => {
     const { status, stdout } = runAction();
     expect(status).toBe(1);
     expect(stdout).toMatch(

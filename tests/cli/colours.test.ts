@@ -1,4 +1,7 @@
-/** Who decides whether results have colours: the command line, then FORCE_COLOR and NO_COLOR, then the terminal. */
+/**
+ * What determines whether results have colours: the command line, then FORCE_COLOR and NO_COLOR, then the
+ * terminal.
+ */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,11 +25,11 @@ const COMMANDS: [string, string[]][] = [
   ["test", ["test", TESTS]],
 ];
 
-/** Text without what gives it colours (ECMA-48, 8.3.117). */
+/** Text without its colours (ECMA-48, 8.3.117). */
 const plain = (text: string) => text.replaceAll(/\u001b\[\d+m/g, "");
 
 beforeAll(() => {
-  // `check` has colours where there is an error.
+  // `check` has colours if there is an error.
   const policy = readFileSync(SAMPLE, "utf8");
   const wrong = policy.replace(/requestPrincipals: .*/, 'requestPrincipals: ["*/*"]');
   expect(wrong).not.toBe(policy);
@@ -60,7 +63,7 @@ describe("the environment", () => {
     expect(has({ FORCE_COLOR: "1", TERM: "dumb" })).toBe(true);
   });
 
-  test("lets FORCE_COLOR win over NO_COLOR, and the command line over both", () => {
+  test("prefers FORCE_COLOR to NO_COLOR, and the command line to both", () => {
     expect(has({ FORCE_COLOR: "1", NO_COLOR: "1" })).toBe(true);
     expect(has({ FORCE_COLOR: "1" }, "--color", "never")).toBe(false);
     expect(has({ FORCE_COLOR: "1" }, "--no-color")).toBe(false);
@@ -70,7 +73,7 @@ describe("the environment", () => {
 });
 
 describe("on a terminal", () => {
-  /** What the tool writes to a terminal, which Python makes. */
+  /** What the tool writes to a terminal that Python provides. */
   function onTerminal(env: Record<string, string>, ...options: string[]): string {
     const { status, stdout, stderr } = spawnSync(
       "python3",

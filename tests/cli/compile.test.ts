@@ -69,11 +69,11 @@ describe("--output config", () => {
     expect(validate.errors).toBeNull();
   });
 
-  test("reads folders with their folders, hidden ones and other files left out", () => {
+  test("reads folders with their subfolders, without hidden ones and other files", () => {
     expect(names(run(["compile", "-f", "policies"]).stdout)).toEqual(["a", "b", "c"]);
   });
 
-  test("refuses a policy in a folder that is named as a test, rather than leave it out", () => {
+  test("refuses a policy in a folder that is named like a test, instead of ignoring it", () => {
     mkdirSync(join(folder, "named/nested"), { recursive: true });
     writeFileSync(join(folder, "named/a.yaml"), POLICY.replace("NAME", "a"));
     writeFileSync(join(folder, "named/a.test.yaml"), "policies: [a.yaml]\ntests: []\n");
@@ -84,7 +84,7 @@ describe("--output config", () => {
     expect(stderr).toMatch(/^named\/nested\/deny\.test\.yaml:\d+:1: .*: rename the file\n$/);
   });
 
-  test("reads several files, however they are given, and one only once", () => {
+  test("reads several files in every form, and each only once", () => {
     const [a, b] = ["policies/a.yaml", "policies/nested/b.yml"] as const;
     expect(names(run(["compile", "-f", a, b, "--output", "config"]).stdout)).toEqual(["a", "b"]);
     expect(names(run(["compile", "-f", a, "-f", b, "-f", a]).stdout)).toEqual(["a", "b"]);
@@ -96,7 +96,7 @@ describe("--output config", () => {
     ["check", []],
     ["explain", ["--path", "/x"]],
     ["run", ["--upstream", "127.0.0.1:1"]],
-  ])("%s takes files with -f and without it, too", (command, options) => {
+  ])("%s accepts files with -f and without it", (command, options) => {
     for (const args of [["missing"], ["-f", "missing"]]) {
       const { status, stderr } = run([command, ...args, ...options]);
       expect({ status, stderr }).toEqual({
@@ -253,7 +253,7 @@ describe("--output wasmplugin", () => {
     );
   });
 
-  test("for a waypoint takes what it serves, and nothing that means nothing there", () => {
+  test("for a waypoint accepts its services, and refuses options without effect there", () => {
     const plugin = (...flags: string[]) =>
       run(["compile", "-f", SAMPLE, "--output", "wasmplugin", "--image", "oci://a/b:1", ...flags]);
     expect(plugin("--mode", "waypoint", "--labels", "app=a")).toMatchObject({
@@ -442,7 +442,7 @@ spec:
 describe("--output ecds", () => {
   const args = ["compile", "-f", SAMPLE, "--output", "ecds"];
 
-  test("is what a control plane would answer", () => {
+  test("is the answer of a control plane", () => {
     const { status, stdout, stderr } = run([...args, "--module", "/etc/envoy/x.wasm"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(parse(stdout)).toMatchObject({

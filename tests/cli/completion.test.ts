@@ -12,7 +12,7 @@ beforeAll(() => {
   script = workspace.run(["completion", "bash"]).stdout;
 });
 
-/** What bash offers after these words, the last of which is being typed. */
+/** Bash's completions after these words, the last of which is incomplete. */
 function complete(...words: string[]): string[] {
   const { stdout, stderr } = spawnSync(
     "bash",
@@ -50,7 +50,7 @@ describe("bash", () => {
     expect(complete("check", "--color", "")).toEqual(["always", "auto", "never"]);
   });
 
-  test("completes values that are known, and leaves the others to files", () => {
+  test("completes known values, and file names for others", () => {
     expect(complete("compile", "--output", "")).toEqual([...TARGETS.keys()]);
     expect(complete("token", "sign", "--alg", "Ed")).toEqual(["EdDSA", "Ed25519"]);
     expect(complete("completion", "z")).toEqual(["zsh"]);
@@ -58,7 +58,7 @@ describe("bash", () => {
   });
 });
 
-test("zsh takes bash's script", () => {
+test("zsh runs bash's script", () => {
   const { status, stdout } = workspace.run(["completion", "zsh"]);
   expect(status).toBe(0);
   expect(stdout).toContain("bashcompinit");

@@ -1,4 +1,4 @@
-/** `jwtgate console`: what its server answers to anyone, and the page in one file. */
+/** `jwtgate console`: the answers of its server, and the page in one file. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -101,7 +101,7 @@ interface Policies {
   problems: string[];
 }
 
-/** Polls like a page, until the policies are these. */
+/** Polls like a page until the policies are these. */
 function policiesWhere(what: string, matches: (policies: Policies) => boolean): Promise<Policies> {
   return until(what, async () => {
     const policies = JSON.parse((await send("/api/policies")).text) as Policies;
@@ -109,7 +109,7 @@ function policiesWhere(what: string, matches: (policies: Policies) => boolean): 
   });
 }
 
-/** A connection that a page keeps, which has asked once. */
+/** A connection that a page keeps open after one request. */
 function openConnection(): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => {
@@ -220,7 +220,7 @@ describe("the server", () => {
     });
     expect(keys.requests.slice(before)).toEqual(["/keys", "/keys", "/keys"]);
     keys.behaviour = behaviour;
-    // A policy that names one does not compile, so the policies before stay.
+    // A policy that names one does not compile, so the previous policies stay.
     const metadata = "http://169.254.169.254/keys";
     writeFileSync(
       workspace.path("policies/metadata.yaml"),
@@ -280,7 +280,7 @@ describe("the server", () => {
     await policiesWhere("b gone", ({ files }) => files.length === 1);
   });
 
-  test("no bytes end it", async () => {
+  test("no bytes from a client end it", async () => {
     const lines = fc.array(
       fc.oneof(
         fc.constantFrom(
@@ -310,7 +310,7 @@ describe("the server", () => {
       }),
       { numRuns: 100 },
     );
-    // A page that goes away in the middle.
+    // A page that disconnects in the middle.
     for (let i = 0; i < 20; i++) (await openConnection()).destroy();
     expect((await send("/")).status).toBe(200);
     expect(child.exitCode).toBe(null);
@@ -335,7 +335,7 @@ describe("the server", () => {
 });
 
 describe("--export", () => {
-  test("writes one file that names no other, and runs only what is in it", () => {
+  test("writes one file that refers to no other, and runs only its own content", () => {
     expect(workspace.run(["console", "policies", "--export", "console.html"])).toEqual({
       status: 0,
       stdout: "",
@@ -359,7 +359,7 @@ describe("--export", () => {
     expect(html).not.toContain('<meta name="jwtgate-console"');
   });
 
-  test("puts policies in that would end a script, as they are", () => {
+  test("contains policies that would end a script, unchanged", () => {
     const text = "# </script><!--<script>\u2028\n";
     writeFileSync(workspace.path("hostile.yaml"), text);
     const { stdout } = workspace.run(["console", "-f", "hostile.yaml", "--export", "-"]);

@@ -38,7 +38,7 @@ test("a difference is a request, both answers and the lines that decided", () =>
 `);
 });
 
-test("policies that answer alike are equal", () => {
+test("policies with the same answers are equal", () => {
   const { status, stdout, stderr } = run("--old", "narrow.yaml", "--new", "twice.yaml");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   expect(stdout).toMatch(/^equal: every request gets the same answer \(\d+ cases\)\n$/);
@@ -55,7 +55,7 @@ test.each([
   expect(run("--old", old, "--new", fresh, "--fail-on", failOn).status).toBe(status);
 });
 
-test("what cannot be decided is printed", () => {
+test("undecided comparisons are printed", () => {
   const { status, stdout } = run("--old", "narrow.yaml", "--new", "undecided.yaml");
   expect(status).toBe(1);
   expect(stdout).toBe(
@@ -98,7 +98,7 @@ test("JSON has each class", () => {
   });
 });
 
-test("GitHub shows an annotation at the line that decides", () => {
+test("GitHub shows an annotation at the deciding line", () => {
   const { stdout } = run("--old", "narrow.yaml", "--new", "wide.yaml", "--format", "github");
   expect(stdout).toBe(
     "::error file=wide.yaml,line=7,col=5,title=opened%3A GET /a of localhost::without a token%0Aold: 403 RBAC: access denied (no ALLOW rule matches)%0Anew: passes (shop/shop, rule 0, wide.yaml:7:5)\n",
@@ -210,7 +210,7 @@ describe("revisions of git", () => {
     });
 
   test.each(["main:policies/", "main:policies", "main:policies/shop.yaml", "HEAD:./policies"])(
-    "%s is what was committed",
+    "%s is the committed state",
     (old) => {
       const { status, stdout, stderr } = inside("--old", old, "--new", "repository/policies");
       expect({ status, stderr }).toEqual({ status: 1, stderr: "" });

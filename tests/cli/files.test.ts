@@ -77,7 +77,7 @@ describe("-o FILE has the content of standard output", () => {
   });
 });
 
-describe("a file that is there", () => {
+describe("an existing file", () => {
   test("stays if the policies do not compile", () => {
     writeFileSync(workspace.path("filter.json"), "old");
     writeFileSync(workspace.path("wrong.yaml"), "kind: AuthorizationPolicy");
@@ -97,7 +97,7 @@ describe("a file that is there", () => {
 
   test.each([
     ["a link to it", "filter.json"],
-    ["a link to nothing yet", "later.json"],
+    ["a link to a missing file", "later.json"],
   ])("%s stays a link, and its file is written", (_, target) => {
     writeFileSync(workspace.path("filter.json"), "old");
     mkdirSync(workspace.path("links"));
@@ -114,7 +114,7 @@ describe("a file that is there", () => {
   });
 });
 
-describe("what cannot be written is an error of one line", () => {
+describe("a result that cannot be written is an error of one line", () => {
   test.each([
     ["folder", "folder: the result cannot be written: this is a folder"],
     ["missing/a", "missing/a: the result cannot be written: its folder does not exist"],
@@ -135,7 +135,7 @@ describe("what cannot be written is an error of one line", () => {
     expect(names()).toEqual(before);
   });
 
-  test("a protected file, for who is not the administrator", () => {
+  test("a protected file, for a user other than the administrator", () => {
     writeFileSync(workspace.path("filter.json"), "old");
     chmodSync(workspace.path("filter.json"), 0o444);
     // Another user cannot write coverage.
@@ -194,13 +194,13 @@ describe.runIf(canMount)("on a disk that is full", () => {
     ["the result", [...COMPILE, "-o", "kept"]],
     ["the source map", [...COMPILE, "--source-map", "kept"]],
     ["the private key", ["jwk", "--generate", "ES256", "--private", "kept", "--force"]],
-  ])("%s leaves the old file whole, and nothing beside it", (what, args) => {
+  ])("%s leaves the old file complete, and no other file", (what, args) => {
     const { stdout, stderr } = onFullDisk(args);
     expect(stderr).toContain(`kept: ${what} cannot be written: the disk is full`);
     expect(stdout).toBe("1\nold\nfiller\nkept\n");
   });
 
-  test("an image leaves no part of a layout that would be taken for one", () => {
+  test("an image leaves no partial layout that looks complete", () => {
     const { stdout, stderr } = onFullDisk(["image", "layout"]);
     expect(stderr).toContain("layout: the image cannot be written: the disk is full");
     expect(stdout).toBe("1\nold\nfiller\nkept\nlayout\n");
@@ -235,7 +235,7 @@ describe("a private key", () => {
     expect(names()).toEqual([]);
   });
 
-  test("does not follow a link that somebody has laid there", () => {
+  test("does not follow a link at its path", () => {
     symlinkSync("elsewhere", workspace.path("key.pem"));
     expect(generate().status).toBe(1);
     expect(names()).toEqual(["key.pem"]);
@@ -249,7 +249,7 @@ describe("a private key", () => {
   });
 });
 
-test("Ctrl-C while a file is written ends the process after the file is whole", async () => {
+test("Ctrl-C while a file is written ends the process after the file is complete", async () => {
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, "tools/files.ts")],
     ...{ bundle: true, platform: "node", format: "esm", write: false },

@@ -89,7 +89,7 @@ describe("a folder", () => {
     });
   });
 
-  test("has files that look like ours: a Helm chart's, and texts that name our kinds", () => {
+  test("has files that look like policies: a Helm chart's, and texts that name the kinds", () => {
     write({
       "deny.yaml": policy("deny", DENY),
       "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n",
@@ -117,14 +117,14 @@ describe("a folder", () => {
     ["an API alone", "apiVersion: security.istio.io/v1\n"],
     ["a list without a kind", `items: [{kind: AuthorizationPolicy, spec: ${DENY}}]\n`],
     ["a list that is not an object", `- kind: AuthorizationPolicy\n  spec: ${DENY}\n`],
-  ])("a policy that is written wrong is not left out: %s", (_, text) => {
+  ])("a misspelt policy is not ignored: %s", (_, text) => {
     write({ "deny.yaml": policy("deny", DENY), "wrong.yaml": text });
     const { status, stderr } = compile(["-f", "."]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/^wrong\.yaml:1:\d+: (apiVersion is missing|kind is missing|a document must be)/m);
   });
 
-  test("a template that is YAML by chance is an error, and a file that is named itself is not", () => {
+  test("a template that is YAML by chance is an error, unless the file itself is named", () => {
     const text = policy(
       "deny",
       '{action: DENY, rules: [{to: [{operation: {hosts: ["{{ .Values.host }}"]}}]}]}',
@@ -138,7 +138,7 @@ describe("a folder", () => {
     expect(compile(["-f", "a/deny.yaml"]).status).toBe(0);
   });
 
-  test("a file that is named itself is read strictly", () => {
+  test("a named file is read strictly", () => {
     write({ "values.yaml": "replicas: 2\n" });
     expect(compile(["-f", "values.yaml"])).toMatchObject({
       status: 1,
@@ -188,7 +188,7 @@ describe("a glob", () => {
     [["p/**/b.*", "p/*.yaml"], "ab"],
     [["p", "p/**", "p/a.yaml"], "ab"],
     [["q[1].yaml"], "q"],
-  ])("%j is read as a folder is", (files, expected) => {
+  ])("%j is read like a folder", (files, expected) => {
     const read = names(...files.flatMap((file) => ["-f", file]));
     expect([...read].sort().join("")).toBe(expected);
     expect(names("-f", join(folder, "p/**/b.*"))).toBe("b");
@@ -225,7 +225,7 @@ describe("a folder with", () => {
   beforeEach(() => write({ "p/a.yaml": policy("a", DENY), "far/b.yaml": policy("b", DENY) }));
   const path = (name: string) => join(folder, name);
 
-  test("links: they are followed, each file is read once, and circles end", () => {
+  test("links are followed, each file is read once, and loops end", () => {
     symlinkSync("../far", path("p/far"));
     symlinkSync("..", path("far/up"));
     symlinkSync("a.yaml", path("p/b.yaml"));
@@ -249,7 +249,7 @@ describe("a folder with", () => {
     expect(compile(["-f", "m"])).toMatchObject({ status: 0, stderr: "" });
   });
 
-  test("a pipe, which is not waited for", () => {
+  test("a pipe, which is not read", () => {
     spawnSync("mkfifo", [path("p/pipe.yaml"), path("p/other")]);
     expect(compile(["-f", "p"])).toMatchObject({
       status: 1,
@@ -304,7 +304,7 @@ describe("a folder with", () => {
     expect({ status, stderr }).toEqual({ status: 1, stderr: "p/closed: reading it is not permitted\n" });
   });
 
-  test("more than anybody has", () => {
+  test("too many files", () => {
     mkdirSync(path("many"));
     // A file has at most 65,000 names in ext4.
     for (let i = 0; i < 100_001; i++) linkSync(path(i % 2 ? "p/a.yaml" : "far/b.yaml"), path(`many/${i}`));
@@ -354,7 +354,7 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     ],
   });
 
-  test("compiles for one workload, from standard input, whatever another one's CUSTOM policy is", () => {
+  test("compiles for one workload, from standard input, despite another workload's CUSTOM policy", () => {
     for (const file of [["-f", "-"], []]) {
       const { status, stderr, stdout } = compile(
         [...file, "--namespace", "shop", "--labels", "app=cart"],
@@ -374,7 +374,7 @@ describe("what kubectl prints of a mesh with external authorization", () => {
     }
   });
 
-  test("is refused where only CUSTOM policies are for the workload", () => {
+  test("is refused if only CUSTOM policies apply to the workload", () => {
     const { status, stdout, stderr } = compile(["--namespace", "shop", "--labels", "app=admin"], list);
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toContain("there are only CUSTOM policies here, and nothing for the filter to decide");

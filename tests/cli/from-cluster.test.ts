@@ -74,7 +74,7 @@ function tool(args: string[], environment: Record<string, string> = {}) {
 }
 
 describe("the policies of a cluster", () => {
-  test("are asked for in all namespaces, of the chosen context", () => {
+  test("are read from all namespaces of the chosen context", () => {
     kubectl({ stdout: list(ITEMS) });
     const { status, stdout } = tool([
       "compile",

@@ -35,7 +35,7 @@ const COMMANDS = commandsIn().flatMap((name) => {
   return [name, ...below];
 });
 
-/** The lines to type: from `$ ` on, with those that they go on in. */
+/** The lines to type: after `$ `, with their continuation lines. */
 function examplesOf(command: string): string[] {
   const examples = /^Examples:\n([\s\S]*?)(?:\n\n|$(?![\s\S]))/m.exec(helpOf(command))?.[1] ?? "";
   return [...examples.matchAll(/^ {4}\$ ((?:.*\\\n)*.*)$/gm)].map(([, line = ""]) => line);
@@ -73,7 +73,7 @@ const PEM = generateKeyPairSync("rsa", { modulusLength: 2048 })
   .privateKey.export({ type: "pkcs8", format: "pem" })
   .toString();
 
-/** A folder with everything that examples name. */
+/** A folder with all files that examples name. */
 function furnish(): Workspace {
   const workspace = new Workspace();
   workspaces.push(workspace);

@@ -1,4 +1,7 @@
-/** Text of policies, tokens, tests and files cannot do anything to a terminal, end a line, or end a string of a report. */
+/**
+ * Text of policies, tokens, tests and files cannot control a terminal, end a line, or end a string of a
+ * report.
+ */
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -219,7 +222,7 @@ const results = fc.array(
 const STYLE = { good: String, bad: String, faint: String, strong: String };
 const samples = fc.sample(results, { seed: 7, numRuns: 60 });
 
-/** What XML has: it knows no U+FFFE, no U+FFFF and no control characters. */
+/** The characters of XML, which excludes U+FFFE, U+FFFF and control characters. */
 const shown = (text: string) =>
   text
     .split("\n")
@@ -231,7 +234,7 @@ describe("a report of tests of any names", () => {
     for (const one of samples) expect(formatResults(one, "text", STYLE)).not.toMatch(FORBIDDEN);
   });
 
-  test("for GitHub is one command a failure, which its runner reads as it was meant", () => {
+  test("for GitHub is one command for each failure, which its runner reads correctly", () => {
     for (const one of samples) {
       const lines = formatResults(one, "github", STYLE).split("\n").slice(0, -1);
       const read = lines.map((line) => {
@@ -255,7 +258,7 @@ describe("a report of tests of any names", () => {
     }
   });
 
-  test("as TAP has one line a test, and diagnostics that YAML reads back", () => {
+  test("as TAP has one line for each test, and diagnostics that are valid YAML", () => {
     for (const one of samples) {
       const text = formatResults(one, "tap", STYLE);
       expect(text).not.toMatch(FORBIDDEN);
@@ -305,7 +308,7 @@ print(json.dumps([[[case.get("name"), case.get("file"), [one.text for one in cas
   });
 });
 
-test("a word for a shell is that word to bash, and nothing of it is run", () => {
+test("bash reads a quoted word unchanged, and runs no part of it", () => {
   const words = [
     ...TRICKY_WORDS,
     ...[

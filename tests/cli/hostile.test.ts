@@ -14,7 +14,7 @@ afterEach(() => new Promise((resolve) => setImmediate(resolve)));
 
 const MIB = 1024 * 1024;
 
-/** Name of the input → what makes it; what is not made is missing, or there already. */
+/** The name of the input → a function that makes it; other inputs are missing or exist already. */
 const INPUTS: Record<string, (path: string) => void> = {
   "missing.yaml": () => {},
   folder: (path) => mkdirSync(path),
@@ -70,7 +70,7 @@ function expectClean(stderr: string): void {
   expect(stderr).not.toMatch(/has a bug|^ {4}at |node:internal|\x1b/m);
   const lines = stderr.trimEnd().split("\n");
   expect(lines[0]).not.toBe("");
-  // Several faults are several lines, each with its place; but not a page of them.
+  // Several faults are several lines, each with its position, up to a limit.
   expect(lines.length).toBeLessThan(60);
   for (const line of lines) expect(line.length).toBeLessThan(400);
 }
@@ -103,7 +103,7 @@ describe("standard input", () => {
     "new --issuer a --jwks -",
   ];
 
-  test.each(closed)("that is not there: %s", (line) => {
+  test.each(closed)("that does not exist: %s", (line) => {
     const args = line === "compile" || line === "check" ? [line, "-f", "-"] : line.split(" ");
     const { status, stdout, stderr } = spawnSync(
       "bash",
@@ -123,7 +123,7 @@ describe("standard input", () => {
   });
 });
 
-describe("a reader that goes away", () => {
+describe("a reader that stops reading", () => {
   const sample = join(ROOT, "envoy/istio/skip-a-path.yaml");
 
   test.each([
@@ -181,7 +181,7 @@ spec:
     expect(stdout).toContain("policy[p9999]");
   });
 
-  test("of many errors the first are reported, and that there are more", () => {
+  test("the first of many errors are reported, and that there are more", () => {
     write("pats");
     const { status, stderr } = workspace.run(["compile", "-f", "many.yaml"]);
     const lines = stderr.trimEnd().split("\n");
@@ -192,13 +192,13 @@ spec:
   });
 });
 
-describe("text of a file is shown, and not obeyed by the terminal", () => {
+describe("text of a file is shown, and does not control the terminal", () => {
   const name = (kind: string, version: string) => `apiVersion: "${version}"\nkind: "${kind}"\n`;
 
   test.each([
     ["control characters", name("Pod\\e[2J", "v1\\nv2"), "Pod\\u001b[2J (v1\\u000av2)"],
-    ["names without end", name("Pod", "v".repeat(100_000)), "is not a policy and is not compiled"],
-    ["aliases without end", `a: *${"t".repeat(100_000)}\n`, "put a value that begins with * in quotes"],
+    ["very long names", name("Pod", "v".repeat(100_000)), "is not a policy and is not compiled"],
+    ["very many aliases", `a: *${"t".repeat(100_000)}\n`, "put a value that begins with * in quotes"],
   ])("%s", (_, text, expected) => {
     for (const command of ["compile", "check"]) {
       const { stderr } = workspace.run([command, "-f", "-"], { input: text });

@@ -28,7 +28,9 @@ interface Manifest {
   layers: Descriptor[];
 }
 
-/** OCI's schemas are of JSON Schema's fourth draft, whose `id` is now `$id`; nothing else of it differs here. */
+/**
+ * OCI's schemas use JSON Schema's fourth draft, whose `id` is now `$id`; there is no other difference here.
+ */
 const ajv = new Ajv({ strict: false, validateFormats: true });
 addFormats.default(ajv);
 const SCHEMAS = join(ROOT, "tests/vectors/oci-image-spec");
@@ -183,7 +185,7 @@ describe("a layout", () => {
     expect(readFileSync(workspace.path("again.tar")).equals(archive)).toBe(true);
     const { stdout, stderr } = workspace.run(["image", "-", "--form", "both", "--tag", "t"]);
     expect(stderr).toContain("digest  sha256:");
-    // The tool's output was read as text here: enough to know the archive's names by.
+    // The tool's output was read as text here, which is enough to compare the archive's names.
     expect(stdout).toContain("oci-layout");
   });
 });
@@ -210,7 +212,7 @@ test("a path that the printed command cannot contain is refused, and any other i
   expect(stdout).toMatch(/--preserve-digests 'oci:it'\\''s \$\(mine\):[\w.-]+' docker:/);
 });
 
-test("a layout is written over, and other folders are not", () => {
+test("an existing layout is replaced, and other folders are not", () => {
   expect(workspace.run(["image", "over"]).status).toBe(0);
   expect(workspace.run(["image", "over", "--form", "artifact"]).status).toBe(0);
   const index = parse<{ manifests: Descriptor[] }>(readFolder(workspace.path("over")).get("index.json"));
@@ -224,7 +226,7 @@ test("a layout is written over, and other folders are not", () => {
   );
 });
 
-describe("what cannot be read or written is reported in one line", () => {
+describe("files that cannot be read or written are reported in one line", () => {
   test.each<[string[], number, string]>([
     [["image", "x", "--module", "missing.wasm"], 1, "missing.wasm: there is no such file or folder\n"],
     [["image", "x", "--module", "."], 1, ".: this is a folder\n"],
@@ -255,7 +257,7 @@ describe("gzip without compression", () => {
   });
 });
 
-test("an archive has the bytes that it had in earlier versions, so that digests can be compared", async () => {
+test("an archive has the same bytes as in earlier versions, so that digests can be compared", async () => {
   const archive = await tar([
     { path: "blobs/a", data: Buffer.from("jwtgate") },
     { path: "empty", data: Buffer.alloc(0) },

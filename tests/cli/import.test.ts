@@ -1,4 +1,6 @@
-/** `jwtgate import` as it is typed: its input, and the message and the place for everything that is lost. */
+/**
+ * `jwtgate import` as a user runs it: its input, and the message and position for everything that is lost.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -45,7 +47,7 @@ const claim = (name: string, value: object, key = "payload") => ({
   metadata: { filter: "envoy.filters.http.jwt_authn", path: [{ key }, { key: name }], value },
 });
 
-/** Imports filters, one a line of JSON, so that a line of a message says which. */
+/** Imports filters, each as one line of JSON, so that the line of a message identifies it. */
 function run(filters: unknown, ...options: string[]): ToolResult {
   const text = Array.isArray(filters)
     ? `[\n${filters.map((one) => JSON.stringify(one)).join(",\n")}\n]`
@@ -196,7 +198,7 @@ describe("what is read", () => {
     expect(imported(listener("in", filters, other))).toEqual(imported(filters));
   });
 
-  test("routes that are not there", () => {
+  test("missing routes", () => {
     const rds = listener("in", filters, { rds: { route_config_name: "r" } });
     expect(refusal(rds)).toContain('the routes "r" are not here');
     expect(imported(rds, "--no-route-overrides")).toEqual(imported(filters));
@@ -208,7 +210,7 @@ describe("what is read", () => {
     expect(imported([rds, { ...routes, virtual_hosts: [] }])).toEqual(imported(filters));
   });
 
-  test("what jwtgate cannot see, and what it no longer writes", () => {
+  test("filters that jwtgate cannot see, and metadata that it does not write", () => {
     const composite = {
       name: "c",
       typed_config: { "@type": "type.googleapis.com/x.Composite", inner: rbac("DENY", policy()) },
@@ -264,7 +266,7 @@ test("filters that do nothing", () => {
   );
 });
 
-describe("names, and for whom", () => {
+describe("names and workloads", () => {
   test("all resources", () => {
     const made = imported(
       [jwtAuthn(), rbac("DENY", policy())],
@@ -304,7 +306,7 @@ describe("names, and for whom", () => {
     ]);
   });
 
-  test("shadow rules are on trial; a filter that allows nothing allows nothing", () => {
+  test("shadow rules become a dry run; a filter that allows nothing allows nothing", () => {
     const shadow = rbac("DENY", policy(), {
       rules: undefined,
       shadow_rules: { action: "DENY", policies: { p: policy() } },
@@ -338,7 +340,7 @@ describe("the token", () => {
     ["one of several", { requires_any: { requirements: both } }, ["", ""], ["imported-require-token"]],
     ["all", { requires_all: { requirements: both } }, ["REQUIRED", "REQUIRED"], []],
     [
-      "one, and the other if it is there",
+      "one, and the other if it is present",
       {
         requires_all: {
           requirements: [both[0], { requires_any: { requirements: [both[1], { allow_missing: {} }] } }],
@@ -353,7 +355,7 @@ describe("the token", () => {
     expect(made.slice(1).map(({ metadata }) => metadata.name)).toEqual(policies);
   });
 
-  test("what Istio has no form for", () => {
+  test("requirements without an equivalent", () => {
     const optional = (name: string) => ({
       requires_any: { requirements: [{ provider_name: name }, { allow_missing: {} }] },
     });
@@ -551,17 +553,17 @@ describe("policies", () => {
     ["case", path({ exact: "/administrators", ignore_case: true }), /upper and lower case/],
     ["a range", { header: { name: "x", range_match: { start: 1, end: 2 } } }, /ranges of numbers/],
     [
-      "metadata of others",
+      "metadata of other filters",
       { metadata: { filter: "x", path: [{ key: "y" }], value: { string_match: { exact: "z" } } } },
       /"x" writes/,
     ],
     [
-      "two ends of a path",
+      "a prefix and a suffix of a path",
       { and_rules: { rules: [path({ prefix: "/a" }), path({ suffix: ".js" })] } },
       /one list of paths/,
     ],
     ["an extension", { matcher: { name: "m" } }, /matchers that are extensions/],
-  ])("refused if it allows and if it denies: %s", (_name, permission, words) => {
+  ])("refused for ALLOW and for DENY: %s", (_name, permission, words) => {
     for (const action of ["ALLOW", "DENY"]) {
       expect(refusal([rbac(action, policy(permission))])).toMatch(words);
     }
@@ -581,7 +583,7 @@ describe("policies", () => {
     );
   });
 
-  test("what matches more is an error if it allows, and a warning if it denies", () => {
+  test("a wider match is an error for ALLOW, and a warning for DENY", () => {
     const text = claim("role", { string_match: { exact: "admin" } });
     expect(refusal([jwtAuthn(), rbac("ALLOW", policy(undefined, text))])).toContain(
       "pass --assume-claim-types",
@@ -596,14 +598,14 @@ describe("policies", () => {
     expect(rules).toEqual([{ when: [{ key: "request.auth.claims[role]", values: ["admin"] }] }]);
   });
 
-  test("two filters that allow: what both allow", () => {
+  test("two ALLOW filters allow only what both allow", () => {
     const filters = [path({ prefix: "/a" }), { destination_port: 1 }].map((one) =>
       rbac("ALLOW", policy(one)),
     );
     expect(rulesOf(filters)).toEqual([{ to: [{ operation: { ports: ["1"], paths: ["/a*"] } }] }]);
   });
 
-  test("more terms than anybody reads", () => {
+  test("too many terms", () => {
     const pair = (index: number) => ({
       or_rules: {
         rules: [{ destination_port: index }, { header: { name: `h${index}`, present_match: true } }],
@@ -613,7 +615,7 @@ describe("policies", () => {
     expect(refusal([rbac("ALLOW", policy({ and_rules: { rules } }))])).toContain("more than 1000 rules");
   });
 
-  test("a payload of one provider is its issuer's", () => {
+  test("a payload of one provider belongs to its issuer", () => {
     const two = { a: provider({ payload_in_metadata: "a" }), b: provider({ issuer: "https://b.example" }) };
     const rules = [
       {

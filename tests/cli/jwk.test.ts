@@ -1,4 +1,4 @@
-/** `jwtgate jwk`: keys in every form that people have them in. */
+/** `jwtgate jwk`: keys in all common formats. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -35,7 +35,7 @@ const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const EC = generateKeyPairSync("ec", { namedCurve: "P-521" });
 const ED25519 = generateKeyPairSync("ed25519");
 
-describe("the commands that messages name convert what they are named for", () => {
+describe("the commands in messages convert the formats that they are for", () => {
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
   const refusal = (file: string) => run([file]).stderr;
   const command = (file: string) => /`([^`]*)`/.exec(refusal(file))?.[1]?.replace("FILE", file) ?? "";
@@ -150,7 +150,7 @@ describe("jwtgate jwk", () => {
     });
   });
 
-  test("reads standard input; --kid and --alg are for keys that have none of their own", () => {
+  test("reads standard input; --kid and --alg apply to keys that have none", () => {
     const text = JSON.stringify(jwk(EC.publicKey));
     expect(run(["-", "--kid", "a", "--alg", "ES512"], text).keys()).toEqual([
       { ...jwk(EC.publicKey), kid: "a", alg: "ES512" },
@@ -197,7 +197,7 @@ describe("jwtgate jwk", () => {
     expect(run(args)).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining(words) });
   });
 
-  test("a file that is not there ends with 1", () => {
+  test("a missing file ends with 1", () => {
     expect(run(["missing"])).toMatchObject({
       status: 1,
       stderr: "missing: there is no such file or folder\n",

@@ -1,4 +1,7 @@
-/** Each function and class of the library has an example in its reference, and each example prints what it says. */
+/**
+ * Each function and class of the library has an example in its reference, and each example prints the output
+ * in its comments.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +30,7 @@ function exampleOf(name: string): string {
   return found.text;
 }
 
-test.each(Object.keys(library).sort())("the example of %s prints what it says", (name) => {
+test.each(Object.keys(library).sort())("the example of %s prints its output", (name) => {
   const example = exampleOf(name);
   const expected = [...example.matchAll(/(?:^|console\.log\(.*\); )\/\/ (.*)$/gm)]
     .map(([line, text = ""]) => ({ isOutput: line.startsWith("console.log") || !/\.$/.test(text), text }))

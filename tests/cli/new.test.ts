@@ -1,4 +1,4 @@
-/** `jwtgate new`: the resources of all answers compile, and the filter does what the answers ask for. */
+/** `jwtgate new`: the resources of all answers compile, and the filter behaves according to the answers. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
@@ -88,7 +88,7 @@ describe("which requests need a token", () => {
     }
   });
 
-  test("all but those that match in everything", async () => {
+  test("all except those that match every condition", async () => {
     const host = await gate(
       ...["--bypass-if", "--path", "/healthz", "--host", "shop.example.com", "--method", "GET"],
     );
@@ -110,7 +110,7 @@ describe("which requests need a token", () => {
   });
 });
 
-describe("where the token is and what happens to it", () => {
+describe("the token's location, and its forwarding", () => {
   test("a header with its prefix, a parameter, a cookie", async () => {
     const host = await gate(
       ...[
@@ -135,7 +135,7 @@ describe("where the token is and what happens to it", () => {
     expect(statusOf(host, { headers: [bearer(token)] })).toBe(403);
   });
 
-  test("it is passed on, with claims and payload in headers", async () => {
+  test("it is forwarded, with claims and payload in headers", async () => {
     const host = await gate("--forward", "--payload-header", "x-payload", "--claim-header", "x-user=sub");
     const { upstream } = host.send({ headers: [bearer(token), ["x-user", "forged"]] }).outcome ?? {};
     const headers = upstream?.headers.map(([name, value]) => [name.toLowerCase(), value]);
@@ -144,7 +144,7 @@ describe("where the token is and what happens to it", () => {
     expect(headers?.filter(([name]) => name === "x-user")).toEqual([["x-user", "alice"]]);
   });
 
-  test("an audience is wanted", async () => {
+  test("an audience is required", async () => {
     expect(statusOf(await gate("--audience", "shop"), { headers: [bearer(token)] })).toBe(200);
     expect(statusOf(await gate("--audience", "bank"), { headers: [bearer(token)] })).toBe(403);
   });
@@ -214,7 +214,7 @@ describe("several issuers", () => {
   const other = TestKey.generate("ES256", "o");
   const OTHER = "https://partners.example.com";
 
-  test("have keys, audiences and locations of their own", async () => {
+  test("each have their own keys, audiences and locations", async () => {
     writeFileSync(workspace.path("other.json"), other.jwks);
     const host = await gate(
       ...["--audience", "shop", "--issuer", OTHER, "--jwks", "other.json", "--audience", "partner"],
@@ -245,7 +245,7 @@ describe("several issuers", () => {
 });
 
 describe("scopes and claims", () => {
-  test("all scopes are needed, and of one claim's values one", async () => {
+  test("all scopes are required, and one of a claim's values", async () => {
     const host = await gate(
       ...["--scope", "read", "--scope", "write", "--claim", "role=admin", "--claim", "role=edit*"],
       ...["--claim", "[realm][group]=staff"],
@@ -267,7 +267,7 @@ describe("scopes and claims", () => {
     expect(statusOf(host, {})).toBe(403);
   });
 
-  test("are conditions only of requests that need a token", async () => {
+  test("are conditions only for requests that need a token", async () => {
     const host = await gate("--scope", "read", "--bypass-if", "--path", "/healthz");
     expect(statusOf(host, { path: "/healthz" })).toBe(200);
     expect(statusOf(host, { path: "/", headers: [bearer(token)] })).toBe(403);
@@ -297,7 +297,7 @@ describe("files", () => {
     const commands = [...stderr.matchAll(/^ {2}jwtgate (.*)$/gm)].map(([, rest]) => rest ?? "");
     expect(commands.map((line) => line.split(" ")[0])).toEqual(["test", "check", "run", "compile"]);
     for (const line of commands) {
-      // `run` serves until somebody ends it; its own tests start it. Here its command line is read.
+      // `run` serves until a user ends it; its own tests start it. Here only its command line is checked.
       const script = line.startsWith("run ") ? `${line} --help` : line;
       const result = spawnSync("bash", ["-c", `"$0" "$1" ${script}`, process.execPath, TOOL], {
         cwd: folder.folder,
@@ -337,7 +337,7 @@ describe("files", () => {
   });
 });
 
-describe("whatever the answers are", () => {
+describe("for any answers", () => {
   const some = <T>(value: fc.Arbitrary<T>, maxLength = 2) => fc.uniqueArray(value, { maxLength });
   const issuer = fc.record({
     audiences: fc.uniqueArray(fc.constantFrom("shop", "bank", "true"), { minLength: 1, maxLength: 2 }),
@@ -408,7 +408,7 @@ describe("whatever the answers are", () => {
 });
 
 describe("keys", () => {
-  test("made for a trial sign what the policy takes, of each kind", async () => {
+  test("made for a trial sign tokens that the policy accepts, of each kind", async () => {
     const folder = new Workspace();
     for (const alg of ["ES256", "RS256", "EdDSA", "HS256"]) {
       const { jwks, privateKey } = await makeTrialKey(alg);
@@ -499,7 +499,7 @@ describe("questions", () => {
     expect(folder.run(["check", "-f", "two.yaml", "--fail-on", "warning"]).status).toBe(0);
   }, 120_000);
 
-  test("have a way back, check each answer at once, and let every answer be changed at the end", () => {
+  test("allow going back, check each answer at once, and allow changing every answer at the end", () => {
     const flags = [
       "--jwks",
       "jwks.json",
@@ -568,7 +568,7 @@ describe("questions", () => {
   );
 });
 
-test("a path that no request has is refused, and a method's case is mended", () => {
+test("a path that no request has is refused, and a method's case is corrected", () => {
   const args = ["new", "--issuer", ISSUER, "--jwks", "jwks.json", "--auth-if"];
   const { status, stderr } = workspace.run([...args, "--path", "healthz"]);
   expect(status).toBe(2);

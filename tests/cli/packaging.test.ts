@@ -34,7 +34,7 @@ function npx(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-test("it needs no other package, and brings what the documents name", () => {
+test("it needs no other package, and contains the files that the documents name", () => {
   expect(readdirSync(join(APP, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["jwtgate"]);
   for (const path of [
     "build/jwtgate.wasm",
@@ -56,7 +56,7 @@ test("it needs no other package, and brings what the documents name", () => {
   }
 });
 
-test("the notices name every package that is inside", () => {
+test("the notices name every bundled package", () => {
   const notices = readFileSync(join(INSTALLED, "dist/THIRD-PARTY-NOTICES.txt"), "utf8");
   const bundles = ["jwtgate.mjs", "index.mjs", "core.mjs"].map((name) =>
     readFileSync(join(INSTALLED, "dist", name), "utf8"),
@@ -81,7 +81,7 @@ test("the tool runs, with the module of the package", () => {
   );
 });
 
-test("explain finds its second module there", () => {
+test("explain finds the traced module in the package", () => {
   const sample = "node_modules/jwtgate/envoy/istio/skip-a-path.yaml";
   const { status, stdout, stderr } = npx("explain", "-f", sample, "--path", "/api/v1/products/0");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -125,7 +125,7 @@ console.log(length, rejected, await core.PrivateKey.generate("x").catch(({ messa
   expect(output).toBe("0 CompileError x is not an algorithm\n");
 });
 
-test("its types hold under the strictest compiler, without a package beside it", () => {
+test("its types compile with the strictest options, without other packages", () => {
   writeFileSync(
     join(APP, "program.mts"),
     `import { check, compile, type Configuration, createHost, type Diagnostic, Explainer, formatDiagnostic, loadModules, loadSuite, type Outcome, PrivateKey, runSuite, Signer } from "jwtgate";

@@ -32,11 +32,11 @@ beforeAll(() => {
   write("tests.test.yaml", `policies: [policy.yaml]\n${tests}`);
 });
 
-test("prove runs properties alone, and says on how many cases a proof rests", () => {
+test("prove runs only properties, and prints the number of cases of a proof", () => {
   const { status, stdout, stderr } = run("prove", "holds.test.yaml");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   expect(withoutTimes(stdout)).toBe(`holds.test.yaml (1 ms)
-  ✓ properties > nobody reaches /admin (1 ms)  proven: 1 cases
+  ✓ properties > /admin is refused (1 ms)  proven: 1 cases
 
 1 passed in 1 ms
 `);
@@ -45,7 +45,7 @@ test("prove runs properties alone, and says on how many cases a proof rests", ()
       {
         tests: [
           {
-            name: "nobody reaches /admin",
+            name: "/admin is refused",
             table: "properties",
             answer: expect.stringMatching(/^proven: \d+ cases$/),
           },
@@ -68,7 +68,7 @@ test("a property that fails shows a request that was run", () => {
   const { status, stdout } = run("prove", "fails.test.yaml");
   expect(status).toBe(1);
   expect(withoutTimes(stdout)).toBe(`fails.test.yaml (1 ms)
-  ✗ properties > nobody reaches /admin* (1 ms)  fails.test.yaml:3:3
+  ✗ properties > /admin is refused* (1 ms)  fails.test.yaml:3:3
       property  fails.test.yaml:3:3
         - every such request is refused
         + GET /admina of localhost
@@ -102,9 +102,9 @@ test.each([
   expect(stdout + stderr).toMatch(message);
 });
 
-test("a real Envoy proves nothing", () => {
+test("a real Envoy proves no property", () => {
   const { stdout } = run("test", "fails.test.yaml", "--envoy");
   expect(stdout).toContain(
-    "- properties > nobody reaches /admin*: skipped: properties are proven without --envoy",
+    "- properties > /admin is refused*: skipped: properties are proven without --envoy",
   );
 });

@@ -125,11 +125,11 @@ test.each([`jwtgate-${version}.sbom.cdx.json`, `jwtgate-${version}.console.sbom.
 describe("it refuses", () => {
   const tagged = { GITHUB_ACTIONS: "true", GITHUB_REF: "refs/tags/v9.9.9" };
   test.each([
-    ["a release from somebody's machine", [], {}, "releases are made by the release workflow"],
+    ["a release from a developer's machine", [], {}, "releases are made by the release workflow"],
     ["a tag of another version", [], tagged, `package.json has version ${version}: push the tag v${version}`],
     ["an old build", ["--reuse-build"], tagged, "--reuse-build works with --dry-run only"],
     ["a folder with files", ["--dry-run", "--output", "tests"], {}, "tests is not empty"],
-    ["a repository that is none", ["--dry-run", "--repository", "x"], {}, "write OWNER/NAME"],
+    ["a value that is not a repository", ["--dry-run", "--repository", "x"], {}, "write OWNER/NAME"],
   ] as const)("%s", (_, args, environment, message) => {
     const { status, stdout, stderr } = release(["--output", workspace.path("new"), ...args], environment);
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });

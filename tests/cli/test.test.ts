@@ -89,7 +89,7 @@ describe("the sample", () => {
   });
 });
 
-describe("what the module does, however odd, is what tests are about", () => {
+describe("tests get the module's own result, also for unusual policies", () => {
   const provider = (issuer: string, header: string) =>
     `{issuer: ${issuer}, jwksUri: "https://keys.example/${issuer}", fromHeaders: [{name: ${header}}], outputPayloadToHeader: x-payload, presence: REQUIRED}`;
   const FILE = `policies:
@@ -127,7 +127,7 @@ tests:
 });
 
 describe("the fields of a test file", () => {
-  test("a token at every place, and that it is taken out", () => {
+  test("a token at every location, and its removal", () => {
     expect(
       verdicts(`${HEAD}
 tests:
@@ -148,7 +148,7 @@ tests:
     });
   });
 
-  test("when it happens, and how long tokens are good", () => {
+  test("the time of a test, and the lifetime of tokens", () => {
     expect(
       verdicts(`${HEAD.replace("tokens: {", "at: 2026-01-31T12:00:00Z\ntokens: {\n  old: {key: idp, claims: {sub: alice}, expires: now-2h},\n  young: {key: idp, claims: {sub: alice}, notBefore: now+2h, expires: +4h},\n  endless: {key: idp, claims: {sub: alice}, without: [exp]},")}
 tests:
@@ -243,7 +243,7 @@ tests:
     ).toEqual({ mine: "passed", another: "passed" });
   });
 
-  test("private keys of one's own, and whole key sets", () => {
+  test("given private keys, and complete key sets", () => {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     write("key.pem", privateKey.export({ type: "pkcs8", format: "pem" }));
     const jwk = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({ format: "jwk" });
@@ -500,7 +500,7 @@ test("a reader that stops reading is not an error", () => {
 });
 
 describe("minted tokens", () => {
-  test.each(ALGORITHMS)("%s is what jose verifies", async (alg) => {
+  test.each(ALGORITHMS)("%s is accepted by jose", async (alg) => {
     const key = await SigningKey.generate(alg, "k");
     const token = await mint(key, { alg, kid: "k" }, { sub: "alice" }, alg);
     await compactVerify(token, await importJWK(key.jwk, alg), { algorithms: [alg] });
@@ -508,7 +508,7 @@ describe("minted tokens", () => {
     expect(decodeJwt(token)).toEqual({ sub: "alice" });
   });
 
-  test("a key signs only what its kind can", async () => {
+  test("a key signs only with algorithms of its kind", async () => {
     const key = await SigningKey.generate("ES256", "k");
     await expect(key.sign("x", "RS256")).rejects.toThrow("a key for ES256 makes no RS256 signature");
   });
@@ -517,7 +517,7 @@ describe("minted tokens", () => {
 test.each([
   ["a URL", 'jwksUri: "https://keys.example/shared"'],
   ["a host with discovery", "forwardOriginalToken: true"],
-])("issuers that share %s have keys of their own", (_, member) => {
+])("issuers that share %s have separate keys", (_, member) => {
   const issuers = ["https://idp.example/a", "https://idp.example/b"];
   const rules = issuers.map((issuer) => `{issuer: "${issuer}", ${member}}`).join(", ");
   const tokens = ["a", "b"].map((name) => `  ${name}: {key: ${name}, claims: {sub: x}}\n`).join("");
@@ -591,7 +591,7 @@ tests: [{name: a, now: 2026-01-31T12:01:00Z, request: {path: /shop, token: alice
   });
 });
 
-/** What a file comes to, as JSON. */
+/** The result of a file, as JSON. */
 function json(text: string, flags: string[] = [], env: Record<string, string> = {}) {
   write("x.test.yaml", text);
   const args = ["test", "x.test.yaml", "--reporter", "json", ...flags];
@@ -645,7 +645,7 @@ describe("which tests are run", () => {
     );
   });
 
-  test("only is refused with --forbid-only, and where CI is set", () => {
+  test("only is refused with --forbid-only, and if CI is set", () => {
     const only = THREE.replace("second,", "second, only: true,");
     for (const refused of [json(only, ["--forbid-only"]), json(only, [], { CI: "true" })]) {
       expect(refused).toMatchObject({ status: 1, faulty: 1, passed: 0 });
@@ -664,7 +664,7 @@ describe("which tests are run", () => {
   });
 });
 
-describe("a faulty file stops no other, and is in every report", () => {
+describe("a faulty file does not stop others, and is in every report", () => {
   beforeAll(() => {
     mkdirSync(workspace.path("mixed/deep"), { recursive: true });
     write("mixed/a.test.yaml", "policies: [\n");
@@ -732,7 +732,7 @@ ${expectations}`;
     ).toBe(1);
   });
 
-  test("with what all requests have, a time, and skip", () => {
+  test("with fields of all requests, a time, and skip", () => {
     const text = `${table("    GET /a: [200, 200, 401]\n")}  request: {peer: 10.1.1.1}\n  at: now+2h\n`;
     const tests = json(text).files[0].tests as { verdict: string }[];
     expect(tests.map(({ verdict }) => verdict)).toEqual(["passed", "failed", "passed"]);
@@ -765,7 +765,7 @@ ${expectations}`;
     ]);
   });
 
-  test("none is not a name of a token beside a table that means none by it", () => {
+  test("none is not a token's name in a file with a table that uses none", () => {
     const text = table("    /a: [403]\n", "[none]").replace("tokens: {", "tokens: {none: x, ");
     expect(suite(text).stdout).toContain("x.test.yaml:6:12: in a table none means no token");
   });

@@ -54,14 +54,14 @@ describe.each(ALGORITHMS)("a token signed with %s", (algorithm) => {
     token = stdout.trim();
   });
 
-  test("is one for jose", async () => {
+  test("is accepted by jose", async () => {
     const { payload, protectedHeader } = await jwtVerify(token, await importJWK(keySet(algorithm).keys[0]));
     expect(payload).toMatchObject({ iss: "https://issuer.example", sub: "alice" });
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(3600);
     expect(protectedHeader.alg).toBe(algorithm);
   });
 
-  test("is good under its key set, and not under another's", () => {
+  test("is valid with its key set, and not with another one", () => {
     const good = run("verify", "--jwks", `${algorithm}.jwks`, token);
     expect(good.stderr.replace(/.*this is a shared secret.*\n/, "")).toBe("");
     expect(good.stdout).toContain(`good: the key set ${algorithm}.jwks accepts it\n`);
@@ -82,7 +82,7 @@ describe("claims", () => {
     return decodeJwt(stdout.trim());
   };
 
-  test("are of flags, as JSON where they are JSON", () => {
+  test("come from flags, as JSON if they are JSON", () => {
     const {
       iat: _iat,
       exp: _exp,
@@ -94,7 +94,7 @@ describe("claims", () => {
     expect(claimsOf("--aud", "a").aud).toBe("a");
   });
 
-  test("are of a file, and flags replace them", () => {
+  test("come from a file, and flags replace them", () => {
     write("claims.json", '{"iss":"a","sub":"b","exp":4102444800}');
     expect(claimsOf("--claims", "claims.json", "--sub", "c", "--claim", "iat=5")).toEqual({
       iss: "a",
@@ -185,7 +185,7 @@ describe("a key that cannot sign, or not in this way, is reported", () => {
 });
 
 describe("decode", () => {
-  test("shows what is there, and that nothing is verified", () => {
+  test("shows the contents, and that nothing is verified", () => {
     const { status, stdout } = run("decode", ISTIO_TOKEN);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^NOT verified: anyone can write such a token\.\n/);
@@ -194,12 +194,12 @@ describe("decode", () => {
     expect(stdout).not.toContain("\x1b");
   });
 
-  test("takes it from standard input, with Bearer before it", () => {
+  test("reads it from standard input, with Bearer before it", () => {
     const { stdout } = workspace.run(["token", "decode", "--json"], { input: `Bearer ${ISTIO_TOKEN}\n` });
     expect(JSON.parse(stdout)).toMatchObject({ verified: false, payload: { foo: "bar" } });
   });
 
-  test("reports what the filter refuses, and prints no control character", () => {
+  test("reports why the filter refuses it, and prints no control character", () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const { stdout } = run("decode", `${part({ alg: "none" })}.${part({ "\u001b[2J": "\u009b1m\u202e" })}.`);
     expect(stdout).toContain("The filter refuses it, whatever the policies: Jwt is not in the form of");
@@ -312,7 +312,7 @@ spec:
   });
 });
 
-/** Runs the tool while this process answers it. */
+/** Runs the tool while this process answers its requests. */
 function later(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [TOOL, "token", ...args], { cwd: workspace.folder });

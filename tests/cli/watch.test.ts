@@ -40,7 +40,7 @@ function relink(path: string, target: string): void {
   renameSync(at(`${path}.new`), at(path));
 }
 
-/** Does things one after the other, and waits after each until the change is seen. */
+/** Makes changes one after the other, and waits after each until it is noticed. */
 async function sees(paths: string[], actions: (() => void)[], options: Partial<Watched> = {}): Promise<void> {
   let changed = () => {};
   const next = () =>
@@ -63,7 +63,7 @@ function mountConfigMap(): void {
   symlinkSync("..data/p.yaml", at("mounted/p.yaml"));
 }
 
-/** The next version of it; the one before is removed. */
+/** Its next version; the previous one is removed. */
 const update = (version: number) => () => {
   mkdirSync(at(`mounted/..${version}`));
   write(`mounted/..${version}/p.yaml`, "1");
@@ -154,7 +154,7 @@ describe.each([
     );
   });
 
-  test("a file that is not there yet, nor its folder", () =>
+  test("a file and its folder that do not exist yet", () =>
     sees(
       ["later/deep/p.yaml"],
       [
@@ -167,7 +167,7 @@ describe.each([
     ));
 });
 
-test("no folder is watched that is skipped or ignored", async () => {
+test("skipped and ignored folders are not watched", async () => {
   const left = ["policies/node_modules/p", "policies/.git/objects", "policies/vendor/x"];
   for (const path of left) {
     mkdirSync(at(path), { recursive: true });
@@ -204,7 +204,7 @@ test.each<[string, () => void]>([
   ["written", () => write("policies/a.yaml", "another")],
   ["added", () => write("policies/b.yaml", "1")],
   ["removed", () => rmSync(at("policies/a.yaml"))],
-])("a file that is %s while files are read and before they are watched is seen", async (_, change) => {
+])("a file that is %s while files are read and before they are watched is noticed", async (_, change) => {
   const seen = see({ paths: [at("policies")] });
   change();
   await new Promise<void>((resolve) => stops.push(watchFiles([seen], resolve)));

@@ -192,18 +192,22 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
     [
       "all providers",
       { ...configuration, providers: undefined },
-      "the compiler wrote 2 providers, and here are 0",
+      "the compiler wrote 2 providers, but there are 0 here",
     ],
-    ["a provider", { ...configuration, providers: providers?.slice(1) }, "wrote 2 providers, and here are 1"],
+    [
+      "a provider",
+      { ...configuration, providers: providers?.slice(1) },
+      "wrote 2 providers, but there are 1 here",
+    ],
     [
       "all policies",
       { ...configuration, authorization: undefined },
-      "the compiler wrote 4 rules, and here are 0",
+      "the compiler wrote 4 rules, but there are 0 here",
     ],
     [
       "a rule set",
       { ...configuration, authorization: { ...authorization, deny: undefined } },
-      "wrote 4 rules, and here are 1",
+      "wrote 4 rules, but there are 1 here",
     ],
     [
       "a rule",
@@ -214,7 +218,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
           deny: { ...authorization?.deny, rules: authorization?.deny?.rules?.slice(1) },
         },
       },
-      "wrote 4 rules, and here are 3",
+      "wrote 4 rules, but there are 3 here",
     ],
     [
       "a rule on trial",
@@ -222,7 +226,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
         ...configuration,
         authorization: { ...authorization, deny: { ...authorization?.deny, shadowRules: [] } },
       },
-      "wrote 4 rules, and here are 3",
+      "wrote 4 rules, but there are 3 here",
     ],
     [
       "every rule set",
@@ -249,7 +253,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
     [
       "nothing, and got a rule more",
       { ...configuration, contents: { providers: 2, rules: 3 } },
-      "wrote 3 rules, and here are 4",
+      "wrote 3 rules, but there are 4 here",
     ],
   ])("%s", (_part, lost, reason) => {
     expect(refusal(JSON.stringify(lost))).toContain(reason);

@@ -82,7 +82,7 @@ async function run(files: string[], options: Options): Promise<void> {
   const made = options.generate === undefined ? undefined : await makeKey(options.generate);
   const all = [...read, ...(made ? [{ file: "new key", key: made.key }] : [])];
   if (options.kid !== undefined && all.length > 1)
-    throw new UserError("error: --kid is for one key, and here are several");
+    throw new UserError("error: --kid is for one key, but there are several");
   const keys = all.map(({ file, key }) => ({ file, key: complete(key, options) }));
   const { keys: usable, problems } = normalizeJwks(JSON.stringify({ keys: keys.map(({ key }) => key) }));
   const failed = report(
