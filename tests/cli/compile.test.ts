@@ -249,7 +249,7 @@ describe("--output wasmplugin", () => {
     expect(status).toBe(1);
     expect(stdout).toBe("");
     expect(stderr).toContain(
-      "needs --mode gateway, --mode sidecar or --mode waypoint: Istio runs a plugin without it on",
+      "needs --mode gateway, --mode sidecar or --mode waypoint: without it, Istio runs a plugin on",
     );
   });
 

@@ -371,7 +371,7 @@ describe("--export", () => {
     [["-f", "missing.yaml", "--export", "x.html"], 1, "missing.yaml: there is no such file or folder"],
     [["--export", "missing/x.html"], 1, "missing/x.html: the page cannot be written"],
     [["--export", "x.html", "--listen", "127.0.0.1:0"], 2, "--export starts no server: leave --listen out"],
-    [["-f", "-"], 2, "standard input is none"],
+    [["-f", "-"], 2, "cannot watch standard input"],
     [["--listen", "localhost:80"], 2, "Listen on an IP address, not on a name"],
     [["missing.yaml"], 1, "missing.yaml: there is no such file or folder"],
     [["--jwks-ca", "missing.pem"], 1, "missing.pem"],

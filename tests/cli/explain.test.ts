@@ -163,7 +163,7 @@ describe("prints step by step", () => {
       const { stdout } = run(...shop, ...upgradeTo("websocket"), "--token", token);
       expect(stdout).toContain("  forwarded\n");
       expect(stdout).toContain(
-        "if the service answers 101, the connection becomes a websocket, of which policies",
+        "if the service answers 101, the connection becomes a websocket, whose data policies",
       );
     });
 
@@ -172,7 +172,7 @@ describe("prints step by step", () => {
       (type) => {
         const { stdout } = run(...shop, ...upgradeTo(type), "--token", token);
         expect(stdout).toContain(
-          "  403\n  Envoy itself refuses such a request: upgrade_failed: it lets through no",
+          "  403\n  Envoy itself refuses such a request: upgrade_failed: it allows only the upgrade websocket",
         );
         expect(stdout).not.toContain("forwarded");
         expect(stdout).not.toContain("Tokens");
@@ -209,7 +209,7 @@ describe("prints step by step", () => {
       const { stdout } = run(...connect, "--host", "db:5432");
       expect(stdout).toContain("CONNECT db:5432 of db:5432,");
       expect(stdout).toContain(
-        "  404\n  Envoy itself refuses such a request: route_not_found: the policies let it in",
+        "  404\n  Envoy itself refuses such a request: route_not_found: the policies allow it",
       );
       expect(run(...connect, "--path", "/").stdout).toContain("400 Bad Request");
       expect(run(...connect, "--host", "db:5432", "--json").stdout).toContain('"forwarded": false');

@@ -253,7 +253,7 @@ describe("a folder with", () => {
     spawnSync("mkfifo", [path("p/pipe.yaml"), path("p/other")]);
     expect(compile(["-f", "p"])).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/^p\/pipe\.yaml: this is a pipe or a device, and no file: [^\n]+\n$/),
+      stderr: expect.stringMatching(/^p\/pipe\.yaml: this is a pipe or a device, not a file: [^\n]+\n$/),
     });
     expect(compile(["-f", "p", "--ignore", "pipe.yaml"]).status).toBe(0);
   });

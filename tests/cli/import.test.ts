@@ -361,7 +361,7 @@ describe("the token", () => {
     });
     expect(
       refusal([jwtAuthn(two, requires({ requires_all: { requirements: [optional("a"), optional("b")] } }))]),
-    ).toContain("Istio has no requirement that lets through no more");
+    ).toContain("Istio has no requirement that is as strict as this one");
     expect(refusal([jwtAuthn(two, requires({ allow_missing: {} }))])).toContain("allow_missing by itself");
     expect(refusal([jwtAuthn(), jwtAuthn()])).toContain("a second jwt_authn filter");
     expect(refusal([jwtAuthn(undefined, undefined, { filter_state_rules: {} })])).toContain("filter state");
@@ -579,7 +579,7 @@ describe("policies", () => {
       {},
     ]);
     expect(run([rbac("DENY", policy(unknown))], "--keep-going").stderr).toMatch(
-      /warning: .*denies whether it is so or not/,
+      /warning: .*denies whether it holds or not/,
     );
   });
 

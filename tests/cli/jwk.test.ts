@@ -163,7 +163,7 @@ describe("jwtgate jwk", () => {
     expect(stdout).toBe(`${thumbprint(jwk(ED25519.publicKey))}\n`);
     const secret = run(["-", "--thumbprint"], '{"kty":"oct","k":"c2VjcmV0"}');
     expect(secret).toMatchObject({ status: 1, stdout: "" });
-    expect(secret.stderr).toContain("there is none for oct keys");
+    expect(secret.stderr).toContain("oct keys have no thumbprint");
   });
 
   test.each(["RS256", "PS512", "ES256", "ES384", "ES512", "EdDSA"])("--generate %s", (alg) => {

@@ -311,7 +311,7 @@ describe("files", () => {
     writeFileSync(folder.path("mine.test.yaml"), "mine");
     const refused = create("-o", "mine.yaml");
     expect(refused.status).toBe(1);
-    expect(refused.stderr).toContain("mine.test.yaml: there is a file already");
+    expect(refused.stderr).toContain("mine.test.yaml: this file exists");
     expect(existsSync(folder.path("mine.yaml"))).toBe(false);
     expect(read("mine.test.yaml")).toBe("mine");
     expect(create("-o", "mine.yaml", "--no-tests").status).toBe(0);

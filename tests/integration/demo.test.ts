@@ -51,7 +51,7 @@ test("--once: all answers are as expected, and every refusal names who decided",
   expect(lines).toContainEqual(expect.stringMatching(/^All \d+ answers were as expected\.$/));
   for (const [index, line] of lines.entries()) {
     if (!/^ +ok .* 40[13]( |$)/.test(line)) continue;
-    expect(lines[index + 1], line).toMatch(/envoy\/istio\/\S+\.yaml:\d+:\d+\)$|no ALLOW policy lets it in$/);
+    expect(lines[index + 1], line).toMatch(/envoy\/istio\/\S+\.yaml:\d+:\d+\)$|no ALLOW policy allows it$/);
   }
   expect(output()).toContain("token-needed-but-on-productpage (envoy/istio/skip-a-path.yaml:");
 });

@@ -248,9 +248,9 @@ test("run lets them through, prints each when it begins, and ends it after an ed
     expect(await openWebSocket(`${url}?again`)).toMatchObject({ status: 403 });
     await until("what came later is printed", async () => lines().length >= 3);
     expect(lines().map((line) => line.replace(/^[0-9:]{8} /, ""))).toEqual([
-      "GET /ws 403 RBAC: access denied no ALLOW policy lets it in",
+      "GET /ws 403 RBAC: access denied no ALLOW policy allows it",
       expect.stringMatching(/^GET \/ws 101 .*token-needed.* as https:\/\/issuer\.example\/alice$/),
-      "GET /ws 403 RBAC: access denied no ALLOW policy lets it in",
+      "GET /ws 403 RBAC: access denied no ALLOW policy allows it",
     ]);
     await stop(running);
   } finally {

@@ -227,7 +227,7 @@ describe("https://", () => {
     [
       "a certificate as key",
       ["--upstream-cert", "gate.pem", "--upstream-key", "gate.pem"],
-      /--upstream-key gate\.pem: it holds no private key/,
+      /--upstream-key gate\.pem: it has no private key/,
     ],
     [
       "another's key",

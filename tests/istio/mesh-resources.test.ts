@@ -318,7 +318,7 @@ describe("the warning names what is missing, and the keys get a separate name", 
     const resources = entry(HTTPS) + rule("{tls: {mode: SIMPLE, insecureSkipVerify: true}}");
     const { cluster, messages } = compiled("https://keys.example/k", resources);
     expect(cluster).toBe("outbound|443||keys.example");
-    expect(messages).toEqual([expect.stringContaining("has insecureSkipVerify, so that anyone who answers")]);
+    expect(messages).toEqual([expect.stringContaining("has insecureSkipVerify, so anyone who answers")]);
   });
 });
 

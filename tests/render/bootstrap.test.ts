@@ -267,10 +267,10 @@ describe("Envoy's RBAC", () => {
   });
 
   test.each([
-    ["any of the caller or the port", { or: [1, 2] }, "has no form for a condition of who asks"],
+    ["any of the caller or the port", { or: [1, 2] }, "cannot express OR"],
     ["a claim", 3, "cannot ask for this"],
     ["a predicate that does not exist", 9, "no predicate 9"],
-  ])("has no form for %s", (_, condition, message) => {
+  ])("refuses %s", (_, condition, message) => {
     expect(() => policy(condition)).toThrow(message);
   });
 });

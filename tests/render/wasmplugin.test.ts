@@ -47,7 +47,7 @@ describe("a WasmPlugin", () => {
     const plugin = renderWasmPlugin(GATEWAY, { ...OPEN, shadow: true }, { image: IMAGE });
     expect(plugin["spec"]).toMatchObject({ failStrategy: "FAIL_OPEN", pluginConfig: { shadow: true } });
     expect(printResources([plugin], { ...PRINTED, reasons: reasonsFor({ isShadow: true }) })).toContain(
-      "Compiled without --shadow: FAIL_RELOAD.",
+      "Without --shadow: FAIL_RELOAD.",
     );
   });
 
@@ -159,7 +159,7 @@ describe("the YAML", () => {
       render(GATEWAY),
     ]);
     expect(text).toContain(
-      "# A filter that fails or cannot be loaded refuses every request. One that has failed is started again.\n",
+      "# A filter that fails or cannot be loaded refuses every request. A filter that has failed is started again.\n",
     );
   });
 });

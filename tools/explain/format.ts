@@ -211,7 +211,7 @@ export function headersNotSet(
 const ENVOYS_REASONS: ReadonlyMap<string, string> = new Map([
   [
     "upgrade_failed",
-    `the only upgrade that it allows is ${UPGRADES.join(", ")}, and does not ask the filter`,
+    `it allows only the upgrade ${UPGRADES.join(", ")}, and refuses others before the filter runs`,
   ],
   ["route_not_found", "the policies allow it, but no route accepts CONNECT"],
 ]);

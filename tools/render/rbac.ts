@@ -82,7 +82,9 @@ function write(condition: Condition, predicates: readonly Predicate[]): Written 
 function bothSides(say: (side: Side) => Message | undefined): Written {
   const [permissions, principals] = [say("permissions"), say("principals")];
   if (permissions === undefined && principals === undefined) {
-    throw new RangeError("Envoy's RBAC cannot express a condition on the caller or the requested resource");
+    throw new RangeError(
+      "Envoy's RBAC cannot express OR between a condition on the caller and one on the request",
+    );
   }
   return { ...(permissions && { permissions }), ...(principals && { principals }) };
 }
