@@ -112,7 +112,7 @@ describe("--output config", () => {
     expect(run(["run", ...options])).toMatchObject(none);
     expect(run(["run", "-", ...options])).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining("run follows files"),
+      stderr: expect.stringContaining("run watches files for changes"),
     });
   });
 
