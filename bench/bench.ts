@@ -1,4 +1,4 @@
-/** `npm run bench`: jwtgate beside Envoy's own filters, on a real Envoy, in one interleaved run. */
+/** `npm run bench`: jwtgate compared with Envoy's own filters, on a real Envoy, in one interleaved run. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -52,7 +52,7 @@ Examples:
     $ npm run bench -- --stages rules --shapes exact,prefix --rules 1,100,10000,100000`;
 
 const program = new Command("npm run bench --")
-  .description("measure jwtgate beside Envoy's own filters, on a real Envoy, in one interleaved run")
+  .description("compare jwtgate with Envoy's own filters, on a real Envoy, in one interleaved run")
   .option("--stages <names>", `of ${STAGES.join(", ")}`, choices(STAGES), [...STAGES])
   .option("--algorithms <names>", `of ${ALGORITHMS.join(", ")}`, choices(ALGORITHMS), [
     "HS256",
@@ -78,7 +78,7 @@ const program = new Command("npm run bench --")
   .option("--runs <number>", "how often memory and updates are measured", count, 5)
   .option("--token-bytes <number>", "the least length of a token", count, 600)
   .option("--connections <number>", "of the load generator, one request at a time on each", count, 8)
-  .option("--busy", "measure tokens and steps also beside a program that fills the caches", false)
+  .option("--busy", "measure tokens and steps also while another program fills the caches", false)
   .option("--module <file>", "the filter", MODULE_FILE)
   .option("--other-module <file>", "another build of it, to see what a change brings")
   .option(

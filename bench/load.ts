@@ -133,7 +133,7 @@ function text(bytes: Uint8Array): string {
   return Buffer.from(bytes.subarray(0, 300)).toString("latin1");
 }
 
-/** Sends one request on a connection of its own. @returns the whole answer, which must have a content-length */
+/** Sends one request on its own connection. @returns the whole answer, which must have a content-length */
 export async function ask(port: number, request: Buffer): Promise<Buffer> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   try {

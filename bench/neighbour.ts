@@ -1,7 +1,7 @@
 /**
- * A program beside Envoy, as in production: it walks through more memory than a core's caches hold, on the last
- * processor, while Envoy runs on the first. On a machine whose two processors are one core's threads, it also takes half
- * of that core. Linux only: it needs `taskset` of util-linux.
+ * A program that runs next to Envoy, as in production. It walks through more memory than a core's caches
+ * hold, on the last processor, while Envoy runs on the first. On a machine whose two processors are one
+ * core's threads, it also takes half of that core. Linux only: it needs `taskset` of util-linux.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -15,7 +15,7 @@ import { compilePolicy, HOST, requestBytes, type Target, targets } from "./polic
 import { Signer, tampered } from "./tokens.ts";
 
 const options = new Command("npm run soak --")
-  .description("show that requests leave nothing behind in memory")
+  .description("show that requests leave no memory allocated")
   .option("--requests <number>", "in the TypeScript host", Number, 10_000_000)
   .option("--envoy-requests <number>", "in Envoy", Number, 500_000)
   .option("--module <file>", "the filter", MODULE_FILE)

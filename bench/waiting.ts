@@ -56,7 +56,7 @@ async function during(port: number, work: () => Promise<unknown>): Promise<numbe
 
 async function main(): Promise<void> {
   const { count, rounds, module } = new Command("npm run bench:waiting --")
-    .description("measure what letting waiting requests go does to the others of the same worker")
+    .description("measure how resuming waiting requests affects other requests of the same worker")
     .option("--count <number>", "how many requests wait", Number, 1_000)
     .option("--rounds <number>", "how often it is measured", Number, 5)
     .option("--module <file>", "the filter", MODULE_FILE)

@@ -41,7 +41,7 @@ export async function writeDeclarations(folder) {
   }
 }
 
-/** Imports name the source's `.ts`; a package has `.js` with a declaration beside it. */
+/** Imports name the source's `.ts`; a package has `.js` with a declaration next to it. */
 function withoutExtensions(text) {
   return text.replace(/((?:from|import\()\s*"\.[^"]*)\.ts"/g, '$1.js"');
 }

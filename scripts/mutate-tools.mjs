@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Breaks folders of the tool in the many small ways that Stryker knows, and runs the unit tests of each folder, which have to
- * notice (tests/mutation/stryker.config.json).
+ * Makes Stryker's small changes to folders of the tool, and runs the unit tests of each folder, which must
+ * fail (tests/mutation/stryker.config.json).
  *
  *   npm run mutate:tools [-- FOLDER … [-- ARGUMENTS …]]
  *
@@ -21,7 +21,7 @@ const args = process.argv.slice(2);
 const end = args.includes("--") ? args.indexOf("--") : args.length;
 const chosen = end === 0 ? FOLDERS : args.slice(0, end);
 const unknown = chosen.filter((folder) => !FOLDERS.includes(folder));
-if (unknown.length > 0) throw new Error(`${unknown.join(", ")} is none of ${FOLDERS.join(", ")}`);
+if (unknown.length > 0) throw new Error(`${unknown.join(", ")} is not one of ${FOLDERS.join(", ")}`);
 
 let isGood = true;
 for (const folder of chosen) {

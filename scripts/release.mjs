@@ -86,7 +86,7 @@ function check() {
     fail(`--repository ${JSON.stringify(options.repository)}: write OWNER/NAME`);
   }
   if (options["reuse-build"] && !dryRun)
-    fail("--reuse-build works with --dry-run only: a release is built anew");
+    fail("--reuse-build works with --dry-run only: a release is always built again");
   if (dryRun) return;
   if (process.env["GITHUB_ACTIONS"] !== "true") {
     fail("releases are made by the release workflow: push the tag, or pass --dry-run");
@@ -139,8 +139,8 @@ function section(name) {
 }
 
 /**
- * What can be repeated comes first, and npm, which takes a version once, comes before the release is shown to anybody. A
- * step that fails leaves a draft, and the workflow can run again.
+ * Steps that can be repeated are first. npm accepts a version only once, so it is published before the
+ * release becomes public. If a step fails, a draft is left and the workflow can run again.
  */
 function publish() {
   const image = `ghcr.io/${options.repository.toLowerCase()}`;
@@ -174,7 +174,7 @@ function jwtgate(...args) {
   run(process.execPath, ["dist/jwtgate.mjs", ...args]);
 }
 
-/** The npm that runs this script. A dependency brings an npm of its own, an old one, which comes first in the path. */
+/** The npm that runs this script. A dependency has an old npm, which is first in the path. */
 function npm(args) {
   const program = process.env["npm_execpath"];
   const [command, ...first] = program === undefined ? ["npm"] : [process.execPath, program];

@@ -57,7 +57,7 @@ try {
   const { pinFor, provisionEnvoy } = await importProgram("tools/envoy/provision.ts");
   const chosen = process.argv.slice(2);
   for (const version of chosen.length > 0 ? chosen : Object.keys(PINS)) {
-    if (!(version in PINS)) throw new Error(`${version} is none of ${Object.keys(PINS).join(", ")}`);
+    if (!(version in PINS)) throw new Error(`${version} is not one of ${Object.keys(PINS).join(", ")}`);
     const pin = pinFor(process.platform, process.arch, version);
     const binary = await provisionEnvoy({ pin, progress: (line) => console.error(line) });
     const environment = { ENVOY_BIN: binary };

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * Every test, from nothing: builds, checks format, style and types, runs the unit tests of the filter (as-pect) and all
- * others (vitest), and prints what they cover (tests/coverage). The last line is `N passed, N failed`, over everything;
- * each check counts as one. The exit code is 0 only if nothing failed.
+ * Runs every test after a clean build: builds, checks format, style and types, runs the unit tests of the
+ * filter (as-pect) and all others (vitest), and prints what they cover (tests/coverage). The last line is `N
+ * passed, N failed`, over everything; each check counts as one. The exit code is 0 only if nothing failed.
  *
  *   node scripts/test.mjs [--raise]
  *

@@ -49,7 +49,10 @@ const SECTION = {
 const TYPE = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
 type ValueType = keyof typeof TYPE;
 
-/** Locals that each function gets beside its own: two addresses and a length, and a value of each type. */
+/**
+ * Locals that each function gets in addition to its own: two addresses and a length, and a value of each
+ * type.
+ */
 const EXTRA: ValueType[] = ["i32", "i32", "i32", "i32", "i64", "f32", "f64", "v128"];
 const VALUE_LOCAL: Record<ValueType, number> = { i32: 3, i64: 4, f32: 5, f64: 6, v128: 7 };
 

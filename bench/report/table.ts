@@ -87,7 +87,7 @@ export function tables({
 }
 
 /** `12.3 [12.1, 12.5]` */
-/** What a heading says about the machine. */
+/** The part of a heading that describes the machine. */
 function among(condition: Condition): string {
   return condition === "busy" ? ", busy machine" : "";
 }

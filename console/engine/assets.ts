@@ -1,4 +1,7 @@
-/** Loads the workers and the modules: from files beside the page, or from the page itself if it is one file. */
+/**
+ * Loads the workers and the modules, either from files next to the page, or from the page itself if it is one
+ * file.
+ */
 
 /** What `jwtgate console --export` puts into the page. */
 export interface Export {

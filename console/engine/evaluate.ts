@@ -38,7 +38,7 @@ export interface Evaluated {
   hidden: Partial<Record<Action, number>>;
 }
 
-/** How many requests looked at a rule, and how many of them it matched. */
+/** How many requests evaluated a rule, and how many of them it matched. */
 export interface Reach {
   at: Position;
   asked: number;
@@ -68,7 +68,7 @@ export interface Saved {
 export interface Ran {
   diagnostics: Diagnostic[];
   cases: Saved[];
-  /** What the file says. Absent if it is wrong. */
+  /** The file's content. Absent if it has an error. */
   content?: TestFile;
   /** Its tokens by their names, as they were sent. */
   tokens: Record<string, string>;
@@ -193,7 +193,10 @@ class Evaluator {
 /** How many rules of one action are shown although they do not match. */
 const MAX_UNMATCHED = 20;
 
-/** The explanation without most of the rules that do not match. Nobody reads thousands of them, and drawing them takes long. */
+/**
+ * The explanation without most of the rules that do not match. There may be thousands, and drawing them takes
+ * long.
+ */
 function withoutMost(explanation: Explanation): Pick<Evaluated, "explanation" | "hidden"> {
   const { actions } = explanation;
   if (actions === undefined) return { explanation, hidden: {} };

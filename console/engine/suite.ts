@@ -46,7 +46,7 @@ class OpenFiles implements Files {
       const found = this.find(path);
       files.push(...found);
       if (found.length > 0) continue;
-      const message = "it is not open in this page: open it beside the tests, or name one that is";
+      const message = "it is not open in this page: open it together with the tests, or name an open file";
       diagnostics.push({ severity: "error", file: path, line: 0, column: 0, message });
     }
     return { files, diagnostics };

@@ -9,7 +9,7 @@ const FORM = /^#?(\d+)\.([A-Za-z0-9_-]*)$/;
 /** The largest state, in bytes of JSON. A link that unpacks to more is not one of the console's. */
 const MAX_BYTES = 8_000_000;
 
-/** A fragment that holds no state; the message says why. */
+/** A fragment without a state. The message explains why. */
 export class LinkError extends Error {
   override readonly name = "LinkError";
 }
@@ -58,7 +58,7 @@ export async function readLink(fragment: string): Promise<Content> {
     if (error instanceof LinkError) throw error;
     throw new LinkError("this link is damaged: copy it again, as a whole");
   }
-  if (!isContent(content)) throw new LinkError("this link holds no state of the console");
+  if (!isContent(content)) throw new LinkError("this link contains no state of the console");
   return content;
 }
 

@@ -286,7 +286,7 @@ async function contentOf(current: readonly TextFile[], file: TextFile): Promise<
   const input = { policies: current, tests: file, keys: keys.peek(), now: Date.now() };
   const { content, keys: added } = await engine.call("run", input);
   keepKeys(added);
-  if (content === undefined) throw new Error(`${file.name} has errors: mend them, and save again`);
+  if (content === undefined) throw new Error(`${file.name} has errors: correct them, and save again`);
   return content;
 }
 

@@ -46,7 +46,7 @@ async function read(asked: Questions, key: TrialKey | undefined): Promise<void> 
     }
     const input = { form: asked, trialKey: key, keys: keys.peek(), now: Date.now() };
     const found = await engine.call("wizard", input, { purpose: "wizard" });
-    // Otherwise an older answer would be shown with a newer form.
+    // Without this check, an older answer would be shown with a newer form.
     if (asked !== form.peek()) return;
     if (found.made) keys.value = { ...keys.peek(), ...found.made.ran.keys };
     show(asked, found, undefined);

@@ -120,7 +120,7 @@ function JwtConfig() {
   const isWrong = Object.keys(faults).some((name) => ADVANCED.includes(name.replace(/\..*/, "")));
   const advanced = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
-    // It stays open after the fault is mended, because the user is typing there.
+    // It stays open after the fault is corrected, because the user is typing there.
     if (isWrong && advanced.current) advanced.current.open = true;
   }, [isWrong]);
   return (

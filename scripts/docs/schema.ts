@@ -12,7 +12,7 @@ export interface Schema {
   type?: "object" | "array" | "string" | "integer" | "boolean";
   const?: unknown;
   default?: unknown;
-  /** Of a schema without a type: its forms. Of another: a condition beside it. */
+  /** If the schema has no type: its forms. If it has one: an additional condition. */
   anyOf?: Schema[];
   items?: Schema;
   minItems?: number;

@@ -1,4 +1,4 @@
-/** How VitePress builds the site. scripts/site.mjs copies this file beside the pages. */
+/** How VitePress builds the site. scripts/site.mjs copies this file next to the pages. */
 import { readFileSync } from "node:fs";
 import { slug } from "github-slugger";
 

@@ -96,7 +96,7 @@ describe("a comment", () => {
       "without a blank before it",
       policy(lines("", "              - /a#jwtgate:ignore", "              - /admin")),
     ],
-  ])("is none %s", (_, text) => {
+  ])("is ignored %s", (_, text) => {
     const { findings, suppressed } = reviewed(text);
     expect(suppressed).toEqual([]);
     expect(findings.filter((one) => one.startsWith("JG205"))).not.toEqual([]);

@@ -1,4 +1,7 @@
-/** docker-compose.yml and what it mounts. No Docker runs here: the file against its schema, the bootstrap in Envoy. */
+/**
+ * docker-compose.yml and what it mounts. Docker is not run: the tests check the file against its schema, and
+ * the bootstrap in Envoy.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -57,7 +60,7 @@ describe("docker-compose.yml", () => {
     expect(compose.services.envoy.image).toBe(`envoyproxy/envoy:v${ENVOY_VERSION}`);
   });
 
-  test("names a whole version of every image, so that everybody runs the same", () => {
+  test("names the full version of every image, so that all users run the same", () => {
     for (const { image } of Object.values(compose.services))
       expect(image).toMatch(/:v?\d+\.\d+\.\d+(-alpine)?$/);
   });
@@ -88,7 +91,7 @@ test("nginx serves a key set that is good, where the policies look for it", () =
 });
 
 describe("envoy/envoy.yaml", () => {
-  test("is what the command of envoy/README.md renders today", () => {
+  test("is the output of the command in envoy/README.md", () => {
     const rendered = execFileSync(process.execPath, ["dist/jwtgate.mjs", ...args], {
       cwd: ROOT,
       encoding: "utf8",

@@ -96,7 +96,7 @@ describe("a log line of a decision", () => {
     expect(line.length).toBeLessThan(500);
   });
 
-  test("is one line of three fields, whatever the request is", async () => {
+  test("is one line of three fields for any request", async () => {
     const line = await lineOf({
       method: "GET path=/other",
       authority: "a\r\n[info] \u001b[2K\\",

@@ -162,7 +162,7 @@ describe("a bad configuration is refused with the place of its fault", () => {
   });
 });
 
-describe("a configuration that lost a part is refused: it would let through what the whole refuses", () => {
+describe("a configuration that lost a part is refused: it would allow requests that the whole configuration refuses", () => {
   const policies = `
 apiVersion: security.istio.io/v1
 kind: RequestAuthentication
@@ -221,7 +221,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
       "wrote 4 rules, but there are 3 here",
     ],
     [
-      "a rule on trial",
+      "a dry-run rule",
       {
         ...configuration,
         authorization: { ...authorization, deny: { ...authorization?.deny, shadowRules: [] } },
@@ -259,7 +259,7 @@ spec: {rules: [{when: [{key: "request.auth.claims[a]", values: [b]}, {key: "requ
     expect(refusal(JSON.stringify(lost))).toContain(reason);
   });
 
-  test("whatever a WasmPlugin that was cut off lost", () => {
+  test("for a WasmPlugin that was cut off anywhere", () => {
     const plugin = renderWasmPlugin({ namespace: "foo" }, configuration, {
       image: "oci://a/b:1",
       mode: "sidecar",

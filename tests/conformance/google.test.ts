@@ -76,7 +76,7 @@ describe("without what Google Cloud does not have, the filter", () => {
     expect(host.trapped).toBeUndefined();
   });
 
-  test("answers 500 if a configuration for another host needs what is missing", async () => {
+  test("answers 500 if a configuration for another host needs a missing function", async () => {
     const host = await googleHost();
     const text = policy("ports", [{ to: [{ operation: { ports: ["80"] } }] }], "DENY");
     const { configuration } = compile([{ name: "a.json", text }], { target: "config" });

@@ -122,7 +122,7 @@ function encode(list: readonly pairs.Pair[]): Uint8Array {
   return Buffer.concat([head, ...texts.map((text) => Buffer.from(`${text}\0`, "latin1"))]);
 }
 
-test("what a refused request forged is taken out before access logs see it", async () => {
+test("headers that a refused request forged are removed before access logs are written", async () => {
   const host = await without([], { providers });
   const remove = vi.spyOn(HeaderMap.prototype, "remove");
   const headers: [string, string][] = [["x-sub", "mallory"], bearer("no token")];

@@ -54,7 +54,7 @@ describe("time", () => {
     expect(messages(host)).toEqual([]);
   });
 
-  test("ticks go on when the clock is set back or ahead, as Envoy's timers do", async () => {
+  test("ticks continue when the clock is set back or ahead, as Envoy's timers do", async () => {
     const host = await hostWith();
     host.clock.set(1_000_000);
     host.send(doing("tick 100"));
@@ -117,7 +117,7 @@ describe("calls to other services", () => {
     expect(messages(host)).toContain("status 0 11");
   });
 
-  test("that take too long are answered 504, and their own answer comes to nothing", async () => {
+  test("that take too long are answered 504, and their late response is ignored", async () => {
     const { options, calls, answer } = service();
     const host = await hostWith(options);
     host.clock.set(0);

@@ -1,6 +1,6 @@
 /**
- * Data of one request never reaches another: the filter has one object of each kind and one arena, and whatever they
- * still hold of an earlier request must not count.
+ * Data of one request never reaches another: the filter has one object of each kind and one arena, and data
+ * of an earlier request in them must not count.
  */
 
 import { readFileSync } from "node:fs";
@@ -56,7 +56,7 @@ describe.each([
     ["a parameter with an empty value", { path: "/?access_token=" }],
     ["a cookie with an empty value", { headers: [["cookie", "session="]] }],
     ["a cookie of two quotes", { headers: [["cookie", 'session=""']] }],
-    ["a parameter without a value beside others", { path: "/?a&access_token&b" }],
+    ["a parameter without a value, next to others", { path: "/?a&access_token&b" }],
   ])("%s is a malformed token", (_case, request) => {
     for (let i = 0; i < 3; i++) {
       expect(host.send(request).outcome?.answer).toMatchObject({ status: 401, body: MALFORMED });
@@ -142,7 +142,7 @@ describe("a request without an identity, after one of alice", () => {
   });
 });
 
-test("each of two tokens has its own claims, whichever was read last", async () => {
+test("each of two tokens has its own claims, in any order of reading", async () => {
   const at = (name: string, issuer: string, header: string): ReturnType<typeof provider> => ({
     ...provider(name, issuer),
     fromHeaders: [{ name: header }],

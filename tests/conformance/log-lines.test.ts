@@ -25,7 +25,7 @@ const provider = {
 /** A string whose characters are the bytes of its UTF-8. */
 const bytes = (text: string) => Buffer.from(text).toString("latin1");
 
-test("the refusal of a configuration is one line, whatever it quotes", async () => {
+test("the refusal of a configuration is one line, with any quoted text", async () => {
   const host = await createNodeHost(module);
   const { accepted, logs } = host.configure(
     whole({ providers: [provider], "a\n[error] b\u009b\u2028\u202e": 1 }),
@@ -36,7 +36,7 @@ test("the refusal of a configuration is one line, whatever it quotes", async () 
   for (const { message } of logs) expect(message).not.toMatch(FORBIDDEN);
 });
 
-test("a line of a decision is one line, whatever the request contains", async () => {
+test("the log of a decision is one line for any request", async () => {
   const host = await createNodeHost(module);
   const rule = { id: "ns[foo]-policy[p]-rule[0]", condition: 0 };
   const authorization = { predicates: [{ path: { prefix: "/" } }], audit: { rules: [rule] } };
@@ -67,7 +67,7 @@ test("an access log's principal ends no line", async () => {
   );
 });
 
-test("nor do response-code details, whatever a policy calls a claim", async () => {
+test("response-code details do not either, with any name of a claim", async () => {
   const host = await createNodeHost(module);
   const claimToHeaders = [{ headerName: "x-a", claimName: "a\nb\u001b c" }];
   expect(host.configure(whole({ providers: [{ ...provider, claimToHeaders }] })).accepted).toBe(true);

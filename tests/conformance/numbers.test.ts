@@ -116,7 +116,7 @@ test("doubles of all sizes, with many and with few bits set", () => {
   }
 });
 
-test("what is halfway between two doubles, and next to it", () => {
+test("numbers halfway between two doubles, and next to that", () => {
   for (let i = 0; i < 300; i++) {
     const power = random.below(2046) - 1075;
     const half = 2n * (power === -1075 ? significand() >> BigInt(random.below(52)) : significand()) + 1n;

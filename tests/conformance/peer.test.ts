@@ -1,4 +1,7 @@
-/** Policies on the peer, in proxies that show only its first names or one name: an unknown peer is never let through. */
+/**
+ * Policies on the peer, in proxies that show only its first names or one name: a request of an unknown peer
+ * is never allowed.
+ */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Configuration } from "../../tools/config/schema.ts";

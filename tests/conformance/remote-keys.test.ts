@@ -79,7 +79,7 @@ describe("a clock that is set back", () => {
     await host.settle();
   });
 
-  test("lets no request wait longer", async () => {
+  test("ends the wait of every request", async () => {
     const host = await gate([provider({ uri: `${ISSUER}/keys` })], () => new Promise(() => {}));
     host.advance(1000);
     const stream = host.send({ headers: [bearer(token)] });
@@ -118,7 +118,7 @@ describe("a clock that is set back", () => {
   });
 });
 
-test("a host that takes no call: trying again leaves nothing behind", async () => {
+test("if the host refuses every call, repeated attempts allocate no memory", async () => {
   const host = await gate([provider({ uri: `${ISSUER}/keys`, backoffMs: 10, maxBackoffMs: 10 })]);
   const tries = (count: number): void => {
     for (let i = 0; i < count; i++) {
@@ -159,9 +159,9 @@ describe("a discovered jwks_uri", () => {
     ["no scheme", "//issuer.example/keys"],
     ["a path alone", "/keys"],
     ["no host", "https:///keys"],
-    ["a port that is none", `${ISSUER}:0/keys`],
+    ["an invalid port", `${ISSUER}:0/keys`],
     ["nothing in it", ""],
-  ])("with %s is not asked for, and that is logged", async (_name, jwksUri) => {
+  ])("with %s is not fetched, and the reason is logged", async (_name, jwksUri) => {
     const { asked, log } = await discovered(jwksUri);
     expect(asked).toEqual(["/.well-known/x"]);
     expect(log).toContain(
@@ -173,16 +173,16 @@ describe("a discovered jwks_uri", () => {
     ["a query", `${ISSUER}/keys?a=%20b`, "/keys?a=%20b"],
     ["a fragment, which is not part of a request", `${ISSUER}/keys#a`, "/keys"],
     ["the scheme's port, and a host in capitals", "https://ISSUER.example:443/keys", "/keys"],
-  ])("with %s is asked for", async (_name, jwksUri, path) => {
+  ])("with %s is fetched", async (_name, jwksUri, path) => {
     expect((await discovered(jwksUri)).asked).toEqual(["/.well-known/x", path]);
   });
 
-  test.each([null, 1, ["https://issuer.example/keys"]])("that is %j is none", async (jwksUri) => {
+  test.each([null, 1, ["https://issuer.example/keys"]])("that is %j counts as absent", async (jwksUri) => {
     expect((await discovered(jwksUri)).log).toContain('lacks "issuer" or "jwks_uri"');
   });
 });
 
-describe("providers that ask for the same document", () => {
+describe("providers with the same document", () => {
   const discovery = (jwksHosts?: object[]): object => ({
     discovery: { uri: `${ISSUER}/.well-known/openid-configuration`, ...(jwksHosts && { jwksHosts }) },
   });
@@ -225,10 +225,10 @@ describe("providers that ask for the same document", () => {
   });
 });
 
-describe("what a key server answers", () => {
+describe("the response of a key server", () => {
   const FETCH_FAILED = { status: 401, body: "Jwks remote fetch is failed" };
   const NO_KEY = { status: 401, body: "Jwks doesn't have key to match kid or alg from Jwt" };
-  /** Lets time pass, with the answers that come in between. */
+  /** Lets time pass, and delivers the responses of that time. */
   async function pass(host: Host, milliseconds: number): Promise<void> {
     for (let left = milliseconds; left > 0; left -= 100) {
       host.advance(Math.min(left, 100));

@@ -141,7 +141,7 @@ describe("the clock", () => {
     expect(verdict(host, await sign(claims))).toBe(expected);
   });
 
-  test("is asked again for a token that is remembered", async () => {
+  test("is used again for a token in the cache", async () => {
     const { jwk, sign } = pairOf("ES256");
     const host = await hostWith([jwk]);
     const token = await sign({ exp: NOW + 10, nbf: NOW - 10 });
@@ -183,7 +183,7 @@ describe("which key and algorithm", () => {
     expect(verdict(host, await sign({}))).toBe(NO_KEY);
   });
 
-  test("an RSA key is not an HMAC secret, whichever part of it is used as one", async () => {
+  test("no part of an RSA key is accepted as an HMAC secret", async () => {
     const { jwk } = pairOf("RS256");
     const host = await hostWith([jwk]);
     for (const secret of [jwk.n ?? "", JSON.stringify(jwk), Buffer.from(jwk.n ?? "", "base64url")]) {

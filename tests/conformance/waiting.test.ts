@@ -154,7 +154,7 @@ describe("requests are resumed a few at a time, the oldest first", () => {
 });
 
 describe("a forged token of a known issuer", () => {
-  test("of a known kid does not wait, but lets the keys be fetched anew", async () => {
+  test("of a known kid does not wait, but causes a refetch", async () => {
     const gate = await Gate.withKeys();
     expect(gate.send(forged("current")).outcome?.answer?.body).toBe("Jwt verification fails");
     expect(gate.fetches).toBe(2);
@@ -191,7 +191,7 @@ describe("a forged token of a known issuer", () => {
     expect(gate.waiting).toBe(0);
   });
 
-  test.each([1, 2, 16])("with %i requests a kid keeps no new key out", async (each) => {
+  test.each([1, 2, 16])("a kid with %i requests does not keep a new key out", async (each) => {
     const gate = await Gate.withKeys();
     const strangers = gate.sendMany(64 * each, (i) => forged(`made-up-${Math.floor(i / each)}`));
     expect(undecided(strangers)).toBe(64 * each);
@@ -293,7 +293,7 @@ test("streams that end leave the list, and their places to others", async () => 
   expect(gate.waiting).toBe(0);
 });
 
-describe("a context that the host does not let the filter act on", () => {
+describe("a context that the host does not allow the filter to act on", () => {
   /** The host refuses `proxy_set_effective_context` for the contexts of that list. */
   function refuse(...ids: number[]): void {
     const { setEffectiveContext } = Vm.prototype;
@@ -315,7 +315,7 @@ describe("a context that the host does not let the filter act on", () => {
     expect(gate.waiting).toBe(2);
     refuse(...ids());
     const stream = gate.send(good(next));
-    expect(stream.outcome, "waits, and is not refused in the place of the one that left").toBeUndefined();
+    expect(stream.outcome, "waits, and is not refused instead of the one that left").toBeUndefined();
     await gate.answer(keySet(current, next));
     expect(stream.outcome?.upstream).toBeDefined();
     expect(undecided(strangers), "the host alone can end them").toBe(2);
@@ -338,7 +338,7 @@ describe("a context that the host does not let the filter act on", () => {
     expect(gate.waiting).toBe(0);
   });
 
-  test("is the root context: a stream begins no fetch, whose answer would come to the stream", async () => {
+  test("is the root context: if a stream began a fetch, the response would go to the stream", async () => {
     const gate = await Gate.withKeys();
     refuse(ROOT);
     expect(gate.send(good(next)).outcome?.answer?.body).toBe(NO_KEY);
@@ -350,7 +350,7 @@ describe("a context that the host does not let the filter act on", () => {
     expect(stream.outcome?.upstream).toBeDefined();
   });
 
-  test("is the root context: the ticks that let requests go begin when the host takes it again", async () => {
+  test("is the root context: the ticks that resume requests start when the host accepts it again", async () => {
     const gate = await Gate.open();
     const streams = gate.sendMany(100, () => good(current));
     refuse(ROOT);

@@ -96,7 +96,9 @@ const WATCH = `{
     .observe(document.querySelector(".answer"), { attributeFilter: ["data-number"] });
 }`;
 
-/** Types 20 characters as a browser does, each in a frame of its own, and says how long each took, in milliseconds. */
+/**
+ * Types 20 characters as a browser does, each in its own frame. Returns how long each took, in milliseconds.
+ */
 const TYPE = `(async () => {
   const times = [];
   for (let i = 0; i < 20; i++) {

@@ -52,13 +52,16 @@ test("answers recorded requests as Envoy did", async () => {
     }
   }
   expect(wrong).toEqual([]);
-  // Most of what was recorded: a filter that lets nothing through would prove nothing.
+  // Most recorded requests pass. With a filter that refuses every request, the test would prove little.
   expect(count).toBeGreaterThan(2500);
   expect(messages).toEqual([]);
   await close();
 }, 120_000);
 
-/** Whether a test file can have such a request: text in UTF-8, a path of ASCII, and Host beside the other headers. */
+/**
+ * Whether a test file can have such a request: text in UTF-8, a path of ASCII, and Host in addition to the
+ * other headers.
+ */
 function isWritable({ method, path, authority, headers, body = "" }: CaseRequest): boolean {
   const texts = [authority, body, ...headers.flat()];
   return (

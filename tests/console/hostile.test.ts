@@ -1,4 +1,7 @@
-/** What attackers paste, in a real browser: it stays text, it ends soon, and the page goes on. */
+/**
+ * Text that an attacker may paste, in a real browser: it stays text, its evaluation ends soon, and the page
+ * keeps working.
+ */
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { openPage, useConsole } from "../support/browser.ts";
@@ -17,7 +20,7 @@ async function openHostile(tab: "Wizard" | "Playground") {
   const before = requests.length;
   const end = async () => {
     expect(await page.title()).toBe("jwtgate console");
-    // The editor has empty pictures of its own beside signs that it draws.
+    // The editor adds empty images next to the characters that it draws.
     expect(await page.locator("img:not(.cm-widgetBuffer), iframe, object, embed, base").count()).toBe(0);
     expect(await page.getByText("The engine was started again").count()).toBe(0);
     expect(requests.slice(before).filter((url) => !url.startsWith("data:"))).toEqual([]);

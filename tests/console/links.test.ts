@@ -144,7 +144,7 @@ describe("in a browser", () => {
     await copy.click();
     await page.getByText("Copied.", { exact: true }).waitFor();
     expect(await page.evaluate("navigator.clipboard.readText()")).toBe(await link.inputValue());
-    // As in pages that come by plain HTTP from another machine.
+    // As in pages that are loaded by plain HTTP from another machine.
     await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
     await copy.click();
     await page.getByText("The browser refused. The text is selected").waitFor();

@@ -1,4 +1,4 @@
-/** The playground in a real browser: what it shows of a request is what the module did. */
+/** The playground in a real browser: it shows the steps that the module took. */
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -211,7 +211,7 @@ describe("saved requests", () => {
     expect(stdout).toContain("8. GET /orders: 200");
     expect(status).toBe(0);
     rmSync(folder, { recursive: true });
-    await saved.getByRole("button", { name: "a token of yesterday" }).click();
+    await saved.getByRole("button", { name: "an expired token" }).click();
     await answered(page, "401 Jwt is expired");
     await close();
   });
@@ -408,7 +408,7 @@ describe("the worker", () => {
 describe("for everybody", () => {
   test("the keyboard is enough: edit, leave the editor, ask, save", async () => {
     const { page, close } = await openPage(used.browser, used.site.url);
-    /** Goes on by Tab until this element has the focus. */
+    /** Presses Tab until this element has the focus. */
     const tabTo = async (locator: Locator) => {
       for (let step = 0; step < 60; step++) {
         await page.keyboard.press("Tab");

@@ -48,7 +48,7 @@ keys:
 `);
   });
 
-  test("into a file with comments, which keeps every line", () => {
+  test("into a file with comments, all lines of which are kept", () => {
     const text = readFileSync("envoy/istio/one-principal.test.yaml", "utf8");
     const added = add(text);
     const lines = added.split("\n");

@@ -1,6 +1,6 @@
 /**
- * Pictures of the console for README and docs, made anew by each run: `JWTGATE_SCREENSHOTS=1` writes those of a wide window into
- * docs/. Look at them before you commit them.
+ * Screenshots of the console for README and docs. Each run makes new ones: `JWTGATE_SCREENSHOTS=1` writes
+ * those of a wide window into docs/. Look at them before you commit them.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,7 +64,7 @@ const SCENES: readonly { name: string; height: number; show(page: Page): Promise
     },
   ];
 
-/** Types until the answer is as quick as on a machine that does nothing else: the picture has the time. */
+/** Types until the answer is as fast as on an idle machine, because the picture shows the time. */
 async function typeUntilQuick(page: Page): Promise<void> {
   const path = page.getByLabel("Path", { exact: true });
   for (let attempt = 0; attempt < 20; attempt++) {

@@ -97,7 +97,7 @@ test("reports that its server has ended, and continues when it is back", async (
   await close();
 });
 
-test("opens a link beside the policies on disk", async () => {
+test("opens a link next to the policies on disk", async () => {
   const { fragment } = await writeLink({ files: [{ name: "linked.yaml", text: policy("/linked") }] }, false);
   const { page, messages, close } = await openPage(browser, `${url}${fragment}`);
   for (const name of ["linked.yaml", "policy.yaml"]) {
@@ -117,7 +117,7 @@ test("works as one file, from the disk and without a network", async () => {
   const file = pathToFileURL(workspace.path("console.html")).href;
   expect(file).toMatch(/^file:\/\/\//);
   const { page, messages, requests, close } = await openPage(browser, undefined, { offline: true });
-  // Whatever is asked of a server fails the test, and gets no answer.
+  // A request to a server fails the test, and gets no response.
   const asked: string[] = [];
   await page.context().route(/^(?!file:|data:|blob:)/, (route) => {
     asked.push(route.request().url());

@@ -58,7 +58,7 @@ spec:
 beforeAll(() => writeFileSync(workspace.path("policies.yaml"), POLICIES));
 afterAll(() => workspace.remove());
 
-/** What a request is asked with: fields of the form by their labels, and the same as options. */
+/** A request's settings: fields of the form by their labels, and the same as options. */
 interface Asked {
   path: string;
   from?: string;
@@ -164,7 +164,7 @@ async function ask(page: Page, { path, from, token, fields }: Asked): Promise<vo
   }
 }
 
-test("is asked with as `jwtgate explain` is, and answers the same", async () => {
+test("gives the same answer as `jwtgate explain` with the same options", async () => {
   const { page, messages, close } = await openPage(used.browser, used.site.url);
   await openPolicies(page);
   const verdicts = new Set<string>();
@@ -191,7 +191,7 @@ test("is asked with as `jwtgate explain` is, and answers the same", async () => 
   await close();
 });
 
-test("is saved with the request, and comes back with it", async () => {
+test("is saved and restored with the request", async () => {
   const { page, messages, close } = await openPage(used.browser, used.site.url);
   await openPolicies(page);
   const [, , , , , , asked] = ASKED;

@@ -17,7 +17,7 @@ const used = useConsole();
 const workspace = new Workspace();
 afterAll(() => workspace.remove());
 
-/** A port that nothing listens on. */
+/** A port on which no server listens. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await listen(server);

@@ -188,7 +188,7 @@ describe("a wrong answer", () => {
       await fill(fieldOf(label), value);
     await resourcesOf(page);
     for (const [fault, label, answer, message] of OF_POLICIES) {
-      // What hides other questions comes last.
+      // Fields that hide other questions are last.
       if (fault === "jwksUri") await fill(fieldOf("Keys"), "uri");
       if (fault === "gateway") await fill(fieldOf("For"), "gateway");
       if (fault === "keys") await fill(fieldOf("Issuer"), "me");
@@ -315,7 +315,7 @@ describe("the result", () => {
 describe("for everybody", () => {
   test("the keyboard is enough, from the issuer to the download", async () => {
     const { page, close } = await openWizard();
-    /** Goes on by Tab until this element has the focus. */
+    /** Presses Tab until this element has the focus. */
     const tabTo = async (locator: Locator) => {
       for (let step = 0; step < 80; step++) {
         await page.keyboard.press("Tab");

@@ -172,7 +172,7 @@ describe("verify_signature without Node gives Node's results", () => {
     }
   });
 
-  test("a key of another type is none", () => {
+  test("a key of another type is not accepted", () => {
     const key = generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "der" });
     const args = call("sha256", key, text, text);
     expect(atWeb(args)).toEqual(atNode(args));

@@ -6,7 +6,9 @@ import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** How many modules are kept until their counters are read: tests make thousands, each with a memory of its own. */
+/**
+ * How many modules are kept until their counters are read: tests make thousands, each with its own memory.
+ */
 const KEPT = 64;
 
 const { JWTGATE_COVERAGE_SITES: sites = "0", JWTGATE_COVERAGE_FOLDER: folder = "" } = process.env;

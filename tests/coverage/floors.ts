@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const FILE = fileURLToPath(new URL("../tests/coverage/floors.json", import.meta.url));
 
-/** By what is counted, `lines` or `branches`: how many there are, and how many the tests run. */
+/** For `lines` and for `branches`: how many there are, and how many the tests run. */
 export type Figures = Record<string, { covered: number; all: number }>;
 
 /** By part of the project and what is counted: percent. */

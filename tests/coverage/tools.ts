@@ -24,7 +24,7 @@ const SOURCE_MAP = join(ROOT, "build/jwtgate.mjs.map");
 /** How many files of Node's are read before they are merged: each is a megabyte. */
 const AT_A_TIME = 20;
 
-/** A file's figures in Istanbul's form, as far as they are read. */
+/** The figures of a file that are used, in Istanbul's form. */
 interface FileCoverage {
   statementMap: Record<string, { start: { line: number } }>;
   s: Record<string, number>;

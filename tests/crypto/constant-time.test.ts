@@ -1,7 +1,7 @@
 /**
- * What the verification of an HMAC does depends neither on the key nor on where a tag is wrong (assembly/crypto/hmac.ts).
- * Time would be too noisy to tell: the statements that run are counted, and that the whole tag is read is seen by one that
- * ends outside of the memory.
+ * The steps of verifying an HMAC depend neither on the key nor on where a tag is wrong
+ * (assembly/crypto/hmac.ts). Time would be too noisy to tell: the statements that run are counted, and that
+ * the whole tag is read is seen by one that ends outside of the memory.
  */
 import { createHmac } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -91,7 +91,7 @@ describe("the host's verify_signature", () => {
     expect(guest.asked.length).toBe(asked);
   });
 
-  it("fails later: nothing is verified, and the result reports it", async () => {
+  it("fails later: no signature is verified, and the result reports it", async () => {
     let host = nodeHost;
     const guest = await CryptoGuest.create((request) => host(request));
     loadRsa(guest);
@@ -236,7 +236,7 @@ describe("EC keys", () => {
     const s = value(signature.subarray(32));
     const accepts = (bytes: Buffer) => guest.verifyEc("sha256", bytes, text);
     expect(accepts(signature)).toBe(true);
-    // ECDSA is malleable: the negative of s is as good (FIPS 186-5 has no rule against it, nor has RFC 7518).
+    // ECDSA is malleable: the negative of s is valid too (neither FIPS 186-5 nor RFC 7518 forbids it).
     expect(accepts(Buffer.concat([bytes(r), bytes(N256 - s)]))).toBe(true);
     const asked = guest.asked.length;
     expect(accepts(signature.subarray(0, 63))).toBe(false);

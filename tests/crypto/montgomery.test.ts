@@ -84,7 +84,7 @@ describe("Montgomery's multiplication", () => {
     check(n, n - 1n, 3);
   });
 
-  it("is not misled by what a longer number left behind", () => {
+  it("is not affected by the remains of a longer number", () => {
     const next = random(7);
     const long = next(8192) | (1n << 8191n) | 1n;
     for (const bits of [2048, 4096, 256, 3072, 521]) {

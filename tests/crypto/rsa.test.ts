@@ -135,7 +135,7 @@ function inverse(a: bigint, m: bigint): bigint {
   return ((x % m) + m) % m;
 }
 
-/** The sum, in as many bytes (what is carried out of them is lost). */
+/** The sum, in as many bytes (the last carry is dropped). */
 function add(a: Buffer, b: Buffer): Buffer {
   const sum = BigInt(`0x${a.toString("hex")}`) + BigInt(`0x${b.toString("hex")}`);
   return Buffer.from(

@@ -1,6 +1,6 @@
 /**
  * Project Wycheproof: every "valid" accepted and everything else ("acceptable" too) refused, except for the exceptions in the
- * tables below, which have to come out the other way round.
+ * tables below, which must have the opposite result.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -15,14 +15,14 @@ import {
 } from "./guest.ts";
 import { type Group, readSet } from "./wycheproof.ts";
 
-/** From numbers ("1, 3-5") to the reason why these tests come out other than Wycheproof expects. */
+/** From numbers ("1, 3-5") to the reason why these tests have another result than Wycheproof expects. */
 type Exceptions = Record<string, string>;
 
 const NONE: Exceptions = {};
 const TRUNCATED = { "82-108, 166-168, 172-174": "RFC 7518 §3.2: the whole tag; these are cut in half" };
 
 /**
- * Fails unless each test comes out the expected way, or is excepted and does not.
+ * Fails unless each test has the expected result, or is listed as an exception and has the other one.
  *
  * @param load takes a group's key and returns what verifies the group's tests
  */
@@ -175,7 +175,7 @@ describe("Wycheproof", () => {
   it("JSON Web Signature", () => {
     const EMPTY = "Envoy has no token with an empty part, and no claims set is empty";
     const PSS = "the key's alg is PS256, the token's PS384: a key is for its own algorithm alone";
-    const ES521 = "the key's alg is ES521, which is none";
+    const ES521 = "the key's alg is ES521, which does not exist";
     const QUESTION_MARK =
       "a question mark is not base64url: Wycheproof's own mistake, for tests of its kind are invalid";
     const SAME = "byte for byte the token of test 357, which is valid";

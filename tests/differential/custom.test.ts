@@ -77,7 +77,7 @@ function randomRule(random: Random): object {
   };
 }
 
-/** A header that neither rules nor clients use: which request it is. */
+/** A header that identifies the request. Neither rules nor clients use it. */
 const NUMBER = "x-number";
 
 /** @param repeats how often a header may be repeated */
@@ -183,7 +183,7 @@ function gateOf(own: readonly object[], index: number) {
   };
 }
 
-test(`${GATES} random CUSTOM policies ask about what the module matches, ${REQUESTS} requests each`, async () => {
+test(`${GATES} random CUSTOM policies call the authorizer for the requests that the module matches, ${REQUESTS} requests each`, async () => {
   const random = new Random(SEED + 1);
   // Envoy before 1.38 joins the values of a repeated header before RBAC compares them; the module never does.
   const repeats = (await envoyMinorVersion()) >= 38 ? 2 : 1;

@@ -299,7 +299,7 @@ describe("the host gives a module what Envoy gives it", () => {
     ["with a content type", doing("local 401 -1 d {} content-type application/json")],
     ["with a wrong length", doing("local 401 -1 d body content-length 99")],
     ["twice", doing("local 401 -1 d first|local 403 -1 d second")],
-    ["and the request goes on", doing("local 200 -1 d|continue 0")],
+    ["and the request continues", doing("local 200 -1 d|continue 0")],
     ["to HEAD", doing("local 403 -1 d body www-authenticate x", { method: "HEAD" })],
     ["with a gRPC status, to none of gRPC", doing("local 403 5 d body")],
     ...(
@@ -511,7 +511,7 @@ describe("the host's connection manager does what Envoy's does", () => {
       },
     ],
     [
-      "beside a name that cannot be nominated",
+      "next to a name that cannot be nominated",
       {
         headers: [
           ["connection", "upgrade, x-forwarded-for"],
@@ -554,12 +554,9 @@ describe("the host's connection manager does what Envoy's does", () => {
     ["a HEAD request", { method: "HEAD", headers: upgrade("chat") }],
     ["gRPC", { method: "POST", headers: upgrade("chat", ["content-type", "application/grpc"]) }],
     ["a path that is refused first", { path: "/%00", headers: upgrade("chat") }],
-  ])(
-    "an upgrade that the listener does not let through never comes to the filter: %s",
-    async (_, request) => {
-      await compareRefusal(doing("pairs 0", request));
-    },
-  );
+  ])("an upgrade that the listener does not allow never reaches the filter: %s", async (_, request) => {
+    await compareRefusal(doing("pairs 0", request));
+  });
 
   test.each<[string, Http1Request]>([
     ["an authority", { path: "h:443", authority: "h:443" }],

@@ -1,7 +1,7 @@
 /**
  * Random filters of Envoy, and those that Envoy Gateway generates from random SecurityPolicies, in Envoy, and jwtgate's
- * import of them, side by side: nothing passes that did not pass before, and without a warning every answer is the
- * same.
+ * import of them, side by side: no request passes that did not pass before, and without a warning every
+ * answer is the same.
  *
  * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) choose another run, or a longer one.
  */

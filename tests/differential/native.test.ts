@@ -544,7 +544,7 @@ describe.each(Object.entries(TOKENS))("%s", (_name, token) => {
   });
 });
 
-test("what is compared both passes and is refused", async () => {
+test("some compared requests pass, and some are refused", async () => {
   expect(new Set(await compare("tokens", { headers: [bearer(good)] }))).toEqual(new Set([200]));
   expect(new Set(await compare("tokens", {}))).toEqual(new Set([403]));
   expect(new Set(await compare("one required", {}))).toEqual(new Set([401]));

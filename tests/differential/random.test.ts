@@ -1,7 +1,7 @@
 /**
  * Random policies and random requests, to jwtgate and to Envoy's own filters as istiod would configure them, side by
  * side in one Envoy: both give the client the same answer, the upstream receives the same, and the model (tests/model)
- * decides the same. First come requests that once found a difference.
+ * decides the same. The first requests are those that once found a difference.
  *
  * RANDOM_SEED, RANDOM_GATES and RANDOM_REQUESTS (for each gate) choose another run, or a longer one.
  */

@@ -20,7 +20,7 @@ const NOT_SET = "not set";
 
 /**
  * The settings of the guide (Envoy 1.40: docs/root/configuration/best_practices/edge.rst and _include/edge.yaml) and of
- * the page of timeouts that it refers to (docs/root/faq/configuration/timeouts.rst), as far as HTTP goes.
+ * the HTTP part of the page of timeouts that it refers to (docs/root/faq/configuration/timeouts.rst).
  */
 const GUIDE: [place: string, setting: string, value: string][] = [
   ["bootstrap", "admin.address.socket_address.address", "127.0.0.1"],
@@ -83,7 +83,7 @@ const GUIDE: [place: string, setting: string, value: string][] = [
   ["cluster", `${UPSTREAM_HTTP}.common_http_protocol_options`, NO_VALUE],
 ];
 
-/** Members of the bootstrap that the guide has nothing to say about. */
+/** Members of the bootstrap that the guide does not mention. */
 const NO_MATTER: Record<string, RegExp> = {
   bootstrap: /^(node|static_resources)\.|\.name$|\.@type$|http_reject_path_with_fragment/,
   listener: /^(name$|enable_reuse_port$|address\.|listener_filters|filter_chains)/,

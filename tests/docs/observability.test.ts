@@ -1,4 +1,4 @@
-/** The page of metrics names exactly those that the filter has; queries and the dashboard ask for no other. */
+/** The page of metrics names exactly those that the filter has; queries and the dashboard use no other. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -41,7 +41,7 @@ test("docs/observability.md names exactly the filter's metrics", () => {
 });
 
 describe("queries", () => {
-  test.each(QUERIES)("%s asks for metrics that there are", (query) => {
+  test.each(QUERIES)("%s uses only existing metrics", (query) => {
     expect(metricsIn(query)).not.toEqual([]);
     for (const name of metricsIn(query)) expect([...COUNTERS, ...GAUGES]).toContain(name);
     // A counter begins anew with each start of Envoy.
@@ -63,7 +63,7 @@ describe("the dashboard", () => {
       expect(expr).toMatch(new RegExp(`(?:rate|increase)\\(${name}\\{`));
   });
 
-  test("fills in only what it asks for", () => {
+  test("fills in only the variables that it uses", () => {
     const names = dashboard.templating.list.map(({ name }) => name);
     const used = [...JSON.stringify(dashboard).matchAll(/\$\{?([a-z]+)\b/g)].map(([, name = ""]) => name);
     expect(used.filter((name) => !names.includes(name))).toEqual([]);

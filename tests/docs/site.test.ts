@@ -1,4 +1,6 @@
-/** The site of the docs: each link leads somewhere, nothing comes from elsewhere, and a newcomer finds things. */
+/**
+ * The site of the docs: each link has a target, all files are its own, and the search finds the right pages.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -62,7 +64,7 @@ test("has a page for each page of the docs", () => {
   expect(expected.filter((page) => !pages.includes(page))).toEqual([]);
 });
 
-test("has no link that leads nowhere", () => {
+test("has no broken link", () => {
   const ids = new Map(pages.map((page) => [page, new Set(attributes(read(page), "id"))]));
   const dead = pages.flatMap((page) =>
     [...attributes(read(page), "href"), ...attributes(read(page), "src")].flatMap((link) => {
@@ -80,7 +82,7 @@ test("has no link that leads nowhere", () => {
   expect(dead).toEqual([]);
 });
 
-test("asks no other server for anything, and prints nothing to the console", async () => {
+test("sends no request to another server, and prints nothing to the console", async () => {
   for (const path of ["/", "/docs/start.html", "/docs/performance.html", "/docs/console.html"]) {
     const { page, requests, messages, close } = await openPage(browser, `${origin}${path}`);
     await page.waitForLoadState("networkidle");
@@ -91,7 +93,7 @@ test("asks no other server for anything, and prints nothing to the console", asy
   }
 });
 
-test("brings the console along", async () => {
+test("contains the console", async () => {
   const { page, close } = await openPage(browser, origin);
   await page.getByRole("link", { name: "Console", exact: true }).first().click();
   await page.waitForURL(`${origin}/console/index.html`);

@@ -44,7 +44,7 @@ describe("docs/troubleshooting.md", () => {
     expect(refusals.length).toBeGreaterThan(25);
   });
 
-  test("has 403 for what is answered 403", () => {
+  test("has 403 for the messages of a 403", () => {
     const [, only] = /status == Status\.(\w+) \? 403 : 401/.exec(source("answer.ts")) ?? [];
     const [, body] = new RegExp(`Status\\.${only}, "(.*)"`).exec(source("jose/status.ts")) ?? [];
     expect(rows(HEADINGS.forbidden).map(([text]) => text)).toEqual(["`RBAC: access denied`", `\`${body}\``]);

@@ -1,4 +1,4 @@
-/** The workflows of GitHub name what the project has, and trust nothing that can change. */
+/** The workflows of GitHub name only existing files and scripts, and use only pinned actions. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -58,17 +58,17 @@ interface Case {
   origin: () => Promise<string>;
   /** What the filter logs. */
   reason: string;
-  /** What Node says of it beside that, if there was no answer. */
+  /** What Node reports in addition, if there was no response. */
   node?: RegExp;
 }
 
 const CASES: Record<string, Case> = {
-  "nobody listens": {
+  "no server listens": {
     origin: async () => "http://127.0.0.1:1",
     reason: "the server refused the connection",
     node: /ECONNREFUSED/,
   },
-  "nobody listens, https": {
+  "no server listens, https": {
     origin: async () => "https://127.0.0.1:2",
     reason: OR_TLS,
     node: /ECONNREFUSED/,

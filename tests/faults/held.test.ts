@@ -15,7 +15,7 @@ const PORT = 28080;
 
 test("also if the plugin may stop only the headers (allow_on_headers_stop_iteration)", async () => {
   const upstream = await startUpstream();
-  // Keys never come.
+  // The keys are never delivered.
   const server = await JwksServer.start(() => {});
   const url = new URL(`${server.origin}/keys`);
   const configuration = whole({

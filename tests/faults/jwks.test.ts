@@ -141,7 +141,7 @@ describe("keys", () => {
     }
   });
 
-  test("may come as a map of certificates, as Firebase serves them", async () => {
+  test("may be a map of certificates, as Firebase serves them", async () => {
     const { certificate, key } = new CertificateAuthority().issue({}, "rsa");
     const other = new CertificateAuthority().issue({}).certificate;
     const g = await gate(answer(200, JSON.stringify({ cert: certificate, other })));
@@ -157,7 +157,7 @@ describe("keys", () => {
     }
   });
 
-  test("may have empty members, as .NET writes them, and elements that are not keys beside them", async () => {
+  test("may have empty members, as .NET writes them, and elements that are not keys", async () => {
     const empty = { key_ops: [], oth: [], x5c: [], use: "", d: null };
     const foreign = [
       null,
@@ -233,7 +233,7 @@ describe("keys", () => {
         g.server.behaviour = failure;
         await g.server.reached(g.server.count + 4);
         expect((await g.get(token)).status).toBe(200);
-        // A fresh token under a known key, so that nothing rests on the cache.
+        // A new token under a known key, so that the cache is not used.
         expect((await g.get(await first.sign(ISSUER, { jti: String(Math.random()) }))).status).toBe(200);
       }
       expect(g.server.requests.every((path) => path === "/get_jwks")).toBe(true);
@@ -243,7 +243,7 @@ describe("keys", () => {
     }
   }, 60_000);
 
-  test("stay in use when the server is gone altogether", async () => {
+  test("stay in use if the server no longer exists", async () => {
     const g = await gate(keys([first.publicJwk]));
     try {
       const token = await first.sign(ISSUER);
@@ -263,7 +263,7 @@ describe("keys", () => {
     }
   });
 
-  test("that never come: 401 after a bounded wait, and requests without a token pass", async () => {
+  test("that are never delivered: 401 after a bounded wait, and requests without a token pass", async () => {
     const g = await gate(answer(503, "down"), {}, { maxWaitMs: 200 });
     try {
       const refused = await g.get(await first.sign(ISSUER));
@@ -307,7 +307,7 @@ describe("keys", () => {
 });
 
 describe("a flood", () => {
-  test("of made-up kids causes no storm, and known keys go on verifying", async () => {
+  test("of made-up kids causes no storm of fetches, and known keys still verify", async () => {
     const g = await gate(keys([first.publicJwk]), {
       refreshMs: 60_000,
       minRefreshMs: 60_000,

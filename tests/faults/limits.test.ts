@@ -68,7 +68,7 @@ afterEach(async () => {
   await keyServer.close();
 });
 
-/** Starts a gate whose keys do not come. @returns its port */
+/** Starts a gate whose keys are not delivered. @returns its port */
 async function start(
   options: Partial<BootstrapOptions> = {},
   change: (listener: Message, bootstrap: Message) => void = () => {},
@@ -459,7 +459,7 @@ class FrameClient {
     this.frames = read(this.socket);
   }
 
-  /** A POST whose body does not come. */
+  /** A POST whose body is never sent. */
   openStream(id: number): void {
     // :method POST, :scheme http, :path /, and :authority as a literal.
     const fields = Buffer.from("\x83\x86\x84\x41\x04gate", "latin1");

@@ -1,6 +1,6 @@
 /**
- * Hostile requests in the project's own host: whatever arrives, the filter answers or forwards, never fails, and keeps
- * no memory. The random ones come from a seed, so that a failure can be seen again.
+ * Hostile requests in the project's own host: the filter answers or forwards each, never fails, and keeps no
+ * memory. The random ones are made from a seed, so that a failure can be repeated.
  */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";

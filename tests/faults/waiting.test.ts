@@ -35,7 +35,7 @@ const AUTHORIZATION: Configuration["authorization"] = {
   allow: { rules: [{ id: "ns[foo]-policy[need]-rule[0]", condition: 0 }] },
 };
 
-/** A gate of an Envoy, with a key server of its own. */
+/** A gate of an Envoy, with its own key server. */
 interface Gate {
   name: string;
   server: JwksServer;
@@ -130,7 +130,7 @@ function gate(name: string, to: string, configuration: Omit<Configuration, "vers
   };
 }
 
-/** Sends all requests at once: each on a connection of its own, or a hundred on each. */
+/** Sends all requests at once, each on its own connection or a hundred on each. */
 async function sendAll(
   target: Address,
   protocol: string,
@@ -262,14 +262,14 @@ describe.each([
       expect(await tally(answers)).toEqual({ "503 no healthy upstream": COUNT });
     }));
 
-  test("of a new key, beside a stranger's thousand made-up kids", () =>
+  test("of a new key, while an attacker sends a thousand made-up kids", () =>
     withOther(async () => {
       const name = `rotation-${round}`;
       const { release, server } = gateOf(name);
       release(keys([first.publicJwk]));
       const [known] = await send(name, [await first.sign(ISSUER)]);
       expect((await known)?.status).toBe(200);
-      // The stranger's first kid takes the refetch that comes before the rotation.
+      // The attacker's first kid causes the refetch before the rotation.
       const before = server.count;
       const [stranger] = await send(name, [forged("before")]);
       await stranger;

@@ -1,6 +1,6 @@
 /**
- * Configurations, good ones and changed ones: whatever it is, the module takes it whole or says where the fault is, and
- * goes on with the one before.
+ * Configurations, good ones and changed ones: the module either accepts one as a whole, or names the position
+ * of the fault and keeps the one before.
  */
 
 import type { Host } from "../../tools/host/host.ts";
@@ -12,7 +12,7 @@ import { type FuzzKey, fuzzKey, ISSUERS, token } from "./tokens.ts";
 
 type JsonObject = { [name: string]: Json };
 
-/** Keys whose tokens may be good, and one that nobody knows. */
+/** Keys whose tokens may be good, and one unknown key. */
 export const KEYS: readonly FuzzKey[] = ["k0", "k1", "k2"].map(fuzzKey);
 export const STRANGER = fuzzKey("stranger");
 
@@ -101,7 +101,7 @@ export async function fuzzConfigurations(
   }
 }
 
-/** A request, whatever comes of it. */
+/** A request with any outcome. */
 function use(host: Host, random: Random, text: string): void {
   const headers: [string, string][] = [["authorization", `Bearer ${token(random, KEYS, 1_800_000_000)}`]];
   const { outcome } = host.send({ path: "/a?access_token", headers });

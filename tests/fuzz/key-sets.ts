@@ -1,6 +1,6 @@
 /**
- * Keys that are fetched from a server that answers anything: whatever it says, the module goes on, and no token passes
- * but those of keys that it has been given.
+ * Keys that are fetched from a server that answers anything: the module continues, and only tokens of keys
+ * that it has been given pass.
  */
 
 import type { HttpResponse } from "../../tools/host/context.ts";
@@ -134,7 +134,7 @@ export async function fuzzKeySets(module: WebAssembly.Module, random: Random, st
       }
     }
     if (random.oneIn(3)) await host.settle();
-    // Time goes on, and now and then back.
+    // Time passes, and sometimes goes back.
     if (random.oneIn(50)) host.clock.set((NOW - random.below(10_000)) * 1000);
     host.advance(random.pick([0, 1, 50, 300, 2000]));
     host.tick();
@@ -146,6 +146,6 @@ export async function fuzzKeySets(module: WebAssembly.Module, random: Random, st
   host.advance(60_000);
   host.tick();
   for (const stream of waiting) {
-    if (stream.outcome === undefined) throw new Error("a request waits for ever");
+    if (stream.outcome === undefined) throw new Error("a request waits forever");
   }
 }

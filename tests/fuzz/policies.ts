@@ -1,4 +1,7 @@
-/** Files of policies, right ones and odd ones: what is compiled loads, and what is not has its place in the file. */
+/**
+ * Files of policies, valid and invalid ones: the output of every valid one loads, and every error has its
+ * position in the file.
+ */
 import fc from "fast-check";
 import { Agreement } from "../conformance/agreement.ts";
 import { anyFile, anyOptions } from "../conformance/policies.ts";

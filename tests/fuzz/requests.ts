@@ -132,7 +132,7 @@ function subjects({ path = "", headers = [] }: DownstreamRequest): Set<string> {
       const { sub } = JSON.parse(Buffer.from(payload[0], "base64url").toString()) as { sub?: unknown };
       found.add(Buffer.from(String(sub)).toString("latin1").trim());
     } catch {
-      // What is not a payload names nobody.
+      // A text that is not a payload names no subject.
     }
   }
   return found;

@@ -1,4 +1,4 @@
-/** What is fuzzed, by name; a round of each is a number of steps with state of its own. */
+/** What is fuzzed, by name. A round of each is a number of steps with its own state. */
 import { fuzzConfigurations } from "./configurations.ts";
 import { fuzzKeySets } from "./key-sets.ts";
 import { fuzzPolicies } from "./policies.ts";

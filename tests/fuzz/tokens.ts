@@ -5,7 +5,7 @@ import type { Random } from "./random.ts";
 
 export const ISSUERS = ["https://a.example", "https://b.example", "c"] as const;
 
-/** An HMAC key: HS256, whatever else a token's header says. */
+/** An HMAC key: HS256, even if a token's header names another algorithm. */
 export interface FuzzKey {
   readonly kid: string;
   readonly secret: string;

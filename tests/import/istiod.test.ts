@@ -47,7 +47,7 @@ function imported({ file, name }: Case): string {
   return text ?? "";
 }
 
-/** istiod had fetched the keys, or written one that nobody has; so those are what was imported. */
+/** istiod had fetched the keys, or inserted a key that no server has. Those were imported. */
 function expectationAfterImport(recorded: Case, request: CaseRequest): Expectation {
   const point = STRICTER[recorded.name]?.[request.name]?.[0];
   return point === "own fetch" ? request.expect : expectationOf(recorded, request);

@@ -1,4 +1,6 @@
-/** The reader of JSON against JSON.parse: the same values, places that are right, and nothing that is not JSON. */
+/**
+ * The reader of JSON against JSON.parse: the same values, the right positions, and the same texts refused.
+ */
 import { describe, expect, test } from "vitest";
 import { parseJson } from "../../tools/import/json.ts";
 import type { YamlNode } from "../../tools/istio/yaml.ts";
@@ -32,7 +34,7 @@ test("random values", () => {
   });
 });
 
-test("random damage: what JSON.parse refuses is refused, and nothing else but names that are there twice", () => {
+test("random damage: the reader refuses what JSON.parse refuses, and repeated names", () => {
   forAll(5000, (random) => {
     const whole = JSON.stringify(randomValue(random));
     const at = random.below(whole.length + 1);

@@ -1,4 +1,4 @@
-/** The bootstrap in a real Envoy: every option valid, and each setting does what it is there for. */
+/** The bootstrap in a real Envoy: every option is valid, and each setting has its effect. */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -228,7 +228,7 @@ describe("in use", () => {
     await expect(overTls("mtls", stranger)).rejects.toThrow();
   });
 
-  test("the direct peer is the client that connects, whatever X-Forwarded-For contains", async () => {
+  test("the direct peer is the client that connects, with any X-Forwarded-For", async () => {
     expect((await get("direct", "/", { from: "127.0.0.2" })).status).toBe(200);
     expect((await get("direct", "/", { headers: [["x-forwarded-for", "127.0.0.2"]] })).status).toBe(403);
   });

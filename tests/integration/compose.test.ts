@@ -1,4 +1,7 @@
-/** What docker-compose.yml runs, with servers of ours in the places of its services: the answers that it promises. */
+/**
+ * The setup of docker-compose.yml, with our own servers instead of its services: it gives the documented
+ * answers.
+ */
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";

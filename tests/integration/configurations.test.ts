@@ -1,4 +1,4 @@
-/** Several configurations in one Envoy: beside each other, one after the other, and bad ones. */
+/** Several configurations in one Envoy: at the same time, one after the other, and bad ones. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Configuration } from "../../tools/config/schema.ts";
@@ -21,7 +21,7 @@ const clusters = (): Message[] => [
   cluster({ name: "upstream", address: { host: "127.0.0.1", port: upstream.port } }),
 ];
 
-/** A configuration that takes tokens of one issuer under one key, and lets one subject pass. */
+/** A configuration that accepts tokens of one issuer under one key, and allows one subject. */
 function configurationFor(key: TestKey, issuer: string, subject: string): Configuration {
   const { configuration } = compile(
     [

@@ -88,7 +88,7 @@ describe("serving", () => {
     expect(await answers(port)).toBe(false);
   });
 
-  test("keeps serving after anything that is not a request, and after clients that stop reading", async () => {
+  test("keeps serving after bytes that are not a request, and after clients that stop reading", async () => {
     const { process: demo, output, ended, port } = await serving(DEMO);
     for (const bytes of [
       "x\r\n\r\n",
@@ -120,7 +120,7 @@ describe("serving", () => {
     await expect.poll(() => answers(port), { timeout: 10_000 }).toBe(false);
   });
 
-  test("leaves nothing behind if its parent is killed, as npm is", async () => {
+  test("leaves no process if its parent is killed, as npm is", async () => {
     const { process: shell, ended, port } = await serving(["sh", "-c", '"$0" "$@"; exit $?', ...DEMO]);
     shell.kill("SIGKILL");
     await ended;
@@ -128,7 +128,7 @@ describe("serving", () => {
   });
 });
 
-describe("what is compared", () => {
+describe("the comparison", () => {
   const answer = {
     status: 403,
     headers: { a: "http://127.0.0.1:80/" },

@@ -200,7 +200,7 @@ describe("D: one principal", () => {
   });
 });
 
-describe("E: positions and what is passed on", () => {
+describe("E: positions, and forwarded headers", () => {
   const places = `
 fromHeaders:
 - name: x-jwt

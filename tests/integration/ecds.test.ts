@@ -69,13 +69,13 @@ class Fleet {
     return (await http1(this.target, { path })).status;
   }
 
-  /** Which of the paths /a, /b, … is let through. */
+  /** Which of the paths /a, /b, … is allowed. */
   async allowed(...paths: string[]): Promise<string> {
     const statuses = await Promise.all(paths.map(async (path) => [path, await this.status(path)]));
     return statuses.flatMap(([path, status]) => (status === 200 ? [path] : [])).join();
   }
 
-  /** Waits until one of Envoy's counters of files has come to a number. */
+  /** Waits until one of Envoy's counters of files has reached a number. */
   async counted(of: string, atLeast: number): Promise<void> {
     const name = `extension_config_discovery.http_filter.jwtgate.${of}`;
     await until(
@@ -84,7 +84,7 @@ class Fleet {
     );
   }
 
-  /** The version that is in force, as Envoy shows it. */
+  /** The version in use, as Envoy shows it. */
   async version(): Promise<string | undefined> {
     const path = "/config_dump?resource=ecds_filters";
     const dump = (await askAdminForJson(this.envoy.admin, path)) as { configs: { version_info: string }[] };
@@ -93,7 +93,7 @@ class Fleet {
 }
 
 describe("a file", () => {
-  test("that is moved to the place of another is in force without a restart, and a bad one changes nothing", async () => {
+  test("that replaces another is used without a restart, and a bad one is ignored", async () => {
     const file = join(folder, "jwtgate.yaml");
     const first = ecds(policies("/a"));
     replace(file, first);
@@ -135,7 +135,7 @@ describe("a file", () => {
     }
   });
 
-  test("may ask for the direct peer, whatever the policies were that the bootstrap was written for", async () => {
+  test("may use the direct peer, even if the policies of the bootstrap did not", async () => {
     const file = join(folder, "jwtgate.yaml");
     replace(file, ecds(policies("/a", "127.0.0.1")));
     const fleet = await Fleet.start(file);
@@ -170,7 +170,7 @@ describe("a file", () => {
 });
 
 describe("an Envoy that starts", () => {
-  test("with a file that the filter refuses lets no request through until there is a good one", async () => {
+  test("with a file that the filter refuses allows no request until there is a good one", async () => {
     const file = join(folder, "jwtgate.yaml");
     const good = ecds(policies("/a"));
     replace(file, good.replace(/"contents": \{[^}]*\}/, '"contents": {}'));

@@ -102,7 +102,7 @@ const get = async (headers: [string, string][] = []) =>
   http1({ host: "127.0.0.1", port: await envoy.portOf("gate") }, { headers });
 
 describe("Envoy Gateway's arrangement", () => {
-  test("asks for a token, with keys through the cluster of the route", async () => {
+  test("requires a token, with keys through the cluster of the route", async () => {
     expect((await get()).status).toBe(403);
     const token = await key.sign(ISSUER);
     const response = await get([["authorization", `Bearer ${token}`]]);
@@ -112,7 +112,7 @@ describe("Envoy Gateway's arrangement", () => {
   });
 
   test.each(["", "a", "\\s", "[^\\s\\S]", "\xff", "x".repeat(1000)])(
-    "sends nobody to the server of keys: x-jwtgate %j",
+    "sends no request to the server of keys: x-jwtgate %j",
     async (value) => {
       const before = server.count;
       const token = await key.sign(ISSUER);

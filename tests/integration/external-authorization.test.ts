@@ -135,7 +135,7 @@ describe.each(Object.entries(KINDS))(
       await authorizer?.close();
     });
 
-    /** The answer, and what the authorizer was asked for it. */
+    /** The answer, and the request to the authorizer. */
     async function ask(
       path: string,
       more: { headers?: [string, string][]; method?: string; body?: string } = {},
@@ -145,7 +145,7 @@ describe.each(Object.entries(KINDS))(
       return { answer, checks: authorizer.checks.slice(before) };
     }
 
-    test("lets a request pass, with headers to the service and to the client", async () => {
+    test("allows a request, with headers to the service and to the client", async () => {
       const { answer, checks } = await ask("/asked/allow");
       expect(answer.status).toBe(200);
       expect(headerOf(answer.received ?? { headers: [] }, "x-user")).toBe("alice");
@@ -169,7 +169,7 @@ describe.each(Object.entries(KINDS))(
       expect(checks).toEqual([]);
     });
 
-    test("overrides what a client writes into its headers", async () => {
+    test("overrides a client's values of its headers", async () => {
       const { answer } = await ask("/asked/allow", { headers: [["X-User", "mallory"]] });
       expect(headerOf(answer.received ?? { headers: [] }, "x-user")).toBe("alice");
     });

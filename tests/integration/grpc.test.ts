@@ -57,7 +57,7 @@ const CALLS: [string, (as: Metadata) => Promise<GrpcAnswer>, string[]][] = [
   ["unary", (as) => client.unary("hello", as), ["hello"]],
   ["with a stream of answers", (as) => client.serverStream("one two three", as), ["one", "two", "three"]],
   ["with a stream of questions", (as) => client.clientStream(["one", "two"], as), ["one two"]],
-  ["with both, in turns", (as) => client.inTurns(["one", "two", "three"], as), ["one", "two", "three"]],
+  ["with both, alternately", (as) => client.inTurns(["one", "two", "three"], as), ["one", "two", "three"]],
 ];
 
 describe.each(CALLS)("a call %s", (_, call, messages) => {

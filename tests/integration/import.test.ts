@@ -1,6 +1,6 @@
 /**
- * A bootstrap as somebody wrote it by hand, with Envoy's own jwt_authn and rbac: Envoy's /config_dump of it is imported and
- * compiled, and both Envoys answer alike.
+ * A handwritten bootstrap with Envoy's own jwt_authn and rbac: Envoy's /config_dump of it is imported and
+ * compiled, and both Envoys give the same answers.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -197,7 +197,7 @@ describe("with every time limit of the bootstrap at a second", () => {
     if ((await envoyMinorVersion()) >= 37) {
       expect((await ended)[0].message).toContain("NGHTTP2_INTERNAL_ERROR");
     } else {
-      // Envoy 1.36 waits for as long as stream_idle_timeout says, which is for ever.
+      // Envoy 1.36 waits for stream_idle_timeout, which is unlimited here.
       ended.catch(() => {});
       await waitForLimits();
       await waitForLimits();

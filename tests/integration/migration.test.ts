@@ -124,7 +124,7 @@ describe.each(Object.entries(REQUESTS))("%s", (_, request) => {
   });
 });
 
-test("a plugin that takes the token away makes Istio's filters refuse everybody: either, or", async () => {
+test("a plugin that removes the token makes Istio's filters refuse every request: use one of the two", async () => {
   const good = REQUESTS["a good token"];
   expect(good && (await answer("before", good)).status).toBe(200);
   expect(good && (await answer("both, with the token taken away", good)).status).toBe(403);

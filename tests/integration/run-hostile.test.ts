@@ -1,4 +1,4 @@
-/** `jwtgate run` does not die and opens no side door, whatever clients, other users and the surroundings do. */
+/** Clients, other users and the environment can neither make `jwtgate run` crash nor bypass it. */
 import {
   chmodSync,
   existsSync,
@@ -106,7 +106,7 @@ async function flood(port: number, { bytes, waits }: { bytes: Buffer; waits: boo
   const worker = async () => {
     while (sent < count) {
       sent++;
-      // On a busy machine a connection may not come about.
+      // On a busy machine a connection may fail.
       if (!(await one(`127.0.${1 + (next++ % 8)}.1`))) sent--;
     }
   };
@@ -226,7 +226,7 @@ describe("a reader that goes away does not take the gate with it", () => {
 });
 
 describe("a file that cannot be read", () => {
-  test("changes nothing, and the gate serves on", async () => {
+  test("has no effect, and the gate keeps serving", async () => {
     const running = await workspace.serve(upstream.port);
     symlinkSync("circle.yaml", workspace.path("policies/circle.yaml"));
     await running.told("policies/circle.yaml: the path has a loop of links");

@@ -1,4 +1,7 @@
-/** `jwtgate run` on a real Envoy: it decides, reports, follows its files, keeps what works, and leaves nothing behind. */
+/**
+ * `jwtgate run` on a real Envoy: it decides, reports, watches its files, keeps the last good policies, and
+ * cleans up.
+ */
 import {
   existsSync,
   mkdirSync,
@@ -70,7 +73,7 @@ const start = (...args: string[]) => workspace.serve(upstream.port, args);
 const ask = async ({ port }: Running, path: string, headers: [string, string][] = []) =>
   (await http1({ host: "127.0.0.1", port }, { path, headers })).status;
 
-test("decides, prints each decision in a line, and leaves nothing behind", async () => {
+test("decides, prints each decision in a line, and leaves no process and no file", async () => {
   const running = await start();
   expect(running.stderr()).toContain(
     `jwtgate: 1 JWT rule, 1 authorization rule; http://127.0.0.1:${running.port}`,
@@ -114,7 +117,7 @@ test("prints decisions as JSON", async () => {
 describe("a file that changes", () => {
   const edit = (text: string) => writeFileSync(workspace.path("policies/policy.yaml"), text);
 
-  test("is in force as soon as it is saved; what is wrong is reported and changes nothing", async () => {
+  test("is used as soon as it is saved; an error is reported, and the old policies stay in use", async () => {
     const running = await start();
     expect(await ask(running, "/other")).toBe(200);
     edit(policy("/other"));
@@ -200,7 +203,7 @@ test("--max-heap-size limits Envoy's heap", async () => {
   expect(await stop(running)).toBe(0);
 });
 
-describe("what cannot be served is reported, and nothing is left", () => {
+describe("a gate that cannot start is reported, and leaves no process and no file", () => {
   test.each(["--listen", "--admin"])("an address that is taken, of %s", async (option) => {
     const server = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
@@ -226,7 +229,7 @@ describe("what cannot be served is reported, and nothing is left", () => {
     expect(running.stderr()).toMatch(/^policies\/policy\.yaml:1:/);
   });
 
-  test("an Envoy that ends by itself", async () => {
+  test("an Envoy that exits", async () => {
     const running = await start();
     const [folder = ""] = readdirSync(workspace.path("tmp"));
     expect(existsSync(workspace.path("tmp", folder, "envoy.json"))).toBe(true);

@@ -144,13 +144,13 @@ test("many messages both ways, large ones too, arrive whole and in order", async
   socket.terminate();
 });
 
-test("a socket that one side leaves is closed on the other", async () => {
+test("a socket that one side closes is closed on the other", async () => {
   const socket = await opened({ path: "/open" });
   socket.close(4000, "enough");
   expect(await once(socket, "close")).toEqual([4000, Buffer.from("enough")]);
 });
 
-/** What comes back for these lines, until the connection ends. */
+/** The response to these lines, until the connection ends. */
 function exchange(lines: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(gate.port, "127.0.0.1", () => socket.write(`${lines.join("\r\n")}\r\n\r\n`));
@@ -163,7 +163,7 @@ function exchange(lines: string[]): Promise<string> {
   });
 }
 
-describe("nothing but a WebSocket is let through", () => {
+describe("no upgrade but WebSocket is allowed", () => {
   const authorization = `Authorization: Bearer ${token}`;
 
   test.each(["chat", "websocket, chat", "TLS/1.0"])("an upgrade to %s, with a good token", async (type) => {
@@ -229,7 +229,7 @@ describe("nothing but a WebSocket is let through", () => {
   });
 });
 
-test("run lets them through, prints each when it begins, and ends it after an edit", async () => {
+test("run allows them, prints each when it begins, and ends it after an edit", async () => {
   const workspace = new RunWorkspace();
   try {
     writeFileSync(workspace.path("policies/policies.yaml"), policies(false));
@@ -241,7 +241,7 @@ test("run lets them through, prints each when it begins, and ends it after an ed
     const lines = () => running.stdout().trim().split("\n");
     await until("it is printed while it is open", async () => lines().some((line) => line.includes(" 101 ")));
     expect(await said(result.socket, "hello")).toBe("hello");
-    // Who was let in under other policies does not stay.
+    // A connection that other policies allowed does not stay open.
     const closed = once(result.socket, "close");
     writeFileSync(workspace.path("policies/policies.yaml"), policies(false).replace("/open", "/other"));
     await closed;

@@ -162,7 +162,7 @@ describe("https://", () => {
     if (expected === 200) expect((JSON.parse(answer.body) as Seen).sni).toBe(host);
   });
 
-  describe("to a service that asks for certificates", () => {
+  describe("to a service that requires certificates", () => {
     const mutual = () => https({ ca: authority.certificate, requestCert: true, rejectUnauthorized: true });
 
     test("shows the gate's own", async () => {
@@ -177,7 +177,7 @@ describe("https://", () => {
     });
   });
 
-  test("lets WebSockets through", async () => {
+  test("allows WebSockets", async () => {
     const server = createServer(credentialsOf("localhost"));
     const sockets = new WebSocketServer({ server });
     sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(`${data}!`)));
@@ -220,7 +220,7 @@ describe("https://", () => {
       /--upstream-ca policies.*: it does not begin with a certificate/,
     ],
     [
-      "an authority of key servers that is none",
+      "an authority of key servers that is not a certificate",
       ["--jwks-ca", "gate.key"],
       /--jwks-ca gate\.key: it does not begin with a certificate/,
     ],

@@ -90,7 +90,7 @@ async function start(options: Partial<CompileOptions>): Promise<Watched> {
   };
 }
 
-/** Waits until Envoy has written what is looked for. */
+/** Waits until Envoy has written the expected text. */
 async function logged(envoy: Envoy, pattern: RegExp): Promise<RegExpMatchArray> {
   const end = Date.now() + 10_000;
   let found = envoy.log.match(pattern);

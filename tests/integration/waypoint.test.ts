@@ -29,7 +29,7 @@ const STATE = "io.istio.peer_principal";
 
 const SERVED = [{ group: "", kind: "Service", name: "httpbin" }];
 
-/** By path, the sources that are let through. */
+/** By path, the sources that are allowed. */
 const SOURCES = {
   "/principals": { principals: ["cluster.local/ns/foo/sa/sleep"] },
   "/any-principal": { principals: ["*"] },
@@ -271,7 +271,7 @@ async function through(
   }
 }
 
-/** The first bytes that come; none if the stream ends, which Envoy does with a reset. */
+/** The first bytes that arrive; none if the stream ends, which Envoy does with a reset. */
 function firstOf(stream: Duplex): Promise<string> {
   return new Promise((resolve) => {
     stream.once("data", (bytes: Buffer) => resolve(bytes.toString("latin1")));
@@ -332,14 +332,14 @@ describe.each(FACTORIES)("a peer's principal in filter state of %s", (factory) =
     expect(await through(envoy, { uris: [SLEEP] }, "/open", [["authorization", "Bearer a.b.c"]])).toBe(401);
   });
 
-  test("without one, no policy about the peer lets anybody through, not even by what the peer is not", async () => {
+  test("without one, no policy about the peer allows a request, not even by a negative condition", async () => {
     // Envoy's formatter writes `-`.
     expect(await statuses(envoy, { dns: ["client.example"] })).toEqual(UNKNOWN);
     expect(await through(envoy, { dns: ["client.example"] }, "/open")).toBe(200);
   });
 });
 
-test("a proxy other than a waypoint has no such filter state, and lets no request through by it", async () => {
+test("a proxy other than a waypoint has no such filter state, and allows no request by it", async () => {
   for (const state of [undefined, { ...PEER, format: "%REQ(x-absent)%" }]) {
     const envoy = await start(compiled(), state);
     try {

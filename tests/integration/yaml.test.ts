@@ -1,4 +1,4 @@
-/** Envoy's own reader of YAML takes what the tool renders for what was meant. */
+/** Envoy's own YAML reader reads the tool's output as the intended values. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

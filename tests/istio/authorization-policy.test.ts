@@ -214,7 +214,7 @@ describe("actions", () => {
       rules: [{ id: "ns[default]-policy[a]-rule[0]", condition: { or: [] } }],
     });
   });
-  test("policies on trial enforce nothing, and their action enforces something only through others", () => {
+  test("dry-run policies enforce nothing; their action is enforced only by other policies", () => {
     const trial = policy("a", "{action: DENY, rules: [{}]}", dryRun);
     const id = "ns[foo]-policy[a]-rule[0]";
     expect(authorizationOf(trial).deny).toEqual({ shadowRules: [{ id, condition: { and: [] } }] });
@@ -222,11 +222,11 @@ describe("actions", () => {
     expect(both.deny!.rules).toHaveLength(1);
     expect(both.deny!.shadowRules).toHaveLength(1);
   });
-  test.each(["false", "F", "0"])("a trial can be called off with %s", (value) => {
+  test.each(["false", "F", "0"])("the dry-run annotation is switched off by %s", (value) => {
     const text = policy("a", "{rules: [{}]}", `, annotations: {istio.io/dry-run: "${value}"}`);
     expect(authorizationOf(text).allow).toHaveProperty("rules");
   });
-  test("a key without a matcher narrows what is let through, as in Istio", () => {
+  test("a key without a matcher allows fewer requests, as in Istio", () => {
     const rules = "[{when: [{key: 'request.headersx[a]', notValues: [b]}]}]";
     const allow = policy("a", `{rules: ${rules}}`);
     expect(authorizationOf(allow).allow).toEqual({ rules: [] });
@@ -497,7 +497,7 @@ describe("what istiod or the API server refuse, is refused", () => {
       '"request.headers[a\\n]" is not a header\'s name',
     ]);
   });
-  test("dry-run of AUDIT, and a dry-run that is neither true nor false", () => {
+  test("the dry-run annotation on AUDIT, and one that is neither true nor false", () => {
     const annotated = (action: string, value: string) =>
       messages(rule("{}", action).replace("foo}", `foo, annotations: {istio.io/dry-run: "${value}"}}`));
     expect(annotated("AUDIT", "true")).toEqual([

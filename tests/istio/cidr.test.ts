@@ -47,5 +47,5 @@ describe("addresses and ranges", () => {
     "::1.2.3.4:5",
     "fe80::1%eth0",
     "[::1]",
-  ])("%j is none", (text) => expect(parseCidr(text)).toBeUndefined());
+  ])("%j is refused", (text) => expect(parseCidr(text)).toBeUndefined());
 });

@@ -82,11 +82,11 @@ describe("targets", () => {
   const direct = rule("{from: [{source: {notIpBlocks: [10.0.0.0/8]}}]}", "DENY");
   const when = rule("{when: [{key: source.ip, values: [10.0.0.1]}]}");
 
-  test("a bootstrap passes the direct peer if a policy asks for it, and only then", () => {
+  test("a bootstrap passes the direct peer only if a policy uses it", () => {
     expect(compileText(direct).configuration!.directRemoteAddress).toBe("jwtgate.direct_remote_address");
     expect(compileText(rule("{}")).configuration).not.toHaveProperty("directRemoteAddress");
   });
-  test("a bare configuration names what it needs", () => {
+  test("a configuration alone names the resources that it needs", () => {
     expect(compileText(direct, { target: "config" }).configuration).toHaveProperty("directRemoteAddress");
     expect(messages(direct, { target: "config" })).toEqual([
       "4:48: warning: this needs the filter state jwtgate.direct_remote_address to hold the direct peer's address: --output envoy sets it",

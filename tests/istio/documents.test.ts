@@ -121,7 +121,7 @@ m`;
   ]);
 });
 
-describe("what a token has at the path of a claim", () => {
+describe("a token's value at the path of a claim", () => {
   const claims = {
     sub: "a",
     list: [1, 2],

@@ -284,7 +284,7 @@ describe("an extension provider", () => {
     ).toEqual([]);
   });
 
-  test("has a name that nothing else can be taken for", () => {
+  test("has a unique name", () => {
     const policies = resource("AuthorizationPolicy", "{action: CUSTOM, provider: {name: A}, rules: [{}]}");
     const mesh = `extensionProviders: [{name: A, envoyExtAuthzGrpc: {${HERE}}}]`;
     expect(faults(mesh, policies)[0]).toContain('the extension provider\'s name "A" cannot be used');
@@ -297,7 +297,7 @@ describe("a CUSTOM policy", () => {
     resource("AuthorizationPolicy", `{action: CUSTOM, provider: {name: a}, rules: ${rules}}`);
   const options = { meshConfig };
 
-  test("names the rules that it is asked about, and has nothing for the filter", () => {
+  test("names its rules, and adds no rule to the filter", () => {
     const text = custom("[{to: [{operation: {paths: [/a]}}], from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]");
     const [workload] = compileWith(http(HERE), {}, text).workloads;
     expect(workload?.configuration).toMatchObject({ authorization: { predicates: [], deny: { rules: [] } } });
@@ -350,7 +350,7 @@ describe("a CUSTOM policy", () => {
     expect(found[0]).toContain(`Istio takes no ${name} in a CUSTOM policy`);
   });
 
-  test("is not on trial", () => {
+  test("refuses the dry-run annotation", () => {
     const text = custom("[{}]").replace(
       "namespace: foo",
       "namespace: foo, annotations: {▲istio.io/dry-run: 'true'}",
@@ -360,7 +360,7 @@ describe("a CUSTOM policy", () => {
     ]);
   });
 
-  test("needs a mesh config for an Envoy, and is an error for an output that knows nothing of it", () => {
+  test("needs a mesh config for an Envoy, and is an error for an output without authorizers", () => {
     const one = (target: CompileTarget) =>
       compile([{ name: "policy.yaml", text: CUSTOM }], { target }).diagnostics;
     expect(one(WHOLE_ENVOY)[0]).toMatchObject({ severity: "error", line: 4, column: 41 });
@@ -426,7 +426,7 @@ describe("for a WasmPlugin, a CUSTOM policy", () => {
     expect(text).not.toContain("CUSTOM");
   });
 
-  test("is not a plugin of its own, and no reason for two", () => {
+  test("neither needs its own plugin nor causes two", () => {
     const other = labelled("ask", "b", "action: CUSTOM, provider: {name: a}, rules: [{}]");
     const { workloads, notes } = left(`${deny}---\n${other}`);
     expect(workloads.map(({ selection }) => selection?.matchLabels)).toEqual([{ app: "a" }]);
@@ -434,7 +434,7 @@ describe("for a WasmPlugin, a CUSTOM policy", () => {
     expect(notes).toHaveLength(1);
   });
 
-  test("without other policies is nothing to compile", () => {
+  test("without other policies there is no filter to compile", () => {
     const { workloads, notes } = left(CUSTOM);
     expect(workloads).toEqual([]);
     expect(notes[0]).toContain("there are only CUSTOM policies here, and nothing for the filter to decide");

@@ -1,4 +1,7 @@
-/** ServiceEntries, DestinationRules and Services of the input: which cluster serves a server of keys, and what is missing. */
+/**
+ * ServiceEntries, DestinationRules and Services of the input: which cluster leads to a server of keys, and
+ * which resources are missing.
+ */
 import { load, loadAll } from "js-yaml";
 import { describe, expect, test } from "vitest";
 import { compile } from "../../tools/targets/compile.ts";
@@ -17,7 +20,10 @@ interface Written {
   spec: { hosts?: string[]; host?: string };
 }
 
-/** @returns the cluster, what is written for it, and warnings and errors without their places */
+/**
+ * @returns the cluster, the resources that are written for it, and warnings and errors without their
+ * positions
+ */
 function compiled(jwksUri: string, resources: string, namespace = "foo") {
   const files = [{ name: "a.yaml", text: policy(jwksUri) + resources }];
   const { workloads, diagnostics } = compile(files, {
@@ -227,7 +233,7 @@ describe("a host that a ServiceEntry covers gets no second one", () => {
   });
 });
 
-describe("the warning names what is missing, and the keys get a separate name", () => {
+describe("the warning names the missing resource, and the keys get a separate name", () => {
   const APART = "keys.example.jwtgate.internal";
   test.each([
     [

@@ -1,4 +1,7 @@
-/** Policies made at random: what is well-formed compiles to what the schema and the filter ask for; one fault is one error. */
+/**
+ * Policies made at random: valid ones compile to a configuration that the schema and the filter accept; one
+ * fault is one error.
+ */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";

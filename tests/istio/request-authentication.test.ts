@@ -81,7 +81,7 @@ describe("a jwtRule becomes a provider", () => {
     expect(places("fromCookies: [session]")).toEqual({ fromCookies: ["session"] });
   });
 
-  test("without jwtRules nothing is checked, but the configuration is not empty: the filter refuses an empty one", () => {
+  test("without jwtRules no token is verified, but the configuration is not empty, because the filter refuses an empty one", () => {
     const { configuration } = compileText(resource("RequestAuthentication", "{}"));
     expect(configuration).toEqual({
       version: 1,
@@ -90,14 +90,14 @@ describe("a jwtRule becomes a provider", () => {
     });
   });
 
-  test("without jwtRules there is nothing, and a policy beside it stays", () => {
+  test("without jwtRules there is no provider, and the other policy stays", () => {
     const policy = resource("AuthorizationPolicy", "{}");
     const { configuration } = compileText(`${resource("RequestAuthentication", "{}")}---\n${policy}`);
     expect(configuration).toMatchObject({ contents: { providers: 0, rules: 1 } });
   });
 });
 
-describe("a URL of keys is what the filter asks for", () => {
+describe("the URL of keys is the one that the filter fetches", () => {
   const uri = (jwksUri: string) =>
     compileText(resource("RequestAuthentication", `{jwtRules: [{jwksUri: ${JSON.stringify(jwksUri)}}]}`))
       .configuration?.providers?.[0]?.remoteJwks?.uri;
@@ -302,7 +302,7 @@ describe("without keys", () => {
       allowMetadataService: true,
     });
     expect(allowed.configuration?.providers?.[0]?.remoteJwks?.uri).toBe(requestUrl(jwksUri));
-    // Nor is its discovery document, a jwks_uri that one has named, or what is trusted to be named.
+    // The same is true of its discovery document, of a jwks_uri in it, and of the trusted origins.
     const document = `https://${host}/.well-known/openid-configuration`;
     expect(messages(jwtRule(`issuer: 'https://${host}'`, ""))).toEqual([
       expect.stringContaining(`${JSON.stringify(document)} names a link-local address`),
@@ -482,7 +482,7 @@ describe("what istiod, the API server or Envoy refuse, is refused", () => {
       "spec.jwtRules has more than 4096 entries",
     ]);
   });
-  test("a policy on trial", () => {
+  test("a dry-run policy", () => {
     const text = jwtRule("issuer: i").replace("name: p", "name: p, annotations: {istio.io/dry-run: 'true'}");
     expect(messages(text)).toEqual([
       "3:35: istio.io/dry-run is for AuthorizationPolicy only: remove it, or compile with --shadow",

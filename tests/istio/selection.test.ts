@@ -24,7 +24,7 @@ describe("policies that no workload has both of, compiled together", () => {
     ["namespaces", allow("a", "foo") + allow("b", "bar")],
     ["labels", allow("a", "foo", labels("app: a")) + allow("b", "foo", labels("app: b"))],
     ["gateways", allow("a", "foo", gateway("g")) + allow("b", "foo", gateway("h"))],
-  ])("of two %s are named: what one allows is open for the other", (_what, text) => {
+  ])("of two %s are named: a request that one allows is allowed for the other", (_what, text) => {
     expect(messages(text)).toEqual([
       expect.stringMatching(
         /^6:1: warning: no workload has both this AuthorizationPolicy \w+\/b and AuthorizationPolicy foo\/a \(policy\.yaml:1:1\)/,
@@ -101,7 +101,7 @@ describe("which policies are for a workload", () => {
   });
 });
 
-describe("what is not decided is refused", () => {
+describe("undecided cases are refused", () => {
   test("labels, without a namespace, if there are several", () => {
     expect(messages(policy("a", "foo") + policy("b", "bar"), { labels: {} })).toEqual([
       "6:1: the policies are of several namespaces, foo and bar: pass --namespace",
@@ -117,7 +117,7 @@ describe("what is not decided is refused", () => {
       "1:1: AuthorizationPolicy foo/a is for Gateway g: pass --gateway NAME if the workload is a gateway, or --labels if it is not",
     ]);
   });
-  test("a workload for which there is nothing", () => {
+  test("a workload without a policy", () => {
     expect(messages(policy("a", "foo"), { namespace: "bar" })).toEqual([
       "no policy here is for this workload: a filter would let everything through; correct --namespace, --labels or --gateway",
     ]);
@@ -289,8 +289,8 @@ describe("a policy that the filter cannot do, or that is of a newer Istio", () =
       "with a label that is a number",
       policy("new", "foo", `selector: {matchLabels: {app: b, v: 1}}, ${NEWER}`),
     ],
-    ["for labels that nobody knows", policy("new", "foo", `${LABELS}, ${NEWER}`), { namespace: "foo" }],
-    ["in a namespace that is none", policy("new", "Bar", NEWER)],
+    ["for unknown labels", policy("new", "foo", `${LABELS}, ${NEWER}`), { namespace: "foo" }],
+    ["in an invalid namespace", policy("new", "Bar", NEWER)],
     ["with a namespace that is misspelt", policy("new", "foo", NEWER).replace("namespace", "namespce")],
     ["without a name", policy("new", "bar", NEWER).replace("name: new, ", "")],
     [

@@ -1,4 +1,6 @@
-/** `compile --mode waypoint`: which policies a waypoint enforces, what its plugin is for, and what it cannot do. */
+/**
+ * `compile --mode waypoint`: which policies a waypoint enforces, the target of its plugin, and its limits.
+ */
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type CompileOptions, compile } from "../../tools/compile.ts";
@@ -119,9 +121,9 @@ describe("the policies of a waypoint", () => {
   });
 });
 
-describe("what is not decided for a waypoint is refused", () => {
+describe("cases that are undecided for a waypoint are refused", () => {
   const namespace = "foo";
-  test("a Service, beside a plugin for its Gateway", () => {
+  test("a Service, next to a plugin for its Gateway", () => {
     expect(compiled(ALL, { namespace, gateway: "wp" }).said[0]).toBe(
       "f:11:1: AuthorizationPolicy foo/a is for the Service a, and a plugin for the Gateway wp would run on its requests too, beside one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it",
     );
@@ -164,7 +166,7 @@ describe("what is not decided for a waypoint is refused", () => {
   });
 });
 
-describe("what a plugin in a waypoint cannot do", () => {
+describe("the limits of a plugin in a waypoint", () => {
   const one = (rule: string) =>
     compiled(policy("a", "foo", `${service("a")}, action: DENY, rules: [${rule}]`)).said;
 

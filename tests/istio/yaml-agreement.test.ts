@@ -47,7 +47,10 @@ const PIECES = [
   ],
 ];
 
-/** Texts that only the library refuses, although the specification allows them, and texts that nobody writes. */
+/**
+ * Texts that only the library refuses, although the specification allows them, and texts that do not occur in
+ * practice.
+ */
 const OURS_ALONE = [
   // Tabs before a scalar that is a whole document, and in empty lines.
   /TAB_AS_INDENT/,

@@ -1,4 +1,4 @@
-/** Large and hostile YAML: the work is bounded, and an error says what is too much. */
+/** Large and hostile YAML: the work is bounded, and an error names the limit. */
 import { describe, expect, test } from "vitest";
 import { parseYaml, type YamlNode } from "../../tools/istio/yaml.ts";
 

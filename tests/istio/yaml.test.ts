@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Diagnostic } from "../../tools/diagnostics.ts";
 import { decodeText, nodeAt, parseYaml, readYaml, type YamlNode } from "../../tools/istio/yaml.ts";
 
-/** Plain values; of a scalar that is not a string, what YAML made of it. */
+/** Plain values; for a scalar that is not a string, the value that YAML gives it. */
 function plain(node: YamlNode): unknown {
   switch (node.kind) {
     case "map":
@@ -30,7 +30,7 @@ function faults(text: string): string[] {
   return diagnostics.map(({ line, column, message }) => `${line}:${column}: ${message}`);
 }
 
-test("a place in a file is right after what is not YAML, too", () => {
+test("a position in a file is also right after text that is not YAML", () => {
   expect(faults('y{\n "a": "b",\n "c": {\n  "d": "e"\n }\n}\n---\nb: *c\n').at(-1)).toMatch(/^8:4: /);
 });
 
@@ -260,7 +260,7 @@ describe("structure", () => {
   });
 });
 
-describe("what is refused, and where", () => {
+describe("what is refused, and its position", () => {
   test.each([
     ["a: 1\nb: 2\na: 3\n", "3:1: this field is written twice"],
     ["a:\n  b: 1\n  b: 1\n", "3:3: this field is written twice"],

@@ -16,7 +16,7 @@ import rsa2048 from "../vectors/rsa-2048.json" with { type: "json" };
 
 type Change = (element: Element) => Uint8Array;
 
-/** A tag that none of these forms has. */
+/** A tag that does not occur in these forms. */
 const UTF8_STRING = 0x0c;
 const OBJECT_IDENTIFIER = (hex: string) => der(TAG.objectIdentifier, Buffer.from(hex, "hex"));
 

@@ -1,4 +1,4 @@
-/** Documents fetched from issuers and key servers: what is taken, and the reason if nothing is. */
+/** Documents fetched from issuers and key servers: which are accepted, and the reason if one is refused. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -94,7 +94,7 @@ describe("a fetch", () => {
     expect((await fault(server.origin, { maxBytes: 1000 })).fault).toBe("size");
   });
 
-  test("ends if no answer comes in time", async () => {
+  test("ends if there is no response in time", async () => {
     server.behaviour = () => {};
     expect(await fault(server.origin, { timeoutMs: 50 })).toMatchObject({
       message: "the server did not answer within 50 ms",

@@ -1,4 +1,4 @@
-/** Key sets: what is not a key set is refused, what no token can be verified with is named. */
+/** Key sets: other text is refused, and a key that can verify no token is named. */
 
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
@@ -79,7 +79,7 @@ describe("usable keys", () => {
     }
   });
 
-  test("null and what is empty are as good as absent", () => {
+  test("null and empty members count as absent", () => {
     const nothing = { kid: null, alg: null, use: null, key_ops: null, x5c: null, d: null };
     expect(read({ ...EC, ...nothing })).toEqual({ keys: [EC], problems: [] });
     const empty = {
@@ -122,7 +122,7 @@ describe("usable keys", () => {
     ["an object without kty", { kid: "q" }],
     ["a broken n", { kty: "RSA", kid: "bad", n: "!!!", e: "AQAB" }],
     ["a key type of the future", { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA", kid: "pq" }],
-  ])("%s beside them is left out with a warning", (_, element) => {
+  ])("%s next to them is left out with a warning", (_, element) => {
     const { keys, problems } = normalizeJwks(JSON.stringify({ keys: [element, EC] }));
     expect(keys).toEqual([EC]);
     expect(problems).toMatchObject([{ severity: "warning", keyIndex: 0 }]);
@@ -279,7 +279,7 @@ describe("refused sets", () => {
     ["a single key", JSON.stringify(EC), "this is a single key"],
     ["PEM", "-----BEGIN PUBLIC KEY-----\n", "this is PEM"],
     [
-      "certificates that are none",
+      "text that is not a certificate",
       `{"a":"-----BEGIN CERTIFICATE-----\\n"}`,
       "it has no RSA key that can be read",
     ],
@@ -419,7 +419,7 @@ test.each(["ftp://a", "/keys", "//a/keys", "https:a", "https://", ""])(
   },
 );
 
-test("what a discovery document names is not fetched from a metadata service", async () => {
+test("a discovery document's jwks_uri is not fetched from a metadata service", async () => {
   const server = await JwksServer.start(answer(200, ""));
   try {
     const issuer = server.origin;
@@ -433,7 +433,7 @@ test("what a discovery document names is not fetched from a metadata service", a
     );
     expect([...documents.keys()]).toEqual([uri]);
     expect([...failures]).toEqual([]);
-    // Nor if the policy allows that host.
+    // Also not if the policy allows that host.
     const jwksHosts = [{ origin: "http://metadata.goog.", cluster: "other" }];
     const allowed = await fetchDocuments(
       whole({

@@ -33,7 +33,7 @@ describe.each([
 ])("keys read by %s", (_name, readKeys) => {
   const read = (input: string | Buffer) => readKeys(Buffer.from(input)).keys;
 
-  test("takes the public key of every PEM block", () => {
+  test("reads the public key of every PEM block", () => {
     const text = [
       RSA.privateKey.export({ type: "pkcs1", format: "pem" }),
       "Bag Attributes: what other tools write between",
@@ -47,7 +47,7 @@ describe.each([
     expect(read(text)).toEqual([rsa, rsa, ec, ec, ed25519, CERTIFIED]);
   });
 
-  test("takes a JWK, a key set, and a key that is only in its certificate", () => {
+  test("reads a JWK, a key set, and a key that is only in its certificate", () => {
     const key = jwk(EC.publicKey);
     expect(read(JSON.stringify(key))).toEqual([key]);
     expect(read(JSON.stringify({ keys: [key, key] }))).toEqual([key, key]);
@@ -61,7 +61,7 @@ describe.each([
     expect(read(`${ecParameters}${sec1}`)).toEqual([jwk(EC.publicKey)]);
   });
 
-  test("takes DER of every kind, and base64 of it", () => {
+  test("reads DER of every kind, and base64 of it", () => {
     const rsa = jwk(RSA.publicKey);
     const forms: [Buffer, object][] = [
       [RSA.publicKey.export({ type: "spki", format: "der" }), rsa],
@@ -79,7 +79,7 @@ describe.each([
     }
   });
 
-  test("takes PEM whose line breaks are lost or written as \\n", () => {
+  test("reads PEM without line breaks, or with \\n instead of them", () => {
     const pem = RSA.publicKey.export({ type: "spki", format: "pem" }).toString();
     for (const text of [
       pem.replace(/\n/g, "\\n"),
@@ -93,7 +93,7 @@ describe.each([
     }
   });
 
-  test("takes a key that is limited to RSA-PSS, with its algorithm", () => {
+  test("reads a key that is limited to RSA-PSS, with its algorithm", () => {
     const pss = (options: object) =>
       generateKeyPairSync("rsa-pss", { modulusLength: 2048, ...options } as never) as unknown as typeof RSA;
     const limited = pss({ hashAlgorithm: "sha384", mgf1HashAlgorithm: "sha384", saltLength: 48 });
@@ -111,7 +111,7 @@ describe.each([
     expect(open).not.toHaveProperty("alg");
   });
 
-  test("takes Google's JSON of a service account, with its key id", () => {
+  test("reads Google's JSON of a service account, with its key id", () => {
     const account = {
       type: "service_account",
       private_key_id: "f00d",
@@ -120,14 +120,14 @@ describe.each([
     expect(read(JSON.stringify(account))).toEqual([{ ...jwk(RSA.publicKey), kid: "f00d" }]);
   });
 
-  test("takes a map of certificates, with its key ids", () => {
+  test("reads a map of certificates, with its key ids", () => {
     expect(read(JSON.stringify({ one: certificate, two: certificate }))).toEqual([
       { ...CERTIFIED, kid: "one" },
       { ...CERTIFIED, kid: "two" },
     ]);
   });
 
-  test("takes the leaf of a chain, and its issuers if asked", () => {
+  test("reads the leaf of a chain, and its issuers with --chain", () => {
     const authority = new CertificateAuthority();
     const chain = `${authority.issue({}).certificate}${authority.certificate}`;
     const [leaf, issuer] =
@@ -363,7 +363,7 @@ describe("OpenSSL and what runs anywhere", () => {
         const [found, expected] = [readPublicKeys, readKeysByOpenssl].map((read) =>
           outcome(() => read(bytes)),
         );
-        // A reader may refuse what the other one takes; two that take a key take the same one.
+        // A reader may refuse a key that another one reads. If both read it, the keys are equal.
         if (found !== "no key" && expected !== "no key") expect(found).toEqual(expected);
       }),
       { numRuns: 500 },

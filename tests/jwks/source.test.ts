@@ -62,7 +62,7 @@ describe("in a mesh", () => {
     ["http://[fd00::]/", external("jwks-fd00--0.jwtgate.internal", 80, "fd00::", 80)],
   ])("%s", (url, host) => expect(meshHost(new URL(url), "foo")).toEqual(host));
 
-  test("a host that the mesh has already gets another name", () => {
+  test("a host that is already in the mesh gets another name", () => {
     const expected = external("a.example.jwtgate.internal", 443, "a.example", 443);
     expect(meshHost(new URL("https://a.example/"), "foo", true)).toEqual(expected);
   });

@@ -1,10 +1,10 @@
-/** Servers of keys as policies name them, with what the mesh has of them. */
+/** Servers of keys as policies name them, with their resources in the mesh. */
 import { loadAll } from "js-yaml";
 import type { Configuration } from "../../tools/config/schema.ts";
 
 export interface KeyServer {
   uri: string;
-  /** Resources of the mesh, beside the policies. */
+  /** Resources of the mesh, in addition to the policies. */
   resources?: string;
 }
 
@@ -81,7 +81,7 @@ ${KEY_SERVERS.map(({ uri }, i) => `  - {issuer: "https://issuer${i}.example", jw
 
 export const RESOURCES = KEY_SERVERS.map(({ resources = "" }) => resources).join("");
 
-/** A cluster as istiod gives it to a proxy, as far as it matters to keys. */
+/** A cluster as istiod gives it to a proxy: the fields that matter to keys. */
 export interface Cluster {
   /** Absent for plain text. */
   tls?: { sni?: string; names: string[] };

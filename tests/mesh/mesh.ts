@@ -111,7 +111,7 @@ export class Mesh {
   private async startAll(): Promise<void> {
     const names = ["etcd", "peer", "api", "grpc", "http", "injection", "xds", "monitoring", "registry"];
     for (const name of names) this.ports.set(name, await freePort());
-    // The agent keeps modules here, and does not make the folder.
+    // The agent stores modules here, and does not create the folder.
     mkdirSync("/var/lib/istio/data", { recursive: true });
     await this.startApiServer();
     await this.startIstiod();
@@ -204,7 +204,7 @@ export class Mesh {
     await this.apply(WITHOUT_EXTENSIONS);
   }
 
-  /** Starts the registry, which keeps nothing when it ends, and pushes the module. */
+  /** Starts the registry, which stores no data permanently, and pushes the module. */
   async startRegistry(): Promise<void> {
     const address = `127.0.0.1:${this.port("registry")}`;
     this.spawn("registry", join(this.programs, "crane"), ["registry", "serve", "--address", address]);
@@ -296,14 +296,14 @@ export class Mesh {
     }
   }
 
-  /** Runs jwtgate. @throws if it fails, with what it printed */
+  /** Runs jwtgate. @throws if it fails, with its output */
   async tool(args: readonly string[], input = ""): Promise<string> {
     const promise = execute(process.execPath, [TOOL, ...args], { cwd: this.folder, maxBuffer: 1 << 26 });
     promise.child.stdin?.end(input);
     return (await promise).stdout;
   }
 
-  /** Compiles policies, beside whatever else the mesh has, and applies the results. */
+  /** Compiles policies in addition to the other resources of the mesh, and applies the results. */
   async plugin(policies: string, options: readonly string[], image: readonly string[] = []): Promise<string> {
     const where = image.length > 0 ? image : ["--image", this.image, "--sha256", this.digest];
     const written = await this.tool(
@@ -415,7 +415,7 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
     try {
       process.kill(-(child.pid ?? 0), name);
     } catch {
-      // It has ended by itself.
+      // It has already exited.
     }
   };
   kill(signal);

@@ -23,7 +23,7 @@ export interface Stage {
   service: number;
   /** Keeps what istiod made, if the run was asked to. */
   record(name: string, value: unknown): void;
-  /** Compares, and keeps what differs. */
+  /** Compares, and records the differences. */
   want(what: string, got: Answer, status: number, body?: string): void;
 }
 
@@ -312,7 +312,7 @@ spec:
     },
   },
   {
-    name: "shadow beside Istio's own policies",
+    name: "shadow together with Istio's own policies",
     async run(stage) {
       const { mesh, gateway, want } = stage;
       await mesh.plugin(tokenNeeded(AT_GATEWAY), [...GATEWAY_OPTIONS, "--shadow"]);
@@ -326,7 +326,7 @@ spec:
       // Two resources, which istiod may push one after the other.
       await arrives(gateway.http, { path: "/" }, 403);
       await arrives(gateway.http, { path: "/", token: TOKEN }, 200);
-      await wantTokenNeeded(stage, "Istio's own policies, beside shadow", gateway.http);
+      await wantTokenNeeded(stage, "Istio's own policies, together with shadow", gateway.http);
       await until("shadow counts refusals", async () => {
         const stats = await mesh.admin(gateway, "/stats/prometheus");
         return [...stats.matchAll(/^jwtgate_shadow_denied\S* (\d+)/gm)].some(

@@ -1,5 +1,5 @@
 /**
- * Small changes to the filter from which somebody who attacks it would profit. `npm run mutate` applies each and runs its
+ * Small changes to the filter from which an attacker would profit. `npm run mutate` applies each and runs its
  * tests, one of which has to fail. `npm test` checks that every text to change is still there, once.
  */
 
@@ -23,7 +23,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (streamRoot == root) streamRoot = null;",
     to: "",
     tests: ["tests/conformance/isolation.test.ts"],
-    why: "a root context with the id of one that is gone gets its place, and answers 500",
+    why: "a root context with the id of a deleted one replaces it, and answers 500",
   },
   {
     file: "assembly/index.ts",
@@ -51,7 +51,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (plugin) return beginRequest(plugin, contextId);\n  }\n  return answerHostFailure();",
     to: "if (plugin) return beginRequest(plugin, contextId);\n  }\n  return 0;",
     tests: ["tests/conformance/isolation.test.ts"],
-    why: "a request of an unknown stream goes on",
+    why: "a request of an unknown stream continues",
   },
   {
     file: "assembly/waiting.ts",
@@ -72,14 +72,14 @@ export const MUTANTS: Mutant[] = [
     from: "if (advance(plugin, streamId, deadline, waits) == Verdict.Continue) continueRequest();",
     to: "advance(plugin, streamId, deadline, waits);\n  continueRequest();",
     tests: ["tests/conformance/waiting.test.ts", "tests/conformance/remote-keys.test.ts"],
-    why: "a request that waits again goes on without keys",
+    why: "a request that waits again continues without keys",
   },
   {
     file: "assembly/waiting.ts",
     from: "return advance(plugin, streamId, deadline, MAX_WAITS);",
     to: "return Verdict.StopAllIterationAndWatermark;",
     tests: ["tests/conformance/waiting.test.ts"],
-    why: "a request that finds no place waits for ever",
+    why: "a request for which the list has no space waits forever",
   },
   {
     file: "assembly/waiting.ts",
@@ -107,7 +107,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (!plugin.shadow && !request.flush()) return fail(plugin);",
     to: "if (!plugin.shadow) request.flush();",
     tests: ["tests/conformance/host-refusals.test.ts"],
-    why: "a request goes on with a header that the host did not remove",
+    why: "a request continues with a header that the host did not remove",
   },
   {
     file: "assembly/stream.ts",
@@ -135,7 +135,7 @@ export const MUTANTS: Mutant[] = [
     from: "return plugin.shadow ? Verdict.Continue : answerHostFailure();",
     to: "return Verdict.Continue;",
     tests: ["tests/conformance/host-failures.test.ts"],
-    why: "a request goes on though the host failed",
+    why: "a request continues although the host failed",
   },
   {
     file: "assembly/plugin.ts",
@@ -205,7 +205,7 @@ export const MUTANTS: Mutant[] = [
     from: "HOST_FAILURE.slice, EMPTY, EMPTY);\n  return Verdict.StopAllIterationAndWatermark;",
     to: "HOST_FAILURE.slice, EMPTY, EMPTY);\n  return Verdict.Continue;",
     tests: ["tests/conformance/host-refusals.test.ts"],
-    why: "a request goes on if the host refuses the answer 500 too",
+    why: "a request continues if the host refuses the answer 500 too",
   },
   {
     file: "assembly/answer.ts",
@@ -220,7 +220,7 @@ export const MUTANTS: Mutant[] = [
     to: ".append(body)",
     tests: ["tests/conformance/log-lines.test.ts"],
     why: "a refusal's details have spaces, which split an access log's fields",
-    equivalent: "the host writes details with underscores in the place of white space, whatever it is given",
+    equivalent: "the host replaces white space in details by underscores in any case",
   },
   {
     file: "assembly/answer.ts",
@@ -274,7 +274,7 @@ export const MUTANTS: Mutant[] = [
       "tests/conformance/log-lines.test.ts",
       "tests/conformance/host.test.ts",
     ],
-    why: "the principal is in filter state though nobody asked for it",
+    why: "the principal is in filter state although no listener needs it",
   },
   {
     file: "assembly/metrics.ts",
@@ -295,7 +295,7 @@ export const MUTANTS: Mutant[] = [
     from: "record(verifies ? 1 : 0)",
     to: "record(1)",
     tests: ["tests/conformance/counters.test.ts"],
-    why: "nobody sees that the host verifies no signatures",
+    why: "it is not reported that the host verifies no signatures",
   },
   {
     file: "assembly/metrics.ts",
@@ -395,7 +395,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (this.wrote) removeOutputs(request, provider);",
     to: "",
     tests: ["tests/conformance/isolation.test.ts"],
-    why: "the identity that an earlier provider wrote stays beside that of a later one",
+    why: "the identity of an earlier provider stays in addition to that of a later one",
   },
   {
     file: "assembly/authn/extractor.ts",
@@ -416,14 +416,14 @@ export const MUTANTS: Mutant[] = [
     from: "    candidate.isParsed = false;\n",
     to: "",
     tests: ["tests/conformance/cases.test.ts", "tests/conformance/tokens.test.ts"],
-    why: "what one token said counts for another",
+    why: "the claims of one token count for another",
   },
   {
     file: "assembly/authn/extractor.ts",
     from: "if (location.kind == LocationKind.Header && equals(location.name, name)) return true;",
     to: "",
     tests: ["tests/conformance/isolation.test.ts"],
-    why: "a token that a provider wrote into a header is not looked for",
+    why: "a token that a provider wrote into a header is not searched for",
   },
   {
     file: "assembly/authn/token-cache.ts",
@@ -465,7 +465,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (!setEffectiveContext(this.rootContextId)) return;",
     to: "setEffectiveContext(this.rootContextId);",
     tests: ["tests/conformance/waiting.test.ts"],
-    why: "the answer to a fetch comes to a stream, and is lost when it ends",
+    why: "the response to a fetch goes to a stream, and is lost when the stream ends",
   },
   {
     file: "assembly/authn/remote-jwks.ts",
@@ -507,7 +507,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (this.retired.timeOf(hash) != 0) return false;",
     to: "",
     tests: ["tests/conformance/remote-keys.test.ts", "tests/conformance/waiting.test.ts"],
-    why: "tokens of a key that is gone make the filter fetch",
+    why: "tokens of a removed key make the filter fetch",
   },
   {
     file: "assembly/authn/remote-jwks.ts",
@@ -549,21 +549,21 @@ export const MUTANTS: Mutant[] = [
     from: "    facts.learnAll(this.guardAttributes);\n",
     to: "",
     tests: ["tests/conformance/cases.test.ts", "tests/authz/engine.test.ts"],
-    why: "a DENY rule with a guard is not looked at",
+    why: "a DENY rule with a guard is not evaluated",
   },
   {
     file: "assembly/authz/rules.ts",
     from: "if (!reader.failed && !program.implies(first, target, guard)) {",
     to: "if (false) {",
     tests: ["tests/authz/loading.test.ts"],
-    why: "a rule is looked at only where a guard holds that it does not need",
+    why: "a rule is evaluated only if a guard holds that it does not need",
   },
   {
     file: "assembly/authz/rules.ts",
     from: "    this.seen.clear();\n",
     to: "",
     tests: ["tests/conformance/cases.test.ts", "tests/authz/engine.test.ts"],
-    why: "a rule that was looked at for one request is passed over for the next",
+    why: "a rule that was evaluated for one request is skipped for the next",
   },
   {
     file: "assembly/authz/facts.ts",
@@ -577,7 +577,7 @@ export const MUTANTS: Mutant[] = [
     from: "    this.known = 0;\n",
     to: "",
     tests: ["tests/conformance/cases.test.ts", "tests/authz/engine.test.ts"],
-    why: "nothing is looked at again for the next request",
+    why: "no rule is evaluated for the next request",
   },
   {
     file: "assembly/authz/condition.ts",
@@ -754,7 +754,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (!removeRequestHeader(sliceAt(this.removedNames, i))) this.failed = true;",
     to: "removeRequestHeader(sliceAt(this.removedNames, i));",
     tests: ["tests/conformance/host-refusals.test.ts"],
-    why: "a request goes on with a header that the host did not remove",
+    why: "a request continues with a header that the host did not remove",
   },
   {
     file: "assembly/http/request.ts",
@@ -803,7 +803,7 @@ export const MUTANTS: Mutant[] = [
     from: "return equals(percentDecode(subslice(parameter, 0, end)), name);",
     to: "return equals(subslice(parameter, 0, end), name);",
     tests: ["tests/conformance/request-parts.test.ts"],
-    why: "a token in a parameter with an encoded name goes on to the backend",
+    why: "a token in a parameter with an encoded name reaches the backend",
   },
   {
     file: "assembly/http/uri.ts",
@@ -1027,7 +1027,7 @@ export const MUTANTS: Mutant[] = [
     from: 'if (++depth > maxDepth) return this.fail(p, "nested too deeply");',
     to: "",
     tests: ["assembly/__tests__/encoding-json.spec.ts"],
-    why: "a token overflows the stack of whatever walks it",
+    why: "a token overflows the stack of a function that walks it",
   },
   {
     file: "assembly/encoding/json.ts",

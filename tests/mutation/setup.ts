@@ -1,4 +1,4 @@
-/** A test that fails need not look for the smallest input: what is asked is whether it fails. */
+/** A failing test need not search for the smallest input, because only the failure matters. */
 import fc from "fast-check";
 
 fc.configureGlobal({ endOnFailure: true });

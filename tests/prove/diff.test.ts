@@ -194,7 +194,7 @@ describe("planted differences", () => {
       with_(", audiences: [shop]") + allow(ANYONE),
     );
     expect(first).toBe(`closed 200>403 GET localhost/ authorization:{${ISS}}`);
-    // Signed by another key: the audience is looked at before the signature.
+    // Signed by another key: the audience is checked before the signature.
     expect(second).toBe(`changed 401>403 GET localhost/ authorization:{${ISS}}`);
   });
 
@@ -292,7 +292,7 @@ describe("policies that only look different", () => {
     ["an AUDIT policy", allow(ANYONE), allow(ANYONE) + policy("AUDIT", paths("/a"), "audit")],
     ["any path, and any request but CONNECT", allow(paths("*")), allow(to("{notMethods: [CONNECT]}"))],
     [
-      "a value beside any value",
+      "a value next to any value",
       TOKENS + deny(when(claim("g", 'notValues: ["*"]'))),
       TOKENS + deny(when(claim("g", 'notValues: ["*", x]'))),
     ],
@@ -309,7 +309,7 @@ test("a header that could hold another token of the same provider does not", asy
     tokens + deny(when(header("authorization", `notValues: ["${value}"]`)));
   expect(await lines(condition("Bearer *"), condition("a*"))).toEqual([
     "opened 403>200 GET localhost/ authorization=a",
-    // Of a preflight no token is looked at.
+    // A preflight's token is not verified.
     "closed 200>403 OPTIONS localhost/ authorization=Bearer a access-control-request-method=a origin=a",
   ]);
 });
@@ -327,7 +327,7 @@ test("a claim that no header can carry does not meet a condition on its text", a
   expect(classes.map(({ change }) => change)).toContain("forwarded");
 });
 
-describe("what is not decided", () => {
+describe("undecided cases", () => {
   test.each<[string, string, string, RegExp]>([
     [
       "path and query together",

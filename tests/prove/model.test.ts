@@ -1,4 +1,4 @@
-/** The parts of the model beside what they represent: patterns, paths that arrive, and authentication. */
+/** The parts of the model compared with what they represent: patterns, request paths, and authentication. */
 import { describe, expect, test } from "vitest";
 import type { Predicate, StringMatch } from "../../tools/config/schema.ts";
 import { wireText } from "../../tools/host/bytes.ts";
@@ -115,7 +115,7 @@ describe("patterns", () => {
     }
   });
 
-  test("what is not UTF-8 is never matched by a star", () => {
+  test("bytes that are not UTF-8 are never matched by a star", () => {
     const glob: Pattern = { kind: "glob", pieces: ["", "a", ""] };
     const classes = textClasses([{ kind: "nonEmpty" }, glob, { kind: "exact", text: "a\xff" }], {
       kind: "name",

@@ -77,13 +77,13 @@ describe("properties", () => {
       ["bad"],
       '401: GET /health of localhost, with a text that is not a token in the header authorization after "Bearer "',
     ],
-  ])("what comes along: %s", async (_, tokens, expected) => {
+  ])("the tokens of a request: %s", async (_, tokens, expected) => {
     expect(await proof(GUARDED, '[{to: [{operation: {paths: ["/health"]}}]}]', "allowed", tokens)).toBe(
       expected,
     );
   });
 
-  test("a token that must be there", async () => {
+  test("a required token", async () => {
     const required = `${authentication(`[${issuer(", presence: REQUIRED")}]`)}${policy("ALLOW", "[{}]")}`;
     expect(await proof(required, "[{}]", "allowed", ["none"])).toBe(
       "401: GET / of localhost, without a token",

@@ -9,7 +9,7 @@ const SEED = Number(process.env["RANDOM_SEED"] ?? 1);
 const PAIRS = Number(process.env["RANDOM_PAIRS"] ?? 60);
 const REQUESTS = Number(process.env["RANDOM_REQUESTS"] ?? 100);
 
-test("no request distinguishes what is declared equal, and what one distinguishes is found", async () => {
+test("policies that are declared equal decide every request alike, and every difference is found", async () => {
   const result = await attack(SEED, PAIRS, REQUESTS);
   expect(result.refuted).toEqual([]);
   expect(result.found).toBe(result.told);

@@ -39,7 +39,7 @@ describe("a line of the access log", () => {
     expect(parse({ grpc_status: "7" })).toEqual(ENTRY);
   });
 
-  test("has - and 0 for what is missing", () => {
+  test("has - and 0 for missing values", () => {
     const missing = { time: null, method: null, authority: null, path: "", details: null, status: null };
     expect(parse(missing)).toEqual({
       time: "-",

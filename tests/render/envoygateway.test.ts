@@ -236,7 +236,7 @@ describe("which Gateways", () => {
     { matchLabels: { app: "a" } },
     { targetRefs: [{ group: "", kind: "Service" as const, name: "edge" }] },
     { targetRefs: [gateway("edge"), { group: "", kind: "Service" as const, name: "edge" }] },
-  ])("%j is none", (selection) => expect(gatewaysOf({ namespace: "foo", ...selection })).toBeUndefined());
+  ])("not for %j", (selection) => expect(gatewaysOf({ namespace: "foo", ...selection })).toBeUndefined());
 });
 
 describe("a server of keys", () => {
@@ -260,7 +260,7 @@ describe("a server of keys", () => {
     ],
     ["http://203.0.113.7/jwks", { ip: { address: "203.0.113.7", port: 80 } }, undefined],
     ["http://[2001:db8::7:8:9]/jwks", { ip: { address: "2001:db8:0:0:0:7:8:9", port: 80 } }, undefined],
-  ])("%s has a Backend, a route and settings of its own", (uri, endpoint, sni) => {
+  ])("%s has its own Backend, route and settings", (uri, endpoint, sni) => {
     const configuration = configurationOf(policies(uri));
     const [backend, route, settings, ...more] = keyServers(configuration);
     expect(more).toEqual([]);
@@ -330,7 +330,7 @@ describe("a server of keys", () => {
     const patterns = rules.flatMap(({ matches }) =>
       matches.map(({ headers }) => headers.map(({ value }) => value)),
     );
-    // Matches are alternatives: each needs one that holds for nothing.
+    // Matches are alternatives: each needs one that holds for no request.
     expect(patterns).toEqual([["[^\\s\\S]"]]);
   });
 });

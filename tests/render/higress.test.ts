@@ -1,4 +1,7 @@
-/** Higress's WasmPlugin: what its schema says (alibaba/higress v2.2.1, api/extensions/v1alpha1), and what it must not say. */
+/**
+ * Higress's WasmPlugin: it is valid under its schema (alibaba/higress v2.2.1, api/extensions/v1alpha1), and
+ * omits fields that it must not have.
+ */
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";

@@ -38,11 +38,11 @@ describe("a server inside the mesh", () => {
       "outbound|80||nginx-proxy.foo.svc.cluster.local",
     ],
     ["http://nginx-proxy.foo.svc.cluster.local:8080/k", "outbound|8080||nginx-proxy.foo.svc.cluster.local"],
-  ])("%s is there already", (uri, cluster) => {
+  ])("%s needs no resource", (uri, cluster) => {
     expect(render(uri)).toEqual({ cluster, resources: [] });
   });
 
-  test("that speaks TLS gets a name of its own, so that the application's own calls stay as they are", () => {
+  test("with TLS gets another name, so that the application's own calls do not change", () => {
     const { cluster, resources } = render("https://idp.auth.svc.cluster.local/keys");
     const host = "idp.auth.svc.cluster.local.jwtgate.internal";
     expect(cluster).toBe(`outbound|443||${host}`);
@@ -105,7 +105,7 @@ describe("a server outside the mesh", () => {
   });
 });
 
-describe("keys come from the server that the policy names, never from another", () => {
+describe("keys are fetched only from the server that the policy names", () => {
   /** Policies of the root namespace and of another, each with one server of keys. */
   const compiled = (first: string, second: string, target: "envoy" | "wasmplugin") => {
     const text = [

@@ -1,4 +1,4 @@
-/** Small schemas of Kubernetes resources: what a resource may hold, and nothing else. */
+/** Small schemas of Kubernetes resources: the fields that a resource may have. */
 import { Ajv2020, type AnySchemaObject } from "ajv/dist/2020.js";
 import { expect } from "vitest";
 

@@ -1,4 +1,4 @@
-/** Strings that somebody somewhere takes for something else, and what the tool renders of them. */
+/** Strings that some YAML reader takes for another type, and what the tool renders for them. */
 import fc from "fast-check";
 import type { Configuration, Predicate, Provider, StringMatch } from "../../tools/config/schema.ts";
 import type { Selection } from "../../tools/istio/selection.ts";
@@ -19,7 +19,7 @@ import { whole } from "../support/configuration.ts";
 
 /** What YAML 1.1, YAML 1.2, a reader's own rules or a program that uses it take for something else than a string, or for the end of one. */
 export const TRICKY_WORDS: readonly string[] = [
-  // Booleans and nothing.
+  // Booleans and null.
   ..."y Y yes Yes YES yEs n N no No NO nO on On ON off Off OFF true True TRUE tRue false False FALSE".split(
     " ",
   ),
@@ -108,7 +108,7 @@ export const TRICKY_WORDS: readonly string[] = [
     "x\u0085  url: z",
   ],
   ...["x\u2028    url: oci://evil\u2028    failStrategy: FAIL_OPEN\u2028", "a\n  failStrategy: FAIL_OPEN\n"],
-  // Characters that do something, or are nothing.
+  // Control characters, and invisible ones.
   ...[
     "\0",
     "a\0b",

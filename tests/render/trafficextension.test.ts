@@ -12,7 +12,7 @@ import {
 import { OPEN } from "../support/configuration.ts";
 import { closed, expectValid, reference, resource } from "./schema.ts";
 
-/** The resource as far as Istio defines it. */
+/** The fields of the resource that Istio defines. */
 const SCHEMA = resource("extensions.istio.io/v1alpha1", "TrafficExtension", {
   ...closed(
     {
@@ -59,7 +59,7 @@ describe("a TrafficExtension", () => {
     expectValid(SCHEMA, renderTrafficExtension(selection, OPEN, { image: IMAGE, ...options }));
   });
 
-  test.each(SELECTIONS)("of %j says what a WasmPlugin says", (selection, options) => {
+  test.each(SELECTIONS)("of %j has the settings of a WasmPlugin", (selection, options) => {
     const [extension, plugin] = [renderTrafficExtension, renderWasmPlugin].map((render) =>
       render(selection, OPEN, { image: IMAGE, ...options }),
     ) as [Message, Message];

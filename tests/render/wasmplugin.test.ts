@@ -1,4 +1,4 @@
-/** The WasmPlugin: what Istio's schema says, and what the issue of running twice or not at all asks for. */
+/** The WasmPlugin: it is valid under Istio's schema, and runs exactly once for each request. */
 
 import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
 import { describe, expect, test } from "vitest";
@@ -55,7 +55,7 @@ describe("a WasmPlugin", () => {
     expect(render({ namespace: "foo" }, { mode: "gateway" }).spec["match"]).toEqual([{ mode: "CLIENT" }]);
   });
 
-  test("carries labels over", () => {
+  test("copies labels", () => {
     const { spec, metadata } = render(
       { namespace: "foo", matchLabels: { app: "httpbin", "example.com/Version": "V_1.0" } },
       { mode: "sidecar" },
@@ -64,7 +64,7 @@ describe("a WasmPlugin", () => {
     expect(metadata.name).toMatch(/^jwtgate-httpbin-v-1-0-[0-9a-f]{10}$/);
   });
 
-  test("carries targets over, and needs no mode where they are Gateways", () => {
+  test("copies targets, and needs no mode if they are Gateways", () => {
     const { spec, metadata } = render(GATEWAY);
     expect(spec["targetRefs"]).toEqual(GATEWAY.targetRefs);
     expect(spec).not.toHaveProperty("match");
@@ -80,7 +80,7 @@ describe("a WasmPlugin", () => {
     expect(render(GATEWAY, { sha256: "a".repeat(64) }).spec["sha256"]).toBe("a".repeat(64));
   });
 
-  test("has a name that Kubernetes takes, however long the labels are", () => {
+  test("has a name that Kubernetes accepts, for labels of any length", () => {
     const { metadata } = render({ namespace: "foo", matchLabels: { a: "x".repeat(56), b: "-".repeat(9) } });
     expect(metadata.name).toMatch(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
     expect(metadata.name.length).toBeLessThanOrEqual(63);
@@ -109,7 +109,7 @@ describe("no two selections of a namespace have one name: the later plugin would
     })),
   ];
 
-  test("whatever a name leaves out", () => {
+  test("for any characters that a name leaves out", () => {
     const names = selections.map((selection) => render(selection, { mode: "gateway" }).metadata.name);
     expect(new Set(names).size).toBe(selections.length);
     for (const name of names) expect(name).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);

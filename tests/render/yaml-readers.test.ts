@@ -18,7 +18,7 @@ function isNamed(document: object): boolean {
 }
 
 const samples = fc.sample(anyRendered, { seed: SEED, numRuns: RUNS });
-/** Each word as a name, a value, an item, and after a line of its own. */
+/** Each word as a name, a value, an item, and after a line break. */
 const words: Rendered[] = TRICKY_WORDS.map((word) => {
   const spec = {
     [word]: word,

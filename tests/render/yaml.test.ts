@@ -35,7 +35,7 @@ describe("the text", () => {
     },
   );
 
-  test("has blocks for JSON, and for nothing that a reader could take in two ways", () => {
+  test("has blocks for JSON, and no text that a reader could read in two ways", () => {
     const block = (text: string) => toBareYaml([{ a: { b: text } }]);
     expect(block('{\n "a": 1\n}')).toBe('a:\n  b: |-\n    {\n     "a": 1\n    }\n');
     expect(block("a\nb\n")).toBe("a:\n  b: |\n    a\n    b\n");
@@ -54,7 +54,7 @@ describe("the text", () => {
     }
   });
 
-  test("has comments that nothing in them ends", () => {
+  test("has comments that no text in them can end", () => {
     const text = toYaml([{ a: 1 }], "x\u2028y: 1\nz\u0085\rw: 2", { reasons: { a: "b\u2029c: 3\nd" } });
     expect(text).toBe("# x\\u2028y: 1\n# z\\u0085\\u000dw: 2\n# b\\u2029c: 3\n# d\na: 1\n");
   });

@@ -21,7 +21,7 @@ export interface WatchedPage {
   page: Page;
   /** The URLs of all requests, in their order. */
   requests: string[];
-  /** Messages on the console, and errors that nothing caught. */
+  /** Messages on the console, and uncaught errors. */
   messages: string[];
   close(): Promise<void>;
 }
@@ -49,7 +49,7 @@ export async function openBrowser(): Promise<Browser> {
 }
 
 /**
- * Opens a page in a context of its own.
+ * Opens a page in its own context.
  *
  * @param url where to go; absent: nowhere yet
  */

@@ -1,8 +1,8 @@
-/** Tests that hold for whatever is chosen at random. */
+/** Tests that must hold for every random choice. */
 import fc from "fast-check";
 import { Random } from "../fuzz/random.ts";
 
-/** Of nothing the first is chosen, which is undefined, as with a seed. */
+/** From an empty list the first is chosen, which is undefined, as with a seed. */
 const integerBelow = (limit: number): fc.Arbitrary<number> => fc.nat({ max: Math.max(0, limit - 1) });
 
 /**

@@ -40,7 +40,7 @@ const ECHO = {
 
 export interface GrpcUpstream {
   port: number;
-  /** The metadata of every call that has come. */
+  /** The metadata of every call so far. */
   readonly calls: Metadata[];
   close(): void;
 }
@@ -148,7 +148,7 @@ export class GrpcClient {
     return ended(call, () => (answer === undefined ? [] : [answer]));
   }
 
-  /** Sends each word only after the previous one has come back. */
+  /** Sends each word only after the previous one has been returned. */
   inTurns(words: readonly string[], metadata: Metadata): Promise<GrpcAnswer> {
     const { path, requestSerialize, responseDeserialize } = ECHO.both;
     const call = this.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);

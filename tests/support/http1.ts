@@ -76,7 +76,7 @@ export class Http1Client {
     return this.socket?.localPort ?? 0;
   }
 
-  /** Waits until more has come. @returns false if nothing more will come */
+  /** Waits for more bytes. @returns false if there will be none */
   private async more(): Promise<boolean> {
     const before = this.received.length;
     if (this.ended) return false;
@@ -86,7 +86,7 @@ export class Http1Client {
     return this.received.length > before || !this.ended;
   }
 
-  /** Takes `size` bytes that have come or will. */
+  /** Takes `size` bytes, and waits for them if needed. */
   private async take(size: number): Promise<string> {
     while (this.received.length < size)
       if (!(await this.more())) throw new Error("the connection ended early");
@@ -160,7 +160,7 @@ export class Http1Client {
   }
 }
 
-/** One request on a connection of its own. */
+/** One request on its own connection. */
 export async function http1(target: Target, request: Http1Request): Promise<Http1Response> {
   const client = new Http1Client(target);
   try {

@@ -2,7 +2,7 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
 import type { Http1Request, Http1Response, Target } from "./http1.ts";
 
-/** Sends one request on a connection of its own; the answer's trailers follow its headers. */
+/** Sends one request on its own connection. The response's trailers follow its headers. */
 export async function http2(target: Target, request: Http1Request): Promise<Http1Response> {
   const client = new Http2Client(target);
   try {

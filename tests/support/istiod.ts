@@ -22,7 +22,7 @@ export interface JwtRule {
   presence?: "REQUIRED";
 }
 
-/** An AuthorizationPolicy's rule, as far as a token and a request line go. */
+/** An AuthorizationPolicy's rule: the part about tokens and request lines. */
 export interface Rule {
   from?: { source: { requestPrincipals?: string[]; notRequestPrincipals?: string[] } }[];
   to?: { operation: { methods?: string[]; notMethods?: string[]; paths?: string[]; notPaths?: string[] } }[];

@@ -50,7 +50,7 @@ export function answer(
 }
 
 export class JwksServer {
-  /** Requests that have come, by path. */
+  /** The requests so far, by path. */
   readonly requests: string[] = [];
   private waiters: (() => void)[] = [];
 
@@ -81,7 +81,7 @@ export class JwksServer {
     return this.requests.length;
   }
 
-  /** Waits until `count` requests have come in all. */
+  /** Waits until there were `count` requests in all. */
   async reached(count: number): Promise<void> {
     while (this.count < count) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }

@@ -25,7 +25,7 @@ export class RunWorkspace extends Workspace {
     mkdirSync(this.path("tmp"));
   }
 
-  /** Starts the tool, and waits for nothing. */
+  /** Starts the tool, and does not wait for it. */
   async spawn(args: readonly string[], environment: Record<string, string> = {}): Promise<Running> {
     const child = spawn(process.execPath, [TOOL, ...args], {
       cwd: this.folder,

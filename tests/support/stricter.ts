@@ -55,8 +55,8 @@ export const STRICTER: Readonly<Record<string, Readonly<Record<string, Stricter>
     "none of them": ["S6", NO_KEY],
     "first, empty kid": ["S6", FAILS],
   },
-  // Nothing answers at the URL of the keys. istiod fetches for Envoy and inserts a key that nobody has; jwtgate fetches
-  // by itself, and answers what Envoy answers if it fetches itself.
+  // No server answers at the URL of the keys. istiod fetches for Envoy and inserts a key that no server has;
+  // jwtgate fetches by itself, and answers as Envoy does if it fetches itself.
   "issuer/uri alone, keys not fetched": { right: ["own fetch", "Jwks remote fetch is failed"] },
   // `JWT JWT TOKEN`: white space inside base64url.
   "location/header, prefix 'JWT '": { "prefix twice": ["S2", HEADER_BASE64] },

@@ -15,7 +15,7 @@ export interface Received {
 
 export interface Upstream {
   port: number;
-  /** How many requests have come. */
+  /** How many requests there were. */
   readonly count: number;
   close(): Promise<void>;
 }

@@ -12,7 +12,7 @@ export interface Handshake {
 
 export interface WebSocketUpstream {
   port: number;
-  /** The handshakes that have come, in order. */
+  /** The handshakes so far, in order. */
   readonly handshakes: Handshake[];
   close(): Promise<void>;
 }

@@ -53,7 +53,7 @@ export class Pair {
       const stream = host.send(request);
       if (stream.outcome === undefined) host.advance(MAX_WAIT_MS);
       host.logs.length = 0;
-      if (stream.outcome === undefined) throw new Error("the request waits for ever");
+      if (stream.outcome === undefined) throw new Error("the request waits forever");
       return stream.outcome;
     }) as [Outcome, Outcome];
     const trace = readTrace(this.events);

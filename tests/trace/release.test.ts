@@ -11,7 +11,7 @@ import { MODULE, TRACE_MODULE } from "../support/envoy.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const COMPILE_WITHIN_MS = 300_000;
 
-/** A text without `if (TRACING) …`, and without what it imports for that and no longer uses. */
+/** A text without `if (TRACING) …` and without the imports that are then unused. */
 function withoutTrace(text: string): { text: string; removed: number } {
   const parse = (source: string) => ts.createSourceFile("file.ts", source, ts.ScriptTarget.Latest, true);
   const cut = (source: string, nodes: readonly ts.Node[]) =>

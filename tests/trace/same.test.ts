@@ -1,6 +1,6 @@
 /**
- * The traced module answers as the release does, and says what it did; the models (tests/model) come to the same. Recorded
- * cases, what has drifted before, and random policies and requests.
+ * The traced module answers as the release does, and records its steps; the models (tests/model) give the
+ * same results. Recorded cases, what has drifted before, and random policies and requests.
  *
  * TRACE_SEED makes it another run, TRACE_SCALE a longer one.
  */

@@ -96,7 +96,7 @@ describe("numbers of enumerations", () => {
   test("jose/status.ts: Status", () => expect(enumeration("jose/status.ts", "Status")).toMatchObject(STATUS));
 });
 
-describe("what is not an event", () => {
+describe("an invalid event", () => {
   test.each<[string, number[], string]>([
     ["an unknown kind", [99], "unknown kind 99"],
     ["nothing", [], "unknown kind undefined"],

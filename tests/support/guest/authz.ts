@@ -91,7 +91,7 @@ export function outcome(action: Action, shadow: bool): Slice {
   return decision.matched(ruleSet) ? decision.firstMatch(ruleSet) : 1;
 }
 
-/** Frees what nothing refers to, as the filter does after a configuration. */
+/** Frees unreferenced memory, as the filter does after a configuration. */
 export function collect(): void {
   __collect();
 }

@@ -1,7 +1,7 @@
 /**
- * A module that does to its host what a request asks for, and logs what came back. The same requests run against
- * the real Envoy and the project's own host (tests/differential/host.test.ts), so that the two can be compared call
- * by call.
+ * A module that makes the host calls that a request names, and logs their results. The same requests run
+ * against the real Envoy and the project's own host (tests/differential/host.test.ts), so that the two can be
+ * compared call by call.
  *
  * The header `x-do` holds operations with `|` between them, each a name and its arguments with a space between them.
  * Every operation logs one line: its name, the host's result, and what the host gave, in hexadecimal.
