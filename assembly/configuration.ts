@@ -168,7 +168,7 @@ function isWhole(reader: Reader): bool {
 }
 
 /**
- * Checks the counts of providers and rules. A configuration that lost a part could let requests through that the
+ * Checks the counts of providers and rules. A configuration that lost a part could allow requests that the
  * complete one refuses.
  */
 function checkContents(reader: Reader, providerCount: i32, engine: Engine | null): void {

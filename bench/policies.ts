@@ -1,4 +1,4 @@
-/** Istio policies of any number of rules, and the requests that they let through. */
+/** Istio policies of any number of rules, and the requests that they allow. */
 import { type CompileResult, compile } from "../tools/compile.ts";
 import type { Configuration } from "../tools/config/schema.ts";
 import { formatDiagnostic } from "../tools/diagnostics.ts";
@@ -20,7 +20,7 @@ export const HOST = "bench.example";
 interface RuleMaker {
   /** The rule without the principal, which every rule asks for. */
   rule: object;
-  /** A request that only this rule lets through. */
+  /** A request that only this rule allows. */
   target: Partial<Target>;
 }
 
@@ -108,7 +108,7 @@ export function compilePolicy(jwks: string, shape: Shape, rules: number): Config
   return result.configuration;
 }
 
-/** At most 64 requests, each let through by another rule, spread evenly over all rules. */
+/** At most 64 requests, each allowed by another rule, spread evenly over all rules. */
 export function targets(shape: Shape, rules: number): Target[] {
   const count = Math.min(rules, 64);
   return Array.from({ length: count }, (_, i) => ({

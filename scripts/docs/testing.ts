@@ -54,7 +54,7 @@ policies: [envoy/istio/one-principal.yaml]
 keys: {istio: {issuer: testing@secure.istio.io}}
 tokens:
   owner: {key: istio, claims: {sub: testing@secure.istio.io}}
-  other: {key: istio, claims: {sub: somebody}}
+  other: {key: istio, claims: {sub: another}}
   forged: {from: owner, spoil: wrong-key}
 tables:
 - name: who may do what

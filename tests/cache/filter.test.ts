@@ -365,7 +365,7 @@ describe("a request that drops a token from the cache after it was accepted", ()
     // again.
     expect(received(small, "x-payload", ["x-token", noted])).toEqual([payload(noted)]);
     verified = 0;
-    // The last token is looked at first: a hit. The other one then takes its memory in the cache.
+    // The last token is checked first: a hit. The other one then takes its memory in the cache.
     expect(received(small, "x-payload", ["x-token", noted], ["x-token", cached])).toEqual([
       payload(cached),
       payload(noted),

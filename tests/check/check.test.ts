@@ -802,18 +802,18 @@ describe("following a remedy removes the finding, causes no other one, and compi
   test.each(tried)("$code ($i)", ({ code, before, after }) => {
     const found = findingsOf(before);
     const finding = found.find((one) => one.code === code);
-    const mended = after(finding?.remedy ?? "");
+    const corrected = after(finding?.remedy ?? "");
     expect(finding).toBeDefined();
     const kinds = new Set(found.map((one) => one.code));
-    const left = findingsOf(mended).map((one) => one.code);
+    const left = findingsOf(corrected).map((one) => one.code);
     expect(left).not.toContain(code);
     expect(left.filter((one) => !kinds.has(one))).toEqual([]);
     const errorsOf = (text: string, target: TargetName) =>
       compile([{ name: FILE, text }], { target }).diagnostics.filter(({ severity }) => severity === "error");
-    expect(errorsOf(mended, "envoy")).toEqual([]);
+    expect(errorsOf(corrected, "envoy")).toEqual([]);
     // Some outputs cannot do all of Istio's policies; a remedy is not the reason.
     for (const target of TARGETS.keys()) {
-      if (errorsOf(before, target).length === 0) expect(errorsOf(mended, target)).toEqual([]);
+      if (errorsOf(before, target).length === 0) expect(errorsOf(corrected, target)).toEqual([]);
     }
   });
   test("every code has a remedy that is tested", () =>

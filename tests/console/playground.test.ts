@@ -405,7 +405,7 @@ describe("the worker", () => {
   });
 });
 
-describe("for everybody", () => {
+describe("accessibility", () => {
   test("the keyboard is enough: edit, leave the editor, ask, save", async () => {
     const { page, close } = await openPage(used.browser, used.site.url);
     /** Presses Tab until this element has the focus. */

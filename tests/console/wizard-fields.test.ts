@@ -312,7 +312,7 @@ describe("the result", () => {
   });
 });
 
-describe("for everybody", () => {
+describe("accessibility", () => {
   test("the keyboard is enough, from the issuer to the download", async () => {
     const { page, close } = await openWizard();
     /** Presses Tab until this element has the focus. */

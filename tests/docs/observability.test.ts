@@ -44,7 +44,7 @@ describe("queries", () => {
   test.each(QUERIES)("%s uses only existing metrics", (query) => {
     expect(metricsIn(query)).not.toEqual([]);
     for (const name of metricsIn(query)) expect([...COUNTERS, ...GAUGES]).toContain(name);
-    // A counter begins anew with each start of Envoy.
+    // A counter restarts at 0 with each start of Envoy.
     for (const name of metricsIn(query).filter((name) => COUNTERS.includes(name)))
       expect(query).toMatch(new RegExp(`(?:rate|increase)\\(${name}\\b`));
   });

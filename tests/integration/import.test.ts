@@ -58,7 +58,7 @@ static_resources:
                           forward: true
                           local_jwks: { filename: ${keysFile} }
                       rules:
-                        # Nobody needs a token here.
+                        # No token is needed here.
                         - match: { prefix: /health }
                         - match: { prefix: /partner/ }
                           requires: { providerName: partner }

@@ -22,7 +22,7 @@ const OTHER = "spiffe://cluster.local/ns/foo/sa/other";
 const NOTE = "this Envoy does not show peers' certificates";
 const GAUGE = "jwtgate_peer_certificate_partial";
 
-/** ALLOW policies: by path, the source that is let through. */
+/** ALLOW policies: by path, the source that is allowed. */
 const SOURCES = {
   "/principals": { principals: ["cluster.local/ns/foo/sa/bar"] },
   "/namespaces": { namespaces: ["foo"] },
@@ -123,7 +123,7 @@ describe("names in a client's certificate", () => {
     );
   });
 
-  test("without a URI an older Envoy shows too little to decide: 500, never let through", async () => {
+  test("without a URI an older Envoy shows too little to decide: 500, never allowed", async () => {
     expect(await statuses({ dns: ["client.example"] })).toEqual(
       showsCertificates ? [403, 403, 200] : [500, 500, 500],
     );

@@ -167,7 +167,7 @@ describe("what Envoy writes is only read", () => {
     return `cat '${file}'`;
   }
 
-  test("whatever it is", async () => {
+  test("of any kind", async () => {
     const entry = (members: object) =>
       JSON.stringify({ time: null, method: null, path: null, status: null, details: null, ...members });
     const before = writing(
@@ -290,7 +290,7 @@ describe("Envoy's admin interface", () => {
 
   test.each([
     ["127.0.0.1", "every user and program of this machine"],
-    ["0.0.0.0", "everybody who can reach 0.0.0.0:PORT"],
+    ["0.0.0.0", "everyone who can reach 0.0.0.0:PORT"],
   ])("that was asked for at %s is reported, with what it shows and who can reach it", async (host, who) => {
     const running = await workspace.serve(upstream.port, ["--admin", `${host}:0`]);
     const port = /jwtgate: http:\/\/[\d.]+:(\d+) is Envoy's admin interface/.exec(running.stderr())?.[1];

@@ -163,7 +163,7 @@ describe("a file that changes", () => {
     expect(await stop(running)).toBe(0);
   });
 
-  test("leaves a connection open, whose next request is decided anew", async () => {
+  test("leaves a connection open, whose next request is decided by the new policies", async () => {
     const running = await start();
     const client = new Http1Client({ host: "127.0.0.1", port: running.port });
     try {

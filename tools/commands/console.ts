@@ -113,7 +113,7 @@ async function serve(options: Options): Promise<void> {
       tell(`http://${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${server.port}/`);
       if (!isLocal(listen.host)) {
         tell(
-          "warning: everybody who can reach this address can read the policies of -f, with secrets in them",
+          "warning: everyone who can reach this address can read the policies of -f, with secrets in them",
           process.stderr,
         );
       }

@@ -38,7 +38,7 @@ Examples:
     $ jwtgate diff --old envoy/istio/require-a-token.yaml --new envoy/istio/one-principal.yaml
   The policies of a branch, compared with those of main:
     $ jwtgate diff --old main:policies/ --new policies/
-  In CI, to fail only if something is let through that was refused before:
+  In CI, to fail only if a request is allowed that was refused before:
     $ jwtgate diff --old main:policies/ --new policies/ --fail-on opened --format github
 
 Each class of such requests is shown by one of them, which the module that runs in Envoy has answered with both sets.

@@ -71,7 +71,7 @@ export function watchFiles(seen: readonly Seen[], onChange: () => void): () => v
       if (isOver || usePolling) return;
       usePolling = true;
       tell(
-        `files are looked at every ${POLL_MS} ms: the system does not watch them: ${reasonOf(error)}`,
+        `files are checked every ${POLL_MS} ms, because the system cannot watch them: ${reasonOf(error)}`,
         process.stderr,
       );
       restart();

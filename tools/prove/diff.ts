@@ -354,7 +354,7 @@ class ScenarioComparer {
     return undefined;
   }
 
-  /** Requests that both sides let through, and that the upstream receives differently. */
+  /** Requests that both sides allow, and that the upstream receives differently. */
   private async findForwarded(when: Formula, a: Formula, b: Formula, old: View, fresh: View): Promise<void> {
     const differing = forwardedParts(old, fresh);
     if (differing.length === 0) return;

@@ -326,7 +326,7 @@ export class Model {
     return found;
   }
 
-  /** The formula of requests that a side's policies let through. */
+  /** The formula of requests that a side's policies allow. */
   allowed(side: number, view: View): Formula {
     const { authorization } = this.sides[side] as Configuration;
     const key = `${side} ${keyOf(view)}`;

@@ -40,7 +40,7 @@ export interface Witness {
 
 /** One side's answer to a witness. */
 export interface Reply {
-  /** Whether the filter let it through. Undefined: Envoy itself refused it. */
+  /** Whether the filter allowed it. Undefined: Envoy itself refused it. */
   passed: boolean | undefined;
   /** 200 if it was forwarded. */
   status: number;

@@ -63,10 +63,10 @@ export interface ListenerOptions {
   /**
    * Whether a second process may listen at the address too, and the kernel distributes connections to both;
    * true if absent, as in Envoy (`enable_reuse_port`). Each worker then has a socket of its own, which
-   * spreads connections evenly, and a new Envoy can take over: right for a bootstrap that somebody else runs,
-   * with as many workers as it has cores. There, the lock of Envoy's hot restart (`--base-id`) refuses a
-   * second one by mistake. Where we run Envoy it has one worker and no hot restart, and a second gate at the
-   * address would serve other policies without a warning: false.
+   * spreads connections evenly, and a new Envoy can take over: right for a bootstrap that another program
+   * runs, with as many workers as it has cores. There, the lock of Envoy's hot restart (`--base-id`) refuses
+   * a second one by mistake. Where we run Envoy it has one worker and no hot restart, and a second gate at
+   * the address would serve other policies without a warning: false.
    */
   sharesPort?: boolean;
 }
