@@ -788,7 +788,7 @@ describe("Envoy Gateway's SecurityPolicy", () => {
       /--assume-claim-types/,
     ],
     ["a header", { headers: [{ name: "x", values: ["v"] }] }, /value by value/],
-    ["geolocations", { clientIPGeoLocations: [{ country: "CH" }] }, /nothing like clientIPGeoLocations/],
+    ["geolocations", { clientIPGeoLocations: [{ country: "CH" }] }, /no equivalent of clientIPGeoLocations/],
   ])("refused: %s", (_name, principal, words) => {
     expect(refusal(security({ jwt: jwt(), ...authorization([{ action: "Allow", principal }]) }))).toMatch(
       words,
