@@ -1,5 +1,5 @@
 /**
- * Takes the place of `vitest` in the process of runner.mjs: keeps the tests of each file, and runs some of them again and again
+ * Replaces `vitest` in the process of runner.mjs: keeps the tests of each file, and runs some of them again and again
  * without loading anything. It has what the tests of functions use, and no more.
  */
 import { readFileSync } from "node:fs";
