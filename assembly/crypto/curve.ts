@@ -13,7 +13,7 @@
  * Not constant time: it handles only public keys and signatures.
  */
 import { invertModulo } from "./inverse";
-import { PointTables } from "./point-tables";
+import { KeyTables } from "./key-tables";
 import { PrimeField, readLimbs, writeLimbs } from "./prime-field";
 
 const DIGIT_BITS: i32 = 5;
@@ -67,7 +67,7 @@ export class PrimeCurve {
   private readonly rows: i32;
   private readonly pointSize: usize;
   private baseTable: StaticArray<u8> = [];
-  private readonly tables: PointTables;
+  private readonly tables: KeyTables;
 
   /**
    * All numbers are big-endian and of the same length.
@@ -100,7 +100,7 @@ export class PrimeCurve {
     const pointSize: usize = 2 * field.size;
     this.rows = rows;
     this.pointSize = pointSize;
-    this.tables = new PointTables(<i32>pointSize, rows * MULTIPLES * <i32>pointSize);
+    this.tables = new KeyTables(<i32>pointSize, rows * MULTIPLES * <i32>pointSize);
   }
 
   /** The size in bytes of a point that `readPoint` writes. */
@@ -214,7 +214,7 @@ export class PrimeCurve {
   private tableOf(point: usize, mayKeep: bool): usize {
     const table = this.tables.take(point, mayKeep);
     if (table === null) return 0;
-    const multiples = changetype<usize>(table.multiples);
+    const multiples = changetype<usize>(table.content);
     if (!table.isNew) return multiples;
     memory.copy(multiples, point, this.pointSize);
     this.fillTable(multiples, this.rows);

@@ -27,7 +27,7 @@ import {
 } from "./field25519";
 import { isCanonicalScalar, reduceScalar } from "./scalar25519";
 import { KeyFault } from "./key-fault";
-import { PointTables } from "./point-tables";
+import { KeyTables } from "./key-tables";
 import { Hash, MAX_DIGEST_LENGTH, hashBegin, hashFinish, hashUpdate } from "./sha2";
 
 /** The length of a public key, and half that of a signature, in bytes. */
@@ -57,7 +57,7 @@ const TABLE_SIZE: i32 = ENTRIES * <i32>ENTRY_SIZE;
 
 /** The most tables for keys. */
 const TABLES: i32 = 32;
-const tables = new PointTables(LENGTH, TABLE_SIZE);
+const tables = new KeyTables(LENGTH, TABLE_SIZE);
 
 /** The curve's constants, computed from their definitions (RFC 8032 §5.1) before the first key. */
 const D: usize = memory.data(36, 16);
@@ -144,7 +144,7 @@ export class Ed25519PublicKey {
     const kept = tables.take(changetype<usize>(this.encoded), this.wasUsed);
     this.wasUsed = true;
     const rows = kept === null ? 1 : ROWS;
-    const table = kept === null ? SMALL_TABLE : changetype<usize>(kept.multiples);
+    const table = kept === null ? SMALL_TABLE : changetype<usize>(kept.content);
     if (kept === null || kept.isNew) {
       memory.copy(POINT, changetype<usize>(this.point), POINT_SIZE);
       fillTable(table, POINT, rows);

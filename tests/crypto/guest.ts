@@ -20,6 +20,21 @@ interface Exports {
   verifyPss(algorithm: number, s: number, sSize: number, text: number, size: number): number;
   verifyEc(algorithm: number, s: number, sSize: number, text: number, size: number): number;
   verifyEd25519(s: number, sSize: number, text: number, size: number): number;
+  loadMlDsa(set: number, x: number, size: number): number;
+  verifyMlDsa(
+    s: number,
+    sSize: number,
+    text: number,
+    size: number,
+    context: number,
+    contextSize: number,
+  ): number;
+  highBits(set: number, w: number): bigint;
+  hinted(set: number, r: number): number;
+  ball(challenge: number, size: number, tau: number): bigint;
+  product(a: number, b: number, count: number, c: number, d: number): bigint;
+  shake256(text: number, size: number, part: number): bigint;
+  shake128(seed: number, first: number, second: number): bigint;
   power(n: number, size: number, base: number, exponent: number): bigint;
   reduce(digest: number): bigint;
   hostAvailable(): number;
@@ -33,6 +48,8 @@ export const HASHES = ["sha256", "sha384", "sha512"] as const;
 export type HashName = (typeof HASHES)[number];
 export const CURVES = ["P-256", "P-384", "P-521"] as const;
 export type CurveName = (typeof CURVES)[number];
+export const ML_DSA_SETS = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] as const;
+export type MlDsaName = (typeof ML_DSA_SETS)[number];
 
 /** What the host answers to a `verify_signature`. */
 export type Host = (request: VerifySignatureRequest) => { status: number; result?: Uint8Array };
@@ -139,6 +156,11 @@ export class CryptoGuest {
     return this.refusal(this.exports.loadEd25519(...this.put(x)));
   }
 
+  loadMlDsa(set: MlDsaName, x: Uint8Array): string | undefined {
+    this.exports.begin();
+    return this.refusal(this.exports.loadMlDsa(ML_DSA_SETS.indexOf(set), ...this.put(x)));
+  }
+
   get rsaBits(): number {
     return this.exports.rsaBits();
   }
@@ -172,6 +194,51 @@ export class CryptoGuest {
   verifyEd25519(signature: Uint8Array, text: Uint8Array): boolean {
     this.exports.begin();
     return this.exports.verifyEd25519(...this.put(signature), ...this.put(text)) === 1;
+  }
+
+  verifyMlDsa(signature: Uint8Array, text: Uint8Array, context: Uint8Array = new Uint8Array()): boolean {
+    this.exports.begin();
+    return this.exports.verifyMlDsa(...this.put(signature), ...this.put(text), ...this.put(context)) === 1;
+  }
+
+  /** w1Encode of the high bits of 256 coefficients. */
+  highBits(set: MlDsaName, w: Int32Array): Buffer {
+    this.exports.begin();
+    return this.slice(this.exports.highBits(ML_DSA_SETS.indexOf(set), this.putNumbers(w)));
+  }
+
+  /** A coefficient with a hint, moved to where its high bits are the right ones. */
+  hinted(set: MlDsaName, r: number): number {
+    this.exports.begin();
+    return this.exports.hinted(ML_DSA_SETS.indexOf(set), r);
+  }
+
+  /** @returns undefined if the digest of the challenge is too short for so many positions */
+  ball(challenge: Uint8Array, tau: number): Int32Array | undefined {
+    this.exports.begin();
+    const result = this.slice(this.exports.ball(...this.put(challenge), tau));
+    return result.length === 0 ? undefined : toNumbers(result);
+  }
+
+  /** The sum of products of polynomials, minus c · d · 2^13. @param a transformed, unlike the others */
+  product(a: Int32Array[], b: Int32Array[], c: Int32Array, d: Int32Array): Int32Array {
+    this.exports.begin();
+    const [a0, b0] = [a, b].map((list) => this.putNumbers(Int32Array.from(list.flatMap((p) => [...p]))));
+    const result = this.exports.product(a0 ?? 0, b0 ?? 0, a.length, this.putNumbers(c), this.putNumbers(d));
+    return toNumbers(this.slice(result));
+  }
+
+  /** The first 272 bytes. @param part the bytes given to the hash at a time */
+  shake256(text: Uint8Array, part = Math.max(text.length, 1)): Buffer {
+    this.exports.begin();
+    return this.slice(this.exports.shake256(...this.put(text), part));
+  }
+
+  /** The first 336 bytes of SHAKE128 of a seed and two bytes, twice. @param seed 32 bytes */
+  shake128(seed: Uint8Array, first: number, second: number): [Buffer, Buffer] {
+    this.exports.begin();
+    const both = this.slice(this.exports.shake128(this.put(seed)[0], first, second));
+    return [both.subarray(0, 336), both.subarray(336)];
   }
 
   /** base^exponent modulo n; undefined if the base is refused. */
@@ -246,6 +313,10 @@ export class CryptoGuest {
     return [at, bytes.length];
   }
 
+  private putNumbers(numbers: Int32Array): number {
+    return this.put(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength))[0];
+  }
+
   private bytes(at: number, size: number): Buffer {
     return Buffer.from(this.exports.memory.buffer.slice(at, at + size));
   }
@@ -265,6 +336,10 @@ export function toBytes(number: bigint, length = 0): Buffer {
 
 export function toNumber(bytes: Uint8Array): bigint {
   return BigInt(`0x${Buffer.from(bytes).toString("hex") || "0"}`);
+}
+
+function toNumbers(bytes: Buffer): Int32Array {
+  return new Int32Array(Uint8Array.from(bytes).buffer);
 }
 
 export function fromBase64url(text = ""): Buffer {

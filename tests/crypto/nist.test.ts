@@ -1,10 +1,20 @@
 /** Vectors of NIST's Cryptographic Algorithm Validation Program, and hashes of every length up to some blocks. */
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
+import { readVectors } from "../support/vectors.ts";
 import sigVer15 from "../vectors/nist/SigVer15_186-3.json" with { type: "json" };
 import sigVerPss from "../vectors/nist/SigVerPSS_186-3.json" with { type: "json" };
 import sha2 from "../vectors/nist/sha2.json" with { type: "json" };
-import { COMPILING, CryptoGuest, fromBase64url, HASHES, type HashName, nodeHost, noHost } from "./guest.ts";
+import {
+  COMPILING,
+  CryptoGuest,
+  fromBase64url,
+  HASHES,
+  type HashName,
+  type MlDsaName,
+  nodeHost,
+  noHost,
+} from "./guest.ts";
 
 describe("NIST's vectors", () => {
   let guest: CryptoGuest;
@@ -38,6 +48,26 @@ describe("NIST's vectors", () => {
       expect(guest.loadRsa(fromBase64url(n), fromBase64url(e))).toBeUndefined();
       const good = guest.verifyPss(hash as HashName, fromBase64url(signature), fromBase64url(text));
       expect(good, result).toBe(false);
+    }
+  });
+
+  it("for ML-DSA: accepted if the test is to pass", () => {
+    type Test = [
+      set: MlDsaName,
+      passes: boolean,
+      key: string,
+      text: string,
+      signature: string,
+      context: string,
+    ];
+    const { tests } = readVectors<{ tests: Test[] }>("nist/ML-DSA-sigVer");
+    expect(tests.length).toBe(45);
+    for (const [set, passes, ...values] of tests) {
+      const [key, text, signature, context] = values.map(fromBase64url) as [Buffer, Buffer, Buffer, Buffer];
+      expect(guest.loadMlDsa(set, key)).toBeUndefined();
+      for (let use = 0; use < 2; use++) {
+        expect(guest.verifyMlDsa(signature, text, context)).toBe(passes);
+      }
     }
   });
 

@@ -10,6 +10,7 @@ import {
   fromBase64url,
   HASHES,
   type HashName,
+  type MlDsaName,
   nodeHost,
   noHost,
 } from "./guest.ts";
@@ -168,6 +169,23 @@ describe("Wycheproof", () => {
       return (values) => {
         const [text, signature] = bytes(values);
         return guest.verifyEd25519(signature, text);
+      };
+    });
+  });
+
+  it.each<[string, MlDsaName]>([
+    ["mldsa_44_verify", "ML-DSA-44"],
+    ["mldsa_65_verify", "ML-DSA-65"],
+    ["mldsa_87_verify", "ML-DSA-87"],
+  ])("%s", (file, set) => {
+    run(readSet<{ x: string }>(file), NONE, ({ x }) => {
+      const isUsable = guest.loadMlDsa(set, fromBase64url(x)) === undefined;
+      return (values) => {
+        const [text, signature, context] = bytes(values);
+        const good = isUsable && guest.verifyMlDsa(signature, text, context);
+        // The first use of a key computes without a table of it; the next ones make one and use it.
+        if (isUsable) expect(guest.verifyMlDsa(signature, text, context)).toBe(good);
+        return good;
       };
     });
   });

@@ -1,5 +1,5 @@
 /** Reads the vectors in tests/vectors/wycheproof (see compact.mjs there). */
-import { readFileSync } from "node:fs";
+import { readVectors } from "../support/vectors.ts";
 
 export type Result = "valid" | "invalid" | "acceptable";
 
@@ -10,6 +10,5 @@ export interface Group<About, Values extends unknown[]> {
 }
 
 export function readSet<About, Values extends unknown[] = string[]>(name: string): Group<About, Values>[] {
-  const file = new URL(`../vectors/wycheproof/${name}.json`, import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { groups: Group<About, Values>[] }).groups;
+  return readVectors<{ groups: Group<About, Values>[] }>(`wycheproof/${name}`).groups;
 }

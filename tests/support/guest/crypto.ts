@@ -9,6 +9,27 @@ import { Ed25519PublicKey } from "../../../assembly/crypto/ed25519";
 import { HmacKey } from "../../../assembly/crypto/hmac";
 import { hostVerifies } from "../../../assembly/crypto/host-verifier";
 import { KeyFault } from "../../../assembly/crypto/key-fault";
+import {
+  RATE_128,
+  RATE_256,
+  pairBegin,
+  pairNext,
+  shakeBegin,
+  shakeFinish,
+  shakeNext,
+  shakeUpdate,
+} from "../../../assembly/crypto/keccak";
+import { MlDsaPublicKey } from "../../../assembly/crypto/ml-dsa";
+import { applyHint, encodeHighBits } from "../../../assembly/crypto/ml-dsa-encoding";
+import { MlDsa, POLYNOMIAL_SIZE, parametersOf } from "../../../assembly/crypto/ml-dsa-parameters";
+import {
+  preparePolynomials,
+  sumOfProducts,
+  timesTwoTo13,
+  transform,
+  transformBack,
+} from "../../../assembly/crypto/ml-dsa-polynomial";
+import { sampleInBall } from "../../../assembly/crypto/ml-dsa-sampling";
 import { Modulus } from "../../../assembly/crypto/montgomery";
 import { RsaPublicKey } from "../../../assembly/crypto/rsa";
 import { reduceScalar } from "../../../assembly/crypto/scalar25519";
@@ -31,6 +52,7 @@ let hmac: HmacKey | null = null;
 let rsa: RsaPublicKey | null = null;
 let ec: EcPublicKey | null = null;
 let ed25519: Ed25519PublicKey | null = null;
+let mlDsa: MlDsaPublicKey | null = null;
 let keys: JwkSet | null = null;
 
 /** Begins a callback: frees what was allocated before. */
@@ -108,6 +130,76 @@ export function loadEd25519(x: usize, size: i32): bool {
 
 export function verifyEd25519(s: usize, sSize: i32, text: usize, size: i32): bool {
   return ed25519!.verify(slice(s, sSize), slice(text, size));
+}
+
+export function loadMlDsa(set: MlDsa, x: usize, size: i32): bool {
+  mlDsa = MlDsaPublicKey.create(set, slice(x, size), fault);
+  return known(mlDsa === null, fault.reason);
+}
+
+export function verifyMlDsa(
+  s: usize,
+  sSize: i32,
+  text: usize,
+  size: i32,
+  context: usize,
+  contextSize: i32,
+): bool {
+  return mlDsa!.verify(slice(s, sSize), slice(text, size), slice(context, contextSize));
+}
+
+/** The encoded high bits of 256 coefficients, which are overwritten. */
+export function highBits(set: MlDsa, w: usize): Slice {
+  return encodeHighBits(w, parametersOf(set));
+}
+
+/** A coefficient with a hint, moved to where its high bits are the right ones. */
+export function hinted(set: MlDsa, r: i32): i32 {
+  const at = allocate(4);
+  store<i32>(at, r);
+  applyHint(at, parametersOf(set));
+  return load<i32>(at);
+}
+
+/** 256 coefficients, or nothing if the challenge's digest is too short for so many positions. */
+export function ball(challenge: usize, size: i32, tau: i32): Slice {
+  const target = allocate(POLYNOMIAL_SIZE);
+  return sampleInBall(target, slice(challenge, size), tau) ? slice(target, <i32>POLYNOMIAL_SIZE) : 0;
+}
+
+/**
+ * The polynomial a[0] · b[0] + … + a[count - 1] · b[count - 1] - c · d · 2^13 modulo q. Those in `a` are transformed
+ * already; the others are overwritten.
+ */
+export function product(a: usize, b: usize, count: i32, c: usize, d: usize): Slice {
+  preparePolynomials();
+  for (let i = 0; i < count; i++) transform(b + <usize>i * POLYNOMIAL_SIZE);
+  transform(c);
+  transform(d);
+  timesTwoTo13(d);
+  const target = allocate(POLYNOMIAL_SIZE);
+  sumOfProducts(target, a, b, count, c, d);
+  transformBack(target);
+  return slice(target, <i32>POLYNOMIAL_SIZE);
+}
+
+/** The first two blocks of SHAKE256, of bytes that are given in parts of `part` bytes. */
+export function shake256(text: usize, size: i32, part: i32): Slice {
+  shakeBegin();
+  for (let i = 0; i < size; i += part) shakeUpdate(slice(text + <usize>i, min(part, size - i)));
+  const target = allocate(<usize>(2 * RATE_256));
+  shakeFinish(target, RATE_256);
+  shakeNext(target + RATE_256);
+  return slice(target, 2 * RATE_256);
+}
+
+/** The first two blocks of SHAKE128 of 32 bytes and two, and then those of the same 32 bytes and two others. */
+export function shake128(seed: usize, first: u32, second: u32): Slice {
+  const target = allocate(<usize>(4 * RATE_128));
+  pairBegin(seed, first, second);
+  pairNext(target, target + 2 * RATE_128);
+  pairNext(target + RATE_128, target + 3 * RATE_128);
+  return slice(target, 4 * RATE_128);
 }
 
 /** base^exponent modulo n; empty if the base is not less than n. */

