@@ -288,9 +288,11 @@ describe("choice of keys", () => {
 
 describe("unusable keys", () => {
   it("for another purpose (S6)", () => {
-    expect(refusal(OCT_KEY + ',"use":"enc"')).toBe('[use] is not "sig"');
+    expect(refusal(OCT_KEY + ',"use":"enc"')).toBe('[use] is not "sig" or "jwt-svid"');
     expect(refusal(OCT_KEY + ',"use":""')).toBe("none");
-    expect(refusal(OCT_KEY + ',"use":1')).toBe('[use] is not "sig"');
+    expect(refusal(OCT_KEY + ',"use":"jwt-svid"')).toBe("none");
+    expect(refusal(OCT_KEY + ',"use":"x509-svid"')).toBe('[use] is not "sig" or "jwt-svid"');
+    expect(refusal(OCT_KEY + ',"use":1')).toBe('[use] is not "sig" or "jwt-svid"');
     expect(refusal(OCT_KEY + ',"key_ops":["sign"]')).toBe('[key_ops] has no "verify"');
     expect(refusal(OCT_KEY + ',"key_ops":[]')).toBe("none");
     expect(refusal(OCT_KEY + ',"key_ops":"verify"')).toBe('[key_ops] has no "verify"');
@@ -301,9 +303,30 @@ describe("unusable keys", () => {
 
   it("of no known type", () => {
     expect(refusal('"k":"AA"')).toBe("[kty] is missing");
-    expect(refusal('"kty":null,"k":"AA"')).toBe("[kty] is not RSA, EC, oct or OKP");
-    expect(refusal('"kty":"OCT","k":"AA"')).toBe("[kty] is not RSA, EC, oct or OKP");
-    expect(refusal('"kty":"rsa"')).toBe("[kty] is not RSA, EC, oct or OKP");
+    expect(refusal('"kty":null,"k":"AA"')).toBe("[kty] is not RSA, EC, oct, OKP or AKP");
+    expect(refusal('"kty":"OCT","k":"AA"')).toBe("[kty] is not RSA, EC, oct, OKP or AKP");
+    expect(refusal('"kty":"rsa"')).toBe("[kty] is not RSA, EC, oct, OKP or AKP");
+  });
+
+  it("AKP", () => {
+    expect(refusal('"kty":"AKP","pub":"AA"')).toBe("[alg] is missing");
+    expect(refusal('"kty":"AKP","alg":"ML-DSA-45","pub":"AA"')).toBe("[alg] is not supported");
+    expect(refusal('"kty":"AKP","alg":"EdDSA","pub":"AA"')).toBe(
+      "[alg] does not go with the key's type or curve",
+    );
+    expect(refusal('"kty":"OKP","crv":"Ed25519","alg":"ML-DSA-44","x":"AA"')).toBe(
+      "[alg] does not go with the key's type or curve",
+    );
+    expect(refusal('"kty":"AKP","alg":"ML-DSA-44"')).toBe("[pub] is missing or not base64url");
+    expect(refusal('"kty":"AKP","alg":"ML-DSA-44","pub":"AA"')).toBe(
+      "the public key does not have 1312 bytes",
+    );
+    expect(refusal('"kty":"AKP","alg":"ML-DSA-65","pub":"AA"')).toBe(
+      "the public key does not have 1952 bytes",
+    );
+    expect(refusal('"kty":"AKP","alg":"ML-DSA-87","pub":"AA"')).toBe(
+      "the public key does not have 2592 bytes",
+    );
   });
 
   it("RSA", () => {
@@ -417,7 +440,7 @@ describe("sets", () => {
     expect(toText(set.keys[0].kid)).toBe("a");
     expect(toText(set.keys[1].kid)).toBe("b");
     expect(set.skipped.join("; ")).toBe(
-      'keys[0]: [kty] is not RSA, EC, oct or OKP; keys[2]: [use] is not "sig"',
+      'keys[0]: [kty] is not RSA, EC, oct, OKP or AKP; keys[2]: [use] is not "sig" or "jwt-svid"',
     );
     expect(set.hasKid(bytes("b"))).toBe(true);
     expect(set.hasKid(bytes("c"))).toBe(false);

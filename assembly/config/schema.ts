@@ -45,7 +45,7 @@ export function clockSkewSeconds(reader: Reader, object: Node): i64 {
   return reader.integerOr(object, "clockSkewSeconds", 0, 3_600, 60);
 }
 
-export const JWK_FIELDS: StaticArray<string> = ["kty", "kid", "alg", "n", "e", "crv", "x", "y", "k"];
+export const JWK_FIELDS: StaticArray<string> = ["kty", "kid", "alg", "n", "e", "crv", "x", "y", "k", "pub"];
 export const REMOTE_JWKS_FIELDS: StaticArray<string> = [
   "uri",
   "discovery",
@@ -143,7 +143,7 @@ export function maxKeysTried(reader: Reader, object: Node): i64 {
 }
 
 export function maxJwksBytes(reader: Reader, object: Node): i64 {
-  return reader.integerOr(object, "maxJwksBytes", 1_024, 4_194_304, 262_144);
+  return reader.integerOr(object, "maxJwksBytes", 1_024, 4_194_304, 524_288);
 }
 
 export function maxJwksKeys(reader: Reader, object: Node): i64 {

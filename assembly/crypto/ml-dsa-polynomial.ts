@@ -112,10 +112,10 @@ export function transform(p: usize): void {
  * The layer that combines coefficients at a distance of `length`, and the next one, at half of that: at least four.
  */
 function forwardPass(p: usize, length: usize): void {
-  const half = 2 * length;
+  const half: usize = 2 * length;
   let factor = factors + 4 * (<usize>DEGREE / 2 / length);
   for (const end = p + POLYNOMIAL_SIZE; p < end; p += 4 * half, factor += 4) {
-    const next = 2 * factor - factors;
+    const next: usize = 2 * factor - factors;
     const z = v128.load_splat<i32>(factor);
     const zq = v128.load_splat<i32>(factor, TIMES_INVERSE_OF_Q);
     const z0 = v128.load_splat<i32>(next);
@@ -189,10 +189,10 @@ export function transformBack(p: usize): void {
 
 /** The layers of `forwardPass`, inverted and in the opposite order. */
 function backwardPass(p: usize, length: usize): void {
-  const half = 2 * length;
+  const half: usize = 2 * length;
   let factor = inverseFactors + 4 * (<usize>DEGREE / 2 / length);
   for (const end = p + POLYNOMIAL_SIZE; p < end; p += 4 * half, factor += 4) {
-    const next = 2 * factor - inverseFactors;
+    const next: usize = 2 * factor - inverseFactors;
     const z = v128.load_splat<i32>(factor);
     const zq = v128.load_splat<i32>(factor, TIMES_INVERSE_OF_Q);
     const z0 = v128.load_splat<i32>(next);

@@ -1,9 +1,10 @@
 /**
- * The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1), with one row for each. There is no
- * `none`.
+ * The signature algorithms of a JWS (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9964 section 3), with one row for
+ * each. There is no `none`.
  */
 import { Slice, Text, equals } from "../memory/slice";
 import { Curve } from "../crypto/ecdsa";
+import { MlDsa } from "../crypto/ml-dsa-parameters";
 import { Hash } from "../crypto/sha2";
 
 export const enum Algorithm {
@@ -22,6 +23,9 @@ export const enum Algorithm {
   HS384,
   HS512,
   EdDSA,
+  MlDsa44,
+  MlDsa65,
+  MlDsa87,
 }
 
 /** How a signature is made. */
@@ -31,21 +35,24 @@ export const enum Scheme {
   Ecdsa,
   Hmac,
   Ed25519,
+  MlDsa,
 }
 
-/** The key types in use (RFC 7518 section 6.1, RFC 8037 section 2). */
+/** The key types in use (RFC 7518 section 6.1, RFC 8037 section 2, RFC 9964 section 2). */
 export const enum KeyType {
   RSA,
   EC,
   Oct,
   OKP,
+  AKP,
 }
 
 /** A set of algorithms: bit k represents algorithm k. */
 export type Algorithms = u32;
 
-/** Used for algorithms without a choice of curve, or without a hash. */
+/** Used for algorithms without a choice of curve, of parameters, or without a hash. */
 const ANY_CURVE: Curve = Curve.P256;
+const ANY_SET: MlDsa = MlDsa.MlDsa44;
 const OWN_HASH: Hash = Hash.Sha512;
 
 class Row {
@@ -58,6 +65,7 @@ class Row {
     readonly scheme: Scheme,
     readonly hash: Hash,
     readonly curve: Curve = ANY_CURVE,
+    readonly set: MlDsa = ANY_SET,
   ) {
     this.name = new Text(name);
   }
@@ -79,7 +87,14 @@ const ROWS: StaticArray<Row> = [
   new Row(Algorithm.HS384, "HS384", KeyType.Oct, Scheme.Hmac, Hash.Sha384),
   new Row(Algorithm.HS512, "HS512", KeyType.Oct, Scheme.Hmac, Hash.Sha512),
   new Row(Algorithm.EdDSA, "EdDSA", KeyType.OKP, Scheme.Ed25519, OWN_HASH),
+  mlDsa(Algorithm.MlDsa44, "ML-DSA-44", MlDsa.MlDsa44),
+  mlDsa(Algorithm.MlDsa65, "ML-DSA-65", MlDsa.MlDsa65),
+  mlDsa(Algorithm.MlDsa87, "ML-DSA-87", MlDsa.MlDsa87),
 ];
+
+function mlDsa(algorithm: Algorithm, name: string, set: MlDsa): Row {
+  return new Row(algorithm, name, KeyType.AKP, Scheme.MlDsa, OWN_HASH, ANY_CURVE, set);
+}
 
 /** RFC 9864 section 2.2: EdDSA with Ed25519, the only curve that EdDSA has here. */
 const ED25519 = new Text("Ed25519");
@@ -104,7 +119,7 @@ export function schemeOf(algorithm: Algorithm): Scheme {
   return unchecked(ROWS[algorithm]).scheme;
 }
 
-/** The hash of an algorithm other than None and EdDSA, which brings its own. */
+/** The hash of an algorithm other than None, EdDSA and ML-DSA, which bring their own. */
 export function hashOf(algorithm: Algorithm): Hash {
   return unchecked(ROWS[algorithm]).hash;
 }
@@ -112,6 +127,11 @@ export function hashOf(algorithm: Algorithm): Hash {
 /** The curve of an ECDSA algorithm (docs/strictness.md, S5). */
 export function curveOf(algorithm: Algorithm): Curve {
   return unchecked(ROWS[algorithm]).curve;
+}
+
+/** The parameter set of an ML-DSA algorithm. */
+export function setOf(algorithm: Algorithm): MlDsa {
+  return unchecked(ROWS[algorithm]).set;
 }
 
 /** The algorithms that a key of that type can verify. */

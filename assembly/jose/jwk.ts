@@ -1,5 +1,5 @@
 /**
- * JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
+ * JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 2).
  *
  * The key determines the algorithm: it verifies only what its type, its curve and its `alg` allow, no matter what a
  * token names. An RSA key is never an HMAC secret, and a P-384 key never verifies ES256 (docs/strictness.md, S5). A key
@@ -12,6 +12,7 @@ import { Ed25519PublicKey } from "../crypto/ed25519";
 import { fingerprint, fingerprintAdd, fingerprintBegin } from "../crypto/fingerprint";
 import { HmacKey } from "../crypto/hmac";
 import { KeyFault } from "../crypto/key-fault";
+import { MlDsaPublicKey } from "../crypto/ml-dsa";
 import { RsaPublicKey } from "../crypto/rsa";
 import { Verification, verified } from "../crypto/verification";
 import { decodeLenient } from "../encoding/base64url";
@@ -31,6 +32,7 @@ import {
   only,
   parseAlgorithm,
   schemeOf,
+  setOf,
 } from "./algorithm";
 import { Jws } from "./jws";
 
@@ -45,12 +47,15 @@ const E = new Text("e");
 const X = new Text("x");
 const Y = new Text("y");
 const K = new Text("k");
+const PUB = new Text("pub");
 const SIG = new Text("sig");
+const JWT_SVID = new Text("jwt-svid");
 const VERIFY = new Text("verify");
 const RSA = new Text("RSA");
 const EC = new Text("EC");
 const OCT = new Text("oct");
 const OKP = new Text("OKP");
+const AKP = new Text("AKP");
 const P256 = new Text("P-256");
 const P384 = new Text("P-384");
 const P521 = new Text("P-521");
@@ -61,6 +66,7 @@ export class Jwk {
   private ec: EcPublicKey | null = null;
   private hmac: HmacKey | null = null;
   private ed25519: Ed25519PublicKey | null = null;
+  private mlDsa: MlDsaPublicKey | null = null;
   /** The algorithms that the key can verify. */
   private verifiable: Algorithms = 0;
 
@@ -99,7 +105,8 @@ export class Jwk {
     if (equals(type, EC.slice)) return new Jwk(name, algorithm, KeyType.EC).loadEc(json, key, fault);
     if (equals(type, OCT.slice)) return new Jwk(name, algorithm, KeyType.Oct).loadOct(json, key, fault);
     if (equals(type, OKP.slice)) return new Jwk(name, algorithm, KeyType.OKP).loadOkp(json, key, fault);
-    return refuse(fault, "[kty] is not RSA, EC, oct or OKP");
+    if (equals(type, AKP.slice)) return new Jwk(name, algorithm, KeyType.AKP).loadAkp(json, key, fault);
+    return refuse(fault, "[kty] is not RSA, EC, oct, OKP or AKP");
   }
 
   /**
@@ -137,7 +144,9 @@ export class Jwk {
     const hmac = this.hmac;
     if (hmac) return verified(hmac.verify(hashOf(algorithm), jws.signature, jws.signedText));
     const ed25519 = this.ed25519;
-    return verified(ed25519 != null && ed25519.verify(jws.signature, jws.signedText));
+    if (ed25519) return verified(ed25519.verify(jws.signature, jws.signedText));
+    const mlDsa = this.mlDsa;
+    return verified(mlDsa != null && mlDsa.verify(jws.signature, jws.signedText, EMPTY));
   }
 
   /** RFC 7518 section 6.3.1. */
@@ -194,6 +203,17 @@ export class Jwk {
     return this.identify(x, EMPTY);
   }
 
+  /** RFC 9964 section 2. The type says nothing of the algorithm, so `alg` is required. */
+  private loadAkp(json: JsonDocument, key: Node, fault: KeyFault): Jwk | null {
+    if (this.algorithm == Algorithm.None) return refuse(fault, "[alg] is missing");
+    if (!this.allows(algorithmsOf(KeyType.AKP), fault)) return null;
+    const pub = binaryMember(json, key, PUB, fault, "[pub] is missing or not base64url");
+    if (pub == EMPTY) return null;
+    this.mlDsa = MlDsaPublicKey.create(setOf(this.algorithm), pub, fault);
+    if (!this.mlDsa) return null;
+    return this.identify(pub, EMPTY);
+  }
+
   /**
    * Sets the algorithms that the key can verify: those of its type and curve, or only its `alg`.
    *
@@ -227,12 +247,14 @@ function refuse(fault: KeyFault, reason: string): Jwk | null {
 
 /**
  * RFC 7517 sections 4.2 and 4.3: whether neither `use` nor `key_ops` excludes verifying. Empty ones, which some
- * libraries write, exclude nothing.
+ * libraries write, exclude nothing. SPIFFE marks keys of JWT-SVIDs with a `use` of its own (SPIFFE Trust Domain and
+ * Bundle, section 4.2.2).
  */
 function isForVerifying(json: JsonDocument, key: Node, fault: KeyFault): bool {
   const use = json.member(key, USE.slice);
-  if (!isMissing(json, use) && !isEmptyString(json, use) && !equals(json.text(use), SIG.slice)) {
-    fault.reason = '[use] is not "sig"';
+  const isRestricted = !isMissing(json, use) && !isEmptyString(json, use);
+  if (isRestricted && !equals(json.text(use), SIG.slice) && !equals(json.text(use), JWT_SVID.slice)) {
+    fault.reason = '[use] is not "sig" or "jwt-svid"';
     return false;
   }
   const operations = json.member(key, KEY_OPS.slice);

@@ -387,12 +387,11 @@ describe("assembly and its host", () => {
 describe("tools show what the module did, and decide nothing", () => {
   /** Files that generate keys, hash, or import keys, and Envoy's own foreign function. */
   const CRYPTOGRAPHY: Record<string, string[]> = {
-    "commands/jwk.ts": ["JsonWebKey", "createPrivateKey"],
     "commands/pem-files.ts": ["KeyObject", "X509Certificate", "createPrivateKey"],
     "envoy/provision.ts": ["createHash"],
     "files.ts": ["randomBytes"],
     "host/node.ts": ["KeyObject", "createPublicKey", "verify"],
-    "jwks/convert.ts": ["KeyObject", "X509Certificate", "createPrivateKey", "createPublicKey"],
+    "jwks/convert.ts": ["JsonWebKey", "KeyObject", "X509Certificate", "createPrivateKey", "createPublicKey"],
     "oci/image.ts": ["createHash"],
   };
 

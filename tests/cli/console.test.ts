@@ -213,10 +213,10 @@ describe("the server", () => {
       status: 200,
       error: "the document is not UTF-8",
     });
-    keys.behaviour = answer(200, Buffer.alloc(300_000, 32));
+    keys.behaviour = answer(200, Buffer.alloc(600_000, 32));
     expect(await fetchKeys(`${keys.origin}/keys`)).toEqual({
       status: 200,
-      error: "the document is larger than 262144 bytes",
+      error: "the document is larger than 524288 bytes",
     });
     expect(keys.requests.slice(before)).toEqual(["/keys", "/keys", "/keys"]);
     keys.behaviour = behaviour;

@@ -171,7 +171,7 @@ describe("jwtgate jwk", () => {
     const { status, keys } = run(["--generate", alg, "--private", file]);
     expect(status).toBe(0);
     const made = jwk(createPublicKey(readFileSync(file)));
-    expect(keys()).toEqual([{ ...made, alg, kid: thumbprint(made) }]);
+    expect(keys()).toEqual([{ ...made, alg, kid: thumbprint(made ?? {}) }]);
     expect(statSync(file).mode & 0o777).toBe(0o600);
 
     const again = run(["--generate", alg, "--private", file]);
@@ -179,6 +179,15 @@ describe("jwtgate jwk", () => {
     expect(again.stderr).toBe(
       `${file}: this file exists, and may hold a key that is in use: name another one, or replace it with --force\n`,
     );
+  });
+
+  test.each(["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"])("--generate %s", (alg) => {
+    const file = join(folder, `${alg}.pem`);
+    const { status, keys } = run(["--generate", alg, "--private", file]);
+    expect(status).toBe(0);
+    const [made] = keys();
+    expect(made).toEqual({ kty: "AKP", alg, pub: expect.any(String), kid: thumbprint(made ?? {}) });
+    expect(run([file]).keys()).toEqual([made]);
   });
 
   test("--generate HS384 makes a secret as long as the digest, without an id that would help to guess it", () => {

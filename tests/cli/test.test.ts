@@ -783,7 +783,7 @@ ${ways.map((way) => `  ${way}: {from: good, spoil: ${way}}\n`).join("")}tables:
   expect:
     /shop: [200, ${ways.map((way) => (way === "wrong-audience" ? 200 : 401)).join(", ")}]
 `;
-  for (const alg of ["ES256", "RS256", "EdDSA"]) {
+  for (const alg of ["ES256", "RS256", "EdDSA", "ML-DSA-44"]) {
     const { files, passed } = json(text(`{alg: ${alg}, issuer: "${ISSUER}"}`));
     const failed = files[0].tests?.filter(({ verdict }: { verdict: string }) => verdict !== "passed");
     expect({ alg, failed, errors: files[0].errors }).toEqual({ alg, failed: [], errors: undefined });

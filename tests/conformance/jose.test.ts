@@ -7,13 +7,15 @@ import { readFileSync } from "node:fs";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from "jose";
 import { describe, expect, test } from "vitest";
 import { createNodeHost } from "../../tools/host/node.ts";
-import { ALGORITHMS } from "../support/algorithms.ts";
+import { ALGORITHMS as ALL } from "../support/algorithms.ts";
 import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer } from "../support/tokens.ts";
 
 const ISSUER = "https://issuer.example";
 const TOKENS = 8;
+/** The algorithms that `jose` has on every version of Node: ML-DSA needs a newer one. */
+const ALGORITHMS = ALL.filter((alg) => !alg.startsWith("ML-DSA"));
 const SEED = 20_261_122;
 
 /** Mulberry32: the same tokens are spoilt in the same way in every run. */

@@ -98,7 +98,7 @@ function spoilt(random: Random, key: Record<string, Json>): Json {
         null,
       ]),
     ],
-    ["use", random.pick<Json>(["sig", "enc", "", null, false, 0])],
+    ["use", random.pick<Json>(["sig", "jwt-svid", "x509-svid", "enc", "", null, false, 0])],
     [
       "key_ops",
       random.pick<Json>([[], ["verify"], ["sign"], ["sign", "verify"], null, "verify", {}, [1, "verify"]]),
@@ -107,7 +107,7 @@ function spoilt(random: Random, key: Record<string, Json>): Json {
     ["d", random.pick<Json>([null, "", "AAAA", 7])],
     ["oth", random.pick<Json>([[], null, [{}]])],
     ["crv", random.pick<Json>(["P-256", "P-384", "Ed25519", "X25519", "secp256k1", "", null, 1])],
-    ["kty", random.pick<Json>(["RSA", "EC", "OKP", "oct", "rsa", "", null, 1])],
+    ["kty", random.pick<Json>(["RSA", "EC", "OKP", "oct", "AKP", "rsa", "", null, 1])],
     ["e", random.pick<Json>(["AQAB", "Aw", "AQ", "AAEAAQ==", " AQ AB ", "AQAB=", "", null])],
     ["n", random.pick<Json>(["AQAB", "", "!!!", "-+", null])],
     ["y", random.pick<Json>(["AQAB", "", null])],
@@ -150,7 +150,7 @@ describe("the filter reads a fetched key set as compile reads it inline", () => 
       "100 certificates",
       JSON.stringify(Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, CERTIFICATES[0]]))),
     ],
-    ["256 KiB and more", JSON.stringify({ keys: [{ kty: "oct", k: "YQ" }], a: "x".repeat(256 * 1024) })],
+    ["512 KiB and more", JSON.stringify({ keys: [{ kty: "oct", k: "YQ" }], a: "x".repeat(512 * 1024) })],
     ["a byte order mark", `\ufeff${JSON.stringify({ keys: [{ kty: "oct", k: "YQ" }] })}`],
     ["a name twice", '{"keys":[{"kty":"oct","k":"YQ","k":"Yg"}]}'],
   ])("%s", async (_, text) => {

@@ -261,14 +261,18 @@ const jwk = fc
       { kty: "EC", crv: "P-256", x: "AA", y: "AA" },
       { kty: "EC", crv: "secp256k1", x: "AA", y: "AA" },
       { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA" },
+      { kty: "AKP", alg: "ML-DSA-44", pub: "A".repeat(1750) },
       {},
     ),
     some({
       kid: member(odd),
       alg: member(
-        fc.oneof(fc.constantFrom("RS256", "PS256", "ES256", "EdDSA", "Ed25519", "HS256", "none", ""), odd),
+        fc.oneof(
+          fc.constantFrom("RS256", "PS256", "ES256", "EdDSA", "Ed25519", "ML-DSA-65", "HS256", "none", ""),
+          odd,
+        ),
       ),
-      use: member(fc.oneof(fc.constantFrom("sig", "enc", ""), odd)),
+      use: member(fc.oneof(fc.constantFrom("sig", "enc", "jwt-svid", ""), odd)),
       key_ops: fc.constantFrom<unknown>(
         [],
         ["verify"],

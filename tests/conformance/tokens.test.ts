@@ -8,6 +8,7 @@ import { createNodeHost } from "../../tools/host/node.ts";
 import { ALGORITHMS } from "../support/algorithms.ts";
 import { whole } from "../support/configuration.ts";
 import { MODULE } from "../support/envoy.ts";
+import { mlDsaKey } from "../support/ml-dsa.ts";
 import { bearer } from "../support/tokens.ts";
 
 const ISSUER = "https://issuer.example";
@@ -27,6 +28,17 @@ async function pairFor(alg: string, kid = "k"): Promise<Pair> {
   if (alg.startsWith("HS")) {
     const secret = crypto.getRandomValues(new Uint8Array(64));
     return { jwk: { kty: "oct", k: Buffer.from(secret).toString("base64url"), kid }, sign: sign(secret) };
+  }
+  if (alg.startsWith("ML-DSA")) {
+    const key = mlDsaKey(alg);
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    return {
+      jwk: { ...key.jwk, kid },
+      sign: async (claims, header = {}) => {
+        const text = `${part({ alg, kid, ...header })}.${part({ iss: ISSUER, sub: "s", ...claims })}`;
+        return `${text}.${key.sign(Buffer.from(text)).toString("base64url")}`;
+      },
+    };
   }
   const options = { extractable: true, ...(alg === "EdDSA" && { crv: "Ed25519" }) };
   const { publicKey, privateKey } = await generateKeyPair(alg, options);

@@ -22,7 +22,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Tests that run the filter in Node, without those that repeat the same lines with many vectors. */
 const TESTS = [
   ...["authz", "cache", "conformance"].map((folder) => `tests/${folder}`),
-  ...["ecdsa", "ed25519", "host", "rsa"].map((name) => `tests/crypto/${name}.test.ts`),
+  ...["ecdsa", "ed25519", "host", "ml-dsa", "rsa"].map((name) => `tests/crypto/${name}.test.ts`),
   "tests/trace/same.test.ts",
 ];
 /** For each of the two runs of tests, in milliseconds. */

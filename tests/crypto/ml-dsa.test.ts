@@ -95,6 +95,11 @@ describe.each(ML_DSA_SETS)("%s", (set) => {
     expect(guest.loadMlDsa(set, fromBase64url(jwk?.pub))).toBeUndefined();
     const text = Buffer.from(`${header}.${payload}`);
     expect(guest.verifyMlDsa(fromBase64url(signature), text)).toBe(true);
+    expect(guest.loadKeys([jwk ?? {}])).toBe(true);
+    expect(guest.verifyJws(jws ?? "")).toBe(0);
+    for (const other of ML_DSA_SETS) {
+      if (other !== set) expect(guest.loadKeys([{ ...jwk, alg: other }])).toBe(false);
+    }
     expect(guest.verifyMlDsa(fromBase64url(signature), Buffer.concat([text, Buffer.of(0)]))).toBe(false);
   });
 

@@ -148,15 +148,15 @@ const CASES: Record<string, Case> = {
   "no usable key": {
     origin: () => http(200, JSON.stringify({ keys: [{ ...key.jwk, use: "enc" }, null] })),
     reason:
-      'the answer is not a key set: no key can be used: keys[0]: [use] is not "sig"; keys[1]: it is not an object',
+      'the answer is not a key set: no key can be used: keys[0]: [use] is not "sig" or "jwt-svid"; keys[1]: it is not an object',
   },
   "bytes that are not UTF-8": {
     origin: () => http(200, Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])),
     reason: "the answer is not JSON",
   },
-  "300,000 bytes": {
-    origin: () => http(200, Buffer.alloc(300_000, " ")),
-    reason: "the answer has 300000 bytes, more than maxJwksBytes",
+  "600,000 bytes": {
+    origin: () => http(200, Buffer.alloc(600_000, " ")),
+    reason: "the answer has 600000 bytes, more than maxJwksBytes",
   },
   "101 keys": {
     origin: () => http(200, JSON.stringify({ keys: Array(101).fill(key.jwk) })),

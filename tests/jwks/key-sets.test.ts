@@ -11,6 +11,7 @@ import { requestUrl } from "../../tools/jwks/source.ts";
 import { fetchDocuments } from "../../tools/token/documents.ts";
 import { whole } from "../support/configuration.ts";
 import { answer, JwksServer } from "../support/jwks-server.ts";
+import { mlDsaKey } from "../support/ml-dsa.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 import rsa2048 from "../vectors/rsa-2048.json" with { type: "json" };
 
@@ -24,6 +25,7 @@ const publicJwk = (pair: ReturnType<typeof generateKeyPairSync>) => {
 const RSA: Json = { kty: "RSA", n: rsa2048.n, e: rsa2048.e };
 const WEAK_RSA: Json = edit(RSA, "n", (n) => n.subarray(0, 128));
 const EC = publicJwk(generateKeyPairSync("ec", { namedCurve: "P-256" }) as never);
+const ML_DSA: Json = mlDsaKey("ML-DSA-44").jwk;
 const ED25519 = publicJwk(generateKeyPairSync("ed25519") as never);
 const PRIVATE = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey.export({
   format: "jwk",
@@ -44,6 +46,9 @@ describe("usable keys", () => {
     ["RSA", RSA],
     ["EC", EC],
     ["Ed25519", ED25519],
+    ["ML-DSA-44", ML_DSA],
+    ["ML-DSA-65", mlDsaKey("ML-DSA-65").jwk],
+    ["ML-DSA-87", mlDsaKey("ML-DSA-87").jwk],
   ])("%s", (_, key) => {
     expect(read(key)).toEqual({ keys: [key], problems: [] });
   });
@@ -110,6 +115,16 @@ describe("usable keys", () => {
     expect(read({ ...key, alg: "ES256" }).keys).toEqual([{ ...EC, alg: "ES256" }]);
   });
 
+  test("SPIFFE's keys of JWT-SVIDs", () => {
+    expect(read({ ...EC, use: "jwt-svid" })).toEqual({ keys: [EC], problems: [] });
+  });
+
+  test("a hundred keys for ML-DSA-87", () => {
+    const { jwk } = mlDsaKey("ML-DSA-87");
+    const keys = Array.from({ length: 100 }, (_, i) => ({ ...jwk, kid: `key ${i}`, use: "sig" }));
+    expect(read(...keys).keys).toHaveLength(100);
+  });
+
   test("EdDSA has the name Ed25519 too (RFC 9864)", () => {
     expect(read({ ...ED25519, alg: "Ed25519" }).keys).toEqual([{ ...ED25519, alg: "Ed25519" }]);
   });
@@ -121,7 +136,7 @@ describe("usable keys", () => {
     ["a list", []],
     ["an object without kty", { kid: "q" }],
     ["a broken n", { kty: "RSA", kid: "bad", n: "!!!", e: "AQAB" }],
-    ["a key type of the future", { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA", kid: "pq" }],
+    ["a key type of the future", { kty: "LWE", pub: "AAAA", kid: "pq" }],
   ])("%s next to them is left out with a warning", (_, element) => {
     const { keys, problems } = normalizeJwks(JSON.stringify({ keys: [element, EC] }));
     expect(keys).toEqual([EC]);
@@ -218,9 +233,26 @@ describe("unusable keys are left out with a warning, and refused if there is no 
     ],
     ["X25519", { ...ED25519, crv: "X25519" }, "[crv] must be Ed25519"],
     ["Ed448 under its new name", { ...ED25519, alg: "Ed448" }, `[alg] "Ed448" does not go with this OKP key`],
-    ["kty missing", { n: RSA["n"] }, "[kty] is missing: write RSA, EC, OKP or oct"],
-    ["kty of another case", { kty: "rsa" }, "[kty] is not RSA, EC, OKP or oct"],
-    ["a key type of the future", { kty: "AKP", alg: "ML-DSA-65", pub: "AAAA" }, "[kty] is not RSA, EC"],
+    ["kty missing", { n: RSA["n"] }, "[kty] is missing: write RSA, EC, OKP, AKP or oct"],
+    ["kty of another case", { kty: "rsa" }, "[kty] is not RSA, EC, OKP, AKP or oct"],
+    ["a key type of the future", { kty: "LWE", pub: "AAAA" }, "[kty] is not RSA, EC"],
+    [
+      "AKP without alg",
+      { ...ML_DSA, alg: undefined },
+      "[alg] is missing: an AKP key names its own, ML-DSA-44,",
+    ],
+    [
+      "AKP with alg ES256",
+      { ...ML_DSA, alg: "ES256" },
+      `[alg] "ES256" does not go with this AKP key: ML-DSA-44,`,
+    ],
+    [
+      "ML-DSA of another set",
+      { ...ML_DSA, alg: "ML-DSA-65" },
+      "[pub] must be 1952 bytes for ML-DSA-65; this has 1312",
+    ],
+    ["AKP without pub", { ...ML_DSA, pub: undefined }, "[pub] is missing"],
+    ["SPIFFE's keys of certificates", { ...RSA, use: "x509-svid" }, `[use] is "x509-svid"`],
     ["n missing", { kty: "RSA", e: "AQAB" }, "[n] is missing"],
     ["only x5c", { kty: "RSA", x5c: ["MIIB"] }, "convert the certificate with `jwtgate jwk FILE`"],
     ["numeric crv", { ...EC, crv: 1 }, "[crv] must be P-256, P-384 or P-521"],
@@ -297,20 +329,20 @@ describe("refused sets", () => {
       JSON.stringify({ keys: Array(101).fill({ kty: "oct", k: "YQ" }) }),
       "has 101 keys, more than 100",
     ],
-    ["256 KiB and more", JSON.stringify({ keys: [], a: "x".repeat(256 * 1024) }), "larger than 256 KiB"],
+    ["512 KiB and more", JSON.stringify({ keys: [], a: "x".repeat(512 * 1024) }), "larger than 512 KiB"],
   ])("%s", (_, text, words) => {
     expect(normalizeJwks(text).keys).toEqual([]);
     expect(said(text)).toEqual([expect.stringMatching(/^error: /)]);
     expect(said(text)[0]).toContain(words);
   });
 
-  test("the largest set is read: 100 keys, 100 levels, 256 KiB", () => {
+  test("the largest set is read: 100 keys, 100 levels, 512 KiB", () => {
     const keys = Array(100).fill({ kty: "oct", k: "YQ" });
     expect(normalizeJwks(JSON.stringify({ keys })).keys).toHaveLength(100);
     const levels = `{"keys":[{"kty":"oct","k":"YQ"}],"a":${"[".repeat(99)}${"]".repeat(99)}}`;
     expect(normalizeJwks(levels).keys).toHaveLength(1);
     const start = '{"keys":[{"kty":"oct","k":"YQ"}],"a":"';
-    const largest = `${start}${"x".repeat(256 * 1024 - start.length - 2)}"}`;
+    const largest = `${start}${"x".repeat(512 * 1024 - start.length - 2)}"}`;
     expect(normalizeJwks(largest).keys).toHaveLength(1);
     expect(normalizeJwks(`${largest} `).keys).toEqual([]);
   });

@@ -16,6 +16,7 @@ import { NoKey, readKeys as readKeysByOpenssl } from "../../tools/jwks/convert.t
 import { readPublicKeys } from "../../tools/jwks/public-keys.ts";
 import { thumbprint } from "../../tools/jwks/thumbprint.ts";
 import { CertificateAuthority } from "../support/pki.ts";
+import rfc9964 from "../vectors/rfc9964.json" with { type: "json" };
 import rsa2048 from "../vectors/rsa-2048.json" with { type: "json" };
 
 const jwk = (key: KeyObject) => ({ ...key.export({ format: "jwk" }) });
@@ -371,7 +372,7 @@ describe("OpenSSL and what runs anywhere", () => {
   });
 });
 
-test("the thumbprint of RFC 7638 section 3.1, and of RFC 8037 appendix A.3", () => {
+test("the thumbprints of RFC 7638 section 3.1, RFC 8037 appendix A.3 and RFC 9964", () => {
   const n =
     "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
   expect(thumbprint({ kty: "RSA", n, e: "AQAB", alg: "RS256", kid: "2011-04-29" })).toBe(
@@ -380,6 +381,7 @@ test("the thumbprint of RFC 7638 section 3.1, and of RFC 8037 appendix A.3", () 
   expect(thumbprint({ kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })).toBe(
     "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
   );
+  for (const { jwk } of rfc9964.examples) expect(thumbprint(jwk)).toBe(jwk.kid);
 });
 
 test("a thumbprint is made of the members of the key's type, and of the type alone if it is unknown", () => {

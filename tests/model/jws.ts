@@ -13,6 +13,7 @@ import {
 import type { Jwk } from "../../tools/config/schema.ts";
 import type { KeyAttempt } from "../../tools/explain/tokens.ts";
 import { JsonError, parseStrictJson } from "../../tools/jwks/json.ts";
+import { ML_DSA } from "../support/ml-dsa.ts";
 import type { Claims } from "./authz.ts";
 
 /** The texts of refusals, as in the response's body (assembly/jose/status.ts). */
@@ -210,6 +211,8 @@ function algorithmsOf({ kty, crv = "", alg }: Jwk): string[] {
         return [CURVES.get(crv)?.algorithm ?? ""];
       case "OKP":
         return ["EdDSA"];
+      case "AKP":
+        return [...ML_DSA.keys()];
       case "oct":
         return ["HS256", "HS384", "HS512"];
     }
@@ -227,6 +230,13 @@ function verifySignature({ algorithm, signedText, signature }: Jws, key: Jwk): b
       .update(text)
       .digest();
     return expected.length === signature.length && timingSafeEqual(expected, signature);
+  }
+  const mlDsa = ML_DSA.get(algorithm);
+  if (mlDsa !== undefined) {
+    return (
+      signature.length === mlDsa.lengths.signature &&
+      mlDsa.verify(signature, text, Buffer.from(key.pub ?? "", "base64url"))
+    );
   }
   const publicKey = importKey(key);
   switch (algorithm.slice(0, 2)) {

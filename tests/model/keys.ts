@@ -30,9 +30,9 @@ function listOf(text: string): unknown[] {
 /** What the filter reads of a third party's key: a `kid` and an `alg` that are not strings count as missing. */
 function readable(key: unknown): unknown {
   if (typeof key !== "object" || key === null || Array.isArray(key)) return key;
-  const { kty, kid, alg, use, key_ops, crv, n, e, x, y, k } = key as Record<string, unknown>;
+  const { kty, kid, alg, use, key_ops, crv, n, e, x, y, k, pub } = key as Record<string, unknown>;
   return {
-    ...{ kty, use, key_ops, n, e, x, y, k },
+    ...{ kty, use, key_ops, n, e, x, y, k, pub },
     ...(typeof kid === "string" && { kid }),
     ...(typeof alg === "string" && { alg }),
     crv: crv === undefined && kty === "EC" ? "" : crv,

@@ -1,4 +1,4 @@
-/** The algorithms that jwtgate verifies (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2), separate from the tools' own list. */
+/** The algorithms that jwtgate verifies (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2, RFC 9964 section 3), separate from the tools' own list. */
 export const ALGORITHMS = [
   "RS256",
   "RS384",
@@ -14,4 +14,7 @@ export const ALGORITHMS = [
   "HS512",
   "EdDSA",
   "Ed25519",
+  "ML-DSA-44",
+  "ML-DSA-65",
+  "ML-DSA-87",
 ] as const;

@@ -1,11 +1,10 @@
 /** `jwtgate jwk`: converts keys from common formats to a key set that policies can hold. */
-import { createPrivateKey, type JsonWebKey } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { asciiJson, printable } from "../diagnostics.ts";
 import { ALGORITHM_NAMES, algorithmNamed } from "../jwks/algorithms.ts";
-import { NoKey, readKeys } from "../jwks/convert.ts";
+import { NoKey, privatePem, readKeys } from "../jwks/convert.ts";
 import { normalizeJwks } from "../jwks/normalize.ts";
 import { type JsonKey, thumbprint } from "../jwks/thumbprint.ts";
 import { PrivateKey } from "../token/private-key.ts";
@@ -119,14 +118,8 @@ function readFile(path: string, { chain = false }: Options): { file: string; key
 
 /** A new key for an algorithm: its public half, or the secret, and a function that returns the private half as PEM. */
 async function makeKey(name: string): Promise<{ key: JsonKey; privateKey: () => string }> {
-  const { signing, verifying } = await PrivateKey.generate(name);
-  return {
-    key: { ...verifying, alg: name },
-    privateKey: () =>
-      createPrivateKey({ format: "jwk", key: signing as JsonWebKey })
-        .export({ type: "pkcs8", format: "pem" })
-        .toString(),
-  };
+  const key = await PrivateKey.generate(name);
+  return { key: { ...key.verifying, alg: name }, privateKey: () => privatePem(key.signing) };
 }
 
 /** Only its owner can read it. An existing key is overwritten only if the user asks for it. */

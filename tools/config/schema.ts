@@ -214,7 +214,13 @@ export type Authorization = Static<typeof Authorization>;
 /** A JSON Web Key as the filter reads it: public members, or `k`. Unknown members are refused by the compiler, not here. */
 export const Jwk = Type.Object(
   {
-    kty: Type.Union([Type.Literal("RSA"), Type.Literal("EC"), Type.Literal("oct"), Type.Literal("OKP")]),
+    kty: Type.Union([
+      Type.Literal("RSA"),
+      Type.Literal("EC"),
+      Type.Literal("oct"),
+      Type.Literal("OKP"),
+      Type.Literal("AKP"),
+    ]),
     kid: Type.Optional(Type.String()),
     alg: Type.Optional(Type.String()),
     n: Type.Optional(Type.String()),
@@ -223,11 +229,12 @@ export const Jwk = Type.Object(
     x: Type.Optional(Type.String()),
     y: Type.Optional(Type.String()),
     k: Type.Optional(Type.String()),
+    pub: Type.Optional(Type.String()),
   },
   {
     ...strict,
     description:
-      "A key as in RFC 7517 and 7518, without private members. Without `alg` it verifies every algorithm of its type and curve.",
+      "A key as in RFC 7517, 7518, 8037 and 9964, without private members. Without `alg` it verifies the algorithms of its type and curve; AKP needs one.",
   },
 );
 export type Jwk = Static<typeof Jwk>;
@@ -393,7 +400,7 @@ export const Limits = Type.Object(
     maxTokenBytes: Limit("A longer token is answered 401 `Jwt is too large`.", 256, 65_536, 16_384),
     maxTokens: Limit("More tokens in one request are answered 401 `Too many Jwts in the request`.", 1, 64, 8),
     maxKeysTried: Limit("The number of keys that are tried for one token.", 1, 100, 16),
-    maxJwksBytes: Limit("A larger fetched key set is refused.", 1_024, 4_194_304, 262_144),
+    maxJwksBytes: Limit("A larger fetched key set is refused.", 1_024, 4_194_304, 524_288),
     maxJwksKeys: Limit("A fetched key set with more keys is refused.", 1, 1_000, 100),
     maxWaitingRequests: Limit(
       "The number of requests that can wait for keys at one time, in one VM.",

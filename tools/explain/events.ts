@@ -51,7 +51,7 @@ export const EVENTS = {
 
 /** The names of the module's enumerations, by number (assembly/, `const enum`). */
 export const LOCATION_KINDS = ["Header", "Parameter", "Cookie"] as const;
-export const KEY_TYPES = ["RSA", "EC", "Oct", "OKP"] as const;
+export const KEY_TYPES = ["RSA", "EC", "Oct", "OKP", "AKP"] as const;
 export const KEY_OUTCOMES = [
   "OtherKid",
   "OtherAlgorithm",

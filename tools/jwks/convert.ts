@@ -1,5 +1,11 @@
 /** Reads keys in common formats with OpenSSL. */
-import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  X509Certificate,
+} from "node:crypto";
 import { elementsOf, TAG } from "../encoding/der.ts";
 import { base64UrlEncode } from "../host/bytes.ts";
 import { decodeBase64 } from "./base64.ts";
@@ -17,6 +23,8 @@ import {
   readKeysWith,
   repairPem,
 } from "./formats.ts";
+import { bytesOfPem, mlDsaKey, mlDsaPrivateKey, mlDsaPrivateKeyInfo, pem } from "./ml-dsa.ts";
+import { mlDsaKeyOfCertificate } from "./public-keys.ts";
 import type { JsonKey } from "./thumbprint.ts";
 
 export { NoKey };
@@ -34,6 +42,8 @@ class OpensslCertificate implements Certificate {
   }
 
   key(): JsonKey {
+    const mlDsa = mlDsaKeyOfCertificate(this.certificate.raw);
+    if (mlDsa !== undefined) return mlDsa;
     let key: KeyObject;
     try {
       key = this.certificate.publicKey;
@@ -61,6 +71,8 @@ const OPENSSL: KeyReader = {
     }
   },
   key(bytes) {
+    const mlDsa = mlDsaKey(bytes);
+    if (mlDsa !== undefined) return mlDsa;
     const der = Buffer.from(bytes);
     const forms: (() => KeyObject)[] = [
       () => createPublicKey({ key: der, format: "der", type: "spki" }),
@@ -87,7 +99,7 @@ function exportJwk(key: KeyObject): JsonKey {
   if (type === "rsa-pss") return exportPssKey(key);
   if (type !== undefined && ["rsa", "ec", "ed25519"].includes(type))
     return { ...key.export({ format: "jwk" }) };
-  throw new NoKey(`a key of type ${type} cannot verify tokens: RSA, EC or Ed25519 can`);
+  throw new NoKey(`a key of type ${type} cannot verify tokens: RSA, EC, Ed25519 or ML-DSA can`);
 }
 
 /** Node exports keys that are limited to RSA-PSS only as PEM and DER; their numbers are those of any RSA key. */
@@ -109,12 +121,26 @@ function exportPssKey(key: KeyObject): JsonKey {
  * @throws if it cannot be read
  */
 export function readPrivatePem(text: string): JsonKey {
+  const mlDsa = mlDsaPrivateKey(bytesOfPem(text));
+  if (mlDsa !== undefined) return mlDsa;
   const key = createPrivateKey(text);
   try {
     return { ...key.export({ format: "jwk" }) };
   } catch {
     return { kty: key.asymmetricKeyType };
   }
+}
+
+/** A private key in PEM (PKCS #8). @param jwk with private members */
+export function privatePem(jwk: JsonKey): string {
+  if (jwk["kty"] === "AKP") {
+    return pem(
+      "PRIVATE KEY",
+      mlDsaPrivateKeyInfo(jwk["alg"], decodeBase64(String(jwk["priv"])) ?? new Uint8Array()),
+    );
+  }
+  const key = createPrivateKey({ format: "jwk", key: jwk as JsonWebKey });
+  return key.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 /**
@@ -130,8 +156,8 @@ export function readPrivateKeyText(bytes: Uint8Array): string {
   if (fault !== undefined) throw new NoKey(fault);
   if (isDer(bytes)) return privatePemOf(bytes);
   const text = decodeKeyText(bytes);
-  const pem = pemOf(text);
-  if (pem !== undefined) return pem;
+  const block = pemOf(text);
+  if (block !== undefined) return block;
   const der = decodeBase64(text);
   if (der !== undefined && isDer(der)) return privatePemOf(der);
   return serviceAccountKey(text) ?? text;
@@ -140,9 +166,9 @@ export function readPrivateKeyText(bytes: Uint8Array): string {
 /** The JWK of Google's JSON of a service account. */
 function serviceAccountKey(text: string): string | undefined {
   try {
-    const { private_key: pem, private_key_id: kid } = JSON.parse(text) as JsonKey;
-    if (typeof pem !== "string") return undefined;
-    return JSON.stringify({ ...readPrivatePem(repairPem(pem)), ...(typeof kid === "string" && { kid }) });
+    const { private_key: block, private_key_id: kid } = JSON.parse(text) as JsonKey;
+    if (typeof block !== "string") return undefined;
+    return JSON.stringify({ ...readPrivatePem(repairPem(block)), ...(typeof kid === "string" && { kid }) });
   } catch {
     // The reader of JWKs reports the fault.
     return undefined;
@@ -150,6 +176,7 @@ function serviceAccountKey(text: string): string | undefined {
 }
 
 function privatePemOf(bytes: Uint8Array): string {
+  if (mlDsaPrivateKey(bytes) !== undefined) return pem("PRIVATE KEY", bytes);
   const der = Buffer.from(bytes);
   for (const type of ["pkcs8", "sec1", "pkcs1"] as const) {
     try {

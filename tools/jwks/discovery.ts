@@ -2,12 +2,11 @@
 import { readFileSync } from "node:fs";
 import { get as getHttp, type IncomingMessage } from "node:http";
 import { get as getHttps } from "node:https";
+import { MAX_JWKS_BYTES } from "./normalize.ts";
 import { isMetadataService, requestUrl } from "./source.ts";
 
 /** The filter's own default (`timeoutMs`). */
 const TIMEOUT_MS = 5_000;
-/** The filter's `maxJwksBytes`, unless a configuration changes it. */
-const MAX_BYTES = 262_144;
 
 export interface FetchOptions {
   /** Authorities of the server's certificate, PEM; the system's if absent. */
@@ -16,7 +15,7 @@ export interface FetchOptions {
   allowMetadataService?: boolean | undefined;
   /** How long a fetch may take, in milliseconds; 5,000 if absent. */
   timeoutMs?: number | undefined;
-  /** The longest body that is read, in bytes; 262,144 if absent. */
+  /** The longest body that is read, in bytes; 524,288 if absent. */
   maxBytes?: number | undefined;
 }
 
@@ -94,7 +93,7 @@ export async function fetchText(uri: string, options: FetchOptions = {}): Promis
  * @throws {NoAnswer} with the reason, as a message
  */
 export async function fetchAnswer(uri: string, options: FetchOptions = {}): Promise<FetchedAnswer> {
-  const { caFile, allowMetadataService = false, timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES } = options;
+  const { caFile, allowMetadataService = false, timeoutMs = TIMEOUT_MS, maxBytes = MAX_JWKS_BYTES } = options;
   if (!allowMetadataService && isMetadataService(new URL(uri))) {
     throw new NoAnswer("this is a link-local address or a metadata service, which has no keys", "connection");
   }

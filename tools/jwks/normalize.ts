@@ -29,8 +29,8 @@ export interface NormalizedJwks {
   problems: JwksProblem[];
 }
 
-/** Limits of a key set (docs/strictness.md, S12). */
-export const MAX_JWKS_BYTES = 256 * 1024;
+/** Limits of a key set (docs/strictness.md, S12). A hundred keys for ML-DSA-87 take 350 KiB. */
+export const MAX_JWKS_BYTES = 512 * 1024;
 export const MAX_JWKS_KEYS = 100;
 
 /** Limits of an RSA modulus, in bits: S7, and what BoringSSL and the filter accept. */
@@ -179,8 +179,8 @@ function normalizeKey({ name, read }: Entry, index: number, problems: JwksProble
   }
 }
 
-/** RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2. */
-const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+/** RFC 7518 §6.2.2, §6.3.2; RFC 8037 §2; RFC 9964 §2. */
+const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
 
 /** The names of a key's private members. Empty ones, which some libraries write into public keys, disclose nothing. */
 export function privateMembersOf(key: Readonly<Json>): string[] {
@@ -207,19 +207,26 @@ function publicMembers(key: Json): Partial<Jwk> {
       return ecMembers(key);
     case "OKP":
       return okpMembers(key);
+    case "AKP":
+      return akpMembers(key);
     case "oct":
       return octMembers(key);
     case undefined:
-      throw new Unusable("[kty] is missing: write RSA, EC, OKP or oct");
+      throw new Unusable("[kty] is missing: write RSA, EC, OKP, AKP or oct");
     default:
-      throw new Unusable("[kty] is not RSA, EC, OKP or oct");
+      throw new Unusable("[kty] is not RSA, EC, OKP, AKP or oct");
   }
 }
 
+/** The values of `use` for verifying: RFC 7517 §4.2, and for JWT-SVIDs "SPIFFE Trust Domain and Bundle" §4.2.2. */
+const USES: readonly unknown[] = ["sig", "jwt-svid"];
+
 /** S6: RFC 7517 §4.2, §4.3. Empty members, which some libraries write, exclude nothing. */
 function checkPurpose({ use, key_ops }: Json): void {
-  if (use != null && use !== "" && use !== "sig") {
-    throw new Unusable(`[use] is ${JSON.stringify(use)}, so it is not for verifying signatures ("sig")`);
+  if (use != null && use !== "" && !USES.includes(use)) {
+    throw new Unusable(
+      `[use] is ${JSON.stringify(use)}, so it is not for verifying signatures ("sig", "jwt-svid")`,
+    );
   }
   if (key_ops == null || (Array.isArray(key_ops) && key_ops.length === 0)) return;
   if (!Array.isArray(key_ops) || !key_ops.includes("verify")) {
@@ -307,6 +314,22 @@ function okpMembers(key: Json): Partial<Jwk> {
   const fault = ed25519Fault(x);
   if (fault !== undefined) throw new Unusable(fault);
   return { crv: "Ed25519", x: base64UrlEncode(x) };
+}
+
+/** RFC 9964 §2. */
+function akpMembers(key: Json): Partial<Jwk> {
+  const known: readonly Algorithm[] = ALGORITHMS.filter(({ kty }) => kty === "AKP");
+  const names = known.map(({ alg }) => alg).join(", ");
+  const alg = textOf(key, "alg");
+  if (alg === "") throw new Unusable(`[alg] is missing: an AKP key names its own, ${names}`);
+  const size = known.find((one) => one.alg === alg)?.publicKeyBytes;
+  if (size === undefined) {
+    throw new Unusable(`[alg] ${JSON.stringify(alg)} does not go with this AKP key: ${names}`);
+  }
+  const pub = binary(key, "pub");
+  if (pub.length !== size)
+    throw new Unusable(`[pub] must be ${size} bytes for ${alg}; this has ${pub.length}`);
+  return { pub: base64UrlEncode(pub) };
 }
 
 function octMembers(key: Json): Partial<Jwk> {

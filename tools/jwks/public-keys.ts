@@ -12,6 +12,7 @@ import {
   type ReadKeysOptions,
   readKeysWith,
 } from "./formats.ts";
+import { mlDsaKey, mlDsaKeyOfInfo } from "./ml-dsa.ts";
 import type { JsonKey } from "./thumbprint.ts";
 
 /** See `readKeysWith`. @throws {NoKey} */
@@ -54,7 +55,7 @@ const DER: KeyReader = {
   key(bytes) {
     const parts = elementsOf(bytes, TAG.sequence);
     if (parts === undefined) return undefined;
-    return publicKeyInfo(parts) ?? pkcs1(parts) ?? privateKeyInfo(parts) ?? sec1(parts);
+    return mlDsaKey(bytes) ?? publicKeyInfo(parts) ?? pkcs1(parts) ?? privateKeyInfo(parts) ?? sec1(parts);
   },
 };
 
@@ -73,7 +74,7 @@ class DerCertificate implements Certificate {
   private constructor(
     private readonly issuerName: string,
     private readonly subjectName: Uint8Array,
-    private readonly info: readonly Element[],
+    readonly info: readonly Element[],
     private readonly serial: string,
   ) {}
 
@@ -114,6 +115,11 @@ class DerCertificate implements Certificate {
   }
 }
 
+/** The key of a certificate in DER; undefined if it is none for ML-DSA. */
+export function mlDsaKeyOfCertificate(bytes: Uint8Array): JsonKey | undefined {
+  return mlDsaKeyOfInfo(DerCertificate.read(bytes)?.info ?? []);
+}
+
 function isPublicKeyInfo([algorithm, bits, ...more]: readonly Element[]): boolean {
   return algorithm?.tag === TAG.sequence && bits?.tag === TAG.bitString && more.length === 0;
 }
@@ -127,7 +133,7 @@ function publicKeyInfo(parts: readonly Element[]): JsonKey | undefined {
   if (isRsa(type)) return rsaKey(elementsOf(key, TAG.sequence) ?? [], type, parameters);
   if (type === EC_PUBLIC_KEY) return ecKey(hexEncode(parameters?.content ?? new Uint8Array()), key);
   if (type === ED25519) return key.length === 32 ? okpKey(key) : undefined;
-  return refuse(type);
+  return mlDsaKeyOfInfo(parts) ?? refuse(type);
 }
 
 /** AlgorithmIdentifier (RFC 5280 §4.1.1.2). */
@@ -144,7 +150,7 @@ function isRsa(type: string): boolean {
 function refuse(type: string): undefined {
   const name = OTHERS.get(type);
   if (name !== undefined)
-    throw new NoKey(`a key of type ${name} cannot verify tokens: RSA, EC or Ed25519 can`);
+    throw new NoKey(`a key of type ${name} cannot verify tokens: RSA, EC, Ed25519 or ML-DSA can`);
 }
 
 /** RSAPublicKey, or the beginning of RSAPrivateKey after its version (RFC 8017, appendix A.1). */

@@ -5,11 +5,12 @@ import { base64UrlEncode, utf8Encode } from "../host/bytes.ts";
 /** A key as JSON; members as RFC 7517 and 7518 name them. */
 export type JsonKey = Record<string, unknown>;
 
-/** The members that a thumbprint is made of, in its order (RFC 7638 §3.2, RFC 8037 §2). */
+/** The members that a thumbprint is made of, in its order (RFC 7638 §3.2, RFC 8037 §2, RFC 9964 §6). */
 const MEMBERS = new Map([
   ["RSA", ["e", "kty", "n"]],
   ["EC", ["crv", "kty", "x", "y"]],
   ["OKP", ["crv", "kty", "x"]],
+  ["AKP", ["alg", "kty", "pub"]],
   ["oct", ["k", "kty"]],
 ]);
 

@@ -46,7 +46,7 @@ export class SigningKey {
     const jwk: JsonKey = isPem ? await readPem(text) : JSON.parse(text);
     const key = await PrivateKey.import(jwk);
     const [usual] = key.algorithms;
-    if (usual === undefined || !(key.signing["d"] ?? key.signing["k"]))
+    if (usual === undefined || !(key.signing["d"] ?? key.signing["priv"] ?? key.signing["k"]))
       throw new TypeError("this is not a private key");
     const named = !isPem && typeof jwk["alg"] === "string" ? jwk["alg"] : undefined;
     return new SigningKey(kid, alg ?? named ?? usual.alg, key);

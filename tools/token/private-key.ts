@@ -13,14 +13,23 @@ import {
 } from "jose";
 import { base64Decode, base64UrlEncode, utf8Encode } from "../host/bytes.ts";
 import { ALGORITHMS, type Algorithm, algorithmNamed, algorithmsOf } from "../jwks/algorithms.ts";
+import {
+  bytesOfPem,
+  mlDsaPrivateKey,
+  mlDsaPublicKey,
+  mlDsaPublicKeyInfo,
+  mlDsaSeed,
+  mlDsaSign,
+  pem,
+} from "../jwks/ml-dsa.ts";
 import type { JsonKey } from "../jwks/thumbprint.ts";
 
 /** Reads one block of PEM that is a private key; rejects or throws if it cannot. The JWK of another type has only its `kty`. */
 export type PemReader = (block: string) => JsonKey | Promise<JsonKey>;
 
-/** The members of public keys, and those of private ones (RFC 7518 §6, RFC 8037 §2). */
-const PUBLIC = ["kty", "crv", "x", "y", "n", "e"];
-const PRIVATE = ["d", "p", "q", "dp", "dq", "qi"];
+/** The members of public keys, and those of private ones (RFC 7518 §6, RFC 8037 §2, RFC 9964 §2). */
+const PUBLIC = ["kty", "crv", "x", "y", "n", "e", "pub"];
+const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "priv"];
 
 const RSA_BITS = 2048;
 
@@ -54,10 +63,13 @@ export class PrivateKey {
    * @throws if its numbers are not a key; a key of a type that signs nothing here has no `algorithms`
    */
   static async import(jwk: JsonKey): Promise<PrivateKey> {
-    const key = new PrivateKey(members(jwk, [...PUBLIC, ...PRIVATE, "k"]), algorithmsOf(jwk));
+    const names = [...publicMembersOf(jwk), ...PRIVATE, "k"];
+    const key = new PrivateKey(members(jwk, names), algorithmsOf(jwk));
     const [usual] = key.algorithms;
     // Only the private half counts, as in OpenSSL.
     if (usual?.kty === "OKP") key.jwk["x"] = base64UrlEncode(ed25519.getPublicKey(key.secret("d")));
+    else if (usual?.kty === "AKP")
+      key.jwk["pub"] = base64UrlEncode(mlDsaPublicKey(usual.alg, key.secret("priv")));
     else if (usual !== undefined && usual.kty !== "oct") await key.for(usual);
     return key;
   }
@@ -80,13 +92,14 @@ export class PrivateKey {
       const { secretKey, publicKey } = ed25519.keygen();
       return PrivateKey.import({ kty, crv, x: base64UrlEncode(publicKey), d: base64UrlEncode(secretKey) });
     }
+    if (kty === "AKP") return PrivateKey.import({ kty, alg, priv: base64UrlEncode(mlDsaSeed()) });
     const { privateKey } = await generateKeyPair(alg, { extractable: true, modulusLength: RSA_BITS });
     return PrivateKey.import({ ...(await exportJWK(privateKey)) });
   }
 
   /** The members that verify: the public ones, or the secret. */
   get verifying(): JsonKey {
-    return members(this.jwk, this.jwk["kty"] === "oct" ? ["kty", "k"] : PUBLIC);
+    return members(this.jwk, this.jwk["kty"] === "oct" ? ["kty", "k"] : publicMembersOf(this.jwk));
   }
 
   /** The private members, or the secret. */
@@ -106,6 +119,7 @@ export class PrivateKey {
     const { scheme, hash, hashBytes } = algorithm;
     if (scheme === "HMAC") return hmac(DIGESTS[hash ?? "SHA-256"], this.secret("k"), bytes);
     if (scheme === "Ed25519") return ed25519.sign(bytes, this.secret("d"));
+    if (scheme === "ML-DSA") return mlDsaSign(algorithm.alg, this.secret("priv"), bytes);
     const [own = algorithm] = this.algorithms;
     // An ECDSA key belongs to its curve, with any hash.
     const key = await this.for(scheme === "ECDSA" ? own : algorithm);
@@ -119,10 +133,14 @@ export class PrivateKey {
    * @internal
    */
   async signConfused(text: string, { hash }: Algorithm): Promise<Uint8Array> {
+    return hmac(DIGESTS[hash ?? "SHA-256"], utf8Encode(await this.publicPem()), utf8Encode(text));
+  }
+
+  private async publicPem(): Promise<string> {
     const [own] = this.algorithms;
+    if (own?.kty === "AKP") return pem("PUBLIC KEY", mlDsaPublicKeyInfo(own.alg, this.secret("pub")));
     const key = await importJWK(this.verifying as JWK, own?.alg ?? "", { extractable: true });
-    const pem = `${await exportSPKI(key as CryptoKey)}\n`;
-    return hmac(DIGESTS[hash ?? "SHA-256"], utf8Encode(pem), utf8Encode(text));
+    return `${await exportSPKI(key as CryptoKey)}\n`;
   }
 
   private secret(member: string): Uint8Array {
@@ -138,7 +156,9 @@ export class PrivateKey {
 
 /** The private key of one PEM block in PKCS #8, the only form that browsers know. */
 export async function readPkcs8(block: string): Promise<JsonKey> {
-  for (const { alg } of ALGORITHMS.filter(({ kty }) => kty !== "oct")) {
+  const mlDsa = mlDsaPrivateKey(bytesOfPem(block));
+  if (mlDsa !== undefined) return mlDsa;
+  for (const { alg } of ALGORITHMS.filter(({ kty }) => kty !== "oct" && kty !== "AKP")) {
     try {
       return { ...(await exportJWK(await importPKCS8(block, alg, { extractable: true }))) };
     } catch {
@@ -146,6 +166,11 @@ export async function readPkcs8(block: string): Promise<JsonKey> {
     }
   }
   throw new TypeError("this is not a private key in PKCS #8");
+}
+
+/** Other keys are for several algorithms, so that the caller adds `alg`. */
+function publicMembersOf({ kty }: JsonKey): string[] {
+  return kty === "AKP" ? [...PUBLIC, "alg"] : PUBLIC;
 }
 
 function members(jwk: JsonKey, names: readonly string[]): JsonKey {

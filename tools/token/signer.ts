@@ -79,7 +79,7 @@ export class Signer {
     const name = algorithm ?? own ?? able[0];
     if (name === undefined || able.length === 0) {
       throw new NoSigningKey(
-        "a key of this type cannot sign tokens: RSA, P-256, P-384, P-521, Ed25519 or oct can",
+        "a key of this type cannot sign tokens: RSA, P-256, P-384, P-521, Ed25519, ML-DSA or oct can",
       );
     }
     const chosen = key.algorithms.find(({ alg }) => alg === name);
@@ -116,9 +116,9 @@ async function readBlock(text: string, readPem: PemReader): Promise<JsonKey> {
     throw new NoSigningKey("this has no private key: a public key or a certificate cannot sign");
   }
   try {
-    // Only JWKs have an algorithm and an id of their own.
+    // Only JWKs have an id of their own, and an algorithm if their type does not require one.
     const { alg, kid, ...jwk } = await readPem(block);
-    return jwk;
+    return jwk["kty"] === "AKP" ? { ...jwk, alg } : jwk;
   } catch {
     throw new NoSigningKey(
       /ENCRYPTED/.test(block)
@@ -147,7 +147,10 @@ function chooseJwk(text: string, kid: string | undefined): JsonKey {
 }
 
 function isSigning(jwk: JsonKey): boolean {
-  return typeof jwk["d"] === "string" || (jwk["kty"] === "oct" && typeof jwk["k"] === "string");
+  return (
+    ["d", "priv"].some((name) => typeof jwk[name] === "string") ||
+    (jwk["kty"] === "oct" && typeof jwk["k"] === "string")
+  );
 }
 
 function readJwks(text: string): JsonKey[] {
