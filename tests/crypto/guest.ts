@@ -213,7 +213,7 @@ export class CryptoGuest {
     return this.exports.hinted(ML_DSA_SETS.indexOf(set), r);
   }
 
-  /** @returns undefined if the digest of the challenge is too short for so many positions */
+  /** @returns undefined if the digest of the challenge is too short for `tau` positions */
   ball(challenge: Uint8Array, tau: number): Int32Array | undefined {
     this.exports.begin();
     const result = this.slice(this.exports.ball(...this.put(challenge), tau));

@@ -1027,7 +1027,7 @@ export const MUTANTS: Mutant[] = [
     from: "if (load<u8>(hints + <usize>index) != 0) return false;",
     to: "",
     tests: ["tests/crypto/ml-dsa.test.ts", "tests/crypto/wycheproof.test.ts"],
-    why: "a signature has several forms: anything in the place of hints that it does not have",
+    why: "a signature has several forms: any bytes can replace the hints that it does not have",
   },
   {
     file: "assembly/crypto/ml-dsa-encoding.ts",

@@ -161,7 +161,7 @@ export function hinted(set: MlDsa, r: i32): i32 {
   return load<i32>(at);
 }
 
-/** 256 coefficients, or nothing if the challenge's digest is too short for so many positions. */
+/** 256 coefficients, or nothing if the challenge's digest is too short for `tau` positions. */
 export function ball(challenge: usize, size: i32, tau: i32): Slice {
   const target = allocate(POLYNOMIAL_SIZE);
   return sampleInBall(target, slice(challenge, size), tau) ? slice(target, <i32>POLYNOMIAL_SIZE) : 0;
