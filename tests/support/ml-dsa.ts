@@ -19,3 +19,10 @@ export function mlDsaKey(alg: string) {
     sign: (text: Uint8Array): Buffer => Buffer.from(set.sign(text, secretKey)),
   };
 }
+
+/** Whether a token is signed with the key; undefined if its algorithm is not ML-DSA. jose verifies ML-DSA only in newer Nodes. */
+export function verifyMlDsa(alg: string, token: string, { pub = "" }: { pub?: string }): boolean | undefined {
+  const bytesOf = (text: string) => Buffer.from(text, "base64url");
+  const [header, claims, signature = ""] = token.split(".");
+  return ML_DSA.get(alg)?.verify(bytesOf(signature), Buffer.from(`${header}.${claims}`), bytesOf(pub));
+}
