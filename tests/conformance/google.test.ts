@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
+import { Reader, Writer } from "../../bench/meter/binary.ts";
 import type { Host } from "../../tools/host/host.ts";
 import { createNodeHost } from "../../tools/host/node.ts";
 import { Vm } from "../../tools/host/vm.ts";
@@ -13,9 +14,13 @@ import { google, MAX_CONFIGURATION_BYTES } from "../../tools/targets/google.ts";
 import { MODULE } from "../support/envoy.ts";
 import { bearer, TestKey } from "../support/tokens.ts";
 
-const module = await WebAssembly.compile(readFileSync(MODULE));
 const ISSUER = "https://issuer.example";
 const MEMORY = 16 * 1024 * 1024;
+const PAGE = 64 * 1024;
+/** The id of a module's section of memories. */
+const MEMORY_SECTION = 5;
+/** Its memory cannot grow further. AssemblyScript doubles the memory as long as it can, and then takes what it needs. */
+const module = await WebAssembly.compile(withMaximum(readFileSync(MODULE), MEMORY / PAGE));
 
 /** What a plugin does not have there (Service Extensions, limitations of plugins). */
 const WITHOUT = [
@@ -29,6 +34,25 @@ const WITHOUT = [
   ...["proxy_get_shared_data", "proxy_set_shared_data", "proxy_register_shared_queue"],
   ...["proxy_get_property", "proxy_set_property", "proxy_set_effective_context", "proxy_get_log_level"],
 ];
+
+/** The module with a maximum size of its memory (WebAssembly Core Specification 2.0, section 5.5.8). */
+function withMaximum(bytes: Uint8Array, pages: number): Uint8Array<ArrayBuffer> {
+  const reader = new Reader(bytes);
+  reader.skip(8);
+  const writer = new Writer().append(bytes.subarray(0, 8));
+  while (!reader.done) {
+    const section = reader.byte();
+    const content = reader.part(reader.unsigned());
+    if (section !== MEMORY_SECTION) {
+      writer.byte(section).sized(bytes.subarray(content.at, content.end));
+      continue;
+    }
+    expect([content.unsigned(), content.byte()], "one memory without a maximum").toEqual([1, 0]);
+    const limits = new Writer().unsigned(1).byte(1).unsigned(content.unsigned()).unsigned(pages);
+    writer.byte(section).sized(limits.bytes);
+  }
+  return Uint8Array.from(writer.bytes);
+}
 
 const googleHost = () => createNodeHost(module, { unimplemented: WITHOUT });
 

@@ -69,12 +69,12 @@ describe("what is written for Higress", () => {
     const comments = written();
     expect(comments).toContain("Where Higress's own plugin for JWTs runs");
     expect(comments).toContain("A filter that fails or cannot be loaded refuses");
-    expect(comments).toContain("Not defaultConfig, which Higress changes by rules");
+    expect(comments).toContain("Not defaultConfig, to which Higress adds rules");
     expect(comments).not.toContain("In shadow");
   });
   test("says that it refuses nothing in shadow", () => {
     const comments = written({ shadow: true });
-    expect(comments).toContain("In shadow nobody relies on it");
+    expect(comments).toContain("In shadow the filter protects nothing");
     expect(comments).toContain("Where Higress's own plugin for JWTs runs");
     expect(comments).not.toContain("A filter that fails or cannot be loaded refuses");
   });

@@ -18,7 +18,8 @@ Examples:
   With an Envoy of your own:
     $ ENVOY_BIN=/usr/local/bin/envoy jwtgate demo
 
-Exit code: 0 after Ctrl-C, or with --once if every answer is as expected; 1 if one is not, or Envoy cannot run; 2 if the command line is wrong.`;
+Exit code: 0 after Ctrl-C, or with --once if every answer is as expected; 1 if one is not, or Envoy cannot run; 2 if the
+command line is wrong.`;
 
 export function demoCommand(): Command {
   return new Command("demo")

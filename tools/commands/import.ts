@@ -23,8 +23,9 @@ Examples:
   From Envoy Gateway:
     $ kubectl get securitypolicy -A -o yaml | jwtgate import - --policy web/gateway -o policies.yaml
 
-Standard error names everything that has no equivalent, with its position. An error means that more requests could pass than before; then the exit code is 1, and no policy is written. A warning means that fewer pass, or that no answer changes. Exit code: 0, or 1 with an
-error, or 2 if the command line is wrong.`;
+Standard error names everything that has no equivalent, with its position. An error means that more requests could pass
+than before; then the exit code is 1, and no policy is written. A warning means that fewer pass, or that no answer
+changes. Exit code: 0, or 1 with an error, or 2 if the command line is wrong.`;
 
 export function importCommand(): Command {
   return new Command("import")

@@ -87,7 +87,8 @@ Examples:
     $ jwtgate new --issuer https://idp.example.com --jwks jwks.json --from-cookie session \\
         --claim-header x-user=sub --auth-if --host shop.example.com --method POST --method PUT --method DELETE
 
-With -o FILE, tests of the policy are written beside it. No file is replaced without --force. The policies that it prints have been compiled. Exit code: 0, or 1 if the answers are not a valid policy, or 2 if the command line is
+With -o FILE, tests of the policy are written beside it. No file is replaced without --force. The policies that it
+prints have been compiled. Exit code: 0, or 1 if the answers are not a valid policy, or 2 if the command line is
 wrong.`;
 
 export function newCommand(): Command {

@@ -10,9 +10,10 @@ Examples:
   The properties of all test files of this folder and those in it, for CI:
     $ jwtgate prove . --reporter github
 
-A property is part of a test file (docs/testing.md#properties): rules that say which requests it is about, and whether they are
-all refused or all allowed. It is proven for every request, or refuted by one that the module has answered. jwtgate test
-runs properties too. Exit code: 0 if all are proven; 1 if one is not, or a file is wrong; 2 if the command line is wrong.`;
+A property is part of a test file (docs/testing.md#properties): rules that say which requests it is about, and whether
+they are all refused or all allowed. It is proven for every request, or refuted by one that the module has answered.
+jwtgate test runs properties too. Exit code: 0 if all are proven; 1 if one is not, or a file is wrong; 2 if the command
+line is wrong.`;
 
 export function proveCommand(): Command {
   const command = new Command("prove").description(

@@ -66,8 +66,9 @@ Examples:
   See what policies would refuse, without refusing it:
     $ jwtgate run -f policies/ --upstream 127.0.0.1:8000 --shadow
 
-After an edit with an error, run prints the error, and the previous policies stay in force. Ctrl-C stops Envoy and removes its files. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder.
-Exit code: 0 after Ctrl-C, or 1 if the policies are wrong or Envoy cannot run, or 2 if the command line is wrong.`;
+After an edit with an error, run prints the error, and the previous policies stay in force. Ctrl-C stops Envoy and
+removes its files. Envoy is that of ENVOY_BIN or PATH, or is installed once for each user, into the cache folder. Exit
+code: 0 after Ctrl-C, or 1 if the policies are wrong or Envoy cannot run, or 2 if the command line is wrong.`;
 
 export function runCommand(): Command {
   const command = new Command("run").description(
