@@ -58,7 +58,7 @@ keys:
         .split("\n")
         .filter((line) => !lines.includes(line)),
     ).toEqual([]);
-    expect(added).toContain("  stranger: {}\n  page:\n    alg: ES256\n    issuer: me\n\ntokens:");
+    expect(added).toContain("  attacker: {}\n  page:\n    alg: ES256\n    issuer: me\n\ntokens:");
     expect(added.endsWith("- name: new\n  request:\n    path: /\n    token: token\n  expect: 200\n")).toBe(
       true,
     );

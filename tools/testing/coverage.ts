@@ -79,6 +79,7 @@ export class CoverageCollector {
    *
    * @param verifySignature Envoy's foreign function, if there is a faster one than that of `host/web.ts`
    * @returns what records its tests
+   * @internal
    */
   suite({ subject, sources, content }: Suite, verifySignature?: ForeignFunction): SuiteRecorder {
     const rules = new Map<string, { parts: RuleParts; source: RuleSource | undefined }>();
@@ -170,7 +171,11 @@ export class CoverageCollector {
   }
 }
 
-/** Records the tests of one suite. */
+/**
+ * Records the tests of one suite.
+ *
+ * @internal
+ */
 export class SuiteRecorder {
   private readonly gates = new Map<number, Promise<{ gate: Gate; events: Uint8Array[] }>>();
 

@@ -76,12 +76,17 @@ export interface SuiteResult {
  * const tests = `policies: [policy.yaml]
  * tests:
  * - {name: admin is refused, request: {path: /admin}, expect: 403}
- * - {name: other paths pass, request: {path: /}, expect: 200}`; const files = { policies: () => ({ files: [{
- * name: "policy.yaml", text: policy }], diagnostics: [] }), text: () => "", }; const { suite, diagnostics } =
- * await loadSuite({ name: "policy.test.yaml", text: tests }, files, Date.now()); if (suite === undefined)
- * throw new Error(diagnostics[0]?.message); const { cases } = await runSuite(suite, (await
- * loadModules()).release); for (const { name, failures } of cases) console.log(name, failures.length); //
- * admin is refused 0 // other paths pass 0
+ * - {name: other paths pass, request: {path: /}, expect: 200}`;
+ * const files = {
+ *   policies: () => ({ files: [{ name: "policy.yaml", text: policy }], diagnostics: [] }),
+ *   text: () => "",
+ * };
+ * const { suite, diagnostics } = await loadSuite({ name: "policy.test.yaml", text: tests }, files, Date.now());
+ * if (suite === undefined) throw new Error(diagnostics[0]?.message);
+ * const { cases } = await runSuite(suite, (await loadModules()).release);
+ * for (const { name, failures } of cases) console.log(name, failures.length);
+ * // admin is refused 0
+ * // other paths pass 0
  * ```
  */
 export async function runSuite(

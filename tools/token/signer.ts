@@ -17,7 +17,8 @@ import { type PemReader, PrivateKey, readPkcs8 } from "./private-key.ts";
  *   await Signer.read('{"keys": []}');
  * } catch (error) {
  *   if (!(error instanceof NoSigningKey)) throw error;
- *   console.log(error.message); // this has no private key and no secret: a public key cannot sign }
+ *   console.log(error.message); // this has no private key and no secret: a public key cannot sign
+ * }
  * ```
  */
 export class NoSigningKey extends Error {
