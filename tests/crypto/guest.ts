@@ -31,6 +31,7 @@ interface Exports {
   ): number;
   highBits(set: number, w: number): bigint;
   hinted(set: number, r: number): number;
+  hintsAreValid(set: number, hints: number): number;
   ball(challenge: number, size: number, tau: number): bigint;
   product(a: number, b: number, count: number, c: number, d: number): bigint;
   shake256(text: number, size: number, part: number): bigint;
@@ -205,6 +206,12 @@ export class CryptoGuest {
   highBits(set: MlDsaName, w: Int32Array): Buffer {
     this.exports.begin();
     return this.slice(this.exports.highBits(ML_DSA_SETS.indexOf(set), this.putNumbers(w)));
+  }
+
+  /** Whether bytes are an encoding of hints. @param hints as many as the set's signatures end with */
+  hintsAreValid(set: MlDsaName, hints: Uint8Array): boolean {
+    this.exports.begin();
+    return this.exports.hintsAreValid(ML_DSA_SETS.indexOf(set), this.put(hints)[0]) === 1;
   }
 
   /** A coefficient with a hint, moved to where its high bits are the right ones. */

@@ -205,6 +205,34 @@ describe.each(ML_DSA_SETS)("%s", (set) => {
     }
   });
 
+  it("takes only one encoding of hints", () => {
+    /** @param positions of all rows @param ends where each row ends; the last counts for the rows after it too */
+    const valid = (positions: number[], ends: number[]) => {
+      const hints = new Uint8Array(omega + k);
+      hints.set(positions);
+      for (let row = 0; row < k; row++) hints[omega + row] = ends[row] ?? ends.at(-1) ?? 0;
+      return guest.hintsAreValid(set, hints);
+    };
+    expect(valid([], [0])).toBe(true);
+    expect(valid([3, 7], [2])).toBe(true);
+    // A row may begin below the end of the one before.
+    expect(valid([7, 3, 255], [1, 3])).toBe(true);
+    expect(
+      valid(
+        Array.from({ length: omega }, (_, i) => i),
+        [omega],
+      ),
+    ).toBe(true);
+    expect(valid([7, 3], [2])).toBe(false);
+    expect(valid([3, 3], [2])).toBe(false);
+    expect(valid([0, 0], [2])).toBe(false);
+    // An empty row that ends before it begins: a careless reader finds the same hints.
+    expect(valid([3, 7], [2, 1, 2])).toBe(false);
+    expect(valid([3, 0], [2, 1])).toBe(false);
+    expect(valid([3, 7], [1])).toBe(false);
+    expect(valid([], [omega + 1])).toBe(false);
+  });
+
   it("takes keys, signatures and contexts of exactly their lengths", () => {
     const { other } = SETS[set];
     const { publicKey, secretKey } = other.keygen(randomBytes(32));

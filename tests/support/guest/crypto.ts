@@ -20,7 +20,7 @@ import {
   shakeUpdate,
 } from "../../../assembly/crypto/keccak";
 import { MlDsaPublicKey } from "../../../assembly/crypto/ml-dsa";
-import { applyHint, encodeHighBits } from "../../../assembly/crypto/ml-dsa-encoding";
+import { applyHint, areHints, encodeHighBits } from "../../../assembly/crypto/ml-dsa-encoding";
 import { MlDsa, POLYNOMIAL_SIZE, parametersOf } from "../../../assembly/crypto/ml-dsa-parameters";
 import {
   preparePolynomials,
@@ -151,6 +151,11 @@ export function verifyMlDsa(
 /** The encoded high bits of 256 coefficients, which are overwritten. */
 export function highBits(set: MlDsa, w: usize): Slice {
   return encodeHighBits(w, parametersOf(set));
+}
+
+/** Whether bytes are an encoding of hints, as long as the set's. */
+export function hintsAreValid(set: MlDsa, hints: usize): bool {
+  return areHints(hints, parametersOf(set));
 }
 
 /** A coefficient with a hint, moved to where its high bits are the right ones. */
