@@ -243,9 +243,9 @@ export class TokenCache {
 
   /**
    * A seeded hash of the token's length and end, which clients cannot predict. The end is the signature, and
-   * no two tokens that verify share one; a signature by ML-DSA ends with its hints, which hardly any two share. A forged token that copies a signature finds the other token's
-   * block, and the comparison of all bytes then differs. Words are hashed four at a time in four independent
-   * chains of multiplications.
+   * no two tokens that verify share one. (A signature by ML-DSA ends with its hints, which hardly any two share.)
+   * A forged token that copies a signature finds the other token's block, and the comparison of all bytes then
+   * differs. Words are hashed four at a time in four independent chains of multiplications.
    */
   hash(token: Slice): u64 {
     const tokenLength = <usize>lengthOf(token);

@@ -1,6 +1,7 @@
 /** The request of a difference in the form, so that the answer and its steps can be looked at. */
 import { readable } from "../../tools/host/bytes.ts";
 import { DEFAULT_LISTENER } from "../../tools/host/http-connection-manager.ts";
+import { formatAddress } from "../../tools/host/stream-info.ts";
 import type { WitnessToken } from "../../tools/prove/witness.ts";
 import type { ChangedClass } from "../engine/compare.ts";
 import { type Draft, EMPTY_DRAFT, type Place } from "./draft.ts";
@@ -29,7 +30,7 @@ export function draftOf({ witness, at }: ChangedClass, setting: Draft["setting"]
     setting: {
       ...setting,
       mode: listener.mode,
-      listen: isUsual ? "" : `${ip.includes(":") ? `[${ip}]` : ip}:${port}`,
+      listen: isUsual ? "" : formatAddress(listener.address),
       at,
     },
     ...(place && { place }),

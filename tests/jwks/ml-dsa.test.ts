@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { der, elements, TAG } from "../../tools/encoding/der.ts";
 import { privatePem, readKeys, readPrivateKeyText, readPrivatePem } from "../../tools/jwks/convert.ts";
-import { mlDsaPrivateKey, mlDsaPublicKey, mlDsaPublicKeyInfo } from "../../tools/jwks/ml-dsa.ts";
+import { mlDsaPrivateKey, mlDsaPublicKey, mlDsaPublicPem } from "../../tools/jwks/ml-dsa.ts";
 import { readPublicKeys } from "../../tools/jwks/public-keys.ts";
 import { PrivateKey, readPkcs8 } from "../../tools/token/private-key.ts";
 import { NoSigningKey, Signer } from "../../tools/token/signer.ts";
@@ -44,7 +44,7 @@ describe.each(rfc9881.examples)("RFC 9881's keys for $alg", ({ alg, private: sec
 
   test("are written as the RFC prints them", () => {
     expect(privatePem({ ...key, priv: Buffer.from(SEED).toString("base64url") })).toBe(secret);
-    expect(Buffer.from(mlDsaPublicKeyInfo(alg, Buffer.from(pub, "base64url")))).toEqual(bytesOfPem(open));
+    expect(bytesOfPem(mlDsaPublicPem(alg, Buffer.from(pub, "base64url")))).toEqual(bytesOfPem(open));
   });
 
   test("have a seed: beside an expanded key it is taken, and without it there is no key", () => {

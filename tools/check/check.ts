@@ -2,9 +2,10 @@
 import type { CompileResult } from "../compile.ts";
 import type { Condition, Configuration, Predicate } from "../config/schema.ts";
 import { type Diagnostic, formatPosition, type Position } from "../diagnostics.ts";
-import type { Attribute, AttributeContext } from "../istio/attributes.ts";
+import type { Attribute } from "../istio/attributes.ts";
+import { clauseExpressions, ruleId } from "../istio/authorization.ts";
 import type { AuthorizationPolicy, Clause, PolicyRule } from "../istio/authorization-policy.ts";
-import { and, type Expression, not, or, PredicateTable } from "../istio/expression.ts";
+import { and, PredicateTable } from "../istio/expression.ts";
 import { quote } from "../istio/report.ts";
 import type {
   Attachment,
@@ -362,7 +363,7 @@ class Reviewer {
     if (configuration === undefined || prover === undefined) return;
     const rules = new Map(
       this.enforced.flatMap((policy) =>
-        policy.spec.rules.map((rule, index) => [idOf(policy, index), { policy, rule }] as const),
+        policy.spec.rules.map((rule, index) => [ruleId(policy.metadata, index), { policy, rule }] as const),
       ),
     );
     if (rules.size > MAX_PROVEN_RULES) return;
@@ -491,20 +492,11 @@ function protectionsOf(id: string, rule: PolicyRule, namespace: string): Protect
           if (all.some(({ attribute }) => attribute === undefined || attribute.source === "certificate"))
             return [];
           const table = new PredicateTable();
-          const condition = table.condition(and(all.map((clause) => expressionOf(clause, context))));
+          const condition = table.condition(and(all.flatMap((clause) => clauseExpressions(clause, context))));
           return [{ id, condition, predicates: table.predicates, path }];
         }),
       ),
   );
-}
-
-function expressionOf({ attribute, values, notValues }: Clause, context: AttributeContext): Expression {
-  const any = (list: readonly Located<string>[]) =>
-    or(list.flatMap(({ value }) => attribute?.expression(value, context) ?? []));
-  return and([
-    ...(values.length > 0 ? [any(values)] : []),
-    ...(notValues.length > 0 ? [not(any(notValues))] : []),
-  ]);
 }
 
 /** A path that needs no token. */
@@ -525,11 +517,6 @@ function exemptionsOf({ spec }: AuthorizationPolicyResource): Exemption[] {
       name === "paths" ? values.map((path) => ({ attribute, path })) : [],
     );
   });
-}
-
-/** A rule's id, as the compiler makes it. */
-function idOf({ metadata: { namespace, name } }: AuthorizationPolicyResource, index: number): string {
-  return `ns[${namespace}]-policy[${name}]-rule[${index}]`;
 }
 
 function selectionOf({ matchLabels = {}, targetRefs }: Attachment): string {

@@ -1,6 +1,7 @@
 /** A client's certificate with given names: the parts that policies read, without a valid signature. */
 import { der, TAG } from "../encoding/der.ts";
-import { base64Encode, utf8Encode } from "../host/bytes.ts";
+import { pem } from "../encoding/pem.ts";
+import { utf8Encode } from "../host/bytes.ts";
 import type { TlsInfo } from "../host/stream-info.ts";
 
 /** The client's identity over TLS. */
@@ -39,6 +40,5 @@ function certificateOf(uris: readonly string[]): string {
   const extensions = der(0xa3, der(TAG.sequence, extension));
   const tbs = der(TAG.sequence, version, serial, empty, empty, empty, empty, empty, extensions);
   const bytes = der(TAG.sequence, tbs, empty, der(TAG.bitString, Uint8Array.of(0)));
-  const lines = base64Encode(bytes).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+  return pem("CERTIFICATE", bytes);
 }

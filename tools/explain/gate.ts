@@ -117,12 +117,36 @@ export interface Traced {
   trace?: Trace;
 }
 
+/** A gate of the traced module. */
+export class Tracer {
+  private constructor(
+    private readonly gate: Gate,
+    private readonly events: Uint8Array[],
+  ) {}
+
+  /** @throws {GateFailure} if the module refuses the configuration */
+  static async open(options: GateOptions): Promise<Tracer> {
+    const events: Uint8Array[] = [];
+    const jwtgate_trace: ForeignFunction = (event) => {
+      events.push(event);
+      return new Uint8Array();
+    };
+    return new Tracer(await Gate.open(options, { jwtgate_trace }), events);
+  }
+
+  /** Sends a request. @returns what the module did; undefined if Envoy itself refused the request */
+  async trace(request: DownstreamRequest): Promise<Trace | undefined> {
+    this.events.length = 0;
+    await this.gate.send(request);
+    return readTrace(this.events);
+  }
+}
+
 /** Two gates with the same configuration, clock and keys: one answers, and the other reports how it decided. */
 export class TracedGate {
   private constructor(
     private readonly release: Gate,
-    private readonly traced: Gate,
-    private readonly events: Uint8Array[],
+    private readonly tracer: Tracer,
   ) {}
 
   /** @throws {GateFailure} if a module refuses the configuration */
@@ -130,15 +154,10 @@ export class TracedGate {
     modules: Modules,
     options: Omit<GateOptions, "module" | "verifySignature">,
   ): Promise<TracedGate> {
-    const events: Uint8Array[] = [];
-    const jwtgate_trace: ForeignFunction = (event) => {
-      events.push(event);
-      return new Uint8Array();
-    };
     const { verifySignature } = modules;
     const release = await Gate.open({ ...options, verifySignature, module: modules.release });
-    const traced = await Gate.open({ ...options, verifySignature, module: modules.trace }, { jwtgate_trace });
-    return new TracedGate(release, traced, events);
+    const tracer = await Tracer.open({ ...options, verifySignature, module: modules.trace });
+    return new TracedGate(release, tracer);
   }
 
   /** Why fetches failed, as the filter logged it, by the URL at which it started. */
@@ -149,9 +168,7 @@ export class TracedGate {
   /** Sends a request to both. */
   async send(request: DownstreamRequest): Promise<Traced> {
     const outcome = await this.release.send(request);
-    this.events.length = 0;
-    await this.traced.send(request);
-    const trace = readTrace(this.events);
+    const trace = await this.tracer.trace(request);
     return { outcome, ...(trace && { trace }) };
   }
 }

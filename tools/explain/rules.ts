@@ -6,6 +6,7 @@ import type { Authorization, Predicate } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { latin1Encode, utf8Decode } from "../host/bytes.ts";
 import { type AttributeContext, type SeenRequest, sawFor } from "../istio/attributes.ts";
+import { ruleId } from "../istio/authorization.ts";
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import type { Expression } from "../istio/expression.ts";
 import type { Resource } from "../istio/resource.ts";
@@ -55,11 +56,9 @@ export function ruleSources(resources: readonly Resource[], trustDomain: string)
   const sources = new Map<string, RuleSource>();
   for (const resource of resources) {
     if (resource.kind !== "AuthorizationPolicy") continue;
-    const { namespace, name } = resource.metadata;
-    for (const [index, rule] of resource.spec.rules.entries()) {
-      const id = `ns[${namespace}]-policy[${name}]-rule[${index}]`;
-      sources.set(id, { rule, context: { namespace, trustDomain } });
-    }
+    const { metadata, spec } = resource;
+    const context = { namespace: metadata.namespace, trustDomain };
+    for (const [index, rule] of spec.rules.entries()) sources.set(ruleId(metadata, index), { rule, context });
   }
   return sources;
 }

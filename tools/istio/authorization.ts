@@ -9,6 +9,7 @@ import type { Action, Clause, PolicyRule } from "./authorization-policy.ts";
 import { ALWAYS, and, type Expression, NEVER, not, or, PredicateTable } from "./expression.ts";
 import type { ExtensionProvider } from "./extension-providers.ts";
 import { guardOf } from "./guard.ts";
+import type { Metadata } from "./metadata.ts";
 import type { Report } from "./report.ts";
 import type { AuthorizationPolicyResource } from "./resource.ts";
 import { nameOf } from "./selection.ts";
@@ -133,14 +134,12 @@ class Translation {
   }
 
   private policy({ at, metadata, spec }: AuthorizationPolicyResource): Rule[] {
-    const { namespace, name } = metadata;
-    const id = (index: number) => `ns[${namespace}]-policy[${name}]-rule[${index}]`;
     // A policy without rules gets one that never matches: an ALLOW policy then allows nothing.
-    if (spec.rules.length === 0) return [this.rule(id(0), at, NEVER)];
-    const context = { namespace, trustDomain: this.options.trustDomain };
+    if (spec.rules.length === 0) return [this.rule(ruleId(metadata, 0), at, NEVER)];
+    const context = { namespace: metadata.namespace, trustDomain: this.options.trustDomain };
     return spec.rules.flatMap((rule, index) => {
       const expression = this.expression(rule, spec.action, context);
-      return expression === undefined ? [] : [this.rule(id(index), rule.at, expression)];
+      return expression === undefined ? [] : [this.rule(ruleId(metadata, index), rule.at, expression)];
     });
   }
 
@@ -181,20 +180,11 @@ class Translation {
     return and(clauses.flatMap((clause) => this.clause(clause, context)));
   }
 
-  private clause(
-    { name, at, attribute, values, notValues }: Clause,
-    context: AttributeContext,
-  ): Expression[] {
-    if (attribute === undefined) return [];
-    const anyOf = (list: Clause["values"]) =>
-      or(list.map(({ value }) => attribute.expression(value, context)));
-    const expressions = [
-      ...(values.length > 0 ? [anyOf(values)] : []),
-      ...(notValues.length > 0 ? [not(anyOf(notValues))] : []),
-    ];
-    if (attribute.needsDirectPeer) this.directPeer(name, at);
-    if (attribute.needsClientTls && this.options.inWaypoint) this.report.error(at, noClientTls(name));
-    return expressions;
+  private clause(clause: Clause, context: AttributeContext): Expression[] {
+    const { name, at, attribute } = clause;
+    if (attribute?.needsDirectPeer) this.directPeer(name, at);
+    if (attribute?.needsClientTls && this.options.inWaypoint) this.report.error(at, noClientTls(name));
+    return clauseExpressions(clause, context);
   }
 
   private directPeer(name: string, at: Position): void {
@@ -207,6 +197,24 @@ class Translation {
       `${noun} cannot see the address of the direct peer, so ${name} would go unchecked: use ${instead} (the client as the proxy trusts X-Forwarded-For), or leave this policy to Istio`,
     );
   }
+}
+
+/** The id of a rule, as istiod names it. @param index of the rule in its policy */
+export function ruleId({ namespace, name }: Metadata, index: number): string {
+  return `ns[${namespace}]-policy[${name}]-rule[${index}]`;
+}
+
+/** The conditions of a clause, all of which must hold; none for a key that istiod has no matcher for. */
+export function clauseExpressions(
+  { attribute, values, notValues }: Clause,
+  context: AttributeContext,
+): Expression[] {
+  if (attribute === undefined) return [];
+  const anyOf = (list: Clause["values"]) => or(list.map(({ value }) => attribute.expression(value, context)));
+  return [
+    ...(values.length > 0 ? [anyOf(values)] : []),
+    ...(notValues.length > 0 ? [not(anyOf(notValues))] : []),
+  ];
 }
 
 function noClientTls(name: string): string {

@@ -1,4 +1,4 @@
-/** Base64 of key members, read leniently: keys come from their owner. */
+/** Base64 of key members and of PEM, read leniently: keys come from their owner. */
 import { base64Decode } from "../host/bytes.ts";
 
 /**
@@ -15,4 +15,9 @@ export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined 
   if (!/^[A-Za-z0-9+/_-]*$/.test(digits) || tail === 1) return undefined;
   if (padding > 0 && padding !== (4 - tail) % 4) return undefined;
   return base64Decode(digits);
+}
+
+/** The bytes of a block of PEM; none if it cannot be read. */
+export function bytesOfPem(block: string): Uint8Array {
+  return decodeBase64(block.replace(/-----[^-]*-----/g, "")) ?? new Uint8Array();
 }

@@ -7,8 +7,9 @@ import {
   X509Certificate,
 } from "node:crypto";
 import { elementsOf, TAG } from "../encoding/der.ts";
+import { pem } from "../encoding/pem.ts";
 import { base64UrlEncode } from "../host/bytes.ts";
-import { decodeBase64 } from "./base64.ts";
+import { bytesOfPem, decodeBase64 } from "./base64.ts";
 import {
   CERTIFIED_KEY_FAULT,
   type Certificate,
@@ -23,7 +24,7 @@ import {
   readKeysWith,
   repairPem,
 } from "./formats.ts";
-import { bytesOfPem, mlDsaKey, mlDsaPrivateKey, mlDsaPrivateKeyInfo, pem } from "./ml-dsa.ts";
+import { mlDsaKey, mlDsaPrivateKey, mlDsaPrivatePem } from "./ml-dsa.ts";
 import { mlDsaKeyOfCertificate } from "./public-keys.ts";
 import type { JsonKey } from "./thumbprint.ts";
 
@@ -134,10 +135,7 @@ export function readPrivatePem(text: string): JsonKey {
 /** A private key in PEM (PKCS #8). @param jwk with private members */
 export function privatePem(jwk: JsonKey): string {
   if (jwk["kty"] === "AKP") {
-    return pem(
-      "PRIVATE KEY",
-      mlDsaPrivateKeyInfo(jwk["alg"], decodeBase64(String(jwk["priv"])) ?? new Uint8Array()),
-    );
+    return mlDsaPrivatePem(jwk["alg"], decodeBase64(String(jwk["priv"])) ?? new Uint8Array());
   }
   const key = createPrivateKey({ format: "jwk", key: jwk as JsonWebKey });
   return key.export({ type: "pkcs8", format: "pem" }).toString();

@@ -1,8 +1,8 @@
 /** Keys for ML-DSA (FIPS 204): made, read and written by portable code, because OpenSSL knows them only from 3.5 on. */
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from "@noble/post-quantum/ml-dsa.js";
 import { der, type Element, elements, elementsOf, TAG } from "../encoding/der.ts";
-import { base64Encode, base64UrlEncode, hexEncode } from "../host/bytes.ts";
-import { decodeBase64 } from "./base64.ts";
+import { pem } from "../encoding/pem.ts";
+import { base64UrlEncode, hexEncode } from "../host/bytes.ts";
 import type { JsonKey } from "./thumbprint.ts";
 
 /** The parameter sets. Those with object identifiers (RFC 9881 §2) in hexadecimal. */
@@ -46,15 +46,17 @@ export function mlDsaSign(alg: unknown, seed: Uint8Array, text: Uint8Array): Uin
   return scheme.sign(text, scheme.keygen(seed).secretKey);
 }
 
-/** SubjectPublicKeyInfo (RFC 9881 §4) of a public key. @throws {RangeError} if there is no such algorithm */
-export function mlDsaPublicKeyInfo(alg: unknown, pub: Uint8Array): Uint8Array {
-  return der(TAG.sequence, identifier(alg), der(TAG.bitString, Uint8Array.of(0), pub));
+/** A public key in PEM: SubjectPublicKeyInfo (RFC 9881 §4). @throws {RangeError} if there is no such algorithm */
+export function mlDsaPublicPem(alg: unknown, pub: Uint8Array): string {
+  const info = der(TAG.sequence, identifier(alg), der(TAG.bitString, Uint8Array.of(0), pub));
+  return pem("PUBLIC KEY", info);
 }
 
-/** PrivateKeyInfo (RFC 9881 §6) with the seed alone. @throws {RangeError} if there is no such algorithm */
-export function mlDsaPrivateKeyInfo(alg: unknown, seed: Uint8Array): Uint8Array {
+/** A private key in PEM: PrivateKeyInfo (RFC 9881 §6) with the seed alone. @throws {RangeError} if there is no such algorithm */
+export function mlDsaPrivatePem(alg: unknown, seed: Uint8Array): string {
   const version = der(TAG.integer, Uint8Array.of(0));
-  return der(TAG.sequence, version, identifier(alg), der(TAG.octetString, der(SEED_TAG, seed)));
+  const key = der(TAG.octetString, der(SEED_TAG, seed));
+  return pem("PRIVATE KEY", der(TAG.sequence, version, identifier(alg), key));
 }
 
 function identifier(alg: unknown): Uint8Array {
@@ -114,15 +116,4 @@ export function mlDsaPrivateKey(bytes: Uint8Array): JsonKey | undefined {
 function seedOf(choice: Element | undefined): Uint8Array | undefined {
   if (choice?.tag === SEED_TAG) return choice.content;
   return choice?.tag === TAG.sequence ? elements(choice.content)?.[0]?.content : undefined;
-}
-
-/** A block of PEM (RFC 7468). */
-export function pem(label: string, bytes: Uint8Array): string {
-  const lines = base64Encode(bytes).match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
-}
-
-/** The bytes of a block of PEM; none if it cannot be read. */
-export function bytesOfPem(block: string): Uint8Array {
-  return decodeBase64(block.replace(/-----[^-]*-----/g, "").replace(/\s/g, "")) ?? new Uint8Array();
 }

@@ -4,11 +4,12 @@
  */
 import type { Position } from "../diagnostics.ts";
 import { STATUS } from "../explain/events.ts";
-import { Gate, type GateOptions } from "../explain/gate.ts";
+import { type GateOptions, Tracer } from "../explain/gate.ts";
 import { Asked, negation, type RuleSource } from "../explain/rules.ts";
 import { resourcesOf } from "../explain/subject.ts";
-import { readTrace, type Trace, type TracedProvider } from "../explain/trace.ts";
+import type { Trace, TracedProvider } from "../explain/trace.ts";
 import type { ForeignFunction } from "../host/imports.ts";
+import { ruleId } from "../istio/authorization.ts";
 import type { Clause, PolicyRule } from "../istio/authorization-policy.ts";
 import type { JwtRule } from "../istio/request-authentication.ts";
 import type { AuthorizationPolicyResource, Resource } from "../istio/resource.ts";
@@ -89,7 +90,7 @@ export class CoverageCollector {
       const { policy, rules: own } = this.add(resource);
       if (resource.kind === "AuthorizationPolicy") {
         for (const [index, parts] of own.entries()) {
-          const id = ruleId(resource, index);
+          const id = ruleId(resource.metadata, index);
           if (subject.positions.rules[id] === undefined) continue;
           policy.inForce = true;
           rules.set(id, { parts, source: subject.sources.get(id) });
@@ -177,7 +178,7 @@ export class CoverageCollector {
  * @internal
  */
 export class SuiteRecorder {
-  private readonly gates = new Map<number, Promise<{ gate: Gate; events: Uint8Array[] }>>();
+  private readonly tracers = new Map<number, Promise<Tracer>>();
 
   constructor(
     private readonly options: GateOptions,
@@ -187,22 +188,10 @@ export class SuiteRecorder {
 
   /** Sends the request of a test to the traced module, and counts what it reports. */
   async record({ request, now }: PreparedCase): Promise<void> {
-    const opened = this.gates.get(now) ?? this.open(now);
-    this.gates.set(now, opened);
-    const { gate, events } = await opened;
-    events.length = 0;
-    await gate.send(request);
-    const trace = readTrace(events);
+    const opened = this.tracers.get(now) ?? Tracer.open({ ...this.options, now });
+    this.tracers.set(now, opened);
+    const trace = await (await opened).trace(request);
     if (trace) this.count(trace);
-  }
-
-  private async open(now: number): Promise<{ gate: Gate; events: Uint8Array[] }> {
-    const events: Uint8Array[] = [];
-    const jwtgate_trace: ForeignFunction = (event) => {
-      events.push(event);
-      return new Uint8Array();
-    };
-    return { gate: await Gate.open({ ...this.options, now }, { jwtgate_trace }), events };
   }
 
   private count({ authentication, policies }: Trace): void {
@@ -302,10 +291,6 @@ function valuesOf(clause: Clause, index: number) {
 /** istiod leaves out a condition that it has no matcher for. */
 function isAsked({ attribute }: Clause): boolean {
   return attribute !== undefined;
-}
-
-function ruleId({ metadata: { namespace, name } }: AuthorizationPolicyResource, index: number): string {
-  return `ns[${namespace}]-policy[${name}]-rule[${index}]`;
 }
 
 function isSamePlace(a: Position, b: Position): boolean {

@@ -13,15 +13,8 @@ import {
 } from "jose";
 import { base64Decode, base64UrlEncode, utf8Encode } from "../host/bytes.ts";
 import { ALGORITHMS, type Algorithm, algorithmNamed, algorithmsOf } from "../jwks/algorithms.ts";
-import {
-  bytesOfPem,
-  mlDsaPrivateKey,
-  mlDsaPublicKey,
-  mlDsaPublicKeyInfo,
-  mlDsaSeed,
-  mlDsaSign,
-  pem,
-} from "../jwks/ml-dsa.ts";
+import { bytesOfPem } from "../jwks/base64.ts";
+import { mlDsaPrivateKey, mlDsaPublicKey, mlDsaPublicPem, mlDsaSeed, mlDsaSign } from "../jwks/ml-dsa.ts";
 import type { JsonKey } from "../jwks/thumbprint.ts";
 
 /** Reads one block of PEM that is a private key; rejects or throws if it cannot. The JWK of another type has only its `kty`. */
@@ -138,7 +131,7 @@ export class PrivateKey {
 
   private async publicPem(): Promise<string> {
     const [own] = this.algorithms;
-    if (own?.kty === "AKP") return pem("PUBLIC KEY", mlDsaPublicKeyInfo(own.alg, this.secret("pub")));
+    if (own?.kty === "AKP") return mlDsaPublicPem(own.alg, this.secret("pub"));
     const key = await importJWK(this.verifying as JWK, own?.alg ?? "", { extractable: true });
     return `${await exportSPKI(key as CryptoKey)}\n`;
   }
