@@ -4,6 +4,9 @@ import { configDefaults, defineConfig } from "vitest/config";
 /** What needs an Envoy, and so more time. */
 const WITH_ENVOY = ["integration", "differential", "faults"].map((folder) => `tests/${folder}/**/*.test.ts`);
 
+/** Only what hangs takes so long: a busy machine needs five times the time of an idle one. */
+const TIMEOUTS = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 100_000 } } };
+
 export default defineConfig({
   test: {
     // Most tests wait for other processes (the tool, Envoy, Chromium), so two files at a time keep two cores busy.
@@ -23,7 +26,7 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, ...WITH_ENVOY],
           globalSetup: "tests/support/build.ts",
           setupFiles: ["tests/support/breathe.ts", "tests/coverage/children.ts"],
-          testTimeout: 30_000,
+          ...TIMEOUTS,
         },
       },
       {
@@ -32,8 +35,7 @@ export default defineConfig({
           include: WITH_ENVOY,
           globalSetup: "tests/support/build.ts",
           setupFiles: "tests/coverage/children.ts",
-          testTimeout: 60_000,
-          hookTimeout: 180_000,
+          ...TIMEOUTS,
         },
       },
     ],

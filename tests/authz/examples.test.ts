@@ -8,7 +8,7 @@ import { AuthzGuest } from "./guest.ts";
 let guest: AuthzGuest;
 beforeAll(async () => {
   guest = AuthzGuest.create(await AuthzGuest.compile());
-}, 120_000);
+});
 
 function load(authorization: Authorization): void {
   expect(guest.load(authorization)).toBeUndefined();

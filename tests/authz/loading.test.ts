@@ -10,7 +10,7 @@ import { authorization } from "./random.ts";
 let guest: AuthzGuest;
 beforeAll(async () => {
   guest = AuthzGuest.create(await AuthzGuest.compile());
-}, 120_000);
+});
 
 /** Eight predicates and one DENY rule. */
 function withRule(rule: object): string {

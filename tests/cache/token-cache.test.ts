@@ -22,7 +22,7 @@ const HEAD = 80;
 let module: WebAssembly.Module;
 beforeAll(async () => {
   module = await WebAssembly.compile(await compileAssembly("tests/support/guest/cache.ts"));
-}, 120_000);
+});
 
 class Cache {
   private readonly exports: Exports;

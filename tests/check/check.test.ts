@@ -879,7 +879,7 @@ describe("long lists", () => {
     expect(codes(padded([wide]))).toBe(codes([wide]));
   });
 
-  test("a hundred thousand denied paths, and as many hosts", { timeout: 60_000 }, () => {
+  test("a hundred thousand denied paths, and as many hosts", () => {
     const names = Array.from({ length: 100_000 }, (_, i) => `${i}`);
     const paths = names.map((name) => `/${name}`);
     const hosts = names.map((name) => `a${name}.example.com`);

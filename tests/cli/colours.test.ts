@@ -87,7 +87,7 @@ describe("on a terminal", () => {
       ],
       {
         encoding: "utf8",
-        timeout: 60_000,
+        timeout: 240_000,
         env: { ...process.env, FORCE_COLOR: "", NO_COLOR: "", TERM: "xterm", ...env },
       },
     );

@@ -55,7 +55,7 @@ test("a line shows the progress, and Ctrl-C prints what is known by then and end
   expect(text).toMatch(/not decided: the comparison was interrupted\r?\n1 opened\r?\n$/);
   expect(text).not.toContain("equal");
   expect(status).toBe(1);
-}, 110_000);
+});
 
 test("nothing of the progress is written if nobody watches", () => {
   const { stderr } = workspace.run(["diff", "--old", "old.yaml", "--new", "old.yaml"]);

@@ -124,7 +124,7 @@ function type(workspace: Workspace, line: string) {
   const { status, stdout, stderr } = spawnSync("bash", ["--norc", "-uo", "pipefail", "-c", line], {
     cwd: workspace.folder,
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 240_000,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...process.env,

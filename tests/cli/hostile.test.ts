@@ -76,13 +76,13 @@ function expectClean(stderr: string): void {
 }
 
 describe.each(Object.keys(COMMANDS))("%s", (command) => {
-  test.each(Object.keys(INPUTS))("of %s", { timeout: 60_000 }, (input) => {
+  test.each(Object.keys(INPUTS))("of %s", (input) => {
     const args = COMMANDS[command]?.(input) ?? [];
     const { status, stdout, stderr } = spawnSync(process.execPath, [TOOL, ...args], {
       cwd: workspace.folder,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 45_000,
+      timeout: 240_000,
       maxBuffer: 16 * MIB,
     });
     expect(status, stderr).toBe(1);
@@ -174,7 +174,7 @@ spec:
     writeFileSync(workspace.path("many.yaml"), texts.join(""));
   };
 
-  test("ten thousand of them compile", { timeout: 60_000 }, () => {
+  test("ten thousand of them compile", () => {
     write("paths");
     const { status, stdout, stderr } = workspace.run(["compile", "-f", "many.yaml"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

@@ -24,7 +24,7 @@ beforeAll(() => {
   if (tarball === undefined) throw new Error("npm packed nothing");
   mkdirSync(APP);
   npm(APP, "install", join("..", tarball), "--offline", "--no-audit", "--no-fund");
-}, 120_000);
+});
 
 function npx(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(join(APP, "node_modules/.bin/jwtgate"), args, {

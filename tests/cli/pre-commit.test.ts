@@ -107,7 +107,7 @@ describe.skipIf(program === undefined)("pre-commit", () => {
     expect(stdout).toMatch(/tests and properties of policies\.+Passed/);
     expect(stdout).toMatch(/findings about policies\.+Passed/);
     expect(status).toBe(1);
-  }, 300_000);
+  });
 
   test("lets a commit pass that opens nothing", () => {
     write("shop/policies/shop.yaml", policy("/a/b"));
@@ -115,5 +115,5 @@ describe.skipIf(program === undefined)("pre-commit", () => {
     const { status, stdout } = preCommit("run", "--color", "never");
     expect(stdout).toMatch(/what a change of policies opens\.+Passed/);
     expect(status).toBe(0);
-  }, 300_000);
+  });
 });

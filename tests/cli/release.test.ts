@@ -54,7 +54,7 @@ beforeAll(() => {
     "-C",
     workspace.folder,
   ]);
-}, 120_000);
+});
 
 test("has every file, and a checksum of each", () => {
   expect(readdirSync(workspace.path("one")).sort()).toEqual(

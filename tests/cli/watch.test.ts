@@ -231,7 +231,7 @@ test("jwtgate test --watch sees a ConfigMap that is updated twice", async () => 
     stdout += chunk;
   });
   const rounds = (wanted: number) =>
-    expect.poll(() => stdout.match(/^.*\d+ passed.*$/gm) ?? [], { timeout: 30_000 }).toHaveLength(wanted);
+    expect.poll(() => stdout.match(/^.*\d+ passed.*$/gm) ?? [], { timeout: 100_000 }).toHaveLength(wanted);
   try {
     await rounds(1);
     for (const version of [2, 3]) {

@@ -99,7 +99,7 @@ describe("envoy/envoy.yaml", () => {
     expect(read("envoy/envoy.yaml")).toBe(rendered);
   });
 
-  test("is valid for Envoy", { timeout: 180_000 }, async () => {
+  test("is valid for Envoy", async () => {
     const file = join(folder, "envoy.yaml");
     writeFileSync(file, read("envoy/envoy.yaml").replace("/etc/envoy/jwtgate.wasm", MODULE));
     expect(await validateBootstrap(await envoyBinary(), file)).toBeUndefined();

@@ -244,7 +244,7 @@ function use(host: Host): void {
 
 describe("with 16 MiB of memory there is room for the largest configuration that compile accepts, a full cache and 1,000 requests", () => {
   const more = [authentication("mine", { ...rule(keys.HS256.jwk), forwardOriginalToken: false }), members];
-  test.each(Object.keys(SHAPES))("%s", { timeout: 120_000 }, async (name) => {
+  test.each(Object.keys(SHAPES))("%s", async (name) => {
     const text = largest(SHAPES[name] ?? (() => []), more);
     expect(text.length).toBeGreaterThan(MAX_CONFIGURATION_BYTES * 0.9);
     const host = await googleHost();

@@ -195,5 +195,5 @@ describe("the filter reads a fetched key set as compile reads it inline", () => 
     };
     await forAllAsync(RUNS, check, SEED);
     expect(usable).toBeGreaterThan(RUNS / 10);
-  }, 120_000);
+  });
 });

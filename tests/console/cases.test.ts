@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import type { operations } from "../../console/engine/operations.ts";
 import type { InputOf, OutputOf } from "../../console/engine/protocol.ts";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
 import {
   type Case,
   type CaseRequest,
@@ -14,6 +14,7 @@ import {
   WIDER,
 } from "../support/cases.ts";
 import { expectationOf } from "../support/stricter.ts";
+import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
 
@@ -56,7 +57,7 @@ test("answers recorded requests as Envoy did", async () => {
   expect(count).toBeGreaterThan(2500);
   expect(messages).toEqual([]);
   await close();
-}, 120_000);
+});
 
 /**
  * Whether a test file can have such a request: text in UTF-8, a path of ASCII, and Host in addition to the

@@ -3,7 +3,8 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { readLink, writeLink } from "../../console/links/link.ts";
 import { EMPTY_DRAFT } from "../../console/playground/draft.ts";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
+import { useConsole } from "../support/use-console.ts";
 
 describe("a state", () => {
   const SECRETS = [

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
+import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
 
@@ -24,7 +25,7 @@ async function openPlayground(options: Parameters<typeof openPage>[2] = {}) {
 
 /** Waits until the answer is this one. */
 async function answered(page: Page, text: string | RegExp): Promise<void> {
-  await page.locator(".verdict").filter({ hasText: text }).waitFor({ timeout: 10_000 });
+  await page.locator(".verdict").filter({ hasText: text }).waitFor();
 }
 
 /** Replaces the text of the editor. */

@@ -45,7 +45,7 @@ beforeAll(async () => {
     break;
   }
   browser = await openBrowser();
-}, 60_000);
+});
 
 afterAll(async () => {
   child.kill("SIGKILL");

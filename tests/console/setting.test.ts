@@ -2,9 +2,10 @@
 import { writeFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
 import { Workspace } from "../support/cli.ts";
 import { TestKey } from "../support/tokens.ts";
+import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
 const workspace = new Workspace();
@@ -171,7 +172,7 @@ test("gives the same answer as `jwtgate explain` with the same options", async (
   for (const asked of ASKED) {
     await ask(page, asked);
     const { verdict, at } = explained(asked);
-    await page.locator(".verdict").filter({ hasText: verdict }).waitFor({ timeout: 10_000 });
+    await page.locator(".verdict").filter({ hasText: verdict }).waitFor();
     if (at !== null) {
       const place = at.replace(/:\d+$/, "");
       expect(await page.locator(".answer p .at").first().textContent(), JSON.stringify(asked)).toBe(place);

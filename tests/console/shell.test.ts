@@ -1,6 +1,7 @@
 /** The console's frame in a real browser: loads by itself, prints nothing, and survives a worker that hangs. */
 import { expect, test } from "vitest";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
+import { useConsole } from "../support/use-console.ts";
 
 /** What runs in the page has names that Node does not. */
 interface BrowserGlobals {

@@ -6,12 +6,13 @@ import { type AddressInfo, connect } from "node:net";
 import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { afterAll, expect, test } from "vitest";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
 import { Workspace } from "../support/cli.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
 import { TestKey } from "../support/tokens.ts";
 import { until } from "../support/until.ts";
 import { listen, startUpstream } from "../support/upstream.ts";
+import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
 const workspace = new Workspace();
@@ -112,7 +113,7 @@ test("curl gets from Envoy the page's answers, with any matching rules", async (
   expect(messages).toEqual([]);
   await close();
   await upstream.close();
-}, 120_000);
+});
 
 test("Envoy takes tokens from the locations that the wizard names, and passes the claims on", async () => {
   const key = TestKey.generate("RS256", "own");
@@ -163,4 +164,4 @@ test("Envoy takes tokens from the locations that the wizard names, and passes th
   expect(messages).toEqual([]);
   await close();
   await upstream.close();
-}, 60_000);
+});

@@ -3,9 +3,10 @@ import { createPublicKey } from "node:crypto";
 import type { Locator, Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
 import { CertificateAuthority } from "../support/pki.ts";
 import { TestKey } from "../support/tokens.ts";
+import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
 
@@ -211,7 +212,7 @@ describe("a wrong answer", () => {
       await resourcesOf(page);
     }
     await close();
-  }, 60_000);
+  });
 
   test("of where it runs leaves the resources, and takes its own documents", async () => {
     const { page, close } = await openWizard();

@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { axeViolations } from "../support/axe.ts";
-import { openPage, useConsole } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
 import { envoyBinary, MODULE } from "../support/envoy.ts";
+import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
 
@@ -47,7 +48,7 @@ test("answers become resources, and the filter answers four requests", async () 
   expect(await axeViolations(page)).toEqual([]);
   expect(messages).toEqual([]);
   await close();
-}, 60_000);
+});
 
 test("the playground opens with the wizard's request, whose token is at the location of the policies", async () => {
   const { page, messages, close } = await openPage(used.browser, used.site.url);
@@ -66,7 +67,7 @@ test("the playground opens with the wizard's request, whose token is at the loca
   await page.locator(".verdict").filter({ hasText: "200 forwarded" }).waitFor();
   expect(messages).toEqual([]);
   await close();
-}, 60_000);
+});
 
 test("shows hostile text as text, at 360 px", async () => {
   const { page, messages, close } = await openPage(used.browser, used.site.url, {
@@ -82,4 +83,4 @@ test("shows hostile text as text, at 360 px", async () => {
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
   expect(messages).toEqual([]);
   await close();
-}, 60_000);
+});

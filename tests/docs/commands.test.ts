@@ -30,7 +30,7 @@ function run(script: string, cwd: string): Promise<{ code: number; output: strin
     const child = execFile(
       "bash",
       ["-euo", "pipefail", "-c", `exec 2>&1\n${script}`],
-      { cwd, env, encoding: "utf8", timeout: 60_000 },
+      { cwd, env, encoding: "utf8", timeout: 240_000 },
       (error, stdout) => resolve({ code: error === null ? 0 : (child.exitCode ?? -1), output: stdout }),
     );
   });
@@ -57,7 +57,7 @@ for (const file of markdownFiles()) {
 
     test.each(tested.map(([block, output]) => ({ line: block.line, block, output })))(
       "the commands of line $line",
-      { timeout: 60_000 },
+      { timeout: 240_000 },
       async ({ block, output }) => {
         const result = await run(block.text, folder);
         expect(result.code, result.output).toBe(0);

@@ -41,7 +41,7 @@ beforeAll(async () => {
   }).listen(0, "127.0.0.1");
   browser = await openBrowser();
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}, 180_000);
+});
 
 afterAll(async () => {
   await browser?.close();

@@ -241,7 +241,7 @@ describe("keys", () => {
     } finally {
       await g.close();
     }
-  }, 60_000);
+  });
 
   test("stay in use if the server no longer exists", async () => {
     const g = await gate(keys([first.publicJwk]));

@@ -60,7 +60,7 @@ describe("serving", () => {
   /** Starts serving; returns the port of the first scene too. */
   async function serving(command: string[]): Promise<Run & { port: number }> {
     const run = start(command);
-    await expect.poll(run.output, { timeout: 30_000 }).toMatch(/# E\.2[\s\S]*curl .*\n/);
+    await expect.poll(run.output, { timeout: 100_000 }).toMatch(/# E\.2[\s\S]*curl .*\n/);
     return {
       ...run,
       port: Number(/curl -i http:\/\/127\.0\.0\.1:(\d+)\/productpage/.exec(run.output())?.[1]),
@@ -117,14 +117,14 @@ describe("serving", () => {
     expect(await answers(port)).toBe(true);
     demo.kill("SIGKILL");
     await ended;
-    await expect.poll(() => answers(port), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => answers(port), { timeout: 100_000 }).toBe(false);
   });
 
   test("leaves no process if its parent is killed, as npm is", async () => {
     const { process: shell, ended, port } = await serving(["sh", "-c", '"$0" "$@"; exit $?', ...DEMO]);
     shell.kill("SIGKILL");
     await ended;
-    await expect.poll(() => answers(port), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => answers(port), { timeout: 100_000 }).toBe(false);
   });
 });
 

@@ -50,7 +50,7 @@ describe("hostile files end in an error, soon", () => {
   test("a fault in the structure again and again is one fault", () => {
     expect(refusal("}\n".repeat(500_000))).toEqual([expect.stringContaining("this is not YAML")]);
   });
-  test("a document that would fill the memory", { timeout: 30_000 }, () => {
+  test("a document that would fill the memory", () => {
     expect(refusal("- a: b\n".repeat(700_000))).toEqual([
       expect.stringContaining("this document is too large"),
     ]);
@@ -61,11 +61,11 @@ describe("hostile files end in an error, soon", () => {
 });
 
 describe("large files that are right", () => {
-  test("a hundred thousand fields of one object", { timeout: 30_000 }, () => {
+  test("a hundred thousand fields of one object", () => {
     const [document] = accepted(Array.from({ length: 100_000 }, (_, i) => `k${i}: v\n`).join(""));
     expect(document?.kind === "map" && document.entries.size).toBe(100_000);
   });
-  test("more in all than one document may have", { timeout: 30_000 }, () => {
+  test("more in all than one document may have", () => {
     const document = `---\n${"- a: b\n".repeat(300_000)}`;
     expect(accepted(document + document)).toHaveLength(2);
   });

@@ -2,9 +2,11 @@
  * Tries to refute comparisons: random policies, one of their conditions changed, and random requests to both. It is a test
  * with small numbers; `npm run prove:random` runs it with large ones.
  */
+import type { CompileResult } from "../../tools/compile.ts";
 import { compare } from "../../tools/prove/diff.ts";
 import { Random } from "../fuzz/random.ts";
-import { compiled, MODULE, mutated, policies, request, Sender, seen } from "./random.ts";
+import { BulkGate, RequestPool } from "./bulk.ts";
+import { compiled, MODULE, mutated, policies, Sender, type Sent, seen } from "./random.ts";
 
 export interface Attacked {
   /** Pairs that compile. */
@@ -49,31 +51,65 @@ export async function attack(
 }
 
 /** How many requests are sent to pairs with a difference, to see how often random search finds one too. */
-const SEARCHED = 300;
+const SEARCHED = 20_000;
+/** How many random requests are taken apart for the requests to a pair. */
+const MOST_PARTS = 2_000;
+/** One request in so many is also sent through the TypeScript host, which must answer alike. */
+const CHECKED = 20_000;
 
 async function attackPair(seed: number, requests: number, result: Attacked): Promise<void> {
   const random = new Random(seed);
   const old = policies(random);
   const fresh = mutated(random, old);
-  const [before, after] = [compiled(old), compiled(fresh)];
+  const sides = [compiled(old), compiled(fresh)];
+  const [before, after] = sides;
   if (before === undefined || after === undefined) return;
   result.pairs++;
-  const comparison = await compare(before, after, { module: MODULE });
-  const { equal, classes, undecided } = comparison;
+  const { equal, classes, undecided } = await compare(before, after, { module: MODULE });
   for (const reason of undecided) result.reasons[reason] = (result.reasons[reason] ?? 0) + 1;
   if (equal) result.equal++;
   else if (classes.length > 0) result.different++;
   else result.undecided++;
-  const senders = [new Sender(before), new Sender(after)] as const;
-  for (let i = 0; i < (equal ? requests : Math.min(requests, SEARCHED)); i++) {
-    const sent = request(random);
-    result.requests++;
-    const [one, two] = [seen(await senders[0].send(sent)), seen(await senders[1].send(sent))];
-    if (one === two) continue;
-    result.told++;
-    if (classes.length > 0) result.found++;
-    if (equal) result.refuted.push(JSON.stringify({ seed, old, fresh, sent, one, two }));
+
+  const difference = await search(
+    [before, after],
+    random,
+    equal ? requests : Math.min(requests, SEARCHED),
+    result,
+  );
+  if (difference === undefined) {
+    if (classes.length > 0) result.onlyFound++;
     return;
   }
-  if (classes.length > 0) result.onlyFound++;
+  result.told++;
+  if (classes.length > 0) result.found++;
+  if (equal) result.refuted.push(JSON.stringify({ seed, old, fresh, ...difference }));
+}
+
+/** Looks for a request that two sides answer or forward differently. */
+async function search(
+  sides: readonly [CompileResult, CompileResult],
+  random: Random,
+  requests: number,
+  result: Attacked,
+): Promise<{ sent: Sent; one: string; two: string } | undefined> {
+  const addresses = sides.map(({ configuration }) => configuration?.directRemoteAddress);
+  const pool = new RequestPool(random, Math.min(requests, MOST_PARTS), addresses[0] ?? addresses[1]);
+  const [fast, fastToo] = sides.map((side) => new BulkGate(side, pool)) as [BulkGate, BulkGate];
+  const [exact, exactToo] = sides.map((side) => new Sender(side)) as [Sender, Sender];
+  for (let i = 0; i < requests; i++) {
+    pool.next(random);
+    result.requests++;
+    const [effects, effectsToo] = [fast.send(), fastToo.send()];
+    const isSame = effects.equals(effectsToo);
+    if (isSame && i % CHECKED !== 0) continue;
+    const { sent } = pool;
+    const outcome = await exact.send(sent);
+    if (fast.status !== outcome.answer?.status) {
+      throw new Error(`the fast host is wrong: ${fast.status} for ${JSON.stringify({ sent, outcome })}`);
+    }
+    const [one, two] = [seen(outcome), seen(await exactToo.send(sent))];
+    if (one !== two) return { sent, one, two };
+  }
+  return undefined;
 }

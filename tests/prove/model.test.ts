@@ -256,7 +256,7 @@ describe("authentication", () => {
     }
     expect(seen.refused).toBeGreaterThan(100);
     expect(seen.verified).toBeGreaterThan(100);
-  }, 120_000);
+  });
 });
 
 /** An `aud` for each token of a scenario; undefined if a token cannot exist. */

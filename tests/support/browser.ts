@@ -1,6 +1,6 @@
 /**
- * A real browser for tests: Chromium from npm's `@sparticuz/chromium`, driven by playwright-core. Every page is watched:
- * each request, each message on its console, and each error.
+ * A real browser for tests and benchmarks: Chromium from npm's `@sparticuz/chromium`, driven by playwright-core. Every page
+ * is watched: each request, each message on its console, and each error.
  */
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -9,7 +9,6 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll } from "vitest";
 import browserManifest from "../../node_modules/@sparticuz/chromium/package.json" with { type: "json" };
 import fontsManifest from "../../node_modules/dejavu-fonts-ttf/package.json" with { type: "json" };
 
@@ -59,6 +58,8 @@ export async function openPage(
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
+  // A busy machine needs longer than Playwright's 30 seconds.
+  context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   const requests: string[] = [];
   const messages: string[] = [];
@@ -142,17 +143,4 @@ async function unpack(): Promise<string> {
     if (!existsSync(folder)) throw error;
   }
   return folder;
-}
-
-/** Starts Chromium and serves the console for all tests of a file or of a `describe`; both are there when tests run. */
-export function useConsole(): { browser: Browser; site: Awaited<ReturnType<typeof serveConsole>> } {
-  const used = {} as ReturnType<typeof useConsole>;
-  beforeAll(async () => {
-    [used.browser, used.site] = await Promise.all([openBrowser(), serveConsole()]);
-  }, 60_000);
-  afterAll(async () => {
-    await used.browser.close();
-    await used.site.close();
-  });
-  return used;
 }

@@ -36,7 +36,7 @@ export class Workspace {
       input,
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,
-      timeout: 60_000,
+      timeout: 240_000,
       // The runner of the tests asks for colours in its own output.
       env: { ...process.env, FORCE_COLOR: "", NO_COLOR: "", ...env },
     });

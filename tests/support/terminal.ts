@@ -52,7 +52,7 @@ export function onTerminal(argv: readonly string[], steps: readonly Step[], cwd:
   const { stdout, stderr } = spawnSync("python3", ["-c", DRIVER, JSON.stringify(steps), ...argv], {
     cwd,
     encoding: "utf8",
-    timeout: 110_000,
+    timeout: 240_000,
     env: { ...process.env, TERM: "xterm", NO_COLOR: "1", FORCE_COLOR: undefined },
   });
   if (stdout === "") throw new Error(stderr);
