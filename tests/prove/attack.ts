@@ -54,8 +54,8 @@ export async function attack(
 const SEARCHED = 20_000;
 /** How many random requests are taken apart for the requests to a pair. */
 const MOST_PARTS = 2_000;
-/** One request in so many is also sent through the TypeScript host, which must answer alike. */
-const CHECKED = 20_000;
+/** The interval, in requests, at which one is also sent through the TypeScript host, which must answer alike. */
+const CHECK_INTERVAL = 20_000;
 
 async function attackPair(seed: number, requests: number, result: Attacked): Promise<void> {
   const random = new Random(seed);
@@ -102,7 +102,7 @@ async function search(
     result.requests++;
     const [effects, effectsToo] = [fast.send(), fastToo.send()];
     const isSame = effects.equals(effectsToo);
-    if (isSame && i % CHECKED !== 0) continue;
+    if (isSame && i % CHECK_INTERVAL !== 0) continue;
     const { sent } = pool;
     const outcome = await exact.send(sent);
     if (fast.status !== outcome.answer?.status) {
