@@ -1,5 +1,5 @@
 /**
- * `npm run bench:console`: how long the console's page takes, in Chromium, beside a page and a worker that do nothing. The
+ * `npm run bench:console`: how long the console's page takes, in Chromium, compared with a page and a worker that do nothing. The
  * times of both are taken in turn, so a busy machine slows both down; the limits hold on a quiet one.
  */
 import { Command } from "commander";

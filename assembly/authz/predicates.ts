@@ -107,7 +107,7 @@ export class Predicates {
         }
       }
     }
-    reader.fail(node, 'must have one field, and "match" beside "claim" and "header"');
+    reader.fail(node, 'must have one field, and "match" with "claim" and "header"');
   }
 
   /** The attribute that a predicate is about. */

@@ -41,7 +41,7 @@ const FOUR_DIGITS_MASK: i64 = (1 << (4 * DIGIT_BITS)) - 1;
 const HEADROOM_BITS: i32 = 3;
 
 /**
- * Columns are summed thirty-two at a time, in eight vectors: as many as the registers hold beside what one step needs.
+ * Columns are summed thirty-two at a time, in eight vectors: as many as the registers hold in addition to what one step needs.
  * Numbers have a multiple of sixteen digits. So the last block may extend half a block beyond a product, but not beyond
  * the memory for columns, because the longest number has a multiple of thirty-two.
  */

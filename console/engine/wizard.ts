@@ -175,7 +175,7 @@ function output(
   }
 }
 
-/** The paths on the machine where Envoy runs: those of Linux, and the module beside the bootstrap. */
+/** The paths on the machine where Envoy runs: those of Linux, and the module next to the bootstrap. */
 const MODULE = "jwtgate.wasm";
 const FILES = {
   module: MODULE,

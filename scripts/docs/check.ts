@@ -1,5 +1,11 @@
 /** `docs/check.md`: the findings of `jwtgate check`, by code. */
-import { type Code, KINDS, type Kind, MAX_COMPARED_RULES } from "../../tools/check/findings.ts";
+import {
+  type Code,
+  KINDS,
+  type Kind,
+  MAX_COMPARED_RULES,
+  MAX_PROVEN_RULES,
+} from "../../tools/check/findings.ts";
 
 const INTRODUCTION = `# Linting policies
 
@@ -20,7 +26,7 @@ The exit code is 1 if a finding is at least as severe as \`--fail-on\` says (def
 compile, 0 if not, and 2 if the command line is wrong. \`--namespace\`, \`--labels\` and \`--gateway\` choose the policies of
 one workload, as with \`compile\`.
 
-Up to 100 rules are compared exactly: \`check\` finds rules that match no request, and rules without effect because
+Up to ${MAX_PROVEN_RULES.toLocaleString("en-US")} rules are compared exactly: \`check\` finds rules that match no request, and rules without effect because
 other rules, alone or together, decide first ([how](proof.md)). Above that, \`check\` compares the conditions of two
 rules at a time, and above ${MAX_COMPARED_RULES.toLocaleString("en-US")} rules it compares none. Every finding is
 certain, but \`check\` does not find every mistake.

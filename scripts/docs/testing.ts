@@ -19,7 +19,7 @@ EOF
 jwtgate test first.test.yaml
 \`\`\`
 
-A file of tests is one YAML document, usually \`NAME.test.yaml\` beside the policies. It names the policies, defines
+A file of tests is one YAML document, usually \`NAME.test.yaml\` next to the policies. It names the policies, defines
 keys and tokens, and states the expected answer to each request.
 [\`envoy/istio/one-principal.test.yaml\`](../envoy/istio/one-principal.test.yaml) is a complete example; [Five
 minutes](start.md#test-it) writes another. For completion and checks in an editor, begin the file with a comment that

@@ -53,7 +53,7 @@ describe("refused with its position", () => {
     ["two predicates in one", withPredicate({ path: { exact: "a" }, host: { exact: "a" } }), MATCH],
     ["a claim without a match", withPredicate({ claim: ["a"] }), MATCH],
     ["a match without a claim or header", withPredicate({ match: { exact: "a" } }), MATCH],
-    ["a match beside a path", withPredicate({ path: { exact: "a" }, match: { exact: "a" } }), MATCH],
+    ["a match with a path", withPredicate({ path: { exact: "a" }, match: { exact: "a" } }), MATCH],
     ["a claim without a name", withPredicate({ claim: [], match: { exact: "a" } }), `${MATCH}/claim`],
     ["a claim that is not a list", withPredicate({ claim: "a", match: { exact: "a" } }), `${MATCH}/claim`],
     [
@@ -144,7 +144,7 @@ describe("a predicate", () => {
   });
 
   test("needs its match with a claim or a header, and only there", () => {
-    const fault = '/predicates/1: must have one field, and "match" beside "claim" and "header"';
+    const fault = '/predicates/1: must have one field, and "match" with "claim" and "header"';
     for (const names of forms) {
       const about = names.find((name) => name !== "match") ?? "";
       const wrong = { [about]: {}, ...(!names.includes("match") && { match: { exact: "a" } }) };

@@ -16,7 +16,7 @@ interface Exports {
   count(): number;
 }
 
-/** Bytes of a block beside the token (VerifiedToken). */
+/** Bytes of a block besides the token (VerifiedToken). */
 const HEAD = 80;
 
 let module: WebAssembly.Module;

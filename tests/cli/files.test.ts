@@ -230,7 +230,7 @@ describe("a private key", () => {
     expect(names()).toEqual(["key.pem"]);
   });
 
-  test("is not written if the keys beside it are wrong", () => {
+  test("is not written if the keys next to it are wrong", () => {
     expect(generate("--kid", "a", join(ROOT, "envoy/nginx/jwks.json")).status).toBe(1);
     expect(names()).toEqual([]);
   });

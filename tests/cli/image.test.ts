@@ -126,9 +126,9 @@ function checkCompatible(files: Files, { config, layers }: Manifest): void {
   expect(layer?.mediaType).toBe("application/vnd.oci.image.layer.v1.tar+gzip");
   const archive = gunzipSync(blob(files, layer as Descriptor));
   expect([...readTar(archive)]).toEqual([["plugin.wasm", module()]]);
-  const told = parse<{ rootfs: { diff_ids: string[] } }>(blob(files, config));
-  expect(faultsOf("config-schema.json", told)).toBeNull();
-  expect(told.rootfs.diff_ids).toEqual([`sha256:${sha256(archive)}`]);
+  const summary = parse<{ rootfs: { diff_ids: string[] } }>(blob(files, config));
+  expect(faultsOf("config-schema.json", summary)).toBeNull();
+  expect(summary.rootfs.diff_ids).toEqual([`sha256:${sha256(archive)}`]);
 }
 
 /** As istio's extractOCIArtifactImage reads it. */
@@ -143,7 +143,7 @@ function checkArtifact(files: Files, { layers }: Manifest): void {
 describe("a layout", () => {
   let files: Files;
   let manifests: Record<string, Manifest>;
-  let told: { images: { form: string; tag: string; digest: string; sha256: string }[]; module: object };
+  let summary: { images: { form: string; tag: string; digest: string; sha256: string }[]; module: object };
   beforeAll(() => {
     const { status, stdout, stderr } = workspace.run([
       "image",
@@ -155,7 +155,7 @@ describe("a layout", () => {
       "--json",
     ]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    told = JSON.parse(stdout);
+    summary = JSON.parse(stdout);
     files = readFolder(workspace.path("both"));
     manifests = checkLayout(files);
   });
@@ -168,9 +168,9 @@ describe("a layout", () => {
 
   test("is printed with the digests of its manifests, which WasmPlugin needs", () => {
     const { manifests: descriptors } = parse<{ manifests: Descriptor[] }>(files.get("index.json"));
-    expect(told.images.map(({ digest }) => digest)).toEqual(descriptors.map(({ digest }) => digest));
-    for (const { digest, sha256: hex } of told.images) expect(`sha256:${hex}`).toBe(digest);
-    expect(told.module).toEqual({ sha256: sha256(module()), size: module().length });
+    expect(summary.images.map(({ digest }) => digest)).toEqual(descriptors.map(({ digest }) => digest));
+    for (const { digest, sha256: hex } of summary.images) expect(`sha256:${hex}`).toBe(digest);
+    expect(summary.module).toEqual({ sha256: sha256(module()), size: module().length });
   });
 
   test("is the same in an archive, and on standard output", () => {

@@ -30,7 +30,7 @@ function installed(): string | undefined {
     return undefined;
   }
   mkdirSync(join(partial, "bin"));
-  // A script that finds its packages beside it, wherever the folder is.
+  // A script that finds its packages next to it, wherever the folder is.
   const script = `#!/bin/sh
 here=$(cd "$(dirname "$0")/.." && pwd)
 PYTHONPATH="$here/packages" exec python3 -m pre_commit "$@"

@@ -430,7 +430,7 @@ describe("a wrong file is reported with its position", () => {
     [["missing.yaml"], "missing.yaml: there is no such file or folder\n"],
     [
       ["-f", "empty"],
-      "empty: no .test.yaml file is in this folder: `jwtgate new -o policy.yaml` writes one beside a policy\n",
+      "empty: no .test.yaml file is in this folder: `jwtgate new -o policy.yaml` writes one next to a policy\n",
     ],
     [["/dev/zero"], "/dev/zero: this is larger than 16 MiB\n"],
   ])("%j", (args, words) => {

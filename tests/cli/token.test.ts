@@ -123,8 +123,11 @@ describe("claims", () => {
   test("have a header that can be chosen", () => {
     const { stdout } = run("sign", "--key", "ES256.pem", "--kid", "mine", "--header", "typ=at+jwt");
     expect(decodeProtectedHeader(stdout.trim())).toEqual({ alg: "ES256", typ: "at+jwt", kid: "mine" });
-    const told = JSON.parse(run("sign", "--key", "ES256.pem", "--json").stdout);
-    expect(told).toMatchObject({ header: { kid: keySet("ES256").keys[0].kid }, claims: expect.any(Object) });
+    const output = JSON.parse(run("sign", "--key", "ES256.pem", "--json").stdout);
+    expect(output).toMatchObject({
+      header: { kid: keySet("ES256").keys[0].kid },
+      claims: expect.any(Object),
+    });
   });
 });
 
@@ -235,8 +238,8 @@ describe("verify under policies", () => {
       /^good: RequestAuthentication default\/istio-sample \(policies\/sample\.yaml:\d+:\d+\) accepts it\n/,
     );
     expect(stdout).toContain("principal  testing@secure.istio.io/testing@secure.istio.io\n");
-    const told = JSON.parse(run("verify", "-f", "policies", "--json", ISTIO_TOKEN).stdout);
-    expect(told).toMatchObject({ valid: true, policy: "default/istio-sample", claims: { foo: "bar" } });
+    const output = JSON.parse(run("verify", "-f", "policies", "--json", ISTIO_TOKEN).stdout);
+    expect(output).toMatchObject({ valid: true, policy: "default/istio-sample", claims: { foo: "bar" } });
   });
 
   test("prints why it is refused, and with which answer", () => {
@@ -244,8 +247,8 @@ describe("verify under policies", () => {
     expect(late.status).toBe(1);
     expect(late.stdout).toMatch(/^refused with 401: Jwt is expired\n/);
     expect(late.stdout).toContain("exp is 2118-06-29");
-    const told = JSON.parse(run("verify", "-f", "policies", "--json", "x.y.z").stdout);
-    expect(told).toMatchObject({
+    const output = JSON.parse(run("verify", "-f", "policies", "--json", "x.y.z").stdout);
+    expect(output).toMatchObject({
       valid: false,
       status: 401,
       body: "Jwt header is an invalid Base64url encoded",

@@ -27,7 +27,7 @@ test("a token is read once, however many providers look at its place", async () 
   expect(host.memorySize - before).toBeLessThan(8 * 1024 * 1024);
 });
 
-test("a token of the last of many providers passes, beside tokens of others", async () => {
+test("a token of the last of many providers passes, next to tokens of others", async () => {
   const host = await createNodeHost(module);
   const providers = Array.from({ length: 20 }, (_, i) => ({
     name: `origins-${i}`,
@@ -120,7 +120,7 @@ test.each<[string, (i: number) => string]>([
   ["of 20 digits", (i) => `1.${1234567890123456789n + BigInt(i)}e-300`],
   ["of 770 digits", () => `1.${"7".repeat(769)}e-300`],
   ["of 3,000 digits", () => `1.${"7".repeat(2999)}e-300`],
-])("a forwarded list of numbers costs under 5 ms: %s", async (_, number) => {
+])("a forwarded list of numbers costs little more than one of digits: %s", async (_, number) => {
   const host = await createNodeHost(module);
   const provider = {
     name: "origins-0",
@@ -130,16 +130,21 @@ test.each<[string, (i: number) => string]>([
     claimToHeaders: [{ headerName: "x-list", claimName: "list" }],
   };
   expect(host.configure(whole({ providers: [provider] }))).toMatchObject({ accepted: true });
-  let list = number(0);
-  for (let i = 1; list.length + number(i).length < 12_000; i++) list += `,${number(i)}`;
-  const cost = (run: number): number => {
-    const token = key.tokenOf(`{"iss":"i","run":${run},"list":[${list}]}`);
+  const listOf = (make: (i: number) => string): string => {
+    let list = make(0);
+    for (let i = 1; list.length + make(i).length < 12_000; i++) list += `,${make(i)}`;
+    return list;
+  };
+  const [list, digits] = [listOf(number), listOf(() => "7")];
+  let runs = 0;
+  const cost = (of: string): number => {
+    const token = key.tokenOf(`{"iss":"i","run":${runs++},"list":[${of}]}`);
     const started = performance.now();
     expect(host.send({ headers: [["x-token", token]] }).outcome?.upstream).toBeDefined();
     return performance.now() - started;
   };
-  // The machine may be busy: one run in a hundred is enough.
-  let fastest = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < 100 && fastest >= 5; run++) fastest = Math.min(fastest, cost(run));
-  expect(fastest).toBeLessThan(5);
+  // The machine may be busy: the fastest of several in turn.
+  const costs = Array.from({ length: 50 }, () => [cost(list), cost(digits)] as const);
+  const [ours, theirs] = [0, 1].map((side) => Math.min(...costs.map((pair) => pair[side] as number)));
+  expect((ours as number) / (theirs as number)).toBeLessThan(10);
 });

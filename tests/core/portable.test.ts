@@ -95,13 +95,13 @@ async function run(program: string, globals: object = {}): Promise<unknown> {
 }
 
 test("a token of every algorithm is signed, decided and explained", async () => {
-  const told = await run(`
+  const results = await run(`
     ${DECIDE}
     const results = {};
     for (const algorithm of jwtgate.ALGORITHMS) results[algorithm.alg] = await decide(algorithm);
     return results;
   `);
-  const verdicts = Object.entries(told as Record<string, Record<string, unknown>>);
+  const verdicts = Object.entries(results as Record<string, Record<string, unknown>>);
   expect(verdicts).toHaveLength(17);
   for (const [alg, { findings, good, forged, other }] of verdicts) {
     expect({ good, forged, other }, alg).toEqual({
@@ -119,7 +119,7 @@ test("a file of tests runs, with spoilt tokens and a key in PEM", async () => {
     type: "pkcs8",
     format: "pem",
   });
-  const told = await run(
+  const results = await run(
     `
     const files = { policies: () => ({ files: [], diagnostics: [] }), text: () => pem };
     const { suite, diagnostics } = await jwtgate.loadSuite({ name: "a.test.yaml", text }, files, 1_800_000_000_000);
@@ -129,7 +129,7 @@ test("a file of tests runs, with spoilt tokens and a key in PEM", async () => {
   `,
     { text: SUITE, pem },
   );
-  expect(told).toEqual([
+  expect(results).toEqual([
     ...["good", "pem", "flipped", "confused", "crit", "strange"].map((name) => [name, 0]),
     ["fails", 1],
   ]);

@@ -37,8 +37,8 @@ describe("docs/troubleshooting.md", () => {
     const start = /CLAIM_REFUSAL = new Text\("(.*)"\)/.exec(answer)?.[1];
     const end = /CLAIM_REFUSAL_END = new Text\("(.*)"\)/.exec(answer)?.[1];
     const denied = /ACCESS_DENIED = new Text\("(.*)"\)/.exec(answer)?.[1];
-    const told = Object.values(HEADINGS).flatMap((heading) => rows(heading).map(([body]) => body));
-    expect(told.toSorted()).toEqual(
+    const listed = Object.values(HEADINGS).flatMap((heading) => rows(heading).map(([body]) => body));
+    expect(listed.toSorted()).toEqual(
       [...refusals, `${start}NAME${end}`, denied].map((text) => `\`${text}\``).toSorted(),
     );
     expect(refusals.length).toBeGreaterThan(25);

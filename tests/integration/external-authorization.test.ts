@@ -322,11 +322,11 @@ test("run asks them too, prints which, and watches the mesh config", async () =>
     const line = "GET /refuse 418 ext_authz_denied the extension provider of a CUSTOM policy";
     await until(line, async () => running.stdout().includes(line));
     writeFileSync(workspace.path("mesh.yaml"), "extensionProviders: []");
-    await running.told('mesh.yaml has no extension provider "a"');
-    await running.told("the previous policies stay in force");
+    await running.printed('mesh.yaml has no extension provider "a"');
+    await running.printed("the previous policies stay in force");
     expect((await ask()).status).toBe(418);
     mesh(second.port);
-    await running.told("reloaded: ");
+    await running.printed("reloaded: ");
     await until("the second is asked", async () => (await ask()).status === 200);
     expect(second.checks.length).toBeGreaterThan(0);
     await stop(running);

@@ -214,7 +214,7 @@ describe("a reader that goes away does not take the gate with it", () => {
     const running = await workspace.serve(upstream.port);
     running.process.stdout?.destroy();
     for (let i = 0; i < 3; i++) expect(await ask(running.port, "/secret")).toBe(403);
-    await running.told("standard output: its reader has ended: requests are no longer printed");
+    await running.printed("standard output: its reader has ended: requests are no longer printed");
     running.process.stderr?.destroy();
     writeFileSync(workspace.path("policies/policy.yaml"), policy("/other"));
     await until("the edit is in force", async () => (await ask(running.port, "/other")) === 403);
@@ -229,11 +229,11 @@ describe("a file that cannot be read", () => {
   test("has no effect, and the gate keeps serving", async () => {
     const running = await workspace.serve(upstream.port);
     symlinkSync("circle.yaml", workspace.path("policies/circle.yaml"));
-    await running.told("policies/circle.yaml: the path has a loop of links");
-    await running.told("the previous policies stay in force");
+    await running.printed("policies/circle.yaml: the path has a loop of links");
+    await running.printed("the previous policies stay in force");
     expect(await ask(running.port, "/secret")).toBe(403);
     rmSync(workspace.path("policies/circle.yaml"));
-    await running.told("reloaded");
+    await running.printed("reloaded");
     await expectAlive(running);
   });
 });

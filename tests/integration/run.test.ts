@@ -121,17 +121,17 @@ describe("a file that changes", () => {
     const running = await start();
     expect(await ask(running, "/other")).toBe(200);
     edit(policy("/other"));
-    await running.told("jwtgate: reloaded: 1 JWT rule, 1 authorization rule");
+    await running.printed("jwtgate: reloaded: 1 JWT rule, 1 authorization rule");
     expect(await ask(running, "/other")).toBe(403);
     expect(await ask(running, "/secret")).toBe(200);
 
     edit(policy("/secret").replace("paths", "pats"));
-    await running.told("jwtgate: the previous policies stay in force");
+    await running.printed("jwtgate: the previous policies stay in force");
     expect(running.stderr()).toContain('policies/policy.yaml:14:9: unknown field "pats"');
     expect(await ask(running, "/other")).toBe(403);
 
     rmSync(workspace.path("policies"), { recursive: true });
-    await running.told("policies: there is no such file or folder");
+    await running.printed("policies: there is no such file or folder");
     expect(await ask(running, "/other")).toBe(403);
 
     mkdirSync(workspace.path("policies"));
@@ -158,7 +158,7 @@ describe("a file that changes", () => {
     const running = await start();
     expect(await ask(running, "/two")).toBe(200);
     lead("two");
-    await running.told("reloaded");
+    await running.printed("reloaded");
     expect(await ask(running, "/two")).toBe(403);
     expect(await stop(running)).toBe(0);
   });
@@ -169,7 +169,7 @@ describe("a file that changes", () => {
     try {
       expect((await client.request({ path: "/other" })).status).toBe(200);
       edit(policy("/other"));
-      await running.told("reloaded");
+      await running.printed("reloaded");
       const answer = await client.request({ path: "/secret", headers: [bearer(token)] });
       expect([answer.status, headerOf(answer, "x-received") !== undefined]).toEqual([200, true]);
     } finally {
@@ -186,7 +186,7 @@ describe("a file that changes", () => {
         workspace.path("policies/authentication.yaml"),
         authentication(`jwksUri: ${server.origin}/jwks`),
       );
-      await running.told("reloaded");
+      await running.printed("reloaded");
       expect(await ask(running, "/secret", [bearer(token)])).toBe(200);
       expect(await stop(running)).toBe(0);
     } finally {

@@ -90,7 +90,7 @@ async function gateTo(upstream: string, ...flags: string[]): Promise<Gate> {
   return gate;
 }
 
-const told = ({ body }: GateAnswer) => JSON.parse(body) as Seen;
+const requestOf = ({ body }: GateAnswer) => JSON.parse(body) as Seen;
 
 async function ask(upstream: string, flags: string[] = [], request: Http1Request = {}): Promise<GateAnswer> {
   return (await gateTo(upstream, ...flags)).request(request);
@@ -102,7 +102,7 @@ describe("https://", () => {
       authority: "a.example",
     });
     expect(answer.status).toBe(200);
-    expect(told(answer)).toEqual({
+    expect(requestOf(answer)).toEqual({
       protocol: "1.1",
       host: "a.example",
       sni: "localhost",
@@ -115,12 +115,12 @@ describe("https://", () => {
     const port = await https();
     const flags = ["--upstream-ca", ca, "--upstream-host", "api.example.com:8443"];
     const answer = await ask(`https://localhost:${port}`, flags, { authority: "a.example" });
-    expect(told(answer).host).toBe("api.example.com:8443");
+    expect(requestOf(answer).host).toBe("api.example.com:8443");
   });
 
   test("checks the address if there is no name, and sends no server name", async () => {
     const answer = await ask(`https://127.0.0.1:${await https()}`, ["--upstream-ca", ca]);
-    expect(told(answer).sni).toBe("");
+    expect(requestOf(answer).sni).toBe("");
   });
 
   const refused = (answer: GateAnswer, reason: string) => {
@@ -169,7 +169,7 @@ describe("https://", () => {
       const { cert, key } = credentialsOf("gate.example");
       const own = ["--upstream-cert", write("gate.pem", cert), "--upstream-key", write("gate.key", key)];
       const answer = await ask(`https://localhost:${await mutual()}`, ["--upstream-ca", ca, ...own]);
-      expect(told(answer).client).toContain("DNS:gate.example");
+      expect(requestOf(answer).client).toContain("DNS:gate.example");
     });
 
     test("answers 503 without one", async () => {
@@ -272,13 +272,13 @@ describe("HTTP/2", () => {
   test("h2c:// is HTTP/2 in plain text", async () => {
     const port = await serve(answering(createHttp2Server()));
     const answer = await ask(`h2c://127.0.0.1:${port}`, [], { authority: "a.example" });
-    expect(told(answer)).toMatchObject({ protocol: "2.0", host: "a.example" });
+    expect(requestOf(answer)).toMatchObject({ protocol: "2.0", host: "a.example" });
   });
 
   test("h2:// is HTTP/2 over TLS", async () => {
     const port = await serve(answering(createSecureServer(credentialsOf("localhost"))));
     const answer = await ask(`h2://localhost:${port}`, ["--upstream-ca", ca]);
-    expect(told(answer)).toMatchObject({ protocol: "2.0", sni: "localhost", alpn: "h2" });
+    expect(requestOf(answer)).toMatchObject({ protocol: "2.0", sni: "localhost", alpn: "h2" });
   });
 
   test("grpcs:// is gRPC over TLS", async () => {

@@ -157,7 +157,7 @@ describe("a host that a ServiceEntry covers gets no second one", () => {
       "80",
     ],
     [
-      "a port beside others",
+      "a port next to others",
       "http://keys.example:8080/k",
       entry("resolution: DNS, ports: [{name: none}, {number: 80, name: a}, {number: 8080, name: b}]"),
       "8080",

@@ -125,7 +125,7 @@ describe("cases that are undecided for a waypoint are refused", () => {
   const namespace = "foo";
   test("a Service, next to a plugin for its Gateway", () => {
     expect(compiled(ALL, { namespace, gateway: "wp" }).said[0]).toBe(
-      "f:11:1: AuthorizationPolicy foo/a is for the Service a, and a plugin for the Gateway wp would run on its requests too, beside one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it",
+      "f:11:1: AuthorizationPolicy foo/a is for the Service a, and a plugin for the Gateway wp would run on its requests too, next to one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it",
     );
   });
   test("a Gateway, for a Service whose waypoint no flag names", () => {

@@ -47,7 +47,7 @@ describe.each(rfc9881.examples)("RFC 9881's keys for $alg", ({ alg, private: sec
     expect(bytesOfPem(mlDsaPublicPem(alg, Buffer.from(pub, "base64url")))).toEqual(bytesOfPem(open));
   });
 
-  test("have a seed: beside an expanded key it is taken, and without it there is no key", () => {
+  test("have a seed: next to an expanded key it is taken, and without it there is no key", () => {
     const expanded = der(TAG.octetString, new Uint8Array(2560));
     const [root] = elements(bytesOfPem(secret)) ?? [];
     const [version, algorithm] = elements(root?.content ?? new Uint8Array()) ?? [];

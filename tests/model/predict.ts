@@ -55,14 +55,14 @@ export function predict(subject: Judged, request: CompleteRequest): Expected {
   const { authorization } = configuration;
   if (authorization === undefined) return { authentication, ...routed };
   const decision = decide(authorization, facts, verified?.claims, spaceDelimited);
-  const told = {
+  const base = {
     authentication,
     asked,
     ruleId: decision.ruleId,
   };
-  if (!decision.refused) return { ...told, ...routed };
+  if (!decision.refused) return { ...base, ...routed };
   const details = `rbac_access_denied_matched_policy[${decision.ruleId || "none"}]`;
-  return { ...told, answer: { status: 403, body: "RBAC: access denied", details } };
+  return { ...base, answer: { status: 403, body: "RBAC: access denied", details } };
 }
 
 function refusedToken(body: string): { status: number; body: string; details: string } {

@@ -16,7 +16,7 @@ export interface Attacked {
   different: number;
   undecided: number;
   /** Pairs that a random request distinguishes, and those of them that the comparison found. */
-  told: number;
+  distinguished: number;
   found: number;
   /** Pairs with a difference that no random request showed. */
   onlyFound: number;
@@ -31,29 +31,40 @@ export interface Attacked {
  * @param seed of the first pair
  * @param pairs how many
  * @param requests how many are sent to pairs that are declared equal
+ * @param equal ends after this many pairs that are declared equal
  */
 export async function attack(
   seed: number,
   pairs: number,
   requests: number,
-  onPair: (done: number) => void = () => {},
+  equal = Number.POSITIVE_INFINITY,
+  onPair: (done: number, result: Attacked) => void = () => {},
 ): Promise<Attacked> {
   const result: Attacked = {
-    ...{ pairs: 0, equal: 0, different: 0, undecided: 0, told: 0, found: 0, onlyFound: 0, requests: 0 },
+    ...{
+      pairs: 0,
+      equal: 0,
+      different: 0,
+      undecided: 0,
+      distinguished: 0,
+      found: 0,
+      onlyFound: 0,
+      requests: 0,
+    },
     refuted: [],
     reasons: {},
   };
-  for (let i = 0; i < pairs; i++) {
+  for (let i = 0; i < pairs && result.equal < equal; i++) {
     await attackPair(seed + i, requests, result);
-    onPair(i + 1);
+    onPair(i + 1, result);
   }
   return result;
 }
 
 /** How many requests are sent to pairs with a difference, to see how often random search finds one too. */
 const SEARCHED = 20_000;
-/** How many random requests are taken apart for the requests to a pair. */
-const MOST_PARTS = 2_000;
+/** How many random requests are taken apart for the requests to a pair: a quarter of these, within limits. */
+const [LEAST_PARTS, MOST_PARTS] = [100, 2_000];
 /** The interval, in requests, at which one is also sent through the TypeScript host, which must answer alike. */
 const CHECK_INTERVAL = 20_000;
 
@@ -81,7 +92,7 @@ async function attackPair(seed: number, requests: number, result: Attacked): Pro
     if (classes.length > 0) result.onlyFound++;
     return;
   }
-  result.told++;
+  result.distinguished++;
   if (classes.length > 0) result.found++;
   if (equal) result.refuted.push(JSON.stringify({ seed, old, fresh, ...difference }));
 }
@@ -94,7 +105,8 @@ async function search(
   result: Attacked,
 ): Promise<{ sent: Sent; one: string; two: string } | undefined> {
   const addresses = sides.map(({ configuration }) => configuration?.directRemoteAddress);
-  const pool = new RequestPool(random, Math.min(requests, MOST_PARTS), addresses[0] ?? addresses[1]);
+  const parts = Math.min(MOST_PARTS, Math.max(LEAST_PARTS, requests / 4));
+  const pool = new RequestPool(random, parts, addresses[0] ?? addresses[1]);
   const [fast, fastToo] = sides.map((side) => new BulkGate(side, pool)) as [BulkGate, BulkGate];
   const [exact, exactToo] = sides.map((side) => new Sender(side)) as [Sender, Sender];
   for (let i = 0; i < requests; i++) {

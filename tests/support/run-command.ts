@@ -11,7 +11,7 @@ export interface Running {
   stdout: () => string;
   stderr: () => string;
   /** Waits for words on standard error. */
-  told(words: string): Promise<unknown>;
+  printed(words: string): Promise<unknown>;
   ended: Promise<number | null>;
 }
 
@@ -43,7 +43,7 @@ export class RunWorkspace extends Workspace {
       process: child,
       stdout: () => output.stdout,
       stderr: () => output.stderr,
-      told: (words) => until(words, async () => output.stderr.includes(words)),
+      printed: (words) => until(words, async () => output.stderr.includes(words)),
       ended: new Promise((resolve) => child.on("close", resolve)),
     };
   }

@@ -16,7 +16,7 @@ import type {
 import type { Located } from "../istio/yaml.ts";
 import { checkJwtRule } from "./authentication.ts";
 import { checkClause, type Surroundings } from "./conditions.ts";
-import { byPlace, type Finding, Findings, MAX_COMPARED_RULES } from "./findings.ts";
+import { byPlace, type Finding, Findings, MAX_COMPARED_RULES, MAX_PROVEN_RULES } from "./findings.ts";
 import { covers } from "./patterns.ts";
 import { RuleIndex } from "./rule-index.ts";
 import { clausesOf, ruleCovers } from "./rules.ts";
@@ -29,6 +29,7 @@ export type RuleProver = (
 ) => {
   idle: readonly { id: string; why: "never" | "denied" | "redundant"; by: readonly string[] }[];
   openings: readonly { protection: number; by: string; example: { method: string; path: string } }[];
+  undecided: readonly string[];
 };
 
 /** A path for which a rule asks for a token. */
@@ -47,9 +48,6 @@ export interface CheckOptions {
   /** The namespace whose policies apply to every namespace. */
   rootNamespace: string;
 }
-
-/** More rules than these are compared by their conditions alone, which finds less. */
-const MAX_PROVEN_RULES = 100;
 
 /** How many rules that together cover another are named. */
 const MAX_NAMED = 5;
@@ -366,7 +364,12 @@ class Reviewer {
         policy.spec.rules.map((rule, index) => [ruleId(policy.metadata, index), { policy, rule }] as const),
       ),
     );
-    if (rules.size > MAX_PROVEN_RULES) return;
+    if (rules.size > MAX_PROVEN_RULES) {
+      const message = `there are ${rules.size} rules, and more than ${MAX_PROVEN_RULES} are compared by their conditions alone, two at a time`;
+      const [first] = rules.values();
+      if (first && rules.size <= MAX_COMPARED_RULES) this.findings.add("JG214", first.policy.at, message);
+      return;
+    }
     const known = new Set(
       this.findings.list
         .filter(({ code }) => code === "JG206" || code === "JG207")
@@ -381,7 +384,13 @@ class Reviewer {
     const protections = [...rules].flatMap(([id, { policy, rule }]) =>
       policy.spec.action === "ALLOW" && !isAsked ? protectionsOf(id, rule, policy.metadata.namespace) : [],
     );
-    const { idle, openings } = prover(configuration, applies, protections);
+    const { idle, openings, undecided } = prover(configuration, applies, protections);
+    const [first] = undecided.flatMap((id) => rules.get(id) ?? []);
+    if (first !== undefined) {
+      const count = undecided.length === 1 ? "this rule" : `this rule and ${undecided.length - 1} more`;
+      const message = `${count} took too long to compare with the others, and may have no effect`;
+      this.findings.add("JG214", first.rule.at, message);
+    }
     for (const { id, why, by } of idle) {
       const found = rules.get(id);
       // Tokens that only other workloads accept would change what can arrive.
@@ -505,7 +514,7 @@ interface Exemption {
   path: Located<string>;
 }
 
-/** The paths that a policy leaves without a token: of an ALLOW rule that asks for none, or beside a DENY rule that does. */
+/** The paths that a policy leaves without a token: of an ALLOW rule that asks for none, or next to a DENY rule that does. */
 function exemptionsOf({ spec }: AuthorizationPolicyResource): Exemption[] {
   return spec.rules.flatMap((rule) => {
     const clauses = clausesOf(rule);

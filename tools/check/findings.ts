@@ -288,7 +288,7 @@ export const KINDS = {
   JG214: {
     severity: "info",
     title: "There are too many rules to compare",
-    reason: "Rules that are unreachable or have no effect (JG206, JG207) are not found.",
+    reason: "Some rules that are unreachable or have no effect (JG206, JG207, JG215) are not found.",
     remedy: "Review one workload at a time, with --namespace and --labels.",
   },
   JG215: {
@@ -322,6 +322,8 @@ export const KINDS = {
 
 /** Above this number, rules are not compared with each other, because that would take minutes. */
 export const MAX_COMPARED_RULES = 5_000;
+/** Above this number, rules are compared by their conditions alone, which finds less. */
+export const MAX_PROVEN_RULES = 1_000;
 
 export type Code = keyof typeof KINDS;
 

@@ -82,7 +82,7 @@ export function compileCommand(): Command {
     .addOption(
       new Option(
         "--mode <mode>",
-        `gateway: at the edge; sidecar: beside a workload; waypoint: before services of an ambient mesh (${modes.join("; ")})`,
+        `gateway: at the edge; sidecar: next to a workload; waypoint: before services of an ambient mesh (${modes.join("; ")})`,
       ).choices(["gateway", "sidecar", "waypoint"]),
     )
     .optionsGroup("Keys that are fetched (jwksUri, or discovery from the issuer):")

@@ -131,11 +131,11 @@ async function run(options: Options, request: CompleteRequest): Promise<void> {
   });
   const gates = await openGates(await loadModules(), result, subject);
   const explanation = await explain(gates, subject, request);
-  const told = { explanation, subject, request };
+  const whole = { explanation, subject, request };
   await print(
     options.json
-      ? `${printableJson(explanationToJson(told), 2)}\n`
-      : formatExplanation(told, styleFor(resultStream())),
+      ? `${printableJson(explanationToJson(whole), 2)}\n`
+      : formatExplanation(whole, styleFor(resultStream())),
   );
   if (
     !options.fetch &&

@@ -78,14 +78,14 @@ async function run(path: string, { form, tag, module, json }: Options): Promise<
     const image = await makeImage({ form: one, wasm, version: VERSION });
     images.push({ ...image, tag: form === "both" && one === "artifact" ? `${tag}-artifact` : tag });
   }
-  const told = json ? asJson(path, wasm, images) : asText(path, images);
+  const summary = json ? asJson(path, wasm, images) : asText(path, images);
   if (path === "-") {
     await print(await layoutArchive(images));
-    process.stderr.write(told);
+    process.stderr.write(summary);
     return;
   }
   await write(path, images);
-  await print(told);
+  await print(summary);
 }
 
 async function write(path: string, images: readonly TaggedImage[]): Promise<void> {
@@ -105,7 +105,7 @@ async function write(path: string, images: readonly TaggedImage[]): Promise<void
 }
 
 function asJson(path: string, wasm: Uint8Array, images: readonly TaggedImage[]): string {
-  const told = {
+  const summary = {
     path,
     module: { sha256: sha256(wasm), size: wasm.length },
     images: images.map(({ form, tag, manifest }) => ({
@@ -116,7 +116,7 @@ function asJson(path: string, wasm: Uint8Array, images: readonly TaggedImage[]):
       size: manifest.size,
     })),
   };
-  return `${printableJson(told, 2)}\n`;
+  return `${printableJson(summary, 2)}\n`;
 }
 
 function asText(path: string, images: readonly TaggedImage[]): string {

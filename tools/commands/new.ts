@@ -87,7 +87,7 @@ Examples:
     $ jwtgate new --issuer https://idp.example.com --jwks jwks.json --from-cookie session \\
         --claim-header x-user=sub --auth-if --host shop.example.com --method POST --method PUT --method DELETE
 
-With -o FILE, tests of the policy are written beside it. No file is replaced without --force. The policies that it
+With -o FILE, tests of the policy are written next to it. No file is replaced without --force. The policies that it
 prints have been compiled. Exit code: 0, or 1 if the answers are not a valid policy, or 2 if the command line is
 wrong.`;
 
@@ -161,7 +161,7 @@ export function newCommand(): Command {
     )
     .option("--gateway <name>", "the Gateway (gateway.networking.k8s.io) that they are for")
     .addOption(outputFileOption())
-    .option("--tests <file>", "the file of tests (default: NAME.test.yaml beside -o NAME.yaml)")
+    .option("--tests <file>", "the file of tests (default: NAME.test.yaml next to -o NAME.yaml)")
     .option("--no-tests", "write no tests")
     .option("--force", "replace existing files")
     .optionsGroup("Help:")

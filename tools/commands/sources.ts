@@ -163,7 +163,7 @@ function refuseResources(path: string): void {
 function noneFound(kind: SourceKind, { isPattern }: Place): string {
   const what = kind === "tests" ? "no .test.yaml file" : "no .yaml, .yml or .json file";
   if (isPattern) return `${what} has a name like this pattern`;
-  const advice = kind === "tests" ? ": `jwtgate new -o policy.yaml` writes one beside a policy" : "";
+  const advice = kind === "tests" ? ": `jwtgate new -o policy.yaml` writes one next to a policy" : "";
   return `${what} is in this folder${advice}`;
 }
 

@@ -58,7 +58,7 @@ const EXAMPLES = `
 Examples:
   All tests of this folder and those in it:
     $ jwtgate test
-  The tests beside the samples:
+  The tests next to the samples:
     $ jwtgate test envoy/istio/one-principal.test.yaml
   Only those with these words in the name, and no further after the first failure:
     $ jwtgate test -t 'another key' --bail

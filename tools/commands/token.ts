@@ -198,8 +198,8 @@ async function decode(argument: string, { json }: { json?: boolean }): Promise<v
   }
   const refusal = await refusalUnseen(token, await loadModules());
   if (json) {
-    const told = { verified: false, header, payload, ...(refusal !== undefined && { refusal }) };
-    await print(`${printableJson(told, 2)}\n`);
+    const output = { verified: false, header, payload, ...(refusal !== undefined && { refusal }) };
+    await print(`${printableJson(output, 2)}\n`);
     return;
   }
   const style = styleFor(resultStream());
@@ -325,10 +325,10 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
     answers,
     now,
   });
-  const told = options.json
+  const output = options.json
     ? `${printableJson(asJson(verdict, positions), 2)}\n`
     : asText(verdict, positions, styleFor(resultStream()));
-  await print(told);
+  await print(output);
   if (!verdict.valid) throw new UserError("");
 }
 

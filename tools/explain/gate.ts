@@ -60,8 +60,8 @@ export class Gate {
     });
     host.clock.set(now);
     // Filter state changes no answer, and contains the rule that decided, which an answer of 200 does not show.
-    const told = { ...configuration, filterState: true };
-    const { accepted, logs } = host.configure(told, { listener: listenerOf(options) });
+    const withState = { ...configuration, filterState: true };
+    const { accepted, logs } = host.configure(withState, { listener: listenerOf(options) });
     if (!accepted) throw new GateFailure(logs.map(({ message }) => message).join("\n"));
     // Fetches keys, and those that discovery leads to.
     host.tick();

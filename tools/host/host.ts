@@ -69,7 +69,7 @@ export interface HostOptions {
   /** The lowest level that is logged. */
   logLevel?: LogLevel;
   /**
-   * What the module imports beside Envoy's functions.
+   * What the module imports besides Envoy's functions.
    * @internal for modules that are instrumented (bench/meter)
    */
   imports?: WebAssembly.Imports;

@@ -111,7 +111,7 @@ function undecided(resource: Resource, { gateway, service }: Waypoint): string {
   const name = nameOf(resource);
   const targets = namesOf(resource.attachment.targetRefs);
   if (gateway !== undefined && service === undefined) {
-    return `${name} is for ${targets}, and a plugin for the Gateway ${gateway} would run on its requests too, beside one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it`;
+    return `${name} is for ${targets}, and a plugin for the Gateway ${gateway} would run on its requests too, next to one for it: compile with --service NAME or --service-entry NAME for each, or leave the policy out if another waypoint serves it`;
   }
   if (gateway === undefined && service !== undefined) {
     return `${name} is for ${targets}: pass --gateway NAME, the waypoint that serves the ${service.kind} ${service.name}`;

@@ -75,10 +75,10 @@ export function partsOf(
     : undefined;
 }
 
-/** Headers and lists of claims that scenarios need, beside those of predicates. */
+/** Headers and lists of claims that scenarios need, besides those of predicates. */
 export interface ModelOptions {
   normalization: PathNormalization;
-  /** Conditions beside the sides' own, in the configurations' form. */
+  /** Conditions besides the sides' own, in the configurations' form. */
   extra?: readonly Configuration[];
 }
 

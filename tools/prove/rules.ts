@@ -46,9 +46,11 @@ export interface RuleFindings {
   /** In the order of the rules. */
   idle: IdleRule[];
   openings: Opening[];
+  /** The ids of rules about which a question took too long. */
+  undecided: string[];
 }
 
-/** How many restrictions of formulas one question may take; if it takes more, the rule counts as one with effect. */
+/** How many restrictions of formulas one question may take; if it takes more, it is not decided. */
 const MAX_STEPS = 50_000;
 /** The same for all questions together. */
 const MAX_ALL_STEPS = 1_000_000;
@@ -61,7 +63,7 @@ const MAX_ALL_STEPS = 1_000_000;
  * @param configuration of the policies, as compiled
  * @param applies whether a rule applies to every workload that another applies to, by their ids
  * @param protections whose predicates the configuration has too
- * @returns nothing if the policies have something that is not modelled
+ * @returns no findings if the policies have something that is not modelled
  */
 export function reviewRules(
   configuration: Configuration,
@@ -71,7 +73,7 @@ export function reviewRules(
   try {
     return new RuleReviewer(configuration, applies).review(protections);
   } catch (error) {
-    if (error instanceof Undecided) return { idle: [], openings: [] };
+    if (error instanceof Undecided) return { idle: [], openings: [], undecided: [] };
     throw error;
   }
 }
@@ -81,6 +83,11 @@ class RuleReviewer {
   private readonly model: Model;
   private readonly conditions: Formula[];
   private steps = 0;
+  /** Whether a question took too long since this was set to false. */
+  private gaveUp = false;
+  private readonly undecided = new Set<string>();
+  /** When each rule matches, by view. */
+  private readonly rules = new Map<View, Map<Rule, Formula>>();
 
   constructor(
     private readonly configuration: Configuration,
@@ -97,7 +104,13 @@ class RuleReviewer {
     const { deny, allow } = this.configuration.authorization ?? {};
     const denied = this.idle(deny?.rules ?? [], []);
     const idle = [...denied, ...this.idle(allow?.rules ?? [], deny?.rules ?? [])];
-    return { idle, openings: protections.flatMap((one, number) => this.opening(one, number) ?? []) };
+    const openings = protections.flatMap((one, number) => {
+      this.gaveUp = false;
+      const opening = this.opening(one, number);
+      if (opening === undefined && this.gaveUp) this.undecided.add(one.id);
+      return opening ?? [];
+    });
+    return { idle, openings, undecided: [...this.undecided] };
   }
 
   private opening(protection: Protection, number: number): Opening | undefined {
@@ -135,11 +148,13 @@ class RuleReviewer {
     const kept = new Set(rules);
     const found: IdleRule[] = [];
     for (const rule of [...rules].reverse()) {
+      this.gaveUp = false;
       const idle = this.reason(
         rule,
         [...kept].filter((other) => other !== rule),
         before,
       );
+      if (idle === undefined && this.gaveUp) this.undecided.add(rule.id);
       if (idle === undefined) continue;
       found.unshift(idle);
       kept.delete(rule);
@@ -197,7 +212,10 @@ class RuleReviewer {
         try {
           return search.difference(condition, first, second);
         } catch (error) {
-          if (error instanceof Undecided) return "undecided";
+          if (error instanceof Undecided) {
+            this.gaveUp = true;
+            return "undecided";
+          }
           if (!(error instanceof Paused)) throw error;
         }
       }
@@ -206,8 +224,15 @@ class RuleReviewer {
     }
   }
 
-  private formula({ condition }: Rule, view: View): Formula {
-    return this.model.rule(0, condition, this.configuration.authorization?.predicates ?? [], view);
+  private formula(rule: Rule, view: View): Formula {
+    const formulas = this.rules.get(view) ?? new Map<Rule, Formula>();
+    this.rules.set(view, formulas);
+    const known = formulas.get(rule);
+    if (known !== undefined) return known;
+    const predicates = this.configuration.authorization?.predicates ?? [];
+    const formula = this.model.rule(0, rule.condition, predicates, view);
+    formulas.set(rule, formula);
+    return formula;
   }
 }
 

@@ -272,7 +272,7 @@ function goodToken(provider: Provider): TokenClass {
   };
 }
 
-/** A token that a REQUIRED provider asks for, beside that of another. */
+/** A token that a REQUIRED provider asks for, next to that of another. */
 function tokenFor(
   providers: readonly Provider[],
   index: number,

@@ -28,8 +28,10 @@ export class Paused extends Error {
   override readonly name = "Paused";
 }
 
-/** How many restrictions of formulas are made between two pauses. */
-const SLICE = 20_000;
+/** How long a search works between two pauses, in milliseconds. */
+const SLICE_MS = 100;
+/** How many restrictions of formulas it makes at least, because it repeats some after a pause. */
+const MIN_SLICE = 1_024;
 
 export class Search {
   /** How many cases were examined. */
@@ -37,6 +39,9 @@ export class Search {
   /** How many restrictions of formulas were made. */
   steps = 0;
   private readonly equal = new Set<string>();
+  /** When the current slice began: at which step, at which time, and how much was known. */
+  private slice = { step: 0, time: performance.now(), known: 0 };
+  private minSteps = MIN_SLICE;
   private readonly projections = new Map<string, readonly number[]>();
 
   /** @param limit how many restrictions of formulas are made before the question counts as undecided */
@@ -92,7 +97,13 @@ export class Search {
     this.steps++;
     if (this.steps > this.limit || this.formulas.size > MAX_FORMULAS)
       throw new Undecided("the conditions combine in too many ways");
-    if (this.steps % SLICE === 0) throw new Paused();
+    if (this.steps - this.slice.step < this.minSteps || this.steps % 64 !== 0) return;
+    const time = performance.now();
+    if (time - this.slice.time < SLICE_MS) return;
+    // A slice that found nothing only repeated what the one before had done.
+    if (this.equal.size === this.slice.known) this.minSteps *= 2;
+    this.slice = { step: this.steps, time, known: this.equal.size };
+    throw new Paused();
   }
 
   /** The variable with most atoms among what makes the two differ; of equal ones, that of the smallest part. */

@@ -28,7 +28,7 @@ export function completeRequest(
     });
   });
   if (headers.some(([name]) => name.toLowerCase() === "host")) {
-    report.error(at("headers"), "write the Host header as `host`, beside `path`");
+    report.error(at("headers"), "write the Host header as `host`, next to `path`");
   }
   if (!/^[A-Z]+$/.test(method))
     report.error(at("method"), `${quote(method)} is not a method: write it in capital letters`);

@@ -95,7 +95,7 @@ export class Signer {
    * Signs a token.
    *
    * @param claims the payload, which is written as JSON
-   * @param header members beside `alg`, `kid` and `typ`, or instead of them
+   * @param header members besides `alg`, `kid` and `typ`, or instead of them
    * @returns the token
    */
   async sign(claims: object, header: object = {}): Promise<string> {
