@@ -134,13 +134,16 @@ export class RequestPool {
     this.parts[5] = this.tokens[chosen.tokens] as Part<readonly Pair[]>;
     let count = 0;
     for (const { encoded } of this.parts) {
-      // Both lists are short: a loop is faster than `set`.
+      // A loop is faster than `set` for few elements.
       for (let i = 0; i < encoded.lengths.length; i++) lengths[++count] = encoded.lengths[i] as number;
     }
     lengths[0] = count / 2;
     let at = 4 + count * 4;
     for (const { encoded } of this.parts) {
-      for (let i = 0; i < encoded.bytes.length; i++) map[at++] = encoded.bytes[i] as number;
+      const { bytes } = encoded;
+      if (bytes.length > 60) map.set(bytes, at);
+      else for (let i = 0; i < bytes.length; i++) map[at + i] = bytes[i] as number;
+      at += bytes.length;
     }
     this.size = at;
   }
