@@ -1,26 +1,17 @@
-/**
- * Counts what the module does for each kind of request, on any machine to the same digit.
- *
- *   npm run meter [-- --module FILE] [--other FILE] [--json] [--write]
- *
- *   --module  the module (default: build/jwtgate.wasm)
- *   --other   a build from before a change: prints both, and their ratio
- *   --json    prints JSON
- *   --write   takes the counts as the budgets of npm test, and writes the table of docs/performance.md
- */
+/** `npm run meter`: counts what the module does for each kind of request, on any machine to the same digit. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { BUDGETS_FILE, PAGE_FILE, table, withTable } from "./meter/budgets.ts";
 import { COLUMNS, type Counts, measure } from "./meter/meter.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    module: { type: "string", default: "build/jwtgate.wasm" },
-    other: { type: "string" },
-    json: { type: "boolean", default: false },
-    write: { type: "boolean", default: false },
-  },
-});
+const options = new Command("npm run meter --")
+  .description("count what the module does for each kind of request")
+  .option("--module <file>", "the module", "build/jwtgate.wasm")
+  .option("--other <file>", "a build from before a change: prints both, and their ratio")
+  .option("--json", "print JSON")
+  .option("--write", "take the counts as the budgets of npm test, and write the table of docs/performance.md")
+  .parse()
+  .opts<{ module: string; other?: string; json?: boolean; write?: boolean }>();
 
 const counts = await measure(readFileSync(options.module));
 if (options.other !== undefined) compare(await measure(readFileSync(options.other)), counts);
