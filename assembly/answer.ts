@@ -32,8 +32,10 @@ const ACCESS_DENIED = new Text("RBAC: access denied");
 const AUTHORIZATION_DETAILS = new Text("rbac_access_denied_matched_policy[");
 const AUTHORIZATION_DETAILS_END = new Text("]");
 const NO_RULE = new Text("none");
-const CLAIM_REFUSAL = new Text("Jwt claim [");
-const CLAIM_REFUSAL_END = new Text("] is not a valid header value");
+const CLAIM_NOT_HEADER_VALUE = new Text("Jwt claim [");
+const CLAIM_NOT_HEADER_VALUE_END = new Text("] is not a valid header value");
+const CLAIM_MISSING = new Text("Jwt payload [");
+const CLAIM_MISSING_END = new Text("] field is required");
 const HOST_FAILURE = new Text("The proxy refused a call of its filter");
 const HOST_FAILURE_DETAILS = new Text("jwtgate_host_failure");
 
@@ -43,16 +45,23 @@ const builder = new ByteBuilder();
  * Returns the body of a refusal.
  *
  * @param status why a token is refused
- * @param claim the claim that cannot be a header's value, if that is the reason
+ * @param claim the claim that the text names, if it names one
  * @returns the text, possibly in the arena
  */
 export function refusalBody(status: Status, claim: Slice): Slice {
-  if (status != Status.JwtClaimNotHeaderValue) return statusText(status);
+  if (status == Status.JwtClaimNotHeaderValue) {
+    return around(claim, CLAIM_NOT_HEADER_VALUE, CLAIM_NOT_HEADER_VALUE_END);
+  }
+  if (status == Status.JwtClaimMissing) return around(claim, CLAIM_MISSING, CLAIM_MISSING_END);
+  return statusText(status);
+}
+
+function around(claim: Slice, start: Text, end: Text): Slice {
   return builder
-    .begin(lengthOf(CLAIM_REFUSAL.slice) + lengthOf(claim) + lengthOf(CLAIM_REFUSAL_END.slice))
-    .append(CLAIM_REFUSAL.slice)
+    .begin(lengthOf(start.slice) + lengthOf(claim) + lengthOf(end.slice))
+    .append(start.slice)
     .appendPrintable(claim)
-    .append(CLAIM_REFUSAL_END.slice).slice;
+    .append(end.slice).slice;
 }
 
 /** The body of a refusal by policy. */

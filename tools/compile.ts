@@ -16,22 +16,27 @@ import { isMeshResource, MeshResources } from "./istio/mesh-resources.ts";
 import { compileProviders } from "./istio/providers.ts";
 import { quote, Report } from "./istio/report.ts";
 import {
+  type AnyResource,
   type AuthorizationPolicyResource,
   findTemplate,
   leaveOut,
   mayBeResource,
+  type RequestAuthenticationResource,
   type Resource,
   readResources,
+  type TokenPolicyResource,
 } from "./istio/resource.ts";
 import {
   findStrangers,
   isForOthers,
   nameOf,
   partition,
+  reportElsewhere,
   type SelectedResources,
   type Selection,
   selectFor,
 } from "./istio/selection.ts";
+import { attachTokenPolicies, targetsOf } from "./istio/token-policy-targets.ts";
 import {
   forWaypoints,
   isForOtherWaypoints,
@@ -158,6 +163,8 @@ export interface SourceMap {
   rules: Record<string, Position>;
   /** By provider name. */
   providers: Record<string, Position>;
+  /** By provider name: the fields that TokenPolicies set. */
+  constraints: Record<string, Record<string, Position>>;
 }
 
 /** The configuration of one workload, or of all. */
@@ -174,7 +181,7 @@ export interface CompiledWorkload {
 
 /** A resource of the sources. */
 export interface CompiledResource {
-  kind: Resource["kind"];
+  kind: AnyResource["kind"];
   namespace: string;
   name: string;
   at: Position;
@@ -218,7 +225,7 @@ export function compileSources(
 ): { result: CompileResult; selected: Resource[] } {
   const report = new Report();
   const { rootNamespace = "istio-system" } = options;
-  const resources = readSources(sources, options, rootNamespace, report);
+  const { resources, tokenPolicies } = readSources(sources, options, rootNamespace, report);
   const selected = report.hasErrors ? [] : select(resources, options, rootNamespace, report);
   const { custom } = options.target ?? STANDALONE;
   if (typeof custom === "object" && !report.hasErrors) {
@@ -240,15 +247,32 @@ export function compileSources(
     diagnostics: report.diagnostics.sort(
       (a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || byPosition(a, b),
     ),
-    resources: resources.map((resource) => ({
-      kind: resource.kind,
-      namespace: resource.metadata.namespace,
-      name: resource.metadata.name,
-      at: resource.at,
-      selected: compiled.has(resource),
-    })),
+    resources: [
+      ...resources.map((resource) => describe(resource, compiled.has(resource))),
+      ...tokenPolicies.map((policy) => describe(policy, isCompiled(policy, compiled))),
+    ],
   };
   return { result, selected: resources.filter((resource) => compiled.has(resource)) };
+}
+
+function describe({ kind, metadata, at }: AnyResource, selected: boolean): CompiledResource {
+  const { namespace, name } = metadata;
+  return { kind, namespace, name, at, selected };
+}
+
+/** Whether a RequestAuthentication that the policy targets is compiled. */
+function isCompiled(policy: TokenPolicyResource, compiled: Iterable<Resource>): boolean {
+  const authentications = [...compiled].filter(isAuthentication);
+  const byName = new Map(authentications.map((one) => [nameOf(one), one]));
+  return targetsOf(policy, byName).some(({ resource }) => resource !== undefined);
+}
+
+function isAuthentication(resource: AnyResource): resource is RequestAuthenticationResource {
+  return resource.kind === "RequestAuthentication";
+}
+
+function isTokenPolicy(resource: AnyResource): resource is TokenPolicyResource {
+  return resource.kind === "TokenPolicy";
 }
 
 function readSources(
@@ -256,10 +280,10 @@ function readSources(
   options: CompileOptions,
   rootNamespace: string,
   report: Report,
-): Resource[] {
+): { resources: Resource[]; tokenPolicies: TokenPolicyResource[] } {
   const { namespace, waypoint, target: { usesMeshResources = false } = STANDALONE } = options;
   const isForOther = waypoint ? isForOtherWaypoints : isForOthers;
-  const known = new Map<string, Resource>();
+  const known = new Map<string, AnyResource>();
   for (const { name, text, documents: read, found = false } of sources) {
     const faults: Diagnostic[] = [];
     for (const document of read ?? readYaml(name, text, faults)) {
@@ -271,6 +295,7 @@ function readSources(
         const first = known.get(nameOf(resource));
         if (first === undefined) known.set(nameOf(resource), resource);
         else report.error(resource.at, duplicate(resource, first));
+        if (isTokenPolicy(resource)) continue;
         if (!isForOther(resource, options, rootNamespace)) report.addAll(resource.faults);
         else reportElsewhere(resource, report);
       }
@@ -278,6 +303,10 @@ function readSources(
     }
     report.addAll(found ? faultsOfFound(faults, text) : faults);
   }
+  const all = [...known.values()];
+  const tokenPolicies = all.filter(isTokenPolicy);
+  const isLeftOut = (resource: Resource) => isForOther(resource, options, rootNamespace);
+  const attached = attachTokenPolicies(tokenPolicies, all.filter(isAuthentication), isLeftOut, report);
   reportOthers(report, usesMeshResources);
   const [first] = sources;
   if (known.size === 0 && !report.hasErrors && options.mayBeOpen) {
@@ -288,15 +317,8 @@ function readSources(
     const message = `there is no RequestAuthentication and no AuthorizationPolicy here: ${outcome}`;
     report.error({ file: first?.name ?? "<none>", line: 0, column: 0 }, message);
   }
-  return [...known.values()];
-}
-
-/** Reports faults of another workload's policy as warnings: it may need a newer version of Istio. */
-function reportElsewhere(resource: Resource, report: Report): void {
-  const fault = resource.faults.find(({ severity }) => severity === "error");
-  if (fault === undefined) return;
-  const outcome = `${nameOf(resource)} is for other workloads, so it is left out here`;
-  report.warning(fault, `${fault.message}; ${outcome}`);
+  const resources = all.flatMap((one) => (isTokenPolicy(one) ? [] : (attached.get(nameOf(one)) ?? one)));
+  return { resources, tokenPolicies };
 }
 
 /** A file in a folder may belong to another program; one that names a policy must not be left out. */
@@ -337,7 +359,7 @@ function reportOthers(report: Report, usesMeshResources: boolean): void {
   );
 }
 
-function duplicate(resource: Resource, { at }: Resource): string {
+function duplicate(resource: AnyResource, { at }: AnyResource): string {
   const place = [at.file, at.line, at.column].join(":");
   return `${nameOf(resource)} already exists, at ${place}, and a cluster would keep only one of them: rename or remove one`;
 }
@@ -422,7 +444,7 @@ function compileWorkload(
     if (isCovered) covered.add(cluster);
     return cluster;
   };
-  const { providers, positions } = compileProviders(
+  const { providers, positions, constraints } = compileProviders(
     authentications,
     { rootNamespace, clusterFor, discovered, jwksHosts, allowMetadataService, inMesh },
     report,
@@ -453,6 +475,7 @@ function compileWorkload(
     sourceMap: {
       rules: Object.assign({}, authorization.positions, ...custom.map((one) => one.positions)),
       providers: positions,
+      constraints,
     },
     coveredClusters: covered,
   };

@@ -10,7 +10,7 @@ export class Authentication {
   status: Status = Status.Ok;
   /** The token whose payload policies see, or null. Valid while the request is handled, until the next `insert`. */
   verified: VerifiedToken | null = null;
-  /** The claim that a refusal names (`JwtClaimNotHeaderValue`). */
+  /** The claim that a refusal names (`namesClaim`). */
   refusedClaim: Slice = EMPTY;
   /** The keys that the request waits for, or null if it does not wait. */
   waitsFor: RemoteJwks | null = null;

@@ -21,7 +21,7 @@ import { Request } from "../http/request";
 import { ClaimValue, claimHeaderValue } from "../jose/claims";
 import { Jwt } from "../jose/jwt";
 import { JwkSet } from "../jose/jwks";
-import { Status, statusText } from "../jose/status";
+import { Status, namesClaim, statusText } from "../jose/status";
 import {
   TRACING,
   traceAuthenticated,
@@ -92,6 +92,8 @@ export class Authenticator {
    * each provider.
    */
   private wroteLocation: bool = false;
+  /** The first claim that a provider's refusal named, while several providers are asked. */
+  private firstClaim: Slice = EMPTY;
   private readonly anyRequired: bool;
   /** The names of all headers that providers write, and how many they are. */
   private readonly outputs: StaticArray<Slice>;
@@ -180,6 +182,7 @@ export class Authenticator {
   /** Any of {P0, P1, …, all of {any of {Pi, missing}}}. */
   private any(request: Request): Status {
     let final: Status = Status.JwtMissed;
+    this.firstClaim = EMPTY;
     for (let i = 0; i < this.providers.length; i++) {
       const status = this.verify(request, unchecked(this.providers[i]));
       if (this.isFinal(status)) return status;
@@ -187,7 +190,16 @@ export class Authenticator {
       final = prefer(final, status);
     }
     const status = this.all(request, true);
-    return this.isFinal(status) ? status : prefer(final, status);
+    if (this.isFinal(status)) return status;
+    // If nothing has changed, `status` is the first failure that is not a missing token, so it noted the first claim.
+    if (!this.changed && namesClaim(status)) this.result.refusedClaim = this.firstClaim;
+    return prefer(final, status);
+  }
+
+  /** Notes the claim that a refusal names. */
+  private noteClaim(claim: Slice): void {
+    if (this.firstClaim == EMPTY) this.firstClaim = claim;
+    this.result.refusedClaim = claim;
   }
 
   /** Whether no other provider can change the outcome: the request passes, waits, or is answered 500. */
@@ -265,7 +277,7 @@ export class Authenticator {
     return Status.Ok;
   }
 
-  /** Checks in this order: parse, issuer, time, audience, keys. */
+  /** Checks in this order: parse, issuer, type, time, audience, claims, lifetime, keys. */
   private check(provider: Provider, candidate: Candidate): Status {
     if (!candidate.isParsed) this.parse(candidate);
     if (candidate.parseStatus != Status.Ok) return candidate.parseStatus;
@@ -274,10 +286,20 @@ export class Authenticator {
     // With many providers a token is compared often but parsed rarely: it is parsed again only if the issuer matches.
     if (this.parsed != candidate) this.parse(candidate);
     const jwt = this.jwt;
+    const constraints = provider.constraints;
+    if (constraints && !constraints.allowsType(jwt.jws)) return Status.JwtHeaderTypNotAllowed;
     const timeStatus = this.checkTime(provider, jwt.expiresAt, jwt.notBefore);
     if (timeStatus != Status.Ok) return timeStatus;
     if (provider.audiences.length > 0 && !jwt.audienceAllowed(provider.audiences)) {
       return Status.JwtAudienceNotAllowed;
+    }
+    if (constraints) {
+      const missing = constraints.missingClaim(jwt);
+      if (missing != EMPTY) {
+        this.noteClaim(missing);
+        return Status.JwtClaimMissing;
+      }
+      if (!constraints.allowsLifetime(jwt, this.now + provider.clockSkew)) return Status.JwtLifetimeTooLong;
     }
     const keys = provider.keys;
     const status = keys ? keys.verify(jwt.jws, this.limits.maxKeysTried) : Status.JwksFetchFail;
@@ -330,7 +352,7 @@ export class Authenticator {
       const claim = unchecked(claims[i]);
       const value = claimHeaderValue(jwt.payload, claim.claimName);
       if (value == ClaimValue.INVALID) {
-        this.result.refusedClaim = claim.claimName;
+        this.noteClaim(claim.claimName);
         return null;
       }
       setSlice(values, i, value);

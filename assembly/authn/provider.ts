@@ -15,6 +15,7 @@ import { EMPTY, Slice, Text, byteAt, equals, indexOfByte, lengthOf } from "../me
 import { Extractor } from "./extractor";
 import { Location, LocationKind } from "./location";
 import { RemoteJwks, RemoteKeySets } from "./remote-jwks";
+import { TokenConstraints } from "./token-constraints";
 
 /** Claims that policies always see as lists (istiod adds them to every rule). */
 const SCOPE = new Text("scope");
@@ -70,8 +71,10 @@ export class Provider {
   spaceDelimitedClaims: StaticArray<Slice> = [];
   /** Whether a request without a token of this provider is refused. */
   required: bool = false;
-  /** How far clocks may differ, in seconds, for `exp` and `nbf`. */
+  /** How far clocks may differ, in seconds, for `exp`, `nbf` and `iat`. */
   clockSkew: u64 = 0;
+  /** What it also asks of tokens; null for nothing. */
+  constraints: TokenConstraints | null = null;
 
   /** @param index its position in the configuration; providers are tried in this order */
   private constructor(readonly index: i32) {}
@@ -115,6 +118,7 @@ export class Provider {
     );
     provider.required = readPresence(reader, reader.get(node, "presence"));
     provider.clockSkew = <u64>clockSkewSeconds(reader, node);
+    provider.constraints = TokenConstraints.load(reader, node);
     return provider;
   }
 

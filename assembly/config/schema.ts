@@ -37,12 +37,20 @@ export const PROVIDER_FIELDS: StaticArray<string> = [
   "spaceDelimitedClaims",
   "presence",
   "clockSkewSeconds",
+  "tokenTypes",
+  "requireTokenType",
+  "requiredClaims",
+  "maxLifetimeSeconds",
 ];
 export const PROVIDER_LOCAL_JWKS_FIELDS: StaticArray<string> = ["keys"];
 export const PROVIDER_FROM_HEADERS_FIELDS: StaticArray<string> = ["name", "valuePrefix"];
 export const PROVIDER_CLAIM_TO_HEADERS_FIELDS: StaticArray<string> = ["headerName", "claimName"];
 export function clockSkewSeconds(reader: Reader, object: Node): i64 {
   return reader.integerOr(object, "clockSkewSeconds", 0, 3_600, 60);
+}
+
+export function maxLifetimeSeconds(reader: Reader, object: Node): i64 {
+  return reader.integerOr(object, "maxLifetimeSeconds", 0, 4_294_967_295, 0);
 }
 
 export const JWK_FIELDS: StaticArray<string> = ["kty", "kid", "alg", "n", "e", "crv", "x", "y", "k", "pub"];

@@ -5,7 +5,8 @@
  * Checks and their order are Envoy's (source/common/jwt/jwt.cc), so a token with several faults is refused for the same
  * one. Parsing is strict even if Envoy's is not (docs/strictness.md, S1 to S4).
  */
-import { EMPTY, Slice, Text, indexOfByte, lengthOf, subslice } from "../memory/slice";
+import { EMPTY, Slice, Text, indexOfByte, lengthOf, startsWith, subslice } from "../memory/slice";
+import { lowerCased } from "../encoding/ascii";
 import { decodeStrict } from "../encoding/base64url";
 import { JsonDocument, JsonKind, NONE } from "../encoding/json";
 import { Algorithm, parseAlgorithm } from "./algorithm";
@@ -15,8 +16,11 @@ const ALG = new Text("alg");
 const KID = new Text("kid");
 const CRIT = new Text("crit");
 const B64 = new Text("b64");
+const TYP = new Text("typ");
+const APPLICATION = new Text("application/");
 
 const DOT: u8 = 0x2e;
+const SLASH: u8 = 0x2f;
 
 /** One object, reused. It points into the token and the arena, so it is valid until the next reset. */
 export class Jws {
@@ -60,6 +64,27 @@ export class Jws {
   readSignature(): Status {
     this.signature = decodeStrict(this.signatureSegment);
     return this.signature == EMPTY ? Status.JwtSignatureParseErrorBadBase64 : Status.Ok;
+  }
+
+  /** Whether the header names a type (RFC 7515 section 4.1.9), of any JSON kind. */
+  get hasType(): bool {
+    return this.header.member(this.header.root, TYP.slice) != NONE;
+  }
+
+  /**
+   * The header's `typ` as a media type in lower case. `application/` is left out if no other slash follows, because a
+   * type without a slash is read as if it began with it (RFC 7515 section 4.1.9).
+   *
+   * @returns EMPTY if it is missing, empty, or not a string
+   */
+  get type(): Slice {
+    const typ = this.header.member(this.header.root, TYP.slice);
+    if (typ == NONE || this.header.kind(typ) != JsonKind.String) return EMPTY;
+    const name = lowerCased(this.header.text(typ));
+    const start = lengthOf(APPLICATION.slice);
+    return startsWith(name, APPLICATION.slice) && indexOfByte(name, SLASH, start) < 0
+      ? subslice(name, start, lengthOf(name))
+      : name;
   }
 
   private parseHeader(segment: Slice): Status {

@@ -42,6 +42,8 @@ export class Jwt {
   expiresAt: u64 = u64.MAX_VALUE;
   /** `nbf` in seconds since 1970; 0 if it is missing. */
   notBefore: u64 = 0;
+  /** `iat` in seconds since 1970; u64.MAX_VALUE if it is missing. */
+  issuedAt: u64 = u64.MAX_VALUE;
 
   private seconds: u64 = 0;
   private audience: Node = NONE;
@@ -75,6 +77,12 @@ export class Jwt {
     return false;
   }
 
+  /** Whether the payload has a top-level claim of that name with a value other than null. */
+  hasClaim(name: Slice): bool {
+    const claim = this.payload.member(this.payload.root, name);
+    return claim != NONE && this.payload.kind(claim) != JsonKind.Null;
+  }
+
   private parsePayload(segment: Slice): Status {
     const text = decodeStrict(segment);
     if (text == EMPTY) return Status.JwtPayloadParseErrorBadBase64;
@@ -90,6 +98,7 @@ export class Jwt {
     let found = this.readSeconds(this.claim(IAT));
     if (found == Seconds.WrongType) return Status.JwtPayloadParseErrorIatNotInteger;
     if (found == Seconds.OutOfRange) return Status.JwtPayloadParseErrorIatOutOfRange;
+    this.issuedAt = found == Seconds.Ok ? this.seconds : u64.MAX_VALUE;
     found = this.readSeconds(this.claim(NBF));
     if (found == Seconds.WrongType) return Status.JwtPayloadParseErrorNbfNotInteger;
     if (found == Seconds.OutOfRange) return Status.JwtPayloadParseErrorNbfOutOfRange;

@@ -4,7 +4,7 @@
  */
 import { EMPTY, Slice, Text } from "../memory/slice";
 
-/** Envoy's numbers up to 72; jwtgate's from 73 on (docs/strictness.md, S1, S9, S12). */
+/** Envoy's numbers up to 72; jwtgate's from 73 on (docs/strictness.md, S1, S9, S12; docs/token-policy.md). */
 export const enum Status {
   Ok = 0,
   JwtMissed = 1,
@@ -45,10 +45,16 @@ export const enum Status {
   TooManyJwts = 76,
   /** The token's state is unknown because the host failed; the request is answered 500. */
   HostFailed = 77,
+  /** The header's `typ` is none of the provider's token types. */
+  JwtHeaderTypNotAllowed = 78,
+  /** A required claim is missing or null; the text names it. */
+  JwtClaimMissing = 79,
+  /** `exp` is too long after `iat`. */
+  JwtLifetimeTooLong = 80,
 }
 
 /** By status; null for statuses that are not refusals or build their own text. */
-const TEXTS: StaticArray<Text | null> = new StaticArray<Text | null>(Status.HostFailed + 1);
+const TEXTS: StaticArray<Text | null> = new StaticArray<Text | null>(Status.JwtLifetimeTooLong + 1);
 
 function define(status: Status, text: string): void {
   TEXTS[status] = new Text(text);
@@ -88,11 +94,19 @@ define(Status.JwksFetchFail, "Jwks remote fetch is failed");
 define(Status.JwtHeaderNotImplementedCrit, "Jwt header [crit] is not supported");
 define(Status.JwtTooLarge, "Jwt is too large");
 define(Status.TooManyJwts, "Too many Jwts in the request");
+define(Status.JwtHeaderTypNotAllowed, "Jwt header [typ] is not allowed");
+define(Status.JwtLifetimeTooLong, "Jwt lifetime is too long");
 
 /**
- * The body of a refusal, in static memory; EMPTY for statuses that are not refusals, and for JwtClaimNotHeaderValue.
+ * The body of a refusal, in static memory; EMPTY for statuses that are not refusals, and for those whose text names a
+ * claim.
  */
 export function statusText(status: Status): Slice {
   const text = TEXTS[status];
   return text ? text.slice : EMPTY;
+}
+
+/** Whether the body of the refusal names a claim. */
+export function namesClaim(status: Status): bool {
+  return status == Status.JwtClaimNotHeaderValue || status == Status.JwtClaimMissing;
 }

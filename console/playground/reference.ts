@@ -1,5 +1,6 @@
 /** The reference of policies and test files for the editor: the fields of each object, and what each does. */
 import reference from "../../docs/istio-fields.md";
+import tokenPolicy from "../../docs/token-policy.md";
 import testSchema from "../../schema/test.schema.json" with { type: "json" };
 import { PLACES } from "../../tools/istio/places.ts";
 
@@ -11,17 +12,18 @@ export interface Entry {
 }
 
 /** The rows of the reference's tables by the names in their first column. */
-const TEXTS: ReadonlyMap<string, string> = readTables(reference);
+const TEXTS: ReadonlyMap<string, string> = new Map([...readTables(tokenPolicy), ...readTables(reference)]);
 
 /** The keys of `when`, as an author writes them. */
 const WHEN_KEYS = [...TEXTS.keys()].filter((name) => name.includes("."));
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
-  apiVersion: ["security.istio.io/v1"],
-  kind: ["RequestAuthentication", "AuthorizationPolicy"],
+  apiVersion: ["security.istio.io/v1", "jwtgate.dev/v1alpha1"],
+  kind: ["RequestAuthentication", "AuthorizationPolicy", "TokenPolicy"],
   action: ["ALLOW", "DENY", "AUDIT", "CUSTOM"],
   presence: ["OPTIONAL", "REQUIRED"],
   forwardOriginalToken: ["true", "false"],
+  requireType: ["true", "false"],
   key: WHEN_KEYS,
 };
 

@@ -91,7 +91,7 @@ describe("the policies of a cluster", () => {
     });
     expect(asked()).toEqual([
       "get",
-      "requestauthentications.security.istio.io,authorizationpolicies.security.istio.io",
+      "requestauthentications.security.istio.io,authorizationpolicies.security.istio.io,tokenpolicies.jwtgate.dev",
       "--all-namespaces",
       "--output=json",
       "--request-timeout=30s",
@@ -122,6 +122,24 @@ describe("the policies of a cluster", () => {
       stdout: "",
       stderr: expect.stringContaining(`<cluster>/shop/AuthorizationPolicy/wrong:${line + 1}:`),
     });
+  });
+
+  test("are those of Istio if the cluster does not know TokenPolicies", () => {
+    kubectl({ stdout: list(ITEMS) });
+    const program = join(folder, "kubectl");
+    const unknown = `error: the server doesn't have a resource type "tokenpolicies"`;
+    const script = readFileSync(program, "utf8");
+    writeFileSync(
+      program,
+      script.replace(
+        "\n",
+        `\ncase "$2" in *tokenpolicies*) echo '${unknown.replace("'", "'\\''")}' >&2; exit 1;; esac\n`,
+      ),
+    );
+    expect(tool(["compile", "--from-cluster", "--namespace=shop"])).toMatchObject({ status: 0 });
+    expect(asked()[1]).toBe(
+      "requestauthentications.security.istio.io,authorizationpolicies.security.istio.io",
+    );
   });
 
   test("are an error if there are none, as with every command", () => {

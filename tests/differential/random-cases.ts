@@ -3,7 +3,7 @@
  * out: tokens are canonical, keys are valid, claims have no control characters, tokens are few and small.
  */
 
-import type { Configuration } from "../../tools/config/schema.ts";
+import type { Configuration, Provider } from "../../tools/config/schema.ts";
 import { formatDiagnostic } from "../../tools/diagnostics.ts";
 import { compile } from "../../tools/targets/compile.ts";
 import type { Random } from "../fuzz/random.ts";
@@ -99,6 +99,8 @@ const VALUES: Record<string, unknown[]> = {
   azp: ["web", "admin", ["web"], "web admin"],
   level: [0, 1e21, 0.1, -0, 2 ** 53, false, "é", " padded "],
 };
+/** Values of the header's `typ`. */
+const TYPES = ["JWT", "at+jwt", "application/AT+JWT", "application/x/at+jwt", "at+jwt;v=1", "", 7, null];
 const PATHS = ["/", "/admin", "/admin/x", "/public", "/a//b"];
 const WRITTEN_PATHS = [
   ...PATHS,
@@ -112,6 +114,21 @@ const METHODS = ["GET", "POST", "PUT", "OPTIONS", "HEAD"];
 
 const optional = <T extends object>(isThere: boolean, part: () => T): T | Record<never, never> =>
   isThere ? part() : {};
+
+/** What TokenPolicies may ask of a provider's tokens. */
+export function randomConstraints(random: Random): Partial<Provider> {
+  return {
+    ...optional(random.oneIn(2), () => ({
+      tokenTypes: random.list(1, 2, () => random.pick(["jwt", "at+jwt", "x/at+jwt"])),
+      requireTokenType: random.oneIn(2),
+    })),
+    ...optional(random.oneIn(2), () => ({
+      requiredClaims: random.list(1, 2, () => random.pick(["sub", "exp", "iat", "aud", "role", "azp"])),
+    })),
+    ...optional(random.oneIn(2), () => ({ maxLifetimeSeconds: random.pick([3_600, 4_294_967_295]) })),
+    ...optional(random.oneIn(4), () => ({ clockSkewSeconds: random.pick([0, 3600]) })),
+  };
+}
 
 export function randomGate(random: Random): Gate {
   const rules = random.list(1, 4, () => randomRule(random));
@@ -289,6 +306,7 @@ function newToken(random: Random, rules: JwtRule[]): string {
     ...(audience !== undefined && { aud: random.oneIn(3) ? [audience, "more"] : audience }),
     ...(random.oneIn(12) && { exp: now - 3600 }),
     ...(random.oneIn(20) && { nbf: now + 3600 }),
+    ...(random.oneIn(3) && { iat: now - 60, exp: now + random.pick([1_800, 36_000]) }),
     ...(random.oneIn(20) && random.pick(ODD_CLAIMS)),
     ...Object.fromEntries(
       Object.entries(VALUES)
@@ -299,9 +317,9 @@ function newToken(random: Random, rules: JwtRule[]): string {
   const key = random.oneIn(10)
     ? random.pick([...STRANGERS, ...KEYS])
     : random.pick(KEY_SETS.get(rule.jwks) ?? KEYS);
-  const token = random.oneIn(6)
-    ? key.token(payload, random.pick([{}, { kid: "" }, { kid: "three" }]))
-    : key.token(payload);
+  const kid = random.oneIn(6) ? random.pick([undefined, "", "three"]) : key.kid;
+  const typ = random.oneIn(2) ? random.pick(TYPES) : undefined;
+  const token = key.token(payload, { ...(kid !== undefined && { kid }), ...(typ !== undefined && { typ }) });
   return random.oneIn(25) ? `${token.slice(0, -5)}AAAAA` : token;
 }
 

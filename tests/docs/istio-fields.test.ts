@@ -5,8 +5,8 @@ import { PLACES } from "../../tools/istio/places.ts";
 import { readMarkdown } from "./markdown.ts";
 
 /** The names in the first column of the tables under a heading. */
-function documented(heading: string): string[] {
-  const [, section = ""] = readMarkdown("docs/istio-fields.md").split(new RegExp(`^#+ ${heading}$`, "m"));
+function documented(heading: string, page = "docs/istio-fields.md"): string[] {
+  const [, section = ""] = readMarkdown(page).split(new RegExp(`^#+ ${heading}$`, "m"));
   const [body = ""] = section.split(/^#/m);
   const cells = body
     .split("\n")
@@ -31,6 +31,10 @@ describe("docs/istio-fields.md names exactly the fields", () => {
     const places = ["spec.rules[]", "spec.rules[].from[]", "spec.rules[].to[]", "spec.rules[].when[]"];
     const fields = read((place) => place.endsWith(" AuthorizationPolicy") || places.includes(place));
     expect(documented("AuthorizationPolicy")).toEqual(fields.sort());
+  });
+  test("of TokenPolicy, on its page", () => {
+    const fields = ["targetRefs", ...read((place) => place.endsWith(" TokenPolicy"))];
+    expect(documented("Fields", "docs/token-policy.md")).toEqual(expect.arrayContaining(fields));
   });
   test("of source", () =>
     expect(documented("source")).toEqual(read((place) => place.endsWith(".source")).sort()));

@@ -237,6 +237,7 @@ test.each(Object.keys(CASES))("token verify and explain --fetch say the same: %s
   const verdict = await verifyToken(key.token({ iss: name }), {
     modules,
     configuration: one,
+    positions: { constraints: {} },
     documents,
     answers,
     now: Date.now(),

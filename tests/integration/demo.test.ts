@@ -158,7 +158,7 @@ describe("the comparison", () => {
 describe("who decided", () => {
   const at = { file: "a.yaml", line: 3, column: 5 };
   const id = "ns[foo]-policy[b[a]r]-rule[0]";
-  const sourceMap = { rules: { [id]: at }, providers: { "origins-0": at } };
+  const sourceMap = { rules: { [id]: at }, providers: { "origins-0": at }, constraints: {} };
 
   test.each([
     [`rbac_access_denied_matched_policy[${id}]`, "b[a]r (a.yaml:3:5)"],

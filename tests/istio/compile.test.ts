@@ -74,6 +74,7 @@ spec:
         [id(1, "auth")]: { file: "policy.yaml", line: 25, column: 5 },
       },
       providers: { "origins-0": { file: "policy.yaml", line: 8, column: 5 } },
+      constraints: {},
     });
   });
 });

@@ -221,7 +221,7 @@ class Authenticator {
     return step;
   }
 
-  /** issuer → time → audience → keys. */
+  /** issuer → type → time → audience → claims → lifetime → keys. */
   private check(provider: Provider, jws: Jws): Pick<TokenStep, "refusal" | "reason" | "keys"> {
     const { issuer, audiences = [], clockSkewSeconds = DEFAULT_CLOCK_SKEW_SECONDS } = provider;
     const iss = Object.hasOwn(jws.payload, "iss") ? String(jws.payload["iss"]) : "";
@@ -229,6 +229,8 @@ class Authenticator {
       const has = iss === "" ? "the token names no issuer" : `the token's iss is ${JSON.stringify(iss)}`;
       return { refusal: REFUSAL.issuer, reason: `${has}, not ${JSON.stringify(issuer)}` };
     }
+    const wrongType = wrongTypeOf(provider, jws);
+    if (wrongType) return wrongType;
     if (this.now + clockSkewSeconds < jws.notBefore) {
       return { refusal: REFUSAL.notYetValid, reason: `nbf is ${this.away(jws.notBefore)}` };
     }
@@ -244,6 +246,8 @@ class Authenticator {
         reason: `${has}, and one of ${JSON.stringify(audiences)} is needed`,
       };
     }
+    const lacking = this.lackingOf(provider, jws);
+    if (lacking) return lacking;
     const keys = this.keysOf(provider);
     if (keys === undefined) {
       const uri = provider.remoteJwks?.uri ?? provider.remoteJwks?.discovery?.uri;
@@ -252,6 +256,28 @@ class Authenticator {
     const { maxKeysTried = DEFAULT_MAX_KEYS_TRIED } = this.configuration.limits ?? {};
     const { refusal, attempts } = verifyJws(jws, keys, maxKeysTried);
     return { refusal, keys: attempts };
+  }
+
+  /** What is wrong with a token's claims and lifetime (docs/token-policy.md). */
+  private lackingOf(
+    { requiredClaims = [], maxLifetimeSeconds = 0, clockSkewSeconds = DEFAULT_CLOCK_SKEW_SECONDS }: Provider,
+    { payload, expiresAt, issuedAt }: Jws,
+  ): Pick<TokenStep, "refusal" | "reason"> | undefined {
+    for (const claim of requiredClaims) {
+      const has = Object.hasOwn(payload, claim);
+      if (has && payload[claim] !== null) continue;
+      const reason = has ? `its ${claim} is null` : `it has no ${claim}`;
+      return { refusal: `Jwt payload [${claim}] field is required`, reason };
+    }
+    if (maxLifetimeSeconds === 0) return undefined;
+    for (const claim of ["exp", "iat"]) {
+      if (Object.hasOwn(payload, claim)) continue;
+      return { refusal: `Jwt payload [${claim}] field is required`, reason: "maxLifetime needs exp and iat" };
+    }
+    const start = Math.min(issuedAt ?? 0, this.now + clockSkewSeconds);
+    if (expiresAt - start <= maxLifetimeSeconds) return undefined;
+    const said = `iat is ${this.away(issuedAt ?? 0)}; exp is ${this.away(expiresAt)}`;
+    return { refusal: REFUSAL.lifetime, reason: `${said}; the limit is ${maxLifetimeSeconds} s` };
   }
 
   /** A time as text, and how far away it is. */
@@ -445,4 +471,18 @@ function whyUnreadable(token: string, refusal: string): string | undefined {
     return `it has ${sections.length} section${sections.length === 1 ? "" : "s"} instead of 3`;
   }
   return `its ${["header", "payload", "signature"][sections.indexOf("")]} is empty`;
+}
+
+/** What is wrong with a token's `typ`: media types without regard to case, `application/` if there is no slash. */
+function wrongTypeOf(
+  { tokenTypes = [], requireTokenType = false }: Provider,
+  { header }: Jws,
+): Pick<TokenStep, "refusal" | "reason"> | undefined {
+  const has = Object.hasOwn(header, "typ");
+  if (tokenTypes.length === 0 || (!has && !requireTokenType)) return undefined;
+  const typ = header["typ"];
+  const full = (type: string) => (type.includes("/") ? type : `application/${type}`).toLowerCase();
+  if (typeof typ === "string" && tokenTypes.some((type) => full(type) === full(typ))) return undefined;
+  const said = has ? `its typ is ${JSON.stringify(typ)}` : "it has no typ";
+  return { refusal: REFUSAL.type, reason: `${said}, and one of ${JSON.stringify(tokenTypes)} is needed` };
 }

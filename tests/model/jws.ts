@@ -30,6 +30,8 @@ export const REFUSAL = {
   fetch: "Jwks remote fetch is failed",
   tooLarge: "Jwt is too large",
   tooMany: "Too many Jwts in the request",
+  type: "Jwt header [typ] is not allowed",
+  lifetime: "Jwt lifetime is too long",
 } as const;
 
 /** A token that could be read. Nothing is verified. */
@@ -47,6 +49,8 @@ export interface Jws {
   expiresAt: number;
   /** Seconds since 1970. */
   notBefore: number;
+  /** Seconds since 1970; undefined if the token does not say it. */
+  issuedAt: number | undefined;
 }
 
 const ALGORITHM = /^((RS|PS|ES|HS)(256|384|512)|EdDSA)$/;
@@ -76,7 +80,7 @@ export function parseJws(token: string): Jws {
   const payload = parseSegment(payloadSegment, "payload");
   checkString(payload, "iss");
   checkString(payload, "sub");
-  readSeconds(payload, "iat");
+  const issuedAt = readSeconds(payload, "iat");
   const notBefore = readSeconds(payload, "nbf") ?? 0;
   const expiresAt = readSeconds(payload, "exp") ?? Number.POSITIVE_INFINITY;
   checkString(payload, "jti");
@@ -94,6 +98,7 @@ export function parseJws(token: string): Jws {
     payloadSegment,
     expiresAt,
     notBefore,
+    issuedAt,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Differences that were planted, from easy to devious, and policies that only look different. */
 import { describe, expect, test } from "vitest";
-import { authentication, difference, issuer, lines, policy } from "./policies.ts";
+import { authentication, difference, issuer, lines, policy, tokenPolicy } from "./policies.ts";
 
 const allow = (rules: string, metadata = "") => policy("ALLOW", rules, "policy", metadata);
 const deny = (rules: string) => policy("DENY", rules);
@@ -367,3 +367,41 @@ describe("undecided cases", () => {
 function resourceOfCustom(provider: string): string {
   return `---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: custom, namespace: shop}\nspec: {action: CUSTOM, provider: {name: ${provider}}, rules: [{}]}\n`;
 }
+
+describe("what TokenPolicies ask of tokens", () => {
+  const asked = tokenPolicy(
+    "tokenTypes: [x/y, at+jwt], requireType: true, requiredClaims: [jti, aud, nbf, org], maxLifetime: 5m, clockSkew: 1h",
+  );
+  const members = allow(when(claim("org", "values: [a]")));
+
+  test("is satisfied by the tokens of examples, if both sides ask the same", async () => {
+    expect(await difference(TOKENS + asked + members, TOKENS + asked + members)).toMatchObject({
+      equal: true,
+    });
+    const everyone = allow(when(claim("org", 'values: ["*"]')));
+    const [opened, ...more] = await lines(TOKENS + asked + members, TOKENS + asked + everyone);
+    expect(opened).toMatch(/^opened 403>200 GET localhost\/ authorization:\{/);
+    expect(more).toEqual([]);
+  });
+
+  test("also if the rules differ otherwise", async () => {
+    const forApi = with_(", audiences: [api]");
+    const found = await lines(TOKENS + asked + members, forApi + asked + members);
+    expect(found.filter((line) => !/^(closed 200>403|changed) /.test(line))).toEqual([]);
+    expect(found.length).toBeGreaterThan(0);
+  });
+
+  test.each([
+    "tokenTypes: [at+jwt]",
+    "tokenTypes: [at+jwt], requireType: true",
+    "requiredClaims: [jti]",
+    "maxLifetime: 1h",
+    "clockSkew: 1s",
+  ])("is not compared if one side does not ask for %s", async (spec) => {
+    const undecided = [
+      "undecided providers of the issuer https://a.example differ in what TokenPolicies ask of tokens",
+    ];
+    expect(await lines(TOKENS + members, TOKENS + tokenPolicy(spec) + members)).toEqual(undecided);
+    expect(await lines(TOKENS + tokenPolicy(spec) + members, TOKENS + members)).toEqual(undecided);
+  });
+});

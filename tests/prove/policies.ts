@@ -18,6 +18,12 @@ export function policy(action: string, rules: string, name = "policy", metadata 
   return resource("AuthorizationPolicy", name, `{action: ${action}, rules: ${rules}}`, metadata);
 }
 
+/** A TokenPolicy for the rules of `authentication`. */
+export function tokenPolicy(spec: string): string {
+  const targets = "targetRefs: [{kind: RequestAuthentication, name: tokens}]";
+  return `---\napiVersion: jwtgate.dev/v1alpha1\nkind: TokenPolicy\nmetadata: {name: types, namespace: shop}\nspec: {${targets}, ${spec}}\n`;
+}
+
 function resource(kind: string, name: string, spec: string, metadata = ""): string {
   return `---\napiVersion: security.istio.io/v1\nkind: ${kind}\nmetadata: {name: ${name}, namespace: shop${metadata}}\nspec: ${spec}\n`;
 }

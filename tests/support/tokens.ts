@@ -50,13 +50,13 @@ export class TestKey {
     return JSON.stringify({ keys: [this.jwk] });
   }
 
-  /** A token with these claims, valid until 2100 unless they set another time; with this `kid`, none if undefined. */
-  token(claims: object, header: { kid?: string } = { kid: this.kid }): string {
+  /** A token with these claims, valid until 2100 unless they set another time; the header has these members and `alg`. */
+  token(claims: object, header: object = { kid: this.kid }): string {
     return this.tokenOf(JSON.stringify({ exp: EXPIRES, ...claims }), header);
   }
 
   /** A token with this payload, JSON or not. */
-  tokenOf(payload: string, header: { kid?: string } = { kid: this.kid }): string {
+  tokenOf(payload: string, header: object = { kid: this.kid }): string {
     const parts = [JSON.stringify({ alg: this.algorithm, ...header }), payload];
     const text = parts.map((part) => Buffer.from(part).toString("base64url")).join(".");
     return `${text}.${this.sign(Buffer.from(text)).toString("base64url")}`;

@@ -17,6 +17,7 @@ import {
 import * as authz from "../authz/random.ts";
 import {
   configurationOf as configurationOfGate,
+  randomConstraints,
   randomGate,
   randomRequest,
 } from "../differential/random-cases.ts";
@@ -136,7 +137,12 @@ describe(`100,000 random policies and requests, seed ${SEED}`, () => {
     const random = new Random(SEED);
     await check(100, 2, () => {
       const gate = randomGate(random);
-      const judged = judgedBy(configurationOfGate(gate));
+      const { providers = [], ...rest } = configurationOfGate(gate);
+      const isConstrained = random.oneIn(2);
+      const judged = judgedBy({
+        ...rest,
+        providers: providers.map((one) => ({ ...one, ...(isConstrained && randomConstraints(random)) })),
+      });
       return { judged, request: () => downstream(randomRequest(random, gate)) };
     });
   });
@@ -170,6 +176,9 @@ describe(`100,000 random policies and requests, seed ${SEED}`, () => {
       "RBAC: access denied",
       "Jwt verification fails",
       "Jwt is expired",
+      "Jwt header [typ] is not allowed",
+      "Jwt lifetime is too long",
+      "Jwt payload [iat] field is required",
       "none",
     ]) {
       expect(seen.get(reason) ?? 0, reason).toBeGreaterThan(50);

@@ -14,6 +14,10 @@ export interface ClusterOptions {
 
 const RESOURCES = "requestauthentications.security.istio.io,authorizationpolicies.security.istio.io";
 
+/** Our own kind. A cluster without its definition (schema/tokenpolicies.jwtgate.dev.yaml) has no policy of it. */
+const TOKEN_POLICIES = "tokenpolicies.jwtgate.dev";
+const NO_TOKEN_POLICIES = /the server doesn't have a resource type "tokenpolicies"/;
+
 /** How long `kubectl` waits for an answer. */
 const REQUEST_TIMEOUT_S = 30;
 
@@ -33,21 +37,26 @@ const MAX_LINES = 10;
  *   json`
  * @throws {UserError} if `kubectl` is missing, fails, or does not end in time
  */
-export async function readCluster({ context, kubeconfig }: ClusterOptions): Promise<SourceFile[]> {
+export async function readCluster(options: ClusterOptions): Promise<SourceFile[]> {
   const kubectl = findKubectl(process.env);
-  const args = ["get", RESOURCES, "--all-namespaces", "--output=json"];
-  args.push(`--request-timeout=${REQUEST_TIMEOUT_S}s`);
-  if (context !== undefined) args.push(`--context=${context}`);
-  if (kubeconfig !== undefined) args.push(`--kubeconfig=${kubeconfig}`);
-  const { code, failure, stdout, stderr, isCut, timedOut } = await runProgram(kubectl, args, {
-    timeoutMs: TIMEOUT_MS,
-    maxOutput: MAX_BYTES,
-  });
+  const all = await get(kubectl, `${RESOURCES},${TOKEN_POLICIES}`, options);
+  const isDefined = all.code === 0 || !NO_TOKEN_POLICIES.test(all.stderr);
+  const { code, failure, stdout, stderr, isCut, timedOut } = isDefined
+    ? all
+    : await get(kubectl, RESOURCES, options);
   if (timedOut) throw new UserError(`error: kubectl did not end within ${TIMEOUT_MS / 1000} s`);
   if (code !== 0) throw new UserError(`error: kubectl failed: ${failure ?? complaint(stderr, code)}`);
   if (isCut) throw new UserError(`error: kubectl printed more than ${MAX_BYTES / 1024 / 1024} MiB`);
   const files = itemsOf(stdout).map(fileOf);
   return files.length > 0 ? files : [{ name: "<cluster>", text: "", documents: [] }];
+}
+
+function get(kubectl: string, resources: string, { context, kubeconfig }: ClusterOptions) {
+  const args = ["get", resources, "--all-namespaces", "--output=json"];
+  args.push(`--request-timeout=${REQUEST_TIMEOUT_S}s`);
+  if (context !== undefined) args.push(`--context=${context}`);
+  if (kubeconfig !== undefined) args.push(`--kubeconfig=${kubeconfig}`);
+  return runProgram(kubectl, args, { timeoutMs: TIMEOUT_MS, maxOutput: MAX_BYTES });
 }
 
 function findKubectl(environment: NodeJS.ProcessEnv): string {

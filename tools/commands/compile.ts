@@ -251,6 +251,7 @@ async function writeSourceMap(file: string, workloads: readonly CompiledWorkload
   const sourceMap = {
     rules: Object.assign({}, ...workloads.map((workload) => workload.sourceMap.rules)),
     providers: Object.assign({}, ...workloads.map((workload) => workload.sourceMap.providers)),
+    constraints: Object.assign({}, ...workloads.map((workload) => workload.sourceMap.constraints)),
   };
   await writeUserFile("the source map", file, `${JSON.stringify(sourceMap, null, 2)}\n`);
 }

@@ -307,9 +307,11 @@ function verifyCommand(): Command {
     });
 }
 
+type Positions = Pick<SourceMap, "providers" | "constraints">;
+
 interface Judge {
   configuration: Configuration;
-  positions: SourceMap["providers"];
+  positions: Positions;
 }
 
 async function verify(argument: string, options: VerifyOptions): Promise<void> {
@@ -321,13 +323,14 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
   const verdict = await verifyToken(token, {
     modules: await loadModules(),
     configuration,
+    positions,
     documents,
     answers,
     now,
   });
   const output = options.json
-    ? `${printableJson(asJson(verdict, positions), 2)}\n`
-    : asText(verdict, positions, styleFor(resultStream()));
+    ? `${printableJson(asJson(verdict, positions.providers), 2)}\n`
+    : asText(verdict, positions.providers, styleFor(resultStream()));
   await print(output);
   if (!verdict.valid) throw new UserError("");
 }
@@ -339,7 +342,8 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
     if (result.configuration?.providers === undefined) {
       throw new UserError("error: there is no RequestAuthentication here, so no token can be verified");
     }
-    return { configuration: result.configuration, positions: result.sourceMap?.providers ?? {} };
+    const { configuration, sourceMap = { providers: {}, constraints: {} } } = result;
+    return { configuration, positions: sourceMap };
   }
   const provider = {
     name: "origins-0",
@@ -349,7 +353,7 @@ async function judgeOf(options: VerifyOptions): Promise<Judge> {
   };
   const position = { file: jwks, line: 0, column: 0 };
   const configuration = withContents({ version: CONFIGURATION_VERSION, providers: [provider] });
-  return { configuration, positions: { "origins-0": position } };
+  return { configuration, positions: { providers: { "origins-0": position }, constraints: {} } };
 }
 
 async function readJwks(file: string, caFile: string | undefined) {

@@ -304,6 +304,16 @@ export const RemoteJwks = Type.Object(
 );
 export type RemoteJwks = Static<typeof RemoteJwks>;
 
+/** A media type (RFC 6838 section 4.2) as the filter compares it: in lower case, without `application/`. */
+export const TOKEN_TYPE = /^(?!application\/)[a-z0-9!#$&^_.+-]+(\/[a-z0-9!#$&^_.+-]+)?$/;
+
+/** The largest limit of a token's lifetime: about 136 years. */
+export const MAX_LIFETIME_SECONDS = 4_294_967_295;
+
+/** The longest clock skew that can be allowed, and the one that is if none is set. */
+export const MAX_CLOCK_SKEW_SECONDS = 3_600;
+export const DEFAULT_CLOCK_SKEW_SECONDS = 60;
+
 export const Provider = Type.Object(
   {
     name: Type.String({ minLength: 1, description: "`origins-N`, as istiod names it." }),
@@ -378,9 +388,34 @@ export const Provider = Type.Object(
     clockSkewSeconds: Type.Optional(
       Type.Integer({
         minimum: 0,
-        maximum: 3600,
-        default: 60,
-        description: "The clock skew that is allowed for exp and nbf.",
+        maximum: MAX_CLOCK_SKEW_SECONDS,
+        default: DEFAULT_CLOCK_SKEW_SECONDS,
+        description: "The clock skew that is allowed for exp, nbf and iat.",
+      }),
+    ),
+    tokenTypes: Type.Optional(
+      Type.Array(Type.String({ pattern: TOKEN_TYPE.source }), {
+        minItems: 1,
+        description:
+          "The accepted values of the header's `typ`, as media types in lower case without `application/`. Absent: `typ` is not checked.",
+      }),
+    ),
+    requireTokenType: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: "Whether a token without `typ` is refused. Needs `tokenTypes`.",
+      }),
+    ),
+    requiredClaims: Type.Optional(
+      Strings("Claims that every token must have at the top level, with a value other than null."),
+    ),
+    maxLifetimeSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_LIFETIME_SECONDS,
+        default: 0,
+        description:
+          "The longest time from iat to exp. Both claims are then required. An iat in the future counts as now. 0: any.",
       }),
     ),
   },
@@ -391,6 +426,12 @@ export const Provider = Type.Object(
   },
 );
 export type Provider = Static<typeof Provider>;
+
+/** What a provider asks of its tokens besides issuer, audience and signature. */
+export type TokenConstraints = Pick<
+  Provider,
+  "tokenTypes" | "requireTokenType" | "requiredClaims" | "maxLifetimeSeconds" | "clockSkewSeconds"
+>;
 
 const Limit = (description: string, minimum: number, maximum: number, default_: number) =>
   Type.Optional(Type.Integer({ minimum, maximum, default: default_, description }));

@@ -73,6 +73,9 @@ export const STATUS = {
   JwksFetchFail: 40,
   JwtClaimNotHeaderValue: 74,
   JwtTooLarge: 75,
+  JwtHeaderTypNotAllowed: 78,
+  JwtClaimMissing: 79,
+  JwtLifetimeTooLong: 80,
 } as const;
 
 type Kinds = typeof EVENTS;

@@ -2,6 +2,7 @@
  * One request's flow through the filter, step by step. The verdict is the module's own, run in this process. The steps
  * come from a second build of the same sources, which reports what it does (assembly/trace.ts).
  */
+import type { SourceMap } from "../compile.ts";
 import type { Configuration } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import type { HttpResponse } from "../host/context.ts";
@@ -26,8 +27,8 @@ export { type CompleteRequest, DEFAULT_LISTENER, DEFAULT_REQUEST };
 /** What requests are explained against. */
 export interface Subject {
   configuration: Configuration;
-  /** Positions of rules and providers, by their names. */
-  positions: { rules: Record<string, Position>; providers: Record<string, Position> };
+  /** Positions of rules and providers, by their names, and of the fields that TokenPolicies set. */
+  positions: SourceMap;
   sources: ReadonlyMap<string, RuleSource>;
   documents: Documents;
   /** The answers of servers that returned no document, by URL. */
@@ -110,7 +111,7 @@ export function decidingRule(outcome: Outcome, { positions }: Subject): DecidedB
 
 function authenticationOf(
   { authentication }: Trace,
-  { configuration, now }: Subject,
+  { configuration, positions, now }: Subject,
   fetchFailures: ReadonlyMap<string, string>,
 ): Authentication {
   if (authentication === undefined) return { refusal: "", preflight: false, steps: [] };
@@ -119,7 +120,7 @@ function authenticationOf(
   return {
     refusal,
     preflight,
-    steps: providerSteps(providers, configuration, seconds, fetchFailures),
+    steps: providerSteps(providers, { configuration, positions, now: seconds, fetchFailures }),
   };
 }
 

@@ -32,14 +32,15 @@ export function subjectOf(
 }
 
 /**
- * The resources of sources that compile.
+ * The resources of sources that compile, without TokenPolicies.
  *
  * @param namespace of resources that name none
  */
 export function resourcesOf(sources: readonly SourceFile[], namespace: string | undefined): Resource[] {
   // Diagnostics were already reported by the compilation.
   const silent = new Report();
-  return sources.flatMap(({ name, text, documents }) =>
+  const resources = sources.flatMap(({ name, text, documents }) =>
     readResources(documents ?? parseYaml(name, text).documents, namespace ?? DEFAULT_NAMESPACE, silent),
   );
+  return resources.filter((resource) => resource.kind !== "TokenPolicy");
 }

@@ -1,5 +1,8 @@
 /** Each provider's result for a request's tokens, in words. Verdicts are the module's (trace.ts). */
+import type { SourceMap } from "../compile.ts";
 import type { Configuration, Provider } from "../config/schema.ts";
+import { formatPosition } from "../diagnostics.ts";
+import type { TokenPolicyField } from "../istio/token-constraints.ts";
 import { STATUS } from "./events.ts";
 import type { Claims, Location, TracedKey, TracedProvider, TracedToken } from "./trace.ts";
 
@@ -42,17 +45,19 @@ export interface ProviderStep {
   refusal: string;
 }
 
-/**
- * @param asked the providers that the module asked
- * @param now seconds since 1970, by the module's clock
- * @param fetchFailures why keys could not be fetched, by the URL that a provider names
- */
-export function providerSteps(
-  asked: readonly TracedProvider[],
-  { providers = [] }: Configuration,
-  now: number,
-  fetchFailures: ReadonlyMap<string, string>,
-): ProviderStep[] {
+/** What providers' results are explained with. */
+export interface Surroundings {
+  configuration: Configuration;
+  positions: Pick<SourceMap, "constraints">;
+  /** Seconds since 1970, by the module's clock. */
+  now: number;
+  /** Why keys could not be fetched, by the URL that a provider names. */
+  fetchFailures: ReadonlyMap<string, string>;
+}
+
+/** @param asked the providers that the module asked */
+export function providerSteps(asked: readonly TracedProvider[], surroundings: Surroundings): ProviderStep[] {
+  const { providers = [] } = surroundings.configuration;
   return asked.map(({ index, places, tokens, refusal }) => {
     const provider = providers[index];
     if (provider === undefined) throw new RangeError(`the configuration has no provider ${index}`);
@@ -62,20 +67,15 @@ export function providerSteps(
       ...(policy !== undefined && { policy }),
       ...(issuer !== undefined && { issuer }),
       places,
-      tokens: tokens.map((token) => tokenStep(token, provider, now, fetchFailures)),
+      tokens: tokens.map((token) => tokenStep(token, provider, surroundings)),
       refusal,
     };
   });
 }
 
-function tokenStep(
-  token: TracedToken,
-  provider: Provider,
-  now: number,
-  fetchFailures: ReadonlyMap<string, string>,
-): TokenStep {
+function tokenStep(token: TracedToken, provider: Provider, surroundings: Surroundings): TokenStep {
   const { place, refusal, content, keys, remembered } = token;
-  const reason = reasonOf(token, provider, now, fetchFailures);
+  const reason = reasonOf(token, provider, surroundings);
   const algorithm = String(content?.header["alg"]);
   const kid = String(content?.header["kid"]);
   return {
@@ -105,11 +105,15 @@ function keyAttempt(key: TracedKey, algorithm: string, tokenKid: string): KeyAtt
 /** Why a token is refused, if the body of the refusal does not say it. */
 function reasonOf(
   { status, length, limit, form, content }: TracedToken,
-  { issuer, audiences, remoteJwks }: Provider,
-  now: number,
-  fetchFailures: ReadonlyMap<string, string>,
+  provider: Provider,
+  { positions, now, fetchFailures }: Surroundings,
 ): string | undefined {
+  const { name: providerName, issuer, audiences, remoteJwks } = provider;
   const claims = content?.claims ?? {};
+  const line = (field: TokenPolicyField) => {
+    const at = positions.constraints[providerName]?.[field];
+    return at ? ` (${formatPosition(at)})` : "";
+  };
   const has = (name: string) => Object.hasOwn(claims, name);
   switch (status) {
     case STATUS.JwtTooLarge:
@@ -130,6 +134,25 @@ function reasonOf(
     case STATUS.JwtAudienceNotAllowed: {
       const said = has("aud") ? `its aud is ${JSON.stringify(claims["aud"])}` : "it has no aud";
       return `${said}, and one of ${JSON.stringify(audiences)} is needed`;
+    }
+    case STATUS.JwtHeaderTypNotAllowed: {
+      const header = content?.header ?? {};
+      const said = Object.hasOwn(header, "typ")
+        ? `its typ is ${JSON.stringify(header["typ"])}`
+        : "it has no typ";
+      return `${said}, and one of ${JSON.stringify(provider.tokenTypes)} is needed${line("tokenTypes")}`;
+    }
+    case STATUS.JwtClaimMissing: {
+      const { requiredClaims = [] } = provider;
+      const lacks = (claim: string) => !has(claim) || claims[claim] === null;
+      const missing = requiredClaims.find(lacks);
+      if (missing === undefined) return `maxLifetime needs exp and iat${line("maxLifetime")}`;
+      const said = has(missing) ? `its ${missing} is null` : `it has no ${missing}`;
+      return `${said}${line("requiredClaims")}`;
+    }
+    case STATUS.JwtLifetimeTooLong: {
+      const said = `iat is ${away(claims["iat"], now)}; exp is ${away(claims["exp"], now)}`;
+      return `${said}; the limit is ${provider.maxLifetimeSeconds} s${line("maxLifetime")}`;
     }
     case STATUS.JwksFetchFail: {
       const uri = remoteJwks?.uri ?? remoteJwks?.discovery?.uri ?? "";

@@ -286,13 +286,16 @@ function locationOf({ kind, name, prefix }: { kind: number; name: string; prefix
   };
 }
 
-/** @param body of the refusal; only the one that names a claim differs from token to token */
+/** @param body of the refusal; "" if it names a claim, and so differs from token to token */
 function resultOf({ status, body, claim }: { status: number; body: string; claim: string }): Result {
-  const refusal =
-    status === STATUS.JwtClaimNotHeaderValue
-      ? `Jwt claim [${textOf(claim)}] is not a valid header value`
-      : body;
-  return { status, refusal };
+  switch (status) {
+    case STATUS.JwtClaimNotHeaderValue:
+      return { status, refusal: `Jwt claim [${textOf(claim)}] is not a valid header value` };
+    case STATUS.JwtClaimMissing:
+      return { status, refusal: `Jwt payload [${textOf(claim)}] field is required` };
+    default:
+      return { status, refusal: body };
+  }
 }
 
 /** A token's JSON, which the module has parsed; `null` counts as an object without members. */

@@ -42,6 +42,12 @@ export class Fields {
     return this.get(name) !== undefined;
   }
 
+  /** Whether the field is a list without values. */
+  isEmptyList(name: string): boolean {
+    const node = this.get(name);
+    return node?.kind === "list" && node.items.length === 0;
+  }
+
   /** The same object, whose errors go to another report. */
   reportingTo(report: Report): Fields {
     return new Fields(this.node, this.path, report);

@@ -5,6 +5,14 @@ export const PLACES: Record<string, string> = {
   ...places("spec", ["selector", "targetRefs"]),
   ...places("spec of a RequestAuthentication", ["jwtRules"]),
   ...places("spec of an AuthorizationPolicy", ["rules", "action", "provider"]),
+  ...places("spec of a TokenPolicy", [
+    "issuers",
+    "tokenTypes",
+    "requireType",
+    "requiredClaims",
+    "maxLifetime",
+    "clockSkew",
+  ]),
   ...places("spec.selector", ["matchLabels"]),
   ...places("spec.jwtRules[]", [
     "issuer",

@@ -10,6 +10,7 @@ import { isLoopback, isMetadataService, portOf, requestUrl } from "../jwks/sourc
 import { quote, type Report } from "./report.ts";
 import type { JwtRule } from "./request-authentication.ts";
 import type { RequestAuthenticationResource } from "./resource.ts";
+import type { RuleConstraints } from "./token-constraints.ts";
 import type { Located } from "./yaml.ts";
 
 export interface ProviderOptions {
@@ -31,6 +32,8 @@ export interface CompiledProviders {
   providers: Provider[];
   /** The position of each provider's rule, by the provider's name. */
   positions: Record<string, Position>;
+  /** The positions of the fields that TokenPolicies set, by the provider's name. */
+  constraints: Record<string, Record<string, Position>>;
 }
 
 export function compileProviders(
@@ -44,15 +47,21 @@ export function compileProviders(
     // Equal issuers keep their order.
     .sort((a, b) => compareUtf8(a.rule.issuer?.value ?? "", b.rule.issuer?.value ?? ""));
   const positions: Record<string, Position> = {};
+  const constraints: Record<string, Record<string, Position>> = {};
   const clusters = new Clusters(options.clusterFor, report);
   const providers = rules.map(({ rule, metadata: { namespace, name: policyName } }, index) => {
     const name = `origins-${index}`;
     positions[name] = rule.at;
+    if (rule.constraints) constraints[name] = positionsOf(rule.constraints);
     const policy = `${namespace}/${policyName}`;
     const clusterFor = (url: URL) => clusters.of(url, namespace, rule.at);
     return { name, policy, ...compileRule(rule, { ...options, clusterFor }, report) };
   });
-  return { providers, positions };
+  return { providers, positions, constraints };
+}
+
+function positionsOf({ fields }: RuleConstraints): Record<string, Position> {
+  return Object.fromEntries(Object.entries(fields).map(([name, { at }]) => [name, at]));
 }
 
 /** The clusters through which keys are fetched. */
@@ -123,6 +132,7 @@ function compileRule(rule: JwtRule, options: RuleOptions, report: Report): Omit<
     }),
     ...(delimited.size > 0 && { spaceDelimitedClaims: [...delimited].sort() }),
     ...(presence === "REQUIRED" && { presence }),
+    ...rule.constraints?.values,
   };
 }
 

@@ -5,6 +5,7 @@ import { parseDuration } from "./duration.ts";
 import type { Fields } from "./fields.ts";
 import type { Metadata } from "./metadata.ts";
 import { quote, type Report } from "./report.ts";
+import type { RuleConstraints } from "./token-constraints.ts";
 import type { Located } from "./yaml.ts";
 
 export interface RequestAuthentication {
@@ -27,6 +28,8 @@ export interface JwtRule {
   timeoutMs?: number;
   spaceDelimitedClaims: string[];
   presence: "OPTIONAL" | "REQUIRED";
+  /** What TokenPolicies ask of its tokens; absent if none is attached. */
+  constraints?: RuleConstraints;
 }
 
 const MAX_JWT_RULES = 4096;

@@ -5,6 +5,7 @@ import { closest, Fields } from "./fields.ts";
 import { type Metadata, readMetadata } from "./metadata.ts";
 import { quote, Report } from "./report.ts";
 import { type RequestAuthentication, readRequestAuthentication } from "./request-authentication.ts";
+import { readTokenPolicy, type TokenPolicy } from "./token-policy.ts";
 import type { Located, StringNode, YamlNode } from "./yaml.ts";
 
 export type TargetKind = "Gateway" | "GatewayClass" | "Service" | "ServiceEntry";
@@ -22,16 +23,19 @@ export interface Attachment {
   targetRefs: TargetRef[];
 }
 
-interface ResourceBase<Kind extends string> {
+interface NamedResource<Kind extends string> {
   kind: Kind;
   /** The position at which the resource begins. */
   at: Position;
   metadata: Metadata;
+  /** Faults of the spec. They count if the policy applies to the workload. */
+  faults: readonly Diagnostic[];
+}
+
+interface ResourceBase<Kind extends string> extends NamedResource<Kind> {
   attachment: Attachment;
   /** Whether the attachment is what its author wrote: no selector and no target has a fault. */
   isAttached: boolean;
-  /** Faults of the spec. They count if the policy applies to the workload. */
-  faults: readonly Diagnostic[];
 }
 export interface RequestAuthenticationResource extends ResourceBase<"RequestAuthentication"> {
   spec: RequestAuthentication;
@@ -39,11 +43,27 @@ export interface RequestAuthenticationResource extends ResourceBase<"RequestAuth
 export interface AuthorizationPolicyResource extends ResourceBase<"AuthorizationPolicy"> {
   spec: AuthorizationPolicy;
 }
+/** A policy of Istio, which applies to workloads. */
 export type Resource = RequestAuthenticationResource | AuthorizationPolicyResource;
 
+/** A policy about the tokens of RequestAuthentications. It applies to their workloads. */
+export interface TokenPolicyResource extends NamedResource<"TokenPolicy"> {
+  spec: TokenPolicy;
+}
+export type AnyResource = Resource | TokenPolicyResource;
+
 const GROUP = "security.istio.io";
-const VERSIONS = ["v1", "v1beta1"];
 const KINDS = ["RequestAuthentication", "AuthorizationPolicy"];
+
+/** An API with kinds that are compiled. */
+interface Api {
+  group: string;
+  versions: string[];
+  kinds: string[];
+}
+const ISTIO: Api = { group: GROUP, versions: ["v1", "v1beta1"], kinds: KINDS };
+const OWN: Api = { group: "jwtgate.dev", versions: ["v1alpha1"], kinds: ["TokenPolicy"] };
+const APIS = [ISTIO, OWN];
 
 /** Groups of Istio's old security APIs: a cluster that has them enforces something that is not compiled. */
 const REMOVED_GROUPS = ["authentication.istio.io", "rbac.istio.io"];
@@ -55,11 +75,11 @@ const REMOVED_GROUPS = ["authentication.istio.io", "rbac.istio.io"];
  * @param namespace of the resources that name none
  * @returns those that have a name, with the faults of their specs; other faults, and other resources, are in the report
  */
-export function readResources(documents: YamlNode[], namespace: string, report: Report): Resource[] {
+export function readResources(documents: YamlNode[], namespace: string, report: Report): AnyResource[] {
   return documents.flatMap((document) => readDocument(document, namespace, report));
 }
 
-function readDocument(node: YamlNode, namespace: string, report: Report): Resource[] {
+function readDocument(node: YamlNode, namespace: string, report: Report): AnyResource[] {
   const other = whatElse(node);
   if (other !== undefined) {
     report.error(node.at, other);
@@ -70,7 +90,10 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
   const apiVersion = fields.string("apiVersion");
   const kind = fields.string("kind");
   if (apiVersion === undefined || kind === undefined) {
-    if (!fields.has("apiVersion")) report.error(fields.at, `apiVersion is missing: write ${GROUP}/v1`);
+    if (!fields.has("apiVersion")) {
+      const { group, versions } = APIS.find(({ kinds }) => kinds.includes(kind?.value ?? "")) ?? ISTIO;
+      report.error(fields.at, `apiVersion is missing: write ${group}/${versions[0]}`);
+    }
     if (!fields.has("kind")) report.error(fields.at, `kind is missing: write ${KINDS.join(" or ")}`);
     return [];
   }
@@ -83,12 +106,13 @@ function readDocument(node: YamlNode, namespace: string, report: Report): Resour
     fields.finish();
     return readResources(items, namespace, report);
   }
-  if (!KINDS.includes(kind.value) || group !== GROUP) {
+  const api = APIS.find((one) => one.group === group && one.kinds.includes(kind.value));
+  if (api === undefined) {
     reportOther(fields, { group, apiVersion, kind, node }, report);
     return [];
   }
-  if (!VERSIONS.includes(version)) {
-    const versions = VERSIONS.map((known) => `${GROUP}/${known}`).join(" or ");
+  if (!api.versions.includes(version)) {
+    const versions = api.versions.map((known) => `${group}/${known}`).join(" or ");
     report.error(apiVersion.at, `${apiVersion.value} is not a version of ${kind.value}: write ${versions}`);
     return [];
   }
@@ -123,7 +147,8 @@ export function mayBeResource(node: YamlNode): boolean {
   if (entries.has("apiversion") && entries.has("kind")) return true;
   if (entries.has("metadata") || entries.has("spec")) return true;
   const texts = [...entries.values()].flatMap((value) => (value.kind === "string" ? value.value : []));
-  if (texts.some((text) => KINDS.includes(text) || text.startsWith(`${GROUP}/`))) return true;
+  if (texts.some((text) => APIS.some((api) => api.kinds.includes(text) || text.startsWith(`${api.group}/`))))
+    return true;
   const items = entries.get("items");
   return items !== undefined && mayBeResource(items);
 }
@@ -136,7 +161,8 @@ export function mayBeResource(node: YamlNode): boolean {
  */
 export function leaveOut(fault: Diagnostic, text: string): Diagnostic {
   const isOther = text.includes("{{") || /(^|[\\/])[jt]sconfig[^\\/]*\.json$/i.test(fault.file);
-  if (!isOther || [GROUP, ...KINDS].some((name) => text.includes(name))) return fault;
+  const names = APIS.flatMap(({ group, kinds }) => [group, ...kinds]);
+  if (!isOther || names.some((name) => text.includes(name))) return fault;
   const message = `this file is left out: it names no policy, and it is not YAML (${fault.message})`;
   return { ...fault, severity: "warning", message };
 }
@@ -146,7 +172,9 @@ export function findTemplate(document: YamlNode): Position | undefined {
   if (document.kind !== "map") return undefined;
   const valueAt = (name: string) => document.entries.get(name)?.value;
   const apiVersion = valueAt("apiVersion");
-  if (apiVersion?.kind === "string" && apiVersion.value.startsWith(`${GROUP}/`)) {
+  const isOurs = ({ group }: Api) =>
+    apiVersion?.kind === "string" && apiVersion.value.startsWith(`${group}/`);
+  if (APIS.some(isOurs)) {
     const found = findValue(valueAt("spec"), ({ value }) => /\{\{.*\}\}/s.test(value));
     if (found) return found.at;
   }
@@ -176,7 +204,7 @@ function findValue(
 
 function isList(group: string, kind: string): boolean {
   if (group === "") return kind === "List";
-  return group === GROUP && KINDS.some((known) => kind === `${known}List`);
+  return APIS.some((api) => api.group === group && api.kinds.some((known) => kind === `${known}List`));
 }
 
 /** Reports a resource that is not one of our policies: an error if a user could believe that it is enforced. */
@@ -192,51 +220,57 @@ function reportOther(
 ): void {
   const metadata = fields.object("metadata");
   const name = [kind.value, metadata?.string("name")?.value].filter(Boolean).join(" ");
+  const home = APIS.find((api) => api.kinds.includes(kind.value));
   if (group === GROUP && kind.value === "PeerAuthentication") {
     const message = `${name} is not compiled: the listener (--tls-client-ca) or Istio decides who must use mTLS`;
     report.warning(kind.at, message);
-  } else if (group === GROUP) {
-    const meant = closest(kind.value, KINDS);
-    const known = meant ? `did you mean ${meant}?` : `jwtgate compiles ${KINDS.join(" and ")}`;
-    report.error(kind.at, `${GROUP} has no kind ${quote(kind.value)}: ${known}`);
+  } else if (home) {
+    const { group: own, versions } = home;
+    report.error(apiVersion.at, `${kind.value} belongs to ${own}: write apiVersion: ${own}/${versions[0]}`);
+  } else if (group === GROUP || group === OWN.group) {
+    const { kinds } = group === GROUP ? ISTIO : OWN;
+    const meant = closest(kind.value, kinds);
+    const known = meant ? `did you mean ${meant}?` : `jwtgate compiles ${kinds.join(" and ")}`;
+    report.error(kind.at, `${group} has no kind ${quote(kind.value)}: ${known}`);
   } else if (REMOVED_GROUPS.includes(group)) {
     report.error(
       apiVersion.at,
       `Istio removed ${group}: write ${KINDS.join(" and ")} of ${GROUP}/v1 instead`,
     );
-  } else if (KINDS.includes(kind.value)) {
-    report.error(apiVersion.at, `${kind.value} belongs to ${GROUP}: write apiVersion: ${GROUP}/v1`);
   } else {
     report.others.push({ at: fields.at, kind: kind.value, name, apiVersion: apiVersion.value, node });
   }
 }
 
-function readPolicy(fields: Fields, kind: string, namespace: string, report: Report): Resource[] {
+function readPolicy(fields: Fields, kind: string, namespace: string, report: Report): AnyResource[] {
   const metadata = readMetadata(fields, namespace, report);
   fields.ignore("status");
   const own = new Report();
   // A resource without a spec has an empty one: an AuthorizationPolicy then allows nothing.
   const spec =
     fields.object("spec", own) ?? new Fields({ kind: "map", at: fields.at, entries: new Map() }, "spec", own);
-  const attachment = readAttachment(spec, own);
-  const base = { at: fields.at, attachment, isAttached: !own.hasErrors, faults: own.diagnostics };
   fields.finish();
-  const resource =
-    kind === "RequestAuthentication"
-      ? {
-          ...base,
-          kind: "RequestAuthentication" as const,
-          spec: readRequestAuthentication(spec, metadata, own),
-        }
-      : {
-          ...base,
-          kind: "AuthorizationPolicy" as const,
-          spec: readAuthorizationPolicy(spec, metadata, own),
-        };
+  const resource = readSpec(kind, spec, metadata, own);
   spec.finish();
-  if (metadata !== undefined) return [{ ...resource, metadata }];
+  if (metadata !== undefined) return [{ ...resource, at: fields.at, metadata, faults: own.diagnostics }];
   report.addAll(own.diagnostics);
   return [];
+}
+
+/** @param report receives the faults of the spec */
+function readSpec(kind: string, spec: Fields, metadata: Metadata | undefined, report: Report) {
+  if (kind === "TokenPolicy") return { kind: "TokenPolicy" as const, spec: readTokenPolicy(spec, report) };
+  const attachment = readAttachment(spec, report);
+  const isAttached = !report.hasErrors;
+  return kind === "RequestAuthentication"
+    ? {
+        ...{ kind: "RequestAuthentication" as const, attachment, isAttached },
+        spec: readRequestAuthentication(spec, metadata, report),
+      }
+    : {
+        ...{ kind: "AuthorizationPolicy" as const, attachment, isAttached },
+        spec: readAuthorizationPolicy(spec, metadata, report),
+      };
 }
 
 const GATEWAY_GROUP = "gateway.networking.k8s.io";

@@ -4,7 +4,7 @@
  */
 import { formatPosition } from "../diagnostics.ts";
 import type { Report } from "./report.ts";
-import type { Attachment, Resource, TargetRef } from "./resource.ts";
+import type { AnyResource, Attachment, Resource, TargetRef } from "./resource.ts";
 
 /** What is known about the workload. */
 export interface Workload {
@@ -234,6 +234,14 @@ function haveDisjointTargets(a: TargetRef[], b: TargetRef[]): boolean {
 }
 
 /** `AuthorizationPolicy foo/bar`. */
-export function nameOf({ kind, metadata }: Resource): string {
+export function nameOf({ kind, metadata }: AnyResource): string {
   return `${kind} ${metadata.namespace}/${metadata.name}`;
+}
+
+/** Reports faults of another workload's policy as warnings: it may need a newer version. */
+export function reportElsewhere(resource: AnyResource, report: Report): void {
+  const fault = resource.faults.find(({ severity }) => severity === "error");
+  if (fault === undefined) return;
+  const outcome = `${nameOf(resource)} is for other workloads, so it is left out here`;
+  report.warning(fault, `${fault.message}; ${outcome}`);
 }

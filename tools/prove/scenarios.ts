@@ -3,7 +3,13 @@
  * of them, and what policies then see. Tokens with the same result under every provider of every side are one
  * class.
  */
-import type { Configuration, Jwk, Provider } from "../config/schema.ts";
+import {
+  type Configuration,
+  DEFAULT_CLOCK_SKEW_SECONDS,
+  type Jwk,
+  type Provider,
+  type TokenConstraints,
+} from "../config/schema.ts";
 import { isSingleHeader } from "../host/header-map.ts";
 import {
   type Authenticated,
@@ -34,6 +40,8 @@ export interface TokenClass {
   audiences: { of: readonly string[]; isOne: boolean }[];
   /** A claim with a control character, which no header can carry. */
   spoiltClaim?: string;
+  /** What providers of the issuer ask of its tokens, which it satisfies. */
+  constraints?: TokenConstraints;
 }
 
 /** A token at a place. `slot` names it within the scenario. */
@@ -92,9 +100,6 @@ export interface Scenarios {
 const MAX_SCENARIOS = 40_000;
 /** `maxKeysTried` of the configuration. */
 const MAX_KEYS = 16;
-/** `clockSkewSeconds` of the configuration. */
-const DEFAULT_SKEW = 60;
-
 /** The headers that make an OPTIONS request a CORS preflight (assembly/http/request.ts, isCorsPreflight). */
 export const PREFLIGHT = ["access-control-request-method", "origin"];
 
@@ -127,9 +132,44 @@ function signature(providers: readonly Provider[]): string {
       provider.claimToHeaders ?? [],
       [...new Set(provider.spaceDelimitedClaims ?? [])].sort(),
       provider.presence ?? "OPTIONAL",
-      provider.clockSkewSeconds ?? DEFAULT_SKEW,
+      constraintsOf(provider),
     ]),
   );
+}
+
+/**
+ * What TokenPolicies ask of a provider's tokens, equal if it is the same. Required claims stay in their order, because a
+ * refusal names the first that is missing.
+ */
+function constraintsOf(provider: Provider): TokenConstraints & { clockSkewSeconds: number } {
+  const { tokenTypes, requireTokenType = false, requiredClaims = [], maxLifetimeSeconds = 0 } = provider;
+  const { clockSkewSeconds = DEFAULT_CLOCK_SKEW_SECONDS } = provider;
+  return {
+    ...(tokenTypes && { tokenTypes: [...new Set(tokenTypes)].sort(), requireTokenType }),
+    requiredClaims,
+    maxLifetimeSeconds,
+    clockSkewSeconds,
+  };
+}
+
+/**
+ * Tokens are not classified by what TokenPolicies ask of them. If all providers of an issuer ask the same, a token that
+ * does not satisfy it is refused by the same providers as one that was signed with an unknown key, so only tokens that
+ * satisfy it matter.
+ */
+function refuseDifferingConstraints(providers: readonly Provider[]): void {
+  for (const issuer of new Set([STRANGER, ...providers.flatMap(({ issuer }) => issuer ?? [])])) {
+    const asked = providersOf(providers, issuer).map((provider) => JSON.stringify(constraintsOf(provider)));
+    if (new Set(asked).size > 1) {
+      const whose = issuer === STRANGER ? "without an issuer" : `of the issuer ${issuer}`;
+      throw new Undecided(`providers ${whose} differ in what TokenPolicies ask of tokens`);
+    }
+  }
+}
+
+/** The providers that check tokens of an issuer. */
+function providersOf(providers: readonly Provider[], issuer: string): Provider[] {
+  return providers.filter((provider) => (provider.issuer ?? issuer) === issuer);
 }
 
 /** Sorted, each once, as they are compared. */
@@ -162,8 +202,6 @@ function refuseUnmodelled(providers: readonly Provider[]): void {
       throw new Undecided(`a verified token writes the header ${name}, which makes a CORS preflight`);
   if (providers.some((provider) => keysOf(provider).length > MAX_KEYS))
     throw new Undecided(`a provider has more than ${MAX_KEYS} keys, of which the filter tries only some`);
-  const skews = new Set(providers.map(({ clockSkewSeconds = DEFAULT_SKEW }) => clockSkewSeconds));
-  if (skews.size > 1) throw new Undecided("providers differ in their clock skew");
   const places = providers.flatMap(placesOf);
   const both = places.find(({ kind, name }) =>
     outputs.has(kind === "cookie" ? "cookie" : kind === "header" ? name : ""),
@@ -269,6 +307,7 @@ function goodToken(provider: Provider): TokenClass {
     time: "valid",
     ...(key !== undefined && { key }),
     audiences: of ? [{ of, isOne: true }] : [],
+    constraints: constraintsOf(provider),
   };
 }
 
@@ -291,6 +330,7 @@ function different(sides: readonly (readonly Provider[])[]): Scenarios {
   const all = sides.flat();
   if (hasRenamedKey(sides))
     throw new Undecided("a key has another kid or alg, which distinguishes only some of its tokens");
+  refuseDifferingConstraints(all);
   const classes = tokenClasses(sides);
   const places = uniquePlaces(all);
   // A header that repeats can hold several tokens.
@@ -436,7 +476,8 @@ function tokenClasses(sides: readonly (readonly Provider[])[]): ClassifiedToken[
 function* tokensOf(providers: readonly Provider[]): Generator<TokenClass> {
   const issuers = [...new Set(providers.map(({ issuer }) => issuer ?? STRANGER)), STRANGER];
   for (const issuer of new Set(issuers)) {
-    const own = providers.filter((provider) => (provider.issuer ?? issuer) === issuer);
+    const own = providersOf(providers, issuer);
+    const [constraints] = own.map(constraintsOf);
     const keys = [...new Set(own.flatMap(keysOf))];
     const lists = [...new Set(own.flatMap((provider) => JSON.stringify(audiencesOf(provider) ?? [])))]
       .map((list) => JSON.parse(list) as string[])
@@ -452,12 +493,20 @@ function* tokensOf(providers: readonly Provider[]): Generator<TokenClass> {
       for (const signer of signers) {
         for (let bits = (1 << lists.length) - 1; bits >= 0; bits--) {
           const audiences = lists.map((of, i) => ({ of, isOne: ((bits >> i) & 1) === 1 }));
-          yield { issuer, time: "valid", ...signer, audiences, ...claim };
+          yield {
+            issuer,
+            time: "valid",
+            ...signer,
+            audiences,
+            ...claim,
+            ...(constraints && { constraints }),
+          };
         }
       }
     }
     for (const time of ["expired", "early"] as const)
-      for (const key of keys) yield { issuer, time, key, audiences: all };
+      for (const key of keys)
+        yield { issuer, time, key, audiences: all, ...(constraints && { constraints }) };
   }
   yield { isMalformed: true, time: "valid", audiences: [] };
 }

@@ -3,7 +3,7 @@
  * sent to the module that runs in Envoy. Policies name public keys only, so the module gets our own keys
  * instead, the same ones on each side.
  */
-import type { Configuration } from "../config/schema.ts";
+import { type Configuration, MAX_CLOCK_SKEW_SECONDS } from "../config/schema.ts";
 import { tlsInfo } from "../explain/certificate.ts";
 import { Gate } from "../explain/gate.ts";
 import { base64UrlEncode, readable, utf8Encode, wireText } from "../host/bytes.ts";
@@ -20,7 +20,7 @@ import { ALGORITHMS, type Algorithm } from "../jwks/algorithms.ts";
 import { PrivateKey } from "../token/private-key.ts";
 import type { Place } from "./authentication.ts";
 import { claimSubject, headerSubject, partsOf } from "./model.ts";
-import { keysOf, type Scenario, type ScenarioToken } from "./scenarios.ts";
+import { keysOf, type Scenario, type ScenarioToken, type TokenClass } from "./scenarios.ts";
 
 /** A token of a witness. */
 export interface WitnessToken {
@@ -52,6 +52,8 @@ export interface Reply {
 export const WITNESS_TIME = Date.UTC(2026, 0, 1);
 
 const LIFETIME_S = 3600;
+/** Further away than any clock skew. */
+const OUT_OF_TIME_S = 2 * MAX_CLOCK_SKEW_SECONDS;
 /** None of our keys is secret: no policy trusts what this one signs. */
 const UNTRUSTED = "untrusted";
 
@@ -85,7 +87,7 @@ export class WitnessMaker {
     const tokens: { token: ScenarioToken; text: string; claims?: Record<string, unknown> }[] = [];
     for (const token of scenario.tokens) {
       const claims = token.token.isMalformed ? undefined : claimsOf(token, examples, fill);
-      const text = claims ? await this.sign(claims, token.token.key) : malformedText(token.place, examples);
+      const text = claims ? await this.sign(token.token, claims) : malformedText(token.place, examples);
       tokens.push({ token, text, ...(claims && { claims }) });
     }
     const shown = tokens.map(({ token: { place, token }, claims }) => ({
@@ -148,8 +150,9 @@ export class WitnessMaker {
     return source === remote ? [{ request, listener }, sidecar] : [sidecar];
   }
 
-  private async sign(claims: object, key = UNTRUSTED): Promise<string> {
-    const parts = [{ alg: HMAC.alg, typ: "JWT" }, claims];
+  private async sign({ key = UNTRUSTED, constraints }: TokenClass, claims: object): Promise<string> {
+    const [typ = "JWT"] = constraints?.tokenTypes ?? [];
+    const parts = [{ alg: HMAC.alg, typ }, claims];
     const text = parts.map((part) => base64UrlEncode(utf8Encode(JSON.stringify(part)))).join(".");
     return `${text}.${base64UrlEncode(await (await this.key(key)).sign(text, HMAC))}`;
   }
@@ -303,8 +306,14 @@ function claimsOf(
   const spoilt = token.spoiltClaim?.split(".");
   const text = spoilt && examples.get(claimSubject(slot, spoilt))?.[0];
   if (spoilt) put(spoilt, text === undefined ? "\u0001" : readable(text));
-  if (token.time === "early") put(["nbf"], now + LIFETIME_S);
-  put(["exp"], token.time === "expired" ? now - LIFETIME_S : now + LIFETIME_S);
+  const { requiredClaims = [], maxLifetimeSeconds = 0 } = token.constraints ?? {};
+  // A claim that is there, and that neither conditions nor headers see.
+  for (const name of requiredClaims) if (!Object.hasOwn(claims, name)) put([name], "");
+  if (token.time === "early") put(["nbf"], now + OUT_OF_TIME_S);
+  else if (requiredClaims.includes("nbf")) put(["nbf"], now);
+  if (maxLifetimeSeconds > 0 || requiredClaims.includes("iat")) put(["iat"], now);
+  const lifetime = maxLifetimeSeconds > 0 ? Math.min(maxLifetimeSeconds, LIFETIME_S) : LIFETIME_S;
+  put(["exp"], token.time === "expired" ? now - OUT_OF_TIME_S : now + lifetime);
   return claims;
 }
 

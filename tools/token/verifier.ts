@@ -2,7 +2,7 @@
 import { withContents } from "../config/contents.ts";
 import type { Configuration, Provider } from "../config/schema.ts";
 import { type Documents, type Modules, TracedGate } from "../explain/gate.ts";
-import { type ProviderStep, providerSteps } from "../explain/tokens.ts";
+import { type ProviderStep, providerSteps, type Surroundings } from "../explain/tokens.ts";
 import type { Claims } from "../explain/trace.ts";
 import { readable } from "../host/bytes.ts";
 import type { HttpResponse } from "../host/context.ts";
@@ -24,6 +24,8 @@ export interface Verdict {
 export interface VerifyOptions {
   modules: Modules;
   configuration: Configuration;
+  /** The positions of the fields that TokenPolicies set. */
+  positions: Surroundings["positions"];
   /** Key sets and discovery documents, by their URLs. */
   documents: Documents;
   /** The answers of servers that returned no document, by URL. */
@@ -34,7 +36,7 @@ export interface VerifyOptions {
 
 /** @param token characters are bytes (latin-1) */
 export async function verifyToken(token: string, options: VerifyOptions): Promise<Verdict> {
-  const { modules, documents, answers, now } = options;
+  const { modules, positions, documents, answers, now } = options;
   const configuration = anywhere(options.configuration);
   const gate = await TracedGate.open(modules, {
     configuration,
@@ -53,7 +55,12 @@ export async function verifyToken(token: string, options: VerifyOptions): Promis
     ...(answer && { answer: { status: answer.status, body: readable(answer.body || answer.details) } }),
     ...(provider && { provider }),
     ...(taken && { claims: taken.claims }),
-    steps: providerSteps(providers, configuration, Math.floor(now / 1000), gate.fetchFailures),
+    steps: providerSteps(providers, {
+      configuration,
+      positions,
+      now: Math.floor(now / 1000),
+      fetchFailures: gate.fetchFailures,
+    }),
   };
 }
 
@@ -83,7 +90,8 @@ const NOBODY = withContents({
  * @returns undefined if the token can be read, so that the filter would check issuer, times and keys
  */
 export async function refusalUnseen(token: string, modules: Modules): Promise<string | undefined> {
-  const verifying = { modules, configuration: NOBODY, documents: new Map(), now: Date.now() };
+  const positions = { constraints: {} };
+  const verifying = { modules, configuration: NOBODY, positions, documents: new Map(), now: Date.now() };
   const { answer, steps } = await verifyToken(token, verifying);
   return steps[0]?.tokens[0]?.claims === undefined ? answer?.body : undefined;
 }
