@@ -128,6 +128,7 @@ describe("--output config", () => {
     expect(JSON.parse(readFileSync(join(folder, "map.json"), "utf8"))).toEqual({
       rules: { "ns[default]-policy[a]-rule[0]": { file: "policies/a.yaml", line: 7, column: 5 } },
       providers: {},
+      constraints: {},
     });
     const { status, stderr } = run(["compile", "-f", "policies/a.yaml", "--source-map", "no/map.json"]);
     expect(status).toBe(1);
