@@ -427,12 +427,6 @@ export const Provider = Type.Object(
 );
 export type Provider = Static<typeof Provider>;
 
-/** What a provider asks of its tokens besides issuer, audience and signature. */
-export type TokenConstraints = Pick<
-  Provider,
-  "tokenTypes" | "requireTokenType" | "requiredClaims" | "maxLifetimeSeconds" | "clockSkewSeconds"
->;
-
 const Limit = (description: string, minimum: number, maximum: number, default_: number) =>
   Type.Optional(Type.Integer({ minimum, maximum, default: default_, description }));
 

@@ -1,5 +1,5 @@
 /** What TokenPolicies ask of the tokens of a rule, and which field of which policy asks it. */
-import type { TokenConstraints } from "../config/schema.ts";
+import type { TokenConstraints } from "../config/constraints.ts";
 import type { Position } from "../diagnostics.ts";
 
 /** The fields of a provider that a TokenPolicy sets, by the names of its own fields. */

@@ -2,12 +2,8 @@
  * TokenPolicy (jwtgate.dev/v1alpha1): what RequestAuthentications have no field for. It attaches to them as Gateway API's
  * policies attach to their targets (docs/token-policy.md).
  */
-import {
-  MAX_CLOCK_SKEW_SECONDS,
-  MAX_LIFETIME_SECONDS,
-  TOKEN_TYPE,
-  type TokenConstraints,
-} from "../config/schema.ts";
+import type { TokenConstraints } from "../config/constraints.ts";
+import { MAX_CLOCK_SKEW_SECONDS, MAX_LIFETIME_SECONDS, TOKEN_TYPE } from "../config/schema.ts";
 import type { Position } from "../diagnostics.ts";
 import { parseDuration } from "./duration.ts";
 import type { Fields } from "./fields.ts";

@@ -3,13 +3,8 @@
  * of them, and what policies then see. Tokens with the same result under every provider of every side are one
  * class.
  */
-import {
-  type Configuration,
-  DEFAULT_CLOCK_SKEW_SECONDS,
-  type Jwk,
-  type Provider,
-  type TokenConstraints,
-} from "../config/schema.ts";
+import type { TokenConstraints } from "../config/constraints.ts";
+import { type Configuration, DEFAULT_CLOCK_SKEW_SECONDS, type Jwk, type Provider } from "../config/schema.ts";
 import { isSingleHeader } from "../host/header-map.ts";
 import {
   type Authenticated,
