@@ -25,7 +25,7 @@ function run(script: string, folder: string, env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync("bash", ["-e", "-o", "pipefail", "-c", script], {
     cwd: workspace.path(folder),
     encoding: "utf8",
-    env: { ...process.env, ...env, PATH, NO_COLOR: "1", FORCE_COLOR: "" },
+    env: { ...process.env, ...env, PATH, NO_COLOR: "1", FORCE_COLOR: undefined },
   });
   return { status, stdout, stderr };
 }

@@ -88,7 +88,7 @@ describe("on a terminal", () => {
       {
         encoding: "utf8",
         timeout: 240_000,
-        env: { ...process.env, FORCE_COLOR: "", NO_COLOR: "", TERM: "xterm", ...env },
+        env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: "", TERM: "xterm", ...env },
       },
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

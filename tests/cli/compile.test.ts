@@ -49,7 +49,7 @@ function run(args: string[], input = "") {
     cwd: folder,
     input,
     encoding: "utf8",
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
   });
   return { status, stdout, stderr };
 }

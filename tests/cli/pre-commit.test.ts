@@ -92,7 +92,7 @@ function preCommit(...args: string[]) {
     cwd: workspace.path("shop"),
     encoding: "utf8",
     timeout: 240_000,
-    env: { ...process.env, PRE_COMMIT_HOME: workspace.path("home"), NO_COLOR: "1", FORCE_COLOR: "" },
+    env: { ...process.env, PRE_COMMIT_HOME: workspace.path("home"), NO_COLOR: "1", FORCE_COLOR: undefined },
   });
   return { status, stdout };
 }

@@ -38,7 +38,7 @@ export class Workspace {
       maxBuffer: 64 * 1024 * 1024,
       timeout: 240_000,
       // The runner of the tests asks for colours in its own output.
-      env: { ...process.env, FORCE_COLOR: "", NO_COLOR: "", ...env },
+      env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: "", ...env },
     });
     return { status, stdout, stderr };
   }
