@@ -22,6 +22,41 @@ type Times = Record<Step, { console: number[]; nothing: number[] }>;
 const EMPTY_PAGE = "data:text/html,<!doctype html><title>nothing</title><p>nothing<textarea></textarea>";
 const KEYS = 15;
 
+/** Measures from each key to the change of the answer on the page. */
+const WATCH = `{
+  globalThis.latencies = [];
+  let begun = 0;
+  addEventListener("keydown", () => { begun = performance.now(); }, true);
+  new MutationObserver(() => latencies.push(performance.now() - begun))
+    .observe(document.querySelector(".answer"), { attributeFilter: ["data-number"] });
+}`;
+
+/** Types 20 characters, each in its own frame. Returns how long each took, in milliseconds. */
+const TYPE = `(async () => {
+  const times = [];
+  for (let i = 0; i < 20; i++) {
+    const begun = performance.now();
+    document.execCommand("insertText", false, "#");
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    times.push(performance.now() - begun);
+  }
+  return times;
+})()`;
+
+/** Sends messages to a worker that sends them back. Returns how long each took, in milliseconds. */
+const ECHO = `(async () => {
+  const source = URL.createObjectURL(new Blob(["onmessage = ({ data }) => postMessage(data)"]));
+  const worker = new Worker(source);
+  const times = [];
+  for (let i = 0; i < ${KEYS}; i++) {
+    const begun = performance.now();
+    await new Promise((resolve) => { worker.onmessage = resolve; worker.postMessage(i); });
+    times.push(performance.now() - begun);
+  }
+  worker.terminate();
+  return times;
+})()`;
+
 const { rounds } = new Command("npm run bench:console --")
   .description("measure how long the console takes to paint, to decide and to edit")
   .option("--rounds <number>", "how often each page is opened", Number, 5)
@@ -110,38 +145,3 @@ function manyRules(): string {
   });
   return policies.join("---\n");
 }
-
-/** Measures from each key to the change of the answer on the page. */
-const WATCH = `{
-  globalThis.latencies = [];
-  let begun = 0;
-  addEventListener("keydown", () => { begun = performance.now(); }, true);
-  new MutationObserver(() => latencies.push(performance.now() - begun))
-    .observe(document.querySelector(".answer"), { attributeFilter: ["data-number"] });
-}`;
-
-/** Types 20 characters, each in its own frame. Returns how long each took, in milliseconds. */
-const TYPE = `(async () => {
-  const times = [];
-  for (let i = 0; i < 20; i++) {
-    const begun = performance.now();
-    document.execCommand("insertText", false, "#");
-    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-    times.push(performance.now() - begun);
-  }
-  return times;
-})()`;
-
-/** Sends messages to a worker that sends them back. Returns how long each took, in milliseconds. */
-const ECHO = `(async () => {
-  const source = URL.createObjectURL(new Blob(["onmessage = ({ data }) => postMessage(data)"]));
-  const worker = new Worker(source);
-  const times = [];
-  for (let i = 0; i < ${KEYS}; i++) {
-    const begun = performance.now();
-    await new Promise((resolve) => { worker.onmessage = resolve; worker.postMessage(i); });
-    times.push(performance.now() - begun);
-  }
-  worker.terminate();
-  return times;
-})()`;
