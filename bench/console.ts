@@ -5,6 +5,7 @@
 import { Command } from "commander";
 import type { Browser, Page } from "playwright-core";
 import { openBrowser, openPage, serveConsole } from "../tests/support/browser.ts";
+import { tenThousandRules } from "../tests/support/many-rules.ts";
 import { estimate } from "./statistics.ts";
 
 /** Milliseconds that a step may take on a quiet machine. */
@@ -104,7 +105,7 @@ async function measureConsole(chromium: Browser, url: string): Promise<void> {
   }
   add("a decision after a key", ...((await page.evaluate("latencies")) as number[]));
 
-  const buffer = Buffer.from(manyRules());
+  const buffer = Buffer.from(tenThousandRules());
   await page
     .getByLabel("Files to open")
     .setInputFiles({ name: "many.yaml", mimeType: "application/yaml", buffer });
@@ -132,16 +133,4 @@ async function measureNothing(chromium: Browser): Promise<void> {
 /** Milliseconds from the navigation to an event of the page's own. */
 async function startOf(page: Page, name: string): Promise<number> {
   return (await page.evaluate(`performance.getEntriesByName('${name}')[0].startTime`)) as number;
-}
-
-function manyRules(): string {
-  const policies = Array.from({ length: 20 }, (_, policy) => {
-    const rules = Array.from(
-      { length: 500 },
-      (_, rule) => `  - to: [{operation: {paths: [/${policy}/${rule}]}}]`,
-    );
-    const head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy";
-    return `${head}\nmetadata: {name: many-${policy}}\nspec:\n  rules:\n${rules.join("\n")}\n`;
-  });
-  return policies.join("---\n");
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { CONSOLE_FOLDER, openPage } from "../support/browser.ts";
+import { tenThousandRules } from "../support/many-rules.ts";
 import { useConsole } from "../support/use-console.ts";
 
 const used = useConsole();
@@ -20,15 +21,7 @@ test("has at most 360 KB, gzipped, without the modules and what only a compariso
 test("10,000 rules can be edited", async () => {
   const { page, messages, close } = await openPage(used.browser, used.site.url);
   await page.getByRole("tab", { name: "Playground" }).click();
-  const policies = Array.from({ length: 20 }, (_, policy) => {
-    const rules = Array.from(
-      { length: 500 },
-      (_, rule) => `  - to: [{operation: {paths: [/${policy}/${rule}]}}]`,
-    );
-    const head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy";
-    return `${head}\nmetadata: {name: many-${policy}}\nspec:\n  rules:\n${rules.join("\n")}\n`;
-  });
-  const text = policies.join("---\n");
+  const text = tenThousandRules();
   const input = page.getByLabel("Files to open");
   await page.locator(".verdict").waitFor();
   await input.setInputFiles({ name: "many.yaml", mimeType: "application/yaml", buffer: Buffer.from(text) });

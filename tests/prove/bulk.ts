@@ -84,13 +84,14 @@ export class RequestPool {
     if (isNew("path", path)) this.paths.push({ sent: path, encoded: one(":path") });
     if (isNew("method", method)) this.methods.push({ sent: method, encoded: one(":method") });
     if (isNew("host", authority)) this.authorities.push({ sent: authority, encoded: one(":authority") });
-    const lists: [Part<readonly Pair[]>[], (name: string) => boolean][] = [
-      [this.tokens, (name) => TOKEN_HEADERS.has(name)],
-      [this.headers, (name) => !TOKEN_HEADERS.has(name) && name !== FORWARDED_FOR],
+    const lists: [string, Part<readonly Pair[]>[], (name: string) => boolean][] = [
+      ["tokens", this.tokens, (name) => TOKEN_HEADERS.has(name)],
+      ["headers", this.headers, (name) => !TOKEN_HEADERS.has(name) && name !== FORWARDED_FOR],
     ];
-    for (const [list, isIn] of lists) {
+    for (const [kind, list, isIn] of lists) {
       const pairs = headers.filter(([name]) => isIn(name));
-      if (!isNew("headers", pairs)) continue;
+      // Either list may be empty, so each knows its own.
+      if (!isNew(kind, pairs)) continue;
       const seen = received.headers
         .pairs()
         .filter(([name]) => !name.startsWith(":") && !ADDED.test(name) && isIn(name));

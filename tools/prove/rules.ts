@@ -104,13 +104,18 @@ class RuleReviewer {
     const { deny, allow } = this.configuration.authorization ?? {};
     const denied = this.idle(deny?.rules ?? [], []);
     const idle = [...denied, ...this.idle(allow?.rules ?? [], deny?.rules ?? [])];
-    const openings = protections.flatMap((one, number) => {
-      this.gaveUp = false;
-      const opening = this.opening(one, number);
-      if (opening === undefined && this.gaveUp) this.undecided.add(one.id);
-      return opening ?? [];
-    });
+    const openings = protections.flatMap(
+      (one, number) => this.ask(one.id, () => this.opening(one, number)) ?? [],
+    );
     return { idle, openings, undecided: [...this.undecided] };
+  }
+
+  /** What a question finds about a rule. Notes the rule if it finds nothing because it took too long. */
+  private ask<T>(id: string, question: () => T | undefined): T | undefined {
+    this.gaveUp = false;
+    const found = question();
+    if (found === undefined && this.gaveUp) this.undecided.add(id);
+    return found;
   }
 
   private opening(protection: Protection, number: number): Opening | undefined {
@@ -148,13 +153,8 @@ class RuleReviewer {
     const kept = new Set(rules);
     const found: IdleRule[] = [];
     for (const rule of [...rules].reverse()) {
-      this.gaveUp = false;
-      const idle = this.reason(
-        rule,
-        [...kept].filter((other) => other !== rule),
-        before,
-      );
-      if (idle === undefined && this.gaveUp) this.undecided.add(rule.id);
+      const others = [...kept].filter((other) => other !== rule);
+      const idle = this.ask(rule.id, () => this.reason(rule, others, before));
       if (idle === undefined) continue;
       found.unshift(idle);
       kept.delete(rule);
